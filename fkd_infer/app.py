@@ -1,0 +1,146 @@
+"""The work of fkd-infer: frames of every source through the pipeline, into pictures and records."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+
+from tqdm import tqdm
+
+from fkd_infer.annotate import Annotator
+from fkd_infer.boxes import BoxesFile
+from fkd_infer.crop import BoxRule
+from fkd_infer.media import FrameSink, Source, frame_count, frames_from, open_sink
+from fkd_infer.pipeline import Pipeline
+from fkd_infer.records import CsvSink, JsonLinesSink
+from fkd_infer.types import Face, Frame
+
+Finder = Callable[[Frame], list[Face]]
+
+
+@dataclass
+class Summary:
+    """What a run did."""
+
+    frames: int = 0
+    faces: int = 0
+    seconds: float = 0.0
+    stages: dict[str, float] = field(default_factory=dict)
+    pictures: list[Path] = field(default_factory=list)
+    stopped: bool = False
+
+    def lines(self) -> list[str]:
+        """The summary for people: counts, speed, and each stage's share of the time."""
+        rate = self.frames / self.seconds if self.seconds else 0.0
+        ended = "stopped early: " if self.stopped else ""
+        counts = f"{_count(self.frames, 'frame')}, {_count(self.faces, 'face')}"
+        parts = [f"{name} {1000 * s / max(1, self.frames):.1f}" for name, s in self.stages.items()]
+        return [
+            f"{ended}{counts} in {self.seconds:.1f} s, {rate:.1f} frames/s",
+            f"ms per frame: {', '.join(parts)}",
+        ]
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Where results go; None leaves one out."""
+
+    folder: Path | None = None
+    json: Path | None = None
+    csv: Path | None = None
+
+
+def find_faces(pipeline: Pipeline, boxes: BoxesFile | None, rule: BoxRule) -> Finder:
+    """Faces from the pipeline's own detector, or at boxes from a file."""
+    if boxes is None:
+        return lambda frame: pipeline(frame.image)
+    return lambda frame: pipeline.place(frame.image, boxes.find(frame), rule)
+
+
+def run(
+    sources: Sequence[Source],
+    pipeline: Pipeline,
+    find: Finder,
+    annotator: Annotator,
+    outputs: Outputs,
+    quiet: bool = False,
+) -> Summary:
+    """Processes the sources in turn; SIGINT or SIGTERM leaves whole files of what was done."""
+    summary = Summary(stages=pipeline.stopwatch.seconds)
+    started = time.perf_counter()
+    with ExitStack() as stack:
+        stopping = stack.enter_context(_stop_on_signal())
+        bar = stack.enter_context(
+            tqdm(total=_total(sources), unit="frames", leave=False, disable=True if quiet else None)
+        )
+        json = stack.enter_context(JsonLinesSink(outputs.json))
+        csv = stack.enter_context(CsvSink(outputs.csv, pipeline.card.landmarks.count))
+
+        def handle(frame: Frame, pictures: FrameSink) -> None:
+            faces = find(frame)
+            with pipeline.stopwatch("draw"):
+                drawn = annotator(frame, faces) if outputs.folder else frame
+            with pipeline.stopwatch("write"):
+                pictures.write(drawn)
+                json.write(frame, faces)
+                csv.write(frame, faces)
+            summary.frames += 1
+            summary.faces += len(faces)
+            bar.update()
+
+        for source in sources:
+            if stopping():
+                break
+            with open_sink(source, outputs.folder) as pictures:
+                for frame in _timed(frames_from(source), pipeline):
+                    handle(frame, pictures)
+                    if stopping():
+                        break
+            if outputs.folder:
+                summary.pictures.append(outputs.folder / source.output)
+        summary.stopped = stopping()
+    summary.seconds = time.perf_counter() - started
+    return summary
+
+
+def _timed(frames: Iterator[Frame], pipeline: Pipeline) -> Iterator[Frame]:
+    """The same frames, their reading counted as a stage."""
+    while True:
+        with pipeline.stopwatch("read"):
+            frame = next(frames, None)
+        if frame is None:
+            return
+        yield frame
+
+
+def _total(sources: Sequence[Source]) -> int | None:
+    counts = [frame_count(source) for source in sources]
+    known = [count for count in counts if count is not None]
+    return sum(known) if len(known) == len(counts) else None
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+@contextmanager
+def _stop_on_signal() -> Iterator[Callable[[], bool]]:
+    """Whether SIGINT or SIGTERM came; a second one ends the program at once."""
+    received: list[int] = []
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        if received:
+            raise KeyboardInterrupt
+        received.append(number)
+
+    before = {kind: signal.signal(kind, stop) for kind in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: bool(received)
+    finally:
+        for kind, handler in before.items():
+            signal.signal(kind, handler)

@@ -1,0 +1,133 @@
+"""fkd-infer: facial keypoints on photos, videos and cameras."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from fkd_infer.commands import FkdCommand
+from fkd_infer.names import (
+    BOX_KINDS,
+    DEFAULT_LAYERS,
+    DEFAULT_MODEL,
+    DETECT_SIZE,
+    DETECTORS,
+    LAYERS,
+    PROVIDERS,
+    BoxKind,
+    DetectorName,
+    Layer,
+    Provider,
+)
+
+_PATH = click.Path(path_type=Path)
+
+
+@click.command(cls=FkdCommand)
+@click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
+@click.option("--out", type=_PATH, help="Folder for the annotated pictures and videos.")
+@click.option("--json", "json_", type=_PATH, help="File for JSON lines, one per frame; - prints.")
+@click.option("--csv", type=_PATH, help="File for a CSV table, one line per face.")
+@click.option(
+    "--model", default=DEFAULT_MODEL, show_default=True, help="Shipped model, or an .onnx file."
+)
+@click.option(
+    "--detector",
+    type=click.Choice(DETECTORS),
+    default="haar",
+    show_default=True,
+    help="none: each image is one face, cropped already.",
+)
+@click.option("--boxes", type=_PATH, help="CSV of boxes: source,frame,x0,y0,x1,y1; no detector.")
+@click.option(
+    "--boxes-kind",
+    type=click.Choice(BOX_KINDS),
+    default="points",
+    show_default=True,
+    help="How --boxes are drawn: tight around brows to chin, or as Haar does.",
+)
+@click.option(
+    "--detect-size",
+    type=click.IntRange(64),
+    default=DETECT_SIZE,
+    show_default=True,
+    help="Longer side, px, at which a frame is searched; more finds smaller faces.",
+)
+@click.option(
+    "--provider",
+    type=click.Choice(PROVIDERS),
+    default="auto",
+    show_default=True,
+    help="cuda is used or the command fails; auto takes it where it works.",
+)
+@click.option(
+    "--threads", type=click.IntRange(1), help="Threads of the network; default: all cores."
+)
+@click.option(
+    "--draw",
+    "layers",
+    type=click.Choice(LAYERS),
+    multiple=True,
+    default=DEFAULT_LAYERS,
+    show_default=True,
+    help="What to draw; may be given several times.",
+)
+@click.option("--quiet", is_flag=True, help="No progress bar and no summary.")
+@click.version_option(package_name="fkd")
+@click.pass_context
+def main(
+    context: click.Context,
+    sources: tuple[str, ...],
+    out: Path | None,
+    json_: Path | None,
+    csv: Path | None,
+    model: str,
+    detector: DetectorName,
+    boxes: Path | None,
+    boxes_kind: BoxKind,
+    detect_size: int,
+    provider: Provider,
+    threads: int | None,
+    layers: tuple[Layer, ...],
+    quiet: bool,
+) -> None:
+    """Place 68 points on every face of photos and videos.
+
+    SOURCE is an image, a video, a folder, a glob such as 'trip/*.jpg', or a camera's number.
+    """
+    if not (out or json_ or csv):
+        raise click.UsageError("nothing to write: give --out DIR, --json FILE or --csv FILE")
+    from fkd_infer.annotate import Annotator
+    from fkd_infer.app import Outputs, find_faces, run
+    from fkd_infer.boxes import BoxesFile
+    from fkd_infer.detect import BOX_RULES
+    from fkd_infer.media import expand_sources
+    from fkd_infer.pipeline import load
+
+    found = expand_sources(sources)
+    given = BoxesFile.read(boxes) if boxes else None
+    pipeline = load(
+        model,
+        detector="none" if given else detector,
+        provider=provider,
+        threads=threads,
+        detect_size=detect_size,
+    )
+    summary = run(
+        found,
+        pipeline,
+        find_faces(pipeline, given, BOX_RULES[boxes_kind]),
+        Annotator(pipeline.card.landmarks, layers),
+        Outputs(out, json_, csv),
+        quiet,
+    )
+    if not quiet:
+        for line in summary.lines():
+            click.echo(line, err=True)
+        for picture in summary.pictures[:10]:
+            click.echo(picture, err=True)
+        if len(summary.pictures) > 10:
+            click.echo(f"… and {len(summary.pictures) - 10} more in {out}", err=True)
+    if summary.stopped:
+        context.exit(130)

@@ -1,0 +1,186 @@
+"""From a face's box to the network's input and back: the only preprocessing in the repository.
+
+Coordinates are (x, y) with pixel centres at whole numbers, as in OpenCV. A crop is a square of
+`side` frame pixels around `centre`, sampled to size × size pixels, so a frame point p lands on
+
+    u = size / side · R(-roll) · (p - centre) + (size - 1) / 2
+
+with R(roll) the rotation by the roll angle, clockwise as seen on screen. All matrices are
+(2, 3), frame → crop.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fkd_infer.errors import InvalidBoxError, InvalidImageError
+from fkd_infer.names import Border
+
+Floats = NDArray[np.float32]
+Matrix = NDArray[np.float64]
+Pixels = NDArray[np.uint8]
+
+_BORDER_MODES = {"replicate": cv2.BORDER_REPLICATE, "black": cv2.BORDER_CONSTANT}
+
+
+@dataclass(frozen=True, slots=True)
+class CropRule:
+    """Where the crop square lies relative to the tight box of a face's points.
+
+    Its side is `scale` times the box's longer side; its centre is the box's centre moved by
+    `shift`, in units of that longer side. `border` fills what lies outside the frame.
+    """
+
+    scale: float
+    shift: tuple[float, float] = (0.0, 0.0)
+    border: Border = "replicate"
+
+
+@dataclass(frozen=True, slots=True)
+class BoxRule:
+    """Calibration of a detector: from its box to the tight box of the points (a square).
+
+    The same arithmetic as in CropRule; every detector draws its boxes differently.
+    """
+
+    scale: float
+    shift: tuple[float, float] = (0.0, 0.0)
+
+
+POINTS_BOX = BoxRule(1.0)
+"""The rule for boxes that are tight boxes of the points already."""
+
+
+def as_boxes(boxes: ArrayLike) -> Floats:
+    """Boxes as float32 (n, 4), xyxy; raises InvalidBoxError for anything else."""
+    array = np.asarray(boxes, dtype=np.float32)
+    array = array.reshape(0, 4) if array.size == 0 else array
+    if array.ndim != 2 or array.shape[1] != 4:
+        raise InvalidBoxError(f"got shape {array.shape}")
+    if not np.isfinite(array).all():
+        raise InvalidBoxError("got a value that is not finite")
+    empty = (array[:, 2:] <= array[:, :2]).any(axis=1)
+    if empty.any():
+        raise InvalidBoxError(f"got {array[empty][0].tolist()}, which has no area")
+    return array
+
+
+def points_box(points: ArrayLike) -> Floats:
+    """Tight boxes (..., 4), xyxy, of points (..., n, 2)."""
+    array = np.asarray(points, dtype=np.float32)
+    return np.concatenate([array.min(axis=-2), array.max(axis=-2)], axis=-1)
+
+
+def apply_rule(boxes: Floats, rule: BoxRule | CropRule) -> tuple[Floats, Floats]:
+    """Centres (n, 2) and sides (n,) of the squares that a rule makes of boxes (n, 4)."""
+    longer = (boxes[:, 2:] - boxes[:, :2]).max(axis=1)
+    centres = (boxes[:, :2] + boxes[:, 2:]) / 2 + longer[:, None] * np.array(rule.shift, np.float32)
+    return centres, longer * np.float32(rule.scale)
+
+
+def square_boxes(centres: Floats, sides: Floats) -> Floats:
+    """Square boxes (n, 4), xyxy, from centres (n, 2) and sides (n,)."""
+    half = sides[:, None] / 2
+    return np.concatenate([centres - half, centres + half], axis=1)
+
+
+def similarity(
+    centre: ArrayLike, side: float, size: int, roll: float = 0.0, mirror: bool = False
+) -> Matrix:
+    """The matrix (2, 3) of a crop; `roll` in radians, `mirror` swaps left and right in the crop."""
+    scale = size / side
+    cos, sin = scale * np.cos(roll), scale * np.sin(roll)
+    linear = np.array([[cos, sin], [-sin, cos]])
+    if mirror:
+        linear[0] *= -1
+    offset = (size - 1) / 2 - linear @ np.asarray(centre, dtype=np.float64)
+    return np.column_stack([linear, offset])
+
+
+def crop_matrices(boxes: Floats, rule: CropRule, size: int) -> Matrix:
+    """Upright crops (n, 2, 3) for tight boxes of points (n, 4)."""
+    centres, sides = apply_rule(boxes, rule)
+    found = [similarity(c, float(s), size) for c, s in zip(centres, sides, strict=True)]
+    return np.array(found).reshape(-1, 2, 3)
+
+
+def transform(points: ArrayLike, matrices: Matrix) -> Floats:
+    """Points (..., n, 2) through matrices (..., 2, 3)."""
+    array = np.asarray(points, dtype=np.float64)
+    moved = array @ np.swapaxes(matrices[..., :2], -1, -2) + matrices[..., None, :, 2]
+    return moved.astype(np.float32)
+
+
+def invert(matrices: Matrix) -> Matrix:
+    """Crop → frame matrices (..., 2, 3) of frame → crop matrices (..., 2, 3)."""
+    linear = np.linalg.inv(matrices[..., :2])
+    offset = -(linear @ matrices[..., 2:])
+    return np.concatenate([linear, offset], axis=-1)
+
+
+def check_image(image: object) -> Pixels:
+    """The array itself where it is a BGR frame; raises InvalidImageError otherwise."""
+    if not isinstance(image, np.ndarray):
+        raise InvalidImageError(f"{type(image).__name__} (did the image load?)")
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
+        raise InvalidImageError(f"{image.dtype} of shape {image.shape}")
+    return image
+
+
+def _region(image: Pixels, matrix: Matrix, size: int) -> tuple[Pixels, int, int]:
+    """The part of the image that the crop can touch, with its top left corner."""
+    edge = size - 0.5
+    corners = transform([[-0.5, -0.5], [edge, -0.5], [edge, edge], [-0.5, edge]], invert(matrix))
+    height, width = image.shape[:2]
+    limit = np.array([width, height])
+    low = np.clip(np.floor(corners.min(axis=0)).astype(int) - 1, 0, limit - 1)
+    high = np.clip(np.ceil(corners.max(axis=0)).astype(int) + 2, low + 1, limit)
+    return image[low[1] : high[1], low[0] : high[0]], int(low[0]), int(low[1])
+
+
+def _shrunk(region: Pixels, matrix: Matrix) -> tuple[Pixels, Matrix]:
+    """Averages a region that the crop would undersample, so that fine texture does not alias."""
+    factor = int(1 / np.linalg.norm(matrix[:, 0]))
+    if factor < 2:
+        return region, matrix
+    height, width = region.shape[:2]
+    small = max(1, round(width / factor)), max(1, round(height / factor))
+    ratio = np.array([width / small[0], height / small[1]])
+    to_region = np.column_stack([np.diag(ratio), (ratio - 1) / 2])
+    averaged = cv2.resize(region, small, interpolation=cv2.INTER_AREA)
+    return np.asarray(averaged, dtype=np.uint8), _compose(matrix, to_region)
+
+
+def _compose(outer: Matrix, inner: Matrix) -> Matrix:
+    """The matrix that applies `inner` and then `outer`."""
+    offset = outer[:, :2] @ inner[:, 2] + outer[:, 2]
+    return np.column_stack([outer[:, :2] @ inner[:, :2], offset])
+
+
+def crop(
+    image: Pixels, matrix: Matrix, size: int, channels: int, border: Border = "replicate"
+) -> Pixels:
+    """One network input (size, size, channels), cut from a BGR image or a gray plane (H, W)."""
+    region, left, top = _region(image, matrix, size)
+    if channels == 1 and region.ndim == 3:
+        region = np.asarray(cv2.cvtColor(region, cv2.COLOR_BGR2GRAY), dtype=np.uint8)
+    to_frame = np.array([[1.0, 0.0, left], [0.0, 1.0, top]])
+    region, to_crop = _shrunk(region, _compose(matrix, to_frame))
+    warped = cv2.warpAffine(
+        region, to_crop, (size, size), flags=cv2.INTER_LINEAR, borderMode=_BORDER_MODES[border]
+    )
+    return np.asarray(warped, dtype=np.uint8).reshape(size, size, channels)
+
+
+def crop_batch(
+    image: Pixels, matrices: Matrix, size: int, channels: int, border: Border = "replicate"
+) -> Pixels:
+    """Network inputs (n, size, size, channels) for matrices (n, 2, 3)."""
+    batch = np.empty((len(matrices), size, size, channels), dtype=np.uint8)
+    for row, matrix in zip(batch, matrices, strict=True):
+        row[:] = crop(image, matrix, size, channels, border)
+    return batch

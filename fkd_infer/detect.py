@@ -1,0 +1,109 @@
+"""Face detectors. Each draws boxes in its own way and carries the rule to the points' boxes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+import cv2
+import numpy as np
+
+from fkd_infer.crop import POINTS_BOX, BoxRule, CropRule, Floats, Pixels
+from fkd_infer.errors import DetectorError
+from fkd_infer.names import DETECT_SIZE, BoxKind, DetectorName
+from fkd_infer.types import Detections
+
+HAAR_RULE = BoxRule(scale=0.78, shift=(0.0, 0.11))
+"""Fitted on the training images by `python -m fkd_train.calibrate`."""
+HAAR_CONFIDENCE = (1.0, 0.0)
+"""Slope and intercept of the logistic from a cascade's level weight to the chance of a face."""
+
+
+BOX_RULES: dict[BoxKind, BoxRule] = {"points": POINTS_BOX, "haar": HAAR_RULE}
+"""How boxes from elsewhere may be drawn."""
+
+
+class Detector(Protocol):
+    """Finds faces in a BGR frame; boxes are xyxy in its pixels."""
+
+    @property
+    def rule(self) -> BoxRule:
+        """From this detector's box to the tight box of the points."""
+
+    def __call__(self, image: Pixels) -> Detections:
+        """All faces of a frame, best first."""
+
+
+class HaarDetector:
+    """OpenCV's frontal face cascade (Viola & Jones, 2001; Lienhart & Maydt, 2002).
+
+    Frames whose longer side is above `detect_size` pixels are searched at that size; faces
+    smaller than `min_face` pixels there are not found.
+    """
+
+    rule = HAAR_RULE
+
+    def __init__(self, detect_size: int = DETECT_SIZE, min_face: int = 30) -> None:
+        self._detect_size = detect_size
+        self._min_face = min_face
+        self._cascade = _load_cascade("haarcascade_frontalface_default.xml")
+
+    def __call__(self, image: Pixels) -> Detections:
+        """All faces of a frame, best first."""
+        gray = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY))
+        factor = max(1.0, max(gray.shape) / self._detect_size)
+        if factor > 1:
+            height, width = gray.shape
+            size = max(1, round(width / factor)), max(1, round(height / factor))
+            gray = np.asarray(cv2.resize(gray, size, interpolation=cv2.INTER_AREA))
+        corners, _, weights = self._cascade.detectMultiScale3(
+            gray,
+            scaleFactor=1.1,
+            minNeighbors=5,
+            minSize=(self._min_face, self._min_face),
+            outputRejectLevels=True,
+        )
+        return _best_first(np.asarray(corners, np.float32).reshape(-1, 4) * factor, weights)
+
+
+class WholeImageDetector:
+    """Takes every image to be the network's crop already: one face, whole image."""
+
+    def __init__(self, crop: CropRule) -> None:
+        self.rule = BoxRule(
+            1 / crop.scale, (-crop.shift[0] / crop.scale, -crop.shift[1] / crop.scale)
+        )
+
+    def __call__(self, image: Pixels) -> Detections:
+        """One box, from edge to edge of the frame."""
+        height, width = image.shape[:2]
+        edges = np.array([[-0.5, -0.5, width - 0.5, height - 0.5]], np.float32)
+        return Detections(edges, np.ones(1, np.float32))
+
+
+def build_detector(name: DetectorName, crop: CropRule, detect_size: int = DETECT_SIZE) -> Detector:
+    """A detector by name; `crop` is the rule of the network that it feeds."""
+    match name:
+        case "haar":
+            return HaarDetector(detect_size)
+        case "none":
+            return WholeImageDetector(crop)
+
+
+def _load_cascade(name: str) -> cv2.CascadeClassifier:
+    if not hasattr(cv2, "CascadeClassifier"):
+        repair = f"OpenCV {cv2.__version__} has no cascades; pip install 'opencv-python-headless<5'"
+        raise DetectorError("haar", repair)
+    cascade = cv2.CascadeClassifier(str(Path(cv2.__file__).parent / "data" / name))
+    if cascade.empty():
+        raise DetectorError("haar", f"OpenCV's file {name} is missing; reinstall OpenCV")
+    return cascade
+
+
+def _best_first(xywh: Floats, weights: object) -> Detections:
+    slope, intercept = HAAR_CONFIDENCE
+    raw = np.asarray(weights, np.float64).reshape(-1)
+    scores = (1 / (1 + np.exp(-(slope * raw + intercept)))).astype(np.float32)
+    order = np.argsort(-scores, kind="stable")
+    boxes = np.concatenate([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]], axis=1).astype(np.float32)
+    return Detections(boxes[order], scores[order])

@@ -1,0 +1,181 @@
+"""Every error a user can cause, in one tree under FkdError.
+
+Each class owns its message, so the wording of a problem stands here and not where
+it is found; and each also is the builtin that it refines, so that code which
+catches FileNotFoundError or ValueError keeps working.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+
+class FkdError(Exception):
+    """Base of all errors that a user can mend; its text is one clear line."""
+
+
+class SourceNotFoundError(FkdError, FileNotFoundError):
+    """A photo, video, folder or glob that is not there."""
+
+    def __init__(self, source: str | Path) -> None:
+        super().__init__(f"{source}: no such file, folder, glob match or camera index")
+
+
+class UnreadableImageError(FkdError, ValueError):
+    """A file that does not decode to an image."""
+
+    def __init__(self, path: str | Path, why: str) -> None:
+        super().__init__(f"{path}: cannot be read as an image: {why}")
+
+
+class UnreadableVideoError(FkdError, ValueError):
+    """A file that does not decode to a video."""
+
+    def __init__(self, path: str | Path, why: str) -> None:
+        super().__init__(f"{path}: cannot be read as a video: {why}")
+
+
+class SourceFolderError(FkdError, OSError):
+    """A folder that cannot be searched, or in which there is nothing to do."""
+
+    def __init__(self, folder: str | Path, why: str) -> None:
+        super().__init__(f"{folder}: {why}")
+
+
+class CameraError(FkdError, OSError):
+    """A camera that does not open or stops sending frames."""
+
+    def __init__(self, index: int, problem: str = "does not open") -> None:
+        super().__init__(f"camera {index}: {problem}; is it plugged in and free?")
+
+
+class OutputError(FkdError, OSError):
+    """A place that cannot, or must not, be written to."""
+
+    def __init__(self, path: str | Path, why: str) -> None:
+        super().__init__(f"{path}: cannot be written: {why}")
+
+
+class BoxesFileError(FkdError, ValueError):
+    """A --boxes file that is not what the option asks for."""
+
+    def __init__(self, path: str | Path, line: int, why: str) -> None:
+        super().__init__(f"{path}, line {line}: {why}")
+
+
+class InvalidImageError(FkdError, ValueError):
+    """An array that is not a frame."""
+
+    def __init__(self, got: str) -> None:
+        super().__init__(f"an image is a uint8 array of shape (height, width, 3), BGR; got {got}")
+
+
+class InvalidBoxError(FkdError, ValueError):
+    """Boxes of a wrong shape, not finite, or without area."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"boxes are (n, 4): x0, y0, x1, y1 with x1 > x0 and y1 > y0; {why}")
+
+
+class ModelFileNotFoundError(FkdError, FileNotFoundError):
+    """A model path, or the name of a shipped model, that is not there."""
+
+    def __init__(self, model: str | Path, shipped: Iterable[str]) -> None:
+        names = ", ".join(shipped) or "none"
+        super().__init__(f"{model}: no such model file; shipped models: {names}")
+
+
+class InvalidModelError(FkdError, ValueError):
+    """A file that ONNX Runtime does not load, or whose inputs and outputs differ from its card."""
+
+    def __init__(self, path: str | Path, why: str) -> None:
+        super().__init__(f"{path}: not a usable model: {why}")
+
+
+class ModelCardError(FkdError, ValueError):
+    """A model without a card, or with one that this version does not understand."""
+
+    def __init__(self, where: str | Path, why: str) -> None:
+        super().__init__(
+            f"{where}: {why}; export the model with fkd-export, which writes a valid card"
+        )
+
+
+class ProviderError(FkdError, RuntimeError):
+    """A provider that was asked for and cannot be used."""
+
+    def __init__(self, asked: str, usable: Sequence[str], repair: str) -> None:
+        has = ", ".join(usable) or "none"
+        super().__init__(f"provider {asked!r} cannot be used (usable: {has}); {repair}")
+
+
+class RuntimeInstallError(FkdError, ImportError):
+    """Neither ONNX Runtime package installed, or both, which overwrite each other."""
+
+    def __init__(self, installed: Sequence[str]) -> None:
+        if installed:
+            both = " and ".join(installed)
+            text = (
+                f"{both} are both installed and overwrite each other; mend it with: "
+                f"pip uninstall -y {' '.join(installed)} && pip install 'fkd[cpu]'  (or 'fkd[gpu]')"
+            )
+        else:
+            text = (
+                "ONNX Runtime is not installed; mend it with: "
+                "pip install 'fkd[cpu]'  (or 'fkd[gpu]')"
+            )
+        super().__init__(text)
+
+
+class MissingExtraError(FkdError, ImportError):
+    """A package that comes with an extra which is not installed."""
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__(f"{package} is not installed; mend it with: pip install 'fkd[{extra}]'")
+
+
+class DetectorError(FkdError, RuntimeError):
+    """A detector that this installation does not have."""
+
+    def __init__(self, detector: str, repair: str) -> None:
+        super().__init__(f"detector {detector!r} cannot be used: {repair}")
+
+
+class NonFiniteOutputError(FkdError, FloatingPointError):
+    """A network that answered NaN or infinity."""
+
+    def __init__(self, model: str) -> None:
+        super().__init__(f"model {model!r} gave points that are not finite; the file is broken")
+
+
+class DatasetError(FkdError, ValueError):
+    """A data set with bad rows: every one of them is reported, and nothing is trained."""
+
+    def __init__(self, where: str | Path, problems: Sequence[str]) -> None:
+        if len(problems) == 1:
+            super().__init__(f"{where}: {problems[0]}")
+        else:
+            lines = "".join(f"\n  {problem}" for problem in problems)
+            super().__init__(f"{where}: {len(problems)} problems, nothing was read:{lines}")
+
+
+class RecipeError(FkdError, ValueError):
+    """A training recipe with an unknown name, field or value."""
+
+    def __init__(self, recipe: str | Path, why: str) -> None:
+        super().__init__(f"recipe {recipe}: {why}")
+
+
+class RunError(FkdError, ValueError):
+    """A run folder or checkpoint that cannot be used as asked."""
+
+    def __init__(self, path: str | Path, why: str) -> None:
+        super().__init__(f"{path}: {why}")
+
+
+class VerificationError(FkdError, RuntimeError):
+    """An exported network that does not compute what the checkpoint computes."""
+
+    def __init__(self, out: str | Path, report: str) -> None:
+        super().__init__(f"{out}: not written, the exported network differs: {report}")

@@ -1,0 +1,256 @@
+"""Where frames come from and where pictures go: images, videos, cameras, folders, globs."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Protocol, Self
+
+import cv2
+import numpy as np
+
+from fkd_infer.errors import CameraError, OutputError, SourceFolderError, SourceNotFoundError
+from fkd_infer.imagefile import IMAGE_SUFFIXES, read_image, suffix_by_content, write_image
+from fkd_infer.types import Frame
+from fkd_infer.video import count_frames, read_video
+from fkd_infer.videosink import CONTAINERS, VideoSink
+from fkd_infer.wholefile import writing
+
+Kind = Literal["image", "video", "camera"]
+
+_BROADCAST = {".mpg", ".mpeg", ".ts", ".mts", ".m2ts"}
+_OTHERS = {".webm", ".avi", ".wmv", ".flv", ".3gp", ".ogv"}
+VIDEO_SUFFIXES = frozenset({*CONTAINERS, *_BROADCAST, *_OTHERS})
+"""Videos are found in folders by these; what CONTAINERS does not hold comes out as .mp4."""
+_WILDCARDS = frozenset("*?[")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Something that gives frames; `output` is the path of its picture within the --out folder."""
+
+    name: str
+    kind: Kind
+    output: Path
+    path: Path | None = None
+    camera: int | None = None
+
+
+def expand_sources(given: Sequence[str]) -> list[Source]:
+    """The images, videos and cameras that files, folders, globs and camera numbers stand for."""
+    return [source for text in given for source in _expand(text)]
+
+
+def check_outputs(sources: Sequence[Source], out: Path | None) -> None:
+    """Makes sure, before work starts, that every picture has a place of its own to be written to.
+
+    Raises OutputError for two sources with the same output, for an output that is a source, and
+    for a folder that cannot be made or written to.
+    """
+    if out is None:
+        return
+    originals = {_identity(source.path) for source in sources if source.path}
+    taken: dict[Path, Source] = {}
+    for source in sources:
+        target = out / source.output
+        other = taken.setdefault(source.output, source)
+        if other is not source:
+            raise OutputError(
+                target,
+                f"both {other.name} and {source.name} would go there; run them one by one, "
+                "or give the folder that holds both",
+            )
+        if target.exists() and _identity(target) in originals:
+            raise OutputError(target, "it is one of the sources; choose another --out folder")
+        _check_folder(target)
+
+
+def frames_from(source: Source) -> Iterator[Frame]:
+    """The frames of a source, read as they are asked for."""
+    if source.camera is not None:
+        yield from _read_camera(source.camera, source.name)
+    elif source.path is None:
+        raise SourceNotFoundError(source.name)
+    elif source.kind == "image":
+        yield Frame(read_image(source.path), source.name)
+    else:
+        yield from read_video(source.path, source.name)
+
+
+def frame_count(source: Source) -> int | None:
+    """How many frames a source is expected to give; None where that is not known."""
+    if source.path is None:
+        return None
+    return 1 if source.kind == "image" else count_frames(source.path)
+
+
+class FrameSink(Protocol):
+    """Takes annotated frames; a context manager, at whose end the output is complete."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+    def write(self, frame: Frame) -> None:
+        """Takes one frame."""
+        ...
+
+
+class NullSink:
+    """Takes frames and does nothing with them."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        return None
+
+    def write(self, frame: Frame) -> None:
+        """Does nothing."""
+
+
+class ImageSink(NullSink):
+    """An image file, in the format of its suffix."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def write(self, frame: Frame) -> None:
+        """Writes the file."""
+        write_image(self._path, frame.image)
+
+
+def open_sink(source: Source, out: Path | None) -> FrameSink:
+    """The sink for a source's pictures, to be entered with `with`; does nothing without `out`."""
+    if out is None:
+        return NullSink()
+    target = out / source.output
+    return ImageSink(target) if source.kind == "image" else VideoSink(target, source.path)
+
+
+def _expand(text: str) -> list[Source]:
+    path = Path(text)
+    if not _exists(text):
+        if text.isascii() and text.isdigit():
+            number = int(text)
+            return [Source(text, "camera", Path(f"camera{number}.mp4"), camera=number)]
+        if _WILDCARDS & set(text):
+            return _glob(text)
+        raise SourceNotFoundError(text)
+    if path.is_dir():
+        return _folder(path)
+    return [_known(path, Path(path.name)) or _sniffed(path)]
+
+
+def _exists(text: str) -> bool:
+    """False also for what no file can be called, such as a name that is too long."""
+    try:
+        return bool(text) and Path(text).exists()
+    except (OSError, ValueError):
+        return False
+
+
+def _folder(folder: Path) -> list[Source]:
+    def fail(error: OSError) -> None:
+        raise SourceFolderError(error.filename, error.strerror or str(error)) from error
+
+    found: list[Path] = []
+    for parent, folders, files in os.walk(folder, onerror=fail):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [Path(parent, name) for name in files if not name.startswith(".")]
+    sources = _known_below(folder, found)
+    if not sources:
+        kinds = ", ".join(sorted(IMAGE_SUFFIXES | VIDEO_SUFFIXES))
+        raise SourceFolderError(folder, f"no image or video in it; looked for {kinds}")
+    return sources
+
+
+def _glob(pattern: str) -> list[Source]:
+    """Matching files, with outputs relative to the part of the pattern before any wildcard."""
+    parts = Path(pattern).parts
+    fixed = next(i for i, part in enumerate(parts) if _WILDCARDS & set(part))
+    base = Path(*parts[:fixed])
+    found = [
+        path
+        for path in base.glob(str(Path(*parts[fixed:])))
+        if path.is_file() and not any(p.startswith(".") for p in path.relative_to(base).parts)
+    ]
+    sources = _known_below(base, found)
+    if not sources:
+        raise SourceNotFoundError(pattern)
+    return sources
+
+
+def _known_below(base: Path, paths: Sequence[Path]) -> list[Source]:
+    sources = [_known(path, path.relative_to(base)) for path in sorted(paths)]
+    return [source for source in sources if source]
+
+
+def _known(path: Path, output: Path) -> Source | None:
+    """A source by its suffix."""
+    suffix = path.suffix.lower()
+    if suffix in IMAGE_SUFFIXES:
+        return Source(str(path), "image", output, path)
+    if suffix in VIDEO_SUFFIXES:
+        kept = suffix in CONTAINERS
+        return Source(str(path), "video", output if kept else output.with_suffix(".mp4"), path)
+    return None
+
+
+def _sniffed(path: Path) -> Source:
+    """A source by its content."""
+    suffix = suffix_by_content(path)
+    if suffix:
+        return Source(str(path), "image", Path(path.name).with_suffix(suffix), path)
+    return Source(str(path), "video", Path(path.name).with_suffix(".mp4"), path)
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    """The same for all names of a file."""
+    status = path.stat()
+    return status.st_dev, status.st_ino
+
+
+def _check_folder(target: Path) -> None:
+    folder = target.parent
+    with writing(target):
+        folder.mkdir(parents=True, exist_ok=True)
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise OutputError(target, f"no permission to write in {folder}")
+    if target.is_dir():
+        raise OutputError(target, "a folder of that name is in the way")
+
+
+def _read_camera(index: int, name: str) -> Iterator[Frame]:
+    camera = cv2.VideoCapture(index)
+    try:
+        if not camera.isOpened():
+            raise CameraError(index)
+        count = start = 0
+        while True:
+            got, image = camera.read()
+            now = time.monotonic_ns()
+            if not got or image is None:
+                raise CameraError(index, "sends no more frames")
+            start = start if count else now
+            yield Frame(
+                np.asarray(image, dtype=np.uint8), name, count, Fraction(now - start, 10**9)
+            )
+            count += 1
+    finally:
+        camera.release()

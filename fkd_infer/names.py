@@ -1,0 +1,21 @@
+"""Every name that an option takes; free of imports, so that --help is quick."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+Border = Literal["replicate", "black"]
+BoxKind = Literal["points", "haar"]
+DetectorName = Literal["haar", "none"]
+Layer = Literal["contours", "points", "box", "score"]
+Provider = Literal["auto", "cpu", "cuda"]
+
+BOX_KINDS: tuple[BoxKind, ...] = get_args(BoxKind)
+DETECTORS: tuple[DetectorName, ...] = get_args(DetectorName)
+LAYERS: tuple[Layer, ...] = get_args(Layer)
+PROVIDERS: tuple[Provider, ...] = get_args(Provider)
+
+DEFAULT_MODEL = "naimishnet"
+DEFAULT_LAYERS: tuple[Layer, ...] = ("contours", "points")
+DETECT_SIZE = 640
+"""Longer side, in pixels, at which a frame is searched for faces."""

@@ -1,0 +1,135 @@
+"""Faces as JSON lines and as CSV; docs/formats.md describes both."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Sequence
+from contextlib import ExitStack
+from io import StringIO
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TextIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fkd_infer.schemes import IBUG68
+from fkd_infer.types import Face, Frame
+from fkd_infer.wholefile import whole_file, writing
+
+SCHEMA = "fkd/1"
+_STDOUT = Path("-")
+_FACE = ("source", "frame", "time", "face", "id", "score")
+_BOX = ("box_x0", "box_y0", "box_x1", "box_y1")
+
+
+class _TextSink:
+    """A text file that appears when it is complete; - is standard output, None is nowhere."""
+
+    def __init__(self, path: str | Path | None) -> None:
+        self._path = None if path is None else Path(path)
+        self._file: TextIO | None = None
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            if self._path is not None and self._path != _STDOUT:
+                partial = stack.enter_context(whole_file(self._path))
+                with writing(self._path):
+                    self._file = _open_text(partial)
+                stack.callback(self._close)
+            self._begin()
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stack.__exit__(kind, error, trace)
+
+    def _begin(self) -> None:
+        """Writes what stands before the records."""
+
+    def _put(self, text: str) -> None:
+        if self._path == _STDOUT:
+            # At once, since another program may be reading along.
+            print(text, end="", flush=True)
+        elif self._file is not None and self._path is not None:
+            with writing(self._path):
+                self._file.write(text)
+
+    def _close(self) -> None:
+        if self._file is not None and self._path is not None:
+            with writing(self._path):
+                self._file.close()
+
+
+class JsonLinesSink(_TextSink):
+    """One JSON object per frame, also for frames without faces."""
+
+    def write(self, frame: Frame, faces: Sequence[Face]) -> None:
+        """Appends the line of a frame."""
+        if self._path is None:
+            return
+        record = {
+            "schema": SCHEMA,
+            "source": frame.source,
+            "frame": frame.index,
+            "time": float(frame.time),
+            "width": frame.width,
+            "height": frame.height,
+            "faces": [_face_record(face) for face in faces],
+        }
+        self._put(json.dumps(record, separators=(",", ":"), allow_nan=False) + "\n")
+
+
+class CsvSink(_TextSink):
+    """One line per face, under a header for `points` points."""
+
+    def __init__(self, path: str | Path | None, points: int = IBUG68.count) -> None:
+        super().__init__(path)
+        self._points = points
+
+    def _begin(self) -> None:
+        self._row([*_FACE, *_BOX, *(f"{axis}{i}" for i in range(self._points) for axis in "xy")])
+
+    def write(self, frame: Frame, faces: Sequence[Face]) -> None:
+        """Appends the lines of a frame's faces; none where there are none."""
+        if self._path is None:
+            return
+        for number, face in enumerate(faces):
+            if len(face.points) != self._points:
+                raise ValueError(f"the table is for {self._points} points, not {len(face.points)}")
+            identity = "" if face.id is None else face.id
+            head = [frame.source, frame.index, float(frame.time), number, identity]
+            numbers = [*_rounded(face.box), *_rounded(face.points.ravel())]
+            self._row([*head, round(face.score, 4), *numbers])
+
+    def _row(self, values: Sequence[object]) -> None:
+        line = StringIO()
+        csv.writer(line, lineterminator="\n").writerow(values)
+        self._put(line.getvalue())
+
+
+def _open_text(path: Path) -> TextIO:
+    """UTF-8 with plain line ends; file names that are no text go out as the bytes that they are."""
+    return path.open("w", encoding="utf-8", errors="surrogateescape", newline="\n")
+
+
+def _face_record(face: Face) -> dict[str, object]:
+    return {
+        "id": face.id,
+        "box": _rounded(face.box),
+        "score": round(float(face.score), 4),
+        "points": _rounded(face.points),
+    }
+
+
+def _rounded(values: NDArray[np.float32]) -> list[object]:
+    """Hundredths of a pixel, in double precision so that they print short; -0.0 as 0.0."""
+    numbers: list[object] = (np.round(values.astype(np.float64), 2) + 0.0).tolist()
+    return numbers

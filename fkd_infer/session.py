@@ -1,0 +1,157 @@
+"""ONNX Runtime: one network, its card, and the provider that was asked for or an error."""
+
+from __future__ import annotations
+
+import logging
+import os
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fkd_infer.card import ModelCard
+from fkd_infer.crop import Floats, Pixels
+from fkd_infer.errors import (
+    InvalidModelError,
+    ModelFileNotFoundError,
+    ProviderError,
+    RuntimeInstallError,
+)
+from fkd_infer.names import Provider
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+_ONNX_NAMES = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+_PACKAGES = ("onnxruntime", "onnxruntime-gpu")
+_log = logging.getLogger(__name__)
+
+
+def available_threads() -> int:
+    """Cores that this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def shipped_models() -> dict[str, Path]:
+    """Name → file of the models that come with fkd."""
+    package = Path(__file__).parent
+    # In a wheel they lie in the package, in a checkout beside it.
+    folder = next((f for f in (package / "models", package.parent / "models") if f.is_dir()), None)
+    return {} if folder is None else {file.stem: file for file in sorted(folder.glob("*.onnx"))}
+
+
+def find_model(model: str | Path) -> Path:
+    """The file of a shipped model's name, or of a path; raises ModelFileNotFoundError."""
+    shipped = shipped_models()
+    if str(model) in shipped:
+        return shipped[str(model)]
+    path = Path(model)
+    if not path.is_file():
+        raise ModelFileNotFoundError(model, shipped)
+    return path
+
+
+def import_onnxruntime() -> Any:
+    """The onnxruntime module; raises RuntimeInstallError where none, or two, are installed."""
+    installed = [name for name in _PACKAGES if _is_installed(name)]
+    if len(installed) != 1:
+        raise RuntimeInstallError(installed)
+    import onnxruntime
+
+    return onnxruntime
+
+
+def _is_installed(package: str) -> bool:
+    try:
+        distribution(package)
+    except PackageNotFoundError:
+        return False
+    return True
+
+
+class LandmarkSession:
+    """A network that places points on crops.
+
+    `provider`: "cpu"; "cuda", which is used or raises ProviderError; "auto", which is CUDA where
+    it works. `threads` defaults to the cores of this process.
+    """
+
+    def __init__(
+        self, model: str | Path, provider: Provider = "auto", threads: int | None = None
+    ) -> None:
+        ort = import_onnxruntime()
+        self.path = find_model(model)
+        self._session = _open(ort, self.path, provider, threads or available_threads())
+        self.card = ModelCard.from_metadata(
+            self._session.get_modelmeta().custom_metadata_map, self.path
+        )
+        self.provider = _provider_name(self._session)
+        _check_border(self._session, self.card, self.path)
+
+    def run(self, crops: Pixels) -> Floats:
+        """Points (n, k, 2) in crop pixels for crops (n, size, size, channels) uint8."""
+        if not len(crops):
+            return np.empty((0, self.card.landmarks.count, 2), dtype=np.float32)
+        (points,) = self._session.run(["points"], {"image": crops})
+        return np.asarray(points, dtype=np.float32)
+
+
+def _options(ort: Any, threads: int) -> onnxruntime.SessionOptions:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    return options
+
+
+def _open(ort: Any, path: Path, provider: Provider, threads: int) -> onnxruntime.InferenceSession:
+    usable = [name for name, onnx_name in _ONNX_NAMES.items() if onnx_name in _offered(ort)]
+    if provider == "cuda" and "cuda" not in usable:
+        raise ProviderError("cuda", usable, "install the GPU runtime: pip install 'fkd[gpu]'")
+    if provider != "cpu" and "cuda" in usable:
+        ort.preload_dlls()
+        session = _load(ort, path, ["cuda", "cpu"], threads)
+        if _provider_name(session) == "cuda":
+            return session
+        repair = "ONNX Runtime did not start CUDA; check the driver and the CUDA libraries"
+        if provider == "cuda":
+            raise ProviderError("cuda", ["cpu"], repair)
+        _log.warning("%s; going on with the CPU", repair)
+    return _load(ort, path, ["cpu"], threads)
+
+
+def _offered(ort: Any) -> list[str]:
+    offered: list[str] = ort.get_available_providers()
+    return offered
+
+
+def _load(ort: Any, path: Path, providers: list[str], threads: int) -> onnxruntime.InferenceSession:
+    names = [_ONNX_NAMES[name] for name in providers]
+    try:
+        return ort.InferenceSession(path, _options(ort, threads), providers=names)
+    except Exception as error:  # ONNX Runtime's errors share no other base
+        why = " ".join(str(error).split())
+        raise InvalidModelError(path, why) from error
+
+
+def _provider_name(session: onnxruntime.InferenceSession) -> str:
+    first = session.get_providers()[0]
+    return next(name for name, onnx_name in _ONNX_NAMES.items() if onnx_name == first)
+
+
+def _check_border(session: onnxruntime.InferenceSession, card: ModelCard, path: Path) -> None:
+    """The graph's inputs and outputs must be what the card says."""
+    size, channels, count = card.input.size, card.input.channels, card.landmarks.count
+    wanted = [
+        ("image", "tensor(uint8)", [size, size, channels]),
+        ("points", "tensor(float)", [count, 2]),
+    ]
+    nodes = [*session.get_inputs(), *session.get_outputs()]
+    found = [(node.name, node.type, list(node.shape[1:])) for node in nodes]
+    if found != wanted:
+        raise InvalidModelError(path, f"the graph has {found}, its card says {wanted}")
+    if any(isinstance(node.shape[0], int) for node in nodes):
+        raise InvalidModelError(path, "the graph has a fixed batch size; export it with fkd-export")

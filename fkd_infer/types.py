@@ -1,0 +1,67 @@
+"""What flows through the pipeline: frames in, faces out.
+
+Images are BGR uint8 (H, W, 3); points are (x, y) in frame pixels, boxes x0, y0, x1, y1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fkd_infer.crop import Floats, Pixels, as_boxes, check_image
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """One picture of a source; `time` is exact, in seconds from the source's own zero."""
+
+    image: Pixels
+    source: str
+    index: int = 0
+    time: Fraction = Fraction(0)
+
+    def __post_init__(self) -> None:
+        check_image(self.image)
+
+    @property
+    def width(self) -> int:
+        """Pixels across."""
+        return int(self.image.shape[1])
+
+    @property
+    def height(self) -> int:
+        """Pixels down."""
+        return int(self.image.shape[0])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Face:
+    """One face: points (n, 2) float32, box (4,) float32 as its detector drew it, in frame pixels.
+
+    `score` is the detector's confidence from 0 to 1; `id` names the face through a video where
+    faces are tracked, and is None elsewhere.
+    """
+
+    points: Floats
+    box: Floats
+    score: float = 1.0
+    id: int | None = None
+
+    def __post_init__(self) -> None:
+        as_boxes(self.box[None])
+        if self.points.ndim != 2 or self.points.shape[1] != 2:
+            raise ValueError(f"points are (n, 2), got shape {self.points.shape}")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Detections:
+    """What a detector found in a frame: boxes (n, 4) float32 and scores (n,) float32."""
+
+    boxes: Floats
+    scores: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.boxes)

@@ -1,0 +1,200 @@
+"""Video files to frames: upright, in true colours, with exact times, or an error."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fkd_infer.crop import Pixels
+from fkd_infer.errors import UnreadableVideoError
+from fkd_infer.types import Frame
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.packet import Packet
+    from av.stream import Stream
+    from av.video.frame import VideoFrame
+    from av.video.reformatter import VideoReformatter
+    from av.video.stream import VideoStream
+
+_LATE = Fraction(1, 2)
+"""Seconds that a Matroska file may end before the duration in its header; it is a rounded sum."""
+_STARTS_ANYWHERE = 0x0200
+"""AVFMT_TS_DISCONT, a flag of formats."""
+_UNTAGGED = frozenset({2, 3})
+"""Values of AVColorSpace that name no colour space: unspecified and reserved."""
+
+
+@dataclass(frozen=True)
+class OpenVideo:
+    """An open video file: its first true video stream, and the time that counts as zero."""
+
+    path: Path
+    container: InputContainer
+    stream: VideoStream
+    zero: Fraction
+
+    @property
+    def rate(self) -> Fraction | None:
+        """Average frames per second, where the file says."""
+        return self.stream.average_rate or self.stream.guessed_rate or None
+
+    @property
+    def is_mp4(self) -> bool:
+        """Whether the file is of the MP4 and QuickTime family, whose header lists every frame."""
+        return "mp4" in self.container.format.name.split(",")
+
+    @property
+    def duration(self) -> Fraction | None:
+        """Seconds of the longest stream, where the file says."""
+        import av
+
+        ticks = self.container.duration
+        return None if ticks is None else Fraction(ticks, av.time_base)
+
+    @property
+    def end(self) -> Fraction | None:
+        """When the last frame ends, where the stream's header says."""
+        start, duration = self.stream.start_time, self.stream.duration
+        if duration is None or self.stream.time_base is None:
+            return None
+        return ((start or 0) + duration) * self.stream.time_base - self.zero
+
+    def shown(self, packet: Packet[Stream]) -> Fraction | None:
+        """When the packet's content is shown or heard, in seconds from zero."""
+        ticks = packet.dts if packet.pts is None else packet.pts
+        return None if ticks is None else ticks * packet.time_base - self.zero
+
+    def damaged(self, why: str) -> UnreadableVideoError:
+        """The error for a file that opens, but does not read to its end."""
+        return UnreadableVideoError(
+            self.path, f"{why}; repair it first, with: ffmpeg -i {self.path.name} repaired.mp4"
+        )
+
+
+@contextmanager
+def open_video(path: Path) -> Iterator[OpenVideo]:
+    """The video in a file; raises UnreadableVideoError where there is none."""
+    import av
+    from av.error import FFmpegError
+    from av.stream import Disposition
+
+    try:
+        # An absolute path, since libav takes the a in "a:b.mp4" for a network protocol.
+        container = av.open(str(path.absolute()), "r", metadata_errors="replace")
+    except FFmpegError as error:
+        raise UnreadableVideoError(path, error.strerror or str(error)) from error
+    with container:
+        moving = [
+            stream
+            for stream in container.streams.video
+            if not stream.disposition & Disposition.attached_pic
+        ]
+        if not moving:
+            raise UnreadableVideoError(path, "it holds no video stream")
+        if not moving[0].codec_context:
+            raise UnreadableVideoError(path, "there is no decoder for its video stream")
+        yield OpenVideo(path, container, moving[0], _zero(container))
+
+
+def read_video(path: Path, name: str) -> Iterator[Frame]:
+    """Frames of a file as players show them: display matrix applied, colours as tagged.
+
+    Raises UnreadableVideoError at the first damage, and for a file that was cut short.
+    """
+    from av.video.reformatter import VideoReformatter
+
+    with open_video(path) as video:
+        reformatter = VideoReformatter()
+        step = 1 / video.rate if video.rate else Fraction(0)
+        time = -step
+        for index, picture in enumerate(_pictures(video)):
+            ticks = picture.dts if picture.pts is None else picture.pts
+            if ticks is None or picture.time_base is None:
+                time += step
+            else:
+                time = ticks * picture.time_base - video.zero
+            yield Frame(_upright_bgr(picture, reformatter), name, index, time)
+
+
+def count_frames(path: Path) -> int | None:
+    """How many frames a file says it has, or would have at its rate; None where it is silent."""
+    with open_video(path) as video:
+        if video.stream.frames:
+            return video.stream.frames
+        duration = video.duration
+        return None if duration is None or not video.rate else round(duration * video.rate)
+
+
+def _zero(container: InputContainer) -> Fraction:
+    """The earliest start in formats that count time from anywhere, such as MPEG-TS; else 0."""
+    if not container.format.flags & _STARTS_ANYWHERE:
+        return Fraction(0)
+    starts = [
+        stream.start_time * stream.time_base
+        for stream in (*container.streams.video, *container.streams.audio)
+        if stream.start_time is not None and stream.time_base is not None
+    ]
+    return min(starts, default=Fraction(0))
+
+
+def _pictures(video: OpenVideo) -> Iterator[VideoFrame]:
+    """The decoded pictures of a video, in the order of showing.
+
+    Frame threads stay off: they report errors late, and PyAV drops those that come while it
+    empties the decoder.
+    """
+    from av.error import FFmpegError
+
+    count = packets = 0
+    end = Fraction(0)
+    try:
+        # Every stream is read, since the end of the sound also tells a whole file from a cut one.
+        for packet in video.container.demux():
+            if packet.is_corrupt:
+                raise video.damaged(f"cut short or damaged after frame {count}")
+            end = max(end, (video.shown(packet) or end) + _duration(packet))
+            if packet.stream.index != video.stream.index:
+                continue
+            packets += packet.size > 0
+            for picture in video.stream.decode(packet):
+                if picture.is_corrupt:
+                    raise video.damaged(f"damaged at frame {count}")
+                yield picture
+                count += 1
+    except FFmpegError as error:
+        raise video.damaged(f"{error.strerror or error} (after frame {count})") from error
+    if count == 0 or _ends_early(video, packets, end):
+        raise video.damaged(f"cut short: it ends after {count} frames")
+
+
+def _duration(packet: Packet[Stream]) -> Fraction:
+    return (packet.duration or 0) * packet.time_base
+
+
+def _ends_early(video: OpenVideo, packets: int, end: Fraction) -> bool:
+    """True where the header promised more; libav takes the end of such a file for its true end."""
+    if video.is_mp4:
+        return packets < len(video.stream.index_entries)
+    return "matroska" in video.container.format.name and end + _LATE < (video.duration or 0)
+
+
+def _upright_bgr(picture: VideoFrame, reformatter: VideoReformatter) -> Pixels:
+    from av.video.reformatter import ColorRange, Colorspace
+
+    space: int | None = None
+    if picture.colorspace in _UNTAGGED:
+        # What players assume: high definition is BT.709, all else BT.601.
+        hd = picture.width >= 1280 or picture.height >= 720
+        space = Colorspace.ITU709 if hd else Colorspace.ITU601
+    bgr = reformatter.reformat(
+        picture, format="bgr24", src_colorspace=space, dst_color_range=ColorRange.JPEG
+    )
+    turned = np.rot90(bgr.to_ndarray(), round(picture.rotation / 90))
+    return np.ascontiguousarray(turned, dtype=np.uint8)

@@ -1,0 +1,283 @@
+"""Frames to an H.264 file, with the times and the sound of the video they came from.
+
+The encoder makes no B-frames. So frames are stored in the order of showing, and a frame's
+duration in the file is its true one, also at a varying rate and in the very last frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from fractions import Fraction
+from io import BytesIO
+from math import lcm
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+
+from fkd_infer.crop import Pixels
+from fkd_infer.errors import OutputError
+from fkd_infer.original import Original
+from fkd_infer.types import Frame
+from fkd_infer.video import open_video
+from fkd_infer.wholefile import whole_file
+
+if TYPE_CHECKING:
+    from av.audio.stream import AudioStream
+    from av.container import OutputContainer
+    from av.packet import Packet
+    from av.stream import Stream
+    from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
+
+CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
+"""Suffixes that a video can be written with, and libav's names of their formats."""
+
+_ENCODER = {"preset": "veryfast", "crf": "20"}
+_BT709 = _LIMITED = 1
+"""libav's numbers for BT.709 as matrix, primaries and transfer, and for luma from 16 to 235."""
+_TIME_BASE = Fraction(1, 120_000)
+"""For frames without a file behind them: holds the steps of 24, 25, 30 and 60 Hz and of NTSC."""
+_RATE = Fraction(30)
+_KEPT_TAGS = ("language", "title")
+_LARGEST_CLOCK = 2**31 - 1
+
+
+class VideoSink:
+    """A video file of the frames written to it; `like` is the video that they were read from.
+
+    The sound of `like` is copied as far as frames were written; without `like` there is none.
+    """
+
+    def __init__(self, path: Path, like: Path | None) -> None:
+        self._path = path
+        self._like = like
+        self._original: Original | None = None
+        self._output: _Output | None = None
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        if self._path.suffix.lower() not in CONTAINERS:
+            raise OutputError(self._path, f"a video's name ends in {', '.join(CONTAINERS)}")
+        with ExitStack() as stack:
+            self._partial = stack.enter_context(whole_file(self._path))
+            if self._like is not None:
+                self._original = Original(stack.enter_context(open_video(self._like)))
+                _check_sound(self._path, self._like, self._original.sound)
+            stack.push(self._close)
+            self._stack = stack.pop_all()
+        return self
+
+    def write(self, frame: Frame) -> None:
+        """Appends a frame, which must be later than the one before and of the same size."""
+        with _encoding(self._path):
+            if self._output is None:
+                self._output = _Output(self._path, self._partial, frame, self._original)
+            self._output.write(frame)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stack.__exit__(kind, error, trace)
+
+    def _close(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._output is None:
+            return
+        try:
+            if error is None:
+                with _encoding(self._path):
+                    self._output.finish()
+        finally:
+            self._output.abandon()
+
+
+class _Output:
+    """The open output file: an encoder, and streams of copied sound."""
+
+    def __init__(self, path: Path, partial: Path, first: Frame, original: Original | None) -> None:
+        import av
+        from av.video.reformatter import VideoReformatter
+
+        self._path = path
+        self._original = original
+        self._size = (first.width, first.height)
+        self._time_base, self._rate = _clock(original)
+        self._reformatter = VideoReformatter()
+        self._tick: int | None = None
+        self._step = round(1 / (self._rate * self._time_base))
+        self._held: Packet[VideoStream] | None = None
+
+        sound = original.sound if original else ()
+        self._container = av.open(
+            str(partial.absolute()),
+            "w",
+            format=CONTAINERS[path.suffix.lower()],
+            container_options=_clock_option(path, self._time_base, sound),
+        )
+        self._stream = self._add_encoder()
+        self._copies = {stream.index: _add_copy(self._container, stream) for stream in sound}
+
+    def write(self, frame: Frame) -> None:
+        """Encodes a frame, and copies the sound before it."""
+        tick = self._checked_tick(frame)
+        if self._original is not None:
+            self._original.forget(frame.time)
+            self._copy(self._original.sound_until(frame.time))
+        if self._tick is not None:
+            self._step = tick - self._tick
+        self._tick = tick
+        self._mux(self._stream.encode(self._picture(frame.image, tick)))
+
+    def finish(self) -> None:
+        """Writes what the encoder holds and the sound that is left, and closes the file."""
+        assert self._tick is not None
+        length = self._step
+        if self._original is not None:
+            last = self._tick * self._time_base
+            end, sound = self._original.rest(last)
+            self._copy(sound)
+            length = self._step if end is None else round((end - last) / self._time_base)
+        self._mux(self._stream.encode(None))
+        if self._held is not None:
+            self._held.duration = length
+            self._container.mux(self._held)
+        self._container.close()
+
+    def abandon(self) -> None:
+        """Closes the file as it is."""
+        from av.error import FFmpegError
+
+        # A complaint about a file that is thrown away would hide the error that led here.
+        with suppress(FFmpegError):
+            self._container.close()
+
+    def _checked_tick(self, frame: Frame) -> int:
+        if (frame.width, frame.height) != self._size:
+            raise OutputError(
+                self._path,
+                f"frame {frame.index} is {frame.width}x{frame.height} and those before are "
+                f"{self._size[0]}x{self._size[1]}; a video has one size",
+            )
+        tick = round(frame.time / self._time_base)
+        if self._tick is not None and tick <= self._tick:
+            raise OutputError(
+                self._path,
+                f"frame {frame.index} at {float(frame.time):.3f} s is not later than the one "
+                "before; mend the source's times with: ffmpeg -i SOURCE -fps_mode cfr mended.mp4",
+            )
+        return tick
+
+    def _add_encoder(self) -> VideoStream:
+        from av.codec.context import ThreadType
+
+        stream = self._container.add_stream("libx264", rate=self._rate, options=dict(_ENCODER))
+        stream.width, stream.height = self._size
+        odd = self._size[0] % 2 or self._size[1] % 2
+        stream.pix_fmt = "yuv444p" if odd else "yuv420p"
+        stream.time_base = self._time_base
+        context = stream.codec_context
+        context.time_base = self._time_base
+        context.max_b_frames = 0
+        # PyAV's default, threads by slices, costs x264 both speed and quality.
+        context.thread_type = ThreadType.AUTO
+        context.colorspace = context.color_primaries = context.color_trc = _BT709
+        context.color_range = _LIMITED
+        if self._original is not None:
+            source = self._original.video.stream
+            aspect = source.sample_aspect_ratio
+            if aspect and (source.width, source.height) == self._size:
+                context.sample_aspect_ratio = aspect
+        return stream
+
+    def _picture(self, image: Pixels, tick: int) -> VideoFrame:
+        from av.video.frame import VideoFrame
+        from av.video.reformatter import ColorRange, Colorspace
+
+        picture = self._reformatter.reformat(
+            VideoFrame.from_ndarray(np.ascontiguousarray(image), format="bgr24"),
+            format=self._stream.pix_fmt,
+            dst_colorspace=Colorspace.ITU709,
+            dst_color_range=ColorRange.MPEG,
+        )
+        picture.pts = tick
+        picture.time_base = self._time_base
+        return picture
+
+    def _mux(self, packets: Sequence[Packet[VideoStream]]) -> None:
+        """Writes packets but the newest: only the end tells the last one's duration."""
+        for packet in packets:
+            if self._held is not None:
+                self._container.mux(self._held)
+            self._held = packet
+
+    def _copy(self, packets: Iterable[Packet[Stream]]) -> None:
+        zero = self._original.video.zero if self._original else Fraction(0)
+        for packet in packets:
+            shift = round(zero / packet.time_base)
+            packet.pts = None if packet.pts is None else packet.pts - shift
+            packet.dts = packet.pts if packet.dts is None else packet.dts - shift
+            packet.stream = self._copies[packet.stream_index]
+            self._container.mux(packet)
+
+
+@contextmanager
+def _encoding(path: Path) -> Iterator[None]:
+    """Turns libav's errors into one that names the output."""
+    from av.error import FFmpegError
+
+    try:
+        yield
+    except FFmpegError as error:
+        raise OutputError(path, error.strerror or str(error)) from error
+
+
+def _clock(original: Original | None) -> tuple[Fraction, Fraction]:
+    """The unit of time, so that every frame's time is exact, and the rate."""
+    if original is None:
+        return _TIME_BASE, _RATE
+    return original.video.stream.time_base or _TIME_BASE, original.video.rate or _RATE
+
+
+def _clock_option(path: Path, time_base: Fraction, sound: Sequence[AudioStream]) -> dict[str, str]:
+    """Has MP4 count its total and its starts finely enough, instead of in milliseconds."""
+    if CONTAINERS[path.suffix.lower()] == "matroska":
+        return {}
+    clock = lcm(time_base.denominator, *(stream.rate for stream in sound))
+    clock = clock if clock <= _LARGEST_CLOCK else time_base.denominator
+    return {"movie_timescale": str(clock)}
+
+
+def _add_copy(container: OutputContainer, stream: AudioStream) -> AudioStream:
+    copy = container.add_stream_from_template(stream)
+    copy.metadata.update({k: v for k, v in stream.metadata.items() if k in _KEPT_TAGS})
+    copy.disposition = stream.disposition
+    return copy
+
+
+def _check_sound(path: Path, like: Path, sound: Sequence[AudioStream]) -> None:
+    """Writes the head of such a file to memory: a codec it cannot hold shows up there."""
+    import av
+    from av.error import FFmpegError
+
+    for stream in sound:
+        try:
+            with av.open(BytesIO(), "w", format=CONTAINERS[path.suffix.lower()]) as trial:
+                _add_copy(trial, stream)
+                trial.start_encoding()
+        except (FFmpegError, ValueError) as error:
+            codec = stream.codec_context.name if stream.codec_context else "unknown"
+            raise OutputError(
+                path,
+                f"{path.suffix} does not hold {codec} sound; .mkv does, so copy the source first: "
+                f"ffmpeg -i {like.name} -c copy {like.stem}.mkv",
+            ) from error

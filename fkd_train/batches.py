@@ -1,0 +1,87 @@
+"""Training batches that depend on the seed, the epoch and the image alone.
+
+Neither the number of workers nor of processes, nor where a run was stopped and resumed,
+changes what a network is shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from fkd_train.augment import Sampler
+from fkd_train.config import AugmentConfig
+from fkd_train.data import Faces
+
+Key = tuple[int, int]
+Batch = tuple[Tensor, Tensor]
+
+
+@dataclass(frozen=True)
+class TrainingCrops(Dataset[Batch]):
+    """Random crops, keyed by (epoch, image)."""
+
+    faces: Faces
+    sampler: Sampler
+    augment: AugmentConfig
+    seed: int
+
+    def __getitem__(self, key: Key) -> Batch:
+        epoch, row = key
+        rng = np.random.default_rng([self.seed, epoch, row])
+        image, points = self.faces.images[row], self.faces.points[row]
+        pixels, moved = self.sampler.random(image, points, self.augment, rng)
+        return torch.from_numpy(pixels), torch.from_numpy(moved)
+
+
+@dataclass
+class EpochBatches:
+    """Shuffled batches of keys for one epoch; every process takes its share of each batch."""
+
+    count: int
+    batch: int
+    seed: int
+    rank: int = 0
+    world: int = 1
+    epoch: int = 0
+    first: int = 0
+
+    def __len__(self) -> int:
+        full, rest = divmod(self.count, self.batch)
+        # Every process needs a share, so a last batch of fewer images than processes is left out.
+        return full + (rest >= max(1, self.world))
+
+    def __iter__(self) -> Iterator[list[Key]]:
+        order = np.random.default_rng([self.seed, self.epoch]).permutation(self.count)
+        for step in range(self.first, len(self)):
+            rows = order[step * self.batch :][: self.batch][self.rank :: self.world]
+            yield [(self.epoch, int(row)) for row in rows]
+
+    def size(self, step: int) -> int:
+        """Images in a batch, over all processes."""
+        return min(self.batch, self.count - step * self.batch)
+
+
+def training_loader(crops: TrainingCrops, batches: EpochBatches, workers: int) -> DataLoader[Batch]:
+    """A loader whose workers stay alive between epochs."""
+    return DataLoader(
+        crops,
+        batch_sampler=batches,
+        num_workers=workers,
+        worker_init_fn=_one_thread,
+        persistent_workers=workers > 0,
+        prefetch_factor=4 if workers else None,
+        # Its own generator: an epoch's start must not move the one that dropout draws from, or a
+        # run resumed in the middle of an epoch would go another way.
+        generator=torch.Generator(),
+    )
+
+
+def _one_thread(_worker: int) -> None:
+    cv2.setNumThreads(0)

@@ -1,0 +1,119 @@
+"""The keypoint data set: a CSV of points and a folder of images, checked row by row."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from fkd_infer.errors import DatasetError, UnreadableImageError
+from fkd_infer.imagefile import read_image
+from fkd_infer.schemes import IBUG68, LandmarkScheme
+from fkd_train.names import Split
+
+
+@dataclass(frozen=True)
+class Faces:
+    """Annotated faces in memory: gray images (H, W) uint8 and points (n, k, 2), image pixels."""
+
+    names: tuple[str, ...]
+    images: tuple[NDArray[np.uint8], ...]
+    points: NDArray[np.float32]
+    scheme: LandmarkScheme = IBUG68
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def only(self, keep: Callable[[str], bool]) -> Faces:
+        """The faces whose file name passes."""
+        rows = [row for row, name in enumerate(self.names) if keep(name)]
+        names = tuple(self.names[row] for row in rows)
+        images = tuple(self.images[row] for row in rows)
+        return Faces(names, images, self.points[rows], self.scheme)
+
+
+def person(name: str) -> str:
+    """Who is on an image: its file name up to the last underscore."""
+    return name.rpartition("_")[0]
+
+
+def is_held_out(name: str) -> bool:
+    """Whether the identity split holds the person of an image out (one in five)."""
+    return int(hashlib.md5(person(name).encode()).hexdigest(), 16) % 5 == 0
+
+
+def load_split(folder: Path, split: Split) -> tuple[Faces, Faces]:
+    """(training faces, evaluation faces) of a split.
+
+    `official`: the training and test CSV as they are; all people of the test rows are in the
+    training rows too. `identity`: the training CSV alone, people in one part or the other.
+    Raises DatasetError with every bad row.
+    """
+    training = read_faces(folder, "training")
+    if split == "official":
+        return training, read_faces(folder, "test")
+    return training.only(lambda name: not is_held_out(name)), training.only(is_held_out)
+
+
+def load_evaluation(folder: Path, split: Split) -> Faces:
+    """The evaluation faces of a split, as load_split gives them."""
+    if split == "official":
+        return read_faces(folder, "test")
+    return read_faces(folder, "training").only(is_held_out)
+
+
+def read_faces(folder: Path, part: str, scheme: LandmarkScheme = IBUG68) -> Faces:
+    """The rows of `<part>_frames_keypoints.csv` with their images in `<part>/`.
+
+    The first column is the file name, then x0, y0, x1, y1, … in image pixels. Images without a
+    row are ignored. Raises DatasetError with every bad row.
+    """
+    csv = folder / f"{part}_frames_keypoints.csv"
+    table = _read_table(csv, 2 * scheme.count)
+    names, images, points, problems = [], [], [], []
+    for line, row in enumerate(table.itertuples(index=False, name=None), start=2):
+        try:
+            values = _numbers(row[1:])
+            image = read_image(folder / part / str(row[0]))
+        except (ValueError, UnreadableImageError) as error:
+            problems.append(f"line {line}, {row[0]}: {error}")
+            continue
+        names.append(str(row[0]))
+        images.append(np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), dtype=np.uint8))
+        points.append(values)
+    if problems:
+        raise DatasetError(csv, problems)
+    stacked = np.array(points, dtype=np.float32).reshape(-1, scheme.count, 2)
+    return Faces(tuple(names), tuple(images), stacked, scheme)
+
+
+def _read_table(csv: Path, values: int) -> pd.DataFrame:
+    try:
+        table = pd.read_csv(csv, dtype=str, keep_default_na=False, skip_blank_lines=False)
+    except FileNotFoundError as error:
+        raise DatasetError(csv, ["there is no such file; --data names the folder of it"]) from error
+    except (OSError, ValueError) as error:
+        raise DatasetError(csv, [f"not a CSV table: {error}"]) from error
+    if table.shape[1] != values + 1:
+        expected = f"{values + 1} columns are expected: file name, x0, y0, x1, y1, …"
+        raise DatasetError(csv, [f"{table.shape[1]} columns; {expected}"])
+    if table.empty:
+        raise DatasetError(csv, ["there are no rows"])
+    return table
+
+
+def _numbers(cells: tuple[str, ...]) -> NDArray[np.float32]:
+    for column, cell in enumerate(cells, start=2):
+        try:
+            finite = np.isfinite(float(cell))
+        except ValueError:
+            raise ValueError(f"column {column} is {cell!r}, not a number") from None
+        if not finite:
+            raise ValueError(f"column {column} is {cell!r}, not a finite number")
+    return np.array(cells, dtype=np.float32)

@@ -1,0 +1,106 @@
+"""How well a network places points: the same protocol for a checkpoint and an exported file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from fkd_infer.crop import invert, transform
+from fkd_infer.metrics import Accuracy, accuracy
+from fkd_infer.schemes import IBUG68
+from fkd_infer.session import LandmarkSession
+from fkd_train.augment import Sampler, window_matrix
+from fkd_train.checkpoint import find_checkpoint, load_network
+from fkd_train.config import CropConfig
+from fkd_train.data import Faces
+from fkd_train.models import LandmarkNet
+from fkd_train.names import CropProtocol
+
+Floats = NDArray[np.float32]
+Predict = Callable[[NDArray[np.uint8]], Floats]
+"""Crops (N, S, S, C) uint8 → points (N, n, 2), crop pixels."""
+
+SEED_RESIZE, SEED_SIZE, SEED_UNIT = 250, 224, 50
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Figures of a network on a set of faces, and its points (n, k, 2) in image pixels."""
+
+    accuracy: Accuracy
+    seed_mse: float
+    points: Floats
+
+    def figures(self) -> dict[str, object]:
+        """The figures as plain data."""
+        return {**asdict(self.accuracy), "seed_mse": self.seed_mse}
+
+
+def torch_predict(network: LandmarkNet, device: torch.device | str = "cpu") -> Predict:
+    """Runs a torch network in its evaluation mode, and leaves its mode as it was."""
+
+    def predict(crops: NDArray[np.uint8]) -> Floats:
+        was_training = network.training
+        network.eval()
+        with torch.inference_mode():
+            points = network(torch.from_numpy(crops).to(device)).cpu().numpy()
+        network.train(was_training)
+        return np.asarray(points, dtype=np.float32)
+
+    return predict
+
+
+def open_model(model: Path, crop: CropProtocol = "model") -> tuple[Predict, Sampler]:
+    """An ONNX file, a checkpoint or a run folder as a function, with the crops that it takes.
+
+    `crop` "image" cuts the seed protocol's central window instead of the model's own crop.
+    """
+    if model.suffix == ".onnx":
+        session = LandmarkSession(model, "cpu")
+        card = session.card
+        config = CropConfig(card.crop.scale, "points", card.crop.shift, card.crop.border)
+        predict: Predict = session.run
+        sampler = Sampler(card.input.size, card.input.channels, config, card.landmarks)
+    else:
+        network, recipe, _ = load_network(find_checkpoint(model, "last"))
+        predict = torch_predict(network)
+        sampler = Sampler(recipe.model.size, recipe.model.channels, recipe.crop, IBUG68)
+    if crop == "image":
+        # The window scales with the input, so that smaller networks see the same part.
+        resize = round(SEED_RESIZE * sampler.size / SEED_SIZE)
+        config = replace(sampler.config, reference="image", resize=resize)
+        sampler = replace(sampler, config=config)
+    return predict, sampler
+
+
+def evaluation_crops(
+    faces: Faces, sampler: Sampler
+) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+    """Inputs (n, S, S, C) and their matrices (n, 2, 3), by the points' own boxes."""
+    pairs = list(zip(faces.images, faces.points, strict=True))
+    matrices = np.array([sampler.matrix(image, points) for image, points in pairs])
+    crops = np.stack([sampler.cut(i, m) for i, m in zip(faces.images, matrices, strict=True)])
+    return crops, matrices
+
+
+def evaluate(predict: Predict, faces: Faces, sampler: Sampler, batch: int = 64) -> Evaluation:
+    """Predicts all faces and measures the points in image pixels."""
+    crops, matrices = evaluation_crops(faces, sampler)
+    found = [predict(crops[start : start + batch]) for start in range(0, len(crops), batch)]
+    points = transform(np.concatenate(found), invert(matrices))
+    return Evaluation(accuracy(points, faces.points, faces.scheme), seed_mse(points, faces), points)
+
+
+def seed_mse(points: Floats, faces: Faces) -> float:
+    """The original program's figure: mean of ((px - 100) / 50)² between prediction and truth,
+    in pixels of the central 224 crop of the image with its shorter side at 250."""
+    windows = np.array(
+        [window_matrix(image, SEED_RESIZE, SEED_SIZE, 0.5, 0.5) for image in faces.images]
+    )
+    true, predicted = transform(faces.points, windows), transform(points, windows)
+    return float(np.mean(((predicted - true) / SEED_UNIT) ** 2))

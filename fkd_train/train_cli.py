@@ -1,0 +1,68 @@
+"""fkd-train: trains a network from a recipe."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from fkd_infer.commands import FkdCommand
+from fkd_train.names import Split
+from fkd_train.options import data_option, overrides, split_option
+
+
+@click.command(cls=FkdCommand)
+@click.option("--recipe", "name", help="A shipped recipe's name, or a TOML file.")
+@click.option("--list", "list_", is_flag=True, help="Print the shipped recipes and exit.")
+@data_option(required=False)
+@click.option("--out", type=click.Path(path_type=Path), help="Run folder.")
+@click.option("--resume", is_flag=True, help="Go on with the run in --out.")
+@split_option(default=None, help="Instead of the recipe's split.")
+@click.option("--epochs", type=click.IntRange(1), help="Instead of the recipe's.")
+@click.option("--size", type=click.IntRange(16), help="Input size, px, instead of the recipe's.")
+@click.option("--seed", type=click.IntRange(0), help="Instead of the recipe's.")
+@click.option(
+    "--workers", type=click.IntRange(0), default=1, show_default=True, help="Loader processes."
+)
+@click.option("--tensorboard", is_flag=True, help="Also log to RUN/tensorboard.")
+@click.pass_context
+def main(
+    context: click.Context,
+    name: str | None,
+    list_: bool,
+    data: Path | None,
+    out: Path | None,
+    resume: bool,
+    split: Split | None,
+    epochs: int | None,
+    size: int | None,
+    seed: int | None,
+    workers: int,
+    tensorboard: bool,
+) -> None:
+    """Train a keypoint network into a run folder.
+
+    Under `accelerate launch` the same command trains in several processes.
+    """
+    from fkd_train.config import load_recipe, recipe_names
+
+    if list_:
+        for known in recipe_names():
+            click.echo(f"{known:18} {load_recipe(known).summary}")
+        return
+    missing = [o for o, v in (("--recipe", name), ("--data", data), ("--out", out)) if v is None]
+    if name is None or data is None or out is None:
+        raise click.UsageError(f"missing {', '.join(missing)}; --list names the recipes")
+    recipe = overrides(load_recipe(name), split=split, epochs=epochs, size=size, seed=seed)
+
+    from fkd_train.training import train
+
+    result = train(
+        recipe, data, out, resume=resume, workers=workers, tensorboard=tensorboard
+    ).evaluation
+    if result is None:
+        click.echo(f"stopped and saved; go on with: --resume --out {out}", err=True)
+        context.exit(130)
+    figures = result.accuracy
+    click.echo(f"NME {figures.nme:.2f} %, seed MSE {result.seed_mse:.4f} ({figures.count} faces)")
+    click.echo(f"run folder: {out}")

@@ -1,0 +1,108 @@
+"""One training run from a recipe: the parts put together."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from accelerate import Accelerator
+from accelerate.utils import set_seed
+
+from fkd_infer.errors import RunError
+from fkd_train.augment import Sampler
+from fkd_train.batches import EpochBatches, TrainingCrops, training_loader
+from fkd_train.config import Recipe, recipe_to_dict
+from fkd_train.data import load_split
+from fkd_train.evaluate import Evaluation, evaluate, torch_predict
+from fkd_train.loop import Trainer
+from fkd_train.losses import build_loss
+from fkd_train.models import LandmarkNet, build
+from fkd_train.runlog import RunLog
+
+RECIPE_FILE = "recipe.json"
+
+
+@dataclass(frozen=True)
+class Finished:
+    """How a run ended: the last evaluation, or None where a signal stopped it, resumable."""
+
+    evaluation: Evaluation | None
+
+
+def train(
+    recipe: Recipe,
+    data: Path,
+    out: Path,
+    *,
+    resume: bool = False,
+    workers: int = 1,
+    tensorboard: bool = False,
+) -> Finished:
+    """Trains into a run folder: recipe.json, log.csv, best.pt, last.pt, plots/.
+
+    Raises DatasetError for bad data, and RunError where the folder holds a run already (without
+    `resume`), or none (with it).
+    """
+    accelerator = Accelerator(mixed_precision="bf16" if recipe.precision == "bf16" else "no")
+    if accelerator.is_main_process:
+        _check_folder(out, resume)
+    accelerator.wait_for_everyone()
+    training, evaluation_faces = load_split(data, recipe.split)
+    set_seed(recipe.seed)
+    network = build(recipe.model.spec(training.scheme.count))
+    sampler = Sampler(recipe.model.size, recipe.model.channels, recipe.crop, training.scheme)
+    batches = EpochBatches(
+        len(training),
+        recipe.batch,
+        recipe.seed,
+        accelerator.process_index,
+        accelerator.num_processes,
+    )
+    crops = TrainingCrops(training, sampler, recipe.augment, recipe.seed)
+
+    def validate(network: LandmarkNet) -> Evaluation:
+        return evaluate(torch_predict(network, accelerator.device), evaluation_faces, sampler)
+
+    trainer = Trainer(
+        recipe=recipe,
+        network=network,
+        loss=build_loss(recipe.loss),
+        loader=training_loader(crops, batches, workers),
+        batches=batches,
+        validate=validate,
+        accelerator=accelerator,
+        out=out,
+        log=RunLog(out, accelerator.is_main_process, tensorboard),
+    )
+    if accelerator.is_main_process:
+        _start_folder(out, recipe)
+    if resume and (out / "last.pt").exists():
+        trainer.resume()
+    if not trainer.run():
+        return Finished(None)
+    evaluation = validate(trainer.result)
+    if accelerator.is_main_process:
+        from fkd_train.plots import plot_run
+
+        plot_run(out, trainer.log.rows(), trainer.result, sampler, evaluation_faces, evaluation)
+    accelerator.end_training()
+    return Finished(evaluation)
+
+
+def _check_folder(out: Path, resume: bool) -> None:
+    started = (out / RECIPE_FILE).exists()
+    if started and not resume:
+        way_out = "go on with it by --resume, or choose another --out"
+        raise RunError(out, f"holds a training run already; {way_out}")
+    if resume and not started:
+        raise RunError(out, "holds no training run to resume")
+
+
+def _start_folder(out: Path, recipe: Recipe) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        text = json.dumps(recipe_to_dict(recipe), indent=2)
+        (out / RECIPE_FILE).write_text(text + "\n")
+    except OSError as error:
+        raise RunError(out, f"cannot be written: {error.strerror}") from error

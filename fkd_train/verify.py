@@ -1,0 +1,73 @@
+"""Does the exported file compute what the checkpoint computes? Torch against ONNX Runtime."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fkd_infer.card import Parity
+from fkd_infer.metrics import nme
+from fkd_infer.schemes import LandmarkScheme
+from fkd_train.evaluate import Floats, Predict
+
+BATCHES = (1, 2, 3, 7)
+"""Sizes that a graph with a baked-in batch cannot all take."""
+
+
+@dataclass(frozen=True)
+class VerificationFaces:
+    """Crops (n, S, S, C) with their true points (n, k, 2), crop pixels, and what they are."""
+
+    crops: NDArray[np.uint8]
+    points: Floats
+    scheme: LandmarkScheme
+    source: str
+
+
+@dataclass(frozen=True)
+class Verification:
+    """The comparison; `worst` names the point that differs most."""
+
+    parity: Parity
+    worst: str
+
+    def passes(self, budget_px: float) -> bool:
+        """Whether no point differs by more than the budget; NaN never passes."""
+        return bool(self.parity.largest_px <= budget_px)
+
+    def report(self) -> str:
+        """One line for people."""
+        parity = self.parity
+        return (
+            f"largest difference {parity.largest_px:.2g} px at {self.worst}, mean "
+            f"{parity.mean_px:.2g} px, NME {parity.nme_change:+.2g} points, on {parity.faces}"
+        )
+
+
+def verify(reference: Predict, exported: Predict, faces: VerificationFaces) -> Verification:
+    """Runs both on the same crops, the exported one in batches of 1, 2, 3 and 7 in turn."""
+    wanted = reference(faces.crops)
+    found = _in_batches(exported, faces.crops)
+    distance = np.linalg.norm(found - wanted, axis=-1)
+    face, point = np.unravel_index(int(np.argmax(distance)), distance.shape)
+    change = nme(found, faces.points, faces.scheme) - nme(wanted, faces.points, faces.scheme)
+    parity = Parity(
+        largest_px=float(distance[face, point]),
+        mean_px=float(distance.mean()),
+        nme_change=float(change.mean()),
+        faces=f"{len(faces.crops)} {faces.source}",
+    )
+    return Verification(parity, f"face {face}, point {point}")
+
+
+def _in_batches(predict: Predict, crops: NDArray[np.uint8]) -> Floats:
+    """Predictions for all crops, cut into batches of changing size."""
+    parts: list[Floats] = []
+    start = 0
+    while start < len(crops):
+        size = BATCHES[len(parts) % len(BATCHES)]
+        parts.append(predict(crops[start : start + size]))
+        start += size
+    return np.concatenate(parts)

@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from fkd_infer.annotate import Annotator
+from fkd_infer.names import LAYERS
+from fkd_infer.schemes import IBUG68
+from fkd_infer.types import Face, Frame
+
+
+def frame(height: int = 120, width: int = 160) -> Frame:
+    return Frame(np.full((height, width, 3), 40, np.uint8), "test")
+
+
+def face(centre: tuple[float, float] = (80, 60), size: float = 60, id: int | None = None) -> Face:
+    points = np.random.default_rng(0).uniform(-0.5, 0.5, (68, 2)) * size + centre
+    x, y = centre
+    box = np.array([x - size / 2, y - size / 2, x + size / 2, y + size / 2], np.float32)
+    return Face(points.astype(np.float32), box, 0.87, id)
+
+
+def test_a_point_is_drawn_where_it_is() -> None:
+    points = np.tile(np.array([[30.0, 50.0]], np.float32), (68, 1))
+    drawn = Annotator(IBUG68, ("points",))(
+        frame(), [Face(points, np.array([0, 0, 9, 9.0], np.float32))]
+    )
+    rows, columns = np.nonzero((drawn.image != 40).any(axis=2))
+    assert rows.mean() == pytest.approx(50, abs=0.1)
+    assert columns.mean() == pytest.approx(30, abs=0.1)
+    assert len(rows) < 40
+
+
+def test_the_frame_that_was_given_is_left_alone() -> None:
+    given = frame()
+    drawn = Annotator(IBUG68)(given, [face()])
+    assert (given.image == 40).all()
+    assert (drawn.image != 40).any()
+    assert (drawn.source, drawn.time) == (given.source, given.time)
+
+
+def test_without_faces_the_frame_is_the_same_object() -> None:
+    given = frame()
+    assert Annotator(IBUG68)(given, []) is given
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_every_layer_draws_something(layer: str) -> None:
+    drawn = Annotator(IBUG68, (layer,))(frame(), [face()])  # type: ignore[arg-type]
+    assert (drawn.image != 40).any()
+
+
+@pytest.mark.parametrize("centre", [(0, 0), (159, 119), (-500, 60), (1e7, -1e7)])
+@pytest.mark.parametrize("size", [2, 60, 900])
+def test_faces_at_and_beyond_the_border_are_drawn_without_harm(
+    centre: tuple[float, float], size: float
+) -> None:
+    drawn = Annotator(IBUG68, LAYERS)(frame(), [face(centre, size, id=3)])
+    assert drawn.image.shape == (120, 160, 3)
+
+
+def test_larger_faces_get_larger_points() -> None:
+    def inked(size: float) -> int:
+        drawn = Annotator(IBUG68, ("points",))(frame(900, 900), [face((450, 450), size)])
+        return int((drawn.image != 40).any(axis=2).sum())
+
+    assert inked(700) > 4 * inked(60)

@@ -1,0 +1,61 @@
+"""Cards survive JSON, and bad ones are told apart."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from known import card
+
+from fkd_infer.card import Measured, ModelCard, Parity
+from fkd_infer.errors import ModelCardError
+
+
+def full_card() -> ModelCard:
+    from dataclasses import replace
+
+    parity = Parity(0.001, 0.0001, 0.0, "64 drawn faces")
+    return replace(card(), parity=parity, accuracy={"official": Measured(5.5, 1.0, 770, 0.003)})
+
+
+@pytest.mark.parametrize("made", [card(), full_card()])
+def test_a_card_comes_back_from_json(made: ModelCard) -> None:
+    assert ModelCard.from_json(made.to_json(), "x.onnx") == made
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        (("version",), 2, "version 2"),
+        (("name",), 5, "card.name is 5"),
+        (("scheme",), "wflw98", "card.scheme is 'wflw98'"),
+        (("input", "size"), "112", "card.input.size is '112'"),
+        (("input", "size"), True, "card.input.size is True"),
+        (("input", "channels"), 2, "card.input.channels is 2"),
+        (("crop", "shift"), [0.1], "card.crop.shift is [0.1]"),
+        (("crop", "border"), "blur", "card.crop.border is 'blur'"),
+        (("colour",), "red", "card.colour is not a field"),
+        (("accuracy",), {"a": {"nme": 1}}, "card.accuracy.a.failure_rate_10 is missing"),
+    ],
+)
+def test_a_wrong_value_is_named(path: tuple[str, ...], value: object, said: str) -> None:
+    table = json.loads(card().to_json())
+    inner = table
+    for key in path[:-1]:
+        inner = inner[key]
+    inner[path[-1]] = value
+    with pytest.raises(ModelCardError, match="x.onnx") as caught:
+        ModelCard.from_json(json.dumps(table), Path("x.onnx"))
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", "null", "3"])
+def test_what_is_no_card_is_refused(text: str) -> None:
+    with pytest.raises(ModelCardError):
+        ModelCard.from_json(text, "x.onnx")
+
+
+def test_a_file_without_a_card_says_how_to_get_one() -> None:
+    with pytest.raises(ModelCardError, match="fkd-export"):
+        ModelCard.from_metadata({"author": "x"}, "x.onnx")

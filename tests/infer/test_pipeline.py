@@ -1,0 +1,130 @@
+"""The public API, as an application developer uses it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from known import MODELS, SIZE, fixed_points
+
+import fkd_infer
+from fkd_infer.crop import POINTS_BOX
+from fkd_infer.errors import InvalidBoxError, InvalidImageError, NonFiniteOutputError
+from fkd_infer.types import Detections
+
+SCALE = 1.25
+"""Of the fixed model's crop rule."""
+
+
+def black(height: int = 90, width: int = 120) -> np.ndarray:
+    return np.zeros((height, width, 3), np.uint8)
+
+
+class TwoBoxes:
+    """A detector of one's own."""
+
+    rule = POINTS_BOX
+    boxes = np.array([[10, 20, 42, 52], [50, 5, 114, 69]], np.float32)
+
+    def __call__(self, image: np.ndarray) -> Detections:
+        return Detections(self.boxes, np.array([0.9, 0.6], np.float32))
+
+
+def test_points_lie_where_geometry_says(fixed_model: Path) -> None:
+    pipeline = fkd_infer.load(fixed_model, provider="cpu")
+    box = np.array([20, 10, 60, 50], np.float32)
+    (points,) = pipeline.landmarks(black(), [box])
+    wanted = (fixed_points() - (SIZE - 1) / 2) * (40 * SCALE / SIZE) + (40, 30)
+    np.testing.assert_allclose(points, wanted, atol=1e-3)
+
+
+def test_all_faces_go_through_the_network_in_one_batch(
+    fixed_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline = fkd_infer.load(fixed_model, detector=TwoBoxes())
+    sizes, run = [], pipeline.session.run
+    monkeypatch.setattr(pipeline.session, "run", lambda b: sizes.append(len(b)) or run(b))
+    faces = pipeline(black())
+    assert sizes == [2]
+    assert [face.score for face in faces] == pytest.approx([0.9, 0.6])
+    assert all(isinstance(face, fkd_infer.Face) and face.id is None for face in faces)
+    np.testing.assert_array_equal(faces[1].box, TwoBoxes.boxes[1])
+    np.testing.assert_allclose(faces[0].points.mean(axis=0), (26, 36), atol=0.1)
+    assert faces[0].points.dtype == np.float32
+
+
+def test_a_box_half_outside_still_gives_points(fixed_model: Path) -> None:
+    pipeline = fkd_infer.load(fixed_model)
+    points = pipeline.landmarks(black(), [[-30, -30, 10, 10], [100, 70, 160, 130]])
+    np.testing.assert_allclose(points.mean(axis=1), [[-10, -10], [130, 100]], atol=0.1)
+
+
+def test_no_detector_takes_the_whole_image_as_the_crop(fixed_model: Path) -> None:
+    pipeline = fkd_infer.load(fixed_model, detector="none")
+    (face,) = pipeline(black(SIZE, SIZE))
+    np.testing.assert_allclose(face.points, fixed_points(), atol=1e-4)
+
+
+def test_an_image_without_faces_gives_an_empty_list(fixed_model: Path) -> None:
+    assert fkd_infer.load(fixed_model)(black()) == []
+
+
+def test_the_image_is_left_as_it_was(fixed_model: Path) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (90, 120, 3), np.uint8)
+    before = image.copy()
+    fkd_infer.load(fixed_model, detector=TwoBoxes())(image)
+    np.testing.assert_array_equal(image, before)
+
+
+@pytest.mark.parametrize("image", [None, np.zeros((5, 5), np.uint8), np.zeros((5, 5, 3))])
+def test_what_is_no_image_is_refused(fixed_model: Path, image: object) -> None:
+    with pytest.raises(InvalidImageError):
+        fkd_infer.load(fixed_model)(image)  # type: ignore[arg-type]
+
+
+def test_bad_boxes_are_refused(fixed_model: Path) -> None:
+    with pytest.raises(InvalidBoxError, match="no area"):
+        fkd_infer.load(fixed_model).landmarks(black(), [[5, 5, 5, 5]])
+
+
+def test_a_network_that_answers_nan_is_an_error() -> None:
+    pipeline = fkd_infer.load(MODELS / "not_finite.onnx")
+    with pytest.raises(NonFiniteOutputError, match="fixed"):
+        pipeline.landmarks(black(), [[0, 0, 50, 50]])
+
+
+def test_errors_have_one_root_and_the_builtin_that_they_refine() -> None:
+    with pytest.raises(fkd_infer.FkdError):
+        fkd_infer.load("nosuch")
+    with pytest.raises(FileNotFoundError):
+        fkd_infer.load("nosuch")
+
+
+def test_the_shipped_model_finds_drawn_eyes_apart() -> None:
+    """On any input, the shipped network answers a face: right eye left of the left one."""
+    pipeline = fkd_infer.load(detector="none")
+    image = np.full((150, 150, 3), 128, np.uint8)
+    (face,) = pipeline(image)
+    assert face.points.shape == (68, 2)
+    assert face.points[36, 0] < face.points[45, 0]
+    assert face.points[27, 1] < face.points[8, 1]
+
+
+def test_the_runtime_loads_no_training_framework() -> None:
+    code = (
+        "import sys, numpy, fkd_infer; fkd_infer.load(detector='none')"
+        "(numpy.zeros((99, 99, 3), numpy.uint8)); import fkd_infer.app, fkd_infer.cli; "
+        "print(sorted({'torch', 'onnx', 'pandas', 'matplotlib'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_public_names_are_all_there() -> None:
+    for name in fkd_infer.__all__:
+        assert getattr(fkd_infer, name) is not None
+    with pytest.raises(AttributeError, match="nosuch"):
+        _ = fkd_infer.nosuch  # type: ignore[attr-defined]

@@ -1,0 +1,145 @@
+"""Records are read back by the standard parsers and compared with what went in."""
+
+from __future__ import annotations
+
+import csv
+import json
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fkd_infer.errors import OutputError
+from fkd_infer.records import CsvSink, JsonLinesSink
+from fkd_infer.types import Face, Frame
+
+FRAME = Frame(np.zeros((48, 64, 3), np.uint8), "trip/Zoë.mp4", 3, Fraction(1001, 10000))
+
+
+def face(identity: int | None = None, count: int = 68) -> Face:
+    points = np.arange(2 * count, dtype=np.float32).reshape(count, 2) + np.float32(0.126)
+    box = np.array([1, 2, 30.333, 40.999], np.float32)
+    return Face(points, box, score=0.98765, id=identity)
+
+
+def test_json_line_follows_the_schema(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "faces.jsonl"
+    with JsonLinesSink(path) as sink:
+        sink.write(FRAME, [face(7), face()])
+        sink.write(FRAME, [])
+    first, second = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    assert list(first) == ["schema", "source", "frame", "time", "width", "height", "faces"]
+    assert first["schema"] == "fkd/1"
+    assert (first["source"], first["frame"], first["time"]) == ("trip/Zoë.mp4", 3, 0.1001)
+    assert (first["width"], first["height"]) == (64, 48)
+    assert list(first["faces"][0]) == ["id", "box", "score", "points"]
+    assert [record["id"] for record in first["faces"]] == [7, None]
+    assert first["faces"][0]["box"] == [1.0, 2.0, 30.33, 41.0]
+    assert first["faces"][0]["score"] == 0.9877
+    assert first["faces"][0]["points"][:2] == [[0.13, 1.13], [2.13, 3.13]]
+    assert len(first["faces"][0]["points"]) == 68
+    assert second["faces"] == []
+
+
+def test_minus_zero_and_large_numbers_print_plainly(tmp_path: Path) -> None:
+    points = np.array([[-0.001, 1e7]], np.float32)
+    with JsonLinesSink(tmp_path / "a.jsonl") as sink:
+        sink.write(FRAME, [Face(points, np.array([0, 0, 1, 1], np.float32))])
+    assert '"points":[[0.0,10000000.0]]' in (tmp_path / "a.jsonl").read_text()
+
+
+def test_no_line_that_is_not_json(tmp_path: Path) -> None:
+    broken = Face(np.full((68, 2), np.nan, np.float32), np.array([0, 0, 1, 1], np.float32))
+    with pytest.raises(ValueError, match="JSON"), JsonLinesSink(tmp_path / "a.jsonl") as sink:
+        sink.write(FRAME, [broken])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_dash_prints_to_standard_output(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for path in ("-", Path("-")):
+        with JsonLinesSink(path) as sink:
+            sink.write(FRAME, [face()])
+            assert json.loads(capsys.readouterr().out)["frame"] == 3
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_csv_reads_back(tmp_path: Path) -> None:
+    path = tmp_path / "faces.csv"
+    with CsvSink(path) as sink:
+        sink.write(FRAME, [face(7), face()])
+        sink.write(FRAME, [])
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    names = list(rows[0])
+    assert names[:6] == ["source", "frame", "time", "face", "id", "score"]
+    assert names[6:12] == ["box_x0", "box_y0", "box_x1", "box_y1", "x0", "y0"]
+    assert names[-2:] == ["x67", "y67"]
+    assert len(names) == 10 + 136
+    assert [(row["face"], row["id"]) for row in rows] == [("0", "7"), ("1", "")]
+    assert rows[0]["source"] == "trip/Zoë.mp4"
+    assert float(rows[0]["time"]) == 0.1001
+    assert (rows[0]["box_x1"], rows[0]["x0"], rows[0]["y67"]) == ("30.33", "0.13", "135.13")
+
+
+def test_csv_quotes_names(tmp_path: Path) -> None:
+    name = 'a "b",\nc.png'
+    with CsvSink(tmp_path / "a.csv", points=1) as sink:
+        sink.write(Frame(FRAME.image, name), [face(count=1)])
+    with (tmp_path / "a.csv").open(newline="") as file:
+        assert next(csv.DictReader(file))["source"] == name
+
+
+def test_csv_has_a_header_without_faces_and_one_number_of_points(tmp_path: Path) -> None:
+    with CsvSink(tmp_path / "a.csv", points=2) as sink:
+        pass
+    assert (tmp_path / "a.csv").read_text().endswith("box_y1,x0,y0,x1,y1\n")
+    with CsvSink(tmp_path / "b.csv", points=2) as sink, pytest.raises(ValueError, match="2 points"):
+        sink.write(FRAME, [face()])
+
+
+@pytest.mark.parametrize("kind", [JsonLinesSink, CsvSink])
+class TestFiles:
+    def test_none_writes_nothing(self, kind: type[CsvSink], tmp_path: Path) -> None:
+        with kind(None) as sink:
+            sink.write(FRAME, [face()])
+        assert list(tmp_path.iterdir()) == []
+
+    def test_the_name_appears_at_the_end(self, kind: type[CsvSink], tmp_path: Path) -> None:
+        path = tmp_path / "out"
+        path.write_text("before")
+        with kind(path) as sink:
+            sink.write(FRAME, [face()])
+            assert path.read_text() == "before"
+        assert "0.9877" in path.read_text()
+        assert list(tmp_path.iterdir()) == [path]
+
+    def test_an_exception_leaves_nothing(self, kind: type[CsvSink], tmp_path: Path) -> None:
+        with pytest.raises(KeyError), kind(tmp_path / "out") as sink:
+            sink.write(FRAME, [face()])
+            raise KeyError
+        assert list(tmp_path.iterdir()) == []
+
+    def test_an_error_of_another_output_is_not_blamed_on_it(
+        self, kind: type[CsvSink], tmp_path: Path
+    ) -> None:
+        with pytest.raises(BrokenPipeError), kind(tmp_path / "out"):
+            raise BrokenPipeError
+
+    def test_a_place_that_cannot_be(self, kind: type[CsvSink], tmp_path: Path) -> None:
+        (tmp_path / "file").write_text("")
+        with pytest.raises(OutputError, match="file/out: cannot be written"):
+            kind(tmp_path / "file" / "out").__enter__()
+
+    def test_a_full_disk(
+        self, kind: type[CsvSink], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        full = Path("/dev/full")
+        if not full.exists():
+            pytest.skip("needs /dev/full")
+        monkeypatch.setattr("fkd_infer.records._open_text", lambda _: full.open("w"))
+        with pytest.raises(OutputError, match="No space left"), kind(tmp_path / "out") as sink:
+            sink.write(FRAME, [face()])

@@ -1,0 +1,61 @@
+"""Makes the tiny networks of tests/infer/models: `python tests/make_models.py`."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from fkd_infer.card import METADATA_KEY
+from known import MODELS, SIZE, card, fixed_points
+from numpy.typing import NDArray
+
+
+def network(offset: NDArray[np.float32], columns: int = 2) -> onnx.ModelProto:
+    """points = offset + mean gray of the crop / 255 (so that a batch's rows differ)."""
+    nodes = [
+        helper.make_node("Cast", ["image"], ["float"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMean", ["float", "axes"], ["mean"], keepdims=0),
+        helper.make_node("Div", ["mean", "white"], ["share"]),
+        helper.make_node("Unsqueeze", ["share", "axes12"], ["column"]),
+        helper.make_node("Add", ["column", "offset"], ["points"]),
+    ]
+    constants = {
+        "axes": np.array([1, 2, 3], np.int64),
+        "axes12": np.array([1, 2], np.int64),
+        "white": np.array(255, np.float32),
+        "offset": offset[None, :, :columns],
+    }
+    graph = helper.make_graph(
+        nodes,
+        "fixed",
+        [helper.make_tensor_value_info("image", TensorProto.UINT8, ["batch", SIZE, SIZE, 1])],
+        [helper.make_tensor_value_info("points", TensorProto.FLOAT, ["batch", 68, columns])],
+        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+
+
+def with_card(model: onnx.ModelProto) -> onnx.ModelProto:
+    helper.set_model_props(model, {METADATA_KEY: card().to_json()})
+    return model
+
+
+def main() -> None:
+    MODELS.mkdir(exist_ok=True)
+    points = fixed_points()
+    broken = points.copy()
+    broken[3] = np.nan
+    models = {
+        "fixed": with_card(network(points)),
+        "no_card": network(points),
+        "wrong_output": with_card(network(points, columns=1)),
+        "not_finite": with_card(network(broken)),
+    }
+    for name, model in models.items():
+        onnx.checker.check_model(model, full_check=True)
+        onnx.save(model, MODELS / f"{name}.onnx")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,54 @@
+"""Drawn data sets and small recipes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from fkd_train.config import Recipe, recipe_from_dict
+from fkd_train.drawn import draw_face
+
+
+def write_part(folder: Path, part: str, people: int, views: int, seed: int) -> None:
+    """`people` × `views` drawn faces with their CSV."""
+    rng = np.random.default_rng(seed)
+    (folder / part).mkdir(parents=True)
+    lines = ["," + ",".join(map(str, range(136)))]
+    for number in range(people * views):
+        name = f"Person_{number // views}_{number % views:02}.jpg"
+        image, points = draw_face(int(rng.integers(80, 140)), rng)
+        _, data = cv2.imencode(".png", image)
+        (folder / part / name).write_bytes(data.tobytes())
+        lines.append(name + "," + ",".join(f"{v:.2f}" for v in points.ravel()))
+    (folder / f"{part}_frames_keypoints.csv").write_text("\n".join(lines) + "\n")
+
+
+@pytest.fixture(scope="session")
+def drawn_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data set of drawn faces: 20 training rows of 10 people, 6 test rows."""
+    folder = tmp_path_factory.mktemp("drawn")
+    write_part(folder, "training", 10, 2, seed=0)
+    write_part(folder, "test", 3, 2, seed=1)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny() -> Recipe:
+    """Two epochs of five steps, with everything switched on."""
+    return recipe_from_dict(
+        {
+            "name": "tiny",
+            "summary": "for tests",
+            "split": "official",
+            "epochs": 2,
+            "batch": 4,
+            "model": {"name": "naimishnet", "size": 64},
+            "crop": {"scale": 1.25},
+            "loss": {"name": "wing"},
+            "optimizer": {"name": "adamw", "lr": 1e-3, "schedule": "one_cycle", "ema": 0.5},
+            "augment": {"flip": 0.5, "shift": 0.05, "scale": 0.1, "roll": 10, "light": 0.5},
+        }
+    )

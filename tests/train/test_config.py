@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fkd_infer.errors import RecipeError
+from fkd_train.config import load_recipe, recipe_from_dict, recipe_names, recipe_to_dict
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_shipped_recipes_are_read_and_come_back_from_plain_data(name: str) -> None:
+    recipe = load_recipe(name)
+    assert recipe.name == name
+    assert recipe.summary
+    assert recipe_from_dict(recipe_to_dict(recipe)) == recipe
+
+
+def test_the_seed_recipe_is_the_original_to_the_letter() -> None:
+    seed = load_recipe("seed")
+    spec = seed.model.spec(68)
+    assert (spec.size, spec.unit, spec.offset) == pytest.approx((224, 50, 100))
+    assert (seed.epochs, seed.batch, seed.optimizer.name, seed.optimizer.lr) == (
+        10,
+        16,
+        "adam",
+        1e-3,
+    )
+    assert (seed.crop.reference, seed.crop.resize, seed.loss.name) == ("image", 250, "mse")
+    assert seed.augment == type(seed.augment)()
+    assert seed.precision == "fp32"
+
+
+def test_an_unknown_recipe_names_the_known() -> None:
+    with pytest.raises(RecipeError, match="naimishnet, .*seed"):
+        load_recipe("nosuch")
+
+
+def test_every_wrong_field_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text('summary = "x"\nsplit = "half"\nepochs = "many"\nbatch = 4\ncolour = 1\n')
+    with pytest.raises(RecipeError) as caught:
+        load_recipe(str(path))
+    for said in ("split = 'half'", "epochs = 'many'", "colour", "model"):
+        assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["= 3", "\x00"])
+def test_what_is_no_toml_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(text)
+    with pytest.raises(RecipeError, match="not a TOML file"):
+        load_recipe(str(path))

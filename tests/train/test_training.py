@@ -1,0 +1,223 @@
+"""Whole runs on drawn faces: stopped, killed, resumed and distributed, they end up the same."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from fkd_infer.errors import RunError
+from fkd_train.checkpoint import load_checkpoint, save_checkpoint
+from fkd_train.config import Recipe, recipe_to_dict
+from fkd_train.training import train
+
+RUN = """
+import json, sys
+from pathlib import Path
+import torch
+torch.set_num_threads(1)
+from fkd_train.config import recipe_from_dict
+from fkd_train.training import train
+recipe, data, out, resume = json.loads(sys.argv[1]), *sys.argv[2:]
+train(recipe_from_dict(recipe), Path(data), Path(out), resume=resume == "resume", workers=0)
+"""
+
+
+def command(recipe: Recipe, data: Path, out: Path, how: str = "start") -> list[str]:
+    return [sys.executable, "-c", RUN, json.dumps(recipe_to_dict(recipe)), str(data), str(out), how]
+
+
+def run_to_end(arguments: list[str]) -> None:
+    done = subprocess.run(arguments, capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+def interrupt(arguments: list[str], ready: Callable[[], bool], number: int) -> None:
+    """Sends a signal as soon as the run has got so far."""
+    with subprocess.Popen(arguments, stderr=subprocess.DEVNULL) as process:
+        deadline = time.monotonic() + 120
+        while not ready():
+            assert process.poll() is None, "the run ended before it was interrupted"
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        process.send_signal(number)
+
+
+def log(out: Path) -> list[dict[str, str]]:
+    with (out / "log.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def figures(out: Path) -> list[tuple[str, ...]]:
+    """What is logged but for speed, which no two runs share."""
+    return [(row["epoch"], row["train_loss"], row["nme"]) for row in log(out)]
+
+
+def assert_same_weights(first: Path, second: Path) -> None:
+    a, b = (load_checkpoint(out / "last.pt") for out in (first, second))
+    assert a["progress"]["epoch"] == b["progress"]["epoch"]
+    for part in ("network", "weights"):
+        for name, tensor in a[part].items():
+            assert torch.equal(tensor, b[part][name]), f"{part}.{name}"
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tiny: Recipe, drawn_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of four epochs on one thread, from start to end."""
+    out = tmp_path_factory.mktemp("runs") / "undisturbed"
+    run_to_end(command(replace(tiny, epochs=4), drawn_data, out))
+    return out
+
+
+def test_a_run_leaves_all_that_it_promises(undisturbed: Path) -> None:
+    names = {
+        str(path.relative_to(undisturbed)) for path in undisturbed.rglob("*") if path.is_file()
+    }
+    plots = {f"plots/{name}.png" for name in ("curves", "ced", "filters", "faces", "worst")}
+    assert names == {"recipe.json", "log.csv", "best.pt", "last.pt"} | plots
+    assert [row["epoch"] for row in log(undisturbed)] == ["1", "2", "3", "4"]
+    assert float(log(undisturbed)[-1]["train_loss"]) < float(log(undisturbed)[0]["train_loss"])
+
+
+def test_kill_9_and_resume_end_in_the_same_weights(
+    undisturbed: Path, tiny: Recipe, drawn_data: Path, tmp_path: Path
+) -> None:
+    recipe, out = replace(tiny, epochs=4), tmp_path / "killed"
+    second_epoch = lambda: (out / "log.csv").exists() and len(log(out)) >= 2  # noqa: E731
+    interrupt(command(recipe, drawn_data, out), second_epoch, signal.SIGKILL)
+    run_to_end(command(recipe, drawn_data, out, "resume"))
+    assert_same_weights(out, undisturbed)
+    assert figures(out) == figures(undisturbed)
+
+
+def test_kill_9_before_the_first_checkpoint_starts_anew(
+    undisturbed: Path, tiny: Recipe, drawn_data: Path, tmp_path: Path
+) -> None:
+    recipe, out = replace(tiny, epochs=4), tmp_path / "killed"
+    interrupt(command(recipe, drawn_data, out), (out / "recipe.json").exists, signal.SIGKILL)
+    assert not (out / "last.pt").exists()
+    run_to_end(command(recipe, drawn_data, out, "resume"))
+    assert_same_weights(out, undisturbed)
+
+
+def test_sigterm_saves_in_the_middle_of_an_epoch_and_resumes_there(
+    undisturbed: Path,
+    tiny: Recipe,
+    drawn_data: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from fkd_train import loop
+
+    out, steps, own_step = tmp_path / "stopped", [], loop.Trainer._step
+
+    def step(trainer: loop.Trainer, *batch: torch.Tensor) -> float:
+        steps.append(trainer.progress.step)
+        if len(steps) == 8:  # the third of five steps in the second epoch
+            os.kill(os.getpid(), signal.SIGTERM)
+        return own_step(trainer, *batch)
+
+    monkeypatch.setattr(loop.Trainer, "_step", step)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        stopped = train(replace(tiny, epochs=4), drawn_data, out, workers=0)
+    finally:
+        torch.set_num_threads(threads)
+    assert stopped.evaluation is None
+    assert load_checkpoint(out / "last.pt")["progress"]["step"] == 3
+    run_to_end(command(replace(tiny, epochs=4), drawn_data, out, "resume"))
+    assert_same_weights(out, undisturbed)
+    assert figures(out) == figures(undisturbed)
+
+
+@pytest.mark.slow
+def test_two_processes_train_what_one_does(tiny: Recipe, drawn_data: Path, tmp_path: Path) -> None:
+    """`accelerate launch` with two CPU processes: the same batches, halved between them."""
+    recipe = tmp_path / "plain.toml"
+    recipe.write_text(
+        'summary = "no dropout to differ by"\nsplit = "official"\nepochs = 2\nbatch = 4\n'
+        '[model]\nname = "naimishnet"\nsize = 64\n[crop]\nscale = 1.25\n[loss]\nname = "mse"\n'
+        '[optimizer]\nname = "adam"\nlr = 1e-4\n'
+    )
+    launch = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_machines", "1"]
+    results = []
+    for count in (1, 2):
+        out = tmp_path / f"run{count}"
+        several = ["--multi_cpu"] if count > 1 else []
+        program = ["-m", "fkd_train.train_cli", "--recipe", str(recipe), "--workers", "0"]
+        places = ["--data", str(drawn_data), "--out", str(out)]
+        run_to_end([*launch, *several, "--num_processes", str(count), *program, *places])
+        results.append([float(row["nme"]) for row in log(out)])
+    assert results[1] == pytest.approx(results[0], rel=0.05)
+
+
+def test_a_folder_with_a_run_is_not_overwritten(
+    undisturbed: Path, tiny: Recipe, drawn_data: Path
+) -> None:
+    with pytest.raises(RunError, match="--resume goes on|by --resume"):
+        train(tiny, drawn_data, undisturbed, workers=0)
+
+
+def test_resuming_with_another_recipe_is_refused(
+    undisturbed: Path, tiny: Recipe, drawn_data: Path
+) -> None:
+    with pytest.raises(RunError, match="another recipe"):
+        train(replace(tiny, epochs=9), drawn_data, undisturbed, resume=True, workers=0)
+
+
+def test_there_must_be_a_run_to_resume(tiny: Recipe, drawn_data: Path, tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="no training run"):
+        train(tiny, drawn_data, tmp_path / "none", resume=True, workers=0)
+
+
+def test_workers_change_nothing_but_speed(tiny: Recipe, drawn_data: Path, tmp_path: Path) -> None:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        for count in (0, 2):
+            train(tiny, drawn_data, tmp_path / str(count), workers=count)
+    finally:
+        torch.set_num_threads(threads)
+    assert_same_weights(tmp_path / "0", tmp_path / "2")
+
+
+def test_tensorboard_gets_every_figure(tiny: Recipe, drawn_data: Path, tmp_path: Path) -> None:
+    train(replace(tiny, epochs=1), drawn_data, tmp_path / "run", workers=0, tensorboard=True)
+    (events,) = (tmp_path / "run" / "tensorboard").glob("events.*")
+    content = events.read_bytes()
+    assert b"train_loss" in content
+    assert b"nme" in content
+
+
+def test_a_failed_save_leaves_the_checkpoint_before_it(tmp_path: Path) -> None:
+    path = tmp_path / "last.pt"
+    save_checkpoint(path, {"epoch": 1})
+    with pytest.raises(AttributeError):
+        save_checkpoint(path, {"epoch": 2, "cannot be pickled": lambda: None})
+    assert load_checkpoint(path)["epoch"] == 1
+
+
+@pytest.mark.parametrize("content", [b"", b"hello", b"PK\x03\x04 not really a zip"])
+def test_a_damaged_checkpoint_is_one_line(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "last.pt"
+    path.write_bytes(content)
+    with pytest.raises(RunError, match=r"last\.pt: not a checkpoint"):
+        load_checkpoint(path)
+
+
+def test_a_checkpoint_is_data_and_runs_no_code(tmp_path: Path) -> None:
+    path = tmp_path / "evil.pt"
+    torch.save({"format": 1, "path": Path("x")}, path)
+    with pytest.raises(RunError, match="not a checkpoint"):
+        load_checkpoint(path)
