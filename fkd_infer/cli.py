@@ -102,10 +102,12 @@ def main(
     from fkd_infer.app import Outputs, find_faces, run
     from fkd_infer.boxes import BoxesFile
     from fkd_infer.detect import BOX_RULES
-    from fkd_infer.media import expand_sources
+    from fkd_infer.media import check_outputs, expand_sources
     from fkd_infer.pipeline import load
 
     found = expand_sources(sources)
+    if out:
+        check_outputs(found, out)
     given = BoxesFile.read(boxes) if boxes else None
     pipeline = load(
         model,
@@ -131,3 +133,7 @@ def main(
             click.echo(f"… and {len(summary.pictures) - 10} more in {out}", err=True)
     if summary.stopped:
         context.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -7,6 +7,7 @@ from typing import Protocol
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from fkd_infer.crop import POINTS_BOX, BoxRule, CropRule, Floats, Pixels
 from fkd_infer.errors import DetectorError
@@ -50,20 +51,32 @@ class HaarDetector:
 
     def __call__(self, image: Pixels) -> Detections:
         """All faces of a frame, best first."""
+        boxes, weights = self.search(image)
+        slope, intercept = HAAR_CONFIDENCE
+        scores = 1 / (1 + np.exp(-(slope * weights + intercept)))
+        order = np.argsort(-scores, kind="stable")
+        return Detections(boxes[order], scores[order].astype(np.float32))
+
+    def search(self, image: Pixels) -> tuple[Floats, NDArray[np.float64]]:
+        """Boxes (n, 4) and the cascade's level weights (n,), as it finds them."""
         gray = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY))
         factor = max(1.0, max(gray.shape) / self._detect_size)
         if factor > 1:
             height, width = gray.shape
             size = max(1, round(width / factor)), max(1, round(height / factor))
             gray = np.asarray(cv2.resize(gray, size, interpolation=cv2.INTER_AREA))
-        corners, _, weights = self._cascade.detectMultiScale3(
+        found, _, weights = self._cascade.detectMultiScale3(
             gray,
             scaleFactor=1.1,
             minNeighbors=5,
             minSize=(self._min_face, self._min_face),
             outputRejectLevels=True,
         )
-        return _best_first(np.asarray(corners, np.float32).reshape(-1, 4) * factor, weights)
+        xywh = np.asarray(found, np.float32).reshape(-1, 4)
+        # The cascade counts whole pixels; here, whole numbers are pixel centres.
+        xyxy = np.concatenate([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]], axis=1)
+        boxes = (xyxy * factor - 0.5).astype(np.float32)
+        return boxes, np.asarray(weights, np.float64).reshape(-1)
 
 
 class WholeImageDetector:
@@ -98,12 +111,3 @@ def _load_cascade(name: str) -> cv2.CascadeClassifier:
     if cascade.empty():
         raise DetectorError("haar", f"OpenCV's file {name} is missing; reinstall OpenCV")
     return cascade
-
-
-def _best_first(xywh: Floats, weights: object) -> Detections:
-    slope, intercept = HAAR_CONFIDENCE
-    raw = np.asarray(weights, np.float64).reshape(-1)
-    scores = (1 / (1 + np.exp(-(slope * raw + intercept)))).astype(np.float32)
-    order = np.argsort(-scores, kind="stable")
-    boxes = np.concatenate([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]], axis=1).astype(np.float32)
-    return Detections(boxes[order], scores[order])

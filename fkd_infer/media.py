@@ -54,17 +54,17 @@ def check_outputs(sources: Sequence[Source], out: Path | None) -> None:
     """
     if out is None:
         return
-    originals = {_identity(source.path) for source in sources if source.path}
     taken: dict[Path, Source] = {}
     for source in sources:
-        target = out / source.output
         other = taken.setdefault(source.output, source)
         if other is not source:
             raise OutputError(
-                target,
+                out / source.output,
                 f"both {other.name} and {source.name} would go there; run them one by one, "
                 "or give the folder that holds both",
             )
+    originals = {_identity(source.path) for source in sources if source.path}
+    for target in (out / source.output for source in sources):
         if target.exists() and _identity(target) in originals:
             raise OutputError(target, "it is one of the sources; choose another --out folder")
         _check_folder(target)

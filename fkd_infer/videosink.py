@@ -201,13 +201,16 @@ class _Output:
 
     def _picture(self, image: Pixels, tick: int) -> VideoFrame:
         from av.video.frame import VideoFrame
-        from av.video.reformatter import ColorRange, Colorspace
+        from av.video.reformatter import ColorRange, Colorspace, Interpolation
 
+        exactly = Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INP
         picture = self._reformatter.reformat(
             VideoFrame.from_ndarray(np.ascontiguousarray(image), format="bgr24"),
             format=self._stream.pix_fmt,
             dst_colorspace=Colorspace.ITU709,
             dst_color_range=ColorRange.MPEG,
+            interpolation=Interpolation.BILINEAR | exactly,
+            threads=1,
         )
         picture.pts = tick
         picture.time_base = self._time_base
@@ -278,6 +281,6 @@ def _check_sound(path: Path, like: Path, sound: Sequence[AudioStream]) -> None:
             codec = stream.codec_context.name if stream.codec_context else "unknown"
             raise OutputError(
                 path,
-                f"{path.suffix} does not hold {codec} sound; .mkv does, so copy the source first: "
-                f"ffmpeg -i {like.name} -c copy {like.stem}.mkv",
+                f"{path.suffix} does not hold {codec} sound; convert it first, with: "
+                f"ffmpeg -i {like.name} -c:v copy -c:a aac {like.stem}.mkv",
             ) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import click
@@ -11,17 +12,16 @@ from numpy.typing import NDArray
 
 from fkd_infer.crop import BoxRule, apply_rule, points_box
 from fkd_infer.detect import HaarDetector
-from fkd_infer.types import Detections
 from fkd_train.data import Faces, read_faces
 
 Floats = NDArray[np.float64]
 
 
-def is_face(found: Detections, points: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Which boxes (n,) hold the annotated face: its centre inside, and of about its size."""
+def is_face(boxes: NDArray[np.float32], points: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Which boxes (n, 4) hold the annotated face: its centre inside, and of about its size."""
     centre, extent = points.mean(axis=0), np.ptp(points, axis=0).max()
-    inside = (found.boxes[:, :2] < centre) & (centre < found.boxes[:, 2:])
-    ratio = extent / (found.boxes[:, 2] - found.boxes[:, 0])
+    inside = (boxes[:, :2] < centre) & (centre < boxes[:, 2:])
+    ratio = extent / (boxes[:, 2] - boxes[:, 0])
     return np.asarray(inside.all(axis=1) & (ratio > 0.5) & (ratio < 1.3))
 
 
@@ -47,26 +47,28 @@ def fit_logistic(values: Floats, truths: NDArray[np.bool_]) -> tuple[float, floa
     return float(weights[0]), float(weights[1])
 
 
-def collect(
-    faces: Faces,
-) -> tuple[NDArray[np.float32], NDArray[np.float32], Floats, NDArray[np.bool_]]:
-    """The right boxes with their points, and every box's confidence with whether it is right."""
-    detector = HaarDetector()
-    boxes, points, scores, right = [], [], [], []
-    for image, annotated in zip(faces.images, faces.points, strict=True):
-        found = detector(np.asarray(cv2.cvtColor(image, cv2.COLOR_GRAY2BGR), dtype=np.uint8))
-        hits = is_face(found, annotated)
-        scores.append(found.scores)
-        right.append(hits)
+@dataclass
+class Collected:
+    """Right boxes with the points in them, and every box's weight with whether it is right."""
+
+    boxes: list[NDArray[np.float32]] = field(default_factory=list)
+    points: list[NDArray[np.float32]] = field(default_factory=list)
+    weights: list[float] = field(default_factory=list)
+    right: list[bool] = field(default_factory=list)
+
+
+def collect(faces: Faces) -> Collected:
+    """Runs the detector on all faces."""
+    detector, collected = HaarDetector(), Collected()
+    for image, points in zip(faces.images, faces.points, strict=True):
+        boxes, weights = detector.search(np.asarray(cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)))
+        hits = is_face(boxes, points)
+        collected.weights += weights.tolist()
+        collected.right += hits.tolist()
         if hits.any():
-            boxes.append(found.boxes[hits][0])
-            points.append(annotated)
-    return (
-        np.array(boxes),
-        np.array(points),
-        np.concatenate(scores).astype(np.float64),
-        np.concatenate(right),
-    )
+            collected.boxes.append(boxes[hits][0])
+            collected.points.append(points)
+    return collected
 
 
 @click.command()
@@ -74,10 +76,13 @@ def collect(
 def main(data: Path) -> None:
     """Print the constants of the Haar detector, fitted on the training images."""
     faces = read_faces(data, "training")
-    boxes, points, scores, right = collect(faces)
-    slope, intercept = fit_logistic(scores, right)
-    click.echo(f"found {len(boxes)} of {len(faces)} faces, {int((~right).sum())} other boxes")
-    click.echo(f"rule {fit_rule(boxes, points)}; logistic {slope:.4f} {intercept:.4f}")
+    found = collect(faces)
+    right = np.array(found.right)
+    slope, intercept = fit_logistic(np.array(found.weights), right)
+    rule = fit_rule(np.array(found.boxes), np.array(found.points))
+    click.echo(f"found {len(found.boxes)} of {len(faces)} faces, {int((~right).sum())} other boxes")
+    click.echo(f"rule: {rule}")
+    click.echo(f"confidence: slope {slope:.4f}, intercept {intercept:.4f}")
 
 
 if __name__ == "__main__":

@@ -66,3 +66,7 @@ def main(
     figures = result.accuracy
     click.echo(f"NME {figures.nme:.2f} %, seed MSE {result.seed_mse:.4f} ({figures.count} faces)")
     click.echo(f"run folder: {out}")
+
+
+if __name__ == "__main__":
+    main()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import onnx
+from known import MODELS, SIZE, card, fixed_points
+from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from fkd_infer.card import METADATA_KEY
-from known import MODELS, SIZE, card, fixed_points
-from numpy.typing import NDArray
 
 
 def network(offset: NDArray[np.float32], columns: int = 2) -> onnx.ModelProto:
@@ -20,7 +20,7 @@ def network(offset: NDArray[np.float32], columns: int = 2) -> onnx.ModelProto:
         helper.make_node("Unsqueeze", ["share", "axes12"], ["column"]),
         helper.make_node("Add", ["column", "offset"], ["points"]),
     ]
-    constants = {
+    constants: dict[str, NDArray[np.generic]] = {
         "axes": np.array([1, 2, 3], np.int64),
         "axes12": np.array([1, 2], np.int64),
         "white": np.array(255, np.float32),

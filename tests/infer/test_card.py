@@ -45,7 +45,7 @@ def test_a_wrong_value_is_named(path: tuple[str, ...], value: object, said: str)
     for key in path[:-1]:
         inner = inner[key]
     inner[path[-1]] = value
-    with pytest.raises(ModelCardError, match="x.onnx") as caught:
+    with pytest.raises(ModelCardError, match=r"x\.onnx") as caught:
         ModelCard.from_json(json.dumps(table), Path("x.onnx"))
     assert said in str(caught.value)
 

@@ -16,7 +16,8 @@ def faces(count: int = 3) -> np.ndarray:
 
 def test_a_shift_of_the_eye_distance_is_a_hundred_percent() -> None:
     true = faces()
-    np.testing.assert_allclose(nme(true + (50, 0), true, IBUG68), [100, 100, 100], rtol=1e-5)
+    shifted = true + np.array([50, 0], np.float32)
+    assert nme(shifted, true, IBUG68) == pytest.approx(np.full(3, 100.0), rel=1e-5)
 
 
 def test_one_point_off_counts_a_sixty_eighth() -> None:

@@ -45,8 +45,13 @@ def test_all_faces_go_through_the_network_in_one_batch(
     fixed_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pipeline = fkd_infer.load(fixed_model, detector=TwoBoxes())
-    sizes, run = [], pipeline.session.run
-    monkeypatch.setattr(pipeline.session, "run", lambda b: sizes.append(len(b)) or run(b))
+    sizes, own_run = [], pipeline.session.run
+
+    def run(batch: np.ndarray) -> np.ndarray:
+        sizes.append(len(batch))
+        return own_run(batch)
+
+    monkeypatch.setattr(pipeline.session, "run", run)
     faces = pipeline(black())
     assert sizes == [2]
     assert [face.score for face in faces] == pytest.approx([0.9, 0.6])
@@ -127,4 +132,4 @@ def test_public_names_are_all_there() -> None:
     for name in fkd_infer.__all__:
         assert getattr(fkd_infer, name) is not None
     with pytest.raises(AttributeError, match="nosuch"):
-        _ = fkd_infer.nosuch  # type: ignore[attr-defined]
+        _ = fkd_infer.nosuch

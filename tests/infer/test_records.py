@@ -118,9 +118,13 @@ class TestFiles:
         assert list(tmp_path.iterdir()) == [path]
 
     def test_an_exception_leaves_nothing(self, kind: type[CsvSink], tmp_path: Path) -> None:
-        with pytest.raises(KeyError), kind(tmp_path / "out") as sink:
-            sink.write(FRAME, [face()])
-            raise KeyError
+        def fail() -> None:
+            with kind(tmp_path / "out") as sink:
+                sink.write(FRAME, [face()])
+                raise KeyError
+
+        with pytest.raises(KeyError):
+            fail()
         assert list(tmp_path.iterdir()) == []
 
     def test_an_error_of_another_output_is_not_blamed_on_it(

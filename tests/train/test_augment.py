@@ -74,7 +74,7 @@ def test_flipping_twice_gives_the_face_back() -> None:
 
 
 def test_the_seed_window_is_a_resize_and_a_whole_pixel_crop() -> None:
-    image, points = draw_face(200, np.random.default_rng(1))
+    image, _ = draw_face(200, np.random.default_rng(1))
     image = image[:, :150]
     resized = cv2.resize(image, (250, 333), interpolation=cv2.INTER_LINEAR)
     matrix = window_matrix(image, 250, 224, 0.5, 0.25)

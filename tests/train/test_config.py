@@ -32,7 +32,7 @@ def test_the_seed_recipe_is_the_original_to_the_letter() -> None:
 
 
 def test_an_unknown_recipe_names_the_known() -> None:
-    with pytest.raises(RecipeError, match="naimishnet, .*seed"):
+    with pytest.raises(RecipeError, match=r"naimishnet, .*seed"):
         load_recipe("nosuch")
 
 

@@ -98,7 +98,7 @@ def test_a_short_row_is_named(copy: Path) -> None:
     lines = csv.read_text().splitlines()
     lines[2] = lines[2].rpartition(",")[0]
     csv.write_text("\n".join(lines) + "\n")
-    with pytest.raises(DatasetError, match="line 3.*column 137"):
+    with pytest.raises(DatasetError, match=r"line 3.*column 137"):
         read_faces(copy, "test")
 
 

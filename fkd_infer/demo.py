@@ -1,0 +1,43 @@
+"""The first thing to see: `python -m fkd_infer.demo` places 68 points on a photo."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from fkd_infer.commands import FkdCommand
+
+
+@click.command(cls=FkdCommand)
+@click.option("--out", type=click.Path(path_type=Path), default=Path("out/demo"), show_default=True)
+def main(out: Path) -> None:
+    """Find the face on NASA's portrait of Eileen Collins, which scikit-image ships."""
+    import numpy as np
+
+    from fkd_infer.annotate import Annotator
+    from fkd_infer.errors import MissingExtraError
+    from fkd_infer.imagefile import write_image
+    from fkd_infer.pipeline import load
+    from fkd_infer.types import Frame
+
+    try:
+        from skimage import data
+    except ImportError as error:
+        raise MissingExtraError("scikit-image", "demo") from error
+    image = np.ascontiguousarray(data.astronaut()[..., ::-1])  # type: ignore[no-untyped-call]
+    pipeline = load()
+    faces = pipeline(image)
+    path = out / "astronaut.png"
+    frame = Frame(image, "astronaut")
+    write_image(path, Annotator(pipeline.card.landmarks)(frame, faces).image)
+    for face in faces:
+        x0, y0, x1, y1 = face.box.round().astype(int).tolist()
+        left, right = (face.points[i].round(1).tolist() for i in (45, 36))
+        click.echo(f"a face at x {x0}–{x1}, y {y0}–{y1}, score {face.score:.2f}")
+        click.echo(f"  outer eye corners: right {right}, left {left}")
+    click.echo(f"{len(faces)} face{'' if len(faces) == 1 else 's'}; the picture: {path}")
+
+
+if __name__ == "__main__":
+    main()

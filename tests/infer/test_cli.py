@@ -1,0 +1,191 @@
+"""fkd-infer, as it is typed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from known import MODELS, SIZE, fixed_points
+
+from fkd_infer.cli import main
+from fkd_infer.imagefile import read_image
+
+FIXED = str(MODELS / "fixed.onnx")
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(main, [str(a) for a in arguments], catch_exceptions=False)
+
+
+def write_image(path: Path, size: int = SIZE) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _, data = cv2.imencode(path.suffix, np.zeros((size, size, 3), np.uint8))
+    path.write_bytes(data.tobytes())
+    return path
+
+
+def write_video(path: Path, frames: int = 30) -> Path:
+    import av
+
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=30)
+        stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"
+        for index in range(frames):
+            gray = np.full((64, 64, 3), index % 256, np.uint8)
+            frame = av.VideoFrame.from_ndarray(gray, format="bgr24")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_an_image_becomes_a_picture_and_a_record(tmp_path: Path) -> None:
+    photo, out, record = write_image(tmp_path / "a.png"), tmp_path / "out", tmp_path / "a.jsonl"
+    done = run(photo, "--model", FIXED, "--detector", "none", "--out", out, "--json", record)
+    assert done.exit_code == 0
+    assert "1 frame, 1 face in" in done.output
+    assert str(out / "a.png") in done.output
+    assert (read_image(out / "a.png") != 0).any()
+    (line,) = lines(record)
+    assert (line["schema"], line["width"], line["height"]) == ("fkd/1", SIZE, SIZE)
+    (face,) = line["faces"]
+    np.testing.assert_allclose(np.array(face["points"]), fixed_points(), atol=0.006)
+
+
+def test_a_folder_keeps_its_names_formats_and_sizes(tmp_path: Path) -> None:
+    for name in ("a.jpg", "sub/b.webp", "sub/c.bmp"):
+        write_image(tmp_path / "in" / name, 40)
+    done = run(tmp_path / "in", "--model", FIXED, "--detector", "none", "--out", tmp_path / "out")
+    assert done.exit_code == 0
+    made = {str(p.relative_to(tmp_path / "out")) for p in (tmp_path / "out").rglob("*.*")}
+    assert made == {"a.jpg", "sub/b.webp", "sub/c.bmp"}
+    assert read_image(tmp_path / "out" / "sub" / "b.webp").shape == (40, 40, 3)
+
+
+def test_a_video_comes_back_as_long_as_it_was(tmp_path: Path) -> None:
+    video, record = write_video(tmp_path / "v.mp4"), tmp_path / "v.jsonl"
+    out = tmp_path / "out"
+    done = run(video, "--model", FIXED, "--detector", "none", "--out", out, "--json", record)
+    assert done.exit_code == 0
+    assert [line["frame"] for line in lines(record)] == list(range(30))
+    assert [line["time"] for line in lines(record)] == pytest.approx([i / 30 for i in range(30)])
+    from fkd_infer.media import expand_sources, frames_from
+
+    (source,) = expand_sources([str(out / "v.mp4")])
+    assert sum(1 for _ in frames_from(source)) == 30
+
+
+def test_boxes_from_a_file_take_the_detectors_place(tmp_path: Path) -> None:
+    photo, boxes = write_image(tmp_path / "a.png", 100), tmp_path / "boxes.csv"
+    boxes.write_text("source,frame,x0,y0,x1,y1\na.png,0,10,10,50,50\na.png,0,40,40,90,90\n")
+    record = tmp_path / "a.jsonl"
+    done = run(photo, "--model", FIXED, "--boxes", boxes, "--json", record)
+    assert done.exit_code == 0
+    centres = [np.mean(f["points"], axis=0) for f in lines(record)[0]["faces"]]
+    np.testing.assert_allclose(centres, [[30, 30], [65, 65]], atol=0.1)
+
+
+def test_records_go_to_standard_output_and_nothing_else_does(tmp_path: Path) -> None:
+    photo = write_image(tmp_path / "a.png")
+    done = run(photo, "--model", FIXED, "--detector", "none", "--json", "-", "--quiet")
+    assert json.loads(done.stdout)["source"] == str(photo)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["nosuch.jpg", "--out", "o"], 1, "nosuch.jpg: no such file"),
+        (["a.png"], 2, "nothing to write: give --out DIR, --json FILE or --csv FILE"),
+        ([], 2, "Missing argument 'SOURCE...'"),
+        (["a.png", "--out", "o", "--model", "nosuch"], 1, "nosuch: no such model file"),
+        (["a.png", "--out", "o", "--detector", "magic"], 2, "'magic' is not one of"),
+        (["a.png", "--out", "o", "--provider", "cuda"], 1, "provider 'cuda' cannot be used"),
+        (["a.png", "--out", "o", "--boxes", "nosuch.csv"], 1, "nosuch.csv"),
+        (["text.png", "--out", "o"], 1, "text.png: cannot be read as an image"),
+        (["a.png", "sub/a.png", "--out", "o"], 1, "a.png"),
+        (["a.png", "--out", "."], 1, "it is one of the sources"),
+    ],
+)
+def test_a_mistake_is_one_line(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    code: int,
+    said: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_image(tmp_path / "a.png")
+    write_image(tmp_path / "sub" / "a.png")
+    (tmp_path / "text.png").write_text("hello")
+    if "cuda" in arguments:
+        import onnxruntime
+
+        if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
+            pytest.skip("this machine may have CUDA")
+    done = run(*arguments)
+    assert done.exit_code == code
+    assert said in done.stderr
+    assert "Traceback" not in done.output
+    if code == 1:
+        assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_debug_shows_where_an_error_comes_from(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        run("nosuch.jpg", "--out", tmp_path, "--debug")
+
+
+def test_help_names_every_option_and_is_quick() -> None:
+    started = time.perf_counter()
+    command = [sys.executable, "-X", "importtime", "-m", "fkd_infer.cli", "--help"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert time.perf_counter() - started < 5
+    loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert not {"numpy", "cv2", "av", "onnxruntime"} & loaded
+    help_text = CliRunner().invoke(main, ["--help"]).output
+    for parameter in main.params:
+        for name in parameter.opts if parameter.param_type_name == "option" else []:
+            assert name in help_text
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals")
+def test_ctrl_c_leaves_a_playable_file_of_what_was_done(tmp_path: Path) -> None:
+    video, out, record = (
+        write_video(tmp_path / "v.mp4", 4000),
+        tmp_path / "out",
+        tmp_path / "r.jsonl",
+    )
+    command = [sys.executable, "-m", "fkd_infer.cli", str(video), "--model", FIXED]
+    command += ["--detector", "none", "--out", str(out), "--json", str(record)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 60
+        partial = out / ".v.mp4.part"
+        while not (partial.exists() and partial.stat().st_size > 10_000):
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "stopped early" in said
+    assert "Traceback" not in said
+    done = len(lines(record))
+    assert 0 < done < 4000
+    from fkd_infer.media import expand_sources, frames_from
+
+    (source,) = expand_sources([str(out / "v.mp4")])
+    assert sum(1 for _ in frames_from(source)) == done
+    assert {path.name for path in out.iterdir()} == {"v.mp4"}

@@ -1,0 +1,74 @@
+"""The evaluation's figures against their definitions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fkd_infer.crop import transform
+from fkd_infer.schemes import IBUG68
+from fkd_train.augment import Sampler, window_matrix
+from fkd_train.config import CropConfig
+from fkd_train.data import Faces, read_faces
+from fkd_train.evaluate import evaluate, evaluation_crops, open_model, seed_mse
+
+SAMPLER = Sampler(64, 1, CropConfig(scale=1.25), IBUG68)
+
+
+@pytest.fixture(scope="module")
+def faces(drawn_data: Path) -> Faces:
+    return read_faces(drawn_data, "test")
+
+
+def test_a_perfect_network_has_no_error(faces: Faces) -> None:
+    crops, matrices = evaluation_crops(faces, SAMPLER)
+    answers = {
+        crop.tobytes(): p for crop, p in zip(crops, transform(faces.points, matrices), strict=True)
+    }
+    result = evaluate(
+        lambda batch: np.stack([answers[c.tobytes()] for c in batch]), faces, SAMPLER, 4
+    )
+    assert result.accuracy.nme == pytest.approx(0, abs=1e-4)
+    assert result.seed_mse == pytest.approx(0, abs=1e-8)
+    np.testing.assert_allclose(result.points, faces.points, atol=1e-3)
+
+
+def test_the_seeds_figure_is_in_its_own_units(faces: Faces) -> None:
+    """Ten pixels off in the resized window is (10 / 50)² in one coordinate, half over both."""
+    scales = np.array([250 / min(image.shape) for image in faces.images], np.float32)
+    off = np.zeros_like(faces.points)
+    off[..., 0] = 10 / scales[:, None]
+    assert seed_mse(faces.points + off, faces) == pytest.approx(0.02, rel=1e-3)
+
+
+def test_the_central_window_scales_with_the_networks_input() -> None:
+    image = np.zeros((400, 300), np.uint8)
+    full = window_matrix(image, 250, 224, 0.5, 0.5)
+    half = window_matrix(image, 125, 112, 0.5, 0.5)
+    middle = np.array([[[150.0, 200.0]]])
+    assert transform(middle, full[None])[0, 0, 0] == pytest.approx(111.5, abs=1)
+    np.testing.assert_allclose(
+        transform(middle, half[None]), transform(middle, full[None]) / 2, atol=1
+    )
+
+
+def test_the_shipped_file_keeps_its_cards_accuracy(data_folder: Path) -> None:
+    """On the real test faces, from the .onnx, through the runtime's own session."""
+    from fkd_infer.session import find_model
+
+    predict, sampler = open_model(find_model("naimishnet"))
+    figures = evaluate(predict, read_faces(data_folder, "test"), sampler).accuracy
+    assert figures.count == 770
+    assert figures.nme < 6.0
+
+
+def test_the_shipped_checkpoint_is_the_shipped_file(data_folder: Path) -> None:
+    folder = Path(__file__).parents[2] / "models"
+    faces = read_faces(data_folder, "test").only(lambda name: name.startswith("A"))
+    points = []
+    for kind in ("pt", "onnx"):
+        predict, sampler = open_model(folder / f"naimishnet.{kind}")
+        points.append(evaluate(predict, faces, sampler).points)
+    np.testing.assert_allclose(points[0], points[1], atol=0.05)

@@ -1,0 +1,137 @@
+"""Export: proven equal, or no file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from fkd_infer.card import METADATA_KEY, ModelCard
+from fkd_infer.errors import VerificationError
+from fkd_infer.session import LandmarkSession
+from fkd_train import export as exporting
+from fkd_train.checkpoint import load_network, save_checkpoint
+from fkd_train.config import Recipe, recipe_from_dict, recipe_to_dict
+from fkd_train.evaluate import torch_predict
+from fkd_train.export import export
+from fkd_train.models import LandmarkNet, build
+
+
+def save(network: LandmarkNet, recipe: Recipe, path: Path) -> Path:
+    content = {"recipe": recipe_to_dict(recipe), "points": 68, "weights": network.state_dict()}
+    save_checkpoint(path, {**content, "progress": {"epoch": 3}})
+    return path
+
+
+@pytest.fixture(scope="module", params=["naimishnet", "naimishnet-paper"])
+def checkpoint(
+    request: pytest.FixtureRequest, tiny: Recipe, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """An untrained network; what it computes does not matter, that it is the same does."""
+    torch.manual_seed(0)
+    table = recipe_to_dict(tiny)
+    table["model"] = {"name": request.param, "size": 64}
+    recipe = recipe_from_dict(table)
+    network = build(recipe.model.spec(68))
+    return save(network, recipe, tmp_path_factory.mktemp("export") / "last.pt")
+
+
+@pytest.fixture(scope="module")
+def exported(checkpoint: Path) -> exporting.Exported:
+    return export(checkpoint, checkpoint.with_suffix(".onnx"))
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 7])
+def test_onnx_computes_what_torch_computes(
+    checkpoint: Path, exported: exporting.Exported, count: int
+) -> None:
+    network, _, _ = load_network(checkpoint)
+    crops = np.random.default_rng(count).integers(0, 256, (count, 64, 64, 1), np.uint8)
+    found = LandmarkSession(exported.path, "cpu").run(crops)
+    np.testing.assert_allclose(found, torch_predict(network)(crops), atol=0.01)
+
+
+def test_the_file_describes_itself(exported: exporting.Exported) -> None:
+    card = LandmarkSession(exported.path, "cpu").card
+    assert card == exported.card
+    assert (card.input.size, card.training.epochs, card.opset) == (64, 3, 18)
+    assert card.parity is not None
+    assert card.parity.largest_px < 0.01
+    assert card.parity.faces == "64 drawn faces"
+    assert set(card.exporter) == {"torch", "onnx", "onnxscript", "fkd"}
+
+
+def test_the_file_is_one_with_a_free_batch_and_the_asked_for_opset(
+    exported: exporting.Exported,
+) -> None:
+    model = onnx.load(exported.path, load_external_data=False)
+    assert not any(t.external_data for t in model.graph.initializer)
+    assert {o.domain: o.version for o in model.opset_import}[""] == 18
+    assert model.graph.input[0].type.tensor_type.shape.dim[0].dim_param
+    assert [p.key for p in model.metadata_props if p.key == METADATA_KEY] == [METADATA_KEY]
+
+
+def test_real_faces_give_the_card_its_accuracy(checkpoint: Path, drawn_data: Path) -> None:
+    card = export(checkpoint, checkpoint.parent / "measured.onnx", drawn_data).card
+    assert card.accuracy["official split"].count == 6
+    assert card.parity is not None
+    assert card.parity.faces == "6 real faces"
+
+
+def change_a_weight(model: onnx.ModelProto, _card: ModelCard) -> onnx.ModelProto:
+    tensor = next(t for t in model.graph.initializer if 136 in t.dims)
+    values = onnx.numpy_helper.to_array(tensor).copy()
+    values.flat[::100] += 0.1
+    tensor.CopyFrom(onnx.numpy_helper.from_array(values, tensor.name))
+    return model
+
+
+def change_the_normalisation(model: onnx.ModelProto, _card: ModelCard) -> onnx.ModelProto:
+    scalars = [t for t in model.graph.initializer if onnx.numpy_helper.to_array(t).size == 1]
+    (white,) = [t for t in scalars if onnx.numpy_helper.to_array(t).item() == 255]
+    white.CopyFrom(onnx.numpy_helper.from_array(np.array(256, np.float32), white.name))
+    return model
+
+
+@pytest.mark.parametrize("breakage", [change_a_weight, change_the_normalisation])
+def test_a_broken_export_ships_nothing(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, breakage: object
+) -> None:
+    own = exporting._to_onnx
+    monkeypatch.setattr(exporting, "_to_onnx", lambda n, c: breakage(own(n, c), c))  # type: ignore[operator]
+    with pytest.raises(VerificationError, match=r"broken\.onnx: not written.*px at face .*point"):
+        export(checkpoint, tmp_path / "broken.onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_network_that_answers_nan_ships_nothing(tiny: Recipe, tmp_path: Path) -> None:
+    network = build(tiny.model.spec(68))
+    with torch.no_grad():
+        next(network.parameters())[0] = float("nan")
+    path = save(network, tiny, tmp_path / "last.pt")
+    with pytest.raises(VerificationError):
+        export(path, tmp_path / "nan.onnx")
+    assert not (tmp_path / "nan.onnx").exists()
+
+
+def test_a_file_that_was_there_stays_when_the_check_fails(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exporting, "FP32_BUDGET_PX", -1.0)
+    out = tmp_path / "model.onnx"
+    out.write_bytes(b"the one before")
+    with pytest.raises(VerificationError):
+        export(checkpoint, out)
+    assert out.read_bytes() == b"the one before"
+
+
+def test_the_weights_digest_names_the_weights(tiny: Recipe) -> None:
+    network = build(tiny.model.spec(68))
+    before = exporting.weights_sha256(network)
+    assert before == exporting.weights_sha256(network)
+    with torch.no_grad():
+        next(network.parameters()).add_(1e-3)
+    assert exporting.weights_sha256(network) != before
