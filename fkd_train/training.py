@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from accelerate.utils import set_seed
 
 from fkd_infer.errors import RunError
@@ -44,6 +45,8 @@ def train(
     Raises DatasetError for bad data, and RunError where the folder holds a run already (without
     `resume`), or none (with it).
     """
+    # accelerate keeps the precision of a process's first run; each of ours has its own.
+    AcceleratorState._reset_state()
     accelerator = Accelerator(mixed_precision="bf16" if recipe.precision == "bf16" else "no")
     if accelerator.is_main_process:
         _check_folder(out, resume)

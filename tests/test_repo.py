@@ -1,0 +1,88 @@
+"""The repository keeps its own promises."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tomllib
+from pathlib import Path
+
+import click
+import pytest
+
+import fkd_infer
+from fkd_infer.session import LandmarkSession
+
+ROOT = Path(__file__).parents[1]
+SHIPPED = tomllib.loads((ROOT / "models" / "manifest.toml").read_text())
+DOCS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "models" / "README.md"]
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_shipped_files_are_the_ones_in_the_manifest(name: str) -> None:
+    content = (ROOT / "models" / name).read_bytes()
+    assert hashlib.sha256(content).hexdigest() == SHIPPED[name]["sha256"]
+    assert len(content) == SHIPPED[name]["bytes"]
+
+
+def test_every_shipped_file_is_in_the_manifest_and_they_stay_small() -> None:
+    files = {p.name for p in (ROOT / "models").iterdir() if p.suffix in {".onnx", ".pt"}}
+    assert files == set(SHIPPED)
+    assert sum(entry["bytes"] for entry in SHIPPED.values()) < 45e6
+
+
+def test_the_shipped_card_says_where_it_comes_from() -> None:
+    card = LandmarkSession("naimishnet", "cpu").card
+    assert card.training.recipe == "naimishnet"
+    assert card.training.split == "official"
+    assert "research" in card.licence
+    assert card.parity is not None
+    assert card.parity.largest_px <= 0.01
+    assert card.accuracy["official split"].count == 770
+
+
+def test_the_models_page_quotes_the_card() -> None:
+    card = LandmarkSession("naimishnet", "cpu").card
+    measured = card.accuracy["official split"]
+    for page in ("README.md", "models/README.md"):
+        assert f"{measured.nme:.2f}" in (ROOT / page).read_text()
+
+
+@pytest.mark.parametrize("page", DOCS, ids=lambda p: p.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\((?!https?://)([^)#]+)", page.read_text()):
+        assert (page.parent / target).exists(), target
+
+
+def test_every_module_is_in_the_architecture() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    for package in ("fkd_infer", "fkd_train"):
+        for module in (ROOT / package).glob("[!_]*.py"):
+            assert f"`{module.stem}`" in text or f"`{module.stem}`," in text, module.name
+
+
+def test_every_command_and_option_is_documented() -> None:
+    from fkd_infer.cli import main as infer
+    from fkd_train.eval_cli import main as evaluate
+    from fkd_train.export_cli import main as export
+    from fkd_train.train_cli import main as train
+
+    text = (ROOT / "docs" / "commands.md").read_text()
+    commands = {"fkd-infer": infer, "fkd-train": train, "fkd-export": export, "fkd-eval": evaluate}
+    for name, command in commands.items():
+        section = text.partition(f"## {name}")[2].partition("\n## ")[0]
+        for parameter in command.params:
+            if isinstance(parameter, click.Option):
+                assert f"`{parameter.opts[0]}" in section, f"{name} {parameter.opts[0]}"
+
+
+def test_the_version_is_one() -> None:
+    from importlib.metadata import version
+
+    assert version("fkd") == fkd_infer.__version__
+
+
+def test_the_readme_names_the_public_api() -> None:
+    text = (ROOT / "README.md").read_text()
+    for name in fkd_infer.__all__:
+        assert name in text or name in (ROOT / "docs" / "api.md").read_text()
