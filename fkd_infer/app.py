@@ -14,13 +14,12 @@ from tqdm import tqdm
 
 from fkd_infer.annotate import Annotator
 from fkd_infer.boxes import BoxesFile
-from fkd_infer.crop import BoxRule
-from fkd_infer.media import FrameSink, Source, frame_count, frames_from, open_sink
+from fkd_infer.crop import POINTS_BOX, BoxRule
+from fkd_infer.detect import Detector
+from fkd_infer.media import FrameSink, Kind, Source, frame_count, frames_from, open_sink
 from fkd_infer.pipeline import Pipeline
 from fkd_infer.records import CsvSink, JsonLinesSink
 from fkd_infer.types import Face, Frame
-
-Finder = Callable[[Frame], list[Face]]
 
 
 @dataclass
@@ -55,22 +54,34 @@ class Outputs:
     csv: Path | None = None
 
 
-def find_faces(pipeline: Pipeline, boxes: BoxesFile | None, rule: BoxRule) -> Finder:
-    """Faces from the pipeline's own detector, or at boxes from a file."""
-    if boxes is None:
-        return lambda frame: pipeline(frame.image)
-    return lambda frame: pipeline.place(frame.image, boxes.find(frame), rule)
+@dataclass(frozen=True)
+class Finder:
+    """Finds the faces of frames: with one detector on photos and another on moving pictures, or
+    at boxes from a file, which are drawn as `boxes_rule` says."""
+
+    pipeline: Pipeline
+    moving: Detector
+    boxes: BoxesFile | None = None
+    boxes_rule: BoxRule = POINTS_BOX
+
+    def __call__(self, frame: Frame, kind: Kind) -> list[Face]:
+        """All faces of one frame."""
+        if self.boxes is not None:
+            return self.pipeline.place(frame.image, self.boxes.find(frame), self.boxes_rule)
+        detector = self.pipeline.detector if kind == "image" else self.moving
+        found = self.pipeline.detect(frame.image, detector)
+        return self.pipeline.place(frame.image, found, detector.rule)
 
 
 def run(
     sources: Sequence[Source],
-    pipeline: Pipeline,
     find: Finder,
     annotator: Annotator,
     outputs: Outputs,
     quiet: bool = False,
 ) -> Summary:
     """Processes the sources in turn; SIGINT or SIGTERM leaves whole files of what was done."""
+    pipeline = find.pipeline
     summary = Summary(stages=pipeline.stopwatch.seconds)
     started = time.perf_counter()
     with ExitStack() as stack:
@@ -81,8 +92,8 @@ def run(
         json = stack.enter_context(JsonLinesSink(outputs.json))
         csv = stack.enter_context(CsvSink(outputs.csv, pipeline.card.landmarks.count))
 
-        def handle(frame: Frame, pictures: FrameSink) -> None:
-            faces = find(frame)
+        def handle(frame: Frame, kind: Kind, pictures: FrameSink) -> None:
+            faces = find(frame, kind)
             with pipeline.stopwatch("draw"):
                 drawn = annotator(frame, faces) if outputs.folder else frame
             with pipeline.stopwatch("write"):
@@ -98,7 +109,7 @@ def run(
                 break
             with open_sink(source, outputs.folder) as pictures:
                 for frame in _timed(frames_from(source), pipeline):
-                    handle(frame, pictures)
+                    handle(frame, source.kind, pictures)
                     if stopping():
                         break
             if outputs.folder:

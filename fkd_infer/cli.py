@@ -15,6 +15,7 @@ from fkd_infer.names import (
     DETECTORS,
     LAYERS,
     PROVIDERS,
+    VIDEO_DETECT_SIZE,
     BoxKind,
     DetectorName,
     Layer,
@@ -50,8 +51,7 @@ _PATH = click.Path(path_type=Path)
 @click.option(
     "--detect-size",
     type=click.IntRange(64),
-    default=DETECT_SIZE,
-    show_default=True,
+    show_default=f"{DETECT_SIZE}, videos {VIDEO_DETECT_SIZE}",
     help="Longer side, px, at which a frame is searched; more finds smaller faces.",
 )
 @click.option(
@@ -86,7 +86,7 @@ def main(
     detector: DetectorName,
     boxes: Path | None,
     boxes_kind: BoxKind,
-    detect_size: int,
+    detect_size: int | None,
     provider: Provider,
     threads: int | None,
     layers: tuple[Layer, ...],
@@ -99,9 +99,9 @@ def main(
     if not (out or json_ or csv):
         raise click.UsageError("nothing to write: give --out DIR, --json FILE or --csv FILE")
     from fkd_infer.annotate import Annotator
-    from fkd_infer.app import Outputs, find_faces, run
+    from fkd_infer.app import Finder, Outputs, run
     from fkd_infer.boxes import BoxesFile
-    from fkd_infer.detect import BOX_RULES
+    from fkd_infer.detect import BOX_RULES, build_detector
     from fkd_infer.media import check_outputs, expand_sources
     from fkd_infer.pipeline import load
 
@@ -109,17 +109,19 @@ def main(
     if out:
         check_outputs(found, out)
     given = BoxesFile.read(boxes) if boxes else None
+    detector = "none" if given else detector
     pipeline = load(
         model,
-        detector="none" if given else detector,
+        detector=detector,
         provider=provider,
         threads=threads,
-        detect_size=detect_size,
+        detect_size=detect_size or DETECT_SIZE,
     )
+    size = detect_size or VIDEO_DETECT_SIZE
+    moving = build_detector(detector, pipeline.card.crop, size, quick=True)
     summary = run(
         found,
-        pipeline,
-        find_faces(pipeline, given, BOX_RULES[boxes_kind]),
+        Finder(pipeline, moving, given, BOX_RULES[boxes_kind]),
         Annotator(pipeline.card.landmarks, layers),
         Outputs(out, json_, csv),
         quiet,

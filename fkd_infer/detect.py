@@ -14,9 +14,9 @@ from fkd_infer.errors import DetectorError
 from fkd_infer.names import DETECT_SIZE, BoxKind, DetectorName
 from fkd_infer.types import Detections
 
-HAAR_RULE = BoxRule(scale=0.78, shift=(0.0, 0.11))
+HAAR_RULE = BoxRule(scale=0.8842, shift=(0.0116, 0.1665))
 """Fitted on the training images by `python -m fkd_train.calibrate`."""
-HAAR_CONFIDENCE = (1.0, 0.0)
+HAAR_CONFIDENCE = (0.7441, 0.2666)
 """Slope and intercept of the logistic from a cascade's level weight to the chance of a face."""
 
 
@@ -39,14 +39,18 @@ class HaarDetector:
     """OpenCV's frontal face cascade (Viola & Jones, 2001; Lienhart & Maydt, 2002).
 
     Frames whose longer side is above `detect_size` pixels are searched at that size; faces
-    smaller than `min_face` pixels there are not found.
+    smaller than `min_face` pixels there are not found. `quick` takes half the time and finds 1 %
+    fewer faces (of the training images: 97.6 % instead of 98.5 %).
     """
 
     rule = HAAR_RULE
 
-    def __init__(self, detect_size: int = DETECT_SIZE, min_face: int = 30) -> None:
+    def __init__(
+        self, detect_size: int = DETECT_SIZE, min_face: int = 30, quick: bool = False
+    ) -> None:
         self._detect_size = detect_size
         self._min_face = min_face
+        self._step, self._neighbours = (1.2, 3) if quick else (1.1, 5)
         self._cascade = _load_cascade("haarcascade_frontalface_default.xml")
 
     def __call__(self, image: Pixels) -> Detections:
@@ -67,8 +71,8 @@ class HaarDetector:
             gray = np.asarray(cv2.resize(gray, size, interpolation=cv2.INTER_AREA))
         found, _, weights = self._cascade.detectMultiScale3(
             gray,
-            scaleFactor=1.1,
-            minNeighbors=5,
+            scaleFactor=self._step,
+            minNeighbors=self._neighbours,
             minSize=(self._min_face, self._min_face),
             outputRejectLevels=True,
         )
@@ -94,11 +98,16 @@ class WholeImageDetector:
         return Detections(edges, np.ones(1, np.float32))
 
 
-def build_detector(name: DetectorName, crop: CropRule, detect_size: int = DETECT_SIZE) -> Detector:
-    """A detector by name; `crop` is the rule of the network that it feeds."""
+def build_detector(
+    name: DetectorName, crop: CropRule, detect_size: int, quick: bool = False
+) -> Detector:
+    """A detector by name; `crop` is the rule of the network that it feeds.
+
+    `quick` is for moving pictures, where there is another frame soon.
+    """
     match name:
         case "haar":
-            return HaarDetector(detect_size)
+            return HaarDetector(detect_size, quick=quick)
         case "none":
             return WholeImageDetector(crop)
 

@@ -17,5 +17,7 @@ PROVIDERS: tuple[Provider, ...] = get_args(Provider)
 
 DEFAULT_MODEL = "naimishnet"
 DEFAULT_LAYERS: tuple[Layer, ...] = ("contours", "points")
-DETECT_SIZE = 640
-"""Longer side, in pixels, at which a frame is searched for faces."""
+DETECT_SIZE = 960
+"""Longer side, in pixels, at which a photo is searched for faces."""
+VIDEO_DETECT_SIZE = 400
+"""The same for frames of videos and cameras, which have to keep up."""

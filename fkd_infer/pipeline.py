@@ -49,9 +49,12 @@ class Pipeline:
         Raises InvalidImageError for anything else, None from a failed cv2.imread included.
         """
         check_image(image)
+        return self.place(image, self.detect(image, self.detector), self.detector.rule)
+
+    def detect(self, image: Pixels, detector: Detector) -> Detections:
+        """What a detector finds, timed as a stage."""
         with self.stopwatch("detect"):
-            found = self.detector(image)
-        return self.place(image, found, self.detector.rule)
+            return detector(image)
 
     def landmarks(self, image: Pixels, boxes: ArrayLike, rule: BoxRule = POINTS_BOX) -> Floats:
         """Points (n, k, 2) for boxes (n, 4) xyxy, all in image pixels: one batched session call.

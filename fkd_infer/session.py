@@ -104,6 +104,9 @@ def _options(ort: Any, threads: int) -> onnxruntime.SessionOptions:
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
+    # Threads that spin while they wait take the cores from OpenCV and the video encoder: frames per
+    # second of a video went from 26 to 32 without, for 0.3 ms more in a single call.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return options
 
 
@@ -129,9 +132,9 @@ def _offered(ort: Any) -> list[str]:
 
 
 def _load(ort: Any, path: Path, providers: list[str], threads: int) -> onnxruntime.InferenceSession:
-    names = [_ONNX_NAMES[name] for name in providers]
+    names, options = [_ONNX_NAMES[name] for name in providers], _options(ort, threads)
     try:
-        return ort.InferenceSession(path, _options(ort, threads), providers=names)
+        return ort.InferenceSession(path, options, providers=names)
     except Exception as error:  # ONNX Runtime's errors share no other base
         why = " ".join(str(error).split())
         raise InvalidModelError(path, why) from error

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fkd_infer.crop import apply_rule, crop, points_box, similarity, transform
+from fkd_infer.crop import apply_rule, crop, crop_matrices, points_box, similarity, transform
 from fkd_infer.schemes import LandmarkScheme
 from fkd_train.config import AugmentConfig, CropConfig
 
@@ -34,8 +34,8 @@ class Sampler:
         """The evaluation crop (2, 3) of one image."""
         if self.config.reference == "image":
             return window_matrix(image, self.config.resize, self.size, 0.5, 0.5)
-        centres, sides = apply_rule(points_box(points)[None], self.config.rule())
-        return similarity(centres[0], float(sides[0]), self.size)
+        matrices = crop_matrices(points_box(points)[None], self.config.rule(), self.size)
+        return np.asarray(matrices[0])
 
     def cut(self, image: Pixels, matrix: Matrix) -> Pixels:
         """The pixels of a crop."""

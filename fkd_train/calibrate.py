@@ -13,16 +13,9 @@ from numpy.typing import NDArray
 from fkd_infer.crop import BoxRule, apply_rule, points_box
 from fkd_infer.detect import HaarDetector
 from fkd_train.data import Faces, read_faces
+from fkd_train.evaluate import is_face
 
 Floats = NDArray[np.float64]
-
-
-def is_face(boxes: NDArray[np.float32], points: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Which boxes (n, 4) hold the annotated face: its centre inside, and of about its size."""
-    centre, extent = points.mean(axis=0), np.ptp(points, axis=0).max()
-    inside = (boxes[:, :2] < centre) & (centre < boxes[:, 2:])
-    ratio = extent / (boxes[:, 2] - boxes[:, 0])
-    return np.asarray(inside.all(axis=1) & (ratio > 0.5) & (ratio < 1.3))
 
 
 def fit_rule(boxes: NDArray[np.float32], points: NDArray[np.float32]) -> BoxRule:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,10 +32,13 @@ class Faces:
 
     def only(self, keep: Callable[[str], bool]) -> Faces:
         """The faces whose file name passes."""
-        rows = [row for row, name in enumerate(self.names) if keep(name)]
+        return self.rows([row for row, name in enumerate(self.names) if keep(name)])
+
+    def rows(self, rows: Sequence[int]) -> Faces:
+        """The faces of these rows."""
         names = tuple(self.names[row] for row in rows)
         images = tuple(self.images[row] for row in rows)
-        return Faces(names, images, self.points[rows], self.scheme)
+        return Faces(names, images, self.points[list(rows)], self.scheme)
 
 
 def person(name: str) -> str:

@@ -10,7 +10,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from fkd_infer.crop import invert, transform
+from fkd_infer.crop import (
+    Floats,
+    Matrix,
+    Pixels,
+    apply_rule,
+    crop_matrices,
+    invert,
+    square_boxes,
+    transform,
+)
+from fkd_infer.detect import HaarDetector
 from fkd_infer.metrics import Accuracy, accuracy
 from fkd_infer.schemes import IBUG68
 from fkd_infer.session import LandmarkSession
@@ -21,8 +31,7 @@ from fkd_train.data import Faces
 from fkd_train.models import LandmarkNet
 from fkd_train.names import CropProtocol
 
-Floats = NDArray[np.float32]
-Predict = Callable[[NDArray[np.uint8]], Floats]
+Predict = Callable[[Pixels], Floats]
 """Crops (N, S, S, C) uint8 → points (N, n, 2), crop pixels."""
 
 SEED_RESIZE, SEED_SIZE, SEED_UNIT = 250, 224, 50
@@ -44,7 +53,7 @@ class Evaluation:
 def torch_predict(network: LandmarkNet, device: torch.device | str = "cpu") -> Predict:
     """Runs a torch network in its evaluation mode, and leaves its mode as it was."""
 
-    def predict(crops: NDArray[np.uint8]) -> Floats:
+    def predict(crops: Pixels) -> Floats:
         was_training = network.training
         network.eval()
         with torch.inference_mode():
@@ -78,22 +87,58 @@ def open_model(model: Path, crop: CropProtocol = "model") -> tuple[Predict, Samp
     return predict, sampler
 
 
-def evaluation_crops(
-    faces: Faces, sampler: Sampler
-) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+def evaluation_crops(faces: Faces, sampler: Sampler) -> tuple[Pixels, Matrix]:
     """Inputs (n, S, S, C) and their matrices (n, 2, 3), by the points' own boxes."""
-    pairs = list(zip(faces.images, faces.points, strict=True))
+    pairs = zip(faces.images, faces.points, strict=True)
     matrices = np.array([sampler.matrix(image, points) for image, points in pairs])
-    crops = np.stack([sampler.cut(i, m) for i, m in zip(faces.images, matrices, strict=True)])
-    return crops, matrices
+    return _cut(faces, matrices, sampler), matrices
 
 
 def evaluate(predict: Predict, faces: Faces, sampler: Sampler, batch: int = 64) -> Evaluation:
     """Predicts all faces and measures the points in image pixels."""
-    crops, matrices = evaluation_crops(faces, sampler)
+    return _measure(predict, faces, *evaluation_crops(faces, sampler), batch)
+
+
+def evaluate_detected(
+    predict: Predict, faces: Faces, sampler: Sampler, batch: int = 64
+) -> Evaluation:
+    """The same in boxes of the Haar detector, on the faces that it finds."""
+    detector = HaarDetector()
+    found = [best_box(detector, i, p) for i, p in zip(faces.images, faces.points, strict=True)]
+    rows = [row for row, box in enumerate(found) if box is not None]
+    boxes = np.array([found[row] for row in rows], dtype=np.float32)
+    tight = square_boxes(*apply_rule(boxes, detector.rule))
+    matrices = crop_matrices(tight, sampler.config.rule(), sampler.size)
+    chosen = faces.rows(rows)
+    return _measure(predict, chosen, _cut(chosen, matrices, sampler), matrices, batch)
+
+
+def best_box(detector: HaarDetector, image: Pixels, points: Floats) -> Floats | None:
+    """The best box (4,) that holds the annotated face of a gray image; None where none does."""
+    boxes = detector(np.dstack([image] * 3)).boxes
+    hits = boxes[is_face(boxes, points)]
+    return hits[0] if len(hits) else None
+
+
+def is_face(boxes: Floats, points: Floats) -> NDArray[np.bool_]:
+    """Which boxes (n, 4) hold a face of points (k, 2): its centre inside, and of about its size."""
+    centre, extent = points.mean(axis=0), np.ptp(points, axis=0).max()
+    inside = (boxes[:, :2] < centre) & (centre < boxes[:, 2:])
+    ratio = extent / (boxes[:, 2] - boxes[:, 0])
+    return np.asarray(inside.all(axis=1) & (ratio > 0.5) & (ratio < 1.3))
+
+
+def _cut(faces: Faces, matrices: Matrix, sampler: Sampler) -> Pixels:
+    return np.stack([sampler.cut(i, m) for i, m in zip(faces.images, matrices, strict=True)])
+
+
+def _measure(
+    predict: Predict, faces: Faces, crops: Pixels, matrices: Matrix, batch: int
+) -> Evaluation:
     found = [predict(crops[start : start + batch]) for start in range(0, len(crops), batch)]
     points = transform(np.concatenate(found), invert(matrices))
-    return Evaluation(accuracy(points, faces.points, faces.scheme), seed_mse(points, faces), points)
+    figures = accuracy(points, faces.points, faces.scheme)
+    return Evaluation(figures, seed_mse(points, faces), points)
 
 
 def seed_mse(points: Floats, faces: Faces) -> float:

@@ -146,7 +146,7 @@ def _verification_faces(
         drawn = [draw_face(200, rng) for _ in range(count)]
         images, points = zip(*drawn, strict=True)
         faces = Faces(("drawn",) * count, images, np.stack(points))
-    chosen = Faces(faces.names[:count], faces.images[:count], faces.points[:count], faces.scheme)
+    chosen = faces.rows(range(min(count, len(faces))))
     crops, matrices = evaluation_crops(chosen, sampler)
     return VerificationFaces(crops, transform(chosen.points, matrices), chosen.scheme, source)
 

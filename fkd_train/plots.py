@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 from torch import nn
 
 from fkd_infer.annotate import Annotator
-from fkd_infer.crop import transform
+from fkd_infer.crop import Floats, transform
 from fkd_infer.metrics import ced, nme
 from fkd_infer.types import Face, Frame
 from fkd_train.augment import Sampler
 from fkd_train.data import Faces
-from fkd_train.evaluate import Evaluation, Floats
+from fkd_train.evaluate import Evaluation
 from fkd_train.models import LandmarkNet
 from fkd_train.runlog import Row
 

@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fkd_infer.card import Parity
+from fkd_infer.crop import Floats
 from fkd_infer.metrics import nme
 from fkd_infer.schemes import LandmarkScheme
-from fkd_train.evaluate import Floats, Predict
+from fkd_train.evaluate import Predict
 
 BATCHES = (1, 2, 3, 7)
 """Sizes that a graph with a baked-in batch cannot all take."""

@@ -61,7 +61,7 @@ def test_the_whole_image_becomes_the_whole_crop() -> None:
 def test_an_opencv_without_cascades_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(cv2, "CascadeClassifier")
     with pytest.raises(DetectorError, match="opencv-python-headless<5"):
-        build_detector("haar", CropRule(1.0))
+        build_detector("haar", CropRule(1.0), 640)
 
 
 def test_a_missing_cascade_file_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

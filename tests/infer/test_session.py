@@ -73,7 +73,7 @@ def fake_runtime(offered: list[str], started: list[str]) -> SimpleNamespace:
     return SimpleNamespace(
         get_available_providers=lambda: offered,
         preload_dlls=lambda: None,
-        SessionOptions=SimpleNamespace,
+        SessionOptions=lambda: SimpleNamespace(add_session_config_entry=lambda *_: None),
         InferenceSession=session,
     )
 

@@ -25,8 +25,9 @@ def run(name: str, *arguments: str | Path) -> Result:
 def trained(drawn_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run folder, from the command line: one epoch of the shipped recipe on drawn faces."""
     out = tmp_path_factory.mktemp("cli") / "run"
-    given = ["--recipe", "naimishnet", "--data", drawn_data, "--out", out, "--epochs", "1"]
-    done = run("train", *given, "--size", "64", "--workers", "0", "--split", "identity")
+    given: list[str | Path] = ["--recipe", "naimishnet", "--data", drawn_data, "--out", out]
+    given += ["--epochs", "1", "--size", "64", "--workers", "0", "--split", "identity"]
+    done = run("train", *given)
     assert done.exit_code == 0, done.output
     assert f"run folder: {out}" in done.output
     assert "NME" in done.output
@@ -46,7 +47,7 @@ def test_train_export_and_evaluate_in_a_row(
 
     same = []
     for file in (model, trained, trained / "last.pt"):
-        given = ["--model", file, "--data", drawn_data, "--split", "identity", "--json", figures]
+        given = ("--model", file, "--data", drawn_data, "--split", "identity", "--json", figures)
         assert run("eval", *given).exit_code == 0
         same.append(json.loads(figures.read_text()))
     assert same[0]["count"] == card.accuracy["identity split"].count
@@ -83,6 +84,12 @@ def test_recipes_are_listed_with_a_line_each() -> None:
         ("export", ["nosuch", "--out", "m.onnx"], 1, "nosuch: no such checkpoint"),
         ("export", ["."], 2, "Missing option '--out'"),
         ("eval", ["--model", "nosuch.onnx", "--data", "d"], 1, "nosuch.onnx: no such model file"),
+        (
+            "eval",
+            ["--model", "m.pt", "--data", "d", "--crop", "image", "--boxes", "haar"],
+            2,
+            "takes no boxes",
+        ),
         ("eval", ["--model", "nosuch.pt", "--data", "d"], 1, "nosuch.pt: no such checkpoint"),
     ],
 )

@@ -1,0 +1,1 @@
+"""Measurements: `python -m benchmarks latency` and `python -m benchmarks pipeline`."""

@@ -1,0 +1,46 @@
+"""The commands of `python -m benchmarks`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from fkd_infer.commands import FkdCommand
+
+
+@click.group()
+def main() -> None:
+    """Measure speed: of networks alone, and of whole videos."""
+
+
+@main.command(cls=FkdCommand)
+@click.argument("models", nargs=-1, type=click.Path(path_type=Path, exists=True))
+@click.option("--batch", type=click.IntRange(1), default=1, show_default=True)
+@click.option("--threads", type=click.IntRange(1), default=2, show_default=True)
+@click.option("--blocks", type=click.IntRange(1), default=5, show_default=True)
+def latency(models: tuple[Path, ...], batch: int, threads: int, blocks: int) -> None:
+    """Time networks, .onnx under ONNX Runtime and .pt under eager torch, on one batch of crops.
+
+    Each runs in processes of its own, in short blocks that alternate in random order.
+    """
+    from benchmarks.latency import compare
+
+    given = models or (Path("models/naimishnet.onnx"), Path("models/naimishnet.pt"))
+    for line in compare(list(given), batch, threads, blocks):
+        click.echo(line)
+
+
+@main.command(cls=FkdCommand)
+@click.option("--seconds", type=click.IntRange(1), default=20, show_default=True)
+@click.option("--out", type=click.Path(path_type=Path), default=Path("out/pipeline"))
+def pipeline(seconds: int, out: Path) -> None:
+    """Pan over a photo to make a 720p video with a tone; run fkd-infer on it; check the result."""
+    from benchmarks.pipeline import run
+
+    for line in run(seconds, out):
+        click.echo(line)
+
+
+if __name__ == "__main__":
+    main()
