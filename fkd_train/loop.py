@@ -42,8 +42,10 @@ def build_optimizer(
     )
     if config.schedule == "constant":
         return optimizer, LambdaLR(optimizer, lambda _step: 1.0)
-    one_cycle = OneCycleLR(optimizer, config.lr, total_steps=steps, pct_start=config.warm_up)
-    return optimizer, one_cycle
+    # It divides by the length of its warm-up less one step.
+    total = max(2, steps)
+    warm_up = max(config.warm_up, 2 / total)
+    return optimizer, OneCycleLR(optimizer, config.lr, total_steps=total, pct_start=warm_up)
 
 
 def _averaged(network: LandmarkNet, decay: float) -> AveragedModel:
@@ -87,6 +89,9 @@ class Trainer:
         steps = self.recipe.epochs * len(self.batches)
         optimizer, self.schedule = build_optimizer(self.network, config, steps)
         self.model, self.optimizer = self.accelerator.prepare(self.network, optimizer)
+        # accelerate makes the network's forward a half-precision one for good; only training
+        # wants that, and asks for it in _error.
+        self.network = self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)
         self.averaged = _averaged(self.network, config.ema) if config.ema else None
 
     @property

@@ -19,6 +19,10 @@ import torch
 from fkd_infer.errors import RunError
 from fkd_train.checkpoint import load_checkpoint, save_checkpoint
 from fkd_train.config import Recipe, recipe_to_dict
+from fkd_train.data import read_faces
+from fkd_train.evaluate import evaluate, open_model
+from fkd_train.loop import build_optimizer
+from fkd_train.models import build
 from fkd_train.training import train
 
 RUN = """
@@ -190,6 +194,31 @@ def test_workers_change_nothing_but_speed(tiny: Recipe, drawn_data: Path, tmp_pa
     finally:
         torch.set_num_threads(threads)
     assert_same_weights(tmp_path / "0", tmp_path / "2")
+
+
+def test_evaluation_is_in_full_precision_whatever_training_is_in(
+    tiny: Recipe, drawn_data: Path, tmp_path: Path
+) -> None:
+    """What a half-precision run logs is what its checkpoint gives afterwards."""
+    out = tmp_path / "run"
+    train(replace(tiny, precision="bf16"), drawn_data, out, workers=0)
+    predict, sampler = open_model(out)
+    again = evaluate(predict, read_faces(drawn_data, "test"), sampler)
+    assert float(log(out)[-1]["nme"]) == pytest.approx(again.accuracy.nme, rel=1e-5)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 10, 100])
+def test_one_cycle_ends_at_nothing_however_short_the_run(tiny: Recipe, steps: int) -> None:
+    network = build(tiny.model.spec(68))
+    optimizer, schedule = build_optimizer(network, tiny.optimizer, steps)
+    rates = []
+    for _ in range(steps):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule.step() if len(rates) < steps else None
+    assert max(rates) <= tiny.optimizer.lr * (1 + 1e-9)
+    if steps > 2:
+        assert rates[-1] < 0.01 * max(rates)
 
 
 def test_tensorboard_gets_every_figure(tiny: Recipe, drawn_data: Path, tmp_path: Path) -> None:
