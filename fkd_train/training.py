@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from accelerate.utils import set_seed
@@ -45,9 +46,7 @@ def train(
     Raises DatasetError for bad data, and RunError where the folder holds a run already (without
     `resume`), or none (with it).
     """
-    # accelerate keeps the precision of a process's first run; each of ours has its own.
-    AcceleratorState._reset_state()
-    accelerator = Accelerator(mixed_precision="bf16" if recipe.precision == "bf16" else "no")
+    accelerator = _accelerator(recipe)
     if accelerator.is_main_process:
         _check_folder(out, resume)
     accelerator.wait_for_everyone()
@@ -91,6 +90,16 @@ def train(
         plot_run(out, trainer.log.rows(), trainer.result, sampler, evaluation_faces, evaluation)
     accelerator.end_training()
     return Finished(evaluation)
+
+
+def _accelerator(recipe: Recipe) -> Accelerator:
+    # accelerate keeps the precision of a process's first run; each of ours has its own.
+    AcceleratorState._reset_state()
+    return Accelerator(
+        mixed_precision="bf16" if recipe.precision == "bf16" else "no",
+        # Without being told, it takes each of several CPU processes for the only one.
+        cpu=not torch.accelerator.is_available(),
+    )
 
 
 def _check_folder(out: Path, resume: bool) -> None:
