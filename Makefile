@@ -30,7 +30,7 @@ wheel-test: $(VENV)/.installed-dev  ## the wheel alone, without torch and onnx, 
 	build/venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
 		"fkd[cpu] @ file://$(CURDIR)/$$(ls build/wheel/*.whl)" pytest hypothesis
 	build/venv/bin/python -c "import importlib.util as u; assert not (u.find_spec('torch') or u.find_spec('onnx'))"
-	build/venv/bin/pytest tests/infer
+	cd build && venv/bin/pytest -c ../pyproject.toml --rootdir .. -p no:cacheprovider ../tests/infer
 
 clean:  ## removes what the commands above made
 	rm -rf $(VENV) build out

@@ -25,9 +25,9 @@ def compare(models: list[Path], batch: int, threads: int, blocks: int) -> list[s
     schedule = [model for _ in range(blocks) for model in random.sample(models, len(models))]
     for model in schedule:
         times[model] += _block_in_own_process(model, batch, threads)
-    slowest = float(np.median(times[models[-1]]))
+    reference = float(np.median(times[models[-1]]))
     head = f"batch {batch}, {threads} threads, {blocks} blocks of {SECONDS} s, milliseconds"
-    return [head, *(_line(model, values, slowest) for model, values in times.items())]
+    return [head, *(_line(model, values, reference) for model, values in times.items())]
 
 
 def _line(model: Path, values: list[float], reference: float) -> str:
@@ -39,7 +39,7 @@ def _line(model: Path, values: list[float], reference: float) -> str:
 def _block_in_own_process(model: Path, batch: int, threads: int) -> list[float]:
     """Thread pools that spin in one process slow each other, so contenders never share one."""
     command = [sys.executable, "-m", "benchmarks.latency", str(model), str(batch), str(threads)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     found: list[float] = json.loads(done.stdout)
     return found
 

@@ -76,7 +76,9 @@ def run(seconds: int, out: Path) -> list[str]:
     command = [sys.executable, "-m", "fkd_infer.cli", str(given), "--out", str(result.parent)]
     command += ["--json", str(records)]
     started = time.perf_counter()
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        return done.stderr.strip().splitlines()
     wall = time.perf_counter() - started
     (count, length), (own_count, own_length) = frames_and_seconds(result), frames_and_seconds(given)
     sound = sound_packets(result)

@@ -16,6 +16,7 @@ from fkd_infer.annotate import Annotator
 from fkd_infer.boxes import BoxesFile
 from fkd_infer.crop import POINTS_BOX, BoxRule
 from fkd_infer.detect import Detector
+from fkd_infer.errors import FkdError
 from fkd_infer.media import FrameSink, Kind, Source, frame_count, frames_from, open_sink
 from fkd_infer.pipeline import Pipeline
 from fkd_infer.records import CsvSink, JsonLinesSink
@@ -31,6 +32,7 @@ class Summary:
     seconds: float = 0.0
     stages: dict[str, float] = field(default_factory=dict)
     pictures: list[Path] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
     stopped: bool = False
 
     def lines(self) -> list[str]:
@@ -80,7 +82,10 @@ def run(
     outputs: Outputs,
     quiet: bool = False,
 ) -> Summary:
-    """Processes the sources in turn; SIGINT or SIGTERM leaves whole files of what was done."""
+    """Processes the sources in turn, and goes on after one that fails.
+
+    SIGINT or SIGTERM leaves whole files of what was done.
+    """
     pipeline = find.pipeline
     summary = Summary(stages=pipeline.stopwatch.seconds)
     started = time.perf_counter()
@@ -107,11 +112,16 @@ def run(
         for source in sources:
             if stopping():
                 break
-            with open_sink(source, outputs.folder) as pictures:
-                for frame in _timed(frames_from(source), pipeline):
-                    handle(frame, source.kind, pictures)
-                    if stopping():
-                        break
+            try:
+                with open_sink(source, outputs.folder) as pictures:
+                    for frame in _timed(frames_from(source), pipeline):
+                        handle(frame, source.kind, pictures)
+                        if stopping():
+                            break
+            except FkdError as error:
+                # One bad file does not take the others' results with it; the end tells of all.
+                summary.failures.append(str(error))
+                continue
             if outputs.folder:
                 summary.pictures.append(outputs.folder / source.output)
         summary.stopped = stopping()

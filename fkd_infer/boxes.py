@@ -41,7 +41,7 @@ class BoxesFile:
                 for row in reader:
                     key, box = _parse(path, reader.line_num, row)
                     boxes[key].append(box)
-        except (OSError, UnicodeDecodeError) as error:
+        except (OSError, UnicodeDecodeError, csv.Error) as error:
             raise BoxesFileError(path, 1, f"cannot be read: {error}") from error
         return cls(dict(boxes))
 
@@ -55,7 +55,7 @@ class BoxesFile:
 def _parse(path: Path, line: int, row: dict[str, str | None]) -> tuple[Key, list[float]]:
     try:
         box = [float(row[column] or "") for column in COLUMNS[2:]]
-        key = str(row["source"]), int(row["frame"] or "")
+        key = str(Path(row["source"] or "")), int(row["frame"] or "")
         as_boxes([box])
     except FkdError as error:
         raise BoxesFileError(path, line, str(error)) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -22,7 +23,11 @@ from fkd_infer.names import (
     Provider,
 )
 
+if TYPE_CHECKING:
+    from fkd_infer.app import Summary
+
 _PATH = click.Path(path_type=Path)
+_PICTURES_NAMED = 10
 
 
 @click.command(cls=FkdCommand)
@@ -105,9 +110,8 @@ def main(
     from fkd_infer.media import check_outputs, expand_sources
     from fkd_infer.pipeline import load
 
-    found = expand_sources(sources)
-    if out:
-        check_outputs(found, out)
+    found = expand_sources(sources, out)
+    check_outputs(found, out, [path for path in (json_, csv) if path])
     given = BoxesFile.read(boxes) if boxes else None
     detector = "none" if given else detector
     pipeline = load(
@@ -127,14 +131,22 @@ def main(
         quiet,
     )
     if not quiet:
+        _tell(summary)
+    for failure in summary.failures:
+        click.echo(f"{context.info_name}: {failure}", err=True)
+    if summary.stopped or summary.failures:
+        context.exit(130 if summary.stopped else 1)
+
+
+def _tell(summary: Summary) -> None:
+    if summary.frames:
         for line in summary.lines():
             click.echo(line, err=True)
-        for picture in summary.pictures[:10]:
-            click.echo(picture, err=True)
-        if len(summary.pictures) > 10:
-            click.echo(f"… and {len(summary.pictures) - 10} more in {out}", err=True)
-    if summary.stopped:
-        context.exit(130)
+    for picture in summary.pictures[:_PICTURES_NAMED]:
+        click.echo(picture, err=True)
+    more = len(summary.pictures) - _PICTURES_NAMED
+    if more > 0:
+        click.echo(f"… and {more} more", err=True)
 
 
 if __name__ == "__main__":

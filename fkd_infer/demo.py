@@ -14,17 +14,13 @@ from fkd_infer.commands import FkdCommand
 def main(out: Path) -> None:
     """Find the face on NASA's portrait of Eileen Collins, which scikit-image ships."""
     import numpy as np
+    from skimage import data
 
     from fkd_infer.annotate import Annotator
-    from fkd_infer.errors import MissingExtraError
     from fkd_infer.imagefile import write_image
     from fkd_infer.pipeline import load
     from fkd_infer.types import Frame
 
-    try:
-        from skimage import data
-    except ImportError as error:
-        raise MissingExtraError("scikit-image", "demo") from error
     image = np.ascontiguousarray(data.astronaut()[..., ::-1])  # type: ignore[no-untyped-call]
     pipeline = load()
     faces = pipeline(image)

@@ -23,10 +23,13 @@ from fkd_infer.wholefile import writing
 
 Kind = Literal["image", "video", "camera"]
 
+_STDOUT = Path("-")
 _BROADCAST = {".mpg", ".mpeg", ".ts", ".mts", ".m2ts"}
 _OTHERS = {".webm", ".avi", ".wmv", ".flv", ".3gp", ".ogv"}
 VIDEO_SUFFIXES = frozenset({*CONTAINERS, *_BROADCAST, *_OTHERS})
 """Videos are found in folders by these; what CONTAINERS does not hold comes out as .mp4."""
+_CAMERAS = 100
+"""More than a machine has; larger numbers are names of files that are not there."""
 _WILDCARDS = frozenset("*?[")
 
 
@@ -41,19 +44,33 @@ class Source:
     camera: int | None = None
 
 
-def expand_sources(given: Sequence[str]) -> list[Source]:
-    """The images, videos and cameras that files, folders, globs and camera numbers stand for."""
-    return [source for text in given for source in _expand(text)]
+def expand_sources(given: Sequence[str], out: Path | None = None) -> list[Source]:
+    """The images, videos and cameras that files, folders, globs and camera numbers stand for.
 
-
-def check_outputs(sources: Sequence[Source], out: Path | None) -> None:
-    """Makes sure, before work starts, that every picture has a place of its own to be written to.
-
-    Raises OutputError for two sources with the same output, for an output that is a source, and
-    for a folder that cannot be made or written to.
+    What lies below `out` was made by an earlier run, and is left out of folders and globs.
     """
-    if out is None:
-        return
+    return [source for text in given for source in _expand(text, out)]
+
+
+def check_outputs(
+    sources: Sequence[Source], out: Path | None, records: Sequence[Path] = ()
+) -> None:
+    """Makes sure, before work starts, that every output has a place of its own to be written to.
+
+    `records` are the files of side outputs. Raises OutputError for two outputs in one place, for
+    an output that is a source, and for a folder that cannot be made or written to.
+    """
+    originals = {_identity(source.path) for source in sources if source.path}
+    for number, record in enumerate(records):
+        if record in records[:number]:
+            raise OutputError(record, "two outputs would go there; give each its own file")
+        if record != _STDOUT:
+            _check_target(record, originals)
+    if out is not None:
+        _check_pictures(sources, out, originals)
+
+
+def _check_pictures(sources: Sequence[Source], out: Path, originals: set[tuple[int, int]]) -> None:
     taken: dict[Path, Source] = {}
     for source in sources:
         other = taken.setdefault(source.output, source)
@@ -63,11 +80,8 @@ def check_outputs(sources: Sequence[Source], out: Path | None) -> None:
                 f"both {other.name} and {source.name} would go there; run them one by one, "
                 "or give the folder that holds both",
             )
-    originals = {_identity(source.path) for source in sources if source.path}
-    for target in (out / source.output for source in sources):
-        if target.exists() and _identity(target) in originals:
-            raise OutputError(target, "it is one of the sources; choose another --out folder")
-        _check_folder(target)
+    for source in sources:
+        _check_target(out / source.output, originals)
 
 
 def frames_from(source: Source) -> Iterator[Frame]:
@@ -143,17 +157,17 @@ def open_sink(source: Source, out: Path | None) -> FrameSink:
     return ImageSink(target) if source.kind == "image" else VideoSink(target, source.path)
 
 
-def _expand(text: str) -> list[Source]:
+def _expand(text: str, out: Path | None) -> list[Source]:
     path = Path(text)
     if not _exists(text):
-        if text.isascii() and text.isdigit():
+        if text.isascii() and text.isdigit() and int(text) < _CAMERAS:
             number = int(text)
             return [Source(text, "camera", Path(f"camera{number}.mp4"), camera=number)]
         if _WILDCARDS & set(text):
-            return _glob(text)
+            return _glob(text, out)
         raise SourceNotFoundError(text)
     if path.is_dir():
-        return _folder(path)
+        return _folder(path, out)
     return [_known(path, Path(path.name)) or _sniffed(path)]
 
 
@@ -165,7 +179,7 @@ def _exists(text: str) -> bool:
         return False
 
 
-def _folder(folder: Path) -> list[Source]:
+def _folder(folder: Path, out: Path | None) -> list[Source]:
     def fail(error: OSError) -> None:
         raise SourceFolderError(error.filename, error.strerror or str(error)) from error
 
@@ -173,31 +187,43 @@ def _folder(folder: Path) -> list[Source]:
     for parent, folders, files in os.walk(folder, onerror=fail):
         folders[:] = [name for name in folders if not name.startswith(".")]
         found += [Path(parent, name) for name in files if not name.startswith(".")]
-    sources = _known_below(folder, found)
+    sources = _known_below(folder, found, out)
     if not sources:
         kinds = ", ".join(sorted(IMAGE_SUFFIXES | VIDEO_SUFFIXES))
         raise SourceFolderError(folder, f"no image or video in it; looked for {kinds}")
     return sources
 
 
-def _glob(pattern: str) -> list[Source]:
+def _glob(pattern: str, out: Path | None) -> list[Source]:
     """Matching files, with outputs relative to the part of the pattern before any wildcard."""
     parts = Path(pattern).parts
     fixed = next(i for i, part in enumerate(parts) if _WILDCARDS & set(part))
     base = Path(*parts[:fixed])
     found = [
         path
-        for path in base.glob(str(Path(*parts[fixed:])))
+        for path in _matches(base, str(Path(*parts[fixed:])))
         if path.is_file() and not any(p.startswith(".") for p in path.relative_to(base).parts)
     ]
-    sources = _known_below(base, found)
+    sources = _known_below(base, found, out)
     if not sources:
         raise SourceNotFoundError(pattern)
     return sources
 
 
-def _known_below(base: Path, paths: Sequence[Path]) -> list[Source]:
-    sources = [_known(path, path.relative_to(base)) for path in sorted(paths)]
+def _matches(base: Path, pattern: str) -> Iterator[Path]:
+    try:
+        yield from base.glob(pattern)
+    except ValueError as error:
+        raise SourceNotFoundError(str(base / pattern)) from error
+
+
+def _known_below(base: Path, paths: Sequence[Path], out: Path | None) -> list[Source]:
+    made = out.resolve() if out and out.resolve() != base.resolve() else None
+    sources = [
+        _known(path, path.relative_to(base))
+        for path in sorted(paths)
+        if made is None or made not in path.resolve().parents
+    ]
     return [source for source in sources if source]
 
 
@@ -226,7 +252,9 @@ def _identity(path: Path) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
-def _check_folder(target: Path) -> None:
+def _check_target(target: Path, originals: set[tuple[int, int]]) -> None:
+    if target.exists() and _identity(target) in originals:
+        raise OutputError(target, "it is one of the sources; write somewhere else")
     folder = target.parent
     with writing(target):
         folder.mkdir(parents=True, exist_ok=True)

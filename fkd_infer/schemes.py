@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,16 +33,6 @@ class LandmarkScheme:
         for left, right in self.mirror_pairs:
             permutation[[left, right]] = right, left
         return permutation
-
-    @cached_property
-    def edges(self) -> tuple[Pair, ...]:
-        """Every line of the drawn face as (point, point)."""
-        lines: list[Pair] = []
-        for name, points in self.groups.items():
-            lines += list(pairwise(points))
-            if name in self.closed:
-                lines.append((points[-1], points[0]))
-        return tuple(lines)
 
 
 def _span(first: int, last: int) -> tuple[int, ...]:

@@ -115,15 +115,28 @@ def _open(ort: Any, path: Path, provider: Provider, threads: int) -> onnxruntime
     if provider == "cuda" and "cuda" not in usable:
         raise ProviderError("cuda", usable, "install the GPU runtime: pip install 'fkd[gpu]'")
     if provider != "cpu" and "cuda" in usable:
-        ort.preload_dlls()
-        session = _load(ort, path, ["cuda", "cpu"], threads)
-        if _provider_name(session) == "cuda":
+        session, why = _load_cuda(ort, path, threads)
+        if session is not None:
             return session
-        repair = "ONNX Runtime did not start CUDA; check the driver and the CUDA libraries"
+        repair = f"ONNX Runtime did not start CUDA ({why}); check the driver and CUDA's libraries"
         if provider == "cuda":
             raise ProviderError("cuda", ["cpu"], repair)
         _log.warning("%s; going on with the CPU", repair)
     return _load(ort, path, ["cpu"], threads)
+
+
+def _load_cuda(
+    ort: Any, path: Path, threads: int
+) -> tuple[onnxruntime.InferenceSession | None, str]:
+    """A session on CUDA, or none and the reason; a broken file is broken on the CPU too."""
+    ort.preload_dlls()
+    try:
+        session = _load(ort, path, ["cuda", "cpu"], threads)
+    except InvalidModelError as error:
+        return None, str(error)
+    if _provider_name(session) != "cuda":
+        return None, "its provider did not load"
+    return session, ""
 
 
 def _offered(ort: Any) -> list[str]:
@@ -134,7 +147,8 @@ def _offered(ort: Any) -> list[str]:
 def _load(ort: Any, path: Path, providers: list[str], threads: int) -> onnxruntime.InferenceSession:
     names, options = [_ONNX_NAMES[name] for name in providers], _options(ort, threads)
     try:
-        return ort.InferenceSession(path, options, providers=names)
+        # Its own fallback goes on with the CPU in the middle of a run, and says so on stdout.
+        return ort.InferenceSession(path, options, providers=names, enable_fallback=0)
     except Exception as error:  # ONNX Runtime's errors share no other base
         why = " ".join(str(error).split())
         raise InvalidModelError(path, why) from error

@@ -6,6 +6,7 @@ changes what a network is shown.
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -74,7 +75,7 @@ def training_loader(crops: TrainingCrops, batches: EpochBatches, workers: int) -
         crops,
         batch_sampler=batches,
         num_workers=workers,
-        worker_init_fn=_one_thread,
+        worker_init_fn=_start_worker,
         persistent_workers=workers > 0,
         prefetch_factor=4 if workers else None,
         # Its own generator: an epoch's start must not move the one that dropout draws from, or a
@@ -83,5 +84,8 @@ def training_loader(crops: TrainingCrops, batches: EpochBatches, workers: int) -
     )
 
 
-def _one_thread(_worker: int) -> None:
+def _start_worker(_worker: int) -> None:
     cv2.setNumThreads(0)
+    # A signal to the whole group is for the main process, which ends its workers itself.
+    for kind in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(kind, signal.SIG_IGN)

@@ -10,12 +10,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from fkd_infer.commands import FkdCommand
 from fkd_infer.crop import BoxRule, apply_rule, points_box
 from fkd_infer.detect import HaarDetector
 from fkd_train.data import Faces, read_faces
 from fkd_train.evaluate import is_face
-
-Floats = NDArray[np.float64]
 
 
 def fit_rule(boxes: NDArray[np.float32], points: NDArray[np.float32]) -> BoxRule:
@@ -28,7 +27,7 @@ def fit_rule(boxes: NDArray[np.float32], points: NDArray[np.float32]) -> BoxRule
     return BoxRule(round(scale, 4), (round(float(x), 4), round(float(y), 4)))
 
 
-def fit_logistic(values: Floats, truths: NDArray[np.bool_]) -> tuple[float, float]:
+def fit_logistic(values: NDArray[np.float64], truths: NDArray[np.bool_]) -> tuple[float, float]:
     """Slope and intercept of the chance of truth given a value (maximum likelihood, Newton)."""
     design = np.column_stack([values, np.ones_like(values)])
     weights = np.zeros(2)
@@ -64,7 +63,7 @@ def collect(faces: Faces) -> Collected:
     return collected
 
 
-@click.command()
+@click.command(cls=FkdCommand)
 @click.option("--data", type=click.Path(path_type=Path), required=True, help="Data set folder.")
 def main(data: Path) -> None:
     """Print the constants of the Haar detector, fitted on the training images."""

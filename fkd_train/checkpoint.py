@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-import pickle
+from io import BytesIO
 from pathlib import Path
 from typing import Any, cast
 
 import torch
 
 from fkd_infer.errors import RunError
+from fkd_infer.wholefile import whole_file, writing
 from fkd_train.config import Recipe, recipe_from_dict
 from fkd_train.models import LandmarkNet, build
 
@@ -19,13 +20,17 @@ Checkpoint = dict[str, Any]
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """Writes under a temporary name, syncs, renames: a kill at any point leaves a whole file."""
-    partial = path.with_name(f".{path.name}.part")
-    with partial.open("wb") as file:
-        torch.save({"format": FORMAT, **checkpoint}, file)
+    """Writes under a temporary name, syncs, renames: a kill at any point leaves a whole file.
+
+    Raises OutputError, and leaves what was there, where the disk is full or the folder closed.
+    """
+    with whole_file(path) as partial, writing(path), partial.open("wb") as file:
+        # Serialised in memory: torch words a full disk as an internal error.
+        content = BytesIO()
+        torch.save({"format": FORMAT, **checkpoint}, content)
+        file.write(content.getbuffer())
         file.flush()
         os.fsync(file.fileno())
-    partial.replace(path)
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
@@ -37,10 +42,13 @@ def load_checkpoint(path: Path) -> Checkpoint:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise RunError(path, "no such checkpoint") from error
-    except (OSError, RuntimeError, pickle.UnpicklingError, EOFError) as error:
+    except Exception as error:  # the unpickler fails in as many ways as there are files
         raise RunError(path, "not a checkpoint, or a damaged one") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise RunError(path, f"not an fkd checkpoint of format {FORMAT}")
+    missing = {"recipe", "points", "weights", "progress"} - content.keys()
+    if missing:
+        raise RunError(path, f"a checkpoint without {', '.join(sorted(missing))}")
     return cast(Checkpoint, content)
 
 
@@ -56,5 +64,8 @@ def load_network(path: Path) -> tuple[LandmarkNet, Recipe, Checkpoint]:
     content = load_checkpoint(path)
     recipe = recipe_from_dict(content["recipe"])
     network = build(recipe.model.spec(content["points"]))
-    network.load_state_dict(content["weights"])
+    try:
+        network.load_state_dict(content["weights"])
+    except RuntimeError as error:
+        raise RunError(path, "its weights are not those of its recipe's network") from error
     return network.eval(), recipe, content

@@ -6,10 +6,11 @@ import tomllib
 from dataclasses import field
 from importlib.resources import files
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
+from pydantic_core import ErrorDetails
 
 from fkd_infer.crop import CropRule
 from fkd_infer.errors import RecipeError
@@ -19,6 +20,20 @@ from fkd_train.names import Split
 
 _STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
 Range = tuple[float, float]
+Count = Annotated[int, Field(gt=0, strict=True)]
+Seed = Annotated[int, Field(ge=0, strict=True)]
+Positive = Annotated[float, Field(gt=0)]
+Weight = Annotated[float, Field(ge=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Decay = Annotated[float, Field(ge=0, lt=1)]
+
+
+@dataclass(frozen=True, config=_STRICT)
+class DataConfig:
+    """What the data is called and which licence its owners gave it; both go into the card."""
+
+    name: str = "not stated"
+    licence: str = "not stated"
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -26,10 +41,10 @@ class ModelConfig:
     """The network; `unit` and `offset`, in shares of the input size, normalise its points."""
 
     name: str
-    size: int
-    unit: float = 0.25
+    size: Count
+    unit: Positive = 0.25
     offset: float = 0.5
-    channels: Literal[1, 3] = 1
+    channels: Literal[1] = 1
 
     def spec(self, points: int) -> ModelSpec:
         """The numbers that models.build needs, in crop pixels."""
@@ -47,11 +62,11 @@ class CropConfig:
     looked like.
     """
 
-    scale: float
+    scale: Positive
     reference: Literal["points", "image"] = "points"
     shift: Range = (0.0, 0.0)
     border: Border = "replicate"
-    resize: int = 250
+    resize: Count = 250
 
     def rule(self) -> CropRule:
         """The rule that goes into the model's card."""
@@ -62,20 +77,25 @@ class CropConfig:
 class AugmentConfig:
     """Strength of each random change of a training crop; 0 leaves it out.
 
-    `shift` (share of the crop's side), `scale` (octave-like: log of the factor) and `roll`
-    (degrees) are standard deviations, cut off at two of them. The photometric ones are
-    the chance, from 0 to 1, that a crop is changed so.
+    `shift` (share of the crop's side), `scale` (natural logarithm of the factor) and `roll`
+    (degrees) are standard deviations, cut off at two of them. The others are the chance, from 0
+    to 1, that a crop is changed so.
     """
 
-    flip: float = 0.0
-    shift: float = 0.0
-    scale: float = 0.0
-    roll: float = 0.0
-    light: float = 0.0
-    blur: float = 0.0
-    noise: float = 0.0
-    occlusion: float = 0.0
-    low_resolution: float = 0.0
+    flip: Share = 0.0
+    shift: Weight = 0.0
+    scale: Weight = 0.0
+    roll: Weight = 0.0
+    light: Share = 0.0
+    blur: Share = 0.0
+    noise: Share = 0.0
+    occlusion: Share = 0.0
+    low_resolution: Share = 0.0
+
+    @property
+    def is_geometric(self) -> bool:
+        """Whether points move."""
+        return any((self.flip, self.shift, self.scale, self.roll))
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -83,8 +103,8 @@ class LossConfig:
     """The loss, on errors in the model's normalised units."""
 
     name: Literal["mse", "smooth_l1", "wing"]
-    width: float = 0.6
-    curvature: float = 0.12
+    width: Positive = 0.6
+    curvature: Positive = 0.12
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -92,11 +112,11 @@ class OptimizerConfig:
     """Optimiser and its schedule."""
 
     name: Literal["adam", "adamw"]
-    lr: float
-    weight_decay: float = 0.0
+    lr: Positive
+    weight_decay: Weight = 0.0
     schedule: Literal["constant", "one_cycle"] = "constant"
-    warm_up: float = 0.1
-    ema: float = 0.0
+    warm_up: Share = 0.1
+    ema: Decay = 0.0
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -106,15 +126,24 @@ class Recipe:
     name: str
     summary: str
     split: Split
-    epochs: int
-    batch: int
+    epochs: Count
+    batch: Count
     model: ModelConfig
     crop: CropConfig
     loss: LossConfig
     optimizer: OptimizerConfig
     augment: AugmentConfig = field(default_factory=AugmentConfig)
+    data: DataConfig = field(default_factory=DataConfig)
     precision: Literal["fp32", "bf16"] = "fp32"
-    seed: int = 0
+    seed: Seed = 0
+
+    def __post_init__(self) -> None:
+        if self.crop.reference == "points":
+            return
+        if self.augment.is_geometric:
+            raise ValueError("crop.reference 'image' takes no flip, shift, scale or roll")
+        if self.crop.resize < self.model.size:
+            raise ValueError("crop.resize is smaller than model.size, which is cut out of it")
 
 
 _RECIPE = TypeAdapter(Recipe)
@@ -136,7 +165,7 @@ def load_recipe(name: str) -> Recipe:
     try:
         text = path.read_text() if path.suffix == ".toml" else shipped.read_text()
         table = tomllib.loads(text)
-    except FileNotFoundError as error:
+    except OSError as error:
         there_are = f"there are: {', '.join(recipe_names())}; or give a TOML file"
         raise RecipeError(name, f"no such recipe; {there_are}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -149,10 +178,15 @@ def recipe_from_dict(table: dict[str, object]) -> Recipe:
     try:
         return _RECIPE.validate_python(table)
     except ValidationError as error:
-        wrong = "; ".join(
-            f"{'.'.join(map(str, e['loc']))} = {e['input']!r}: {e['msg']}" for e in error.errors()
-        )
+        wrong = "; ".join(map(_worded, error.errors()))
         raise RecipeError(str(table.get("name", "?")), wrong) from error
+
+
+def _worded(error: ErrorDetails) -> str:
+    where = ".".join(str(part) for part in error["loc"])
+    if isinstance(error["input"], str | int | float):
+        where += f" = {error['input']!r}"
+    return f"{where}: {error['msg']}" if where else error["msg"]
 
 
 def recipe_to_dict(recipe: Recipe) -> dict[str, object]:

@@ -41,6 +41,10 @@ class Faces:
         return Faces(names, images, self.points[list(rows)], self.scheme)
 
 
+_LARGEST = 1e6
+"""Pixels; beyond it a coordinate is a mistake."""
+
+
 def person(name: str) -> str:
     """Who is on an image: its file name up to the last underscore."""
     return name.rpartition("_")[0]
@@ -58,17 +62,33 @@ def load_split(folder: Path, split: Split) -> tuple[Faces, Faces]:
     training rows too. `identity`: the training CSV alone, people in one part or the other.
     Raises DatasetError with every bad row.
     """
-    training = read_faces(folder, "training")
     if split == "official":
-        return training, read_faces(folder, "test")
-    return training.only(lambda name: not is_held_out(name)), training.only(is_held_out)
+        return _read_both(folder)
+    faces = read_faces(folder, "training")
+    parts = faces.only(lambda name: not is_held_out(name)), faces.only(is_held_out)
+    if not all(map(len, parts)):
+        raise DatasetError(folder, ["too few people: the identity split leaves a part empty"])
+    return parts
 
 
 def load_evaluation(folder: Path, split: Split) -> Faces:
     """The evaluation faces of a split, as load_split gives them."""
-    if split == "official":
-        return read_faces(folder, "test")
-    return read_faces(folder, "training").only(is_held_out)
+    return read_faces(folder, "test") if split == "official" else load_split(folder, split)[1]
+
+
+def _read_both(folder: Path) -> tuple[Faces, Faces]:
+    """Training and test rows, with the problems of both reported together."""
+    try:
+        training = read_faces(folder, "training")
+    except DatasetError as error:
+        if not _csv(folder, "test").is_file():
+            raise
+        try:
+            read_faces(folder, "test")
+        except DatasetError as other:
+            raise DatasetError(folder, [str(error), str(other)]) from other
+        raise
+    return training, read_faces(folder, "test")
 
 
 def read_faces(folder: Path, part: str, scheme: LandmarkScheme = IBUG68) -> Faces:
@@ -77,12 +97,13 @@ def read_faces(folder: Path, part: str, scheme: LandmarkScheme = IBUG68) -> Face
     The first column is the file name, then x0, y0, x1, y1, … in image pixels. Images without a
     row are ignored. Raises DatasetError with every bad row.
     """
-    csv = folder / f"{part}_frames_keypoints.csv"
+    csv = _csv(folder, part)
     table = _read_table(csv, 2 * scheme.count)
     names, images, points, problems = [], [], [], []
     for line, row in enumerate(table.itertuples(index=False, name=None), start=2):
         try:
             values = _numbers(row[1:])
+            _check_face(values.reshape(-1, 2), scheme)
             image = read_image(folder / part / str(row[0]))
         except (ValueError, UnreadableImageError) as error:
             problems.append(f"line {line}, {row[0]}: {error}")
@@ -94,6 +115,16 @@ def read_faces(folder: Path, part: str, scheme: LandmarkScheme = IBUG68) -> Face
         raise DatasetError(csv, problems)
     stacked = np.array(points, dtype=np.float32).reshape(-1, scheme.count, 2)
     return Faces(tuple(names), tuple(images), stacked, scheme)
+
+
+def _check_face(points: NDArray[np.float32], scheme: LandmarkScheme) -> None:
+    left, right = scheme.outer_eye_corners
+    if (points[left] == points[right]).all():
+        raise ValueError("the outer eye corners coincide, so errors have no measure")
+
+
+def _csv(folder: Path, part: str) -> Path:
+    return folder / f"{part}_frames_keypoints.csv"
 
 
 def _read_table(csv: Path, values: int) -> pd.DataFrame:
@@ -114,9 +145,9 @@ def _read_table(csv: Path, values: int) -> pd.DataFrame:
 def _numbers(cells: tuple[str, ...]) -> NDArray[np.float32]:
     for column, cell in enumerate(cells, start=2):
         try:
-            finite = np.isfinite(float(cell))
+            finite = abs(float(cell)) < _LARGEST
         except ValueError:
             raise ValueError(f"column {column} is {cell!r}, not a number") from None
         if not finite:
-            raise ValueError(f"column {column} is {cell!r}, not a finite number")
+            raise ValueError(f"column {column} is {cell!r}, not a finite number of pixels")
     return np.array(cells, dtype=np.float32)

@@ -9,6 +9,7 @@ import click
 
 from fkd_infer.commands import FkdCommand
 from fkd_infer.names import BOX_KINDS, BoxKind
+from fkd_infer.wholefile import whole_file, writing
 from fkd_train.names import CROP_PROTOCOLS, CropProtocol, Split
 from fkd_train.options import data_option, split_option
 
@@ -64,4 +65,5 @@ def main(
     click.echo(f"seed MSE           {result.seed_mse:8.4f} ((px - 100) / 50)², central 224 crop")
     if json_:
         protocol = {"model": str(model), "split": split, "crop": crop, "boxes": boxes}
-        json_.write_text(json.dumps({**protocol, **result.figures()}, indent=2) + "\n")
+        with whole_file(json_) as partial, writing(json_):
+            partial.write_text(json.dumps({**protocol, **result.figures()}, indent=2) + "\n")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import tempfile
+import logging
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -20,8 +20,9 @@ from fkd_infer.crop import transform
 from fkd_infer.errors import VerificationError
 from fkd_infer.schemes import IBUG68
 from fkd_infer.session import LandmarkSession
+from fkd_infer.wholefile import whole_file, writing
 from fkd_train.augment import Sampler
-from fkd_train.checkpoint import load_network
+from fkd_train.checkpoint import Checkpoint, load_network, save_checkpoint
 from fkd_train.config import Recipe
 from fkd_train.data import Faces, load_evaluation
 from fkd_train.drawn import draw_face
@@ -31,11 +32,6 @@ from fkd_train.verify import Verification, VerificationFaces, verify
 
 OPSET = 18
 FP32_BUDGET_PX = 0.01
-DATA_NAME = "youtube-faces-68"
-LICENCE = (
-    "weights trained on YouTube Faces (Wolf, Hassner, Maoz, 2011) with 68 keypoints, a research "
-    "data set: for research use"
-)
 
 
 @dataclass(frozen=True)
@@ -47,30 +43,44 @@ class Exported:
     verification: Verification
 
 
-def export(checkpoint: Path, out: Path, data: Path | None = None) -> Exported:
+def export(
+    checkpoint: Path, out: Path, data: Path | None = None, half: Path | None = None
+) -> Exported:
     """Writes the network of a checkpoint as ONNX, verified against torch on real or drawn faces.
 
-    With a data set, the card also gets the accuracy on the recipe's evaluation faces. Raises
-    VerificationError, and writes nothing, where a point differs by more than 0.01 px.
+    With a data set, the card also gets the accuracy on the recipe's evaluation faces, in the crops
+    that the runtime cuts. With `half`, the weights are rounded to half precision first, and written
+    there as a checkpoint of half the size. Raises VerificationError, and writes nothing, where a
+    point differs by more than 0.01 px.
     """
     network, recipe, content = load_network(checkpoint)
-    sampler = Sampler(recipe.model.size, recipe.model.channels, recipe.crop, IBUG68)
+    if half is not None:
+        network = network.half().float()
+    rule = replace(recipe.crop, reference="points")
+    sampler = Sampler(recipe.model.size, recipe.model.channels, rule, IBUG68)
     faces = load_evaluation(data, recipe.split) if data else None
     card = _card(network, recipe, content["progress"]["epoch"])
     if faces is not None:
-        card = replace(card, accuracy={f"{recipe.split} split": _measure(network, faces, sampler)})
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=".fkd-export-") as folder:
-        partial = Path(folder) / out.name
-        onnx.save(_to_onnx(network, card), partial)
+        card = replace(card, accuracy={f"{recipe.split} split": _measured(network, faces, sampler)})
+    with whole_file(out) as partial, writing(out):
+        model = _to_onnx(network, card)
+        onnx.save(_with_card(model, card), partial)
         verification = _verify(network, partial, _verification_faces(faces, sampler))
         if not verification.passes(FP32_BUDGET_PX):
             budget = f"{verification.report()}; the budget is {FP32_BUDGET_PX} px"
             raise VerificationError(out, budget)
         card = replace(card, parity=verification.parity)
-        onnx.save(_with_card(onnx.load(partial), card), partial)
-        partial.replace(out)
+        onnx.save(_with_card(model, card), partial)
+        if half is not None:
+            _save_half(half, network, content)
     return Exported(out, card, verification)
+
+
+def _save_half(path: Path, network: LandmarkNet, content: Checkpoint) -> None:
+    """The weights alone, in half precision, of a network that was rounded to it."""
+    kept = {key: content[key] for key in ("recipe", "points", "progress")}
+    weights = {name: tensor.half() for name, tensor in network.state_dict().items()}
+    save_checkpoint(path, {**kept, "weights": weights})
 
 
 def weights_sha256(network: LandmarkNet) -> str:
@@ -91,15 +101,20 @@ def _card(network: LandmarkNet, recipe: Recipe, epochs: int) -> ModelCard:
         precision="fp32",
         opset=OPSET,
         training=Training(
-            recipe.name, DATA_NAME, recipe.split, epochs, recipe.seed, weights_sha256(network)
+            recipe.name,
+            recipe.data.name,
+            recipe.split,
+            epochs,
+            recipe.seed,
+            weights_sha256(network),
         ),
-        licence=LICENCE,
+        licence=f"weights trained on: {recipe.data.licence}",
         exporter={name: version(name) for name in ("torch", "onnx", "onnxscript")}
         | {"fkd": fkd_infer.__version__},
     )
 
 
-def _measure(network: LandmarkNet, faces: Faces, sampler: Sampler) -> Measured:
+def _measured(network: LandmarkNet, faces: Faces, sampler: Sampler) -> Measured:
     result = evaluate(torch_predict(network), faces, sampler)
     figures = result.accuracy
     return Measured(figures.nme, figures.failure_rate_10, figures.count, result.seed_mse)
@@ -110,8 +125,10 @@ def _to_onnx(network: LandmarkNet, card: ModelCard) -> onnx.ModelProto:
     # A batch of one would be taken for a constant.
     example = torch.zeros(2, size, size, channels, dtype=torch.uint8)
     with warnings.catch_warnings():
-        # The exporter's own use of what its libraries deprecate; nothing a user can act on.
+        # The exporter's own use of what its libraries deprecate, and that torchvision's operators
+        # are not there: nothing that a user could act on.
         warnings.simplefilter("ignore")
+        logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(logging.ERROR)
         program = torch.onnx.export(
             network,
             (example,),
@@ -125,8 +142,19 @@ def _to_onnx(network: LandmarkNet, card: ModelCard) -> onnx.ModelProto:
         )
     assert program is not None
     model = program.model_proto
+    _strip_traces(model)
     onnx.checker.check_model(model, full_check=True)
-    return _with_card(model, card)
+    return model
+
+
+def _strip_traces(model: onnx.ModelProto) -> None:
+    """Drops the exporter's notes on every node: they name files of the machine it ran on."""
+    graphs = [model.graph, *model.functions]
+    values = [*model.graph.value_info, *model.graph.input, *model.graph.output]
+    nodes = [node for graph in graphs for node in graph.node]
+    for part in [model, *graphs, *values, *nodes, *model.graph.initializer]:
+        part.doc_string = ""
+        del part.metadata_props[:]
 
 
 def _with_card(model: onnx.ModelProto, card: ModelCard) -> onnx.ModelProto:

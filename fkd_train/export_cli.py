@@ -22,8 +22,13 @@ _PATH = click.Path(path_type=Path)
     show_default=True,
     help="Which of the run's; best was chosen by its evaluation faces.",
 )
+@click.option(
+    "--half",
+    type=_PATH,
+    help="Round the weights to half precision, and also write them to this .pt file.",
+)
 @data_option(required=False)
-def main(run: Path, out: Path, checkpoint: str, data: Path | None) -> None:
+def main(run: Path, out: Path, checkpoint: str, half: Path | None, data: Path | None) -> None:
     """Export RUN (a run folder or a .pt file) to ONNX.
 
     The file is compared with the checkpoint, on the faces of --data or on drawn ones, and is only
@@ -32,7 +37,7 @@ def main(run: Path, out: Path, checkpoint: str, data: Path | None) -> None:
     from fkd_train.checkpoint import find_checkpoint
     from fkd_train.export import export
 
-    done = export(find_checkpoint(run, checkpoint), out, data)
+    done = export(find_checkpoint(run, checkpoint), out, data, half)
     size = done.path.stat().st_size / 1e6
     click.echo(f"{done.path}: {size:.1f} MB, {done.card.precision}, opset {done.card.opset}")
     click.echo(f"verified: {done.verification.report()}")

@@ -20,7 +20,6 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from fkd_infer.errors import RunError
 from fkd_train.batches import Batch, EpochBatches
 from fkd_train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from fkd_train.config import OptimizerConfig, Recipe, recipe_to_dict
@@ -80,6 +79,7 @@ class Trainer:
     out: Path
     log: RunLog
     progress: Progress = field(default_factory=Progress)
+    signalled: bool = False
     stopping: bool = False
 
     def __post_init__(self) -> None:
@@ -110,19 +110,18 @@ class Trainer:
         return True
 
     def resume(self) -> None:
-        """Goes on from `last.pt`; raises RunError where that is another recipe's."""
+        """Goes on from `last.pt`, or from the start where there is none yet."""
+        if not (self.out / "last.pt").exists():
+            self.log.rewind(0)
+            return
         saved = load_checkpoint(self.out / "last.pt")
-        if saved["recipe"] != recipe_to_dict(self.recipe):
-            raise RunError(self.out, "was trained with another recipe; choose another --out")
         self.progress = Progress(**saved["progress"])
         self.network.load_state_dict(saved["network"])
         if self.averaged is not None:
             self.averaged.load_state_dict(saved["averaged"])
         self.optimizer.load_state_dict(saved["optimizer"])
         self.schedule.load_state_dict(saved["schedule"])
-        torch.set_rng_state(saved["rng"])
-        if self.accelerator.device.type == "cuda":
-            torch.cuda.set_rng_state_all(saved["rng_cuda"])
+        self._restore_rng(saved)
         self.log.rewind(self.progress.epoch)
 
     def _epoch(self) -> None:
@@ -162,7 +161,7 @@ class Trainer:
 
     def _agree(self, loss: Tensor) -> float:
         """The mean loss; a signal that reached one process stops all of them at the same step."""
-        own = torch.stack([loss, torch.tensor(float(self.stopping), device=loss.device)])
+        own = torch.stack([loss, torch.tensor(float(self.signalled), device=loss.device)])
         mean_loss, any_stopping = self.accelerator.reduce(own, reduction="mean").tolist()
         self.stopping = any_stopping > 0
         return float(mean_loss)
@@ -212,9 +211,24 @@ class Trainer:
                 "optimizer": self.optimizer.state_dict(),
                 "schedule": self.schedule.state_dict(),
                 "rng": torch.get_rng_state(),
-                "rng_cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+                "rng_cuda": self._cuda_rng(),
             }
         save_checkpoint(self.out / f"{name}.pt", content)
+
+    def _cuda_rng(self) -> Tensor | None:
+        device = self.accelerator.device
+        return torch.cuda.get_rng_state(device) if device.type == "cuda" else None
+
+    def _restore_rng(self, saved: Checkpoint) -> None:
+        """The main process's generators as they were; others start anew, differently each time."""
+        device, rank = self.accelerator.device, self.accelerator.process_index
+        if rank:
+            where = (self.recipe.seed, rank, self.progress.epoch, self.progress.step)
+            torch.manual_seed(hash(where))
+            return
+        torch.set_rng_state(saved["rng"])
+        if device.type == "cuda" and saved["rng_cuda"] is not None:
+            torch.cuda.set_rng_state(saved["rng_cuda"], device)
 
     def _bar(self) -> tqdm[Any]:
         now = self.progress
@@ -233,7 +247,8 @@ def _stop_on_signal(trainer: Trainer) -> Iterator[None]:
     """SIGINT and SIGTERM let the step finish; the run is then saved."""
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
-        trainer.stopping = True
+        # Processes agree at the end of a step on whether to stop; see _agree.
+        trainer.signalled = True
 
     before = {kind: signal.signal(kind, stop) for kind in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -45,5 +46,8 @@ def overrides(
     given = {"split": split, "epochs": epochs, "seed": seed}
     table |= {key: value for key, value in given.items() if value is not None}
     if size is not None:
-        table["model"] = {**vars(recipe.model), "size": size}
+        # The window of `image` crops grows along, so that the network sees the same part.
+        resize = round(recipe.crop.resize * size / recipe.model.size)
+        table["model"] = {**asdict(recipe.model), "size": size}
+        table["crop"] = {**asdict(recipe.crop), "resize": resize}
     return recipe_from_dict(table)

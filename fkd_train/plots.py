@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
-import matplotlib
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from matplotlib.axes import Axes
@@ -19,8 +16,10 @@ from torch import nn
 
 from fkd_infer.annotate import Annotator
 from fkd_infer.crop import Floats, transform
+from fkd_infer.imagefile import write_image
 from fkd_infer.metrics import ced, nme
 from fkd_infer.types import Face, Frame
+from fkd_infer.wholefile import whole_file, writing
 from fkd_train.augment import Sampler
 from fkd_train.data import Faces
 from fkd_train.evaluate import Evaluation
@@ -53,7 +52,7 @@ def plot_run(
     _save(first_filters(network, sampler, faces), folder / "filters.png")
     for name, rows in (("faces", spread), ("worst", worst)):
         sheet = face_sheet(faces, evaluation.points, rows, errors, sampler)
-        cv2.imwrite(str(folder / f"{name}.png"), sheet)
+        write_image(folder / f"{name}.png", sheet)
 
 
 def curves(log: Sequence[Row]) -> Figure:
@@ -64,7 +63,8 @@ def curves(log: Sequence[Row]) -> Figure:
         ("nme", "NME on the evaluation faces", "% of interocular distance"),
         ("seed_mse", "MSE on the evaluation faces", "((px - 100) / 50)², central 224 crop"),
     ]
-    figure, axes = plt.subplots(1, len(panels), figsize=(13, 3.6), layout="constrained")
+    figure = Figure(figsize=(13, 3.6), layout="constrained")
+    axes = figure.subplots(1, len(panels))
     for axis, (key, title, unit) in zip(axes, panels, strict=True):
         values = [row[key] for row in log]
         axis.plot(epochs, values, color=_BLUE, marker="." if len(log) < 30 else "")
@@ -76,7 +76,8 @@ def curves(log: Sequence[Row]) -> Figure:
 
 def ced_curve(errors: Floats, limit: float = 15.0) -> Figure:
     """Cumulative error distribution of faces' NME."""
-    figure, axis = plt.subplots(figsize=(5, 4), layout="constrained")
+    figure = Figure(figsize=(5, 4), layout="constrained")
+    axis = figure.subplots()
     x, y = ced(errors, limit)
     axis.step(x, 100 * y, where="post", color=_BLUE)
     axis.axvline(10, color=_ORANGE, linewidth=1, linestyle="--")
@@ -97,7 +98,8 @@ def first_filters(network: LandmarkNet, sampler: Sampler, faces: Faces, count: i
     with torch.inference_mode():
         maps = first(planes.to(first.weight)).float().cpu().numpy()[0, :count]
     columns = -(-len(weights) // 2)
-    figure, axes = plt.subplots(4, columns, figsize=(1.4 * columns, 5.8), layout="constrained")
+    figure = Figure(figsize=(1.4 * columns, 5.8), layout="constrained")
+    axes = figure.subplots(4, columns)
     figure.suptitle("first layer: filters, and their response to a face")
     for number in range(2 * columns):
         row, column = divmod(number, columns)
@@ -128,10 +130,9 @@ def face_sheet(
 
 
 def _tile(faces: Faces, row: int, points: Floats, sampler: Sampler, text: str) -> Pixels:
-    image = faces.images[row]
-    # What the network sees, enlarged: scaling a matrix scales its crop.
-    enlarged = sampler.matrix(image, faces.points[row]) * (TILE / sampler.size)
-    pixels = cv2.warpAffine(image, enlarged, (TILE, TILE), borderMode=cv2.BORDER_REPLICATE)
+    large = replace(sampler, size=TILE)
+    enlarged = large.matrix(faces.images[row], faces.points[row])
+    pixels = large.cut(faces.images[row], enlarged)
     colour = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR), dtype=np.uint8)
     moved = transform(points, enlarged)
     face = Face(moved, np.array([0, 0, TILE, TILE], np.float32))
@@ -149,5 +150,5 @@ def _clean(axis: Axes) -> None:
 
 
 def _save(figure: Figure, path: Path) -> None:
-    figure.savefig(path, dpi=110)
-    plt.close(figure)
+    with whole_file(path) as partial, writing(path):
+        figure.savefig(partial, dpi=110, format="png")

@@ -6,6 +6,8 @@ import csv
 from dataclasses import dataclass
 from pathlib import Path
 
+from fkd_infer.wholefile import whole_file, writing
+
 Row = dict[str, float]
 
 
@@ -47,9 +49,8 @@ class RunLog:
         if not self.enabled or not self.path.exists():
             return
         lines = self.path.read_text().splitlines(keepends=True)
-        partial = self.path.with_name(f".{self.path.name}.part")
-        partial.write_text("".join(lines[: epochs + 1]))
-        partial.replace(self.path)
+        with whole_file(self.path) as partial, writing(self.path):
+            partial.write_text("".join(lines[: epochs + 1]))
 
     def rows(self) -> list[Row]:
         """All lines as numbers."""

@@ -57,15 +57,15 @@ def main(
 
     from fkd_train.training import train
 
-    result = train(
-        recipe, data, out, resume=resume, workers=workers, tensorboard=tensorboard
-    ).evaluation
-    if result is None:
-        click.echo(f"stopped and saved; go on with: --resume --out {out}", err=True)
+    done = train(recipe, data, out, resume=resume, workers=workers, tensorboard=tensorboard)
+    if done.evaluation is None:
+        if done.is_main:
+            click.echo(f"stopped and saved; go on with: --resume --out {out}", err=True)
         context.exit(130)
-    figures = result.accuracy
-    click.echo(f"NME {figures.nme:.2f} %, seed MSE {result.seed_mse:.4f} ({figures.count} faces)")
-    click.echo(f"run folder: {out}")
+    if done.is_main:
+        figures, seed_mse = done.evaluation.accuracy, done.evaluation.seed_mse
+        click.echo(f"NME {figures.nme:.2f} %, seed MSE {seed_mse:.4f} ({figures.count} faces)")
+        click.echo(f"run folder: {out}")
 
 
 if __name__ == "__main__":

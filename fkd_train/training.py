@@ -12,6 +12,7 @@ from accelerate.state import AcceleratorState
 from accelerate.utils import set_seed
 
 from fkd_infer.errors import RunError
+from fkd_infer.wholefile import whole_file, writing
 from fkd_train.augment import Sampler
 from fkd_train.batches import EpochBatches, TrainingCrops, training_loader
 from fkd_train.config import Recipe, recipe_to_dict
@@ -27,9 +28,13 @@ RECIPE_FILE = "recipe.json"
 
 @dataclass(frozen=True)
 class Finished:
-    """How a run ended: the last evaluation, or None where a signal stopped it, resumable."""
+    """How a run ended: the last evaluation, or None where a signal stopped it, resumable.
+
+    Of several processes, `is_main` is true in the one that tells people about it.
+    """
 
     evaluation: Evaluation | None
+    is_main: bool
 
 
 def train(
@@ -48,11 +53,14 @@ def train(
     """
     accelerator = _accelerator(recipe)
     if accelerator.is_main_process:
-        _check_folder(out, resume)
+        _check_folder(out, recipe, resume)
     accelerator.wait_for_everyone()
     training, evaluation_faces = load_split(data, recipe.split)
     set_seed(recipe.seed)
     network = build(recipe.model.spec(training.scheme.count))
+    if accelerator.process_index:
+        # The same weights in every process, but masks of dropout of its own.
+        torch.manual_seed(recipe.seed + accelerator.process_index)
     sampler = Sampler(recipe.model.size, recipe.model.channels, recipe.crop, training.scheme)
     batches = EpochBatches(
         len(training),
@@ -77,19 +85,19 @@ def train(
         out=out,
         log=RunLog(out, accelerator.is_main_process, tensorboard),
     )
-    if accelerator.is_main_process:
+    if not resume and accelerator.is_main_process:
         _start_folder(out, recipe)
-    if resume and (out / "last.pt").exists():
+    if resume:
         trainer.resume()
     if not trainer.run():
-        return Finished(None)
+        return Finished(None, accelerator.is_main_process)
     evaluation = validate(trainer.result)
     if accelerator.is_main_process:
         from fkd_train.plots import plot_run
 
         plot_run(out, trainer.log.rows(), trainer.result, sampler, evaluation_faces, evaluation)
     accelerator.end_training()
-    return Finished(evaluation)
+    return Finished(evaluation, accelerator.is_main_process)
 
 
 def _accelerator(recipe: Recipe) -> Accelerator:
@@ -102,19 +110,22 @@ def _accelerator(recipe: Recipe) -> Accelerator:
     )
 
 
-def _check_folder(out: Path, resume: bool) -> None:
-    started = (out / RECIPE_FILE).exists()
-    if started and not resume:
+def _check_folder(out: Path, recipe: Recipe, resume: bool) -> None:
+    file = out / RECIPE_FILE
+    if file.exists() and not resume:
         way_out = "go on with it by --resume, or choose another --out"
         raise RunError(out, f"holds a training run already; {way_out}")
-    if resume and not started:
+    if resume and not file.exists():
         raise RunError(out, "holds no training run to resume")
+    if resume and file.read_text() != _recipe_text(recipe):
+        raise RunError(out, "was started with another recipe; resume with that one")
 
 
 def _start_folder(out: Path, recipe: Recipe) -> None:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(recipe_to_dict(recipe), indent=2)
-        (out / RECIPE_FILE).write_text(text + "\n")
-    except OSError as error:
-        raise RunError(out, f"cannot be written: {error.strerror}") from error
+    file = out / RECIPE_FILE
+    with whole_file(file) as partial, writing(file):
+        partial.write_text(_recipe_text(recipe))
+
+
+def _recipe_text(recipe: Recipe) -> str:
+    return json.dumps(recipe_to_dict(recipe), indent=2) + "\n"

@@ -23,7 +23,7 @@ def write(folder: Path, text: str) -> Path:
 
 
 def test_boxes_are_found_by_path_or_file_name_and_frame(tmp_path: Path) -> None:
-    text = HEADER + "a.jpg,0,1,2,3,4\na.jpg,0,5,6,7,8\nv/b.mp4,7,0,0,9.5,9\n"
+    text = HEADER + "a.jpg,0,1,2,3,4\n./a.jpg,0,5,6,7,8\nv/b.mp4,7,0,0,9.5,9\n"
     boxes = BoxesFile.read(write(tmp_path, text))
     np.testing.assert_array_equal(boxes.find(frame("/x/a.jpg")).boxes, [[1, 2, 3, 4], [5, 6, 7, 8]])
     np.testing.assert_array_equal(boxes.find(frame("v/b.mp4", 7)).boxes, [[0, 0, 9.5, 9]])

@@ -189,3 +189,74 @@ def test_ctrl_c_leaves_a_playable_file_of_what_was_done(tmp_path: Path) -> None:
     (source,) = expand_sources([str(out / "v.mp4")])
     assert sum(1 for _ in frames_from(source)) == done
     assert {path.name for path in out.iterdir()} == {"v.mp4"}
+
+
+def test_one_bad_file_does_not_cost_the_others_their_results(tmp_path: Path) -> None:
+    for name in ("a.png", "c.png"):
+        write_image(tmp_path / "in" / name)
+    (tmp_path / "in" / "b.png").write_text("hello")
+    out, record = tmp_path / "out", tmp_path / "r.jsonl"
+    given = (tmp_path / "in", "--model", FIXED, "--detector", "none")
+    done = run(*given, "--out", out, "--json", record)
+    assert done.exit_code == 1
+    assert "b.png: cannot be read as an image" in done.stderr
+    assert {path.name for path in out.iterdir()} == {"a.png", "c.png"}
+    assert len(lines(record)) == 2
+
+
+@pytest.mark.parametrize(
+    ("records", "said"),
+    [
+        (["--json", "a.png"], "it is one of the sources"),
+        (["--json", "r", "--csv", "r"], "two outputs would go there"),
+        (["--json", "-", "--csv", "-"], "two outputs would go there"),
+        (["--json", "folder"], "a folder of that name is in the way"),
+    ],
+)
+def test_records_have_a_place_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, records: list[str], said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    photo = write_image(tmp_path / "a.png")
+    (tmp_path / "folder").mkdir()
+    before = photo.read_bytes()
+    done = run("a.png", "--model", FIXED, "--detector", "none", *records)
+    assert done.exit_code == 1
+    assert said in done.stderr
+    assert photo.read_bytes() == before
+
+
+def test_the_same_command_twice_does_not_take_its_results_for_sources(tmp_path: Path) -> None:
+    write_image(tmp_path / "trip" / "a.png")
+    trip = tmp_path / "trip"
+    given = (trip, "--model", FIXED, "--detector", "none", "--out", trip / "o")
+    for _ in range(2):
+        done = run(*given)
+        assert done.exit_code == 0
+        assert "1 frame, " in done.stderr
+
+
+def test_a_missing_extra_is_named_with_its_repair(monkeypatch: pytest.MonkeyPatch) -> None:
+    import click
+
+    from fkd_infer.commands import FkdCommand
+
+    @click.command(cls=FkdCommand)
+    def train() -> None:
+        raise ModuleNotFoundError("No module named 'torch'", name="torch")
+
+    done = CliRunner().invoke(train, [])
+    assert done.exit_code == 1
+    assert done.stderr.strip().endswith(
+        "torch is not installed; mend it with: pip install 'fkd[train]'"
+    )
+
+
+def test_the_demo_finds_the_astronaut(tmp_path: Path) -> None:
+    pytest.importorskip("skimage", reason="needs the demo extra's photo")
+    from fkd_infer.demo import main as demo
+
+    done = CliRunner().invoke(demo, ["--out", str(tmp_path)], catch_exceptions=False)
+    assert done.exit_code == 0
+    assert f"1 face; the picture: {tmp_path / 'astronaut.png'}" in done.output
+    assert read_image(tmp_path / "astronaut.png").shape == (512, 512, 3)

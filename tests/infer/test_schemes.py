@@ -22,10 +22,3 @@ def test_a_mirror_keeps_the_middle_and_swaps_the_sides() -> None:
     assert permutation[36] == 45
     assert permutation[48] == 54
     assert permutation[0] == 16
-
-
-def test_edges_close_eyes_and_lips_only() -> None:
-    assert (41, 36) in IBUG68.edges
-    assert (59, 48) in IBUG68.edges
-    assert (16, 0) not in IBUG68.edges
-    assert len(IBUG68.edges) == 68 - len(IBUG68.groups) + len(IBUG68.closed)

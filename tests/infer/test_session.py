@@ -66,7 +66,10 @@ def test_a_file_that_is_no_model_is_refused(tmp_path: Path) -> None:
 def fake_runtime(offered: list[str], started: list[str]) -> SimpleNamespace:
     """An onnxruntime that offers providers, of which a session starts some."""
 
-    def session(_path: Path, _options: object, providers: list[str]) -> SimpleNamespace:
+    def session(
+        _path: Path, _options: object, providers: list[str], enable_fallback: int
+    ) -> SimpleNamespace:
+        assert not enable_fallback
         active = [name for name in providers if name in started]
         return SimpleNamespace(get_providers=lambda: active)
 

@@ -81,8 +81,9 @@ def test_the_seed_window_is_a_resize_and_a_whole_pixel_crop() -> None:
     x, y = 13, 27
     sampler = Sampler(224, 1, CropConfig(scale=2.2, reference="image"), IBUG68)
     found = sampler.cut(image, matrix)[..., 0].astype(int)
-    # 333 is 333.3 rounded, so rows drift by a third of a pixel over the picture.
-    assert np.abs(found - resized[y : y + 224, x : x + 224]).mean() < 6
+    # 333 is 333.3 rounded, so rows drift by a third of a pixel over the picture; a window one
+    # pixel off differs by 4 levels.
+    assert np.abs(found - resized[y : y + 224, x : x + 224]).mean() < 1
     moved = transform(np.array([[-0.5, -0.5]]), matrix)
     np.testing.assert_allclose(moved, [[-0.5 - x, -0.5 - y]], atol=1e-4)
 

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from fkd_infer.errors import RecipeError
 from fkd_train.config import load_recipe, recipe_from_dict, recipe_names, recipe_to_dict
+from fkd_train.options import overrides
 
 
 @pytest.mark.parametrize("name", recipe_names())
@@ -51,3 +53,38 @@ def test_what_is_no_toml_is_refused(tmp_path: Path, text: str) -> None:
     path.write_text(text)
     with pytest.raises(RecipeError, match="not a TOML file"):
         load_recipe(str(path))
+
+
+@pytest.mark.parametrize(
+    ("section", "field", "value"),
+    [
+        (None, "batch", 0),
+        (None, "epochs", "3"),
+        (None, "epochs", True),
+        (None, "seed", -1),
+        ("optimizer", "lr", -1.0),
+        ("optimizer", "ema", 1.5),
+        ("augment", "flip", 7),
+        ("model", "size", 0),
+        ("model", "channels", 3),
+        ("crop", "scale", 0),
+        ("loss", "name", "huber"),
+    ],
+)
+def test_values_out_of_range_are_refused(section: str | None, field: str, value: object) -> None:
+    table: dict[str, Any] = recipe_to_dict(load_recipe("naimishnet"))
+    (table if section is None else table[section])[field] = value
+    with pytest.raises(RecipeError, match=field):
+        recipe_from_dict(table)
+
+
+def test_windows_of_the_image_take_no_geometric_augmentation() -> None:
+    table: dict[str, Any] = recipe_to_dict(load_recipe("seed"))
+    table["augment"] = {"flip": 0.5}
+    with pytest.raises(RecipeError, match="takes no flip, shift, scale or roll"):
+        recipe_from_dict(table)
+
+
+def test_windows_grow_along_with_the_input() -> None:
+    half = overrides(load_recipe("seed"), split=None, epochs=None, size=112, seed=None)
+    assert (half.model.size, half.crop.resize) == (112, 125)

@@ -102,6 +102,34 @@ def test_a_short_row_is_named(copy: Path) -> None:
         read_faces(copy, "test")
 
 
+def test_numbers_too_large_for_pixels_and_faces_without_measure_are_named(copy: Path) -> None:
+    edit(copy, 2, first_value(copy, 2), "1e39")
+    csv = copy / "test_frames_keypoints.csv"
+    lines = csv.read_text().splitlines()
+    lines[2] = lines[2].split(",")[0] + ",5" * 136
+    csv.write_text("\n".join(lines) + "\n")
+    with pytest.raises(DatasetError) as caught:
+        read_faces(copy, "test")
+    assert "line 2, Person_0_00.jpg: column 2 is '1e39'" in str(caught.value)
+    assert "line 3, Person_0_01.jpg: the outer eye corners coincide" in str(caught.value)
+
+
+def test_bad_rows_of_both_parts_are_reported_together(copy: Path) -> None:
+    (copy / "training" / "Person_0_00.jpg").unlink()
+    (copy / "test" / "Person_0_00.jpg").unlink()
+    with pytest.raises(DatasetError) as caught:
+        load_split(copy, "official")
+    assert "training_frames_keypoints.csv: line 2" in str(caught.value)
+    assert "test_frames_keypoints.csv: line 2" in str(caught.value)
+
+
+def test_a_split_with_an_empty_part_is_refused(copy: Path) -> None:
+    csv = copy / "training_frames_keypoints.csv"
+    csv.write_text("\n".join(csv.read_text().splitlines()[:3]) + "\n")
+    with pytest.raises(DatasetError, match="leaves a part empty"):
+        load_split(copy, "identity")
+
+
 def test_an_absent_csv_says_what_data_is(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="--data"):
         read_faces(tmp_path, "test")

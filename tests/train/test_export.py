@@ -13,9 +13,11 @@ from fkd_infer.card import METADATA_KEY, ModelCard
 from fkd_infer.errors import VerificationError
 from fkd_infer.session import LandmarkSession
 from fkd_train import export as exporting
+from fkd_train.augment import Sampler
 from fkd_train.checkpoint import load_network, save_checkpoint
 from fkd_train.config import Recipe, recipe_from_dict, recipe_to_dict
-from fkd_train.evaluate import torch_predict
+from fkd_train.data import Faces, read_faces
+from fkd_train.evaluate import Predict, evaluate, open_model, torch_predict
 from fkd_train.export import export
 from fkd_train.models import LandmarkNet, build
 
@@ -79,6 +81,46 @@ def test_real_faces_give_the_card_its_accuracy(checkpoint: Path, drawn_data: Pat
     assert card.accuracy["official split"].count == 6
     assert card.parity is not None
     assert card.parity.faces == "6 real faces"
+
+
+def test_half_precision_rounds_first_so_that_both_files_agree(
+    checkpoint: Path, tmp_path: Path
+) -> None:
+    model, half = tmp_path / "m.onnx", tmp_path / "m.pt"
+    exported = export(checkpoint, model, half=half)
+    assert half.stat().st_size < 0.6 * model.stat().st_size
+    network, recipe, content = load_network(half)
+    assert all(t.dtype == torch.float16 for t in content["weights"].values())
+    assert recipe.name == "tiny"
+    assert exported.card.training.weights_sha256 == exporting.weights_sha256(network)
+    crops = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 1), np.uint8)
+    found = LandmarkSession(model, "cpu").run(crops)
+    np.testing.assert_allclose(found, torch_predict(network)(crops), atol=0.01)
+
+
+def test_the_file_names_no_place_of_the_machine_that_made_it(exported: exporting.Exported) -> None:
+    content = exported.path.read_bytes()
+    assert b"models.py" not in content
+    assert b"site-packages" not in content
+
+
+def test_the_card_measures_what_the_runtime_cuts(
+    checkpoint: Path, drawn_data: Path, tmp_path: Path
+) -> None:
+    """A network that was trained on windows of the image is judged in crops around points."""
+    network, recipe, _ = load_network(checkpoint)
+    table = recipe_to_dict(recipe)
+    table["crop"] = {"scale": 2.2, "reference": "image", "resize": 72}
+    table["augment"] = {}
+    windows = save(network, recipe_from_dict(table), tmp_path / "windows.pt")
+    exported = export(windows, tmp_path / "m.onnx", drawn_data)
+    again = evaluate(*_with_faces(tmp_path / "m.onnx", drawn_data)).accuracy
+    assert exported.card.accuracy["official split"].nme == pytest.approx(again.nme, rel=1e-4)
+
+
+def _with_faces(model: Path, data: Path) -> tuple[Predict, Faces, Sampler]:
+    predict, sampler = open_model(model)
+    return predict, read_faces(data, "test"), sampler
 
 
 def change_a_weight(model: onnx.ModelProto, _card: ModelCard) -> onnx.ModelProto:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
 
 from fkd_infer.schemes import IBUG68
@@ -33,7 +32,6 @@ def test_the_ced_reaches_the_share_of_faces_below_its_limit() -> None:
     figure = ced_curve(np.array([1.0, 4.0, 12.0, 40.0], np.float32))
     shares = [np.asarray(line.get_ydata()).tolist() for line in figure.axes[0].lines]
     assert [0, 25, 50, 75, 75] in shares
-    plt.close(figure)
 
 
 def test_curves_name_their_last_value() -> None:
@@ -46,4 +44,3 @@ def test_curves_name_their_last_value() -> None:
         "last 4.5",
         "last 0.05",
     ]
-    plt.close(figure)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -15,8 +16,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from accelerate import Accelerator
 
-from fkd_infer.errors import RunError
+from fkd_infer.errors import OutputError, RunError
+from fkd_train import loop
 from fkd_train.checkpoint import load_checkpoint, save_checkpoint
 from fkd_train.config import Recipe, recipe_to_dict
 from fkd_train.data import read_faces
@@ -121,8 +124,6 @@ def test_sigterm_saves_in_the_middle_of_an_epoch_and_resumes_there(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from fkd_train import loop
-
     out, steps, own_step = tmp_path / "stopped", [], loop.Trainer._step
 
     def step(trainer: loop.Trainer, *batch: torch.Tensor) -> float:
@@ -180,8 +181,63 @@ def test_a_folder_with_a_run_is_not_overwritten(
 def test_resuming_with_another_recipe_is_refused(
     undisturbed: Path, tiny: Recipe, drawn_data: Path
 ) -> None:
+    before = (undisturbed / "recipe.json").read_text()
     with pytest.raises(RunError, match="another recipe"):
         train(replace(tiny, epochs=9), drawn_data, undisturbed, resume=True, workers=0)
+    assert (undisturbed / "recipe.json").read_text() == before
+
+
+def test_a_kill_between_the_log_and_the_first_checkpoint_logs_no_epoch_twice(
+    tiny: Recipe, drawn_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own_save = loop.Trainer._save
+
+    def save(trainer: loop.Trainer, name: str, resumable: bool = True) -> None:
+        if name == "last":
+            raise KeyboardInterrupt
+        own_save(trainer, name, resumable)
+
+    monkeypatch.setattr(loop.Trainer, "_save", save)
+    with pytest.raises(KeyboardInterrupt):
+        train(tiny, drawn_data, tmp_path / "run", workers=0)
+    monkeypatch.undo()
+    assert [row["epoch"] for row in log(tmp_path / "run")] == ["1"]
+    train(tiny, drawn_data, tmp_path / "run", workers=0, resume=True)
+    assert [row["epoch"] for row in log(tmp_path / "run")] == ["1", "2"]
+
+
+def test_a_signal_while_processes_agree_is_not_lost(
+    tiny: Recipe, drawn_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own_reduce = Accelerator.reduce
+
+    def reduce(accelerator: Accelerator, tensor: torch.Tensor, reduction: str) -> torch.Tensor:
+        found: torch.Tensor = own_reduce(accelerator, tensor, reduction)
+        os.kill(os.getpid(), signal.SIGTERM)
+        return found
+
+    monkeypatch.setattr(Accelerator, "reduce", reduce)
+    assert train(tiny, drawn_data, tmp_path / "run", workers=0).evaluation is None
+    assert load_checkpoint(tmp_path / "run" / "last.pt")["progress"]["step"] == 2
+
+
+def test_a_signal_to_the_whole_group_leaves_the_loader_working(
+    tiny: Recipe, drawn_data: Path, tmp_path: Path
+) -> None:
+    """As systemd and timeout send it: to the workers too."""
+    out = tmp_path / "run"
+    arguments = command(replace(tiny, epochs=400), drawn_data, out)
+    arguments[2] = arguments[2].replace("workers=0", "workers=1")
+    with subprocess.Popen(arguments, stderr=subprocess.PIPE, start_new_session=True) as process:
+        deadline = time.monotonic() + 120
+        while not (out / "last.pt").exists():
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        os.killpg(process.pid, signal.SIGTERM)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 0, said.decode()[-2000:]
+    assert b"Traceback" not in said
 
 
 def test_there_must_be_a_run_to_resume(tiny: Recipe, drawn_data: Path, tmp_path: Path) -> None:
@@ -236,17 +292,35 @@ def test_tensorboard_gets_every_figure(tiny: Recipe, drawn_data: Path, tmp_path:
 def test_a_failed_save_leaves_the_checkpoint_before_it(tmp_path: Path) -> None:
     path = tmp_path / "last.pt"
     save_checkpoint(path, {"epoch": 1})
+    before = path.read_bytes()
     with pytest.raises(AttributeError):
         save_checkpoint(path, {"epoch": 2, "cannot be pickled": lambda: None})
-    assert load_checkpoint(path)["epoch"] == 1
+    assert path.read_bytes() == before
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
+    try:
+        with pytest.raises(OutputError, match=r"last\.pt: cannot be written: File too large"):
+            save_checkpoint(path, {"epoch": 2, "weights": torch.zeros(10_000)})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+    assert path.read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == ["last.pt"]
 
 
-@pytest.mark.parametrize("content", [b"", b"hello", b"PK\x03\x04 not really a zip"])
+@pytest.mark.parametrize("content", [b"", b"hello", b"(", b"G", b"PK\x03\x04 not really a zip"])
 def test_a_damaged_checkpoint_is_one_line(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "last.pt"
     path.write_bytes(content)
     with pytest.raises(RunError, match=r"last\.pt: not a checkpoint"):
         load_checkpoint(path)
+
+
+def test_a_checkpoint_without_a_recipe_says_so(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path / "x.pt", {"weights": {}, "points": 68, "progress": {}})
+    with pytest.raises(RunError, match="a checkpoint without recipe"):
+        load_checkpoint(tmp_path / "x.pt")
 
 
 def test_a_checkpoint_is_data_and_runs_no_code(tmp_path: Path) -> None:
