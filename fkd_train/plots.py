@@ -69,7 +69,9 @@ def curves(log: Sequence[Row]) -> Figure:
         values = [row[key] for row in log]
         axis.plot(epochs, values, color=_BLUE, marker="." if len(log) < 30 else "")
         axis.set(title=f"{title}\nlast {values[-1]:.4g}", xlabel="epoch", ylabel=unit)
-        axis.set_ylim(0, 1.05 * float(np.percentile(values, 95)))
+        # A long run starts so high that its end would lie on the axis.
+        top = max(values) if len(log) < 30 else float(np.percentile(values, 95))
+        axis.set_ylim(0, 1.05 * top)
         _clean(axis)
     return figure
 
