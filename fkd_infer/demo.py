@@ -29,9 +29,9 @@ def main(out: Path) -> None:
     write_image(path, Annotator(pipeline.card.landmarks)(frame, faces).image)
     for face in faces:
         x0, y0, x1, y1 = face.box.round().astype(int).tolist()
-        left, right = (face.points[i].round(1).tolist() for i in (45, 36))
+        (xr, yr), (xl, yl) = face.points[[36, 45]].tolist()
         click.echo(f"a face at x {x0}–{x1}, y {y0}–{y1}, score {face.score:.2f}")
-        click.echo(f"  outer eye corners: right {right}, left {left}")
+        click.echo(f"  outer eye corners at {xr:.1f}, {yr:.1f} and {xl:.1f}, {yl:.1f}")
     click.echo(f"{len(faces)} face{'' if len(faces) == 1 else 's'}; the picture: {path}")
 
 
