@@ -140,9 +140,17 @@ def _timed(frames: Iterator[Frame], pipeline: Pipeline) -> Iterator[Frame]:
 
 
 def _total(sources: Sequence[Source]) -> int | None:
-    counts = [frame_count(source) for source in sources]
-    known = [count for count in counts if count is not None]
-    return sum(known) if len(known) == len(counts) else None
+    """Frames of all sources; None where one does not say how many it has."""
+    total = 0
+    for source in sources:
+        try:
+            count = frame_count(source)
+        except FkdError:
+            count = 0  # told when its turn comes
+        if count is None:
+            return None
+        total += count
+    return total
 
 
 def _count(number: int, noun: str) -> str:

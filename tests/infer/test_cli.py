@@ -195,11 +195,13 @@ def test_one_bad_file_does_not_cost_the_others_their_results(tmp_path: Path) -> 
     for name in ("a.png", "c.png"):
         write_image(tmp_path / "in" / name)
     (tmp_path / "in" / "b.png").write_text("hello")
+    (tmp_path / "in" / "d.mp4").write_text("hello")
     out, record = tmp_path / "out", tmp_path / "r.jsonl"
     given = (tmp_path / "in", "--model", FIXED, "--detector", "none")
     done = run(*given, "--out", out, "--json", record)
     assert done.exit_code == 1
     assert "b.png: cannot be read as an image" in done.stderr
+    assert "d.mp4: cannot be read as a video" in done.stderr
     assert {path.name for path in out.iterdir()} == {"a.png", "c.png"}
     assert len(lines(record)) == 2
 
