@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import re
+import shlex
 import tomllib
+from fractions import Fraction
 from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner
 
 import fkd_infer
+from fkd_infer.imagefile import write_image
 from fkd_infer.session import LandmarkSession
+from fkd_infer.types import Frame
+from fkd_infer.videosink import VideoSink
 
 ROOT = Path(__file__).parents[1]
 SHIPPED = tomllib.loads((ROOT / "models" / "manifest.toml").read_text())
@@ -74,6 +80,41 @@ def test_every_command_and_option_is_documented() -> None:
         for parameter in command.params:
             if isinstance(parameter, click.Option):
                 assert f"`{parameter.opts[0]}" in section, f"{name} {parameter.opts[0]}"
+
+
+@pytest.fixture
+def in_a_folder_with_photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A new user's folder: photo.jpg, holiday/ and clips/."""
+    data = pytest.importorskip("skimage.data", reason="needs the demo extra's photo")
+    image = data.astronaut()[..., ::-1].copy()
+    for name in ("photo.jpg", "holiday/one.png"):
+        write_image(tmp_path / name, image)
+    with VideoSink(tmp_path / "clips" / "a.mp4", None) as video:
+        for index in range(5):
+            video.write(Frame(image, "drawn", index, Fraction(index, 30)))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_the_readmes_python_runs(
+    in_a_folder_with_photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = (ROOT / "README.md").read_text()
+    (code,) = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+    exec(compile(code, "README.md", "exec"), {})
+    assert capsys.readouterr().out.count("[") == 69
+
+
+def test_the_readmes_command_runs(in_a_folder_with_photos: Path) -> None:
+    from fkd_infer.cli import main
+
+    text = (ROOT / "README.md").read_text()
+    command = next(line for line in text.splitlines() if line.startswith("fkd-infer photo.jpg hol"))
+    done = CliRunner().invoke(main, shlex.split(command)[1:], catch_exceptions=False)
+    assert done.exit_code == 0
+    made = {p.name for p in (in_a_folder_with_photos / "annotated").rglob("*.*")}
+    assert made == {"photo.jpg", "one.png", "a.mp4"}
+    assert len((in_a_folder_with_photos / "faces.jsonl").read_text().splitlines()) == 7
 
 
 def test_the_version_is_one() -> None:
