@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
+from contextlib import redirect_stdout
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -129,7 +131,9 @@ def _load_cuda(
     ort: Any, path: Path, threads: int
 ) -> tuple[onnxruntime.InferenceSession | None, str]:
     """A session on CUDA, or none and the reason; a broken file is broken on the CPU too."""
-    ort.preload_dlls()
+    # It prints what it does not find, and standard output is for records.
+    with redirect_stdout(sys.stderr):
+        ort.preload_dlls()
     try:
         session = _load(ort, path, ["cuda", "cpu"], threads)
     except InvalidModelError as error:
