@@ -84,7 +84,7 @@ class Trainer:
 
     def __post_init__(self) -> None:
         config = self.recipe.optimizer
-        # channels_last takes a fifth off a step in bf16 on CPUs (531 → 431 ms), and costs nothing else.
+        # channels_last takes a fifth off a step in bf16 on CPUs (531 → 431 ms at 224 px).
         self.network = self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         steps = self.recipe.epochs * len(self.batches)
         optimizer, self.schedule = build_optimizer(self.network, config, steps)
