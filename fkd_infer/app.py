@@ -39,7 +39,7 @@ class Summary:
         """The summary for people: counts, speed, and each stage's share of the time."""
         rate = self.frames / self.seconds if self.seconds else 0.0
         ended = "stopped early: " if self.stopped else ""
-        counts = f"{_count(self.frames, 'frame')}, {_count(self.faces, 'face')}"
+        counts = f"{counted(self.frames, 'frame')}, {counted(self.faces, 'face')}"
         parts = [f"{name} {1000 * s / max(1, self.frames):.1f}" for name, s in self.stages.items()]
         return [
             f"{ended}{counts} in {self.seconds:.1f} s, {rate:.1f} frames/s",
@@ -153,7 +153,8 @@ def _total(sources: Sequence[Source]) -> int | None:
     return total
 
 
-def _count(number: int, noun: str) -> str:
+def counted(number: int, noun: str) -> str:
+    """A number with its noun, in the plural where it has to be."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 

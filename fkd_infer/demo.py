@@ -17,6 +17,7 @@ def main(out: Path) -> None:
     from skimage import data
 
     from fkd_infer.annotate import Annotator
+    from fkd_infer.app import counted
     from fkd_infer.imagefile import write_image
     from fkd_infer.pipeline import load
     from fkd_infer.types import Frame
@@ -32,7 +33,7 @@ def main(out: Path) -> None:
         (xr, yr), (xl, yl) = face.points[[36, 45]].tolist()
         click.echo(f"a face at x {x0}–{x1}, y {y0}–{y1}, score {face.score:.2f}")
         click.echo(f"  outer eye corners at {xr:.1f}, {yr:.1f} and {xl:.1f}, {yl:.1f}")
-    click.echo(f"{len(faces)} face{'' if len(faces) == 1 else 's'}; the picture: {path}")
+    click.echo(f"{counted(len(faces), 'face')}; the picture: {path}")
 
 
 if __name__ == "__main__":

@@ -120,17 +120,20 @@ def _open(ort: Any, path: Path, provider: Provider, threads: int) -> onnxruntime
         session, why = _load_cuda(ort, path, threads)
         if session is not None:
             return session
+        # First, so that a broken file is told as one, and not as a fault of CUDA.
+        on_cpu = _load(ort, path, ["cpu"], threads)
         repair = f"ONNX Runtime did not start CUDA ({why}); check the driver and CUDA's libraries"
         if provider == "cuda":
             raise ProviderError("cuda", ["cpu"], repair)
         _log.warning("%s; going on with the CPU", repair)
+        return on_cpu
     return _load(ort, path, ["cpu"], threads)
 
 
 def _load_cuda(
     ort: Any, path: Path, threads: int
 ) -> tuple[onnxruntime.InferenceSession | None, str]:
-    """A session on CUDA, or none and the reason; a broken file is broken on the CPU too."""
+    """A session on CUDA, or none and the reason."""
     # It prints what it does not find, and standard output is for records.
     with redirect_stdout(sys.stderr):
         ort.preload_dlls()

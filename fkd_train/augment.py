@@ -11,13 +11,20 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fkd_infer.crop import apply_rule, crop, crop_matrices, points_box, similarity, transform
+from fkd_infer.crop import (
+    Floats,
+    Matrix,
+    Pixels,
+    apply_rule,
+    crop,
+    crop_matrices,
+    points_box,
+    similarity,
+    transform,
+)
 from fkd_infer.schemes import LandmarkScheme
-from fkd_train.config import AugmentConfig, CropConfig
+from fkd_train.config import AugmentConfig, CropConfig, Recipe
 
-Pixels = NDArray[np.uint8]
-Floats = NDArray[np.float32]
-Matrix = NDArray[np.float64]
 Rng = np.random.Generator
 
 
@@ -29,6 +36,11 @@ class Sampler:
     channels: int
     config: CropConfig
     scheme: LandmarkScheme
+
+    @classmethod
+    def of(cls, recipe: Recipe, scheme: LandmarkScheme) -> Sampler:
+        """The crops that a recipe's network takes."""
+        return cls(recipe.model.size, recipe.model.channels, recipe.crop, scheme)
 
     def matrix(self, image: Pixels, points: Floats) -> Matrix:
         """The evaluation crop (2, 3) of one image."""

@@ -21,6 +21,7 @@ from fkd_infer.crop import (
     transform,
 )
 from fkd_infer.detect import HaarDetector
+from fkd_infer.errors import DetectorError
 from fkd_infer.metrics import Accuracy, accuracy
 from fkd_infer.schemes import IBUG68
 from fkd_infer.session import LandmarkSession
@@ -78,7 +79,7 @@ def open_model(model: Path, crop: CropProtocol = "model") -> tuple[Predict, Samp
     else:
         network, recipe, _ = load_network(find_checkpoint(model, "last"))
         predict = torch_predict(network)
-        sampler = Sampler(recipe.model.size, recipe.model.channels, recipe.crop, IBUG68)
+        sampler = Sampler.of(recipe, IBUG68)
     if crop == "image":
         # The window scales with the input, so that smaller networks see the same part.
         resize = round(SEED_RESIZE * sampler.size / SEED_SIZE)
@@ -102,10 +103,15 @@ def evaluate(predict: Predict, faces: Faces, sampler: Sampler, batch: int = 64) 
 def evaluate_detected(
     predict: Predict, faces: Faces, sampler: Sampler, batch: int = 64
 ) -> Evaluation:
-    """The same in boxes of the Haar detector, on the faces that it finds."""
+    """The same in boxes of the Haar detector, on the faces that it finds.
+
+    Raises DetectorError where it finds none.
+    """
     detector = HaarDetector()
     found = [best_box(detector, i, p) for i, p in zip(faces.images, faces.points, strict=True)]
     rows = [row for row, box in enumerate(found) if box is not None]
+    if not rows:
+        raise DetectorError("haar", "it finds none of these faces; measure in the points' boxes")
     boxes = np.array([found[row] for row in rows], dtype=np.float32)
     tight = square_boxes(*apply_rule(boxes, detector.rule))
     matrices = crop_matrices(tight, sampler.config.rule(), sampler.size)

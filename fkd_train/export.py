@@ -56,8 +56,8 @@ def export(
     network, recipe, content = load_network(checkpoint)
     if half is not None:
         network = network.half().float()
-    rule = replace(recipe.crop, reference="points")
-    sampler = Sampler(recipe.model.size, recipe.model.channels, rule, IBUG68)
+    runtime_crop = replace(recipe.crop, reference="points")
+    sampler = replace(Sampler.of(recipe, IBUG68), config=runtime_crop)
     faces = load_evaluation(data, recipe.split) if data else None
     card = _card(network, recipe, content["progress"]["epoch"])
     if faces is not None:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from fkd_infer.annotate import Annotator
-from fkd_infer.crop import Floats, transform
+from fkd_infer.crop import Floats, Pixels, transform
 from fkd_infer.imagefile import write_image
 from fkd_infer.metrics import ced, nme
 from fkd_infer.types import Face, Frame
@@ -25,8 +25,6 @@ from fkd_train.data import Faces
 from fkd_train.evaluate import Evaluation
 from fkd_train.models import LandmarkNet
 from fkd_train.runlog import Row
-
-Pixels = NDArray[np.uint8]
 
 TILE = 224
 _INK = "#222222"

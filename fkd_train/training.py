@@ -61,7 +61,7 @@ def train(
     if accelerator.process_index:
         # The same weights in every process, but masks of dropout of its own.
         torch.manual_seed(recipe.seed + accelerator.process_index)
-    sampler = Sampler(recipe.model.size, recipe.model.channels, recipe.crop, training.scheme)
+    sampler = Sampler.of(recipe, training.scheme)
     batches = EpochBatches(
         len(training),
         recipe.batch,

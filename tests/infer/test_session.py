@@ -94,6 +94,17 @@ def test_cuda_that_does_not_start_is_an_error_not_a_slow_cpu() -> None:
         sessions._open(fake_runtime([CUDA, CPU], [CPU]), Path("m"), "cuda", 1)
 
 
+def test_a_broken_file_is_not_blamed_on_cuda() -> None:
+    runtime = fake_runtime([CUDA, CPU], [CUDA, CPU])
+
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("protobuf parsing failed")
+
+    runtime.InferenceSession = fail
+    with pytest.raises(InvalidModelError, match="protobuf parsing failed"):
+        sessions._open(runtime, Path("m"), "cuda", 1)
+
+
 def test_auto_takes_cuda_where_it_starts() -> None:
     opened = sessions._open(fake_runtime([CUDA, CPU], [CUDA, CPU]), Path("m"), "auto", 1)
     assert opened.get_providers()[0] == CUDA

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 from fkd_infer.crop import POINTS_BOX, apply_rule, points_box, transform
 from fkd_infer.detect import HaarDetector
+from fkd_infer.errors import DetectorError
 from fkd_infer.schemes import IBUG68
 from fkd_train.augment import Sampler, window_matrix
 from fkd_train.config import CropConfig
@@ -16,6 +18,7 @@ from fkd_train.data import Faces, read_faces
 from fkd_train.evaluate import (
     best_box,
     evaluate,
+    evaluate_detected,
     evaluation_crops,
     is_face,
     open_model,
@@ -66,6 +69,12 @@ def test_detected_boxes_are_judged_by_centre_and_size() -> None:
     points = np.array([[40, 40], [80, 40], [60, 90], [60, 70]], np.float32)
     boxes = np.array([[30, 30, 90, 95], [0, 0, 30, 30], [0, 0, 200, 200], [55, 55, 65, 65]])
     assert is_face(boxes.astype(np.float32), points).tolist() == [True, False, False, False]
+
+
+def test_a_detector_that_finds_no_face_says_so(faces: Faces) -> None:
+    blank = replace(faces, images=tuple(np.full_like(image, 127) for image in faces.images))
+    with pytest.raises(DetectorError, match="finds none of these faces"):
+        evaluate_detected(lambda crops: np.zeros((len(crops), 68, 2), np.float32), blank, SAMPLER)
 
 
 def test_haar_boxes_lead_to_nearly_the_points_boxes(data_folder: Path) -> None:
