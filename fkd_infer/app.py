@@ -71,8 +71,7 @@ class Finder:
         if self.boxes is not None:
             return self.pipeline.place(frame.image, self.boxes.find(frame), self.boxes_rule)
         detector = self.pipeline.detector if kind == "image" else self.moving
-        found = self.pipeline.detect(frame.image, detector)
-        return self.pipeline.place(frame.image, found, detector.rule)
+        return self.pipeline.find(frame.image, detector)
 
 
 def run(

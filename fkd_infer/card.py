@@ -33,9 +33,13 @@ class InputSpec:
 
 @dataclass(frozen=True, slots=True)
 class OutputSpec:
-    """The network's output `points`: (N, n, 2), in pixels of the crop."""
+    """The network's output `points`: (N, n, 2), in pixels of the crop.
+
+    With `score`, a second one of that name: (N,), the chance that a crop is of a well-framed face.
+    """
 
     space: Literal["crop"] = "crop"
+    score: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +66,16 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Parity:
-    """Distance between the exported file and its checkpoint, in crop pixels and NME points."""
+    """Distance between the exported file and its checkpoint, in crop pixels and NME points.
+
+    `largest_score` is the largest difference of a score; None where the network has none.
+    """
 
     largest_px: float
     mean_px: float
     nme_change: float
     faces: str
+    largest_score: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +158,7 @@ def _read(kind: type[T], value: object, where: str) -> T:
         return cast(T, tuple(_read(a, v, f"{where}[{i}]") for i, (a, v) in enumerate(items)))
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return cast(T, float(value))
-    if kind in (str, int, float) and type(value) is kind:
+    if kind in (str, int, float, bool) and type(value) is kind:
         return value
     raise _MismatchError(f"{where} is {value!r}, which does not fit {_type_name(kind)}")
 

@@ -17,6 +17,8 @@ PROVIDERS: tuple[Provider, ...] = get_args(Provider)
 
 DEFAULT_MODEL = "naimishnet"
 DEFAULT_LAYERS: tuple[Layer, ...] = ("contours", "points")
+MIN_PRESENCE = 0.5
+"""A found face is kept where the network is at least so sure that it saw one."""
 DETECT_SIZE = 960
 """Longer side, in pixels, at which a photo is searched for faces."""
 VIDEO_DETECT_SIZE = 400

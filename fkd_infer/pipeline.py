@@ -21,10 +21,10 @@ from fkd_infer.crop import (
 )
 from fkd_infer.decode import decode
 from fkd_infer.detect import Detector, build_detector
-from fkd_infer.names import DEFAULT_MODEL, DETECT_SIZE, DetectorName, Provider
+from fkd_infer.names import DEFAULT_MODEL, DETECT_SIZE, MIN_PRESENCE, DetectorName, Provider
 from fkd_infer.session import LandmarkSession
 from fkd_infer.timing import Stopwatch
-from fkd_infer.types import Detections, Face
+from fkd_infer.types import Detections, Face, Prediction
 
 
 class Pipeline:
@@ -33,9 +33,12 @@ class Pipeline:
     Not safe for use from several threads at once; give each its own.
     """
 
-    def __init__(self, session: LandmarkSession, detector: Detector) -> None:
+    def __init__(
+        self, session: LandmarkSession, detector: Detector, min_presence: float = MIN_PRESENCE
+    ) -> None:
         self.session = session
         self.detector = detector
+        self.min_presence = min_presence
         self.stopwatch = Stopwatch()
 
     @property
@@ -49,12 +52,18 @@ class Pipeline:
         Raises InvalidImageError for anything else, None from a failed cv2.imread included.
         """
         check_image(image)
-        return self.place(image, self.detect(image, self.detector), self.detector.rule)
+        return self.find(image, self.detector)
 
-    def detect(self, image: Pixels, detector: Detector) -> Detections:
-        """What a detector finds, timed as a stage."""
+    def find(self, image: Pixels, detector: Detector) -> list[Face]:
+        """The same with another detector.
+
+        What a detector takes for a face and the network does not is left out, where the network
+        has a score.
+        """
         with self.stopwatch("detect"):
-            return detector(image)
+            found = detector(image)
+        faces = self.place(image, found, detector.rule)
+        return [f for f in faces if f.presence is None or f.presence >= self.min_presence]
 
     def landmarks(self, image: Pixels, boxes: ArrayLike, rule: BoxRule = POINTS_BOX) -> Floats:
         """Points (n, k, 2) for boxes (n, 4) xyxy, all in image pixels: one batched session call.
@@ -63,6 +72,10 @@ class Pipeline:
         to the chin; the rule of a detector for its boxes (`pipeline.detector.rule`).
         Raises InvalidImageError and InvalidBoxError.
         """
+        return self._predict(image, boxes, rule).points
+
+    def _predict(self, image: Pixels, boxes: ArrayLike, rule: BoxRule) -> Prediction:
+        """Points in image pixels, and scores."""
         check_image(image)
         tight = square_boxes(*apply_rule(as_boxes(boxes), rule))
         size, channels, crop = self.card.input.size, self.card.input.channels, self.card.crop
@@ -70,15 +83,16 @@ class Pipeline:
             matrices = crop_matrices(tight, crop, size)
             batch = crop_batch(image, matrices, size, channels, crop.border)
         with self.stopwatch("landmarks"):
-            points_crop = self.session.run(batch)
-        return decode(points_crop, matrices, self.card.name)
+            points, scores = self.session.run(batch)
+        return Prediction(decode(points, matrices, self.card.name), scores)
 
     def place(self, image: Pixels, found: Detections, rule: BoxRule) -> list[Face]:
-        """Faces for boxes that were found already."""
-        points = self.landmarks(image, found.boxes, rule)
+        """A face for each of the boxes, however unlikely the network finds it."""
+        points, scores = self._predict(image, found.boxes, rule)
+        presence = [None] * len(points) if scores is None else scores.tolist()
         return [
-            Face(points=p, box=b, score=float(s))
-            for p, b, s in zip(points, found.boxes, found.scores, strict=True)
+            Face(points=p, box=b, score=float(s), presence=sure)
+            for p, b, s, sure in zip(points, found.boxes, found.scores, presence, strict=True)
         ]
 
 
@@ -89,15 +103,18 @@ def load(
     provider: Provider = "auto",
     threads: int | None = None,
     detect_size: int = DETECT_SIZE,
+    min_presence: float = MIN_PRESENCE,
 ) -> Pipeline:
     """A pipeline, ready to call.
 
     `model`: a shipped model's name or an ONNX file from fkd-export. `detector`: a name, or any
     object with a `rule` that answers Detections for an image. `provider` "cuda" is used or
     raises ProviderError. `threads` defaults to the cores of this process. Frames whose longer
-    side is above `detect_size` pixels are searched for faces at that size.
+    side is above `detect_size` pixels are searched for faces at that size. Faces of which the
+    network is less sure than `min_presence`, from 0 to 1, are left out; 0 keeps all, and a network
+    without a score has no say.
     """
     session = LandmarkSession(model, provider, threads)
     if isinstance(detector, str):
         detector = build_detector(detector, session.card.crop, detect_size)
-    return Pipeline(session, detector)
+    return Pipeline(session, detector, min_presence)

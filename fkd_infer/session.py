@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fkd_infer.card import ModelCard
-from fkd_infer.crop import Floats, Pixels
+from fkd_infer.crop import Pixels
 from fkd_infer.errors import (
     InvalidModelError,
     ModelFileNotFoundError,
@@ -21,6 +21,7 @@ from fkd_infer.errors import (
     RuntimeInstallError,
 )
 from fkd_infer.names import Provider
+from fkd_infer.types import Prediction
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -93,12 +94,13 @@ class LandmarkSession:
         self.provider = _provider_name(self._session)
         _check_border(self._session, self.card, self.path)
 
-    def run(self, crops: Pixels) -> Floats:
-        """Points (n, k, 2) in crop pixels for crops (n, size, size, channels) uint8."""
+    def run(self, crops: Pixels) -> Prediction:
+        """Points in crop pixels, and scores, for crops (n, size, size, channels) uint8."""
         if not len(crops):
-            return np.empty((0, self.card.landmarks.count, 2), dtype=np.float32)
-        (points,) = self._session.run(["points"], {"image": crops})
-        return np.asarray(points, dtype=np.float32)
+            empty = np.empty((0, self.card.landmarks.count, 2), dtype=np.float32)
+            return Prediction(empty, empty[:, 0, 0] if self.card.output.score else None)
+        points, *scores = self._session.run(None, {"image": crops})
+        return Prediction(points, scores[0] if scores else None)
 
 
 def _options(ort: Any, threads: int) -> onnxruntime.SessionOptions:
@@ -173,6 +175,8 @@ def _check_border(session: onnxruntime.InferenceSession, card: ModelCard, path: 
         ("image", "tensor(uint8)", [size, size, channels]),
         ("points", "tensor(float)", [count, 2]),
     ]
+    if card.output.score:
+        wanted.append(("score", "tensor(float)", []))
     nodes = [*session.get_inputs(), *session.get_outputs()]
     found = [(node.name, node.type, list(node.shape[1:])) for node in nodes]
     if found != wanted:

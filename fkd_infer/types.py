@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,14 +42,16 @@ class Frame:
 class Face:
     """One face: points (n, 2) float32, box (4,) float32 as its detector drew it, in frame pixels.
 
-    `score` is the detector's confidence from 0 to 1; `id` names the face through a video where
-    faces are tracked, and is None elsewhere.
+    `score` is the detector's confidence from 0 to 1; `presence` is the landmark network's: how
+    sure it is that it saw a well-framed face, None where it does not say. `id` names the face
+    through a video where faces are tracked, and is None elsewhere.
     """
 
     points: Floats
     box: Floats
     score: float = 1.0
     id: int | None = None
+    presence: float | None = None
 
     def __post_init__(self) -> None:
         as_boxes(self.box[None])
@@ -65,3 +68,11 @@ class Detections:
 
     def __len__(self) -> int:
         return len(self.boxes)
+
+
+class Prediction(NamedTuple):
+    """What a network says of crops: points (n, k, 2) float32, crop pixels, and scores (n,) float32
+    from 0 to 1, None where the network has no such output."""
+
+    points: Floats
+    scores: Floats | None

@@ -21,7 +21,9 @@ from fkd_train.config import AugmentConfig
 from fkd_train.data import Faces
 
 Key = tuple[int, int]
-Batch = tuple[Tensor, Tensor]
+Batch = tuple[Tensor, Tensor, Tensor]
+"""Crops (N, S, S, C) uint8; points (N, n, 2), crop pixels; presence (N,): 1 for a well-framed face,
+0 for anything else, whose points mean nothing."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +39,12 @@ class TrainingCrops(Dataset[Batch]):
         epoch, row = key
         rng = np.random.default_rng([self.seed, epoch, row])
         image, points = self.faces.images[row], self.faces.points[row]
+        # Drawn for only where asked for, so that older recipes see the crops they always saw.
+        if self.augment.unframed and rng.random() < self.augment.unframed:
+            pixels = self.sampler.unframed(image, points, self.augment, rng)
+            return torch.from_numpy(pixels), torch.zeros(points.shape), torch.tensor(0.0)
         pixels, moved = self.sampler.random(image, points, self.augment, rng)
-        return torch.from_numpy(pixels), torch.from_numpy(moved)
+        return torch.from_numpy(pixels), torch.from_numpy(moved), torch.tensor(1.0)
 
 
 @dataclass

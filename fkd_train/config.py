@@ -15,8 +15,8 @@ from pydantic_core import ErrorDetails
 from fkd_infer.crop import CropRule
 from fkd_infer.errors import RecipeError
 from fkd_infer.names import Border
-from fkd_train.models import ModelSpec
-from fkd_train.names import Split
+from fkd_train.models import ModelSpec, TrunkSpec
+from fkd_train.names import Block, Head, Split
 
 _STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
 Range = tuple[float, float]
@@ -37,19 +37,58 @@ class DataConfig:
 
 
 @dataclass(frozen=True, config=_STRICT)
+class TrunkConfig:
+    """The convolutions of fkdnet; see models.TrunkSpec."""
+
+    stem: Count
+    widths: tuple[Count, ...]
+    depths: tuple[Count, ...]
+    block: Block = "plain"
+
+    def __post_init__(self) -> None:
+        if len(self.widths) != len(self.depths) or len(self.widths) < 2:
+            raise ValueError("widths and depths are of the same stages, at least two")
+
+
+@dataclass(frozen=True, config=_STRICT)
 class ModelConfig:
-    """The network; `unit` and `offset`, in shares of the input size, normalise its points."""
+    """The network; `unit` and `offset`, in shares of the input size, normalise its points.
+
+    `trunk`, `head` and `score` are fkdnet's own.
+    """
 
     name: str
     size: Count
     unit: Positive = 0.25
     offset: float = 0.5
     channels: Literal[1] = 1
+    trunk: TrunkConfig | None = None
+    head: Head | None = None
+    score: bool = False
+
+    def __post_init__(self) -> None:
+        built = self.name == "fkdnet"
+        if built and (self.trunk is None or self.head is None):
+            raise ValueError("fkdnet needs a trunk and a head")
+        if not built and (self.trunk is not None or self.head is not None or self.score):
+            raise ValueError("trunk, head and score are for fkdnet")
+        if self.trunk is not None and self.size % 2 ** (1 + len(self.trunk.widths)):
+            raise ValueError("size does not halve evenly in every stage of the trunk")
 
     def spec(self, points: int) -> ModelSpec:
         """The numbers that models.build needs, in crop pixels."""
-        unit, offset = self.unit * self.size, self.offset * self.size
-        return ModelSpec(self.name, self.size, unit, offset, self.channels, points)
+        trunk = None if self.trunk is None else TrunkSpec(**vars(self.trunk))
+        return ModelSpec(
+            self.name,
+            self.size,
+            self.unit * self.size,
+            self.offset * self.size,
+            self.channels,
+            points,
+            trunk,
+            self.head,
+            self.score,
+        )
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -77,34 +116,46 @@ class CropConfig:
 class AugmentConfig:
     """Strength of each random change of a training crop; 0 leaves it out.
 
-    `shift` (share of the crop's side), `scale` (natural logarithm of the factor) and `roll`
-    (degrees) are standard deviations, cut off at two of them. The others are the chance, from 0
-    to 1, that a crop is changed so.
+    `shift` (share of the crop's side), `scale` (natural logarithm of the factor), `roll`
+    (degrees) and `stretch` (weak perspective: shear, and logarithm of the aspect ratio) are
+    standard deviations, cut off at two of them. `coarsest` is the smallest share of its pixels
+    that low resolution leaves along a side. The others are the chance, from 0 to 1, that a crop is
+    changed so; `loose` frames the face as a bad box would, evenly over a wide range, and
+    `unframed` replaces it by a crop that is of no well-framed face.
     """
 
     flip: Share = 0.0
     shift: Weight = 0.0
     scale: Weight = 0.0
     roll: Weight = 0.0
+    stretch: Weight = 0.0
+    loose: Share = 0.0
+    unframed: Share = 0.0
     light: Share = 0.0
+    lamp: Share = 0.0
     blur: Share = 0.0
     noise: Share = 0.0
     occlusion: Share = 0.0
+    glasses: Share = 0.0
+    hand: Share = 0.0
     low_resolution: Share = 0.0
+    coarsest: Annotated[float, Field(gt=0, lt=0.8)] = 0.25
+    jpeg: Share = 0.0
 
     @property
     def is_geometric(self) -> bool:
         """Whether points move."""
-        return any((self.flip, self.shift, self.scale, self.roll))
+        return any((self.flip, self.shift, self.scale, self.roll, self.stretch, self.loose))
 
 
 @dataclass(frozen=True, config=_STRICT)
 class LossConfig:
-    """The loss, on errors in the model's normalised units."""
+    """The loss, on errors in the model's normalised units; `score` weighs that of the score."""
 
     name: Literal["mse", "smooth_l1", "wing"]
     width: Positive = 0.6
     curvature: Positive = 0.12
+    score: Weight = 0.1
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -138,10 +189,12 @@ class Recipe:
     seed: Seed = 0
 
     def __post_init__(self) -> None:
+        if self.model.score != (self.augment.unframed > 0):
+            raise ValueError("model.score needs augment.unframed above 0, and that needs it")
         if self.crop.reference == "points":
             return
         if self.augment.is_geometric:
-            raise ValueError("crop.reference 'image' takes no flip, shift, scale or roll")
+            raise ValueError("crop.reference 'image' takes no flip, shift, scale, roll, stretch, loose")
         if self.crop.resize < self.model.size:
             raise ValueError("crop.resize is smaller than model.size, which is cut out of it")
 

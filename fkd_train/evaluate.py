@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from fkd_infer.errors import DetectorError
 from fkd_infer.metrics import Accuracy, accuracy
 from fkd_infer.schemes import IBUG68
 from fkd_infer.session import LandmarkSession
+from fkd_infer.types import Prediction
 from fkd_train.augment import Sampler, window_matrix
 from fkd_train.checkpoint import find_checkpoint, load_network
 from fkd_train.config import CropConfig
@@ -32,8 +33,8 @@ from fkd_train.data import Faces
 from fkd_train.models import LandmarkNet
 from fkd_train.names import CropProtocol
 
-Predict = Callable[[Pixels], Floats]
-"""Crops (N, S, S, C) uint8 → points (N, n, 2), crop pixels."""
+Predict = Callable[[Pixels], Prediction]
+"""Crops (N, S, S, C) uint8 → points (N, n, 2), crop pixels, and perhaps scores (N,)."""
 
 SEED_RESIZE, SEED_SIZE, SEED_UNIT = 250, 224, 50
 
@@ -54,13 +55,14 @@ class Evaluation:
 def torch_predict(network: LandmarkNet, device: torch.device | str = "cpu") -> Predict:
     """Runs a torch network in its evaluation mode, and leaves its mode as it was."""
 
-    def predict(crops: Pixels) -> Floats:
+    def predict(crops: Pixels) -> Prediction:
         was_training = network.training
         network.eval()
         with torch.inference_mode():
-            points = network(torch.from_numpy(crops).to(device)).cpu().numpy()
+            found = network(torch.from_numpy(crops).to(device))
         network.train(was_training)
-        return np.asarray(points, dtype=np.float32)
+        points, *scores = (part.cpu().numpy() for part in found)
+        return Prediction(points, scores[0] if scores else None)
 
     return predict
 
@@ -141,10 +143,23 @@ def _cut(faces: Faces, matrices: Matrix, sampler: Sampler) -> Pixels:
 def _measure(
     predict: Predict, faces: Faces, crops: Pixels, matrices: Matrix, batch: int
 ) -> Evaluation:
-    found = [predict(crops[start : start + batch]) for start in range(0, len(crops), batch)]
-    points = transform(np.concatenate(found), invert(matrices))
+    points = transform(predict_all(predict, crops, batch).points, invert(matrices))
     figures = accuracy(points, faces.points, faces.scheme)
     return Evaluation(figures, seed_mse(points, faces), points)
+
+
+def predict_all(predict: Predict, crops: Pixels, batch: int = 64) -> Prediction:
+    """Predictions for any number of crops, a batch at a time."""
+    return joined(
+        [predict(crops[start : start + batch]) for start in range(0, len(crops), batch)]
+    )
+
+
+def joined(parts: Sequence[Prediction]) -> Prediction:
+    """The predictions of successive batches as one."""
+    scores = [part.scores for part in parts if part.scores is not None]
+    points = np.concatenate([part.points for part in parts])
+    return Prediction(points, np.concatenate(scores) if scores else None)
 
 
 def seed_mse(points: Floats, faces: Faces) -> float:

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from torch import Tensor
+from torch.nn.functional import binary_cross_entropy
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -90,7 +91,7 @@ class Trainer:
         optimizer, self.schedule = build_optimizer(self.network, config, steps)
         self.model, self.optimizer = self.accelerator.prepare(self.network, optimizer)
         # accelerate makes the network's forward a half-precision one for good; only training
-        # wants that, and asks for it in _error.
+        # wants that, and asks for it in _loss.
         self.network = self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)
         self.averaged = _averaged(self.network, config.ema) if config.ema else None
 
@@ -130,9 +131,9 @@ class Trainer:
         self.model.train()
         with self._bar() as bar:
             started = time.perf_counter()
-            for images, points in self.loader:
+            for batch in self.loader:
                 waited = time.perf_counter() - started
-                loss = self._step(images, points)
+                loss = self._step(batch)
                 now.loss_sum += loss
                 now.wait_seconds += waited
                 now.step_seconds += time.perf_counter() - started
@@ -144,13 +145,12 @@ class Trainer:
                 started = time.perf_counter()
         self._finish_epoch()
 
-    def _step(self, images: Tensor, points: Tensor) -> float:
-        device = self.accelerator.device
-        error = self._error(images.to(device), points.to(device))
+    def _step(self, batch: Batch) -> float:
         # Each process holds a share of the batch; weighting it so makes the averaged gradient
         # the gradient of the whole batch, also where the last batch does not divide evenly.
-        share = len(images) * self.accelerator.num_processes / self.batches.size(self.progress.step)
-        loss = self.loss(error) * share
+        processes = self.accelerator.num_processes
+        share = len(batch[0]) * processes / self.batches.size(self.progress.step)
+        loss = self._loss(batch) * share
         self.optimizer.zero_grad()
         self.accelerator.backward(loss)
         self.optimizer.step()
@@ -166,11 +166,16 @@ class Trainer:
         self.stopping = any_stopping > 0
         return float(mean_loss)
 
-    def _error(self, images: Tensor, points: Tensor) -> Tensor:
+    def _loss(self, batch: Batch) -> Tensor:
+        """The points' loss, of faces alone but over all crops, and the score's."""
+        images, points, presence = (part.to(self.accelerator.device) for part in batch)
         with self.accelerator.autocast():
-            found = self.model(images)
-        error: Tensor = (found.float() - points) / self.network.spec.unit
-        return error
+            found, *scores = self.model(images)
+        error = (found - points) / self.network.spec.unit * presence[:, None, None]
+        loss = self.loss(error)
+        for score in scores:
+            loss = loss + self.recipe.loss.score * binary_cross_entropy(score, presence)
+        return loss
 
     def _finish_epoch(self) -> None:
         now, steps = self.progress, len(self.batches)

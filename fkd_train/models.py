@@ -14,11 +14,26 @@ import torch
 from torch import Tensor, nn
 
 from fkd_infer.errors import RecipeError
+from fkd_train.names import Block, Head
+
+
+@dataclass(frozen=True)
+class TrunkSpec:
+    """The convolutions of fkdnet: a stem of `stem` channels at half the input's resolution, then
+    stages that each halve it once more, `depths[i]` blocks of `widths[i]` channels."""
+
+    stem: int
+    widths: tuple[int, ...]
+    depths: tuple[int, ...]
+    block: Block
 
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """What a network is built from; `unit` and `offset` (crop pixels) normalise its points."""
+    """What a network is built from; `unit` and `offset` (crop pixels) normalise its points.
+
+    `trunk` and `head` are fkdnet's; `score` asks for the second output.
+    """
 
     name: str
     size: int
@@ -26,22 +41,31 @@ class ModelSpec:
     offset: float
     channels: int = 1
     points: int = 68
+    trunk: TrunkSpec | None = None
+    head: Head | None = None
+    score: bool = False
 
 
 class LandmarkNet(nn.Module):
-    """Border of every network: uint8 crops in, points in crop pixels out."""
+    """Border of every network: uint8 crops in, points in crop pixels and perhaps a score out."""
 
     def __init__(self, spec: ModelSpec, body: nn.Module) -> None:
         super().__init__()
         self.spec = spec
         self.body = body
 
-    def forward(self, image: Tensor) -> Tensor:
-        """Points float32 (N, n, 2) for crops uint8 (N, S, S, C)."""
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        """(points,) or (points, score) for crops uint8 (N, S, S, C).
+
+        Points are float32 (N, n, 2). The score, float32 (N,), is the chance from 0 to 1 that the
+        crop is of a well-framed face.
+        """
         planes = image.permute(0, 3, 1, 2).float() / 255
-        normalised = self.body(planes).float().reshape(-1, self.spec.points, 2)
-        points: Tensor = normalised * self.spec.unit + self.spec.offset
-        return points
+        found = self.body(planes)
+        normalised, *logits = found if isinstance(found, tuple) else (found,)
+        points = normalised.float().reshape(-1, self.spec.points, 2)
+        points = points * self.spec.unit + self.spec.offset
+        return (points, *(logit.float().flatten().sigmoid() for logit in logits))
 
 
 def _convolution(
@@ -125,9 +149,211 @@ def naimishnet_paper(spec: ModelSpec) -> nn.Module:
     return body.apply(_glorot_uniform)
 
 
+def _conv_norm(
+    inputs: int, outputs: int, kernel: int = 3, stride: int = 1, groups: int = 1
+) -> list[nn.Module]:
+    convolution = nn.Conv2d(
+        inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False
+    )
+    return [convolution, nn.BatchNorm2d(outputs)]
+
+
+class _Residual(nn.Module):
+    """Adds a branch to its input, which a 1 × 1 convolution fits where their shapes differ."""
+
+    def __init__(self, branch: nn.Module, fit: nn.Module, last: nn.Module) -> None:
+        super().__init__()
+        self.branch, self.fit, self.last = branch, fit, last
+
+    def forward(self, features: Tensor) -> Tensor:
+        out: Tensor = self.last(self.fit(features) + self.branch(features))
+        return out
+
+
+def _plain_block(inputs: int, outputs: int, stride: int) -> nn.Module:
+    return nn.Sequential(*_conv_norm(inputs, outputs, stride=stride), nn.ReLU())
+
+
+def _residual_block(inputs: int, outputs: int, stride: int) -> nn.Module:
+    """Basic block of He et al., CVPR 2016, figure 5 left."""
+    branch = nn.Sequential(
+        *_conv_norm(inputs, outputs, stride=stride), nn.ReLU(), *_conv_norm(outputs, outputs)
+    )
+    fit: nn.Module = nn.Identity()
+    if stride > 1 or inputs != outputs:
+        fit = nn.Sequential(*_conv_norm(inputs, outputs, 1, stride))
+    return _Residual(branch, fit, nn.ReLU())
+
+
+def _inverted_block(inputs: int, outputs: int, stride: int, expansion: int = 3) -> nn.Module:
+    """Inverted residual with linear bottleneck (Sandler et al., CVPR 2018)."""
+    hidden = expansion * inputs
+    branch = nn.Sequential(
+        *_conv_norm(inputs, hidden, 1),
+        nn.ReLU(),
+        *_conv_norm(hidden, hidden, 3, stride, groups=hidden),
+        nn.ReLU(),
+        *_conv_norm(hidden, outputs, 1),
+    )
+    if stride > 1 or inputs != outputs:
+        return branch
+    return _Residual(branch, nn.Identity(), nn.Identity())
+
+
+_BLOCKS: dict[Block, Callable[[int, int, int], nn.Module]] = {
+    "plain": _plain_block,
+    "residual": _residual_block,
+    "inverted": _inverted_block,
+}
+
+
+class Trunk(nn.Module):
+    """The convolutions of fkdnet; answers the last two stages' maps, finer one first."""
+
+    def __init__(self, spec: TrunkSpec, channels: int) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(*_conv_norm(channels, spec.stem, stride=2), nn.ReLU())
+        block = _BLOCKS[spec.block]
+        self.stages = nn.ModuleList(
+            nn.Sequential(
+                block(inputs, outputs, 2), *(block(outputs, outputs, 1) for _ in range(depth - 1))
+            )
+            for (inputs, outputs), depth in zip(
+                pairwise((spec.stem, *spec.widths)), spec.depths, strict=True
+            )
+        )
+
+    def forward(self, planes: Tensor) -> tuple[Tensor, Tensor]:
+        """(finer map, coarser map) for planes (N, C, S, S)."""
+        maps = [self.stem(planes)]
+        for stage in self.stages:
+            maps.append(stage(maps[-1]))
+        return maps[-2], maps[-1]
+
+
+def _cell_places(cells: int) -> Tensor:
+    """Places (cells,) of a map's cell centres, from -0.5 to 0.5 over the crop."""
+    return (torch.arange(cells) + 0.5) / cells - 0.5
+
+
+class _Direct(nn.Module):
+    """Direct regression: one dense layer on the squeezed map."""
+
+    def __init__(self, spec: ModelSpec, widths: tuple[int, int], cells: int) -> None:
+        super().__init__()
+        squeezed = 32
+        self.layers = nn.Sequential(
+            *_conv_norm(widths[1], squeezed, 1),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Linear(squeezed * cells * cells, 2 * spec.points),
+        )
+
+    def forward(self, _finer: Tensor, coarser: Tensor) -> Tensor:
+        points: Tensor = self.layers(coarser)
+        return points.unflatten(1, (-1, 2))
+
+
+class _SimCC(nn.Module):
+    """Coordinate classification (Li et al., ECCV 2022): a distribution over bins for x and y.
+
+    Decoded by its expectation, so that it trains by the error of the points as the others do.
+    Bins reach a tenth of the crop beyond its borders.
+    """
+
+    def __init__(self, spec: ModelSpec, widths: tuple[int, int], cells: int) -> None:
+        super().__init__()
+        self.bins = spec.size
+        self.maps = nn.Conv2d(widths[1], spec.points, 1)
+        self.classify = nn.Linear(cells * cells, 2 * self.bins)
+        self.places: Tensor
+        reach = 1.2 * spec.size / spec.unit
+        self.register_buffer("places", reach * _cell_places(self.bins), persistent=False)
+
+    def forward(self, _finer: Tensor, coarser: Tensor) -> Tensor:
+        logits = self.classify(self.maps(coarser).flatten(2)).unflatten(2, (2, self.bins))
+        return (logits.float().softmax(-1) * self.places).sum(-1)
+
+
+class _Heatmap(nn.Module):
+    """Integral heatmaps (Sun et al., ECCV 2018) on the finer map, with the coarser one added.
+
+    Cells reach a tenth of the crop beyond its borders, where points may lie.
+    """
+
+    def __init__(self, spec: ModelSpec, widths: tuple[int, int], cells: int) -> None:
+        super().__init__()
+        self.coarser = nn.Conv2d(widths[1], spec.points, 1)
+        self.finer = nn.Conv2d(widths[0], spec.points, 1)
+        self.up = nn.Upsample(scale_factor=2, mode="nearest")
+        places = 1.2 * spec.size / spec.unit * _cell_places(2 * cells)
+        self.places: Tensor
+        grid = torch.stack(torch.meshgrid(places, places, indexing="xy"))
+        self.register_buffer("places", grid.reshape(1, 2, 1, -1), persistent=False)
+
+    def forward(self, finer: Tensor, coarser: Tensor) -> Tensor:
+        maps = self.finer(finer) + self.up(self.coarser(coarser))
+        weights = maps.float().flatten(2).softmax(-1)[:, None]
+        return (weights * self.places).sum(-1).transpose(1, 2)
+
+
+class _Grid(nn.Module):
+    """A grid of cells that each vote for every point, as PIPNet's (Jin et al., IJCV 2021) do.
+
+    A cell says how much it knows of a point and where, from its own place, it is. PIPNet takes the
+    best cell's word and its neighbours' for close points; here all cells vote, weighted by a
+    softmax, which is smooth, trains end to end and needs no search at inference.
+    """
+
+    def __init__(self, spec: ModelSpec, widths: tuple[int, int], cells: int) -> None:
+        super().__init__()
+        self.points = spec.points
+        self.votes = nn.Conv2d(widths[1], 3 * spec.points, 1)
+        places = spec.size / spec.unit * _cell_places(cells)
+        self.places: Tensor
+        grid = torch.stack(torch.meshgrid(places, places, indexing="xy"))
+        self.register_buffer("places", grid.reshape(1, 2, 1, -1), persistent=False)
+
+    def forward(self, _finer: Tensor, coarser: Tensor) -> Tensor:
+        votes = self.votes(coarser).float().flatten(2).unflatten(1, (3, self.points))
+        weights = votes[:, :1].softmax(-1)
+        return (weights * (votes[:, 1:] + self.places)).sum(-1).transpose(1, 2)
+
+
+_HEADS: dict[Head, Callable[[ModelSpec, tuple[int, int], int], nn.Module]] = {
+    "direct": _Direct,
+    "simcc": _SimCC,
+    "heatmap": _Heatmap,
+    "grid": _Grid,
+}
+
+
+class FkdNet(nn.Module):
+    """A trunk of convolutions, a head for the points, and perhaps one for the score."""
+
+    def __init__(self, spec: ModelSpec) -> None:
+        super().__init__()
+        assert spec.trunk is not None
+        assert spec.head is not None
+        widths = spec.trunk.widths
+        self.trunk = Trunk(spec.trunk, spec.channels)
+        cells = spec.size >> (1 + len(widths))
+        self.head = _HEADS[spec.head](spec, (widths[-2], widths[-1]), cells)
+        self.score = nn.Linear(widths[-1], 1) if spec.score else None
+
+    def forward(self, planes: Tensor) -> tuple[Tensor, ...]:
+        """Normalised points (N, n, 2) and perhaps logits of the score (N, 1)."""
+        finer, coarser = self.trunk(planes)
+        points = self.head(finer, coarser)
+        if self.score is None:
+            return (points,)
+        return points, self.score(coarser.mean((2, 3)))
+
+
 BODIES: dict[str, Callable[[ModelSpec], nn.Module]] = {
     "naimishnet": naimishnet,
     "naimishnet-paper": naimishnet_paper,
+    "fkdnet": FkdNet,
 }
 
 

@@ -6,6 +6,8 @@ from typing import Literal, get_args
 
 CropProtocol = Literal["model", "image"]
 Split = Literal["official", "identity"]
+Block = Literal["plain", "residual", "inverted"]
+Head = Literal["direct", "simcc", "heatmap", "grid"]
 
 CROP_PROTOCOLS: tuple[CropProtocol, ...] = get_args(CropProtocol)
 SPLITS: tuple[Split, ...] = get_args(Split)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -37,17 +36,49 @@ def split_option(default: str | None, help: str) -> Callable[[F], F]:
 
 
 def overrides(
-    recipe: Recipe, *, split: str | None, epochs: int | None, size: int | None, seed: int | None
+    recipe: Recipe,
+    *,
+    split: str | None,
+    epochs: int | None,
+    size: int | None,
+    seed: int | None,
+    assignments: Sequence[str] = (),
 ) -> Recipe:
-    """The recipe with the values that the command line gives instead; checked again."""
+    """The recipe with the values that the command line gives instead; checked again.
+
+    `assignments` are TOML lines such as `model.head = "grid"`.
+    """
     from fkd_train.config import recipe_from_dict, recipe_to_dict
 
     table = recipe_to_dict(recipe)
+    for line in assignments:
+        _merge(table, _parsed(line))
     given = {"split": split, "epochs": epochs, "seed": seed}
     table |= {key: value for key, value in given.items() if value is not None}
     if size is not None:
         # The window of `image` crops grows along, so that the network sees the same part.
         resize = round(recipe.crop.resize * size / recipe.model.size)
-        table["model"] = {**asdict(recipe.model), "size": size}
-        table["crop"] = {**asdict(recipe.crop), "resize": resize}
+        _merge(table, {"model": {"size": size}, "crop": {"resize": resize}})
     return recipe_from_dict(table)
+
+
+def _parsed(line: str) -> dict[str, Any]:
+    """A TOML assignment as nested tables; raises RecipeError."""
+    import tomllib
+
+    from fkd_infer.errors import RecipeError
+
+    try:
+        return tomllib.loads(line)
+    except tomllib.TOMLDecodeError as error:
+        example = "write it as in a recipe: model.head='grid'"
+        raise RecipeError(f"--set {line}", f"{error}; {example}") from error
+
+
+def _merge(table: dict[str, Any], changes: dict[str, Any]) -> None:
+    """Changes values of nested tables in place."""
+    for key, value in changes.items():
+        if isinstance(value, dict) and isinstance(table.get(key), dict):
+            _merge(table[key], value)
+        else:
+            table[key] = value

@@ -22,6 +22,13 @@ from fkd_train.options import data_option, overrides, split_option
 @click.option("--size", type=click.IntRange(16), help="Input size, px, instead of the recipe's.")
 @click.option("--seed", type=click.IntRange(0), help="Instead of the recipe's.")
 @click.option(
+    "--set",
+    "assignments",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Any value of the recipe, written as in it: --set optimizer.lr=0.002.",
+)
+@click.option(
     "--workers", type=click.IntRange(0), default=1, show_default=True, help="Loader processes."
 )
 @click.option("--tensorboard", is_flag=True, help="Also log to RUN/tensorboard.")
@@ -37,6 +44,7 @@ def main(
     epochs: int | None,
     size: int | None,
     seed: int | None,
+    assignments: tuple[str, ...],
     workers: int,
     tensorboard: bool,
 ) -> None:
@@ -53,7 +61,14 @@ def main(
     missing = [o for o, v in (("--recipe", name), ("--data", data), ("--out", out)) if v is None]
     if name is None or data is None or out is None:
         raise click.UsageError(f"missing {', '.join(missing)}; --list names the recipes")
-    recipe = overrides(load_recipe(name), split=split, epochs=epochs, size=size, seed=seed)
+    recipe = overrides(
+        load_recipe(name),
+        split=split,
+        epochs=epochs,
+        size=size,
+        seed=seed,
+        assignments=assignments,
+    )
 
     from fkd_train.training import train
 

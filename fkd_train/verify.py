@@ -11,7 +11,8 @@ from fkd_infer.card import Parity
 from fkd_infer.crop import Floats
 from fkd_infer.metrics import nme
 from fkd_infer.schemes import LandmarkScheme
-from fkd_train.evaluate import Predict
+from fkd_infer.types import Prediction
+from fkd_train.evaluate import Predict, joined
 
 BATCHES = (1, 2, 3, 7)
 """Sizes that a graph with a baked-in batch cannot all take."""
@@ -34,41 +35,47 @@ class Verification:
     parity: Parity
     worst: str
 
-    def passes(self, budget_px: float) -> bool:
-        """Whether no point differs by more than the budget; NaN never passes."""
-        return bool(self.parity.largest_px <= budget_px)
+    def passes(self, budget_px: float, budget_score: float) -> bool:
+        """Whether no point and no score differs by more than the budget; NaN never passes."""
+        score = self.parity.largest_score
+        return self.parity.largest_px <= budget_px and (score is None or score <= budget_score)
 
     def report(self) -> str:
         """One line for people."""
         parity = self.parity
+        score = "" if parity.largest_score is None else f", score {parity.largest_score:.2g}"
         return (
             f"largest difference {parity.largest_px:.2g} px at {self.worst}, mean "
-            f"{parity.mean_px:.2g} px, NME {parity.nme_change:+.2g} points, on {parity.faces}"
+            f"{parity.mean_px:.2g} px, NME {parity.nme_change:+.2g} points{score}, on {parity.faces}"
         )
 
 
 def verify(reference: Predict, exported: Predict, faces: VerificationFaces) -> Verification:
     """Runs both on the same crops, the exported one in batches of 1, 2, 3 and 7 in turn."""
-    wanted = reference(faces.crops)
-    found = _in_batches(exported, faces.crops)
+    wanted, wanted_scores = reference(faces.crops)
+    found, scores = _in_batches(exported, faces.crops)
     distance = np.linalg.norm(found - wanted, axis=-1)
     face, point = np.unravel_index(int(np.argmax(distance)), distance.shape)
     change = nme(found, faces.points, faces.scheme) - nme(wanted, faces.points, faces.scheme)
+    largest_score = None
+    if scores is not None and wanted_scores is not None:
+        largest_score = float(np.abs(scores - wanted_scores).max())
     parity = Parity(
         largest_px=float(distance[face, point]),
         mean_px=float(distance.mean()),
         nme_change=float(change.mean()),
         faces=f"{len(faces.crops)} {faces.source}",
+        largest_score=largest_score,
     )
     return Verification(parity, f"face {face}, point {point}")
 
 
-def _in_batches(predict: Predict, crops: NDArray[np.uint8]) -> Floats:
+def _in_batches(predict: Predict, crops: NDArray[np.uint8]) -> Prediction:
     """Predictions for all crops, cut into batches of changing size."""
-    parts: list[Floats] = []
+    parts: list[Prediction] = []
     start = 0
     while start < len(crops):
         size = BATCHES[len(parts) % len(BATCHES)]
         parts.append(predict(crops[start : start + size]))
         start += size
-    return np.concatenate(parts)
+    return joined(parts)

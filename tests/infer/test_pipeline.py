@@ -13,7 +13,7 @@ from known import MODELS, SIZE, fixed_points
 import fkd_infer
 from fkd_infer.crop import POINTS_BOX
 from fkd_infer.errors import InvalidBoxError, InvalidImageError, NonFiniteOutputError
-from fkd_infer.types import Detections
+from fkd_infer.types import Detections, Prediction
 
 SCALE = 1.25
 """Of the fixed model's crop rule."""
@@ -47,7 +47,7 @@ def test_all_faces_go_through_the_network_in_one_batch(
     pipeline = fkd_infer.load(fixed_model, detector=TwoBoxes())
     sizes, own_run = [], pipeline.session.run
 
-    def run(batch: np.ndarray) -> np.ndarray:
+    def run(batch: np.ndarray) -> Prediction:
         sizes.append(len(batch))
         return own_run(batch)
 

@@ -27,13 +27,13 @@ def crops(*grays: int) -> np.ndarray:
 
 
 def test_the_answer_is_the_networks_for_each_of_a_batch(fixed_model: Path) -> None:
-    found = LandmarkSession(fixed_model, "cpu").run(crops(0, 255, 51))
+    found = LandmarkSession(fixed_model, "cpu").run(crops(0, 255, 51)).points
     wanted = fixed_points() + np.array([0, 1, 0.2]).reshape(3, 1, 1)
     np.testing.assert_allclose(found, wanted, atol=1e-5)
 
 
 def test_an_empty_batch_has_an_empty_answer(fixed_model: Path) -> None:
-    assert LandmarkSession(fixed_model, "cpu").run(crops(0)[:0]).shape == (0, 68, 2)
+    assert LandmarkSession(fixed_model, "cpu").run(crops(0)[:0]).points.shape == (0, 68, 2)
 
 
 def test_the_default_model_comes_with_the_package() -> None:
@@ -142,4 +142,4 @@ def test_cuda_agrees_with_the_cpu() -> None:
     size, channels = on_cpu.card.input.size, on_cpu.card.input.channels
     batch = np.random.default_rng(0).integers(0, 256, (5, size, size, channels), np.uint8)
     assert on_cuda.provider == "cuda"
-    np.testing.assert_allclose(on_cuda.run(batch), on_cpu.run(batch), atol=0.05)
+    np.testing.assert_allclose(on_cuda.run(batch).points, on_cpu.run(batch).points, atol=0.05)
