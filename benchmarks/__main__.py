@@ -7,11 +7,12 @@ from pathlib import Path
 import click
 
 from fkd_infer.commands import FkdCommand
+from fkd_train.options import data_option
 
 
 @click.group()
 def main() -> None:
-    """Measure speed: of networks alone, and of whole videos."""
+    """Measure networks alone and whole videos, and search for the best network."""
 
 
 @main.command(cls=FkdCommand)
@@ -39,6 +40,22 @@ def pipeline(seconds: int, out: Path) -> None:
     from benchmarks.pipeline import run
 
     for line in run(seconds, out):
+        click.echo(line)
+
+
+@main.command(cls=FkdCommand)
+@data_option(required=True)
+@click.option("--out", type=click.Path(path_type=Path), default=Path("out/search"))
+@click.option("--workers", type=click.IntRange(0), default=1, show_default=True)
+@click.option("--blocks", type=click.IntRange(1), default=5, show_default=True)
+def search(data: Path, out: Path, workers: int, blocks: int) -> None:
+    """Train and time every network of benchmarks/search.toml; hours, and it can be stopped.
+
+    Each point trains into a folder of --out; what is there already is not trained again.
+    """
+    from benchmarks.search import search as run
+
+    for line in run(data, out, workers, blocks):
         click.echo(line)
 
 

@@ -19,12 +19,18 @@ WARM_UP = 10
 Run = Callable[[NDArray[np.uint8]], object]
 
 
-def compare(models: list[Path], batch: int, threads: int, blocks: int) -> list[str]:
-    """Lines with p50, p90 and p99 of each model, and its ratio to the last one's p50."""
+def measure(models: list[Path], batch: int, threads: int, blocks: int) -> dict[Path, list[float]]:
+    """Seconds of single calls of each model, in blocks that alternate in random order."""
     times: dict[Path, list[float]] = {model: [] for model in models}
     schedule = [model for _ in range(blocks) for model in random.sample(models, len(models))]
     for model in schedule:
         times[model] += _block_in_own_process(model, batch, threads)
+    return times
+
+
+def compare(models: list[Path], batch: int, threads: int, blocks: int) -> list[str]:
+    """Lines with p50, p90 and p99 of each model, and its ratio to the last one's p50."""
+    times = measure(models, batch, threads, blocks)
     reference = float(np.median(times[models[-1]]))
     head = f"batch {batch}, {threads} threads, {blocks} blocks of {SECONDS} s, milliseconds"
     return [head, *(_line(model, values, reference) for model, values in times.items())]

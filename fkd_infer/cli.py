@@ -15,6 +15,7 @@ from fkd_infer.names import (
     DETECT_SIZE,
     DETECTORS,
     LAYERS,
+    MIN_PRESENCE,
     PROVIDERS,
     VIDEO_DETECT_SIZE,
     BoxKind,
@@ -60,6 +61,12 @@ _PICTURES_NAMED = 10
     help="Longer side, px, at which a frame is searched; more finds smaller faces.",
 )
 @click.option(
+    "--min-presence",
+    type=click.FloatRange(0, 1),
+    show_default=f"{MIN_PRESENCE}, 0 without a detector",
+    help="Leave out faces of which the network is less sure; 0 keeps all.",
+)
+@click.option(
     "--provider",
     type=click.Choice(PROVIDERS),
     default="auto",
@@ -92,6 +99,7 @@ def main(
     boxes: Path | None,
     boxes_kind: BoxKind,
     detect_size: int | None,
+    min_presence: float | None,
     provider: Provider,
     threads: int | None,
     layers: tuple[Layer, ...],
@@ -120,6 +128,7 @@ def main(
         provider=provider,
         threads=threads,
         detect_size=detect_size or DETECT_SIZE,
+        min_presence=min_presence,
     )
     size = detect_size or VIDEO_DETECT_SIZE
     moving = build_detector(detector, pipeline.card.crop, size, quick=True)

@@ -77,3 +77,14 @@ def accuracy(predicted: Array, true: Array, scheme: LandmarkScheme) -> Accuracy:
         auc_10=auc(faces, 10),
         regions=regions,
     )
+
+
+def roc_auc(positives: Array, negatives: Array) -> float:
+    """Area under the ROC curve from 0 to 1: how often a positive's score is above a negative's.
+
+    Equal scores count as half (Hanley & McNeil, Radiology 1982).
+    """
+    ordered = np.sort(negatives)
+    below = np.searchsorted(ordered, positives, side="left")
+    not_above = np.searchsorted(ordered, positives, side="right")
+    return float(np.mean(below + not_above) / (2 * len(negatives)))

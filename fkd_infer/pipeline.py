@@ -20,7 +20,7 @@ from fkd_infer.crop import (
     square_boxes,
 )
 from fkd_infer.decode import decode
-from fkd_infer.detect import Detector, build_detector
+from fkd_infer.detect import Detector, WholeImageDetector, build_detector
 from fkd_infer.names import DEFAULT_MODEL, DETECT_SIZE, MIN_PRESENCE, DetectorName, Provider
 from fkd_infer.session import LandmarkSession
 from fkd_infer.timing import Stopwatch
@@ -103,7 +103,7 @@ def load(
     provider: Provider = "auto",
     threads: int | None = None,
     detect_size: int = DETECT_SIZE,
-    min_presence: float = MIN_PRESENCE,
+    min_presence: float | None = None,
 ) -> Pipeline:
     """A pipeline, ready to call.
 
@@ -111,10 +111,12 @@ def load(
     object with a `rule` that answers Detections for an image. `provider` "cuda" is used or
     raises ProviderError. `threads` defaults to the cores of this process. Frames whose longer
     side is above `detect_size` pixels are searched for faces at that size. Faces of which the
-    network is less sure than `min_presence`, from 0 to 1, are left out; 0 keeps all, and a network
-    without a score has no say.
+    network is less sure than `min_presence`, from 0 to 1, are left out: 0.5 by default, and 0,
+    which keeps all, for detector "none", whose word is final. A network without a score has no say.
     """
     session = LandmarkSession(model, provider, threads)
     if isinstance(detector, str):
         detector = build_detector(detector, session.card.crop, detect_size)
+    if min_presence is None:
+        min_presence = 0.0 if isinstance(detector, WholeImageDetector) else MIN_PRESENCE
     return Pipeline(session, detector, min_presence)

@@ -20,7 +20,7 @@ from fkd_infer.wholefile import whole_file, writing
 
 SCHEMA = "fkd/1"
 _STDOUT = Path("-")
-_FACE = ("source", "frame", "time", "face", "id", "score")
+_FACE = ("source", "frame", "time", "face", "id", "score", "presence")
 _BOX = ("box_x0", "box_y0", "box_x1", "box_y1")
 
 
@@ -107,7 +107,8 @@ class CsvSink(_TextSink):
             identity = "" if face.id is None else face.id
             head = [frame.source, frame.index, float(frame.time), number, identity]
             numbers = [*_rounded(face.box), *_rounded(face.points.ravel())]
-            self._row([*head, round(face.score, 4), *numbers])
+            presence = "" if face.presence is None else round(face.presence, 4)
+            self._row([*head, round(face.score, 4), presence, *numbers])
 
     def _row(self, values: Sequence[object]) -> None:
         line = StringIO()
@@ -125,6 +126,7 @@ def _face_record(face: Face) -> dict[str, object]:
         "id": face.id,
         "box": _rounded(face.box),
         "score": round(float(face.score), 4),
+        "presence": None if face.presence is None else round(face.presence, 4),
         "points": _rounded(face.points),
     }
 

@@ -12,8 +12,13 @@ from fkd_train.options import data_option, overrides, split_option
 
 
 @click.command(cls=FkdCommand)
-@click.option("--recipe", "name", help="A shipped recipe's name, or a TOML file.")
-@click.option("--list", "list_", is_flag=True, help="Print the shipped recipes and exit.")
+@click.option(
+    "--recipe",
+    "name",
+    is_flag=False,
+    flag_value="",
+    help="A shipped recipe's name, or a TOML file; alone, it prints the shipped ones.",
+)
 @data_option(required=False)
 @click.option("--out", type=click.Path(path_type=Path), help="Run folder.")
 @click.option("--resume", is_flag=True, help="Go on with the run in --out.")
@@ -36,7 +41,6 @@ from fkd_train.options import data_option, overrides, split_option
 def main(
     context: click.Context,
     name: str | None,
-    list_: bool,
     data: Path | None,
     out: Path | None,
     resume: bool,
@@ -54,13 +58,15 @@ def main(
     """
     from fkd_train.config import load_recipe, recipe_names
 
-    if list_:
+    if name == "":
         for known in recipe_names():
             click.echo(f"{known:18} {load_recipe(known).summary}")
         return
     missing = [o for o, v in (("--recipe", name), ("--data", data), ("--out", out)) if v is None]
     if name is None or data is None or out is None:
-        raise click.UsageError(f"missing {', '.join(missing)}; --list names the recipes")
+        raise click.UsageError(
+            f"missing {', '.join(missing)}; --recipe alone names the shipped ones"
+        )
     recipe = overrides(
         load_recipe(name),
         split=split,

@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fkd_infer.card import InputSpec, ModelCard, Training
+from fkd_infer.card import InputSpec, ModelCard, OutputSpec, Training
 from fkd_infer.crop import CropRule
 
 MODELS = Path(__file__).parent / "infer" / "models"
 SIZE = 16
 
 
-def card() -> ModelCard:
+def card(score: bool = False) -> ModelCard:
     """Their card."""
     return ModelCard(
         name="fixed",
@@ -26,6 +26,7 @@ def card() -> ModelCard:
         opset=18,
         training=Training("none", "none", "none", 0, 0, ""),
         licence="Apache-2.0",
+        output=OutputSpec(score=score),
     )
 
 

@@ -36,8 +36,15 @@ def network(offset: NDArray[np.float32], columns: int = 2) -> onnx.ModelProto:
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
 
 
-def with_card(model: onnx.ModelProto) -> onnx.ModelProto:
-    helper.set_model_props(model, {METADATA_KEY: card().to_json()})
+def scored(model: onnx.ModelProto) -> onnx.ModelProto:
+    """With a second output: score = mean gray of the crop / 255."""
+    model.graph.node.append(helper.make_node("Identity", ["share"], ["score"]))
+    model.graph.output.append(helper.make_tensor_value_info("score", TensorProto.FLOAT, ["batch"]))
+    return model
+
+
+def with_card(model: onnx.ModelProto, score: bool = False) -> onnx.ModelProto:
+    helper.set_model_props(model, {METADATA_KEY: card(score).to_json()})
     return model
 
 
@@ -48,6 +55,8 @@ def main() -> None:
     broken[3] = np.nan
     models = {
         "fixed": with_card(network(points)),
+        "scored": with_card(scored(network(points)), score=True),
+        "no_score": with_card(network(points), score=True),
         "no_card": network(points),
         "wrong_output": with_card(network(points, columns=1)),
         "not_finite": with_card(network(broken)),

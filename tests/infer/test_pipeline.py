@@ -61,6 +61,31 @@ def test_all_faces_go_through_the_network_in_one_batch(
     assert faces[0].points.dtype == np.float32
 
 
+def half_white() -> np.ndarray:
+    """Black on the left and white on the right, so that the scored model sees a face there only."""
+    image = black()
+    image[:, 46:] = 255
+    return image
+
+
+def test_what_the_network_takes_for_no_face_is_left_out() -> None:
+    pipeline = fkd_infer.load(MODELS / "scored.onnx", detector=TwoBoxes())
+    (face,) = pipeline(half_white())
+    np.testing.assert_array_equal(face.box, TwoBoxes.boxes[1])
+    assert face.presence == pytest.approx(1, abs=0.1)
+    assert face.score == pytest.approx(0.6)
+
+
+def test_every_face_is_kept_where_nothing_is_asked_of_it(fixed_model: Path) -> None:
+    scored = fkd_infer.load(MODELS / "scored.onnx", detector=TwoBoxes(), min_presence=0)
+    assert [round(f.presence or 0) for f in scored(half_white())] == [0, 1]
+    silent = fkd_infer.load(fixed_model, detector=TwoBoxes(), min_presence=1)
+    assert [f.presence for f in silent(half_white())] == [None, None]
+    whole = fkd_infer.load(MODELS / "scored.onnx", detector="none")
+    assert len(whole(black())) == 1
+    assert len(scored.landmarks(black(), TwoBoxes.boxes)) == 2
+
+
 def test_a_box_half_outside_still_gives_points(fixed_model: Path) -> None:
     pipeline = fkd_infer.load(fixed_model)
     points = pipeline.landmarks(black(), [[-30, -30, 10, 10], [100, 70, 160, 130]])

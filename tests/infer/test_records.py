@@ -20,7 +20,7 @@ FRAME = Frame(np.zeros((48, 64, 3), np.uint8), "trip/Zoë.mp4", 3, Fraction(1001
 def face(identity: int | None = None, count: int = 68) -> Face:
     points = np.arange(2 * count, dtype=np.float32).reshape(count, 2) + np.float32(0.126)
     box = np.array([1, 2, 30.333, 40.999], np.float32)
-    return Face(points, box, score=0.98765, id=identity)
+    return Face(points, box, score=0.98765, id=identity, presence=identity and 0.12345)
 
 
 def test_json_line_follows_the_schema(tmp_path: Path) -> None:
@@ -33,7 +33,7 @@ def test_json_line_follows_the_schema(tmp_path: Path) -> None:
     assert first["schema"] == "fkd/1"
     assert (first["source"], first["frame"], first["time"]) == ("trip/Zoë.mp4", 3, 0.1001)
     assert (first["width"], first["height"]) == (64, 48)
-    assert list(first["faces"][0]) == ["id", "box", "score", "points"]
+    assert list(first["faces"][0]) == ["id", "box", "score", "presence", "points"]
     assert [record["id"] for record in first["faces"]] == [7, None]
     assert first["faces"][0]["box"] == [1.0, 2.0, 30.33, 41.0]
     assert first["faces"][0]["score"] == 0.9877
@@ -75,10 +75,11 @@ def test_csv_reads_back(tmp_path: Path) -> None:
     with path.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     names = list(rows[0])
-    assert names[:6] == ["source", "frame", "time", "face", "id", "score"]
-    assert names[6:12] == ["box_x0", "box_y0", "box_x1", "box_y1", "x0", "y0"]
+    assert names[:7] == ["source", "frame", "time", "face", "id", "score", "presence"]
+    assert [row["presence"] for row in rows] == ["0.1235", ""]
+    assert names[7:13] == ["box_x0", "box_y0", "box_x1", "box_y1", "x0", "y0"]
     assert names[-2:] == ["x67", "y67"]
-    assert len(names) == 10 + 136
+    assert len(names) == 11 + 136
     assert [(row["face"], row["id"]) for row in rows] == [("0", "7"), ("1", "")]
     assert rows[0]["source"] == "trip/Zoë.mp4"
     assert float(rows[0]["time"]) == 0.1001

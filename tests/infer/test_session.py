@@ -56,6 +56,20 @@ def test_a_graph_that_is_not_what_its_card_says_is_refused() -> None:
         LandmarkSession(MODELS / "wrong_output.onnx", "cpu")
 
 
+def test_a_card_that_promises_a_score_is_held_to_it() -> None:
+    with pytest.raises(InvalidModelError, match="score"):
+        LandmarkSession(MODELS / "no_score.onnx", "cpu")
+
+
+def test_scores_come_with_the_points(fixed_model: Path) -> None:
+    scored = LandmarkSession(MODELS / "scored.onnx", "cpu")
+    points, scores = scored.run(crops(0, 255, 51))
+    assert points.shape == (3, 68, 2)
+    np.testing.assert_allclose(scores, [0, 1, 0.2], atol=1e-5)
+    assert scored.run(crops(0)[:0]).scores.shape == (0,)
+    assert LandmarkSession(fixed_model, "cpu").run(crops(0)).scores is None
+
+
 def test_a_file_that_is_no_model_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "text.onnx"
     path.write_text("hello")

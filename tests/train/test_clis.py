@@ -65,8 +65,33 @@ def test_the_seed_protocol_is_an_option(trained: Path, drawn_data: Path) -> None
 
 
 def test_recipes_are_listed_with_a_line_each() -> None:
-    done = run("train", "--list")
-    assert [line.split()[0] for line in done.output.splitlines()] == ["naimishnet", "seed"]
+    done = run("train", "--recipe")
+    assert [line.split()[0] for line in done.output.splitlines()] == [
+        "fkdnet",
+        "naimishnet",
+        "seed",
+    ]
+
+
+def test_any_value_of_a_recipe_can_be_set(drawn_data: Path, tmp_path: Path) -> None:
+    given: list[str | Path] = ["--recipe", "fkdnet", "--data", drawn_data, "--out", tmp_path / "r"]
+    given += ["--epochs", "1", "--size", "64", "--workers", "0", "--split", "official"]
+    given += ["--set", "model.head='simcc'", "--set", "model.trunk.widths=[8, 8, 8]"]
+    given += ["--set", "optimizer.lr=0.0005"]
+    assert run("train", *given).exit_code == 0
+    recipe = json.loads((tmp_path / "r" / "recipe.json").read_text())
+    assert recipe["model"]["head"] == "simcc"
+    assert recipe["model"]["trunk"]["widths"] == [8, 8, 8]
+    assert recipe["optimizer"]["lr"] == 0.0005
+    assert recipe["optimizer"]["schedule"] == "one_cycle"
+
+
+@pytest.mark.parametrize("text", ["model.head=grid", "model.head", "nosuch=1", "model.size='a'"])
+def test_a_wrong_setting_is_one_line(text: str) -> None:
+    done = run("train", "--recipe", "fkdnet", "--data", "d", "--out", "o", "--set", text)
+    assert done.exit_code == 1
+    assert done.output.count("\n") == 1
+    assert text.partition("=")[0] in done.output
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import get_args
+
 import pytest
 import torch
 from torch import nn
 
 from fkd_infer.errors import RecipeError
-from fkd_train.models import ModelSpec, build
+from fkd_train.models import ModelSpec, TrunkSpec, build
+from fkd_train.names import Block, Head
 
 
 def spec(name: str, size: int, channels: int = 1) -> ModelSpec:
@@ -50,11 +54,50 @@ def test_dense_layers_start_he_normal() -> None:
 def test_uint8_crops_go_in_and_crop_pixels_come_out(name: str, channels: int) -> None:
     network = build(spec(name, 96, channels)).eval()
     image = torch.randint(0, 256, (3, 96, 96, channels), dtype=torch.uint8)
-    points = network(image)
+    (points,) = network(image)
     assert points.shape == (3, 68, 2)
     torch.testing.assert_close(
         points, network.body(image.permute(0, 3, 1, 2) / 255.0).view(3, 68, 2) * 24 + 48
     )
+
+
+def fkdnet(size: int = 64, **changes: object) -> ModelSpec:
+    trunk = TrunkSpec(stem=8, widths=(8, 16, 24), depths=(1, 2, 1), block="plain")
+    given = replace(spec("fkdnet", size), trunk=trunk, head="grid", score=True)
+    return replace(given, **changes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("head", get_args(Head))
+@pytest.mark.parametrize("block", get_args(Block))
+@pytest.mark.parametrize("size", [64, 96])
+def test_fkdnet_places_points_and_scores_with_every_head_and_block(
+    head: Head, block: Block, size: int
+) -> None:
+    trunk = TrunkSpec(stem=8, widths=(8, 16, 24), depths=(1, 2, 1), block=block)
+    network = build(fkdnet(size, head=head, trunk=trunk, points=5)).eval()
+    points, score = network(torch.randint(0, 256, (3, size, size, 1), dtype=torch.uint8))
+    assert points.shape == (3, 5, 2)
+    assert score.shape == (3,)
+    assert ((score > 0) & (score < 1)).all()
+
+
+@pytest.mark.parametrize("head", get_args(Head))
+def test_every_head_learns_points_even_outside_the_crop(head: Head) -> None:
+    """One crop, told by heart: points inside, at the border and a little beyond it."""
+    torch.manual_seed(0)
+    network = build(fkdnet(head=head, points=4, score=False))
+    image = torch.randint(0, 256, (4, 64, 64, 1), dtype=torch.uint8)
+    wanted = torch.tensor([[10.0, 20.0], [40.0, 50.0], [0.0, 63.0], [-4.0, 67.0]])
+    optimizer = torch.optim.Adam(network.parameters(), lr=0.01)
+    for _ in range(150):
+        optimizer.zero_grad()
+        (network(image)[0] - wanted).abs().mean().backward()
+        optimizer.step()
+    assert float((network(image)[0] - wanted).detach().abs().mean()) < 1.5
+
+
+def test_without_a_score_there_is_one_output() -> None:
+    assert len(build(fkdnet(score=False))(torch.zeros(2, 64, 64, 1, dtype=torch.uint8))) == 1
 
 
 def test_an_unknown_network_names_the_known() -> None:

@@ -1,0 +1,174 @@
+"""The search for fkdnet's size: accuracy on new people against latency, a run for each point."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tomllib
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor, nn
+
+from benchmarks.latency import measure
+from fkd_infer.wholefile import whole_file, writing
+from fkd_train.checkpoint import load_network
+from fkd_train.data import load_evaluation
+from fkd_train.evaluate import evaluate, open_model
+from fkd_train.export import export
+from fkd_train.models import LandmarkNet
+from fkd_train.plots import clean, save_figure
+
+HERE = Path(__file__).parent
+BASE = HERE / "search_base.toml"
+
+
+@dataclass(frozen=True)
+class Point:
+    """One network of the search: a name, what it is, and its changes to the base recipe."""
+
+    name: str
+    note: str
+    changes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a point is worth: errors in %, milliseconds at batch 1 on one and two threads."""
+
+    name: str
+    note: str
+    nme: float
+    failure_rate_10: float
+    weights: int
+    multiply_adds: int
+    file_bytes: int
+    ms_1_thread: float
+    ms_2_threads: float
+
+
+def points(file: Path = HERE / "search.toml") -> list[Point]:
+    """The points of a search file."""
+    table = tomllib.loads(file.read_text())
+    return [Point(p["name"], p["note"], tuple(p["set"])) for p in table["point"]]
+
+
+def search(data: Path, out: Path, workers: int, blocks: int) -> list[str]:
+    """Trains what is not trained yet, measures all, writes search.jsonl, search.md, search.png."""
+    chosen = points()
+    for point in chosen:
+        _train(point, data, out / point.name, workers)
+    files = [_exported(out / point.name) for point in chosen]
+    times = [_medians(files, threads, blocks) for threads in (1, 2)]
+    found = [
+        _found(point, data, out / point.name, file, times[0][file], times[1][file])
+        for point, file in zip(chosen, files, strict=True)
+    ]
+    _write(out / "search.jsonl", "".join(json.dumps(asdict(f)) + "\n" for f in found))
+    lines = table(found)
+    _write(out / "search.md", "\n".join(lines) + "\n")
+    save_figure(plot(found), out / "search.png")
+    return lines
+
+
+def _train(point: Point, data: Path, run: Path, workers: int) -> None:
+    """Trains a point into its run folder, or goes on with it; nothing where it is done."""
+    if (run / "plots").is_dir():
+        return
+    command = [sys.executable, "-m", "fkd_train.train_cli", "--recipe", str(BASE)]
+    command += ["--data", str(data), "--out", str(run), "--workers", str(workers)]
+    for change in point.changes:
+        command += ["--set", change]
+    if (run / "recipe.json").exists():
+        command.append("--resume")
+    subprocess.run(command, check=True)
+
+
+def _exported(run: Path) -> Path:
+    file = run / "model.onnx"
+    if not file.exists():
+        export(run / "last.pt", file)
+    return file
+
+
+def _medians(files: list[Path], threads: int, blocks: int) -> dict[Path, float]:
+    times = measure(files, batch=1, threads=threads, blocks=blocks)
+    return {file: 1000 * float(np.median(values)) for file, values in times.items()}
+
+
+def _found(point: Point, data: Path, run: Path, file: Path, one: float, two: float) -> Found:
+    predict, sampler = open_model(file)
+    figures = evaluate(predict, load_evaluation(data, "identity"), sampler).accuracy
+    network, _, _ = load_network(run / "last.pt")
+    return Found(
+        point.name,
+        point.note,
+        figures.nme,
+        figures.failure_rate_10,
+        sum(parameter.numel() for parameter in network.parameters()),
+        multiply_adds(network),
+        file.stat().st_size,
+        one,
+        two,
+    )
+
+
+def multiply_adds(network: LandmarkNet) -> int:
+    """Multiply-adds of all convolutions and dense layers for one crop."""
+    total = 0
+
+    def count(module: nn.Module, _inputs: object, output: Tensor) -> None:
+        nonlocal total
+        weight = module.weight
+        assert isinstance(weight, Tensor)
+        total += output.numel() * weight[0].numel()
+
+    layers = [m for m in network.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+    hooks = [layer.register_forward_hook(count) for layer in layers]
+    size, channels = network.spec.size, network.spec.channels
+    with torch.inference_mode():
+        network(torch.zeros(1, size, size, channels, dtype=torch.uint8))
+    for hook in hooks:
+        hook.remove()
+    return total
+
+
+def table(found: list[Found]) -> list[str]:
+    """The points as lines of a Markdown table."""
+    head = (
+        "| network | NME | failure rate | weights | multiply-adds | file | 1 thread | 2 threads |"
+    )
+    rows = [
+        f"| {f.note} | {f.nme:.2f} | {f.failure_rate_10:.2f} | {f.weights / 1e6:.2f} M "
+        f"| {f.multiply_adds / 1e6:.0f} M | {f.file_bytes / 1e6:.1f} MB "
+        f"| {f.ms_1_thread:.2f} ms | {f.ms_2_threads:.2f} ms |"
+        for f in found
+    ]
+    return [head, "|---" * 8 + "|", *rows]
+
+
+def plot(found: list[Found]) -> Figure:
+    """NME against latency on one thread: lower left is better."""
+    figure = Figure(figsize=(7.5, 4.8), layout="constrained")
+    axis = figure.subplots()
+    axis.scatter([f.ms_1_thread for f in found], [f.nme for f in found], s=36, color="#2f6fb7")
+    for f in found:
+        place = (f.ms_1_thread, f.nme)
+        axis.annotate(f.name, place, textcoords="offset points", xytext=(6, 4), fontsize=9)
+    axis.set(
+        title="fkdnet's search: accuracy on new people against latency, 40 epochs each",
+        xlabel="ONNX Runtime, batch 1, one thread, ms",
+        ylabel="NME on held-out people, %",
+    )
+    axis.margins(x=0.15, y=0.1)
+    clean(axis)
+    return figure
+
+
+def _write(path: Path, text: str) -> None:
+    with whole_file(path) as partial, writing(path):
+        partial.write_text(text)
