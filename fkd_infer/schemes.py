@@ -1,7 +1,8 @@
-"""Landmark schemes: what the points of a face mean. Data only."""
+"""Landmark schemes: what the points of a face mean."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -13,18 +14,47 @@ Pair = tuple[int, int]
 
 @dataclass(frozen=True)
 class LandmarkScheme:
-    """Names, groups and symmetries of a set of n points, numbered from 0."""
+    """Names, groups and symmetries of a set of n points, numbered from 0.
+
+    Raises ValueError for a scheme that does not hold together.
+    """
 
     name: str
     count: int
     groups: dict[str, tuple[int, ...]]
     """Facial region → its points, in drawing order; every point is in exactly one group."""
-    closed: frozenset[str]
-    """Groups whose last point joins the first when drawn."""
     mirror_pairs: tuple[Pair, ...]
     """(left, right) points that change places in a mirrored image."""
     outer_eye_corners: Pair
     """The two points whose distance normalises errors (interocular distance)."""
+    closed: tuple[str, ...] = ()
+    """Groups whose last point joins the first when drawn."""
+
+    def __post_init__(self) -> None:
+        if self.count < 2:
+            raise ValueError(f"count is {self.count}, but errors are measured between two points")
+        members = [point for group in self.groups.values() for point in group]
+        self._check_points("groups", members)
+        self._check_points("mirror_pairs", [point for pair in self.mirror_pairs for point in pair])
+        self._check_points("outer_eye_corners", self.outer_eye_corners)
+        if len(members) < self.count:
+            left_out = next(point for point in range(self.count) if point not in members)
+            raise ValueError(f"point {left_out} is in none of the groups")
+        for name, group in self.groups.items():
+            if not group:
+                raise ValueError(f"group {name!r} has no points")
+        for name in self.closed:
+            if name not in self.groups:
+                raise ValueError(f"closed names {name!r}, which is not one of the groups")
+
+    def _check_points(self, field: str, points: Sequence[int]) -> None:
+        """Each is one of the scheme's, and named once."""
+        for point in points:
+            if not 0 <= point < self.count:
+                numbers = f"{self.count} points have the numbers 0 to {self.count - 1}"
+                raise ValueError(f"{field} names point {point}, but {numbers}")
+            if points.count(point) > 1:
+                raise ValueError(f"{field} names point {point} more than once")
 
     @cached_property
     def flip_permutation(self) -> NDArray[np.intp]:
@@ -57,7 +87,7 @@ IBUG68 = LandmarkScheme(
         "outer_lips": _span(48, 59),
         "inner_lips": _span(60, 67),
     },
-    closed=frozenset({"right_eye", "left_eye", "outer_lips", "inner_lips"}),
+    closed=("right_eye", "left_eye", "outer_lips", "inner_lips"),
     mirror_pairs=_mirrored(
         (_span(0, 7), _span(9, 16)[::-1]),
         (_span(17, 21), _span(22, 26)[::-1]),
@@ -71,3 +101,18 @@ IBUG68 = LandmarkScheme(
 """68 points in iBUG order (Sagonas et al., 300 Faces in-the-Wild, 2013); right is the person's."""
 
 SCHEMES: dict[str, LandmarkScheme] = {IBUG68.name: IBUG68}
+"""The built-in schemes."""
+
+
+def find_scheme(given: str | LandmarkScheme) -> LandmarkScheme:
+    """A built-in scheme by its name, or another as it is.
+
+    Raises ValueError for an unknown name, and for another scheme under a built-in one's name.
+    """
+    if isinstance(given, str):
+        if given not in SCHEMES:
+            raise ValueError(f"no scheme is called {given!r}; there are: {', '.join(SCHEMES)}")
+        return SCHEMES[given]
+    if SCHEMES.get(given.name, given) != given:
+        raise ValueError(f"name {given.name!r} is that of a built-in scheme; choose another")
+    return given

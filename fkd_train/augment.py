@@ -38,9 +38,9 @@ class Sampler:
     scheme: LandmarkScheme
 
     @classmethod
-    def of(cls, recipe: Recipe, scheme: LandmarkScheme) -> Sampler:
+    def of(cls, recipe: Recipe) -> Sampler:
         """The crops that a recipe's network takes."""
-        return cls(recipe.model.size, recipe.model.channels, recipe.crop, scheme)
+        return cls(recipe.model.size, recipe.model.channels, recipe.crop, recipe.landmarks)
 
     def matrix(self, image: Pixels, points: Floats) -> Matrix:
         """The evaluation crop (2, 3) of one image."""
@@ -65,12 +65,12 @@ class Sampler:
         moved = transform(points, matrix)
         if mirror:
             moved = moved[self.scheme.flip_permutation]
-        pixels = _worn(self.cut(image, matrix), moved[list(self.scheme.outer_eye_corners)], augment, rng)
+        pixels = _worn(
+            self.cut(image, matrix), moved[list(self.scheme.outer_eye_corners)], augment, rng
+        )
         return photometric(pixels, augment, rng), moved
 
-    def unframed(
-        self, image: Pixels, points: Floats, augment: AugmentConfig, rng: Rng
-    ) -> Pixels:
+    def unframed(self, image: Pixels, points: Floats, augment: AugmentConfig, rng: Rng) -> Pixels:
         """A crop of no well-framed face: background, a face badly framed, or no face at all."""
         kind = rng.random()
         matrix = self.background_matrix(image, points, rng) if kind < 0.5 else None
@@ -94,8 +94,8 @@ class Sampler:
             side = extent * float(np.exp(rng.uniform(np.log(0.4), np.log(1.6))))
             centre = rng.uniform(0.4 * side, np.maximum(frame - 0.4 * side, 0.4 * side + 1))
             shared = np.minimum(box[2:], centre + side / 2) - np.maximum(box[:2], centre - side / 2)
-            covered = np.prod(shared.clip(0)) / np.prod(box[2:] - box[:2])
-            if covered < 0.1 and np.prod(shared.clip(0)) < 0.25 * side**2:
+            covered = np.prod(shared.clip(0))
+            if covered <= 0.1 * np.prod(box[2:] - box[:2]) and covered < 0.25 * side**2:
                 return similarity(centre, side, self.size, np.radians(rng.normal(0, 10)))
         return None
 
@@ -332,7 +332,9 @@ def _texture(shape: tuple[int, int, int], rng: Rng) -> Pixels:
     size = shape[0]
     cells = int(rng.choice([1, 2, 4, 8, 16, 32]))
     coarse = rng.integers(0, 256, (cells + 1, cells + 1, shape[2]), dtype=np.uint8)
-    pixels = _as_pixels(cv2.resize(coarse, (size, size), interpolation=cv2.INTER_CUBIC), np.empty(shape, np.uint8))
+    pixels = _as_pixels(
+        cv2.resize(coarse, (size, size), interpolation=cv2.INTER_CUBIC), np.empty(shape, np.uint8)
+    )
     for _ in range(rng.integers(0, 12)):
         ink = rng.integers(0, 256, shape[2]).tolist()
         width = int(rng.integers(1, 6))
@@ -341,7 +343,9 @@ def _texture(shape: tuple[int, int, int], rng: Rng) -> Pixels:
             cv2.line(pixels, (x, y), (u, v), ink, width, cv2.LINE_AA)
         else:
             radius = int(rng.integers(2, size // 3))
-            cv2.circle(pixels, (x, y), radius, ink, width if rng.random() < 0.6 else -1, cv2.LINE_AA)
+            cv2.circle(
+                pixels, (x, y), radius, ink, width if rng.random() < 0.6 else -1, cv2.LINE_AA
+            )
     return pixels
 
 

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import field
+from dataclasses import asdict, field
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import (
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    TypeAdapter,
+    ValidationError,
+)
 from pydantic.dataclasses import dataclass
 from pydantic_core import ErrorDetails
 
 from fkd_infer.crop import CropRule
 from fkd_infer.errors import RecipeError
 from fkd_infer.names import Border
+from fkd_infer.schemes import IBUG68, LandmarkScheme, find_scheme
+from fkd_infer.tables import read
 from fkd_train.models import ModelSpec, TrunkSpec
 from fkd_train.names import Block, Head, Split
 
@@ -26,6 +35,24 @@ Positive = Annotated[float, Field(gt=0)]
 Weight = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Decay = Annotated[float, Field(ge=0, lt=1)]
+
+
+def _read_scheme(given: object) -> str | LandmarkScheme:
+    """Checked as the card's reader does, which is stricter than pydantic about numbers."""
+    if not isinstance(given, str | LandmarkScheme):
+        given = read(LandmarkScheme, given, "scheme")
+    find_scheme(given)
+    return given
+
+
+def _plain_scheme(scheme: str | LandmarkScheme) -> str | dict[str, object]:
+    return scheme if isinstance(scheme, str) else asdict(scheme)
+
+
+Scheme = Annotated[
+    str | LandmarkScheme, PlainValidator(_read_scheme), PlainSerializer(_plain_scheme)
+]
+"""The name of a built-in scheme, or another one as a table."""
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -185,6 +212,7 @@ class Recipe:
     optimizer: OptimizerConfig
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     data: DataConfig = field(default_factory=DataConfig)
+    scheme: Scheme = IBUG68.name
     precision: Literal["fp32", "bf16"] = "fp32"
     seed: Seed = 0
 
@@ -194,9 +222,16 @@ class Recipe:
         if self.crop.reference == "points":
             return
         if self.augment.is_geometric:
-            raise ValueError("crop.reference 'image' takes no flip, shift, scale, roll, stretch, loose")
+            raise ValueError(
+                "crop.reference 'image' takes no flip, shift, scale, roll, stretch, loose"
+            )
         if self.crop.resize < self.model.size:
             raise ValueError("crop.resize is smaller than model.size, which is cut out of it")
+
+    @property
+    def landmarks(self) -> LandmarkScheme:
+        """The scheme of the points."""
+        return find_scheme(self.scheme)
 
 
 _RECIPE = TypeAdapter(Recipe)

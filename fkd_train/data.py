@@ -55,7 +55,7 @@ def is_held_out(name: str) -> bool:
     return int(hashlib.md5(person(name).encode()).hexdigest(), 16) % 5 == 0
 
 
-def load_split(folder: Path, split: Split) -> tuple[Faces, Faces]:
+def load_split(folder: Path, split: Split, scheme: LandmarkScheme = IBUG68) -> tuple[Faces, Faces]:
     """(training faces, evaluation faces) of a split.
 
     `official`: the training and test CSV as they are; all people of the test rows are in the
@@ -63,32 +63,34 @@ def load_split(folder: Path, split: Split) -> tuple[Faces, Faces]:
     Raises DatasetError with every bad row.
     """
     if split == "official":
-        return _read_both(folder)
-    faces = read_faces(folder, "training")
+        return _read_both(folder, scheme)
+    faces = read_faces(folder, "training", scheme)
     parts = faces.only(lambda name: not is_held_out(name)), faces.only(is_held_out)
     if not all(map(len, parts)):
         raise DatasetError(folder, ["too few people: the identity split leaves a part empty"])
     return parts
 
 
-def load_evaluation(folder: Path, split: Split) -> Faces:
+def load_evaluation(folder: Path, split: Split, scheme: LandmarkScheme = IBUG68) -> Faces:
     """The evaluation faces of a split, as load_split gives them."""
-    return read_faces(folder, "test") if split == "official" else load_split(folder, split)[1]
+    if split == "official":
+        return read_faces(folder, "test", scheme)
+    return load_split(folder, split, scheme)[1]
 
 
-def _read_both(folder: Path) -> tuple[Faces, Faces]:
+def _read_both(folder: Path, scheme: LandmarkScheme) -> tuple[Faces, Faces]:
     """Training and test rows, with the problems of both reported together."""
     try:
-        training = read_faces(folder, "training")
+        training = read_faces(folder, "training", scheme)
     except DatasetError as error:
         if not _csv(folder, "test").is_file():
             raise
         try:
-            read_faces(folder, "test")
+            read_faces(folder, "test", scheme)
         except DatasetError as other:
             raise DatasetError(folder, [str(error), str(other)]) from other
         raise
-    return training, read_faces(folder, "test")
+    return training, read_faces(folder, "test", scheme)
 
 
 def read_faces(folder: Path, part: str, scheme: LandmarkScheme = IBUG68) -> Faces:
@@ -98,7 +100,7 @@ def read_faces(folder: Path, part: str, scheme: LandmarkScheme = IBUG68) -> Face
     row are ignored. Raises DatasetError with every bad row.
     """
     csv = _csv(folder, part)
-    table = _read_table(csv, 2 * scheme.count)
+    table = _read_table(csv, scheme)
     names, images, points, problems = [], [], [], []
     for line, row in enumerate(table.itertuples(index=False, name=None), start=2):
         try:
@@ -127,15 +129,17 @@ def _csv(folder: Path, part: str) -> Path:
     return folder / f"{part}_frames_keypoints.csv"
 
 
-def _read_table(csv: Path, values: int) -> pd.DataFrame:
+def _read_table(csv: Path, scheme: LandmarkScheme) -> pd.DataFrame:
     try:
         table = pd.read_csv(csv, dtype=str, keep_default_na=False, skip_blank_lines=False)
     except FileNotFoundError as error:
         raise DatasetError(csv, ["there is no such file; --data names the folder of it"]) from error
     except (OSError, ValueError) as error:
         raise DatasetError(csv, [f"not a CSV table: {error}"]) from error
-    if table.shape[1] != values + 1:
-        expected = f"{values + 1} columns are expected: file name, x0, y0, x1, y1, …"
+    columns = 1 + 2 * scheme.count
+    if table.shape[1] != columns:
+        wanted = f"file name, x0, y0, … of the {scheme.count} points of {scheme.name}"
+        expected = f"{columns} columns are expected: {wanted}"
         raise DatasetError(csv, [f"{table.shape[1]} columns; {expected}"])
     if table.empty:
         raise DatasetError(csv, ["there are no rows"])

@@ -50,7 +50,7 @@ def main(
     from fkd_train.evaluate import evaluate, evaluate_detected, open_model
 
     predict, sampler = open_model(model, crop)
-    faces = load_evaluation(data, split)
+    faces = load_evaluation(data, split, sampler.scheme)
     result = (evaluate if boxes == "points" else evaluate_detected)(predict, faces, sampler)
     figures = result.accuracy
     counted = f"{figures.count} of {len(faces)} faces"

@@ -23,7 +23,6 @@ from fkd_infer.crop import (
 from fkd_infer.detect import HaarDetector
 from fkd_infer.errors import DetectorError
 from fkd_infer.metrics import Accuracy, accuracy
-from fkd_infer.schemes import IBUG68
 from fkd_infer.session import LandmarkSession
 from fkd_infer.types import Prediction
 from fkd_train.augment import Sampler, window_matrix
@@ -81,7 +80,7 @@ def open_model(model: Path, crop: CropProtocol = "model") -> tuple[Predict, Samp
     else:
         network, recipe, _ = load_network(find_checkpoint(model, "last"))
         predict = torch_predict(network)
-        sampler = Sampler.of(recipe, IBUG68)
+        sampler = Sampler.of(recipe)
     if crop == "image":
         # The window scales with the input, so that smaller networks see the same part.
         resize = round(SEED_RESIZE * sampler.size / SEED_SIZE)

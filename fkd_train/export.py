@@ -18,7 +18,6 @@ import fkd_infer
 from fkd_infer.card import METADATA_KEY, InputSpec, Measured, ModelCard, OutputSpec, Training
 from fkd_infer.crop import transform
 from fkd_infer.errors import VerificationError
-from fkd_infer.schemes import IBUG68
 from fkd_infer.session import LandmarkSession
 from fkd_infer.wholefile import whole_file, writing
 from fkd_train.augment import Sampler
@@ -58,8 +57,8 @@ def export(
     if half is not None:
         network = network.half().float()
     runtime_crop = replace(recipe.crop, reference="points")
-    sampler = replace(Sampler.of(recipe, IBUG68), config=runtime_crop)
-    faces = load_evaluation(data, recipe.split) if data else None
+    sampler = replace(Sampler.of(recipe), config=runtime_crop)
+    faces = load_evaluation(data, recipe.split, recipe.landmarks) if data else None
     card = _card(network, recipe, content["progress"]["epoch"])
     if faces is not None:
         card = replace(card, accuracy={f"{recipe.split} split": _measured(network, faces, sampler)})
@@ -97,7 +96,7 @@ def _card(network: LandmarkNet, recipe: Recipe, epochs: int) -> ModelCard:
     return ModelCard(
         name=recipe.name,
         architecture=recipe.model.name,
-        scheme=IBUG68.name,
+        scheme=recipe.scheme,
         input=InputSpec(recipe.model.size, recipe.model.channels),
         output=OutputSpec(score=recipe.model.score),
         crop=recipe.crop.rule(),
@@ -169,7 +168,10 @@ def _with_card(model: onnx.ModelProto, card: ModelCard) -> onnx.ModelProto:
 def _verification_faces(
     faces: Faces | None, sampler: Sampler, count: int = 64
 ) -> VerificationFaces:
-    """The first faces of the data set, or drawn ones, as the network's crops."""
+    """The first faces of the data set, or drawn ones, as the network's crops.
+
+    Drawn faces have points of their own scheme; for a network of another, they have none.
+    """
     source = "real faces"
     if faces is None:
         source = "drawn faces"
@@ -179,7 +181,8 @@ def _verification_faces(
         faces = Faces(("drawn",) * count, images, np.stack(points))
     chosen = faces.rows(range(min(count, len(faces))))
     crops, matrices = evaluation_crops(chosen, sampler)
-    return VerificationFaces(crops, transform(chosen.points, matrices), chosen.scheme, source)
+    true = transform(chosen.points, matrices) if chosen.scheme == sampler.scheme else None
+    return VerificationFaces(crops, true, chosen.scheme, source)
 
 
 def _verify(network: LandmarkNet, path: Path, faces: VerificationFaces) -> Verification:

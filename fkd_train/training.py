@@ -15,7 +15,7 @@ from fkd_infer.errors import RunError
 from fkd_infer.wholefile import whole_file, writing
 from fkd_train.augment import Sampler
 from fkd_train.batches import EpochBatches, TrainingCrops, training_loader
-from fkd_train.config import Recipe, recipe_to_dict
+from fkd_train.config import Recipe, recipe_from_dict, recipe_to_dict
 from fkd_train.data import load_split
 from fkd_train.evaluate import Evaluation, evaluate, torch_predict
 from fkd_train.loop import Trainer
@@ -55,13 +55,13 @@ def train(
     if accelerator.is_main_process:
         _check_folder(out, recipe, resume)
     accelerator.wait_for_everyone()
-    training, evaluation_faces = load_split(data, recipe.split)
+    training, evaluation_faces = load_split(data, recipe.split, recipe.landmarks)
     set_seed(recipe.seed)
-    network = build(recipe.model.spec(training.scheme.count))
+    network = build(recipe.model.spec(recipe.landmarks.count))
     if accelerator.process_index:
         # The same weights in every process, but masks of dropout of its own.
         torch.manual_seed(recipe.seed + accelerator.process_index)
-    sampler = Sampler.of(recipe, training.scheme)
+    sampler = Sampler.of(recipe)
     batches = EpochBatches(
         len(training),
         recipe.batch,
@@ -117,15 +117,19 @@ def _check_folder(out: Path, recipe: Recipe, resume: bool) -> None:
         raise RunError(out, f"holds a training run already; {way_out}")
     if resume and not file.exists():
         raise RunError(out, "holds no training run to resume")
-    if resume and file.read_text() != _recipe_text(recipe):
+    if resume and not _is_of(file, recipe):
         raise RunError(out, "was started with another recipe; resume with that one")
+
+
+def _is_of(file: Path, recipe: Recipe) -> bool:
+    """Whether a recipe.json says the same; one from before a field was added has its default."""
+    try:
+        return recipe_from_dict(json.loads(file.read_text())) == recipe
+    except ValueError:  # neither JSON nor a recipe, so not this one
+        return False
 
 
 def _start_folder(out: Path, recipe: Recipe) -> None:
     file = out / RECIPE_FILE
     with whole_file(file) as partial, writing(file):
-        partial.write_text(_recipe_text(recipe))
-
-
-def _recipe_text(recipe: Recipe) -> str:
-    return json.dumps(recipe_to_dict(recipe), indent=2) + "\n"
+        partial.write_text(json.dumps(recipe_to_dict(recipe), indent=2) + "\n")

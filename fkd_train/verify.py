@@ -20,10 +20,11 @@ BATCHES = (1, 2, 3, 7)
 
 @dataclass(frozen=True)
 class VerificationFaces:
-    """Crops (n, S, S, C) with their true points (n, k, 2), crop pixels, and what they are."""
+    """Crops (n, S, S, C), what they are, and their true points (n, k, 2), crop pixels; None where
+    the points of the network's scheme are not known."""
 
     crops: NDArray[np.uint8]
-    points: Floats
+    points: Floats | None
     scheme: LandmarkScheme
     source: str
 
@@ -43,10 +44,12 @@ class Verification:
     def report(self) -> str:
         """One line for people."""
         parity = self.parity
+        change = parity.nme_change
+        nme_change = "NME not compared" if change is None else f"NME {change:+.2g} points"
         score = "" if parity.largest_score is None else f", score {parity.largest_score:.2g}"
         return (
             f"largest difference {parity.largest_px:.2g} px at {self.worst}, mean "
-            f"{parity.mean_px:.2g} px, NME {parity.nme_change:+.2g} points{score}, on {parity.faces}"
+            f"{parity.mean_px:.2g} px, {nme_change}{score}, on {parity.faces}"
         )
 
 
@@ -56,18 +59,24 @@ def verify(reference: Predict, exported: Predict, faces: VerificationFaces) -> V
     found, scores = _in_batches(exported, faces.crops)
     distance = np.linalg.norm(found - wanted, axis=-1)
     face, point = np.unravel_index(int(np.argmax(distance)), distance.shape)
-    change = nme(found, faces.points, faces.scheme) - nme(wanted, faces.points, faces.scheme)
     largest_score = None
     if scores is not None and wanted_scores is not None:
         largest_score = float(np.abs(scores - wanted_scores).max())
     parity = Parity(
         largest_px=float(distance[face, point]),
         mean_px=float(distance.mean()),
-        nme_change=float(change.mean()),
+        nme_change=_nme_change(wanted, found, faces),
         faces=f"{len(faces.crops)} {faces.source}",
         largest_score=largest_score,
     )
     return Verification(parity, f"face {face}, point {point}")
+
+
+def _nme_change(wanted: Floats, found: Floats, faces: VerificationFaces) -> float | None:
+    if faces.points is None:
+        return None
+    change = nme(found, faces.points, faces.scheme) - nme(wanted, faces.points, faces.scheme)
+    return float(change.mean())
 
 
 def _in_batches(predict: Predict, crops: NDArray[np.uint8]) -> Prediction:

@@ -2,28 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from fkd_infer.crop import Floats
 from fkd_train.config import Recipe, recipe_from_dict
 from fkd_train.drawn import draw_face
 
 
-def write_part(folder: Path, part: str, people: int, views: int, seed: int) -> None:
-    """`people` × `views` drawn faces with their CSV."""
+def write_part(
+    folder: Path,
+    part: str,
+    people: int,
+    views: int,
+    seed: int,
+    of_face: Callable[[Floats], Floats] = lambda points: points,
+) -> None:
+    """`people` × `views` drawn faces with their CSV; `of_face` makes its points of the 68."""
     rng = np.random.default_rng(seed)
     (folder / part).mkdir(parents=True)
-    lines = ["," + ",".join(map(str, range(136)))]
+    lines = []
     for number in range(people * views):
         name = f"Person_{number // views}_{number % views:02}.jpg"
-        image, points = draw_face(int(rng.integers(80, 140)), rng)
+        image, drawn = draw_face(int(rng.integers(80, 140)), rng)
         _, data = cv2.imencode(".png", image)
         (folder / part / name).write_bytes(data.tobytes())
-        lines.append(name + "," + ",".join(f"{v:.2f}" for v in points.ravel()))
-    (folder / f"{part}_frames_keypoints.csv").write_text("\n".join(lines) + "\n")
+        values = of_face(drawn).ravel()
+        lines.append(name + "," + ",".join(f"{v:.2f}" for v in values))
+    header = "," + ",".join(map(str, range(values.size)))
+    (folder / f"{part}_frames_keypoints.csv").write_text("\n".join([header, *lines]) + "\n")
 
 
 @pytest.fixture(scope="session")
@@ -32,6 +43,20 @@ def drawn_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("drawn")
     write_part(folder, "training", 10, 2, seed=0)
     write_part(folder, "test", 3, 2, seed=1)
+    return folder
+
+
+def five_points(points: Floats) -> Floats:
+    """Eye centres, tip of the nose and corners of the mouth (5, 2) of a face's 68 points."""
+    eyes = points[36:42].mean(axis=0), points[42:48].mean(axis=0)
+    return np.stack([*eyes, points[30], points[48], points[54]])
+
+
+@pytest.fixture(scope="session")
+def five_point_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The like with five points each, in a training part alone: 60 rows of 20 people."""
+    folder = tmp_path_factory.mktemp("five")
+    write_part(folder, "training", 20, 3, seed=0, of_face=five_points)
     return folder
 
 

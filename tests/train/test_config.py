@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from fkd_infer.errors import RecipeError
+from fkd_infer.schemes import IBUG68
 from fkd_train.config import load_recipe, recipe_from_dict, recipe_names, recipe_to_dict
 from fkd_train.options import overrides
 
@@ -81,10 +84,51 @@ def test_values_out_of_range_are_refused(section: str | None, field: str, value:
 def test_windows_of_the_image_take_no_geometric_augmentation() -> None:
     table: dict[str, Any] = recipe_to_dict(load_recipe("seed"))
     table["augment"] = {"flip": 0.5}
-    with pytest.raises(RecipeError, match="takes no flip, shift, scale or roll"):
+    with pytest.raises(RecipeError, match="takes no flip, shift, scale, roll"):
         recipe_from_dict(table)
 
 
 def test_windows_grow_along_with_the_input() -> None:
     half = overrides(load_recipe("seed"), split=None, epochs=None, size=112, seed=None)
     assert (half.model.size, half.crop.resize) == (112, 125)
+
+
+FIVE = {
+    "name": "five",
+    "count": 5,
+    "groups": {"eyes": [0, 1], "nose": [2], "mouth": [3, 4]},
+    "mirror_pairs": [[0, 1], [3, 4]],
+    "outer_eye_corners": [0, 1],
+}
+
+
+def test_a_recipe_has_the_68_points_or_a_scheme_of_its_own() -> None:
+    table = recipe_to_dict(load_recipe("naimishnet"))
+    assert table["scheme"] == "ibug68"
+    del table["scheme"]
+    assert recipe_from_dict(table).landmarks is IBUG68
+    own = recipe_from_dict(table | {"scheme": FIVE})
+    assert own.landmarks.groups == {"eyes": (0, 1), "nose": (2,), "mouth": (3, 4)}
+    assert own.landmarks.flip_permutation.tolist() == [1, 0, 2, 4, 3]
+    assert recipe_from_dict(json.loads(json.dumps(recipe_to_dict(own)))) == own
+    assert replace(own, seed=1).landmarks == own.landmarks
+
+
+@pytest.mark.parametrize(
+    ("scheme", "said"),
+    [
+        ("wflw98", "no scheme is called 'wflw98'; there are: ibug68"),
+        (5, "scheme is 5, which is no table"),
+        (FIVE | {"name": "ibug68"}, "'ibug68' is that of a built-in scheme"),
+        (FIVE | {"colour": 1}, "scheme.colour is not a field"),
+        (FIVE | {"count": "5"}, "scheme.count is '5'"),
+        (FIVE | {"count": 4}, "groups names point 4, but 4 points"),
+        (FIVE | {"mirror_pairs": [[0, 1, 2]]}, r"scheme.mirror_pairs\[0\] is \[0, 1, 2\]"),
+        ({"name": "five"}, "scheme.count is missing"),
+    ],
+)
+def test_a_wrong_scheme_is_one_line(scheme: object, said: str) -> None:
+    table = recipe_to_dict(load_recipe("naimishnet")) | {"scheme": scheme}
+    with pytest.raises(RecipeError, match=said) as caught:
+        recipe_from_dict(table)
+    assert "\n" not in str(caught.value)

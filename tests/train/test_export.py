@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -34,7 +35,7 @@ def checkpoint(
 ) -> Path:
     """An untrained network; what it computes does not matter, that it is the same does."""
     torch.manual_seed(0)
-    table = recipe_to_dict(tiny)
+    table: dict[str, Any] = recipe_to_dict(tiny)
     table["model"] = {"name": request.param, "size": 64}
     if request.param == "fkdnet":
         trunk = {"stem": 8, "widths": [16, 32, 64], "depths": [1, 1, 1]}
@@ -60,7 +61,7 @@ def test_onnx_computes_what_torch_computes(
     wanted = torch_predict(network)(crops)
     np.testing.assert_allclose(found.points, wanted.points, atol=0.01)
     assert (found.scores is None) == (wanted.scores is None) == (not exported.card.output.score)
-    if found.scores is not None:
+    if found.scores is not None and wanted.scores is not None:
         np.testing.assert_allclose(found.scores, wanted.scores, atol=1e-4)
 
 
@@ -117,9 +118,9 @@ def test_the_card_measures_what_the_runtime_cuts(
 ) -> None:
     """A network that was trained on windows of the image is judged in crops around points."""
     network, recipe, _ = load_network(checkpoint)
-    table = recipe_to_dict(recipe)
+    table: dict[str, Any] = recipe_to_dict(recipe)
     table["crop"] = {"scale": 2.2, "reference": "image", "resize": 72}
-    table["augment"] = {}
+    table["augment"] = {"unframed": table["augment"]["unframed"]}
     windows = save(network, recipe_from_dict(table), tmp_path / "windows.pt")
     exported = export(windows, tmp_path / "m.onnx", drawn_data)
     again = evaluate(*_with_faces(tmp_path / "m.onnx", drawn_data)).accuracy
@@ -142,7 +143,7 @@ def change_a_weight(model: onnx.ModelProto, _card: ModelCard) -> onnx.ModelProto
 def change_the_normalisation(model: onnx.ModelProto, _card: ModelCard) -> onnx.ModelProto:
     scalars = [t for t in model.graph.initializer if onnx.numpy_helper.to_array(t).size == 1]
     (white,) = [t for t in scalars if onnx.numpy_helper.to_array(t).item() == 255]
-    white.CopyFrom(onnx.numpy_helper.from_array(np.array(256, np.float32), white.name))
+    white.CopyFrom(onnx.numpy_helper.from_array(np.array(128, np.float32), white.name))
     return model
 
 

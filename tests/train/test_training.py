@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from accelerate import Accelerator
 
 from fkd_infer.errors import OutputError, RunError
 from fkd_train import loop
+from fkd_train.batches import Batch
 from fkd_train.checkpoint import load_checkpoint, save_checkpoint
 from fkd_train.config import Recipe, recipe_to_dict
 from fkd_train.data import read_faces
@@ -126,11 +128,11 @@ def test_sigterm_saves_in_the_middle_of_an_epoch_and_resumes_there(
 ) -> None:
     out, steps, own_step = tmp_path / "stopped", [], loop.Trainer._step
 
-    def step(trainer: loop.Trainer, *batch: torch.Tensor) -> float:
+    def step(trainer: loop.Trainer, batch: Batch) -> float:
         steps.append(trainer.progress.step)
         if len(steps) == 8:  # the third of five steps in the second epoch
             os.kill(os.getpid(), signal.SIGTERM)
-        return own_step(trainer, *batch)
+        return own_step(trainer, batch)
 
     monkeypatch.setattr(loop.Trainer, "_step", step)
     threads = torch.get_num_threads()
@@ -176,6 +178,17 @@ def test_a_folder_with_a_run_is_not_overwritten(
 ) -> None:
     with pytest.raises(RunError, match="go on with it by --resume"):
         train(tiny, drawn_data, undisturbed, workers=0)
+
+
+def test_a_run_from_before_a_recipe_had_a_field_is_resumed(
+    undisturbed: Path, tiny: Recipe, drawn_data: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "older"
+    shutil.copytree(undisturbed, out)
+    table = json.loads((out / "recipe.json").read_text())
+    del table["scheme"]
+    (out / "recipe.json").write_text(json.dumps(table))
+    train(replace(tiny, epochs=4), drawn_data, out, resume=True, workers=0)
 
 
 def test_resuming_with_another_recipe_is_refused(

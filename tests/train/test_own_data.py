@@ -1,0 +1,159 @@
+"""A data set of one's own, with five points a face, from the documentation's recipe to pictures."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from pathlib import Path
+
+import click
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from fkd_infer import cli as infer_cli
+from fkd_infer.crop import points_box
+from fkd_infer.imagefile import read_image
+from fkd_infer.schemes import IBUG68
+from fkd_infer.session import LandmarkSession
+from fkd_train import eval_cli, export_cli, train_cli
+from fkd_train.augment import Sampler
+from fkd_train.config import AugmentConfig, Recipe, load_recipe
+from fkd_train.data import Faces, load_evaluation, load_split
+
+PAGE = Path(__file__).parents[2] / "docs" / "training.md"
+SMALLER = (
+    "batch=8",
+    "augment={flip=0.5, shift=0.05}",
+    "optimizer={lr=0.01, ema=0.0}",
+    "model.trunk={stem=8, widths=[16, 32], depths=[1, 1]}",
+)
+
+
+def run(command: click.Command, *arguments: str | Path) -> Result:
+    done = CliRunner().invoke(command, [str(a) for a in arguments], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return done
+
+
+@pytest.fixture(scope="module")
+def recipe_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The recipe that the documentation shows."""
+    section = PAGE.read_text().partition("## Your own data")[2].partition("\n## ")[0]
+    (text,) = re.findall(r"```toml\n(.*?)```", section, flags=re.DOTALL)
+    path = tmp_path_factory.mktemp("recipe") / "five.toml"
+    path.write_text(text)
+    return path
+
+
+@pytest.fixture(scope="module")
+def recipe(recipe_file: Path) -> Recipe:
+    return load_recipe(str(recipe_file))
+
+
+@pytest.fixture(scope="module")
+def trained(
+    recipe_file: Path, five_point_data: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A run folder of that recipe, with a small network and few epochs."""
+    out = tmp_path_factory.mktemp("own") / "run"
+    smaller = [part for line in SMALLER for part in ("--set", line)]
+    given = ("--data", five_point_data, "--out", out, "--epochs", "12", "--size", "48")
+    run(train_cli.main, "--recipe", recipe_file, *given, "--workers", "0", *smaller)
+    return out
+
+
+@pytest.fixture(scope="module")
+def model(trained: Path) -> Path:
+    """Its exported file, verified without data."""
+    path = trained.parent / "five.onnx"
+    done = run(export_cli.main, trained, "--out", path)
+    assert "NME not compared, on 64 drawn faces" in done.output
+    return path
+
+
+@pytest.fixture(scope="module")
+def held_out(recipe: Recipe, five_point_data: Path) -> Faces:
+    return load_evaluation(five_point_data, recipe.split, recipe.landmarks)
+
+
+def test_training_lowers_the_error(trained: Path) -> None:
+    with (trained / "log.csv").open() as file:
+        errors = [float(row["nme"]) for row in csv.DictReader(file)]
+    assert errors[-1] < 0.5 * errors[0]
+    assert (trained / "plots" / "faces.png").is_file()
+
+
+def test_run_and_exported_file_are_measured_by_their_own_scheme(
+    trained: Path, model: Path, five_point_data: Path, tmp_path: Path
+) -> None:
+    figures = []
+    for file in (trained, model):
+        given = ("--data", five_point_data, "--split", "identity", "--json", tmp_path / "m.json")
+        run(eval_cli.main, "--model", file, *given)
+        figures.append(json.loads((tmp_path / "m.json").read_text()))
+    assert figures[0]["nme"] == pytest.approx(figures[1]["nme"], abs=1e-2)
+    assert figures[0]["regions"].keys() == {"eyes", "nose", "mouth"}
+
+
+def test_the_file_brings_its_scheme_along(model: Path, recipe: Recipe) -> None:
+    card = LandmarkSession(model, "cpu").card
+    assert card.landmarks == recipe.landmarks
+    assert card.parity is not None
+    assert card.parity.nme_change is None
+
+
+def test_the_runtime_places_as_many_points(
+    model: Path, held_out: Faces, five_point_data: Path, tmp_path: Path
+) -> None:
+    photo = five_point_data / "training" / held_out.names[0]
+    boxes, record, table = (tmp_path / name for name in ("boxes.csv", "f.jsonl", "f.csv"))
+    box = ",".join(map(str, points_box(held_out.points[0]).tolist()))
+    boxes.write_text(f"source,frame,x0,y0,x1,y1\n{photo},0,{box}\n")
+    outputs = ("--json", record, "--csv", table, "--out", tmp_path / "out")
+    run(infer_cli.main, photo, "--model", model, "--boxes", boxes, *outputs)
+    (face,) = json.loads(record.read_text())["faces"]
+    eyes = np.linalg.norm(held_out.points[0, 0] - held_out.points[0, 1])
+    off = np.linalg.norm(np.array(face["points"]) - held_out.points[0], axis=1)
+    assert off.shape == (5,)
+    assert off.mean() < 0.4 * eyes
+    header, row = csv.reader(table.read_text().splitlines())
+    assert header[-10:] == [f"{axis}{point}" for point in range(5) for axis in "xy"]
+    assert len(row) == len(header)
+    assert (read_image(tmp_path / "out" / photo.name) != read_image(photo)).any()
+
+
+def test_a_crop_needs_no_boxes(
+    model: Path, five_point_data: Path, held_out: Faces, tmp_path: Path
+) -> None:
+    photo, record = five_point_data / "training" / held_out.names[0], tmp_path / "f.jsonl"
+    run(infer_cli.main, photo, "--model", model, "--detector", "none", "--json", record)
+    (face,) = json.loads(record.read_text())["faces"]
+    assert np.array(face["points"]).shape == (5, 2)
+
+
+def test_all_augmentation_works_for_any_points(recipe: Recipe, held_out: Faces) -> None:
+    sure = ("flip", "loose", "light", "lamp", "blur", "noise", "occlusion", "glasses", "hand")
+    strong = AugmentConfig(shift=0.1, scale=0.2, roll=20, stretch=0.1, **dict.fromkeys(sure, 1.0))
+    sampler, rng = Sampler.of(recipe), np.random.default_rng(0)
+    for image, points in zip(held_out.images, held_out.points, strict=True):
+        pixels, moved = sampler.random(image, points, strong, rng)
+        assert pixels.shape == (128, 128, 1)
+        assert moved.shape == (5, 2)
+        # Mirrored, and named anew: the right eye is left of the other again.
+        assert moved[0, 0] < moved[1, 0]
+
+
+def test_a_crop_beside_two_points_in_a_row_is_found(recipe: Recipe, held_out: Faces) -> None:
+    sampler, rng = Sampler.of(recipe), np.random.default_rng(0)
+    level = np.array([[40, 40], [50, 40]], np.float32)
+    found = [sampler.background_matrix(held_out.images[0], level, rng) for _ in range(20)]
+    assert any(matrix is not None for matrix in found)
+
+
+def test_points_that_are_not_those_of_the_scheme_are_named(five_point_data: Path) -> None:
+    with pytest.raises(
+        ValueError, match=r"11 columns; 137 columns are expected.*68 points of ibug"
+    ):
+        load_split(five_point_data, "identity", IBUG68)
