@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import click
 
 from fkd_infer.commands import FkdCommand
 from fkd_train.options import data_option
+
+CONTENDERS = ("models/fkdnet.onnx", "models/fkdnet.pt", "models/naimishnet.onnx", "recipe:seed")
 
 
 @click.group()
@@ -16,20 +19,22 @@ def main() -> None:
 
 
 @main.command(cls=FkdCommand)
-@click.argument("models", nargs=-1, type=click.Path(path_type=Path, exists=True))
+@click.argument("contenders", nargs=-1)
 @click.option("--batch", type=click.IntRange(1), default=1, show_default=True)
 @click.option("--threads", type=click.IntRange(1), default=2, show_default=True)
 @click.option("--blocks", type=click.IntRange(1), default=5, show_default=True)
-def latency(models: tuple[Path, ...], batch: int, threads: int, blocks: int) -> None:
+def latency(contenders: tuple[str, ...], batch: int, threads: int, blocks: int) -> None:
     """Time networks, .onnx under ONNX Runtime and .pt under eager torch, on one batch of crops.
 
-    Each runs in processes of its own, in short blocks that alternate in random order.
+    recipe:NAME is an untrained network of that recipe under ONNX Runtime. Each runs in processes
+    of its own, in short blocks that alternate in random order. Ratios are to the last one.
     """
-    from benchmarks.latency import compare
+    from benchmarks.latency import compare, prepared
 
-    given = models or (Path("models/naimishnet.onnx"), Path("models/naimishnet.pt"))
-    for line in compare(list(given), batch, threads, blocks):
-        click.echo(line)
+    with TemporaryDirectory() as folder:
+        models = [prepared(name, Path(folder)) for name in contenders or CONTENDERS]
+        for line in compare(models, batch, threads, blocks):
+            click.echo(line)
 
 
 @main.command(cls=FkdCommand)

@@ -36,10 +36,31 @@ def compare(models: list[Path], batch: int, threads: int, blocks: int) -> list[s
     return [head, *(_line(model, values, reference) for model, values in times.items())]
 
 
+def prepared(contender: str, folder: Path) -> Path:
+    """The file of a contender; of `recipe:NAME`, an untrained network of that recipe, exported.
+
+    Untrained weights take as long as trained ones.
+    """
+    kind, _, name = contender.rpartition("recipe:")
+    if kind or name == contender:
+        return Path(contender)
+    from fkd_train.checkpoint import save_checkpoint
+    from fkd_train.config import load_recipe, recipe_to_dict
+    from fkd_train.export import export
+    from fkd_train.models import build
+
+    recipe = load_recipe(name)
+    count = recipe.landmarks.count
+    weights = build(recipe.model.spec(count)).state_dict()
+    content = {"recipe": recipe_to_dict(recipe), "points": count, "weights": weights}
+    save_checkpoint(folder / f"{name}.pt", {**content, "progress": {"epoch": 0}})
+    return export(folder / f"{name}.pt", folder / f"{recipe.name}-untrained.onnx").path
+
+
 def _line(model: Path, values: list[float], reference: float) -> str:
     p50, p90, p99 = 1000 * np.percentile(values, [50, 90, 99])
     ratio = 1000 * reference / p50
-    return f"{model!s:32} p50 {p50:7.2f}  p90 {p90:7.2f}  p99 {p99:7.2f}  {ratio:5.2f}×"
+    return f"{model.name:24} p50 {p50:7.2f}  p90 {p90:7.2f}  p99 {p99:7.2f}  {ratio:5.2f}×"
 
 
 def _block_in_own_process(model: Path, batch: int, threads: int) -> list[float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import tomllib
@@ -35,6 +36,11 @@ class Point:
     note: str
     changes: tuple[str, ...]
 
+    @property
+    def folder(self) -> str:
+        """The name of its run folder."""
+        return re.sub(r"[^a-z0-9.]+", "-", self.name)
+
 
 @dataclass(frozen=True)
 class Found:
@@ -61,11 +67,11 @@ def search(data: Path, out: Path, workers: int, blocks: int) -> list[str]:
     """Trains what is not trained yet, measures all, writes search.jsonl, search.md, search.png."""
     chosen = points()
     for point in chosen:
-        _train(point, data, out / point.name, workers)
-    files = [_exported(out / point.name) for point in chosen]
+        _train(point, data, out / point.folder, workers)
+    files = [_exported(out / point.folder) for point in chosen]
     times = [_medians(files, threads, blocks) for threads in (1, 2)]
     found = [
-        _found(point, data, out / point.name, file, times[0][file], times[1][file])
+        _found(point, data, out / point.folder, file, times[0][file], times[1][file])
         for point, file in zip(chosen, files, strict=True)
     ]
     _write(out / "search.jsonl", "".join(json.dumps(asdict(f)) + "\n" for f in found))
@@ -102,7 +108,8 @@ def _medians(files: list[Path], threads: int, blocks: int) -> dict[Path, float]:
 
 def _found(point: Point, data: Path, run: Path, file: Path, one: float, two: float) -> Found:
     predict, sampler = open_model(file)
-    figures = evaluate(predict, load_evaluation(data, "identity"), sampler).accuracy
+    faces = load_evaluation(data, "identity", sampler.scheme)
+    figures = evaluate(predict, faces, sampler).accuracy
     network, _, _ = load_network(run / "last.pt")
     return Found(
         point.name,
