@@ -8,7 +8,7 @@ from fkd_infer.errors import FkdError, MissingExtraError
 
 _DEBUG = click.Option(["--debug"], is_flag=True, help="Show a traceback for errors.")
 _EXTRAS = {
-    "train": "accelerate matplotlib onnx onnxscript pandas pydantic tensorboard torch",
+    "train": "accelerate jinja2 matplotlib onnx onnxscript pandas pydantic tensorboard torch",
     "demo": "skimage",
 }
 

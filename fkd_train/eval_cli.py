@@ -1,9 +1,10 @@
-"""fkd-eval: the accuracy of a checkpoint or an exported file."""
+"""fkd-eval: the accuracy of checkpoints and exported files."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,12 +14,21 @@ from fkd_infer.wholefile import whole_file, writing
 from fkd_train.names import CROP_PROTOCOLS, CropProtocol, Split
 from fkd_train.options import data_option, split_option
 
+if TYPE_CHECKING:
+    from fkd_train.comparison import Comparison, Protocol, Result
+    from fkd_train.perturb import Robustness
+
 _PATH = click.Path(path_type=Path)
 
 
 @click.command(cls=FkdCommand)
 @click.option(
-    "--model", type=_PATH, required=True, help="An .onnx file, a .pt file or a run folder."
+    "--model",
+    "models",
+    type=_PATH,
+    required=True,
+    multiple=True,
+    help="An .onnx file, a .pt file or a run folder; may be given several times.",
 )
 @data_option(required=True)
 @split_option(
@@ -39,22 +49,42 @@ _PATH = click.Path(path_type=Path)
     show_default=True,
     help="Boxes of the true points, or of the Haar detector, on the faces that it finds.",
 )
+@click.option("--perturb", is_flag=True, help="Also measure on worse boxes and worse pictures.")
 @click.option("--json", "json_", type=_PATH, help="File for the figures.")
+@click.option("--report", type=_PATH, help="Folder for a page with tables, plots and faces.")
 def main(
-    model: Path, data: Path, split: Split, crop: CropProtocol, boxes: BoxKind, json_: Path | None
+    models: tuple[Path, ...],
+    data: Path,
+    split: Split,
+    crop: CropProtocol,
+    boxes: BoxKind,
+    perturb: bool,
+    json_: Path | None,
+    report: Path | None,
 ) -> None:
-    """Measure how well a network places points, in boxes around the true points."""
+    """Measure how well networks place points, in boxes around the true points."""
     if crop == "image" and boxes != "points":
         raise click.UsageError("--crop image takes no boxes; leave --boxes out")
-    from fkd_train.data import load_evaluation
-    from fkd_train.evaluate import evaluate, evaluate_detected, open_model
+    if perturb and (crop == "image" or boxes != "points"):
+        raise click.UsageError("--perturb cuts its own crops; leave --crop and --boxes out")
+    from fkd_train.comparison import Protocol, compare
 
-    predict, sampler = open_model(model, crop)
-    faces = load_evaluation(data, split, sampler.scheme)
-    result = (evaluate if boxes == "points" else evaluate_detected)(predict, faces, sampler)
-    figures = result.accuracy
-    counted = f"{figures.count} of {len(faces)} faces"
-    click.echo(f"{model}, {split} split, {counted}, errors in % of interocular distance")
+    comparison = compare(models, Protocol(data, split, crop, boxes, perturb))
+    for result in comparison.results:
+        _print(result, comparison)
+    if json_:
+        _write_json(json_, comparison)
+    if report:
+        from fkd_train.report import write_report
+
+        click.echo(f"report: {write_report(report, comparison)}")
+
+
+def _print(result: Result, comparison: Comparison) -> None:
+    figures = result.evaluation.accuracy
+    counted = f"{figures.count} of {comparison.total} faces"
+    where = f"{comparison.protocol.split} split, {counted}"
+    click.echo(f"{result.path}, {where}, errors in % of interocular distance")
     click.echo(f"NME                {figures.nme:8.2f}")
     click.echo(f"median             {figures.median:8.2f}")
     click.echo(f"failure rate > 8   {figures.failure_rate_8:8.2f} % of faces")
@@ -62,8 +92,26 @@ def main(
     click.echo(f"AUC@10             {figures.auc_10:8.2f} %")
     for region, error in figures.regions.items():
         click.echo(f"  {region:17}{error:8.2f}")
-    click.echo(f"seed MSE           {result.seed_mse:8.4f} ((px - 100) / 50)², central 224 crop")
-    if json_:
-        protocol = {"model": str(model), "split": split, "crop": crop, "boxes": boxes}
-        with whole_file(json_) as partial, writing(json_):
-            partial.write_text(json.dumps({**protocol, **result.figures()}, indent=2) + "\n")
+    mse = result.evaluation.seed_mse
+    click.echo(f"seed MSE           {mse:8.4f} ((px - 100) / 50)², central 224 crop")
+    if result.robustness:
+        click.echo(f"{'perturbed':24}{'NME':>8}{'to clean':>10}{'failures > 10':>17}")
+    for row in result.robustness:
+        click.echo(_line(row))
+
+
+def _line(row: Robustness) -> str:
+    return f"  {row.perturbation:22}{row.nme:8.2f}{row.ratio:9.2f}×{row.failure_rate_10:15.2f} %"
+
+
+def _write_json(path: Path, comparison: Comparison) -> None:
+    """One object for one model, a list of them for several."""
+    tables = [_table(result, comparison.protocol) for result in comparison.results]
+    content = json.dumps(tables[0] if len(tables) == 1 else tables, indent=2)
+    with whole_file(path) as partial, writing(path):
+        partial.write_text(content + "\n")
+
+
+def _table(result: Result, protocol: Protocol) -> dict[str, object]:
+    measured = {"split": protocol.split, "crop": protocol.crop, "boxes": protocol.boxes}
+    return {"model": str(result.path), **measured, **result.figures()}

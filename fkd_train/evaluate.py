@@ -22,7 +22,7 @@ from fkd_infer.crop import (
 )
 from fkd_infer.detect import HaarDetector
 from fkd_infer.errors import DetectorError
-from fkd_infer.metrics import Accuracy, accuracy
+from fkd_infer.metrics import Accuracy, Array, accuracy, point_errors
 from fkd_infer.session import LandmarkSession
 from fkd_infer.types import Prediction
 from fkd_train.augment import Sampler, window_matrix
@@ -40,11 +40,29 @@ SEED_RESIZE, SEED_SIZE, SEED_UNIT = 250, 224, 50
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Figures of a network on a set of faces, and its points (n, k, 2) in image pixels."""
+    """Figures of a network on faces, and its points (n, k, 2) in image pixels."""
 
     accuracy: Accuracy
     seed_mse: float
     points: Floats
+    faces: Faces
+
+    @classmethod
+    def of(cls, points: Floats, faces: Faces) -> Evaluation:
+        """Points (n, k, 2) measured against those of the faces."""
+        figures = accuracy(points, faces.points, faces.scheme)
+        return cls(figures, seed_mse(points, faces), points, faces)
+
+    @property
+    def errors(self) -> Array:
+        """Error (n, k) of each point, in percent of the interocular distance."""
+        return point_errors(self.points, self.faces.points, self.faces.scheme)
+
+    @property
+    def face_errors(self) -> Array:
+        """NME (n,) of each face, in percent."""
+        mean: Array = self.errors.mean(axis=1)
+        return mean
 
     def figures(self) -> dict[str, object]:
         """The figures as plain data."""
@@ -143,15 +161,12 @@ def _measure(
     predict: Predict, faces: Faces, crops: Pixels, matrices: Matrix, batch: int
 ) -> Evaluation:
     points = transform(predict_all(predict, crops, batch).points, invert(matrices))
-    figures = accuracy(points, faces.points, faces.scheme)
-    return Evaluation(figures, seed_mse(points, faces), points)
+    return Evaluation.of(points, faces)
 
 
 def predict_all(predict: Predict, crops: Pixels, batch: int = 64) -> Prediction:
     """Predictions for any number of crops, a batch at a time."""
-    return joined(
-        [predict(crops[start : start + batch]) for start in range(0, len(crops), batch)]
-    )
+    return joined([predict(crops[start : start + batch]) for start in range(0, len(crops), batch)])
 
 
 def joined(parts: Sequence[Prediction]) -> Prediction:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import cycle
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import torch
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
@@ -17,7 +20,7 @@ from torch import nn
 from fkd_infer.annotate import Annotator
 from fkd_infer.crop import Floats, Pixels, transform
 from fkd_infer.imagefile import write_image
-from fkd_infer.metrics import ced, nme
+from fkd_infer.metrics import Array, ced, nme
 from fkd_infer.types import Face, Frame
 from fkd_infer.wholefile import whole_file, writing
 from fkd_train.augment import Sampler
@@ -27,8 +30,10 @@ from fkd_train.models import LandmarkNet
 from fkd_train.runlog import Row
 
 TILE = 224
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
+"""Told apart by all kinds of colour vision (Okabe & Ito, Color Universal Design, 2008)."""
 _INK = "#222222"
-_BLUE, _ORANGE = "#2f6fb7", "#d9702b"
+_BLUE = COLOURS[0]
 
 
 def plot_run(
@@ -45,9 +50,9 @@ def plot_run(
     errors = nme(evaluation.points, faces.points, faces.scheme)
     spread = np.linspace(0, len(faces) - 1, min(12, len(faces))).astype(int)
     worst = np.argsort(-errors)[:12]
-    _save(curves(log), folder / "curves.png")
-    _save(ced_curve(errors), folder / "ced.png")
-    _save(first_filters(network, sampler, faces), folder / "filters.png")
+    save_figure(curves(log), folder / "curves.png")
+    save_figure(ced_curve(errors), folder / "ced.png")
+    save_figure(first_filters(network, sampler, faces), folder / "filters.png")
     for name, rows in (("faces", spread), ("worst", worst)):
         sheet = face_sheet(faces, evaluation.points, rows, errors, sampler)
         write_image(folder / f"{name}.png", sheet)
@@ -70,22 +75,46 @@ def curves(log: Sequence[Row]) -> Figure:
         # A long run starts so high that its end would lie on the axis.
         top = max(values) if len(log) < 30 else float(np.percentile(values, 95))
         axis.set_ylim(0, 1.05 * top)
-        _clean(axis)
+        clean(axis)
     return figure
 
 
-def ced_curve(errors: Floats, limit: float = 15.0) -> Figure:
-    """Cumulative error distribution of faces' NME."""
-    figure = Figure(figsize=(5, 4), layout="constrained")
-    axis = figure.subplots()
-    x, y = ced(errors, limit)
-    axis.step(x, 100 * y, where="post", color=_BLUE)
-    axis.axvline(10, color=_ORANGE, linewidth=1, linestyle="--")
+def ced_curve(errors: Array, limit: float = 15.0) -> Figure:
+    """Cumulative error distribution of faces' NME (n,)."""
+    figure = ced_curves({"": errors}, limit)
     title = f"mean {errors.mean():.2f} %, {100 * np.mean(errors > 10):.1f} % of faces above 10 %"
-    axis.set(title=title, xlabel="NME, % of interocular distance", ylabel="% of faces below")
-    axis.set(xlim=(0, limit), ylim=(0, 100))
-    _clean(axis)
+    figure.axes[0].set(title=title)
     return figure
+
+
+def ced_curves(errors: Mapping[str, Array], limit: float = 15.0) -> Figure:
+    """The same of several networks, by their names."""
+    figure = Figure(figsize=(5, 3.8 + 0.22 * len(errors)), layout="constrained")
+    axis = figure.subplots()
+    for values, style in zip(errors.values(), line_styles(), strict=False):
+        x, y = ced(values, limit)
+        axis.step(x, 100 * y, where="post", **style)
+    axis.axvline(10, color=_INK, linewidth=1, linestyle=":")
+    axis.set(xlabel="NME, % of interocular distance", ylabel="% of faces below")
+    axis.set(xlim=(0, limit), ylim=(0, 100))
+    add_legend(figure, axis.lines, list(errors))
+    clean(axis)
+    return figure
+
+
+def add_legend(figure: Figure, handles: Sequence[Artist], names: Sequence[str]) -> None:
+    """Names of networks above a plot, where there are several; as they are, whatever is in them."""
+    if len(names) == 1:
+        return
+    legend = figure.legend(handles[: len(names)], names, loc="outside upper left", frameon=False)
+    for text in legend.get_texts():
+        text.set_parse_math(False)
+
+
+def line_styles() -> Iterator[dict[str, Any]]:
+    """How the lines of one network after the other look; dashes where the colours come again."""
+    for dash in cycle(("-", "--", ":")):
+        yield from ({"color": colour, "linestyle": dash} for colour in COLOURS)
 
 
 def first_filters(network: LandmarkNet, sampler: Sampler, faces: Faces, count: int = 16) -> Figure:
@@ -111,7 +140,7 @@ def first_filters(network: LandmarkNet, sampler: Sampler, faces: Faces, count: i
 
 
 def face_sheet(
-    faces: Faces, points: Floats, rows: NDArray[np.intp], errors: Floats, sampler: Sampler
+    faces: Faces, points: Floats, rows: NDArray[np.intp], errors: Array, sampler: Sampler
 ) -> Pixels:
     """Pairs of crops, three a line: true points left, predicted right, with the face's NME."""
     pairs = [
@@ -143,12 +172,15 @@ def _tile(faces: Faces, row: int, points: Floats, sampler: Sampler, text: str) -
     return drawn
 
 
-def _clean(axis: Axes) -> None:
+def clean(axis: Axes) -> None:
+    """The look of all plots: two spines, a faint grid."""
     axis.spines[["top", "right"]].set_visible(False)
     axis.grid(alpha=0.25)
+    axis.set_axisbelow(True)
     axis.tick_params(colors=_INK)
 
 
-def _save(figure: Figure, path: Path) -> None:
+def save_figure(figure: Figure, path: Path) -> None:
+    """Writes a PNG, whole or not at all."""
     with whole_file(path) as partial, writing(path):
         figure.savefig(partial, dpi=110, format="png")

@@ -10,7 +10,7 @@ from fkd_infer.schemes import IBUG68
 from fkd_train.augment import Sampler
 from fkd_train.config import CropConfig
 from fkd_train.data import read_faces
-from fkd_train.plots import TILE, ced_curve, curves, face_sheet
+from fkd_train.plots import COLOURS, TILE, ced_curve, ced_curves, curves, face_sheet
 
 SAMPLER = Sampler(64, 1, CropConfig(scale=1.25), IBUG68)
 
@@ -32,6 +32,16 @@ def test_the_ced_reaches_the_share_of_faces_below_its_limit() -> None:
     figure = ced_curve(np.array([1.0, 4.0, 12.0, 40.0], np.float32))
     shares = [np.asarray(line.get_ydata()).tolist() for line in figure.axes[0].lines]
     assert [0, 25, 50, 75, 75] in shares
+
+
+def test_curves_of_several_networks_are_told_apart_by_colour_and_then_by_dashes() -> None:
+    errors = {f"network {n}": np.array([1.0, 4.0 + n], np.float32) for n in range(8)}
+    figure = ced_curves(errors)
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == list(errors)
+    looks = [(line.get_color(), line.get_linestyle()) for line in figure.axes[0].lines[:8]]
+    assert looks[:6] == [(colour, "-") for colour in COLOURS]
+    assert looks[6:] == [(colour, "--") for colour in COLOURS[:2]]
 
 
 def test_curves_name_their_last_value() -> None:
