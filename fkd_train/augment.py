@@ -244,7 +244,8 @@ def _lit_from_a_side(pixels: Pixels, rng: Rng) -> Pixels:
     along = np.linspace(-1, 1, size, dtype=np.float32)
     ramp = np.cos(angle) * along[None] + np.sin(angle) * along[:, None]
     factor = np.exp(np.float32(strength) * ramp, dtype=np.float32)
-    return np.clip(pixels * factor[..., None], 0, 255).astype(np.uint8)
+    lit: Pixels = np.clip(pixels * factor[..., None], 0, 255).astype(np.uint8)
+    return lit
 
 
 def _compressed(pixels: Pixels, rng: Rng) -> Pixels:
@@ -265,7 +266,7 @@ def _with_glasses(pixels: Pixels, eye_corners: Floats, rng: Rng) -> Pixels:
     radii = reach * rng.uniform(0.2, 0.3), reach * rng.uniform(0.15, 0.28)
     down = np.array([-across[1], across[0]]) * rng.uniform(-0.02, 0.08)
     centres = [first + across * at + down for at in (0.17, 0.83)]
-    ink = rng.integers(0, 90, pixels.shape[2]).tolist()
+    ink: list[int] = rng.integers(0, 90, (pixels.shape[2],)).tolist()
     worn = pixels.copy()
     if rng.random() < 0.4:
         for centre in centres:

@@ -16,6 +16,7 @@ from fkd_train.data import Faces, load_evaluation
 from fkd_train.evaluate import Evaluation, Predict, evaluate, evaluate_detected, open_model
 from fkd_train.names import CropProtocol, Split
 from fkd_train.perturb import Robustness, robustness
+from fkd_train.presence import ScoreReport, measure_score
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Protocol:
     crop: CropProtocol
     boxes: BoxKind
     perturb: bool
+    score: bool = False
 
 
 @dataclass(frozen=True)
@@ -39,12 +41,15 @@ class Result:
     sampler: Sampler
     evaluation: Evaluation
     robustness: tuple[Robustness, ...]
+    score: ScoreReport | None = None
 
     def figures(self) -> dict[str, object]:
         """The figures as plain data."""
         figures = self.evaluation.figures()
         if self.robustness:
             figures["robustness"] = [asdict(row) for row in self.robustness]
+        if self.score:
+            figures["score"] = asdict(self.score)
         return figures
 
 
@@ -117,4 +122,5 @@ def _measure(
         sampler=sampler,
         evaluation=evaluation,
         robustness=robustness(predict, faces, sampler) if protocol.perturb else (),
+        score=measure_score(predict, faces, sampler) if protocol.score else None,
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from fkd_infer.commands import FkdCommand
-from fkd_infer.names import BOX_KINDS, BoxKind
+from fkd_infer.names import BOX_KINDS, MIN_PRESENCE, BoxKind
 from fkd_infer.wholefile import whole_file, writing
 from fkd_train.names import CROP_PROTOCOLS, CropProtocol, Split
 from fkd_train.options import data_option, split_option
@@ -17,6 +17,7 @@ from fkd_train.options import data_option, split_option
 if TYPE_CHECKING:
     from fkd_train.comparison import Comparison, Protocol, Result
     from fkd_train.perturb import Robustness
+    from fkd_train.presence import ScoreReport
 
 _PATH = click.Path(path_type=Path)
 
@@ -50,6 +51,7 @@ _PATH = click.Path(path_type=Path)
     help="Boxes of the true points, or of the Haar detector, on the faces that it finds.",
 )
 @click.option("--perturb", is_flag=True, help="Also measure on worse boxes and worse pictures.")
+@click.option("--score", is_flag=True, help="Also measure how well the score tells faces.")
 @click.option("--json", "json_", type=_PATH, help="File for the figures.")
 @click.option("--report", type=_PATH, help="Folder for a page with tables, plots and faces.")
 def main(
@@ -59,6 +61,7 @@ def main(
     crop: CropProtocol,
     boxes: BoxKind,
     perturb: bool,
+    score: bool,
     json_: Path | None,
     report: Path | None,
 ) -> None:
@@ -69,7 +72,7 @@ def main(
         raise click.UsageError("--perturb cuts its own crops; leave --crop and --boxes out")
     from fkd_train.comparison import Protocol, compare
 
-    comparison = compare(models, Protocol(data, split, crop, boxes, perturb))
+    comparison = compare(models, Protocol(data, split, crop, boxes, perturb, score))
     for result in comparison.results:
         _print(result, comparison)
     if json_:
@@ -98,6 +101,19 @@ def _print(result: Result, comparison: Comparison) -> None:
         click.echo(f"{'perturbed':24}{'NME':>8}{'to clean':>10}{'failures > 10':>17}")
     for row in result.robustness:
         click.echo(_line(row))
+    if comparison.protocol.score:
+        _print_score(result.score)
+
+
+def _print_score(score: ScoreReport | None) -> None:
+    if score is None:
+        click.echo("score: this network has none")
+        return
+    kept = f"{score.rejected:.2f} % of {score.faces} faces are below {MIN_PRESENCE}"
+    click.echo(f"score: ROC AUC against backgrounds {score.auc:.4f}; {kept}")
+    for name, group in score.groups.items():
+        passing = f"{group.accepted:6.2f} % of {group.count} crops are above"
+        click.echo(f"  {name:22}AUC {group.auc:.4f}, {passing}")
 
 
 def _line(row: Robustness) -> str:

@@ -152,9 +152,7 @@ def naimishnet_paper(spec: ModelSpec) -> nn.Module:
 def _conv_norm(
     inputs: int, outputs: int, kernel: int = 3, stride: int = 1, groups: int = 1
 ) -> list[nn.Module]:
-    convolution = nn.Conv2d(
-        inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False
-    )
+    convolution = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False)
     return [convolution, nn.BatchNorm2d(outputs)]
 
 
@@ -250,8 +248,8 @@ class _Direct(nn.Module):
         )
 
     def forward(self, _finer: Tensor, coarser: Tensor) -> Tensor:
-        points: Tensor = self.layers(coarser)
-        return points.unflatten(1, (-1, 2))
+        flat: Tensor = self.layers(coarser)
+        return flat.reshape(len(flat), -1, 2)
 
 
 class _SimCC(nn.Module):
@@ -272,7 +270,8 @@ class _SimCC(nn.Module):
 
     def forward(self, _finer: Tensor, coarser: Tensor) -> Tensor:
         logits = self.classify(self.maps(coarser).flatten(2)).unflatten(2, (2, self.bins))
-        return (logits.float().softmax(-1) * self.places).sum(-1)
+        points: Tensor = (logits.float().softmax(-1) * self.places).sum(-1)
+        return points
 
 
 class _Heatmap(nn.Module):
@@ -294,7 +293,8 @@ class _Heatmap(nn.Module):
     def forward(self, finer: Tensor, coarser: Tensor) -> Tensor:
         maps = self.finer(finer) + self.up(self.coarser(coarser))
         weights = maps.float().flatten(2).softmax(-1)[:, None]
-        return (weights * self.places).sum(-1).transpose(1, 2)
+        points: Tensor = (weights * self.places).sum(-1)
+        return points.transpose(1, 2)
 
 
 class _Grid(nn.Module):
@@ -317,7 +317,8 @@ class _Grid(nn.Module):
     def forward(self, _finer: Tensor, coarser: Tensor) -> Tensor:
         votes = self.votes(coarser).float().flatten(2).unflatten(1, (3, self.points))
         weights = votes[:, :1].softmax(-1)
-        return (weights * (votes[:, 1:] + self.places)).sum(-1).transpose(1, 2)
+        points: Tensor = (weights * (votes[:, 1:] + self.places)).sum(-1)
+        return points.transpose(1, 2)
 
 
 _HEADS: dict[Head, Callable[[ModelSpec, tuple[int, int], int], nn.Module]] = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -57,10 +57,6 @@ class ScoreReport:
     rejected: float
     auc: float
     groups: dict[str, Group]
-
-    def figures(self) -> dict[str, object]:
-        """The figures as plain data."""
-        return asdict(self)
 
 
 def measure_score(predict: Predict, faces: Faces, sampler: Sampler) -> ScoreReport | None:

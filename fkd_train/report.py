@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 import fkd_infer
 from fkd_infer.crop import Floats, Pixels
 from fkd_infer.metrics import Array
+from fkd_infer.names import MIN_PRESENCE
 from fkd_infer.wholefile import whole_file, writing
 from fkd_train.comparison import Comparison, Result
 from fkd_train.data import Faces
@@ -88,6 +89,7 @@ def _head(comparison: Comparison) -> dict[str, object]:
         "measured": len(comparison.faces),
         "date": datetime.now().astimezone().isoformat(sep=" ", timespec="minutes"),
         "fkd": fkd_infer.__version__,
+        "min_presence": MIN_PRESENCE,
     }
 
 

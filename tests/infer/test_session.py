@@ -65,8 +65,11 @@ def test_scores_come_with_the_points(fixed_model: Path) -> None:
     scored = LandmarkSession(MODELS / "scored.onnx", "cpu")
     points, scores = scored.run(crops(0, 255, 51))
     assert points.shape == (3, 68, 2)
+    assert scores is not None
     np.testing.assert_allclose(scores, [0, 1, 0.2], atol=1e-5)
-    assert scored.run(crops(0)[:0]).scores.shape == (0,)
+    none = scored.run(crops(0)[:0]).scores
+    assert none is not None
+    assert none.shape == (0,)
     assert LandmarkSession(fixed_model, "cpu").run(crops(0)).scores is None
 
 

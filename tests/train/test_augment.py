@@ -119,8 +119,9 @@ def test_glasses_sit_on_the_eyes() -> None:
         worn, moved = SAMPLER.random(flat, points, glasses, np.random.default_rng(seed))
         rows, columns = np.nonzero(worn[..., 0] != 200)
         eyes = moved[36:48].mean(axis=0)
-        reach = np.linalg.norm(moved[45] - moved[36])
-        np.testing.assert_allclose([columns.mean(), rows.mean()], eyes, atol=0.2 * reach)
+        reach = float(np.linalg.norm(moved[45] - moved[36]))
+        worn_at = np.array([columns.mean(), rows.mean()])
+        np.testing.assert_allclose(worn_at, eyes, atol=0.2 * reach)
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fkd_infer.crop import POINTS_BOX, apply_rule, points_box, transform
+from fkd_infer.crop import POINTS_BOX, Pixels, apply_rule, points_box, transform
 from fkd_infer.detect import HaarDetector
 from fkd_infer.errors import DetectorError
 from fkd_infer.schemes import IBUG68
+from fkd_infer.types import Prediction
 from fkd_train.augment import Sampler, window_matrix
 from fkd_train.config import CropConfig
 from fkd_train.data import Faces, read_faces
@@ -38,9 +39,11 @@ def test_a_perfect_network_has_no_error(faces: Faces) -> None:
     answers = {
         crop.tobytes(): p for crop, p in zip(crops, transform(faces.points, matrices), strict=True)
     }
-    result = evaluate(
-        lambda batch: np.stack([answers[c.tobytes()] for c in batch]), faces, SAMPLER, 4
-    )
+
+    def perfect(batch: Pixels) -> Prediction:
+        return Prediction(np.stack([answers[c.tobytes()] for c in batch]), None)
+
+    result = evaluate(perfect, faces, SAMPLER, 4)
     assert result.accuracy.nme == pytest.approx(0, abs=1e-4)
     assert result.seed_mse == pytest.approx(0, abs=1e-8)
     np.testing.assert_allclose(result.points, faces.points, atol=1e-3)
@@ -73,8 +76,12 @@ def test_detected_boxes_are_judged_by_centre_and_size() -> None:
 
 def test_a_detector_that_finds_no_face_says_so(faces: Faces) -> None:
     blank = replace(faces, images=tuple(np.full_like(image, 127) for image in faces.images))
+
+    def nowhere(crops: Pixels) -> Prediction:
+        return Prediction(np.zeros((len(crops), 68, 2), np.float32), None)
+
     with pytest.raises(DetectorError, match="finds none of these faces"):
-        evaluate_detected(lambda crops: np.zeros((len(crops), 68, 2), np.float32), blank, SAMPLER)
+        evaluate_detected(nowhere, blank, SAMPLER)
 
 
 def test_haar_boxes_lead_to_nearly_the_points_boxes(data_folder: Path) -> None:

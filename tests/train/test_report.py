@@ -263,3 +263,22 @@ def test_perturbations_take_no_other_crops(more: tuple[str, str]) -> None:
     done = run("--model", "m.pt", "--data", "d", "--perturb", *more)
     assert done.exit_code == 2
     assert "leave --crop and --boxes out" in done.stderr
+
+
+def test_a_score_is_told_and_shown(small: Recipe, drawn_data: Path, tmp_path: Path) -> None:
+    pytest.importorskip("skimage", reason="needs the demo extra's photos")
+    augment = replace(small.augment, unframed=0.2)
+    scored = replace(small, model=replace(small.model, score=True), augment=augment)
+    both = [untrained(tmp_path / "scored.pt", scored), untrained(tmp_path / "silent.pt", small)]
+    given = [argument for model in both for argument in ("--model", model)]
+    given += ["--data", drawn_data, "--score", "--report", tmp_path, "--json", tmp_path / "a.json"]
+    done = run(*given)
+    assert "score: ROC AUC against backgrounds 0." in done.output
+    assert "badly framed face" in done.output
+    assert "score: this network has none" in done.output
+    told, silent = strict(tmp_path / "a.json")
+    assert 0 <= told["score"]["groups"]["beside the face"]["auc"] <= 1
+    assert "score" not in silent
+    page = (tmp_path / "report.html").read_text()
+    assert "<h2>Score</h2>" in page
+    assert "photos without a face" in page
