@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from fkd_infer.crop import CropRule
+from fkd_infer.crop import BoxRule, CropRule
 from fkd_infer.errors import ModelCardError
 from fkd_infer.schemes import LandmarkScheme, find_scheme
 from fkd_infer.tables import MismatchError, read
@@ -84,7 +84,8 @@ class ModelCard:
     """What a network wants, gives and is worth; see the module's docstring.
 
     `scheme` is the name of a built-in scheme, or another one in full; raises ValueError for an
-    unknown name.
+    unknown name. `box_rules` are those of detectors whose boxes were compared with the scheme's
+    points, by the detector's name; the built-in scheme needs none.
     """
 
     name: str
@@ -98,6 +99,7 @@ class ModelCard:
     licence: str
     output: OutputSpec = OutputSpec()
     accuracy: dict[str, Measured] = field(default_factory=dict)
+    box_rules: dict[str, BoxRule] = field(default_factory=dict)
     parity: Parity | None = None
     exporter: dict[str, str] = field(default_factory=dict)
     version: int = VERSION

@@ -114,7 +114,7 @@ def main(
     from fkd_infer.annotate import Annotator
     from fkd_infer.app import Finder, Outputs, run
     from fkd_infer.boxes import BoxesFile
-    from fkd_infer.detect import BOX_RULES, build_detector
+    from fkd_infer.detect import box_rule, build_detector
     from fkd_infer.media import check_outputs, expand_sources
     from fkd_infer.pipeline import load
 
@@ -131,10 +131,10 @@ def main(
         min_presence=min_presence,
     )
     size = detect_size or VIDEO_DETECT_SIZE
-    moving = build_detector(detector, pipeline.card.crop, size, quick=True)
+    moving = build_detector(detector, pipeline.card, size, quick=True)
     summary = run(
         found,
-        Finder(pipeline, moving, given, BOX_RULES[boxes_kind]),
+        Finder(pipeline, moving, given, box_rule(boxes_kind, pipeline.card)),
         Annotator(pipeline.card.landmarks, layers),
         Outputs(out, json_, csv),
         quiet,

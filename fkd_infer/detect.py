@@ -9,19 +9,17 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from fkd_infer.card import ModelCard
 from fkd_infer.crop import POINTS_BOX, BoxRule, CropRule, Floats, Pixels
 from fkd_infer.errors import DetectorError
 from fkd_infer.names import DETECT_SIZE, BoxKind, DetectorName
+from fkd_infer.schemes import IBUG68
 from fkd_infer.types import Detections
 
 HAAR_RULE = BoxRule(scale=0.8842, shift=(0.0116, 0.1665))
-"""Fitted on the training images by `python -m fkd_train.calibrate`."""
+"""To the 68 points' box; fitted on the training images by `python -m fkd_train.calibrate`."""
 HAAR_CONFIDENCE = (0.7441, 0.2666)
 """Slope and intercept of the logistic from a cascade's level weight to the chance of a face."""
-
-
-BOX_RULES: dict[BoxKind, BoxRule] = {"points": POINTS_BOX, "haar": HAAR_RULE}
-"""How boxes from elsewhere may be drawn."""
 
 
 class Detector(Protocol):
@@ -40,14 +38,18 @@ class HaarDetector:
 
     Frames whose longer side is above `detect_size` pixels are searched at that size; faces
     smaller than `min_face` pixels there are not found. `quick` takes half the time and finds 1 %
-    fewer faces (of the training images: 97.6 % instead of 98.5 %).
+    fewer faces (of the training images: 97.6 % instead of 98.5 %). `rule` leads to the box of the
+    points that a network places.
     """
 
-    rule = HAAR_RULE
-
     def __init__(
-        self, detect_size: int = DETECT_SIZE, min_face: int = 30, quick: bool = False
+        self,
+        detect_size: int = DETECT_SIZE,
+        min_face: int = 30,
+        quick: bool = False,
+        rule: BoxRule = HAAR_RULE,
     ) -> None:
+        self.rule = rule
         self._detect_size = detect_size
         self._min_face = min_face
         self._step, self._neighbours = (1.2, 3) if quick else (1.1, 5)
@@ -98,18 +100,33 @@ class WholeImageDetector:
         return Detections(edges, np.ones(1, np.float32))
 
 
-def build_detector(
-    name: DetectorName, crop: CropRule, detect_size: int, quick: bool = False
-) -> Detector:
-    """A detector by name; `crop` is the rule of the network that it feeds.
+def box_rule(kind: BoxKind, card: ModelCard) -> BoxRule:
+    """How boxes of a kind lead to the box of a network's points.
 
-    `quick` is for moving pictures, where there is another frame soon.
+    Raises DetectorError where nobody has compared them.
+    """
+    if kind == "points":
+        return POINTS_BOX
+    if kind in card.box_rules:
+        return card.box_rules[kind]
+    if card.scheme != IBUG68.name:
+        repair = f"{card.name} places points of its own, and does not say where its boxes have them"
+        raise DetectorError(kind, f"{repair}; export it with --data, or give --boxes of the points")
+    return HAAR_RULE
+
+
+def build_detector(
+    name: DetectorName, card: ModelCard, detect_size: int, quick: bool = False
+) -> Detector:
+    """A detector by name, for the network that it feeds.
+
+    `quick` is for moving pictures, where there is another frame soon. Raises DetectorError.
     """
     match name:
         case "haar":
-            return HaarDetector(detect_size, quick=quick)
+            return HaarDetector(detect_size, quick=quick, rule=box_rule("haar", card))
         case "none":
-            return WholeImageDetector(crop)
+            return WholeImageDetector(card.crop)
 
 
 def _load_cascade(name: str) -> cv2.CascadeClassifier:

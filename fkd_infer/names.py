@@ -15,7 +15,7 @@ DETECTORS: tuple[DetectorName, ...] = get_args(DetectorName)
 LAYERS: tuple[Layer, ...] = get_args(Layer)
 PROVIDERS: tuple[Provider, ...] = get_args(Provider)
 
-DEFAULT_MODEL = "naimishnet"
+DEFAULT_MODEL = "fkdnet"
 DEFAULT_LAYERS: tuple[Layer, ...] = ("contours", "points")
 MIN_PRESENCE = 0.5
 """A found face is kept where the network is at least so sure that it saw one."""

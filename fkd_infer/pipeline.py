@@ -116,7 +116,7 @@ def load(
     """
     session = LandmarkSession(model, provider, threads)
     if isinstance(detector, str):
-        detector = build_detector(detector, session.card.crop, detect_size)
+        detector = build_detector(detector, session.card, detect_size)
     if min_presence is None:
         min_presence = 0.0 if isinstance(detector, WholeImageDetector) else MIN_PRESENCE
     return Pipeline(session, detector, min_presence)

@@ -39,6 +39,10 @@ def fit_logistic(values: NDArray[np.float64], truths: NDArray[np.bool_]) -> tupl
     return float(weights[0]), float(weights[1])
 
 
+_ENOUGH, _FEWEST = 400, 10
+"""Faces that a rule of its own is fitted on, and how many of them must be found."""
+
+
 @dataclass
 class Collected:
     """Right boxes with the points in them, and every box's weight with whether it is right."""
@@ -49,18 +53,28 @@ class Collected:
     right: list[bool] = field(default_factory=list)
 
 
-def collect(faces: Faces) -> Collected:
-    """Runs the detector on all faces."""
+def collect(faces: Faces, smallest: float = 0.5) -> Collected:
+    """Runs the detector on all faces; `smallest` as in is_face."""
     detector, collected = HaarDetector(), Collected()
     for image, points in zip(faces.images, faces.points, strict=True):
         boxes, weights = detector.search(np.asarray(cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)))
-        hits = is_face(boxes, points)
+        hits = is_face(boxes, points, smallest)
         collected.weights += weights.tolist()
         collected.right += hits.tolist()
         if hits.any():
             collected.boxes.append(boxes[hits][0])
             collected.points.append(points)
     return collected
+
+
+def haar_rule(faces: Faces) -> BoxRule | None:
+    """The rule from Haar's boxes to the points' boxes of any scheme; None where it finds few."""
+    spread = np.linspace(0, len(faces) - 1, min(_ENOUGH, len(faces))).astype(int)
+    # Points of one's own may span a small part of the face.
+    found = collect(faces.rows(spread.tolist()), smallest=0.15)
+    if len(found.boxes) < _FEWEST:
+        return None
+    return fit_rule(np.array(found.boxes), np.array(found.points))
 
 
 @click.command(cls=FkdCommand)

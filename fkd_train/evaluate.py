@@ -23,6 +23,7 @@ from fkd_infer.crop import (
 from fkd_infer.detect import HaarDetector
 from fkd_infer.errors import DetectorError
 from fkd_infer.metrics import Accuracy, Array, accuracy, point_errors
+from fkd_infer.schemes import IBUG68
 from fkd_infer.session import LandmarkSession
 from fkd_infer.types import Prediction
 from fkd_train.augment import Sampler, window_matrix
@@ -124,8 +125,11 @@ def evaluate_detected(
 ) -> Evaluation:
     """The same in boxes of the Haar detector, on the faces that it finds.
 
-    Raises DetectorError where it finds none.
+    Raises DetectorError where it finds none, and for points that its boxes are not known for.
     """
+    if sampler.scheme != IBUG68:
+        repair = f"its boxes are known for ibug68, not for {sampler.scheme.name}"
+        raise DetectorError("haar", f"{repair}; measure in the points' boxes")
     detector = HaarDetector()
     found = [best_box(detector, i, p) for i, p in zip(faces.images, faces.points, strict=True)]
     rows = [row for row, box in enumerate(found) if box is not None]
@@ -145,12 +149,15 @@ def best_box(detector: HaarDetector, image: Pixels, points: Floats) -> Floats | 
     return hits[0] if len(hits) else None
 
 
-def is_face(boxes: Floats, points: Floats) -> NDArray[np.bool_]:
-    """Which boxes (n, 4) hold a face of points (k, 2): its centre inside, and of about its size."""
+def is_face(boxes: Floats, points: Floats, smallest: float = 0.5) -> NDArray[np.bool_]:
+    """Which boxes (n, 4) hold a face of points (k, 2): its centre inside, and of about its size.
+
+    `smallest` is the least share of the box's width that the points may span.
+    """
     centre, extent = points.mean(axis=0), np.ptp(points, axis=0).max()
     inside = (boxes[:, :2] < centre) & (centre < boxes[:, 2:])
     ratio = extent / (boxes[:, 2] - boxes[:, 0])
-    return np.asarray(inside.all(axis=1) & (ratio > 0.5) & (ratio < 1.3))
+    return np.asarray(inside.all(axis=1) & (ratio > smallest) & (ratio < 1.3))
 
 
 def _cut(faces: Faces, matrices: Matrix, sampler: Sampler) -> Pixels:

@@ -16,14 +16,16 @@ import torch
 
 import fkd_infer
 from fkd_infer.card import METADATA_KEY, InputSpec, Measured, ModelCard, OutputSpec, Training
-from fkd_infer.crop import transform
+from fkd_infer.crop import BoxRule, transform
 from fkd_infer.errors import VerificationError
+from fkd_infer.schemes import IBUG68
 from fkd_infer.session import LandmarkSession
 from fkd_infer.wholefile import whole_file, writing
 from fkd_train.augment import Sampler
+from fkd_train.calibrate import haar_rule
 from fkd_train.checkpoint import Checkpoint, load_network, save_checkpoint
 from fkd_train.config import Recipe
-from fkd_train.data import Faces, load_evaluation
+from fkd_train.data import Faces, load_split
 from fkd_train.drawn import draw_face
 from fkd_train.evaluate import evaluate, evaluation_crops, torch_predict
 from fkd_train.models import LandmarkNet
@@ -58,10 +60,15 @@ def export(
         network = network.half().float()
     runtime_crop = replace(recipe.crop, reference="points")
     sampler = replace(Sampler.of(recipe), config=runtime_crop)
-    faces = load_evaluation(data, recipe.split, recipe.landmarks) if data else None
+    faces = None
     card = _card(network, recipe, content["progress"]["epoch"])
-    if faces is not None:
-        card = replace(card, accuracy={f"{recipe.split} split": _measured(network, faces, sampler)})
+    if data is not None:
+        training, faces = load_split(data, recipe.split, recipe.landmarks)
+        card = replace(
+            card,
+            accuracy={f"{recipe.split} split": _measured(network, faces, sampler)},
+            box_rules=_box_rules(training),
+        )
     with whole_file(out) as partial, writing(out):
         model = _to_onnx(network, card)
         onnx.save(_with_card(model, card), partial)
@@ -75,6 +82,12 @@ def export(
         if half is not None:
             _save_half(half, network, content)
     return Exported(out, card, verification)
+
+
+def _box_rules(training: Faces) -> dict[str, BoxRule]:
+    """Where a detector's boxes have points of one's own; the built-in scheme's are known."""
+    rule = None if training.scheme == IBUG68 else haar_rule(training)
+    return {} if rule is None else {"haar": rule}
 
 
 def _save_half(path: Path, network: LandmarkNet, content: Checkpoint) -> None:

@@ -37,9 +37,13 @@ def test_every_shipped_file_is_in_the_manifest_and_they_stay_small() -> None:
     assert sum(entry["bytes"] for entry in SHIPPED.values()) < 45e6
 
 
-def test_the_shipped_card_says_where_it_comes_from() -> None:
-    card = LandmarkSession("naimishnet", "cpu").card
-    assert card.training.recipe == "naimishnet"
+NETWORKS = ["fkdnet", "naimishnet"]
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_shipped_card_says_where_it_comes_from(name: str) -> None:
+    card = LandmarkSession(name, "cpu").card
+    assert card.training.recipe == name
     assert card.training.split == "official"
     assert "research" in card.licence
     assert card.parity is not None
@@ -47,8 +51,9 @@ def test_the_shipped_card_says_where_it_comes_from() -> None:
     assert card.accuracy["official split"].count == 770
 
 
-def test_the_models_page_quotes_the_card() -> None:
-    card = LandmarkSession("naimishnet", "cpu").card
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_models_page_quotes_the_card(name: str) -> None:
+    card = LandmarkSession(name, "cpu").card
     measured = card.accuracy["official split"]
     for page in ("README.md", "models/README.md"):
         assert f"{measured.nme:.2f}" in (ROOT / page).read_text()

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from known import card
 
 from fkd_infer import detect
-from fkd_infer.crop import BoxRule, CropRule, apply_rule
-from fkd_infer.detect import HaarDetector, WholeImageDetector, build_detector
+from fkd_infer.crop import POINTS_BOX, BoxRule, CropRule, apply_rule
+from fkd_infer.detect import (
+    HAAR_RULE,
+    HaarDetector,
+    WholeImageDetector,
+    box_rule,
+    build_detector,
+)
 from fkd_infer.errors import DetectorError
+from fkd_infer.schemes import LandmarkScheme
 
 
 def astronaut() -> np.ndarray:
@@ -58,10 +67,23 @@ def test_the_whole_image_becomes_the_whole_crop() -> None:
     np.testing.assert_allclose(side, [100], rtol=1e-5)
 
 
+def test_points_of_ones_own_need_a_rule_of_their_own() -> None:
+    """Otherwise Haar's boxes would be cut as if they led to the 68 points."""
+    two = LandmarkScheme("two", 2, {"eyes": (0, 1)}, ((0, 1),), (0, 1))
+    unknown = replace(card(), scheme=two)
+    with pytest.raises(DetectorError, match=r"points of its own.*--data"):
+        build_detector("haar", unknown, 640)
+    assert box_rule("points", unknown) == POINTS_BOX
+    own = BoxRule(0.5, (0.0, -0.1))
+    known = replace(unknown, box_rules={"haar": own})
+    assert build_detector("haar", known, 640).rule == own
+    assert build_detector("haar", card(), 640).rule == HAAR_RULE
+
+
 def test_an_opencv_without_cascades_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(cv2, "CascadeClassifier")
     with pytest.raises(DetectorError, match="opencv-python-headless<5"):
-        build_detector("haar", CropRule(1.0), 640)
+        build_detector("haar", card(), 640)
 
 
 def test_a_missing_cascade_file_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from fkd_infer.crop import BoxRule, apply_rule, points_box, square_boxes
-from fkd_train.calibrate import fit_logistic, fit_rule, main
+from fkd_infer.crop import POINTS_BOX, BoxRule, apply_rule, points_box, square_boxes
+from fkd_infer.detect import HaarDetector
+from fkd_infer.schemes import LandmarkScheme
+from fkd_train.calibrate import fit_logistic, fit_rule, haar_rule, main
+from fkd_train.data import Faces, read_faces
+from fkd_train.evaluate import is_face
 
 
 def test_the_rule_that_made_the_boxes_is_found_again() -> None:
@@ -31,6 +36,40 @@ def test_a_logistic_curve_is_found_again() -> None:
     values = rng.uniform(-4, 6, 40_000)
     truths = rng.random(len(values)) < 1 / (1 + np.exp(-(0.9 * values + 0.4)))
     assert fit_logistic(values, truths) == pytest.approx((0.9, 0.4), abs=0.08)
+
+
+FIVE = LandmarkScheme(
+    "five", 5, {"eyes": (0, 1), "nose": (2,), "mouth": (3, 4)}, ((0, 1), (3, 4)), (0, 1)
+)
+
+
+def test_haars_boxes_are_led_to_points_of_ones_own(data_folder: Path) -> None:
+    """Eyes, nose tip and mouth corners of real faces: a smaller box than that of all points."""
+    faces = read_faces(data_folder, "test").only(lambda name: name.startswith(("A", "B")))
+    eyes = [faces.points[:, 36:42].mean(axis=1), faces.points[:, 42:48].mean(axis=1)]
+    points = np.stack([*eyes, *np.moveaxis(faces.points[:, [30, 48, 54]], 1, 0)], axis=1)
+    five = replace(faces, points=points, scheme=FIVE)
+    rule = haar_rule(five)
+    assert rule is not None
+    assert 0.3 < rule.scale < 0.6
+    detector, off = HaarDetector(rule=rule), []
+    for image, own in zip(five.images, five.points, strict=True):
+        boxes = detector(np.dstack([image] * 3)).boxes
+        hits = boxes[is_face(boxes, own, smallest=0.15)]
+        if len(hits):
+            centre, side = apply_rule(hits[:1], rule)
+            true_centre, true_side = apply_rule(points_box(own)[None], POINTS_BOX)
+            off.append(np.linalg.norm(centre - true_centre) / true_side[0])
+            assert side[0] == pytest.approx(true_side[0], rel=0.5)
+    assert np.mean(off) < 0.15
+
+
+def test_where_haar_finds_nothing_there_is_no_rule() -> None:
+    blank = np.full((90, 90), 127, np.uint8)
+    points = np.tile(
+        np.array([[30, 30], [60, 30], [45, 45], [35, 60], [55, 60]], np.float32), (12, 1, 1)
+    )
+    assert haar_rule(Faces(("a",) * 12, (blank,) * 12, points, FIVE)) is None
 
 
 def test_bad_data_is_one_line(tmp_path: Path) -> None:

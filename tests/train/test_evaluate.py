@@ -12,6 +12,7 @@ from fkd_infer.crop import POINTS_BOX, Pixels, apply_rule, points_box, transform
 from fkd_infer.detect import HaarDetector
 from fkd_infer.errors import DetectorError
 from fkd_infer.schemes import IBUG68
+from fkd_infer.session import LandmarkSession
 from fkd_infer.types import Prediction
 from fkd_train.augment import Sampler, window_matrix
 from fkd_train.config import CropConfig
@@ -25,7 +26,9 @@ from fkd_train.evaluate import (
     open_model,
     seed_mse,
 )
+from fkd_train.presence import measure_score
 
+MODELS = Path(__file__).parents[2] / "models"
 SAMPLER = Sampler(64, 1, CropConfig(scale=1.25), IBUG68)
 
 
@@ -101,21 +104,35 @@ def test_haar_boxes_lead_to_nearly_the_points_boxes(data_folder: Path) -> None:
     assert abs(np.mean(ratios)) < 0.04
 
 
-def test_the_shipped_file_keeps_its_cards_accuracy(data_folder: Path) -> None:
+@pytest.mark.parametrize(("name", "nme"), [("fkdnet", 4.4), ("naimishnet", 6.0)])
+def test_the_shipped_file_keeps_its_cards_accuracy(
+    data_folder: Path, name: str, nme: float
+) -> None:
     """On the real test faces, from the .onnx, through the runtime's own session."""
-    from fkd_infer.session import find_model
-
-    predict, sampler = open_model(find_model("naimishnet"))
+    session = LandmarkSession(MODELS / f"{name}.onnx", "cpu")
+    predict, sampler = open_model(session.path)
     figures = evaluate(predict, read_faces(data_folder, "test"), sampler).accuracy
     assert figures.count == 770
-    assert figures.nme < 6.0
+    assert figures.nme < nme
+    assert figures.nme == pytest.approx(session.card.accuracy["official split"].nme, abs=0.01)
 
 
-def test_the_shipped_checkpoint_is_the_shipped_file(data_folder: Path) -> None:
-    folder = Path(__file__).parents[2] / "models"
+def test_the_shipped_score_tells_faces_from_what_is_beside_them(data_folder: Path) -> None:
+    """The official test people are known to the network; docs/training.md has new people."""
+    pytest.importorskip("skimage", reason="needs the demo extra's photos")
+    faces = read_faces(data_folder, "test").only(lambda name: name.startswith(("A", "B")))
+    predict, sampler = open_model(MODELS / "fkdnet.onnx")
+    report = measure_score(predict, faces, sampler)
+    assert report is not None
+    assert report.auc > 0.99
+    assert report.rejected < 1
+
+
+@pytest.mark.parametrize("name", ["fkdnet", "naimishnet"])
+def test_the_shipped_checkpoint_is_the_shipped_file(data_folder: Path, name: str) -> None:
     faces = read_faces(data_folder, "test").only(lambda name: name.startswith("A"))
     points = []
     for kind in ("pt", "onnx"):
-        predict, sampler = open_model(folder / f"naimishnet.{kind}")
+        predict, sampler = open_model(MODELS / f"{name}.{kind}")
         points.append(evaluate(predict, faces, sampler).points)
     np.testing.assert_allclose(points[0], points[1], atol=0.05)
