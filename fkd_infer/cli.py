@@ -67,6 +67,12 @@ _PICTURES_NAMED = 10
     help="Leave out faces of which the network is less sure; 0 keeps all.",
 )
 @click.option(
+    "--refine/--no-refine",
+    default=None,
+    show_default="on, but with --detector none",
+    help="Place points again in the box of the first ones.",
+)
+@click.option(
     "--provider",
     type=click.Choice(PROVIDERS),
     default="auto",
@@ -100,6 +106,7 @@ def main(
     boxes_kind: BoxKind,
     detect_size: int | None,
     min_presence: float | None,
+    refine: bool | None,
     provider: Provider,
     threads: int | None,
     layers: tuple[Layer, ...],
@@ -129,6 +136,7 @@ def main(
         threads=threads,
         detect_size=detect_size or DETECT_SIZE,
         min_presence=min_presence,
+        refine=refine,
     )
     size = detect_size or VIDEO_DETECT_SIZE
     moving = build_detector(detector, pipeline.card, size, quick=True)

@@ -29,6 +29,7 @@ class Protocol:
     boxes: BoxKind
     perturb: bool
     score: bool = False
+    refine: bool = True
 
 
 @dataclass(frozen=True)
@@ -111,8 +112,10 @@ def _measure(
     faces: Faces,
     protocol: Protocol,
 ) -> Result:
-    measure = evaluate if protocol.boxes == "points" else evaluate_detected
-    evaluation = measure(predict, faces, sampler)
+    if protocol.boxes == "points":
+        evaluation = evaluate(predict, faces, sampler)
+    else:
+        evaluation = evaluate_detected(predict, faces, sampler, refine=protocol.refine)
     if not np.isfinite(evaluation.points).all():
         raise NonFiniteOutputError(str(path))
     return Result(

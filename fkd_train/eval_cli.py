@@ -50,6 +50,12 @@ _PATH = click.Path(path_type=Path)
     show_default=True,
     help="Boxes of the true points, or of the Haar detector, on the faces that it finds.",
 )
+@click.option(
+    "--refine/--no-refine",
+    default=True,
+    show_default=True,
+    help="With the Haar detector: place points again in the box of the first ones.",
+)
 @click.option("--perturb", is_flag=True, help="Also measure on worse boxes and worse pictures.")
 @click.option("--score", is_flag=True, help="Also measure how well the score tells faces.")
 @click.option("--json", "json_", type=_PATH, help="File for the figures.")
@@ -60,6 +66,7 @@ def main(
     split: Split,
     crop: CropProtocol,
     boxes: BoxKind,
+    refine: bool,
     perturb: bool,
     score: bool,
     json_: Path | None,
@@ -72,7 +79,7 @@ def main(
         raise click.UsageError("--perturb cuts its own crops; leave --crop and --boxes out")
     from fkd_train.comparison import Protocol, compare
 
-    comparison = compare(models, Protocol(data, split, crop, boxes, perturb, score))
+    comparison = compare(models, Protocol(data, split, crop, boxes, perturb, score, refine))
     for result in comparison.results:
         _print(result, comparison)
     if json_:

@@ -17,6 +17,7 @@ from fkd_infer.crop import (
     apply_rule,
     crop_matrices,
     invert,
+    points_box,
     square_boxes,
     transform,
 )
@@ -108,22 +109,30 @@ def open_model(model: Path, crop: CropProtocol = "model") -> tuple[Predict, Samp
     return predict, sampler
 
 
+def evaluation_matrices(faces: Faces, sampler: Sampler) -> Matrix:
+    """Crops (n, 2, 3) by the points' own boxes."""
+    pairs = zip(faces.images, faces.points, strict=True)
+    return np.array([sampler.matrix(image, points) for image, points in pairs])
+
+
 def evaluation_crops(faces: Faces, sampler: Sampler) -> tuple[Pixels, Matrix]:
     """Inputs (n, S, S, C) and their matrices (n, 2, 3), by the points' own boxes."""
-    pairs = zip(faces.images, faces.points, strict=True)
-    matrices = np.array([sampler.matrix(image, points) for image, points in pairs])
+    matrices = evaluation_matrices(faces, sampler)
     return _cut(faces, matrices, sampler), matrices
 
 
 def evaluate(predict: Predict, faces: Faces, sampler: Sampler, batch: int = 64) -> Evaluation:
     """Predicts all faces and measures the points in image pixels."""
-    return _measure(predict, faces, *evaluation_crops(faces, sampler), batch)
+    points = _place(predict, faces, evaluation_matrices(faces, sampler), sampler, batch)
+    return Evaluation.of(points, faces)
 
 
 def evaluate_detected(
-    predict: Predict, faces: Faces, sampler: Sampler, batch: int = 64
+    predict: Predict, faces: Faces, sampler: Sampler, batch: int = 64, refine: bool = True
 ) -> Evaluation:
     """The same in boxes of the Haar detector, on the faces that it finds.
+
+    With `refine`, again in the boxes of the points that were placed, as the runtime does it.
 
     Raises DetectorError where it finds none, and for points that its boxes are not known for.
     """
@@ -136,10 +145,13 @@ def evaluate_detected(
     if not rows:
         raise DetectorError("haar", "it finds none of these faces; measure in the points' boxes")
     boxes = np.array([found[row] for row in rows], dtype=np.float32)
-    tight = square_boxes(*apply_rule(boxes, detector.rule))
-    matrices = crop_matrices(tight, sampler.config.rule(), sampler.size)
-    chosen = faces.rows(rows)
-    return _measure(predict, chosen, _cut(chosen, matrices, sampler), matrices, batch)
+    chosen, rule = faces.rows(rows), sampler.config.rule()
+
+    def place(tight: Floats) -> Floats:
+        return _place(predict, chosen, crop_matrices(tight, rule, sampler.size), sampler, batch)
+
+    points = place(square_boxes(*apply_rule(boxes, detector.rule)))
+    return Evaluation.of(place(points_box(points)) if refine else points, chosen)
 
 
 def best_box(detector: HaarDetector, image: Pixels, points: Floats) -> Floats | None:
@@ -164,11 +176,12 @@ def _cut(faces: Faces, matrices: Matrix, sampler: Sampler) -> Pixels:
     return np.stack([sampler.cut(i, m) for i, m in zip(faces.images, matrices, strict=True)])
 
 
-def _measure(
-    predict: Predict, faces: Faces, crops: Pixels, matrices: Matrix, batch: int
-) -> Evaluation:
-    points = transform(predict_all(predict, crops, batch).points, invert(matrices))
-    return Evaluation.of(points, faces)
+def _place(
+    predict: Predict, faces: Faces, matrices: Matrix, sampler: Sampler, batch: int
+) -> Floats:
+    """Points (n, k, 2) in image pixels, by the crops of the matrices (n, 2, 3)."""
+    crops = _cut(faces, matrices, sampler)
+    return transform(predict_all(predict, crops, batch).points, invert(matrices))
 
 
 def predict_all(predict: Predict, crops: Pixels, batch: int = 64) -> Prediction:

@@ -11,7 +11,7 @@ import pytest
 from known import MODELS, SIZE, fixed_points
 
 import fkd_infer
-from fkd_infer.crop import POINTS_BOX
+from fkd_infer.crop import POINTS_BOX, points_box
 from fkd_infer.errors import InvalidBoxError, InvalidImageError, NonFiniteOutputError
 from fkd_infer.types import Detections, Prediction
 
@@ -53,12 +53,40 @@ def test_all_faces_go_through_the_network_in_one_batch(
 
     monkeypatch.setattr(pipeline.session, "run", run)
     faces = pipeline(black())
-    assert sizes == [2]
+    assert sizes == [2, 2], "both faces at once, and once more in the boxes of their points"
     assert [face.score for face in faces] == pytest.approx([0.9, 0.6])
     assert all(isinstance(face, fkd_infer.Face) and face.id is None for face in faces)
     np.testing.assert_array_equal(faces[1].box, TwoBoxes.boxes[1])
     np.testing.assert_allclose(faces[0].points.mean(axis=0), (26, 36), atol=0.1)
     assert faces[0].points.dtype == np.float32
+
+
+class NearMiss:
+    """Finds the box (30, 20)–(70, 60), but draws it a little too large and aside."""
+
+    rule = POINTS_BOX
+
+    def __call__(self, image: np.ndarray) -> Detections:
+        return Detections(np.array([[24, 22, 74, 72]], np.float32), np.ones(1, np.float32))
+
+
+def test_points_are_placed_again_in_the_box_of_the_first(
+    fixed_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The fixed network's points span 12 / 15 of a crop, so a second crop is 12 / 15 · 1.25 of the
+    first: as large as it, about the same centre."""
+    pipeline = fkd_infer.load(fixed_model, detector=NearMiss())
+    once = fkd_infer.load(fixed_model, detector=NearMiss(), refine=False)
+    (first,), (second,) = once(black()), pipeline(black())
+    (again,) = pipeline.landmarks(black(), points_box(first.points)[None])
+    np.testing.assert_allclose(second.points, again, atol=0.05)
+    np.testing.assert_array_equal(second.box, first.box)
+    assert not np.allclose(first.points, second.points, atol=0.01)
+
+
+def test_a_crop_of_ones_own_is_not_framed_anew(fixed_model: Path) -> None:
+    assert not fkd_infer.load(fixed_model, detector="none").refine
+    assert fkd_infer.load(fixed_model, detector="none", refine=True).refine
 
 
 def half_white() -> np.ndarray:
