@@ -239,6 +239,7 @@ class _Direct(nn.Module):
 
     def __init__(self, spec: ModelSpec, widths: tuple[int, int], cells: int) -> None:
         super().__init__()
+        self.points = spec.points
         squeezed = 32
         self.layers = nn.Sequential(
             *_conv_norm(widths[1], squeezed, 1),
@@ -249,7 +250,7 @@ class _Direct(nn.Module):
 
     def forward(self, _finer: Tensor, coarser: Tensor) -> Tensor:
         flat: Tensor = self.layers(coarser)
-        return flat.reshape(len(flat), -1, 2)
+        return flat.reshape(-1, self.points, 2)
 
 
 class _SimCC(nn.Module):

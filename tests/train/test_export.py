@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import onnx
@@ -21,6 +21,7 @@ from fkd_train.data import Faces, read_faces
 from fkd_train.evaluate import Predict, evaluate, open_model, torch_predict
 from fkd_train.export import export
 from fkd_train.models import LandmarkNet, build
+from fkd_train.names import Head
 
 
 def save(network: LandmarkNet, recipe: Recipe, path: Path) -> Path:
@@ -29,21 +30,32 @@ def save(network: LandmarkNet, recipe: Recipe, path: Path) -> Path:
     return path
 
 
+def untrained(name: str, tiny: Recipe, path: Path, head: str = "grid") -> Path:
+    """An untrained network; what it computes does not matter, that it is the same does."""
+    torch.manual_seed(0)
+    table: dict[str, Any] = recipe_to_dict(tiny)
+    table["model"] = {"name": name, "size": 64}
+    if name == "fkdnet":
+        trunk = {"stem": 8, "widths": [16, 32, 64], "depths": [1, 1, 1]}
+        table["model"] |= {"trunk": trunk, "head": head, "score": True}
+        table["augment"]["unframed"] = 0.2
+    recipe = recipe_from_dict(table)
+    network = build(recipe.model.spec(68))
+    return save(network, recipe, path)
+
+
 @pytest.fixture(scope="module", params=["naimishnet", "naimishnet-paper", "fkdnet"])
 def checkpoint(
     request: pytest.FixtureRequest, tiny: Recipe, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
-    """An untrained network; what it computes does not matter, that it is the same does."""
-    torch.manual_seed(0)
-    table: dict[str, Any] = recipe_to_dict(tiny)
-    table["model"] = {"name": request.param, "size": 64}
-    if request.param == "fkdnet":
-        trunk = {"stem": 8, "widths": [16, 32, 64], "depths": [1, 1, 1]}
-        table["model"] |= {"trunk": trunk, "head": "grid", "score": True}
-        table["augment"]["unframed"] = 0.2
-    recipe = recipe_from_dict(table)
-    network = build(recipe.model.spec(68))
-    return save(network, recipe, tmp_path_factory.mktemp("export") / "last.pt")
+    return untrained(request.param, tiny, tmp_path_factory.mktemp("export") / "last.pt")
+
+
+@pytest.mark.parametrize("head", [head for head in get_args(Head) if head != "grid"])
+def test_every_head_is_exported_for_any_batch(head: str, tiny: Recipe, tmp_path: Path) -> None:
+    exported = export(untrained("fkdnet", tiny, tmp_path / "a.pt", head), tmp_path / "a.onnx")
+    assert exported.card.parity is not None
+    assert exported.card.output.score
 
 
 @pytest.fixture(scope="module")
