@@ -149,59 +149,38 @@ def naimishnet_paper(spec: ModelSpec) -> nn.Module:
     return body.apply(_glorot_uniform)
 
 
-def _conv_norm(
-    inputs: int, outputs: int, kernel: int = 3, stride: int = 1, groups: int = 1
-) -> list[nn.Module]:
-    convolution = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False)
+def _conv_norm(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> list[nn.Module]:
+    convolution = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False)
     return [convolution, nn.BatchNorm2d(outputs)]
 
 
-class _Residual(nn.Module):
-    """Adds a branch to its input, which a 1 × 1 convolution fits where their shapes differ."""
+class _PlainBlock(nn.Sequential):
+    """A convolution, normalised and rectified."""
 
-    def __init__(self, branch: nn.Module, fit: nn.Module, last: nn.Module) -> None:
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__(*_conv_norm(inputs, outputs, stride=stride), nn.ReLU())
+
+
+class _ResidualBlock(nn.Module):
+    """Basic block of He et al., CVPR 2016, figure 5 left."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
         super().__init__()
-        self.branch, self.fit, self.last = branch, fit, last
+        self.branch = nn.Sequential(
+            *_conv_norm(inputs, outputs, stride=stride), nn.ReLU(), *_conv_norm(outputs, outputs)
+        )
+        self.fit: nn.Module = nn.Identity()
+        if stride > 1 or inputs != outputs:
+            self.fit = nn.Sequential(*_conv_norm(inputs, outputs, 1, stride))
 
     def forward(self, features: Tensor) -> Tensor:
-        out: Tensor = self.last(self.fit(features) + self.branch(features))
-        return out
-
-
-def _plain_block(inputs: int, outputs: int, stride: int) -> nn.Module:
-    return nn.Sequential(*_conv_norm(inputs, outputs, stride=stride), nn.ReLU())
-
-
-def _residual_block(inputs: int, outputs: int, stride: int) -> nn.Module:
-    """Basic block of He et al., CVPR 2016, figure 5 left."""
-    branch = nn.Sequential(
-        *_conv_norm(inputs, outputs, stride=stride), nn.ReLU(), *_conv_norm(outputs, outputs)
-    )
-    fit: nn.Module = nn.Identity()
-    if stride > 1 or inputs != outputs:
-        fit = nn.Sequential(*_conv_norm(inputs, outputs, 1, stride))
-    return _Residual(branch, fit, nn.ReLU())
-
-
-def _inverted_block(inputs: int, outputs: int, stride: int, expansion: int = 3) -> nn.Module:
-    """Inverted residual with linear bottleneck (Sandler et al., CVPR 2018)."""
-    hidden = expansion * inputs
-    branch = nn.Sequential(
-        *_conv_norm(inputs, hidden, 1),
-        nn.ReLU(),
-        *_conv_norm(hidden, hidden, 3, stride, groups=hidden),
-        nn.ReLU(),
-        *_conv_norm(hidden, outputs, 1),
-    )
-    if stride > 1 or inputs != outputs:
-        return branch
-    return _Residual(branch, nn.Identity(), nn.Identity())
+        added: Tensor = self.fit(features) + self.branch(features)
+        return added.relu()
 
 
 _BLOCKS: dict[Block, Callable[[int, int, int], nn.Module]] = {
-    "plain": _plain_block,
-    "residual": _residual_block,
-    "inverted": _inverted_block,
+    "plain": _PlainBlock,
+    "residual": _ResidualBlock,
 }
 
 

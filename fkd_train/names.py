@@ -6,7 +6,7 @@ from typing import Literal, get_args
 
 CropProtocol = Literal["model", "image"]
 Split = Literal["official", "identity"]
-Block = Literal["plain", "residual", "inverted"]
+Block = Literal["plain", "residual"]
 Head = Literal["direct", "simcc", "heatmap", "grid"]
 
 CROP_PROTOCOLS: tuple[CropProtocol, ...] = get_args(CropProtocol)
