@@ -13,6 +13,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from fkd_infer.errors import RunError
+
 SECONDS = 1.5
 WARM_UP = 10
 
@@ -39,22 +41,24 @@ def compare(models: list[Path], batch: int, threads: int, blocks: int) -> list[s
 def prepared(contender: str, folder: Path) -> Path:
     """The file of a contender; of `recipe:NAME`, an untrained network of that recipe, exported.
 
-    Untrained weights take as long as trained ones.
+    Untrained weights take as long as trained ones. Raises RunError for a file that is not there.
     """
-    kind, _, name = contender.rpartition("recipe:")
-    if kind or name == contender:
+    if not contender.startswith("recipe:"):
+        if not Path(contender).exists():
+            raise RunError(contender, "no such network; give a file, a run folder or recipe:NAME")
         return Path(contender)
     from fkd_train.checkpoint import save_checkpoint
     from fkd_train.config import load_recipe, recipe_to_dict
     from fkd_train.export import export
     from fkd_train.models import build
 
-    recipe = load_recipe(name)
+    recipe = load_recipe(contender.removeprefix("recipe:"))
     count = recipe.landmarks.count
     weights = build(recipe.model.spec(count)).state_dict()
     content = {"recipe": recipe_to_dict(recipe), "points": count, "weights": weights}
-    save_checkpoint(folder / f"{name}.pt", {**content, "progress": {"epoch": 0}})
-    return export(folder / f"{name}.pt", folder / f"{recipe.name}-untrained.onnx").path
+    checkpoint = folder / f"{recipe.name}-untrained.pt"
+    save_checkpoint(checkpoint, {**content, "progress": {"epoch": 0}})
+    return export(checkpoint, checkpoint.with_suffix(".onnx")).path
 
 
 def _line(model: Path, values: list[float], reference: float) -> str:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from benchmarks.latency import measure
 from fkd_infer.wholefile import whole_file, writing
 from fkd_train.checkpoint import load_network
-from fkd_train.data import load_evaluation
+from fkd_train.data import Faces, load_evaluation
 from fkd_train.evaluate import evaluate, open_model
 from fkd_train.export import export
 from fkd_train.models import LandmarkNet
@@ -70,8 +70,9 @@ def search(data: Path, out: Path, workers: int, blocks: int) -> list[str]:
         _train(point, data, out / point.folder, workers)
     files = [_exported(out / point.folder) for point in chosen]
     times = [_medians(files, threads, blocks) for threads in (1, 2)]
+    faces = load_evaluation(data, "identity")
     found = [
-        _found(point, data, out / point.folder, file, times[0][file], times[1][file])
+        _found(point, faces, out / point.folder, file, times[0][file], times[1][file])
         for point, file in zip(chosen, files, strict=True)
     ]
     _write(out / "search.jsonl", "".join(json.dumps(asdict(f)) + "\n" for f in found))
@@ -106,9 +107,8 @@ def _medians(files: list[Path], threads: int, blocks: int) -> dict[Path, float]:
     return {file: 1000 * float(np.median(values)) for file, values in times.items()}
 
 
-def _found(point: Point, data: Path, run: Path, file: Path, one: float, two: float) -> Found:
+def _found(point: Point, faces: Faces, run: Path, file: Path, one: float, two: float) -> Found:
     predict, sampler = open_model(file)
-    faces = load_evaluation(data, "identity", sampler.scheme)
     figures = evaluate(predict, faces, sampler).accuracy
     network, _, _ = load_network(run / "last.pt")
     return Found(

@@ -147,12 +147,18 @@ def _shrunk(region: Pixels, matrix: Matrix) -> tuple[Pixels, Matrix]:
     factor = int(1 / np.linalg.norm(matrix[:, 0]))
     if factor < 2:
         return region, matrix
-    height, width = region.shape[:2]
+    averaged, to_region = reduced(region, factor)
+    return averaged, _compose(matrix, to_region)
+
+
+def reduced(image: Pixels, factor: float) -> tuple[Pixels, Matrix]:
+    """An image averaged to a `factor`-th of its sides, and the matrix (2, 3) back to it."""
+    height, width = image.shape[:2]
     small = max(1, round(width / factor)), max(1, round(height / factor))
     ratio = np.array([width / small[0], height / small[1]])
-    to_region = np.column_stack([np.diag(ratio), (ratio - 1) / 2])
-    averaged = cv2.resize(region, small, interpolation=cv2.INTER_AREA)
-    return np.asarray(averaged, dtype=np.uint8), _compose(matrix, to_region)
+    to_image = np.column_stack([np.diag(ratio), (ratio - 1) / 2])
+    averaged = cv2.resize(image, small, interpolation=cv2.INTER_AREA)
+    return np.asarray(averaged, dtype=np.uint8), to_image
 
 
 def _compose(outer: Matrix, inner: Matrix) -> Matrix:

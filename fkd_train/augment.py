@@ -173,7 +173,7 @@ def photometric(pixels: Pixels, augment: AugmentConfig, rng: Rng) -> Pixels:
     if augment.lamp and rng.random() < augment.lamp:
         pixels = _lit_from_a_side(pixels, rng)
     if augment.jpeg and rng.random() < augment.jpeg:
-        pixels = _compressed(pixels, rng)
+        pixels = jpeg(pixels, int(rng.integers(10, 60)))
     return pixels
 
 
@@ -248,11 +248,10 @@ def _lit_from_a_side(pixels: Pixels, rng: Rng) -> Pixels:
     return lit
 
 
-def _compressed(pixels: Pixels, rng: Rng) -> Pixels:
-    quality = int(rng.integers(10, 60))
+def jpeg(pixels: Pixels, quality: int) -> Pixels:
+    """An image, gray (H, W) or (H, W, C), as JPEG of a quality from 0 to 100 leaves it."""
     _, data = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    gray = cv2.IMREAD_GRAYSCALE if pixels.shape[2] == 1 else cv2.IMREAD_COLOR
-    decoded = cv2.imdecode(data, gray)
+    decoded = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
     assert decoded is not None
     return _as_pixels(decoded, pixels)
 

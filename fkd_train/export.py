@@ -25,7 +25,7 @@ from fkd_train.augment import Sampler
 from fkd_train.calibrate import haar_rule
 from fkd_train.checkpoint import Checkpoint, load_network, save_checkpoint
 from fkd_train.config import Recipe
-from fkd_train.data import Faces, load_split
+from fkd_train.data import Faces, load_evaluation, load_split
 from fkd_train.drawn import draw_face
 from fkd_train.evaluate import evaluate, evaluation_crops, torch_predict
 from fkd_train.models import LandmarkNet
@@ -63,11 +63,11 @@ def export(
     faces = None
     card = _card(network, recipe, content["progress"]["epoch"])
     if data is not None:
-        training, faces = load_split(data, recipe.split, recipe.landmarks)
+        faces = load_evaluation(data, recipe.split, recipe.landmarks)
         card = replace(
             card,
             accuracy={f"{recipe.split} split": _measured(network, faces, sampler)},
-            box_rules=_box_rules(training),
+            box_rules=_box_rules(data, recipe),
         )
     with whole_file(out) as partial, writing(out):
         model = _to_onnx(network, card)
@@ -84,9 +84,11 @@ def export(
     return Exported(out, card, verification)
 
 
-def _box_rules(training: Faces) -> dict[str, BoxRule]:
+def _box_rules(data: Path, recipe: Recipe) -> dict[str, BoxRule]:
     """Where a detector's boxes have points of one's own; the built-in scheme's are known."""
-    rule = None if training.scheme == IBUG68 else haar_rule(training)
+    if recipe.landmarks == IBUG68:
+        return {}
+    rule = haar_rule(load_split(data, recipe.split, recipe.landmarks)[0])
     return {} if rule is None else {"haar": rule}
 
 

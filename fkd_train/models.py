@@ -213,6 +213,13 @@ def _cell_places(cells: int) -> Tensor:
     return (torch.arange(cells) + 0.5) / cells - 0.5
 
 
+def _map_places(cells: int, reach: float) -> Tensor:
+    """Places (1, 2, 1, cells²) of the cells of a square map that is `reach` units wide."""
+    places = reach * _cell_places(cells)
+    grid = torch.stack(torch.meshgrid(places, places, indexing="xy"))
+    return grid.reshape(1, 2, 1, -1)
+
+
 class _Direct(nn.Module):
     """Direct regression: one dense layer on the squeezed map."""
 
@@ -265,10 +272,9 @@ class _Heatmap(nn.Module):
         self.coarser = nn.Conv2d(widths[1], spec.points, 1)
         self.finer = nn.Conv2d(widths[0], spec.points, 1)
         self.up = nn.Upsample(scale_factor=2, mode="nearest")
-        places = 1.2 * spec.size / spec.unit * _cell_places(2 * cells)
         self.places: Tensor
-        grid = torch.stack(torch.meshgrid(places, places, indexing="xy"))
-        self.register_buffer("places", grid.reshape(1, 2, 1, -1), persistent=False)
+        places = _map_places(2 * cells, 1.2 * spec.size / spec.unit)
+        self.register_buffer("places", places, persistent=False)
 
     def forward(self, finer: Tensor, coarser: Tensor) -> Tensor:
         maps = self.finer(finer) + self.up(self.coarser(coarser))
@@ -289,10 +295,9 @@ class _Grid(nn.Module):
         super().__init__()
         self.points = spec.points
         self.votes = nn.Conv2d(widths[1], 3 * spec.points, 1)
-        places = spec.size / spec.unit * _cell_places(cells)
         self.places: Tensor
-        grid = torch.stack(torch.meshgrid(places, places, indexing="xy"))
-        self.register_buffer("places", grid.reshape(1, 2, 1, -1), persistent=False)
+        places = _map_places(cells, spec.size / spec.unit)
+        self.register_buffer("places", places, persistent=False)
 
     def forward(self, _finer: Tensor, coarser: Tensor) -> Tensor:
         votes = self.votes(coarser).float().flatten(2).unflatten(1, (3, self.points))

@@ -25,11 +25,12 @@ from fkd_infer.crop import (
     apply_rule,
     invert,
     points_box,
+    reduced,
     similarity,
     square_boxes,
     transform,
 )
-from fkd_train.augment import Rng, Sampler
+from fkd_train.augment import Rng, Sampler, jpeg
 from fkd_train.data import Faces
 from fkd_train.evaluate import Evaluation, Predict, predict_all
 
@@ -87,14 +88,10 @@ def tilted(image: Pixels, centre: Floats, side: float, rng: Rng, degrees: float)
 
 def shrunk(image: Pixels, centre: Floats, side: float, rng: Rng, pixels: float) -> View:
     """The image reduced, so that the box's side is `pixels`; a smaller face stays as it is."""
-    height, width = image.shape[:2]
-    factor = min(1.0, pixels / side)
-    small = max(1, round(width * factor)), max(1, round(height * factor))
-    ratio = np.array([width / small[0], height / small[1]])
-    to_original = np.column_stack([np.diag(ratio), (ratio - 1) / 2])
-    reduced = np.asarray(cv2.resize(image, small, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    factor = max(1.0, side / pixels)
+    small, to_original = reduced(image, factor)
     moved = transform(centre[None], invert(to_original))[0]
-    return View(reduced, moved, factor * side, to_original=to_original)
+    return View(small, moved, side / factor, to_original=to_original)
 
 
 def darkened(image: Pixels, centre: Floats, side: float, rng: Rng, factor: float) -> View:
@@ -110,9 +107,7 @@ def blurred(image: Pixels, centre: Floats, side: float, rng: Rng, share: float) 
 
 def compressed(image: Pixels, centre: Floats, side: float, rng: Rng, quality: int) -> View:
     """The whole image through JPEG."""
-    _, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    decoded = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE)
-    return View(np.asarray(decoded, dtype=np.uint8), centre, side)
+    return View(jpeg(image, quality), centre, side)
 
 
 PERTURBATIONS: dict[str, Perturbation] = {

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fkd_infer.card import InputSpec, ModelCard, OutputSpec, Training
-from fkd_infer.crop import CropRule
+from fkd_infer.crop import CropRule, Floats
+from fkd_infer.schemes import LandmarkScheme
+
+FIVE = LandmarkScheme(
+    name="five",
+    count=5,
+    groups={"eyes": (0, 1), "nose": (2,), "mouth": (3, 4)},
+    mirror_pairs=((0, 1), (3, 4)),
+    outer_eye_corners=(0, 1),
+)
+"""A scheme that is not built in: eye centres, tip of the nose, corners of the mouth."""
 
 MODELS = Path(__file__).parent / "infer" / "models"
 SIZE = 16
@@ -35,3 +48,15 @@ def fixed_points() -> NDArray[np.float32]:
     turn = np.linspace(0, 2 * np.pi, 68, endpoint=False)
     circle = np.column_stack([np.cos(turn), np.sin(turn)])
     return np.asarray(7.5 + 6 * circle, dtype=np.float32)
+
+
+def five_points(points: Floats) -> Floats:
+    """The points (5, 2) of FIVE, of a face's 68."""
+    eyes = points[36:42].mean(axis=0), points[42:48].mean(axis=0)
+    return np.stack([*eyes, points[30], points[48], points[54]])
+
+
+def five_table() -> dict[str, Any]:
+    """FIVE as JSON and TOML have it."""
+    table: dict[str, Any] = json.loads(json.dumps(asdict(FIVE)))
+    return table

@@ -6,26 +6,17 @@ import json
 from pathlib import Path
 
 import pytest
-from known import card
+from known import card, five_table
 
 from fkd_infer.card import Measured, ModelCard, Parity
 from fkd_infer.errors import ModelCardError
 from fkd_infer.schemes import IBUG68
 
-FIVE = {
-    "name": "five",
-    "count": 5,
-    "groups": {"eyes": [0, 1], "nose": [2], "mouth": [3, 4]},
-    "mirror_pairs": [[0, 1], [3, 4]],
-    "outer_eye_corners": [0, 1],
-    "closed": [],
-}
-
 
 def five_point_card() -> ModelCard:
     """Of a network whose scheme is not built in, verified on faces without its points."""
     table = json.loads(card().to_json())
-    table["scheme"] = FIVE
+    table["scheme"] = five_table()
     table["parity"] = {"largest_px": 0.001, "mean_px": 0.0001, "nme_change": None, "faces": "64"}
     return ModelCard.from_json(json.dumps(table), "x.onnx")
 
@@ -50,10 +41,10 @@ def test_a_card_comes_back_from_json(made: ModelCard) -> None:
         (("scheme",), "wflw98", "no scheme is called 'wflw98'; there are: ibug68"),
         (("scheme",), 68, "card.scheme is 68"),
         (("scheme",), {"name": "five"}, "card.scheme.count is missing"),
-        (("scheme",), FIVE | {"count": "5"}, "card.scheme.count is '5'"),
-        (("scheme",), FIVE | {"count": 6}, "card.scheme: point 5 is in none of the groups"),
-        (("scheme",), FIVE | {"name": "ibug68"}, "'ibug68' is that of a built-in scheme"),
-        (("scheme",), FIVE | {"colour": 1}, "card.scheme.colour is not a field"),
+        (("scheme",), five_table() | {"count": "5"}, "card.scheme.count is '5'"),
+        (("scheme",), five_table() | {"count": 6}, "card.scheme: point 5 is in none of the groups"),
+        (("scheme",), five_table() | {"name": "ibug68"}, "'ibug68' is that of a built-in scheme"),
+        (("scheme",), five_table() | {"colour": 1}, "card.scheme.colour is not a field"),
         (("input", "size"), "112", "card.input.size is '112'"),
         (("input", "size"), True, "card.input.size is True"),
         (("input", "channels"), 2, "card.input.channels is 2"),
@@ -85,7 +76,7 @@ def test_a_built_in_scheme_is_a_name_and_another_is_all_there() -> None:
     assert json.loads(card().to_json())["scheme"] == "ibug68"
     five = five_point_card().landmarks
     assert (five.count, five.groups["mouth"], five.outer_eye_corners) == (5, (3, 4), (0, 1))
-    assert json.loads(five_point_card().to_json())["scheme"] == FIVE
+    assert json.loads(five_point_card().to_json())["scheme"] == five_table()
 
 
 def test_a_file_without_a_card_says_how_to_get_one() -> None:

@@ -5,16 +5,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from known import FIVE
 
-from fkd_infer.schemes import IBUG68, LandmarkScheme, find_scheme
-
-FIVE = LandmarkScheme(
-    name="five",
-    count=5,
-    groups={"eyes": (0, 1), "nose": (2,), "mouth": (3, 4)},
-    mirror_pairs=((0, 1), (3, 4)),
-    outer_eye_corners=(0, 1),
-)
+from fkd_infer.schemes import IBUG68, find_scheme
 
 
 def test_every_point_is_in_one_group() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from known import five_points
 
 from fkd_infer.crop import Floats
 from fkd_train.config import Recipe, recipe_from_dict
@@ -44,12 +45,6 @@ def drawn_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_part(folder, "training", 10, 2, seed=0)
     write_part(folder, "test", 3, 2, seed=1)
     return folder
-
-
-def five_points(points: Floats) -> Floats:
-    """Eye centres, tip of the nose and corners of the mouth (5, 2) of a face's 68 points."""
-    eyes = points[36:42].mean(axis=0), points[42:48].mean(axis=0)
-    return np.stack([*eyes, points[30], points[48], points[54]])
 
 
 @pytest.fixture(scope="session")

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from known import FIVE, five_points
 
 from fkd_infer.crop import POINTS_BOX, BoxRule, apply_rule, points_box, square_boxes
 from fkd_infer.detect import HaarDetector
-from fkd_infer.schemes import LandmarkScheme
 from fkd_train.calibrate import fit_logistic, fit_rule, haar_rule, main
 from fkd_train.data import Faces, read_faces
 from fkd_train.evaluate import is_face
@@ -38,16 +38,10 @@ def test_a_logistic_curve_is_found_again() -> None:
     assert fit_logistic(values, truths) == pytest.approx((0.9, 0.4), abs=0.08)
 
 
-FIVE = LandmarkScheme(
-    "five", 5, {"eyes": (0, 1), "nose": (2,), "mouth": (3, 4)}, ((0, 1), (3, 4)), (0, 1)
-)
-
-
 def test_haars_boxes_are_led_to_points_of_ones_own(data_folder: Path) -> None:
     """Eyes, nose tip and mouth corners of real faces: a smaller box than that of all points."""
     faces = read_faces(data_folder, "test").only(lambda name: name.startswith(("A", "B")))
-    eyes = [faces.points[:, 36:42].mean(axis=1), faces.points[:, 42:48].mean(axis=1)]
-    points = np.stack([*eyes, *np.moveaxis(faces.points[:, [30, 48, 54]], 1, 0)], axis=1)
+    points = np.stack([five_points(own) for own in faces.points])
     five = replace(faces, points=points, scheme=FIVE)
     rule = haar_rule(five)
     assert rule is not None

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from known import five_table
 
 from fkd_infer.errors import RecipeError
 from fkd_infer.schemes import IBUG68
@@ -93,21 +94,12 @@ def test_windows_grow_along_with_the_input() -> None:
     assert (half.model.size, half.crop.resize) == (112, 125)
 
 
-FIVE = {
-    "name": "five",
-    "count": 5,
-    "groups": {"eyes": [0, 1], "nose": [2], "mouth": [3, 4]},
-    "mirror_pairs": [[0, 1], [3, 4]],
-    "outer_eye_corners": [0, 1],
-}
-
-
 def test_a_recipe_has_the_68_points_or_a_scheme_of_its_own() -> None:
     table = recipe_to_dict(load_recipe("naimishnet"))
     assert table["scheme"] == "ibug68"
     del table["scheme"]
     assert recipe_from_dict(table).landmarks is IBUG68
-    own = recipe_from_dict(table | {"scheme": FIVE})
+    own = recipe_from_dict(table | {"scheme": five_table()})
     assert own.landmarks.groups == {"eyes": (0, 1), "nose": (2,), "mouth": (3, 4)}
     assert own.landmarks.flip_permutation.tolist() == [1, 0, 2, 4, 3]
     assert recipe_from_dict(json.loads(json.dumps(recipe_to_dict(own)))) == own
@@ -119,11 +111,11 @@ def test_a_recipe_has_the_68_points_or_a_scheme_of_its_own() -> None:
     [
         ("wflw98", "no scheme is called 'wflw98'; there are: ibug68"),
         (5, "scheme is 5, which is no table"),
-        (FIVE | {"name": "ibug68"}, "'ibug68' is that of a built-in scheme"),
-        (FIVE | {"colour": 1}, "scheme.colour is not a field"),
-        (FIVE | {"count": "5"}, "scheme.count is '5'"),
-        (FIVE | {"count": 4}, "groups names point 4, but 4 points"),
-        (FIVE | {"mirror_pairs": [[0, 1, 2]]}, r"scheme.mirror_pairs\[0\] is \[0, 1, 2\]"),
+        (five_table() | {"name": "ibug68"}, "'ibug68' is that of a built-in scheme"),
+        (five_table() | {"colour": 1}, "scheme.colour is not a field"),
+        (five_table() | {"count": "5"}, "scheme.count is '5'"),
+        (five_table() | {"count": 4}, "groups names point 4, but 4 points"),
+        (five_table() | {"mirror_pairs": [[0, 1, 2]]}, r"scheme.mirror_pairs\[0\] is \[0, 1, 2\]"),
         ({"name": "five"}, "scheme.count is missing"),
     ],
 )

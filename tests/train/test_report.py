@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner, Result
+from known import FIVE
 
 from fkd_infer.errors import NonFiniteOutputError, OutputError, RunError
-from fkd_infer.schemes import IBUG68, LandmarkScheme
+from fkd_infer.schemes import IBUG68
 from fkd_train import eval_cli
 from fkd_train.checkpoint import save_checkpoint
 from fkd_train.comparison import Comparison, Protocol, compare, distinct_names
@@ -143,14 +144,7 @@ def test_one_model_without_perturbations_has_no_table_of_them(
 def test_points_of_another_scheme_have_no_yaw(
     small: Recipe, five_point_data: Path, tmp_path: Path
 ) -> None:
-    scheme = LandmarkScheme(
-        name="five",
-        count=5,
-        groups={"eyes": (0, 1), "nose": (2,), "mouth": (3, 4)},
-        mirror_pairs=((0, 1), (3, 4)),
-        outer_eye_corners=(0, 1),
-    )
-    five = untrained(tmp_path / "five.pt", replace(small, scheme=scheme))
+    five = untrained(tmp_path / "five.pt", replace(small, scheme=FIVE))
     measured = compare([five], replace(protocol(five_point_data), split="identity"))
     page = write_report(tmp_path / "report", measured).read_text()
     assert "Error by roll" in page
