@@ -92,8 +92,9 @@ def open_contender(model: Path, threads: int) -> tuple[Run, int, int]:
     """A network as a function of crops, its input size and channels."""
     if model.suffix == ".onnx":
         from fkd_infer.session import LandmarkSession
+        from fkd_infer.settings import SessionSettings
 
-        session = LandmarkSession(model, "cpu", threads)
+        session = LandmarkSession(model, "cpu", SessionSettings(threads))
         return session.run, session.card.input.size, session.card.input.channels
     import torch
 

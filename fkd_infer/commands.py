@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
+
 import click
 
 from fkd_infer.errors import FkdError, MissingExtraError
@@ -40,3 +44,37 @@ class FkdCommand(click.Command):
                 if package in packages.split():
                     raise MissingExtraError(package, extra) from error
             raise
+
+
+class FkdCommandWithOthers(FkdCommand):
+    """A command of whose name others begin: `fkd-infer photo.jpg`, and `fkd-infer tune`.
+
+    `others` maps a word to the module whose `main` is that command, and to what it does. A source
+    that is called like one of them is given as `./tune`.
+    """
+
+    def __init__(self, *, others: Mapping[str, tuple[str, str]], **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.others = others
+
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **extra: Any,
+    ) -> click.Context:
+        """The context of the command that the first word asks for."""
+        if args and args[0] in self.others:
+            other: click.Command = import_module(self.others[args[0]][0]).main
+            return other.make_context(f"{info_name} {args[0]}", args[1:], parent, **extra)
+        return super().make_context(info_name, args, parent, **extra)
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Runs the command that the context is of."""
+        return super().invoke(ctx) if ctx.command is self else ctx.command.invoke(ctx)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Names the other commands."""
+        with formatter.section("Other commands"):
+            formatter.write_dl([(f"{ctx.info_name} {n}", h) for n, (_, h) in self.others.items()])

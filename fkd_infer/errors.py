@@ -179,3 +179,10 @@ class VerificationError(FkdError, RuntimeError):
 
     def __init__(self, out: str | Path, report: str) -> None:
         super().__init__(f"{out}: not written, the exported network differs: {report}")
+
+
+class ContenderError(FkdError, RuntimeError):
+    """A program that was to be timed and ended early."""
+
+    def __init__(self, name: str, said: str) -> None:
+        super().__init__(f"{name} could not be timed: {said}")

@@ -7,11 +7,13 @@ from typing import Literal, get_args
 Border = Literal["replicate", "black"]
 BoxKind = Literal["points", "haar"]
 DetectorName = Literal["haar", "none"]
+GraphLevel = Literal["none", "basic", "extended", "all"]
 Layer = Literal["contours", "points", "box", "score"]
 Provider = Literal["auto", "cpu", "cuda"]
 
 BOX_KINDS: tuple[BoxKind, ...] = get_args(BoxKind)
 DETECTORS: tuple[DetectorName, ...] = get_args(DetectorName)
+GRAPH_LEVELS: tuple[GraphLevel, ...] = get_args(GraphLevel)
 LAYERS: tuple[Layer, ...] = get_args(Layer)
 PROVIDERS: tuple[Provider, ...] = get_args(Provider)
 

@@ -25,6 +25,7 @@ from fkd_infer.decode import decode
 from fkd_infer.detect import Detector, WholeImageDetector, build_detector
 from fkd_infer.names import DEFAULT_MODEL, DETECT_SIZE, MIN_PRESENCE, DetectorName, Provider
 from fkd_infer.session import LandmarkSession
+from fkd_infer.settings import SessionSettings
 from fkd_infer.timing import Stopwatch
 from fkd_infer.types import Detections, Face, Prediction
 
@@ -143,7 +144,8 @@ def load(
     `refine` places the points again, in the box of the first ones, which frames a face better than
     a detector does; by default for all but detector "none".
     """
-    session = LandmarkSession(model, provider, threads)
+    settings = SessionSettings() if threads is None else SessionSettings(threads)
+    session = LandmarkSession(model, provider, settings)
     if isinstance(detector, str):
         detector = build_detector(detector, session.card, detect_size)
     framed = isinstance(detector, WholeImageDetector)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
 from contextlib import redirect_stdout
 from importlib.metadata import PackageNotFoundError, distribution
@@ -21,6 +20,7 @@ from fkd_infer.errors import (
     RuntimeInstallError,
 )
 from fkd_infer.names import Provider
+from fkd_infer.settings import SessionSettings
 from fkd_infer.types import Prediction
 
 if TYPE_CHECKING:
@@ -29,13 +29,6 @@ if TYPE_CHECKING:
 _ONNX_NAMES = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 _PACKAGES = ("onnxruntime", "onnxruntime-gpu")
 _log = logging.getLogger(__name__)
-
-
-def available_threads() -> int:
-    """Cores that this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def shipped_models() -> dict[str, Path]:
@@ -79,15 +72,18 @@ class LandmarkSession:
     """A network that places points on crops.
 
     `provider`: "cpu"; "cuda", which is used or raises ProviderError; "auto", which is CUDA where
-    it works. `threads` defaults to the cores of this process.
+    it works. `settings` default to what is measured to be best for pipelines.
     """
 
     def __init__(
-        self, model: str | Path, provider: Provider = "auto", threads: int | None = None
+        self,
+        model: str | Path,
+        provider: Provider = "auto",
+        settings: SessionSettings | None = None,
     ) -> None:
         ort = import_onnxruntime()
         self.path = find_model(model)
-        self._session = _open(ort, self.path, provider, threads or available_threads())
+        self._session = _open(ort, self.path, provider, settings or SessionSettings())
         self.card = ModelCard.from_metadata(
             self._session.get_modelmeta().custom_metadata_map, self.path
         )
@@ -103,44 +99,35 @@ class LandmarkSession:
         return Prediction(points, scores[0] if scores else None)
 
 
-def _options(ort: Any, threads: int) -> onnxruntime.SessionOptions:
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    # Threads that spin while they wait take the cores from OpenCV and the video encoder: frames per
-    # second of a video went from 26 to 32 without, for 0.3 ms more in a single call.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return options
-
-
-def _open(ort: Any, path: Path, provider: Provider, threads: int) -> onnxruntime.InferenceSession:
+def _open(
+    ort: Any, path: Path, provider: Provider, settings: SessionSettings
+) -> onnxruntime.InferenceSession:
     usable = [name for name, onnx_name in _ONNX_NAMES.items() if onnx_name in _offered(ort)]
     if provider == "cuda" and "cuda" not in usable:
         raise ProviderError("cuda", usable, "install the GPU runtime: pip install 'fkd[gpu]'")
     if provider != "cpu" and "cuda" in usable:
-        session, why = _load_cuda(ort, path, threads)
+        session, why = _load_cuda(ort, path, settings)
         if session is not None:
             return session
         # First, so that a broken file is told as one, and not as a fault of CUDA.
-        on_cpu = _load(ort, path, ["cpu"], threads)
+        on_cpu = _load(ort, path, ["cpu"], settings)
         repair = f"ONNX Runtime did not start CUDA ({why}); check the driver and CUDA's libraries"
         if provider == "cuda":
             raise ProviderError("cuda", ["cpu"], repair)
         _log.warning("%s; going on with the CPU", repair)
         return on_cpu
-    return _load(ort, path, ["cpu"], threads)
+    return _load(ort, path, ["cpu"], settings)
 
 
 def _load_cuda(
-    ort: Any, path: Path, threads: int
+    ort: Any, path: Path, settings: SessionSettings
 ) -> tuple[onnxruntime.InferenceSession | None, str]:
     """A session on CUDA, or none and the reason."""
     # It prints what it does not find, and standard output is for records.
     with redirect_stdout(sys.stderr):
         ort.preload_dlls()
     try:
-        session = _load(ort, path, ["cuda", "cpu"], threads)
+        session = _load(ort, path, ["cuda", "cpu"], settings)
     except InvalidModelError as error:
         return None, str(error)
     if _provider_name(session) != "cuda":
@@ -153,8 +140,10 @@ def _offered(ort: Any) -> list[str]:
     return offered
 
 
-def _load(ort: Any, path: Path, providers: list[str], threads: int) -> onnxruntime.InferenceSession:
-    names, options = [_ONNX_NAMES[name] for name in providers], _options(ort, threads)
+def _load(
+    ort: Any, path: Path, providers: list[str], settings: SessionSettings
+) -> onnxruntime.InferenceSession:
+    names, options = [_ONNX_NAMES[name] for name in providers], settings.options(ort)
     try:
         # Its own fallback goes on with the CPU in the middle of a run, and says so on stdout.
         return ort.InferenceSession(path, options, providers=names, enable_fallback=0)

@@ -20,6 +20,7 @@ from fkd_infer.errors import (
 )
 from fkd_infer.names import DEFAULT_MODEL
 from fkd_infer.session import LandmarkSession, find_model, import_onnxruntime, shipped_models
+from fkd_infer.settings import SessionSettings
 
 
 def crops(*grays: int) -> np.ndarray:
@@ -94,21 +95,23 @@ def fake_runtime(offered: list[str], started: list[str]) -> SimpleNamespace:
         get_available_providers=lambda: offered,
         preload_dlls=lambda: print("Failed to load libcudnn"),
         SessionOptions=lambda: SimpleNamespace(add_session_config_entry=lambda *_: None),
+        GraphOptimizationLevel=SimpleNamespace(ORT_ENABLE_ALL=99),
         InferenceSession=session,
     )
 
 
+ONE_THREAD = SessionSettings(1)
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 
 
 def test_cuda_that_is_not_installed_is_an_error() -> None:
     with pytest.raises(ProviderError, match=r"'cuda'.*usable: cpu.*fkd\[gpu\]"):
-        sessions._open(fake_runtime([CPU], [CPU]), Path("m"), "cuda", 1)
+        sessions._open(fake_runtime([CPU], [CPU]), Path("m"), "cuda", ONE_THREAD)
 
 
 def test_cuda_that_does_not_start_is_an_error_not_a_slow_cpu() -> None:
     with pytest.raises(ProviderError, match="did not start CUDA"):
-        sessions._open(fake_runtime([CUDA, CPU], [CPU]), Path("m"), "cuda", 1)
+        sessions._open(fake_runtime([CUDA, CPU], [CPU]), Path("m"), "cuda", ONE_THREAD)
 
 
 def test_a_broken_file_is_not_blamed_on_cuda() -> None:
@@ -119,18 +122,18 @@ def test_a_broken_file_is_not_blamed_on_cuda() -> None:
 
     runtime.InferenceSession = fail
     with pytest.raises(InvalidModelError, match="protobuf parsing failed"):
-        sessions._open(runtime, Path("m"), "cuda", 1)
+        sessions._open(runtime, Path("m"), "cuda", ONE_THREAD)
 
 
 def test_auto_takes_cuda_where_it_starts() -> None:
-    opened = sessions._open(fake_runtime([CUDA, CPU], [CUDA, CPU]), Path("m"), "auto", 1)
+    opened = sessions._open(fake_runtime([CUDA, CPU], [CUDA, CPU]), Path("m"), "auto", ONE_THREAD)
     assert opened.get_providers()[0] == CUDA
 
 
 def test_auto_says_that_it_goes_on_with_the_cpu(
     caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    opened = sessions._open(fake_runtime([CUDA, CPU], [CPU]), Path("m"), "auto", 1)
+    opened = sessions._open(fake_runtime([CUDA, CPU], [CPU]), Path("m"), "auto", ONE_THREAD)
     assert opened.get_providers() == [CPU]
     assert "did not start CUDA" in caplog.text
     assert capsys.readouterr().out == ""

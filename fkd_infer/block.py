@@ -1,0 +1,36 @@
+"""A session as a contender of `alternate`: `python -m fkd_infer.block MODEL BATCH SETTINGS`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from fkd_infer.alternate import Contender, serve
+from fkd_infer.settings import SessionSettings
+
+
+def session_contender(
+    name: str, model: Path, settings: SessionSettings, batch: int = 1
+) -> Contender:
+    """A model under ONNX Runtime on the CPU, called with one batch of crops again and again."""
+    arguments = [str(model), str(batch), json.dumps(asdict(settings))]
+    return Contender(name, [sys.executable, "-P", "-m", __name__, *arguments])
+
+
+def main(model: str, batch: str, settings: str) -> None:
+    """Opens the model and serves."""
+    import numpy as np
+
+    from fkd_infer.session import LandmarkSession
+
+    session = LandmarkSession(model, "cpu", SessionSettings(**json.loads(settings)))
+    size, channels = session.card.input.size, session.card.input.channels
+    rng = np.random.default_rng(0)
+    crops = rng.integers(0, 256, (int(batch), size, size, channels), np.uint8)
+    serve(lambda: session.run(crops))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,52 @@
+"""How ONNX Runtime runs a network: what SessionOptions are made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from fkd_infer.machine import available_threads
+from fkd_infer.names import GraphLevel
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+_LEVELS = {
+    "none": "ORT_DISABLE_ALL",
+    "basic": "ORT_ENABLE_BASIC",
+    "extended": "ORT_ENABLE_EXTENDED",
+    "all": "ORT_ENABLE_ALL",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSettings:
+    """Options of a session. The defaults are measured: docs/benchmarks.md has a row for each.
+
+    `threads` share one operator's work; `spin` lets them wait busily for the next, which is quicker
+    for single calls and takes the cores from everything else; `level` is how far the graph is
+    rewritten at load; `denormals_as_zero` rounds the tiniest numbers to 0; `arena` keeps memory
+    between calls.
+    """
+
+    threads: int = field(default_factory=available_threads)
+    spin: bool = False
+    level: GraphLevel = "all"
+    denormals_as_zero: bool = False
+    arena: bool = True
+
+    def options(self, ort: Any) -> onnxruntime.SessionOptions:
+        """ONNX Runtime's own options."""
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = self.threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        options.graph_optimization_level = getattr(ort.GraphOptimizationLevel, _LEVELS[self.level])
+        options.enable_cpu_mem_arena = self.arena
+        entries = {
+            "session.intra_op.allow_spinning": self.spin,
+            "session.set_denormal_as_zero": self.denormals_as_zero,
+        }
+        for key, value in entries.items():
+            options.add_session_config_entry(key, str(int(value)))
+        return options
