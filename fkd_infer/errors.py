@@ -186,3 +186,10 @@ class ContenderError(FkdError, RuntimeError):
 
     def __init__(self, name: str, said: str) -> None:
         super().__init__(f"{name} could not be timed: {said}")
+
+
+class GraphPassError(FkdError, RuntimeError):
+    """A rewrite of an exported graph that did not leave it as it has to be."""
+
+    def __init__(self, step: str, why: str) -> None:
+        super().__init__(f"nothing was written: after the pass {step!r}, {why}")
