@@ -7,17 +7,21 @@ from typing import Literal, get_args
 Border = Literal["replicate", "black"]
 BoxKind = Literal["points", "haar"]
 DetectorName = Literal["haar", "none"]
+Goal = Literal["pipeline", "latency"]
 GraphLevel = Literal["none", "basic", "extended", "all"]
 Layer = Literal["contours", "points", "box", "score"]
 Provider = Literal["auto", "cpu", "cuda"]
 
 BOX_KINDS: tuple[BoxKind, ...] = get_args(BoxKind)
 DETECTORS: tuple[DetectorName, ...] = get_args(DetectorName)
+GOALS: tuple[Goal, ...] = get_args(Goal)
 GRAPH_LEVELS: tuple[GraphLevel, ...] = get_args(GraphLevel)
 LAYERS: tuple[Layer, ...] = get_args(Layer)
 PROVIDERS: tuple[Provider, ...] = get_args(Provider)
 
 DEFAULT_MODEL = "fkdnet"
+BATCH = 16
+"""Faces that one call of the network takes at once, where there are so many."""
 DEFAULT_LAYERS: tuple[Layer, ...] = ("contours", "points")
 MIN_PRESENCE = 0.5
 """A found face is kept where the network is at least so sure that it saw one."""

@@ -23,7 +23,14 @@ from fkd_infer.crop import (
 )
 from fkd_infer.decode import decode
 from fkd_infer.detect import Detector, WholeImageDetector, build_detector
-from fkd_infer.names import DEFAULT_MODEL, DETECT_SIZE, MIN_PRESENCE, DetectorName, Provider
+from fkd_infer.names import (
+    BATCH,
+    DEFAULT_MODEL,
+    DETECT_SIZE,
+    MIN_PRESENCE,
+    DetectorName,
+    Provider,
+)
 from fkd_infer.session import LandmarkSession
 from fkd_infer.settings import SessionSettings
 from fkd_infer.timing import Stopwatch
@@ -33,6 +40,8 @@ from fkd_infer.types import Detections, Face, Prediction
 class Pipeline:
     """Finds the faces of an image and places points on each.
 
+    `batch` is how many faces a call of the network had best take, where faces of several images
+    are gathered; `fkd-infer tune` finds it for a machine.
     Not safe for use from several threads at once; give each its own.
     """
 
@@ -42,11 +51,13 @@ class Pipeline:
         detector: Detector,
         min_presence: float = MIN_PRESENCE,
         refine: bool = True,
+        batch: int = BATCH,
     ) -> None:
         self.session = session
         self.detector = detector
         self.min_presence = min_presence
         self.refine = refine
+        self.batch = batch
         self.stopwatch = Stopwatch()
 
     @property
