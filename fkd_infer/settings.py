@@ -26,7 +26,8 @@ class SessionSettings:
     `threads` share one operator's work; `spin` lets them wait busily for the next, which is quicker
     for single calls and takes the cores from everything else; `level` is how far the graph is
     rewritten at load; `denormals_as_zero` rounds the tiniest numbers to 0; `arena` keeps memory
-    between calls.
+    between calls; `profile` is how the name of the file begins that ONNX Runtime writes its times
+    to, None for none.
     """
 
     threads: int = field(default_factory=available_threads)
@@ -34,6 +35,7 @@ class SessionSettings:
     level: GraphLevel = "all"
     denormals_as_zero: bool = False
     arena: bool = True
+    profile: str | None = None
 
     def options(self, ort: Any) -> onnxruntime.SessionOptions:
         """ONNX Runtime's own options."""
@@ -43,6 +45,9 @@ class SessionSettings:
         options.log_severity_level = 3
         options.graph_optimization_level = getattr(ort.GraphOptimizationLevel, _LEVELS[self.level])
         options.enable_cpu_mem_arena = self.arena
+        if self.profile is not None:
+            options.enable_profiling = True
+            options.profile_file_prefix = self.profile
         entries = {
             "session.intra_op.allow_spinning": self.spin,
             "session.set_denormal_as_zero": self.denormals_as_zero,
