@@ -181,6 +181,13 @@ class VerificationError(FkdError, RuntimeError):
         super().__init__(f"{out}: not written, the exported network differs: {report}")
 
 
+class SettingsError(FkdError, ValueError):
+    """Options that no session can have."""
+
+    def __init__(self, threads: int) -> None:
+        super().__init__(f"a network runs on one thread or more, not on {threads}")
+
+
 class ContenderError(FkdError, RuntimeError):
     """A program that was to be timed and ended early."""
 

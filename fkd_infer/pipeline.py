@@ -34,6 +34,7 @@ from fkd_infer.names import (
 from fkd_infer.session import LandmarkSession
 from fkd_infer.settings import SessionSettings
 from fkd_infer.timing import Stopwatch
+from fkd_infer.tuned import open_session
 from fkd_infer.types import Detections, Face, Prediction
 
 
@@ -143,23 +144,29 @@ def load(
     detect_size: int = DETECT_SIZE,
     min_presence: float | None = None,
     refine: bool | None = None,
+    settings: SessionSettings | None = None,
+    tuned: bool = True,
 ) -> Pipeline:
     """A pipeline, ready to call.
 
     `model`: a shipped model's name or an ONNX file from fkd-export. `detector`: a name, or any
     object with a `rule` that answers Detections for an image. `provider` "cuda" is used or
-    raises ProviderError. `threads` defaults to the cores of this process. Frames whose longer
-    side is above `detect_size` pixels are searched for faces at that size. Faces of which the
-    network is less sure than `min_presence`, from 0 to 1, are left out: 0.5 by default, and 0,
-    which keeps all, for detector "none", whose word is final. A network without a score has no say.
-    `refine` places the points again, in the box of the first ones, which frames a face better than
-    a detector does; by default for all but detector "none".
+    raises ProviderError. Frames whose longer side is above `detect_size` pixels are searched for
+    faces at that size. Faces of which the network is less sure than `min_presence`, from 0 to 1,
+    are left out: 0.5 by default, and 0, which keeps all, for detector "none", whose word is final.
+    A network without a score has no say. `refine` places the points again, in the box of the first
+    ones, which frames a face better than a detector does; by default for all but detector "none".
+
+    On the CPU, the network runs as `fkd-infer tune` found best for it on this machine, which may
+    mean another file in its folder, of the same weights; `tuned=False` leaves that out, `settings`
+    take its place, and `threads` win over both. Without all of them, `threads` are the cores of
+    this process.
     """
-    settings = SessionSettings() if threads is None else SessionSettings(threads)
-    session = LandmarkSession(model, provider, settings)
+    session, batch = open_session(model, provider, threads, settings, tuned)
     if isinstance(detector, str):
         detector = build_detector(detector, session.card, detect_size)
     framed = isinstance(detector, WholeImageDetector)
     if min_presence is None:
         min_presence = 0.0 if framed else MIN_PRESENCE
-    return Pipeline(session, detector, min_presence, not framed if refine is None else refine)
+    refine = not framed if refine is None else refine
+    return Pipeline(session, detector, min_presence, refine, batch)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from fkd_infer.errors import SettingsError
 from fkd_infer.machine import available_threads
 from fkd_infer.names import GraphLevel
 
@@ -27,7 +28,7 @@ class SessionSettings:
     for single calls and takes the cores from everything else; `level` is how far the graph is
     rewritten at load; `denormals_as_zero` rounds the tiniest numbers to 0; `arena` keeps memory
     between calls; `profile` is how the name of the file begins that ONNX Runtime writes its times
-    to, None for none.
+    to, None for none. Raises SettingsError for less than one thread.
     """
 
     threads: int = field(default_factory=available_threads)
@@ -36,6 +37,16 @@ class SessionSettings:
     denormals_as_zero: bool = False
     arena: bool = True
     profile: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.threads < 1:
+            raise SettingsError(self.threads)
+
+    @property
+    def described(self) -> str:
+        """What `fkd-infer tune` changes of them, in words."""
+        threads = "1 thread" if self.threads == 1 else f"{self.threads} threads"
+        return f"{threads}{', spinning' if self.spin else ''}, level {self.level}"
 
     def options(self, ort: Any) -> onnxruntime.SessionOptions:
         """ONNX Runtime's own options."""

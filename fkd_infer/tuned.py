@@ -1,0 +1,216 @@
+"""What `fkd-infer tune` found out about a model on this machine, and sessions opened by it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from fkd_infer.cache import cache_folder
+from fkd_infer.errors import FkdError, OutputError
+from fkd_infer.machine import available_threads, cpu_features, cpu_name
+from fkd_infer.names import BATCH, Goal, Provider
+from fkd_infer.session import LandmarkSession, find_model, import_onnxruntime
+from fkd_infer.settings import SessionSettings
+from fkd_infer.tables import MismatchError, read
+from fkd_infer.wholefile import whole_file
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """What a profile is of, and for nothing else: a CPU, ONNX Runtime, and a model's sha256."""
+
+    cpu: str
+    features: tuple[str, ...]
+    threads: int
+    onnxruntime: str
+    model: str
+
+    @classmethod
+    def of(cls, model: Path) -> Key:
+        """The key of a model file, here and now."""
+        version: str = import_onnxruntime().__version__
+        return cls(cpu_name(), cpu_features(), available_threads(), version, file_sha256(model))
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """Another file in the model's folder, which stands in for it."""
+
+    file: str
+    sha256: str
+
+    def __post_init__(self) -> None:
+        if Path(self.file).name != self.file:
+            raise ValueError(f"{self.file!r} is not the name of a file in the model's folder")
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """How a model is best run on a machine; `batch` is how many faces a call had best take.
+
+    Raises ValueError for a batch without faces, and for another version than this fkd writes.
+    """
+
+    key: Key
+    goal: Goal
+    settings: SessionSettings
+    batch: int = BATCH
+    variant: Variant | None = None
+    version: int = 1
+
+    def __post_init__(self) -> None:
+        if self.version != 1:
+            raise ValueError(f"it has version {self.version}, this fkd reads version 1")
+        if self.batch < 1:
+            raise ValueError(f"batch is {self.batch}, but a call takes one face or more")
+
+    @property
+    def path(self) -> Path:
+        """Its file."""
+        return _profile_path(self.key)
+
+    @property
+    def graph(self) -> Path:
+        """The file of the network as ONNX Runtime rewrote it for this machine."""
+        network = self.key.model if self.variant is None else self.variant.sha256
+        name = _digest([self.key.onnxruntime, network, self.settings.level])
+        return self.path.with_name(f"graph-{name}.onnx")
+
+
+def file_sha256(path: Path) -> str:
+    """A file's sha256, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _digest(parts: Sequence[object]) -> str:
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+
+
+def _profile_path(key: Key) -> Path:
+    # Without ONNX Runtime's version: after an update, the profile is found, and told to be old.
+    name = _digest([key.cpu, key.features, key.threads, key.model])
+    return cache_folder() / "tuned" / name / "profile.json"
+
+
+def write_profile(profile: Profile, model: Path) -> None:
+    """Keeps a profile of a model file, with its rewritten graph; raises OutputError."""
+    network = model if profile.variant is None else model.with_name(profile.variant.file)
+    if profile.settings.level != "none":
+        with whole_file(profile.graph) as partial:
+            _save_graph(network, profile.settings, partial)
+    with whole_file(profile.path) as partial:
+        partial.write_text(json.dumps(asdict(profile), indent=1))
+    for graph in profile.path.parent.glob("graph-*.onnx"):
+        if graph != profile.graph:
+            graph.unlink()
+
+
+def _save_graph(network: Path, settings: SessionSettings, out: Path) -> None:
+    ort = import_onnxruntime()
+    options = settings.options(ort)
+    options.optimized_model_filepath = str(out)
+    try:
+        ort.InferenceSession(network, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime's errors share no other base
+        raise OutputError(out, " ".join(str(error).split())) from error
+
+
+def read_profile(model: Path) -> Profile | None:
+    """The profile of a model file on this machine, if there is one.
+
+    One that is damaged, or of another machine, runtime or model, is not used, and told of.
+    """
+    if not _any_profiles():
+        return None
+    key = Key.of(model)
+    path = _profile_path(key)
+    try:
+        profile = read(Profile, json.loads(path.read_text("utf-8")), "profile")
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError, MismatchError) as error:
+        _tell_unused(path, str(error), model)
+        return None
+    why = _why_not(profile, key, model)
+    if why:
+        _tell_unused(path, why, model)
+    return None if why else profile
+
+
+def _why_not(profile: Profile, key: Key, model: Path) -> str:
+    """Why a profile does not hold for a model, here and now; empty where it does."""
+    found, here = asdict(profile.key), asdict(key)
+    for name in here:
+        if found[name] != here[name]:
+            return f"its {name} is {found[name]!r}, and here {here[name]!r}"
+    variant = profile.variant
+    if variant is not None and not _is_there(variant, model):
+        return f"{variant.file} is not the file that it was, or is gone"
+    return ""
+
+
+def _any_profiles() -> bool:
+    """Whether anything was ever tuned; where not, the model need not be read for its sha256."""
+    try:
+        return bool(os.listdir(cache_folder() / "tuned"))  # noqa: PTH208 (no object for each)
+    except (OSError, RuntimeError):  # no such folder; a user without a home
+        return False
+
+
+def _is_there(variant: Variant, model: Path) -> bool:
+    path = model.with_name(variant.file)
+    return path.is_file() and file_sha256(path) == variant.sha256
+
+
+def _tell_unused(path: Path, why: str, model: Path) -> None:
+    _log.warning("%s is not used: %s; mend it with: fkd-infer tune --model %s", path, why, model)
+
+
+def open_session(
+    model: str | Path,
+    provider: Provider = "auto",
+    threads: int | None = None,
+    settings: SessionSettings | None = None,
+    tuned: bool = True,
+) -> tuple[LandmarkSession, int]:
+    """A session, and how many faces a call of it had best take.
+
+    Where the machine was tuned for the model, its profile stands in for what is not given;
+    `settings` leave nothing for it. `threads` win over both.
+    """
+    wanted = tuned and settings is None and _runs_on_cpu(provider)
+    path = find_model(model)
+    profile = read_profile(path) if wanted else None
+    settings = profile.settings if profile else settings or SessionSettings()
+    settings = settings if threads is None else replace(settings, threads=threads)
+    if profile is None:
+        return LandmarkSession(model, provider, settings), BATCH
+    return _open_tuned(path, profile, settings), profile.batch
+
+
+def _runs_on_cpu(provider: Provider) -> bool:
+    """Whether a session will; profiles say nothing about CUDA."""
+    if provider != "auto":
+        return provider == "cpu"
+    return "CUDAExecutionProvider" not in import_onnxruntime().get_available_providers()
+
+
+def _open_tuned(model: Path, profile: Profile, settings: SessionSettings) -> LandmarkSession:
+    network = model if profile.variant is None else model.with_name(profile.variant.file)
+    if profile.graph.is_file():
+        try:
+            session = LandmarkSession(profile.graph, "cpu", replace(settings, level="none"))
+        except FkdError as error:
+            _tell_unused(profile.graph, str(error), model)
+        else:
+            session.path = network
+            return session
+    return LandmarkSession(network, "cpu", settings)
