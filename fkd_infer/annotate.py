@@ -35,6 +35,11 @@ class Annotator:
         if not faces:
             return frame
         canvas = frame.image.copy()
+        self.draw(canvas, faces)
+        return replace(frame, image=canvas)
+
+    def draw(self, canvas: Pixels, faces: Sequence[Face]) -> None:
+        """Draws the faces into a BGR image itself, which saves a copy where nobody needs it."""
         draw = {
             "contours": self._contours,
             "points": self._points,
@@ -44,7 +49,6 @@ class Annotator:
         for layer in self.layers:
             for face in faces:
                 draw[layer](canvas, face)
-        return replace(frame, image=canvas)
 
     def _contours(self, canvas: Pixels, face: Face) -> None:
         width = max(1, round(_extent(face) / 160))

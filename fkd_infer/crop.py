@@ -131,6 +131,13 @@ def check_image(image: object) -> Pixels:
     return image
 
 
+def gray_plane(image: Pixels) -> Pixels:
+    """The luma (H, W) of a BGR image; a gray plane as it is."""
+    if image.ndim == 2:
+        return image
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), dtype=np.uint8)
+
+
 def _region(image: Pixels, matrix: Matrix, size: int) -> tuple[Pixels, int, int]:
     """The part of the image that the crop can touch, with its top left corner."""
     edge = size - 0.5
@@ -171,15 +178,9 @@ def crop(
     image: Pixels, matrix: Matrix, size: int, channels: int, border: Border = "replicate"
 ) -> Pixels:
     """One network input (size, size, channels), cut from a BGR image or a gray plane (H, W)."""
-    region, left, top = _region(image, matrix, size)
-    if channels == 1 and region.ndim == 3:
-        region = np.asarray(cv2.cvtColor(region, cv2.COLOR_BGR2GRAY), dtype=np.uint8)
-    to_frame = np.array([[1.0, 0.0, left], [0.0, 1.0, top]])
-    region, to_crop = _shrunk(region, _compose(matrix, to_frame))
-    warped = cv2.warpAffine(
-        region, to_crop, (size, size), flags=cv2.INTER_LINEAR, borderMode=_BORDER_MODES[border]
-    )
-    return np.asarray(warped, dtype=np.uint8).reshape(size, size, channels)
+    batch = np.empty((1, size, size, channels), dtype=np.uint8)
+    fill_batch(batch, image, matrix[None], border)
+    return batch.reshape(size, size, channels)
 
 
 def crop_batch(
@@ -187,6 +188,21 @@ def crop_batch(
 ) -> Pixels:
     """Network inputs (n, size, size, channels) for matrices (n, 2, 3)."""
     batch = np.empty((len(matrices), size, size, channels), dtype=np.uint8)
-    for row, matrix in zip(batch, matrices, strict=True):
-        row[:] = crop(image, matrix, size, channels, border)
+    fill_batch(batch, image, matrices, border)
     return batch
+
+
+def fill_batch(
+    batch: Pixels, image: Pixels, matrices: Matrix, border: Border = "replicate"
+) -> None:
+    """Cuts network inputs for matrices (n, 2, 3) into the rows of a batch (n, size, size, c)."""
+    _, size, _, channels = batch.shape
+    mode = _BORDER_MODES[border]
+    for row, matrix in zip(batch, matrices, strict=True):
+        region, left, top = _region(image, matrix, size)
+        if channels == 1:
+            region = gray_plane(region)
+        to_frame = np.array([[1.0, 0.0, left], [0.0, 1.0, top]])
+        region, to_crop = _shrunk(region, _compose(matrix, to_frame))
+        # Straight into the row: a channel of its own is a plane to OpenCV.
+        cv2.warpAffine(region, to_crop, (size, size), row, cv2.INTER_LINEAR, mode)

@@ -57,7 +57,7 @@ def write_image(path: Path, image: NDArray[np.uint8]) -> None:
     if not done:
         raise OutputError(path, f"OpenCV does not encode {suffix!r} images")
     with whole_file(path) as partial, writing(path):
-        partial.write_bytes(data.tobytes())
+        partial.write_bytes(data.data)
 
 
 def suffix_by_content(path: Path) -> str | None:

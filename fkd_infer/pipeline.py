@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from numpy.typing import ArrayLike
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from fkd_infer.card import ModelCard
 from fkd_infer.crop import (
@@ -16,13 +21,16 @@ from fkd_infer.crop import (
     apply_rule,
     as_boxes,
     check_image,
-    crop_batch,
     crop_matrices,
+    fill_batch,
+    gray_plane,
     points_box,
     square_boxes,
 )
 from fkd_infer.decode import decode
 from fkd_infer.detect import Detector, WholeImageDetector, build_detector
+from fkd_infer.errors import NonFiniteOutputError
+from fkd_infer.machine import available_threads
 from fkd_infer.names import (
     BATCH,
     DEFAULT_MODEL,
@@ -34,8 +42,30 @@ from fkd_infer.names import (
 from fkd_infer.session import LandmarkSession
 from fkd_infer.settings import SessionSettings
 from fkd_infer.timing import Stopwatch
+from fkd_infer.trace import Trace
 from fkd_infer.tuned import open_session
-from fkd_infer.types import Detections, Face, Prediction
+from fkd_infer.types import Detections, Face
+from fkd_infer.wholefile import whole_file, writing
+from fkd_infer.workers import Crew
+
+Presence = NDArray[np.float64]
+"""How sure the network is of each face (n,), NaN where it does not say."""
+ROOM = 96_000_000
+"""Pixels of all images that are worked on at once, 3 bytes each: what keeps memory flat."""
+_NO_BOXES = np.empty((0, 4), np.float32)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Searched:
+    """An image, BGR or gray as the network wants it, and the boxes in it, drawn as `rule` says.
+
+    Where they are `final`, each is kept, however unlikely the network finds it, and framed once.
+    """
+
+    image: Pixels
+    found: Detections
+    rule: BoxRule
+    final: bool = False
 
 
 class Pipeline:
@@ -43,7 +73,7 @@ class Pipeline:
 
     `batch` is how many faces a call of the network had best take, where faces of several images
     are gathered; `fkd-infer tune` finds it for a machine.
-    Not safe for use from several threads at once; give each its own.
+    Several threads may use it at once.
     """
 
     def __init__(
@@ -60,6 +90,8 @@ class Pipeline:
         self.refine = refine
         self.batch = batch
         self.stopwatch = Stopwatch()
+        self._detector_turn = threading.Lock()
+        self._session_turn = threading.Lock()
 
     @property
     def card(self) -> ModelCard:
@@ -71,33 +103,69 @@ class Pipeline:
 
         Raises InvalidImageError for anything else, None from a failed cv2.imread included.
         """
-        check_image(image)
-        return self.find(image, self.detector)
+        return self.find(check_image(image), self.detector)
+
+    def many(self, images: Iterable[Pixels], workers: int | None = None) -> Iterator[list[Face]]:
+        """The faces of each image, in order, as if it were called for one after the other.
+
+        Threads, by default one for each core of this process, search several images at once, and
+        gather their faces for the network. Images are taken in the calling thread, a few dozen
+        ahead at most, and fewer that are large: together about ROOM pixels. An error is raised in
+        the place of the image that it is about.
+        """
+        workers = workers or available_threads()
+        least = ROOM // (2 * workers * self.batch)
+        crew: Crew[Pixels, Searched, list[Face]] = Crew(
+            begin=lambda image: self.search(image, self.detector),
+            finish=self.faces,
+            full=self.fills_a_call,
+            workers=workers,
+            room=ROOM,
+            size=lambda image: max(1, least, check_image(image).size // 3),
+        )
+        yield from crew(images)
 
     def find(self, image: Pixels, detector: Detector) -> list[Face]:
-        """The same with another detector.
+        """The faces of one image, with another detector.
 
         What a detector takes for a face and the network does not is left out, where the network
         has a score.
         """
+        return self.faces([self.search(image, detector)])[0]
+
+    def search(self, image: Pixels, detector: Detector) -> Searched:
+        """What a detector finds in an image: the first half of `find`, to be done by a thread."""
         with self.stopwatch("detect"):
-            found = detector(image)
-        faces = self._sure(self.place(image, found, detector.rule))
-        return self._sure(self._refined(image, faces)) if self.refine and faces else faces
+            # One gray plane is enough for a detector and for all crops.
+            gray = self.card.input.channels == 1 and getattr(detector, "takes_gray", False)
+            view = gray_plane(image) if gray else image
+            shared = getattr(detector, "thread_safe", False)
+            with nullcontext() if shared else self._detector_turn:
+                return Searched(view, detector(view), detector.rule)
 
-    def _sure(self, faces: list[Face]) -> list[Face]:
-        """The faces that the network sees too."""
-        return [f for f in faces if f.presence is None or f.presence >= self.min_presence]
+    def fills_a_call(self, searched: Sequence[Searched]) -> bool:
+        """Whether that are as many faces as a call of the network had best take."""
+        return sum(len(one.found) for one in searched) >= self.batch
 
-    def _refined(self, image: Pixels, faces: list[Face]) -> list[Face]:
-        """The same faces, their points placed anew: a face's own points frame it better than its
-        detector did (docs/training.md has the gain)."""
-        boxes = square_boxes(*apply_rule(points_box([f.points for f in faces]), POINTS_BOX))
-        points, presence = self._points_and_presence(image, boxes, POINTS_BOX)
-        return [
-            replace(face, points=p, presence=sure)
-            for face, p, sure in zip(faces, points, presence, strict=True)
-        ]
+    def place(self, image: Pixels, found: Detections, rule: BoxRule) -> list[Face]:
+        """A face for each of the boxes, however unlikely the network finds it."""
+        return self.faces([Searched(check_image(image), found, rule, final=True)])[0]
+
+    def faces(self, searched: Sequence[Searched]) -> list[list[Face]]:
+        """The faces of each image: one call of the network for all of them, and one more to place
+        points anew, since a face's own points frame it better than its detector did
+        (docs/training.md has the gain)."""
+        images = [one.image for one in searched]
+        owners = np.repeat(np.arange(len(searched)), [len(one.found) for one in searched])
+        tight = [_tight(one.found.boxes, one.rule) for one in searched]
+        points, presence = self._predict(images, owners, np.concatenate([_NO_BOXES, *tight]))
+        final = np.array([one.final for one in searched], bool)[owners]
+        kept = final | self._sure(presence)
+        if self.refine and (anew := np.flatnonzero(kept & ~final)).size:
+            boxes = _tight(points_box(points[anew]), POINTS_BOX)
+            points[anew], presence[anew] = self._predict(images, owners[anew], boxes)
+            kept = final | self._sure(presence)
+        return _faces(searched, owners, kept, points, presence)
 
     def landmarks(self, image: Pixels, boxes: ArrayLike, rule: BoxRule = POINTS_BOX) -> Floats:
         """Points (n, k, 2) for boxes (n, 4) xyxy, all in image pixels: one batched session call.
@@ -106,33 +174,79 @@ class Pipeline:
         to the chin; the rule of a detector for its boxes (`pipeline.detector.rule`).
         Raises InvalidImageError and InvalidBoxError.
         """
-        return self._predict(image, boxes, rule).points
+        tight = _tight(boxes, rule)
+        return self._predict([check_image(image)], np.zeros(len(tight), int), tight)[0]
 
-    def _predict(self, image: Pixels, boxes: ArrayLike, rule: BoxRule) -> Prediction:
-        """Points in image pixels, and scores."""
-        check_image(image)
-        tight = square_boxes(*apply_rule(as_boxes(boxes), rule))
+    @contextmanager
+    def profile(self, path: str | Path) -> Iterator[None]:
+        """Writes what happens when in the block, in every thread, as a Chrome trace: the stages,
+        and the network's operators. The file is whole or, after an exception, not there.
+
+        The session is opened anew for the block, since ONNX Runtime decides then whether to
+        measure. For chrome://tracing and ui.perfetto.dev.
+        """
+        path = Path(path)
+        with whole_file(path) as partial, TemporaryDirectory() as folder:
+            session = self.session
+            self.stopwatch.trace = trace = Trace()
+            self.session = profiled = session.profiled(str(Path(folder) / "operators"))
+            try:
+                yield
+            finally:
+                self.session, self.stopwatch.trace = session, None
+                operators, zero = profiled.end_profile()
+            with writing(path):
+                trace.write(partial, operators, zero)
+
+    def _sure(self, presence: Presence) -> NDArray[np.bool_]:
+        """Which faces the network sees too; all, where it has no say."""
+        return np.isnan(presence) | (presence >= self.min_presence)
+
+    def _predict(
+        self, images: Sequence[Pixels], owners: NDArray[np.intp], boxes: Floats
+    ) -> tuple[Floats, Presence]:
+        """Points in pixels of their images and scores, for tight boxes (n, 4) in images[owners]."""
         size, channels, crop = self.card.input.size, self.card.input.channels, self.card.crop
         with self.stopwatch("crop"):
-            matrices = crop_matrices(tight, crop, size)
-            batch = crop_batch(image, matrices, size, channels, crop.border)
-        with self.stopwatch("landmarks"):
-            points, scores = self.session.run(batch)
-        return Prediction(decode(points, matrices, self.card.name), scores)
+            matrices = crop_matrices(boxes, crop, size)
+            batch = np.empty((len(boxes), size, size, channels), np.uint8)
+            for number, owner in enumerate(owners):
+                row = slice(number, number + 1)
+                fill_batch(batch[row], images[owner], matrices[row], crop.border)
+        session = self.session
+        # ONNX Runtime takes several calls at once on the CPU. Elsewhere they would only queue.
+        with (
+            nullcontext() if session.provider == "cpu" else self._session_turn,
+            self.stopwatch("landmarks"),
+        ):
+            points, scores = session.run(batch)
+        presence = np.full(len(boxes), np.nan) if scores is None else scores.astype(np.float64)
+        if scores is not None and np.isnan(presence).any():
+            raise NonFiniteOutputError(self.card.name)
+        return decode(points, matrices, self.card.name), presence
 
-    def place(self, image: Pixels, found: Detections, rule: BoxRule) -> list[Face]:
-        """A face for each of the boxes, however unlikely the network finds it."""
-        points, presence = self._points_and_presence(image, found.boxes, rule)
-        return [
-            Face(points=p, box=b, score=float(s), presence=sure)
-            for p, b, s, sure in zip(points, found.boxes, found.scores, presence, strict=True)
-        ]
 
-    def _points_and_presence(
-        self, image: Pixels, boxes: Floats, rule: BoxRule
-    ) -> tuple[Floats, list[float | None]]:
-        points, scores = self._predict(image, boxes, rule)
-        return points, [None] * len(points) if scores is None else scores.tolist()
+def _tight(boxes: ArrayLike, rule: BoxRule) -> Floats:
+    """Boxes of the points (n, 4), from boxes that are drawn as a rule says."""
+    return square_boxes(*apply_rule(as_boxes(boxes), rule))
+
+
+def _faces(
+    searched: Sequence[Searched],
+    owners: NDArray[np.intp],
+    kept: NDArray[np.bool_],
+    points: Floats,
+    presence: Presence,
+) -> list[list[Face]]:
+    """Those of the faces that are kept, by image."""
+    boxes = [box for one in searched for box in one.found.boxes]
+    scores = [float(score) for one in searched for score in one.found.scores]
+    faces: list[list[Face]] = [[] for _ in searched]
+    for number in np.flatnonzero(kept).tolist():
+        sure = None if np.isnan(presence[number]) else float(presence[number])
+        face = Face(points[number], boxes[number], scores[number], presence=sure)
+        faces[owners[number]].append(face)
+    return faces
 
 
 def load(

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -112,6 +116,142 @@ def test_every_face_is_kept_where_nothing_is_asked_of_it(fixed_model: Path) -> N
     whole = fkd_infer.load(MODELS / "scored.onnx", detector="none")
     assert len(whole(black())) == 1
     assert len(scored.landmarks(black(), TwoBoxes.boxes)) == 2
+
+
+class Bright:
+    """Finds as many boxes as the image's first pixel says, and knows who is in it."""
+
+    rule = POINTS_BOX
+
+    def __init__(self) -> None:
+        self.inside = self.most_inside = 0
+
+    def __call__(self, image: np.ndarray) -> Detections:
+        self.inside += 1
+        self.most_inside = max(self.most_inside, self.inside)
+        time.sleep(0.001)
+        count = int(image[0, 0, 0])
+        corners = np.arange(count, dtype=np.float32)[:, None] + [5, 3, 45, 43]
+        self.inside -= 1
+        return Detections(corners.astype(np.float32), np.ones(count, np.float32))
+
+
+def counted_images(counts: Sequence[int]) -> list[np.ndarray]:
+    """Noise, with as many faces as are asked for."""
+    rng = np.random.default_rng(0)
+    images = [rng.integers(0, 256, (90, 120, 3), np.uint8) for _ in counts]
+    for image, count in zip(images, counts, strict=True):
+        image[0, 0, 0] = count
+    return images
+
+
+def same_faces(found: Sequence[fkd_infer.Face], wanted: Sequence[fkd_infer.Face]) -> None:
+    assert len(found) == len(wanted)
+    for one, other in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(one.points, other.points, atol=1e-3)
+        np.testing.assert_array_equal(one.box, other.box)
+        assert (one.score, one.presence) == pytest.approx((other.score, other.presence))
+
+
+@pytest.mark.parametrize("model", ["fixed.onnx", "scored.onnx"])
+@pytest.mark.parametrize("workers", [1, 2, 5])
+def test_many_images_have_the_faces_that_each_has_alone(model: str, workers: int) -> None:
+    images = counted_images([3, 0, 1, 0, 0, 25, 2, 1] * 4)
+    pipeline = fkd_infer.load(MODELS / model, detector=Bright(), min_presence=0.4)
+    many = list(pipeline.many(iter(images), workers))
+    assert len(many) == len(images)
+    for found, image in zip(many, images, strict=True):
+        same_faces(found, pipeline(image))
+
+
+def test_many_real_faces_are_those_of_one_image_after_the_other() -> None:
+    data = pytest.importorskip("skimage.data", reason="needs the demo extra's photo")
+    photo = np.ascontiguousarray(data.astronaut()[..., ::-1])
+    images = [np.ascontiguousarray(photo[10 * i :, 7 * i :]) for i in range(6)]
+    pipeline = fkd_infer.load(provider="cpu")
+    for found, image in zip(pipeline.many(images, 3), images, strict=True):
+        assert len(found) == 1
+        same_faces(found, pipeline(image))
+
+
+def test_faces_of_several_images_go_through_the_network_together(
+    fixed_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline = fkd_infer.load(fixed_model, detector=Bright())
+    pipeline.batch = 6
+    sizes, own_run = [], pipeline.session.run
+
+    def run(batch: np.ndarray) -> Prediction:
+        sizes.append(len(batch))
+        return own_run(batch)
+
+    monkeypatch.setattr(pipeline.session, "run", run)
+    assert len(list(pipeline.many(counted_images([2] * 12), workers=1))) == 12
+    assert sizes == [6, 6] * 4, "and once more in the boxes of their points"
+
+
+def test_a_detector_of_ones_own_is_called_by_one_thread_at_a_time(fixed_model: Path) -> None:
+    detector = Bright()
+    pipeline = fkd_infer.load(fixed_model, detector=detector)
+    assert len(list(pipeline.many(counted_images([1] * 30), workers=4))) == 30
+    assert detector.most_inside == 1
+
+
+def test_many_takes_few_images_ahead(fixed_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Room for three of them: whatever their number, no more than four are held."""
+    monkeypatch.setattr("fkd_infer.pipeline.ROOM", 3 * 90 * 120)
+    taken = answered = most = 0
+
+    def images() -> Iterator[np.ndarray]:
+        nonlocal taken, most
+        for image in counted_images([1] * 40):
+            taken += 1
+            most = max(most, taken - answered)
+            yield image
+
+    for _ in fkd_infer.load(fixed_model, detector=Bright()).many(images(), workers=2):
+        answered += 1
+    assert answered == 40
+    assert most <= 4
+
+
+def test_what_is_no_image_is_told_in_its_place(fixed_model: Path) -> None:
+    given: list[Any] = [*counted_images([1, 2]), None, *counted_images([1])]
+    found = fkd_infer.load(fixed_model, detector=Bright()).many(given, workers=2)
+    assert [len(next(found)), len(next(found))] == [1, 2]
+    with pytest.raises(InvalidImageError, match="did the image load"):
+        next(found)
+
+
+def test_a_network_that_answers_nan_for_one_image_does_not_cost_the_others_theirs(
+    fixed_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline = fkd_infer.load(fixed_model, detector=Bright(), refine=False)
+    own_run = pipeline.session.run
+
+    def run(batch: np.ndarray) -> Prediction:
+        points, scores = own_run(batch)
+        points[batch.mean(axis=(1, 2, 3)) > 250] = np.nan
+        return Prediction(points, scores)
+
+    monkeypatch.setattr(pipeline.session, "run", run)
+    images = counted_images([1, 1, 1, 1])
+    images[2][:] = 255
+    images[2][0, 0, 0] = 1
+    found = pipeline.many(images, workers=1)
+    assert [len(next(found)), len(next(found))] == [1, 1]
+    with pytest.raises(NonFiniteOutputError):
+        next(found)
+
+
+def test_several_threads_may_use_one_pipeline(fixed_model: Path) -> None:
+    pipeline = fkd_infer.load(fixed_model, detector="haar")
+    data = pytest.importorskip("skimage.data", reason="needs the demo extra's photo")
+    photo = np.ascontiguousarray(data.astronaut()[..., ::-1])
+    (wanted,) = pipeline(photo)
+    with ThreadPoolExecutor(4) as pool:
+        for found in pool.map(pipeline, [photo] * 8):
+            same_faces(found, [wanted])
 
 
 def test_a_box_half_outside_still_gives_points(fixed_model: Path) -> None:

@@ -1,0 +1,132 @@
+"""Work that threads share, with results in the order of what was given."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+"""What is given: a source, or an image."""
+U = TypeVar("U")
+"""What a thread has begun."""
+R = TypeVar("R")
+"""A result."""
+
+
+@dataclass(frozen=True)
+class Crew(Generic[T, U, R]):
+    """Threads that each take what comes next, `begin` it, and `finish` several at once.
+
+    A thread gathers what it has begun until that is `full`, or until there is nothing more to take
+    at once. So no thread ever waits for another, and each holds no more than what fills it. What
+    was given and has no result yet is together of no more than `room`, but for the last one.
+    """
+
+    begin: Callable[[T], U]
+    finish: Callable[[list[U]], Sequence[R]]
+    full: Callable[[Sequence[U]], bool]
+    workers: int
+    room: int
+    size: Callable[[T], int]
+
+    def __call__(self, items: Iterable[T]) -> Iterator[R]:
+        """A result for each item, in order; an error is raised where its result would have been.
+
+        Items are taken in the calling thread. Once an error is raised, or the iterator closed,
+        what is not finished is dropped, and every thread has ended.
+        """
+        tasks: SimpleQueue[tuple[Future[R], T] | None] = SimpleQueue()
+        waiting: deque[tuple[Future[R], int]] = deque()
+        threads: list[threading.Thread] = []
+        given, held = self._given(items, tasks), 0
+        try:
+            for number in range(1, self.workers + 1):
+                thread = threading.Thread(target=self._work, args=(tasks,), name=f"worker {number}")
+                thread.start()
+                threads.append(thread)
+            while True:
+                while held < self.room or not waiting:
+                    new = next(given, None)
+                    if new is None:
+                        break
+                    waiting.append(new)
+                    held += new[1]
+                if not waiting:
+                    return
+                future, size = waiting.popleft()
+                result = future.result()
+                held -= size
+                yield result
+        finally:
+            for future, _ in waiting:
+                future.cancel()
+            for _ in threads:
+                tasks.put(None)
+            for thread in threads:
+                thread.join()
+
+    def _given(
+        self, items: Iterable[T], tasks: SimpleQueue[tuple[Future[R], T] | None]
+    ) -> Iterator[tuple[Future[R], int]]:
+        """Puts items among the tasks as it is asked for their results to be, and their sizes."""
+        try:
+            for item in items:
+                future: Future[R] = Future()
+                size = self.size(item)
+                tasks.put((future, item))
+                yield future, size
+        except Exception as error:  # noqa: BLE001 (raised when the results before it are out)
+            future = Future()
+            future.set_exception(error)
+            yield future, 0
+
+    def _work(self, tasks: SimpleQueue[tuple[Future[R], T] | None]) -> None:
+        """What each thread does, until it takes None."""
+        gathered: list[tuple[Future[R], U]] = []
+        while True:
+            try:
+                task = tasks.get(block=not gathered)
+            except Empty:
+                self._finish(gathered)
+                gathered = []
+                continue
+            if task is None:
+                return
+            future, item = task
+            del task
+            if future.set_running_or_notify_cancel() and self._begin(future, item, gathered):
+                self._finish(gathered)
+                gathered = []
+            del item
+
+    def _begin(self, future: Future[R], item: T, gathered: list[tuple[Future[R], U]]) -> bool:
+        """Begins one; whether what is gathered is full with it."""
+        try:
+            begun = self.begin(item)
+            full = self.full([*(other for _, other in gathered), begun])
+        except BaseException as error:  # noqa: BLE001 (raised in the calling thread)
+            future.set_exception(error)
+            return False
+        gathered.append((future, begun))
+        return full
+
+    def _finish(self, gathered: Sequence[tuple[Future[R], U]]) -> None:
+        """Finishes what is gathered; after an error one by one, since it may be one's alone."""
+        try:
+            results = self.finish([begun for _, begun in gathered])
+            pairs = list(zip(gathered, results, strict=True))
+        except BaseException as error:  # noqa: BLE001 (raised in the calling thread)
+            if len(gathered) == 1:
+                gathered[0][0].set_exception(error)
+                return
+        else:
+            for (future, _), result in pairs:
+                future.set_result(result)
+            return
+        for one in gathered:
+            self._finish([one])
