@@ -181,6 +181,13 @@ class VerificationError(FkdError, RuntimeError):
         super().__init__(f"{out}: not written, the exported network differs: {report}")
 
 
+class TritonConfigError(FkdError, ValueError):
+    """A configuration with which Triton Inference Server would not serve a model."""
+
+    def __init__(self, config: str | Path, model: str | Path, why: str) -> None:
+        super().__init__(f"{config}: does not fit {model}: {why}")
+
+
 class SettingsError(FkdError, ValueError):
     """Options that no session can have."""
 
