@@ -110,6 +110,24 @@ class ProviderError(FkdError, RuntimeError):
         super().__init__(f"provider {asked!r} cannot be used (usable: {has}); {repair}")
 
 
+class CudaSettingsError(FkdError, ValueError):
+    """Options for CUDA that no session, or not this one, can have."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"these settings for CUDA cannot be used: {why}")
+
+
+class OutOfMemoryError(FkdError, MemoryError):
+    """A network that does not fit into what memory is left."""
+
+    def __init__(self, provider: str, what: str) -> None:
+        place = "the GPU" if provider == "cuda" else "this machine"
+        super().__init__(
+            f"{place} has not enough free memory {what}; end what else fills it, give smaller "
+            f"batches" + (", or take provider 'cpu'" if provider == "cuda" else "")
+        )
+
+
 class RuntimeInstallError(FkdError, ImportError):
     """Neither ONNX Runtime package installed, or both, which overwrite each other."""
 

@@ -1,10 +1,8 @@
-"""ONNX Runtime: one network, its card, and the provider that was asked for or an error."""
+"""One network under ONNX Runtime, and its card."""
 
 from __future__ import annotations
 
-import logging
-import sys
-from contextlib import redirect_stdout
+from collections.abc import Callable
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
@@ -13,23 +11,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fkd_infer.card import ModelCard
-from fkd_infer.crop import Pixels
+from fkd_infer.crop import Floats, Pixels
+from fkd_infer.cuda import CudaBatches, CudaSettings
 from fkd_infer.errors import (
+    CudaSettingsError,
     InvalidModelError,
     ModelFileNotFoundError,
-    ProviderError,
+    OutOfMemoryError,
     RuntimeInstallError,
 )
 from fkd_infer.names import Provider
+from fkd_infer.providers import lacks_memory, provider_of, start_session
 from fkd_infer.settings import SessionSettings
 from fkd_infer.types import Prediction
 
 if TYPE_CHECKING:
     import onnxruntime
 
-_ONNX_NAMES = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 _PACKAGES = ("onnxruntime", "onnxruntime-gpu")
-_log = logging.getLogger(__name__)
 
 
 def shipped_models() -> dict[str, Path]:
@@ -73,7 +72,8 @@ class LandmarkSession:
     """A network that places points on crops.
 
     `provider`: "cpu"; "cuda", which is used or raises ProviderError; "auto", which is CUDA where
-    it works. `settings` default to what is measured to be best for pipelines.
+    it works. `settings` default to what is measured to be best for pipelines. `cuda` holds for a
+    session on CUDA alone; its graphs raise CudaSettingsError where the session runs elsewhere.
     """
 
     def __init__(
@@ -81,29 +81,46 @@ class LandmarkSession:
         model: str | Path,
         provider: Provider = "auto",
         settings: SessionSettings | None = None,
+        cuda: CudaSettings | None = None,
     ) -> None:
         ort = import_onnxruntime()
         self.path = find_model(model)
         self.settings = settings or SessionSettings()
-        self._session = _open(ort, self.path, provider, self.settings)
+        self.cuda = cuda or CudaSettings()
+        self._session = start_session(ort, self.path, provider, self.settings, self.cuda)
         self.card = ModelCard.from_metadata(
             self._session.get_modelmeta().custom_metadata_map, self.path
         )
-        self.provider = _provider_name(self._session)
+        self.provider = provider_of(self._session)
         _check_border(self._session, self.card, self.path)
+        self._answer = _answers(ort, self._session, self.provider, self.cuda)
+        if self.provider == "cuda" and self.cuda.warm_up:
+            size, channels = self.card.input.size, self.card.input.channels
+            for count in self.cuda.buckets:
+                self.run(np.zeros((count, size, size, channels), np.uint8))
 
     def run(self, crops: Pixels) -> Prediction:
-        """Points in crop pixels, and scores, for crops (n, size, size, channels) uint8."""
+        """Points in crop pixels, and scores, for crops (n, size, size, channels) uint8.
+
+        Contiguous crops are read where they lie; others are copied first. Raises OutOfMemoryError.
+        """
         if not len(crops):
             empty = np.empty((0, self.card.landmarks.count, 2), dtype=np.float32)
             return Prediction(empty, empty[:, 0, 0] if self.card.output.score else None)
-        points, *scores = self._session.run(None, {"image": crops})
+        try:
+            points, *scores = self._answer(crops)
+        except Exception as error:  # ONNX Runtime's errors share no other base
+            if not lacks_memory(error):
+                raise
+            raise OutOfMemoryError(self.provider, f"for a batch of {len(crops)}") from error
         return Prediction(points, scores[0] if scores else None)
 
     def profiled(self, prefix: str) -> LandmarkSession:
         """The same session anew, which times each operator for `end_profile`."""
         provider: Provider = "cuda" if self.provider == "cuda" else "cpu"
-        return LandmarkSession(self.path, provider, replace(self.settings, profile=prefix))
+        return LandmarkSession(
+            self.path, provider, replace(self.settings, profile=prefix), self.cuda
+        )
 
     def end_profile(self) -> tuple[Path, int]:
         """ONNX Runtime's profile, and when its zero was, in nanoseconds of its own clock."""
@@ -111,62 +128,21 @@ class LandmarkSession:
         return Path(self._session.end_profiling()), started
 
 
-def _open(
-    ort: Any, path: Path, provider: Provider, settings: SessionSettings
-) -> onnxruntime.InferenceSession:
-    usable = [name for name, onnx_name in _ONNX_NAMES.items() if onnx_name in _offered(ort)]
-    if provider == "cuda" and "cuda" not in usable:
-        raise ProviderError("cuda", usable, "install the GPU runtime: pip install 'fkd[gpu]'")
-    if provider != "cpu" and "cuda" in usable:
-        session, why = _load_cuda(ort, path, settings)
-        if session is not None:
-            return session
-        # First, so that a broken file is told as one, and not as a fault of CUDA.
-        on_cpu = _load(ort, path, ["cpu"], settings)
-        repair = f"ONNX Runtime did not start CUDA ({why}); check the driver and CUDA's libraries"
-        if provider == "cuda":
-            raise ProviderError("cuda", ["cpu"], repair)
-        _log.warning("%s; going on with the CPU", repair)
-        return on_cpu
-    return _load(ort, path, ["cpu"], settings)
+def _answers(
+    ort: Any, session: onnxruntime.InferenceSession, provider: str, cuda: CudaSettings
+) -> Callable[[Pixels], list[Floats]]:
+    """How a session is called: from crops to the network's outputs."""
+    if provider == "cuda":
+        return CudaBatches(ort, session, cuda)
+    if cuda.graphs:
+        why = f"graphs need CUDA, and {provider!r} is what the session runs on; leave them out"
+        raise CudaSettingsError(why)
 
+    def answer(crops: Pixels) -> list[Floats]:
+        outputs: list[Floats] = session.run(None, {"image": crops})
+        return outputs
 
-def _load_cuda(
-    ort: Any, path: Path, settings: SessionSettings
-) -> tuple[onnxruntime.InferenceSession | None, str]:
-    """A session on CUDA, or none and the reason."""
-    # It prints what it does not find, and standard output is for records.
-    with redirect_stdout(sys.stderr):
-        ort.preload_dlls()
-    try:
-        session = _load(ort, path, ["cuda", "cpu"], settings)
-    except InvalidModelError as error:
-        return None, str(error)
-    if _provider_name(session) != "cuda":
-        return None, "its provider did not load"
-    return session, ""
-
-
-def _offered(ort: Any) -> list[str]:
-    offered: list[str] = ort.get_available_providers()
-    return offered
-
-
-def _load(
-    ort: Any, path: Path, providers: list[str], settings: SessionSettings
-) -> onnxruntime.InferenceSession:
-    names, options = [_ONNX_NAMES[name] for name in providers], settings.options(ort)
-    try:
-        # Its own fallback goes on with the CPU in the middle of a run, and says so on stdout.
-        return ort.InferenceSession(path, options, providers=names, enable_fallback=0)
-    except Exception as error:  # ONNX Runtime's errors share no other base
-        why = " ".join(str(error).split())
-        raise InvalidModelError(path, why) from error
-
-
-def _provider_name(session: onnxruntime.InferenceSession) -> str:
-    first = session.get_providers()[0]
-    return next(name for name, onnx_name in _ONNX_NAMES.items() if onnx_name == first)
+    return answer
 
 
 def _check_border(session: onnxruntime.InferenceSession, card: ModelCard, path: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,12 +14,11 @@ from fkd_infer.errors import (
     InvalidModelError,
     ModelCardError,
     ModelFileNotFoundError,
-    ProviderError,
+    OutOfMemoryError,
     RuntimeInstallError,
 )
 from fkd_infer.names import DEFAULT_MODEL
 from fkd_infer.session import LandmarkSession, find_model, import_onnxruntime, shipped_models
-from fkd_infer.settings import SessionSettings
 
 
 def crops(*grays: int) -> np.ndarray:
@@ -74,69 +72,58 @@ def test_scores_come_with_the_points(fixed_model: Path) -> None:
     assert LandmarkSession(fixed_model, "cpu").run(crops(0)).scores is None
 
 
+def test_crops_are_handed_over_as_they_are(
+    fixed_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import onnxruntime
+
+    given: list[np.ndarray] = []
+    plain = onnxruntime.InferenceSession.run
+
+    def run(self: object, names: None, feed: dict[str, np.ndarray]) -> object:
+        given.append(feed["image"])
+        return plain(self, names, feed)
+
+    monkeypatch.setattr(onnxruntime.InferenceSession, "run", run)
+    batch = crops(0, 51)
+    LandmarkSession(fixed_model, "cpu").run(batch)
+    assert given[0] is batch
+    value = onnxruntime.OrtValue.ortvalue_from_numpy(batch)
+    assert value.data_ptr() == batch.ctypes.data
+
+
+def test_crops_that_do_not_lie_in_one_piece_have_the_same_answer(fixed_model: Path) -> None:
+    wide = np.random.default_rng(0).integers(0, 256, (3, SIZE, 2 * SIZE, 2), np.uint8)
+    strided = wide[::-1, :, ::2, :1]
+    assert not strided.flags.c_contiguous
+    session = LandmarkSession(fixed_model, "cpu")
+    whole = session.run(np.ascontiguousarray(strided)).points
+    np.testing.assert_array_equal(session.run(strided).points, whole)
+
+
+def test_memory_that_runs_out_is_one_line(
+    fixed_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = LandmarkSession(fixed_model, "cpu")
+
+    def fail(_: object) -> list[np.ndarray]:
+        raise RuntimeError("std::bad_alloc")
+
+    monkeypatch.setattr(session, "_answer", fail)
+    with pytest.raises(OutOfMemoryError, match="not enough free memory for a batch of 2"):
+        session.run(crops(0, 1))
+
+
+def test_another_fault_of_the_runtime_is_not_hidden(fixed_model: Path) -> None:
+    with pytest.raises(Exception, match="Got invalid dimensions"):
+        LandmarkSession(fixed_model, "cpu").run(crops(0)[:, 1:])
+
+
 def test_a_file_that_is_no_model_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "text.onnx"
     path.write_text("hello")
     with pytest.raises(InvalidModelError, match=r"text\.onnx"):
         LandmarkSession(path, "cpu")
-
-
-def fake_runtime(offered: list[str], started: list[str]) -> SimpleNamespace:
-    """An onnxruntime that offers providers, of which a session starts some."""
-
-    def session(
-        _path: Path, _options: object, providers: list[str], enable_fallback: int
-    ) -> SimpleNamespace:
-        assert not enable_fallback
-        active = [name for name in providers if name in started]
-        return SimpleNamespace(get_providers=lambda: active)
-
-    return SimpleNamespace(
-        get_available_providers=lambda: offered,
-        preload_dlls=lambda: print("Failed to load libcudnn"),
-        SessionOptions=lambda: SimpleNamespace(add_session_config_entry=lambda *_: None),
-        GraphOptimizationLevel=SimpleNamespace(ORT_ENABLE_ALL=99),
-        InferenceSession=session,
-    )
-
-
-ONE_THREAD = SessionSettings(1)
-CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
-
-
-def test_cuda_that_is_not_installed_is_an_error() -> None:
-    with pytest.raises(ProviderError, match=r"'cuda'.*usable: cpu.*fkd\[gpu\]"):
-        sessions._open(fake_runtime([CPU], [CPU]), Path("m"), "cuda", ONE_THREAD)
-
-
-def test_cuda_that_does_not_start_is_an_error_not_a_slow_cpu() -> None:
-    with pytest.raises(ProviderError, match="did not start CUDA"):
-        sessions._open(fake_runtime([CUDA, CPU], [CPU]), Path("m"), "cuda", ONE_THREAD)
-
-
-def test_a_broken_file_is_not_blamed_on_cuda() -> None:
-    runtime = fake_runtime([CUDA, CPU], [CUDA, CPU])
-
-    def fail(*_: object, **__: object) -> None:
-        raise RuntimeError("protobuf parsing failed")
-
-    runtime.InferenceSession = fail
-    with pytest.raises(InvalidModelError, match="protobuf parsing failed"):
-        sessions._open(runtime, Path("m"), "cuda", ONE_THREAD)
-
-
-def test_auto_takes_cuda_where_it_starts() -> None:
-    opened = sessions._open(fake_runtime([CUDA, CPU], [CUDA, CPU]), Path("m"), "auto", ONE_THREAD)
-    assert opened.get_providers()[0] == CUDA
-
-
-def test_auto_says_that_it_goes_on_with_the_cpu(
-    caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
-) -> None:
-    opened = sessions._open(fake_runtime([CUDA, CPU], [CPU]), Path("m"), "auto", ONE_THREAD)
-    assert opened.get_providers() == [CPU]
-    assert "did not start CUDA" in caplog.text
-    assert capsys.readouterr().out == ""
 
 
 @pytest.mark.parametrize("installed", [(), ("onnxruntime", "onnxruntime-gpu")])
@@ -150,16 +137,3 @@ def test_none_or_two_runtimes_say_how_to_mend_it(
     monkeypatch.setattr(sessions, "distribution", distribution)
     with pytest.raises(RuntimeInstallError, match=r"pip install 'fkd\[cpu\]'"):
         import_onnxruntime()
-
-
-@pytest.mark.gpu
-def test_cuda_agrees_with_the_cpu() -> None:
-    import onnxruntime
-
-    if CUDA not in onnxruntime.get_available_providers():
-        pytest.skip("no CUDA in this onnxruntime")
-    on_cpu, on_cuda = (LandmarkSession(DEFAULT_MODEL, p) for p in ("cpu", "cuda"))
-    size, channels = on_cpu.card.input.size, on_cpu.card.input.channels
-    batch = np.random.default_rng(0).integers(0, 256, (5, size, size, channels), np.uint8)
-    assert on_cuda.provider == "cuda"
-    np.testing.assert_allclose(on_cuda.run(batch).points, on_cpu.run(batch).points, atol=0.05)
