@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 from tempfile import TemporaryFile
 from typing import Self
 
+import numpy as np
+
 from fkd_infer.errors import ContenderError
 
 WARM_UP_CALLS = 5
@@ -55,6 +57,20 @@ def alternate(
             for runner in random.sample(runners, len(runners)):
                 times[runner.name].append(runner.block(seconds))
     return times
+
+
+def paired_ratio(
+    reference: Sequence[Sequence[float]], blocks: Sequence[Sequence[float]]
+) -> tuple[float, tuple[float, float]]:
+    """How many times as fast as a reference a contender is, with a 95 % bootstrap interval.
+
+    Medians of blocks of the same round are compared, which lie seconds apart, so that the drift of
+    the machine's speed drops out; the answer is the median over rounds.
+    """
+    ratios = np.array([np.median(r) / np.median(b) for r, b in zip(reference, blocks, strict=True)])
+    rows = np.random.default_rng(0).integers(0, len(ratios), (1000, len(ratios)))
+    low, high = np.percentile(np.median(ratios[rows], axis=1), [2.5, 97.5])
+    return float(np.median(ratios)), (float(low), float(high))
 
 
 def serve(call: Callable[[], object]) -> None:

@@ -1,4 +1,5 @@
-"""A session as a contender of `alternate`: `python -m fkd_infer.block MODEL BATCH SETTINGS`."""
+"""A session as a contender of `alternate`: `python -m fkd_infer.block MODEL PROVIDER BATCH
+SETTINGS`."""
 
 from __future__ import annotations
 
@@ -8,24 +9,29 @@ from dataclasses import asdict
 from pathlib import Path
 
 from fkd_infer.alternate import Contender, serve
+from fkd_infer.names import Provider
 from fkd_infer.settings import SessionSettings
 
 
 def session_contender(
-    name: str, model: Path, settings: SessionSettings, batch: int = 1
+    name: str,
+    model: Path,
+    settings: SessionSettings,
+    batch: int = 1,
+    provider: Provider = "cpu",
 ) -> Contender:
-    """A model under ONNX Runtime on the CPU, called with one batch of crops again and again."""
-    arguments = [str(model), str(batch), json.dumps(asdict(settings))]
+    """A model under ONNX Runtime, called with one batch of crops again and again."""
+    arguments = [str(model), provider, str(batch), json.dumps(asdict(settings))]
     return Contender(name, [sys.executable, "-P", "-m", __name__, *arguments])
 
 
-def main(model: str, batch: str, settings: str) -> None:
+def main(model: str, provider: Provider, batch: str, settings: str) -> None:
     """Opens the model and serves."""
     import numpy as np
 
     from fkd_infer.session import LandmarkSession
 
-    session = LandmarkSession(model, "cpu", SessionSettings(**json.loads(settings)))
+    session = LandmarkSession(model, provider, SessionSettings(**json.loads(settings)))
     size, channels = session.card.input.size, session.card.input.channels
     rng = np.random.default_rng(0)
     crops = rng.integers(0, 256, (int(batch), size, size, channels), np.uint8)
@@ -33,4 +39,4 @@ def main(model: str, batch: str, settings: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main(*sys.argv[1:])  # type: ignore[arg-type]  # session_contender wrote them

@@ -225,3 +225,13 @@ class GraphPassError(FkdError, RuntimeError):
 
     def __init__(self, step: str, why: str) -> None:
         super().__init__(f"nothing was written: after the pass {step!r}, {why}")
+
+
+class BudgetError(FkdError, RuntimeError):
+    """A variant that was asked for and is not right enough."""
+
+    def __init__(self, out: str | Path, variant: str, why: str) -> None:
+        super().__init__(
+            f"{out}: nothing was written, {variant} is not right enough: {why}; allow more with "
+            "--max-nme-increase, or let --optimize auto keep what is"
+        )

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import onnx
@@ -27,13 +28,29 @@ from fkd_train.checkpoint import Checkpoint, load_network, save_checkpoint
 from fkd_train.config import Recipe
 from fkd_train.data import Faces, load_evaluation, load_split
 from fkd_train.drawn import draw_face
-from fkd_train.evaluate import evaluate, evaluation_crops, torch_predict
+from fkd_train.evaluate import Evaluation, evaluate, evaluation_crops, torch_predict
 from fkd_train.models import LandmarkNet
+from fkd_train.passes import EXACT, apply
 from fkd_train.verify import Verification, VerificationFaces, verify
 
 OPSET = 18
 FP32_BUDGET_PX = 0.01
 FP32_BUDGET_SCORE = 1e-4
+
+
+@dataclass(frozen=True)
+class Source:
+    """What is exported: a network, its recipe, and the faces that it is judged on, if any.
+
+    `card` is the fp32 file's, without parity.
+    """
+
+    network: LandmarkNet
+    recipe: Recipe
+    content: Checkpoint
+    sampler: Sampler
+    faces: Faces | None
+    card: ModelCard
 
 
 @dataclass(frozen=True)
@@ -45,6 +62,29 @@ class Exported:
     verification: Verification
 
 
+def load_source(checkpoint: Path, data: Path | None = None, half: bool = False) -> Source:
+    """A checkpoint's network, with the crops that the runtime cuts.
+
+    With a data set, its evaluation faces, and the accuracy on them in the card. With `half`, the
+    weights are rounded to half precision.
+    """
+    network, recipe, content = load_network(checkpoint)
+    if half:
+        network = network.half().float()
+    sampler = replace(Sampler.of(recipe), config=replace(recipe.crop, reference="points"))
+    card = _card(network, recipe, content["progress"]["epoch"])
+    if data is None:
+        return Source(network, recipe, content, sampler, None, card)
+    faces = load_evaluation(data, recipe.split, recipe.landmarks)
+    result = evaluate(torch_predict(network), faces, sampler)
+    card = replace(
+        card,
+        accuracy={protocol(recipe): measured(result)},
+        box_rules=_box_rules(data, recipe),
+    )
+    return Source(network, recipe, content, sampler, faces, card)
+
+
 def export(
     checkpoint: Path, out: Path, data: Path | None = None, half: Path | None = None
 ) -> Exported:
@@ -52,36 +92,54 @@ def export(
 
     With a data set, the card also gets the accuracy on the recipe's evaluation faces, in the crops
     that the runtime cuts. With `half`, the weights are rounded to half precision first, and written
-    there as a checkpoint of half the size. Raises VerificationError, and writes nothing, where a
-    point differs by more than 0.01 px, or a score by more than 0.0001.
+    there as a checkpoint of half the size. Raises VerificationError or GraphPassError, and writes
+    nothing, where a point differs by more than 0.01 px, or a score by more than 0.0001.
     """
-    network, recipe, content = load_network(checkpoint)
-    if half is not None:
-        network = network.half().float()
-    runtime_crop = replace(recipe.crop, reference="points")
-    sampler = replace(Sampler.of(recipe), config=runtime_crop)
-    faces = None
-    card = _card(network, recipe, content["progress"]["epoch"])
-    if data is not None:
-        faces = load_evaluation(data, recipe.split, recipe.landmarks)
-        card = replace(
-            card,
-            accuracy={f"{recipe.split} split": _measured(network, faces, sampler)},
-            box_rules=_box_rules(data, recipe),
-        )
+    source = load_source(checkpoint, data, half is not None)
+    model, verification = fp32_model(source, out)
+    card = replace(source.card, parity=verification.parity)
     with whole_file(out) as partial, writing(out):
-        model = _to_onnx(network, card)
-        onnx.save(_with_card(model, card), partial)
-        verification = _verify(network, partial, _verification_faces(faces, sampler))
-        if not verification.passes(FP32_BUDGET_PX, FP32_BUDGET_SCORE):
-            allowed = f"{FP32_BUDGET_PX} px and a score's {FP32_BUDGET_SCORE}"
-            budget = f"{verification.report()}; the budget is {allowed}"
-            raise VerificationError(out, budget)
-        card = replace(card, parity=verification.parity)
-        onnx.save(_with_card(model, card), partial)
+        onnx.save(with_card(model, card), partial)
         if half is not None:
-            _save_half(half, network, content)
+            _save_half(half, source.network, source.content)
     return Exported(out, card, verification)
+
+
+def fp32_model(source: Source, out: Path) -> tuple[onnx.ModelProto, Verification]:
+    """The exported and simplified graph with its card, and how it compares with the network.
+
+    Compared as exported and after each pass. Raises VerificationError, which names `out`, and
+    GraphPassError.
+    """
+    faces = verification_faces(source.faces, source.sampler)
+    model = with_card(_to_onnx(source.network, source.card), source.card)
+    first = _verification(source.network, model, faces)
+    if not first.passes(FP32_BUDGET_PX, FP32_BUDGET_SCORE):
+        raise VerificationError(out, _over_budget(first))
+
+    def check(after: onnx.ModelProto) -> str | None:
+        found = _verification(source.network, after, faces)
+        passes = found.passes(FP32_BUDGET_PX, FP32_BUDGET_SCORE)
+        return None if passes else _over_budget(found)
+
+    model = apply(model, EXACT, check)
+    return model, _verification(source.network, model, faces)
+
+
+def _over_budget(verification: Verification) -> str:
+    allowed = f"{FP32_BUDGET_PX} px and a score's {FP32_BUDGET_SCORE}"
+    return f"{verification.report()}; the budget is {allowed}"
+
+
+def protocol(recipe: Recipe) -> str:
+    """What the card calls the evaluation faces of a recipe."""
+    return f"{recipe.split} split"
+
+
+def measured(result: Evaluation) -> Measured:
+    """An evaluation as the card has it."""
+    figures = result.accuracy
+    return Measured(figures.nme, figures.failure_rate_10, figures.count, result.seed_mse)
 
 
 def _box_rules(data: Path, recipe: Recipe) -> dict[str, BoxRule]:
@@ -131,12 +189,6 @@ def _card(network: LandmarkNet, recipe: Recipe, epochs: int) -> ModelCard:
     )
 
 
-def _measured(network: LandmarkNet, faces: Faces, sampler: Sampler) -> Measured:
-    result = evaluate(torch_predict(network), faces, sampler)
-    figures = result.accuracy
-    return Measured(figures.nme, figures.failure_rate_10, figures.count, result.seed_mse)
-
-
 def _to_onnx(network: LandmarkNet, card: ModelCard) -> onnx.ModelProto:
     size, channels = card.input.size, card.input.channels
     # A batch of one would be taken for a constant.
@@ -174,15 +226,14 @@ def _strip_traces(model: onnx.ModelProto) -> None:
         del part.metadata_props[:]
 
 
-def _with_card(model: onnx.ModelProto, card: ModelCard) -> onnx.ModelProto:
+def with_card(model: onnx.ModelProto, card: ModelCard) -> onnx.ModelProto:
+    """The model itself, its card replaced."""
     metadata: Mapping[str, str] = {p.key: p.value for p in model.metadata_props}
     onnx.helper.set_model_props(model, {**metadata, METADATA_KEY: card.to_json()})
     return model
 
 
-def _verification_faces(
-    faces: Faces | None, sampler: Sampler, count: int = 64
-) -> VerificationFaces:
+def verification_faces(faces: Faces | None, sampler: Sampler, count: int = 64) -> VerificationFaces:
     """The first faces of the data set, or drawn ones, as the network's crops.
 
     Drawn faces have points of their own scheme; for a network of another, they have none.
@@ -200,5 +251,10 @@ def _verification_faces(
     return VerificationFaces(crops, true, chosen.scheme, source)
 
 
-def _verify(network: LandmarkNet, path: Path, faces: VerificationFaces) -> Verification:
-    return verify(torch_predict(network), LandmarkSession(path, "cpu").run, faces)
+def _verification(
+    network: LandmarkNet, model: onnx.ModelProto, faces: VerificationFaces
+) -> Verification:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "model.onnx"
+        onnx.save(model, path)
+        return verify(torch_predict(network), LandmarkSession(path, "cpu").run, faces)

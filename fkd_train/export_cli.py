@@ -1,4 +1,4 @@
-"""fkd-export: a checkpoint to a verified ONNX file."""
+"""fkd-export: a checkpoint to a verified ONNX file, or to a family of them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from fkd_infer.commands import FkdCommand
+from fkd_train.names import OPTIMIZE_GOALS, PLATFORMS, OptimizeGoal, Platform
 from fkd_train.options import data_option
 
 _PATH = click.Path(path_type=Path)
@@ -14,7 +15,9 @@ _PATH = click.Path(path_type=Path)
 
 @click.command(cls=FkdCommand)
 @click.argument("run", type=_PATH)
-@click.option("--out", type=_PATH, required=True, help="The .onnx file to write.")
+@click.option(
+    "--out", type=_PATH, required=True, help="The .onnx file to write; with --optimize, a folder."
+)
 @click.option(
     "--checkpoint",
     type=click.Choice(["last", "best"]),
@@ -28,18 +31,94 @@ _PATH = click.Path(path_type=Path)
     help="Round the weights to half precision, and also write them to this .pt file.",
 )
 @data_option(required=False)
-def main(run: Path, out: Path, checkpoint: str, half: Path | None, data: Path | None) -> None:
+@click.option(
+    "--optimize",
+    "goal",
+    type=click.Choice(OPTIMIZE_GOALS),
+    help="Also make smaller and faster files, and keep those that are right and better; auto tries "
+    "everything. Needs --data.",
+)
+@click.option(
+    "--max-nme-increase",
+    type=click.FloatRange(0),
+    default=0.1,
+    show_default=True,
+    help="How many points of NME a file of --optimize may lose.",
+)
+@click.option(
+    "--platform",
+    type=click.Choice(PLATFORMS),
+    default="any",
+    show_default=True,
+    help="CPUs that int8 is for: any is right on all; vnni and arm need dot products of bytes.",
+)
+@click.option("--triton", type=_PATH, help="Also add the files to this Triton model repository.")
+def main(
+    run: Path,
+    out: Path,
+    checkpoint: str,
+    half: Path | None,
+    data: Path | None,
+    goal: OptimizeGoal | None,
+    max_nme_increase: float,
+    platform: Platform,
+    triton: Path | None,
+) -> None:
     """Export RUN (a run folder or a .pt file) to ONNX.
 
     The file is compared with the checkpoint, on the faces of --data or on drawn ones, and is only
     written if no point differs by more than the budget of 0.01 px.
     """
+    if goal and data is None:
+        raise click.UsageError("--optimize judges files on real faces: give --data DIR")
+    if goal and half:
+        raise click.UsageError("--half goes with a single file; --optimize tries fp16 by itself")
     from fkd_train.checkpoint import find_checkpoint
+
+    found = find_checkpoint(run, checkpoint)
+    if goal and data:
+        files = _optimized(found, out, data, goal, max_nme_increase, platform)
+    else:
+        files = [_exported(found, out, data, half)]
+    if triton:
+        from fkd_train.triton import write_repository
+
+        for path in write_repository(triton, files):
+            click.echo(path)
+
+
+def _exported(checkpoint: Path, out: Path, data: Path | None, half: Path | None) -> Path:
     from fkd_train.export import export
 
-    done = export(find_checkpoint(run, checkpoint), out, data, half)
+    done = export(checkpoint, out, data, half)
     size = done.path.stat().st_size / 1e6
     click.echo(f"{done.path}: {size:.1f} MB, {done.card.precision}, opset {done.card.opset}")
     click.echo(f"verified: {done.verification.report()}")
     for protocol, measured in done.card.accuracy.items():
         click.echo(f"{protocol}: NME {measured.nme:.2f} % on {measured.count} faces")
+    return done.path
+
+
+def _optimized(
+    checkpoint: Path,
+    out: Path,
+    data: Path,
+    goal: OptimizeGoal,
+    max_nme_increase: float,
+    platform: Platform,
+) -> list[Path]:
+    from fkd_train.family import protocol_lines, table, write_report
+    from fkd_train.optimize import optimize
+
+    def tell(line: str) -> None:
+        click.echo(line, err=True)
+
+    family = optimize(checkpoint, out, data, goal, max_nme_increase, platform, tell)
+    write_report(family)
+    for line in (*table(family), "", *protocol_lines(family)):
+        click.echo(line)
+    return family.kept
+
+
+if __name__ == "__main__":
+    main()

@@ -66,10 +66,10 @@ def fold_input_scale(model: onnx.ModelProto) -> onnx.ModelProto:
     graph = ir.from_proto(model)
     for node in list(graph.graph):
         scale = _scalar_factor(node)
-        users = node.outputs[0].uses()
-        if scale is None or len(users) != 1 or users[0].node.op_type != "Conv":
+        users = [use.node for use in node.outputs[0].uses()]
+        if scale is None or [user.op_type for user in users] != ["Conv"]:
             continue
-        convolution = users[0].node
+        (convolution,) = users
         weight = convolution.inputs[1]
         if weight is None or weight.const_value is None or len(weight.uses()) != 1:
             continue
@@ -105,9 +105,8 @@ def reshape_gray(model: onnx.ModelProto) -> onnx.ModelProto:
         height, width = given.shape[1], given.shape[2]
         name = f"{node.outputs[0].name}_shape"
         shape = ir.tensor(np.array([-1, 1, height, width], np.int64), name=name)
-        target = graph.graph.register_initializer
         constant = ir.Value(name=name, const_value=shape, type=ir.TensorType(ir.DataType.INT64))
-        target(constant)
+        graph.graph.register_initializer(constant)
         reshape = ir.node("Reshape", [given, constant])
         planes, wanted = reshape.outputs[0], node.outputs[0]
         planes.name, planes.shape, planes.type = wanted.name, wanted.shape, wanted.type
@@ -120,9 +119,7 @@ def reshape_gray(model: onnx.ModelProto) -> onnx.ModelProto:
 def simplify(model: onnx.ModelProto) -> onnx.ModelProto:
     """onnxslim: constants folded, what repeats or does nothing removed, Gemm followed by a scale
     and an offset made one."""
-    slim: onnx.ModelProto = onnxslim.slim(model)
-    onnx.helper.set_model_props(slim, {p.key: p.value for p in model.metadata_props})
-    return slim
+    return with_metadata(onnxslim.slim(model), model)
 
 
 def store_half(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -145,6 +142,12 @@ def store_half(model: onnx.ModelProto) -> onnx.ModelProto:
     del small.graph.node[:]
     small.graph.node.extend(nodes)
     return small
+
+
+def with_metadata(model: onnx.ModelProto, source: onnx.ModelProto) -> onnx.ModelProto:
+    """The model itself, with the metadata of another."""
+    onnx.helper.set_model_props(model, {p.key: p.value for p in source.metadata_props})
+    return model
 
 
 def _is_large(tensor: onnx.TensorProto) -> bool:
