@@ -108,6 +108,14 @@ class ModelCard:
         find_scheme(self.scheme)
 
     @property
+    def needs_dot_products(self) -> bool:
+        """Whether it was made for CPUs that multiply bytes exactly; others get wrong points.
+
+        `precision` is words for people, but for its end: int8 files end in "for PLATFORM)".
+        """
+        return self.precision.endswith("for vnni)")
+
+    @property
     def landmarks(self) -> LandmarkScheme:
         """The scheme of the points."""
         return find_scheme(self.scheme)

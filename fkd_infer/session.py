@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, distribution
@@ -20,6 +21,7 @@ from fkd_infer.errors import (
     OutOfMemoryError,
     RuntimeInstallError,
 )
+from fkd_infer.machine import DOT_PRODUCTS, cpu_features
 from fkd_infer.names import Provider
 from fkd_infer.providers import lacks_memory, provider_of, start_session
 from fkd_infer.settings import SessionSettings
@@ -28,6 +30,7 @@ from fkd_infer.types import Prediction
 if TYPE_CHECKING:
     import onnxruntime
 
+_log = logging.getLogger(__name__)
 _PACKAGES = ("onnxruntime", "onnxruntime-gpu")
 
 
@@ -93,6 +96,12 @@ class LandmarkSession:
         )
         self.provider = provider_of(self._session)
         _check_border(self._session, self.card, self.path)
+        if self.provider == "cpu" and self.card.needs_dot_products and not _has_dot_products():
+            _log.warning(
+                "%s is for CPUs with VNNI, and here its points will be off; use the fp32 file, or "
+                "export it again with --platform any",
+                self.path,
+            )
         self._answer = _answers(ort, self._session, self.provider, self.cuda)
         if self.provider == "cuda" and self.cuda.warm_up:
             size, channels = self.card.input.size, self.card.input.channels
@@ -126,6 +135,12 @@ class LandmarkSession:
         """ONNX Runtime's profile, and when its zero was, in nanoseconds of its own clock."""
         started: int = self._session.get_profiling_start_time_ns()
         return Path(self._session.end_profiling()), started
+
+
+def _has_dot_products() -> bool:
+    """Whether the CPU adds up products of bytes exactly; taken for granted where it is unknown."""
+    features = set(cpu_features())
+    return not features or bool(features & DOT_PRODUCTS)
 
 
 def _answers(

@@ -9,6 +9,8 @@ from typing import Literal
 
 import numpy as np
 import onnx
+import onnx_ir as ir
+from onnx_ir.passes.common import TopologicalSortPass
 from onnxruntime.transformers.float16 import DEFAULT_OP_BLOCK_LIST, convert_float_to_float16
 
 from fkd_infer.alternate import alternate
@@ -173,7 +175,9 @@ def half_precision(model: onnx.ModelProto) -> onnx.ModelProto:
         op_block_list=DEFAULT_OP_BLOCK_LIST,
         node_block_list=_after_the_last_weights(model),
     )
-    return with_metadata(half, model)
+    # It puts the last casts at the end, behind those who read them.
+    ordered = TopologicalSortPass()(ir.from_proto(half)).model
+    return with_metadata(ir.to_proto(ordered), model)
 
 
 def _after_the_last_weights(model: onnx.ModelProto) -> list[str]:

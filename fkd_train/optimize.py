@@ -264,7 +264,7 @@ def _judge(
     elif speed is None:
         kept, verdict = (
             True,
-            f"kept: {share:.0%} of the size; not timed, it is not for this machine",
+            f"kept: {share:.0%} of the size; made for another machine, not timed",
         )
     else:
         kept, verdict = _worth(speed, share)

@@ -119,7 +119,32 @@ def reshape_gray(model: onnx.ModelProto) -> onnx.ModelProto:
 def simplify(model: onnx.ModelProto) -> onnx.ModelProto:
     """onnxslim: constants folded, what repeats or does nothing removed, Gemm followed by a scale
     and an offset made one."""
-    return with_metadata(onnxslim.slim(model), model)
+    return with_metadata(_with_whole_biases(onnxslim.slim(model)), model)
+
+
+def _with_whole_biases(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model itself, every Gemm with one bias for each output: onnxslim leaves biases of zeros
+    out and makes equal ones a single number, for which quantisation has no way."""
+    tensors = {tensor.name: tensor for tensor in model.graph.initializer}
+    for node in model.graph.node:
+        if node.op_type != "Gemm" or node.input[1] not in tensors:
+            continue
+        given = tensors.get(node.input[2]) if len(node.input) == 3 else None
+        outputs = tensors[node.input[1]].dims[0 if _is_transposed(node) else 1]
+        if len(node.input) == 3 and (given is None or list(given.dims) == [outputs]):
+            continue
+        bias = np.zeros(outputs, np.float32) if given is None else numpy_helper.to_array(given)
+        name = f"{node.input[1]}_bias"
+        whole = np.broadcast_to(bias, outputs).astype(np.float32)
+        model.graph.initializer.append(numpy_helper.from_array(whole, name))
+        node.input[:] = [*node.input[:2], name]
+        if given is not None and not any(given.name in n.input for n in model.graph.node):
+            model.graph.initializer.remove(given)
+    return model
+
+
+def _is_transposed(gemm: onnx.NodeProto) -> bool:
+    return any(a.name == "transB" and a.i for a in gemm.attribute)
 
 
 def store_half(model: onnx.ModelProto) -> onnx.ModelProto:

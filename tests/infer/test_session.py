@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import numpy as np
 import pytest
-from known import MODELS, SIZE, fixed_points
+from known import MODELS, SIZE, card, fixed_points
 
 from fkd_infer import session as sessions
+from fkd_infer.card import ModelCard
 from fkd_infer.errors import (
     InvalidModelError,
     ModelCardError,
@@ -137,3 +139,20 @@ def test_none_or_two_runtimes_say_how_to_mend_it(
     monkeypatch.setattr(sessions, "distribution", distribution)
     with pytest.raises(RuntimeInstallError, match=r"pip install 'fkd\[cpu\]'"):
         import_onnxruntime()
+
+
+@pytest.mark.parametrize(
+    ("features", "warned"), [(("avx2",), True), (("avx2", "avx_vnni"), False), ((), False)]
+)
+def test_int8_for_newer_cpus_says_that_it_is_wrong_here(
+    features: tuple[str, ...],
+    warned: bool,
+    fixed_model: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    made = replace(card(), precision="int8 (U8S8, per channel, min-max; for vnni)")
+    monkeypatch.setattr(ModelCard, "from_metadata", lambda *_: made)
+    monkeypatch.setattr(sessions, "cpu_features", lambda: features)
+    LandmarkSession(fixed_model, "cpu")
+    assert ("--platform any" in caplog.text) is warned
