@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
@@ -71,8 +72,8 @@ def preload(ort: Any) -> list[str]:
     # It prints what it does not find, and standard output is for records.
     with redirect_stdout(StringIO()) as said:
         ort.preload_dlls()
-    lines = (line.partition("Failed to load ") for line in said.getvalue().splitlines())
-    return [library for _, failed, library in lines if failed]
+    # The reason names the library that is missing, which the first one may only need.
+    return re.findall(r"^Failed to load (?:\S+: (?=lib))?(.*)$", said.getvalue(), re.MULTILINE)
 
 
 def _load(

@@ -1,0 +1,105 @@
+"""Checks of `fkd-infer doctor`: what is installed, and whether it can be imported."""
+
+from __future__ import annotations
+
+import platform
+import re
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, requires
+from pathlib import Path
+from typing import Any
+
+from fkd_infer import __version__
+from fkd_infer.errors import RuntimeInstallError
+from fkd_infer.findings import RUNTIMES, Finding, installed_of, listed, parted, told
+
+_OPENCV_WHEELS = (
+    "opencv-python",
+    "opencv-python-headless",
+    "opencv-contrib-python",
+    "opencv-contrib-python-headless",
+)
+_CASCADE = "haarcascade_frontalface_default.xml"
+
+
+def _wanted(package: str) -> str:
+    """A package with the versions that fkd asks for, quoted for a shell."""
+    try:
+        lines = requires("fkd") or []
+    except PackageNotFoundError:  # run from a folder, without an installation
+        lines = []
+    found = (line.partition(";")[0].strip() for line in lines)
+    name = re.compile(rf"{package}(?![-\w])")
+    return f"'{next((line for line in found if name.match(line)), package)}'"
+
+
+def _import(module: str) -> tuple[Any, str]:
+    """A module, or None and why."""
+    try:
+        return import_module(module), ""
+    except Exception as error:  # noqa: BLE001 (a broken package raises anything when imported)
+        return None, f"it cannot be imported: {told(error)}"
+
+
+def fkd() -> Finding:
+    """fkd's own version and place."""
+    return Finding("fkd", f"{__version__}, {Path(__file__).parent}")
+
+
+def python() -> Finding:
+    """Python and the system."""
+    return Finding("python", f"{platform.python_version()}, {platform.platform()}")
+
+
+def _package(name: str, package: str, module: str) -> Finding:
+    found, why = _import(module)
+    if found is None:
+        fact = listed(installed_of([package])) or "not installed"
+        return Finding(name, fact, why, f"pip install --force-reinstall {_wanted(package)}")
+    return Finding(name, str(found.__version__))
+
+
+def numpy() -> Finding:
+    """NumPy can be imported."""
+    return _package("numpy", "numpy", "numpy")
+
+
+def pyav() -> Finding:
+    """PyAV, which reads and writes videos, can be imported."""
+    return _package("pyav", "av", "av")
+
+
+def opencv() -> Finding:
+    """OpenCV: one wheel, which can be imported here and has the face cascades."""
+    wheels = installed_of(_OPENCV_WHEELS)
+    cv2, why = _import("cv2")
+    problem = None
+    if cv2 is None:
+        problem = why
+    elif len(wheels) > 1:
+        problem = f"{' and '.join(wheels)} are all installed and overwrite each other"
+    elif not hasattr(cv2, "CascadeClassifier"):
+        problem = f"OpenCV {cv2.__version__} has no face cascades, and fkd's detector is one"
+    elif not (Path(cv2.__file__).parent / "data" / _CASCADE).is_file():
+        problem = f"its file {_CASCADE} is missing"
+    fact = listed(wheels) or ("not installed" if cv2 is None else f"{cv2.__version__}, no wheel")
+    repair = f"pip install --force-reinstall {_wanted('opencv-python-headless')}"
+    if wheels:
+        repair = f"pip uninstall -y {' '.join(wheels)} && {repair}"
+    return Finding("opencv", fact, problem, repair if problem else None)
+
+
+def onnx_runtime() -> Finding:
+    """One ONNX Runtime, which can be imported."""
+    installed = installed_of(RUNTIMES)
+    fact = listed(installed) or "not installed"
+    if len(installed) != 1:
+        problem, repair = parted(str(RuntimeInstallError(list(installed))))
+        return Finding("onnx runtime", fact, problem, repair)
+    ort, why = _import("onnxruntime")
+    if ort is not None and not hasattr(ort, "InferenceSession"):
+        why = "its files are not whole, as after an uninstalled second package"
+    if why:
+        repair = f"pip install --force-reinstall --no-deps {next(iter(installed))}"
+        return Finding("onnx runtime", fact, why, repair)
+    return Finding("onnx runtime", f"{fact}, with {', '.join(ort.get_available_providers())}")
