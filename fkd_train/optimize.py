@@ -208,7 +208,7 @@ def _broken_budget(one: _Measured, fp32: _Measured, max_increase: float) -> str 
     """What makes a candidate wrong; None where it is right."""
     change = one.nme - fp32.nme
     if not change <= max_increase:
-        return f"NME {change:+.2f} points, the budget is {max_increase:+g}"
+        return f"NME {change:+.3f} points, the budget is {max_increase:+g}"
     if one.score_flips is not None and not one.score_flips <= LARGEST_FLIPS:
         share = f"{100 * one.score_flips:.1f} % of the faces"
         return f"its score sees {share} differently, the budget is {100 * LARGEST_FLIPS:g} %"
