@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fkd_infer.commands import FkdCommand
+from fkd_infer.commands import FkdCommandWithOthers
 from fkd_infer.names import (
     BOX_KINDS,
     DEFAULT_LAYERS,
@@ -31,7 +31,12 @@ _PATH = click.Path(path_type=Path)
 _PICTURES_NAMED = 10
 
 
-@click.command(cls=FkdCommand)
+@click.command(
+    cls=FkdCommandWithOthers,
+    others={
+        "doctor": ("fkd_infer.doctor_cli", "Look at the installation, and say what mends it."),
+    },
+)
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
 @click.option("--out", type=_PATH, help="Folder for the annotated pictures and videos.")
 @click.option("--json", "json_", type=_PATH, help="File for JSON lines, one per frame; - prints.")

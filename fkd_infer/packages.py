@@ -9,7 +9,6 @@ from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
 from typing import Any
 
-from fkd_infer import __version__
 from fkd_infer.errors import RuntimeInstallError
 from fkd_infer.findings import RUNTIMES, Finding, installed_of, listed, parted, told
 
@@ -43,7 +42,8 @@ def _import(module: str) -> tuple[Any, str]:
 
 def fkd() -> Finding:
     """fkd's own version and place."""
-    return Finding("fkd", f"{__version__}, {Path(__file__).parent}")
+    version = installed_of(["fkd"]).get("fkd", "not installed")
+    return Finding("fkd", f"{version}, {Path(__file__).parent}")
 
 
 def python() -> Finding:

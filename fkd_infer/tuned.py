@@ -14,10 +14,11 @@ from fkd_infer.cache import cache_folder
 from fkd_infer.errors import FkdError, OutputError
 from fkd_infer.machine import available_threads, cpu_features, cpu_name
 from fkd_infer.names import BATCH, Goal, Provider
+from fkd_infer.providers import usable_providers
 from fkd_infer.session import LandmarkSession, find_model, import_onnxruntime
 from fkd_infer.settings import SessionSettings
 from fkd_infer.tables import MismatchError, read
-from fkd_infer.wholefile import whole_file
+from fkd_infer.wholefile import whole_file, writing
 
 _log = logging.getLogger(__name__)
 
@@ -98,6 +99,17 @@ def _profile_path(key: Key) -> Path:
     # Without ONNX Runtime's version: after an update, the profile is found, and told to be old.
     name = _digest([key.cpu, key.features, key.threads, key.model])
     return cache_folder() / "tuned" / name / "profile.json"
+
+
+def check_writable() -> None:
+    """Raises OutputError where no profile could be kept, before a minute is spent on one."""
+    try:
+        probe = cache_folder() / "tuned" / "probe"
+    except RuntimeError as error:
+        raise OutputError("FKD_CACHE", f"{error} Set it to a folder") from error
+    with whole_file(probe) as partial, writing(probe):
+        partial.touch()
+        partial.unlink()
 
 
 def write_profile(profile: Profile, model: Path) -> None:
@@ -200,7 +212,7 @@ def _runs_on_cpu(provider: Provider) -> bool:
     """Whether a session will; profiles say nothing about CUDA."""
     if provider != "auto":
         return provider == "cpu"
-    return "CUDAExecutionProvider" not in import_onnxruntime().get_available_providers()
+    return "cuda" not in usable_providers(import_onnxruntime())
 
 
 def _open_tuned(model: Path, profile: Profile, settings: SessionSettings) -> LandmarkSession:
@@ -211,6 +223,7 @@ def _open_tuned(model: Path, profile: Profile, settings: SessionSettings) -> Lan
         except FkdError as error:
             _tell_unused(profile.graph, str(error), model)
         else:
-            session.path = network
+            # For whoever opens it anew, as to profile it: the same network, wherever it came from.
+            session.path, session.settings = network, settings
             return session
     return LandmarkSession(network, "cpu", settings)
