@@ -34,6 +34,7 @@ _PICTURES_NAMED = 10
 @click.command(
     cls=FkdCommandWithOthers,
     others={
+        "tune": ("fkd_infer.tune_cli", "Find out how a model is best run on this machine."),
         "doctor": ("fkd_infer.doctor_cli", "Look at the installation, and say what mends it."),
     },
 )
