@@ -89,6 +89,12 @@ _PICTURES_NAMED = 10
     "--threads", type=click.IntRange(1), help="Threads of the network; default: all cores."
 )
 @click.option(
+    "--tuned/--no-tuned",
+    default=True,
+    show_default=True,
+    help="Run the network as fkd-infer tune found best on this machine.",
+)
+@click.option(
     "--draw",
     "layers",
     type=click.Choice(LAYERS),
@@ -115,6 +121,7 @@ def main(
     refine: bool | None,
     provider: Provider,
     threads: int | None,
+    tuned: bool,
     layers: tuple[Layer, ...],
     quiet: bool,
 ) -> None:
@@ -143,6 +150,7 @@ def main(
         detect_size=detect_size or DETECT_SIZE,
         min_presence=min_presence,
         refine=refine,
+        tuned=tuned,
     )
     size = detect_size or VIDEO_DETECT_SIZE
     moving = build_detector(detector, pipeline.card, size, quick=True)
