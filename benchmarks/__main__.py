@@ -2,57 +2,249 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from fkd_infer.commands import FkdCommand
+from fkd_infer.names import BOX_KINDS, BoxKind
+from fkd_train.names import SPLITS, Split
 from fkd_train.options import data_option
 
-CONTENDERS = ("models/fkdnet.onnx", "models/fkdnet.pt", "models/naimishnet.onnx", "recipe:seed")
+if TYPE_CHECKING:
+    from benchmarks.results import Recorder
+    from benchmarks.throughput import Output
+
+MODELS = ("models/fkdnet.onnx", "models/naimishnet.onnx")
+OUT = Path("out/benchmarks")
+_PATH = click.Path(path_type=Path)
+_POSITIVE = click.IntRange(1)
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def results_option() -> Callable[[F], F]:
+    """--out: the file that results are appended to."""
+    return click.option(
+        "--out", type=_PATH, help="File that results are appended to, as JSON lines."
+    )
+
+
+def turns_options(blocks: int) -> Callable[[F], F]:
+    """--blocks and --seconds: how long each contender is timed."""
+
+    def add(function: F) -> F:
+        count = click.option("--blocks", type=_POSITIVE, default=blocks, show_default=True)
+        length = click.option(
+            "--seconds", type=click.FloatRange(0.001), default=0.5, show_default=True
+        )
+        return count(length(function))
+
+    return add
+
+
+def threads_option() -> Callable[[F], F]:
+    """--threads, which may be given several times."""
+    return click.option(
+        "--threads", type=_POSITIVE, multiple=True, default=(1, 2), show_default=True
+    )
 
 
 @click.group()
 def main() -> None:
-    """Measure networks alone and whole videos, and search for the best network."""
+    """Measure networks and fkd-infer, tell what became slower, and search for the best network."""
 
 
 @main.command(cls=FkdCommand)
-@click.argument("contenders", nargs=-1)
-@click.option("--batch", type=click.IntRange(1), default=1, show_default=True)
-@click.option("--threads", type=click.IntRange(1), default=2, show_default=True)
-@click.option("--blocks", type=click.IntRange(1), default=5, show_default=True)
-def latency(contenders: tuple[str, ...], batch: int, threads: int, blocks: int) -> None:
-    """Time networks, .onnx under ONNX Runtime and .pt under eager torch, on one batch of crops.
+@click.argument("models", nargs=-1)
+@click.option("--batch", type=_POSITIVE, multiple=True, default=(1, 8, 32), show_default=True)
+@threads_option()
+@click.option("--only", multiple=True, help="Only contenders with this in their name.")
+@turns_options(blocks=20)
+@results_option()
+def latency(
+    models: tuple[str, ...],
+    batch: tuple[int, ...],
+    threads: tuple[int, ...],
+    only: tuple[str, ...],
+    blocks: int,
+    seconds: float,
+    out: Path | None,
+) -> None:
+    """Time networks in every way that can run here: torch's, ONNX Runtime's and OpenVINO's.
 
-    recipe:NAME is an untrained network of that recipe under ONNX Runtime. Each runs in processes
-    of its own, in short blocks that alternate in random order. Ratios are to the last one.
+    MODELS are .onnx files, whose .pt and variants are found beside them, or recipe:NAME for an
+    untrained network of that recipe. Contenders take turns in random order, each in a process of
+    its own.
     """
-    from benchmarks.latency import compare, prepared
+    from benchmarks.latency import Turns
+    from benchmarks.latency import latency as run
+    from benchmarks.networks import read_networks
 
     with TemporaryDirectory() as folder:
-        models = [prepared(name, Path(folder)) for name in contenders or CONTENDERS]
-        for line in compare(models, batch, threads, blocks):
-            click.echo(line)
+        networks = read_networks(models or MODELS, Path(folder))
+        recorder = _recorder("latency", out)
+        run(networks, batch, threads, Turns(blocks, seconds), only, recorder)
 
 
 @main.command(cls=FkdCommand)
-@click.option("--seconds", type=click.IntRange(1), default=20, show_default=True)
-@click.option("--out", type=click.Path(path_type=Path), default=Path("out/pipeline"))
-def pipeline(seconds: int, out: Path) -> None:
-    """Pan over a photo to make a 720p video with a tone; run fkd-infer on it; check the result."""
-    from benchmarks.pipeline import run
+@click.argument("models", nargs=-1)
+@threads_option()
+@turns_options(blocks=20)
+@results_option()
+def limit(
+    models: tuple[str, ...], threads: tuple[int, ...], blocks: int, seconds: float, out: Path | None
+) -> None:
+    """Set networks against what the machine can do: its arithmetic and its memory.
 
-    for line in run(seconds, out):
+    Where a network stays below 80 % of that, its operators are timed one by one.
+    """
+    from benchmarks.latency import Turns
+    from benchmarks.limit import limit as run
+    from benchmarks.networks import read_networks
+
+    with TemporaryDirectory() as folder:
+        networks = read_networks(models or MODELS, Path(folder))
+        run(networks, threads, Turns(blocks, seconds), _recorder("limit", out))
+
+
+@main.command(cls=FkdCommand)
+@click.argument("model", type=_PATH, default=Path(MODELS[0]))
+@turns_options(blocks=20)
+@results_option()
+def settings(model: Path, blocks: int, seconds: float, out: Path | None) -> None:
+    """Change each default of a session in turn, alone and between OpenCV's work on a frame."""
+    from benchmarks.latency import Turns
+    from benchmarks.settings import settings as run
+    from fkd_infer.session import find_model
+
+    run(find_model(model), Turns(blocks, seconds), _recorder("settings", out))
+
+
+@main.command(cls=FkdCommand)
+@click.argument("models", nargs=-1, type=_PATH)
+@data_option(required=True)
+@click.option("--split", type=click.Choice(SPLITS), multiple=True, default=SPLITS)
+@click.option("--boxes", type=click.Choice(BOX_KINDS), multiple=True, default=("points",))
+@results_option()
+def accuracy(
+    models: tuple[Path, ...],
+    data: Path,
+    split: tuple[Split, ...],
+    boxes: tuple[BoxKind, ...],
+    out: Path | None,
+) -> None:
+    """Measure how well files place points; the shipped ones, unless MODELS are given."""
+    from benchmarks.accuracy import accuracy as run
+    from fkd_infer.session import shipped_models
+
+    files = models or tuple(shipped_models().values())
+    run(files, data, split, boxes, _recorder("accuracy", out))
+
+
+@main.command(cls=FkdCommand)
+@click.option("--seconds", type=_POSITIVE, default=20, show_default=True, help="Of each video.")
+@click.option("--repeats", type=_POSITIVE, default=5, show_default=True)
+@click.option("--cores", type=_POSITIVE, help="Cores for fkd-infer; default: all.")
+@click.option("--workers", type=_POSITIVE, help="Passed on to fkd-infer.")
+@click.option("--tuned", is_flag=True, help="Use what `fkd-infer tune` found on this machine.")
+@click.option("--folder", type=_PATH, default=OUT / "videos", show_default=True)
+@results_option()
+def pipeline(
+    seconds: int,
+    repeats: int,
+    cores: int | None,
+    workers: int | None,
+    tuned: bool,
+    folder: Path,
+    out: Path | None,
+) -> None:
+    """Run fkd-infer on generated videos of one and four faces; time it and check its points."""
+    from benchmarks.inference import Inference
+    from benchmarks.pipeline import pipeline as run
+    from fkd_infer.machine import available_threads
+
+    inference = Inference(cores or available_threads(), workers, tuned)
+    run(seconds, repeats, inference, folder, _recorder("pipeline", out))
+
+
+@main.command(cls=FkdCommand)
+@click.option("--images", type=_POSITIVE, default=2000, show_default=True)
+@data_option(required=False)
+@click.option("--cores", type=_POSITIVE, multiple=True, default=(1, 2), show_default=True)
+@click.option("--workers", type=_POSITIVE, multiple=True, help="Passed on to fkd-infer.")
+@click.option(
+    "--output",
+    type=click.Choice(("json", "pictures")),
+    multiple=True,
+    default=("json", "pictures"),
+    show_default=True,
+)
+@click.option("--rounds", type=_POSITIVE, default=3, show_default=True)
+@click.option("--tuned", is_flag=True, help="Use what `fkd-infer tune` found on this machine.")
+@click.option("--folder", type=_PATH, default=OUT / "photos", show_default=True)
+@results_option()
+def throughput(
+    images: int,
+    data: Path | None,
+    cores: tuple[int, ...],
+    workers: tuple[int, ...],
+    output: tuple[Output, ...],
+    rounds: int,
+    tuned: bool,
+    folder: Path,
+    out: Path | None,
+) -> None:
+    """Run fkd-infer over a folder of generated pictures, kept to one core and to more."""
+    from benchmarks.inference import Inference
+    from benchmarks.throughput import throughput as run
+
+    ways = [Inference(count, w, tuned) for count in cores for w in workers or (None,)]
+    run(images, data, ways, output, rounds, folder, _recorder("throughput", out))
+
+
+@main.command(cls=FkdCommand)
+@click.argument("files", nargs=-1, required=True, type=_PATH)
+@click.option("--out", type=_PATH, default=OUT / "report", show_default=True)
+def report(files: tuple[Path, ...], out: Path) -> None:
+    """Make tables and plots of results."""
+    from benchmarks.report import write_report
+    from benchmarks.results import read_runs
+
+    for path in write_report(read_runs(files), out):
+        click.echo(path)
+
+
+@main.command(cls=FkdCommand)
+@click.argument("before", type=_PATH)
+@click.argument("after", type=_PATH)
+@click.option(
+    "--percent", type=click.FloatRange(0), default=3.0, show_default=True, help="That count."
+)
+@click.pass_context
+def compare(context: click.Context, before: Path, after: Path, percent: float) -> None:
+    """Tell what became worse by more than chance and so many percent; if anything, exit with 1."""
+    from benchmarks.compare import beyond, changes, differences
+    from benchmarks.results import read_runs
+
+    runs = read_runs([before]), read_runs([after])
+    found = changes(*runs)
+    for line in differences(*runs):
         click.echo(line)
+    worse, better = beyond(found, percent)
+    for change in (*worse, *better):
+        click.echo(change)
+    click.echo(f"{len(found)} figures compared: {len(worse)} worse, {len(better)} better")
+    context.exit(1 if worse else 0)
 
 
 @main.command(cls=FkdCommand)
 @data_option(required=True)
-@click.option("--out", type=click.Path(path_type=Path), default=Path("out/search"))
+@click.option("--out", type=_PATH, default=Path("out/search"))
 @click.option("--workers", type=click.IntRange(0), default=1, show_default=True)
-@click.option("--blocks", type=click.IntRange(1), default=5, show_default=True)
+@click.option("--blocks", type=_POSITIVE, default=5, show_default=True)
 def search(data: Path, out: Path, workers: int, blocks: int) -> None:
     """Train and time every network of benchmarks/search.toml; hours, and it can be stopped.
 
@@ -62,6 +254,12 @@ def search(data: Path, out: Path, workers: int, blocks: int) -> None:
 
     for line in run(data, out, workers, blocks):
         click.echo(line)
+
+
+def _recorder(command: str, out: Path | None) -> Recorder:
+    from benchmarks.results import Recorder, default_path
+
+    return Recorder(out or default_path(OUT, command), click.echo)
 
 
 if __name__ == "__main__":

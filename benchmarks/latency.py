@@ -1,115 +1,102 @@
-"""Networks alone: what a batch of crops takes, contenders alternating in processes of their own."""
+"""Networks alone: what a batch of crops takes, in every way that can run here."""
 
 from __future__ import annotations
 
-import json
-import random
-import subprocess
-import sys
-import time
-from collections.abc import Callable
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
+from benchmarks import statistics
+from benchmarks.child import pinned
+from benchmarks.contenders import EAGER, Entry, Field, gather
+from benchmarks.networks import Network
+from benchmarks.results import Figure, LeftOut, Measurement, Recorder, digest
+from fkd_infer.alternate import alternate
+from fkd_infer.block import session_contender
+from fkd_infer.settings import SessionSettings
 
-from fkd_infer.errors import RunError
+COMMAND = "latency"
+SEARCH_SECONDS = 1.5
 
-SECONDS = 1.5
-WARM_UP = 10
 
-Run = Callable[[NDArray[np.uint8]], object]
+@dataclass(frozen=True)
+class Turns:
+    """How long contenders are timed: so many blocks each, of so many seconds."""
+
+    blocks: int
+    seconds: float
 
 
 def measure(models: list[Path], batch: int, threads: int, blocks: int) -> dict[Path, list[float]]:
-    """Seconds of single calls of each model, in blocks that alternate in random order."""
-    times: dict[Path, list[float]] = {model: [] for model in models}
-    schedule = [model for _ in range(blocks) for model in random.sample(models, len(models))]
-    for model in schedule:
-        times[model] += _block_in_own_process(model, batch, threads)
-    return times
+    """Seconds of single calls of each ONNX file with fkd's settings."""
+    settings = SessionSettings(threads)
+    contenders = [session_contender(str(model), model, settings, batch) for model in models]
+    times = alternate([pinned(c, threads) for c in contenders], blocks, SEARCH_SECONDS)
+    return {model: [call for block in times[str(model)] for call in block] for model in models}
 
 
-def compare(models: list[Path], batch: int, threads: int, blocks: int) -> list[str]:
-    """Lines with p50, p90 and p99 of each model, and its ratio to the last one's p50."""
-    times = measure(models, batch, threads, blocks)
-    reference = float(np.median(times[models[-1]]))
-    head = f"batch {batch}, {threads} threads, {blocks} blocks of {SECONDS} s, milliseconds"
-    return [head, *(_line(model, values, reference) for model, values in times.items())]
+def latency(
+    networks: Sequence[Network],
+    batches: Sequence[int],
+    threads: Sequence[int],
+    turns: Turns,
+    wanted: Sequence[str],
+    recorder: Recorder,
+) -> None:
+    """Measures each network in all its ways, for all batches and threads."""
+    for network in networks:
+        field = gather(network, max(threads), wanted)
+        for name, why in field.left_out.items():
+            recorder.left_out(LeftOut(COMMAND, network.name, name, why))
+        for count in threads:
+            for batch in batches:
+                _take_turns(network, field, batch, count, turns, recorder)
 
 
-def prepared(contender: str, folder: Path) -> Path:
-    """The file of a contender; of `recipe:NAME`, an untrained network of that recipe, exported.
-
-    Untrained weights take as long as trained ones. Raises RunError for a file that is not there.
-    """
-    if not contender.startswith("recipe:"):
-        if not Path(contender).exists():
-            raise RunError(contender, "no such network; give a file, a run folder or recipe:NAME")
-        return Path(contender)
-    from fkd_train.checkpoint import save_checkpoint
-    from fkd_train.config import load_recipe, recipe_to_dict
-    from fkd_train.export import export
-    from fkd_train.models import build
-
-    recipe = load_recipe(contender.removeprefix("recipe:"))
-    count = recipe.landmarks.count
-    weights = build(recipe.model.spec(count)).state_dict()
-    content = {"recipe": recipe_to_dict(recipe), "points": count, "weights": weights}
-    checkpoint = folder / f"{recipe.name}-untrained.pt"
-    save_checkpoint(checkpoint, {**content, "progress": {"epoch": 0}})
-    return export(checkpoint, checkpoint.with_suffix(".onnx")).path
+def _take_turns(
+    network: Network, field: Field, batch: int, threads: int, turns: Turns, recorder: Recorder
+) -> None:
+    contenders = [entry.contender(batch, threads) for entry in field.entries]
+    times = alternate(contenders, turns.blocks, turns.seconds)
+    eager = times.get(EAGER)
+    for entry in field.entries:
+        figures = _figures(times[entry.name], eager)
+        figures["largest difference"] = Figure(field.difference(entry), "px")
+        conditions = {"device": entry.device, "batch": str(batch), "threads": str(threads)}
+        recorder.measured(_measurement(network, entry, conditions, figures, times[entry.name]))
 
 
-def _line(model: Path, values: list[float], reference: float) -> str:
-    p50, p90, p99 = 1000 * np.percentile(values, [50, 90, 99])
-    ratio = 1000 * reference / p50
-    return f"{model.name:24} p50 {p50:7.2f}  p90 {p90:7.2f}  p99 {p99:7.2f}  {ratio:5.2f}×"
-
-
-def _block_in_own_process(model: Path, batch: int, threads: int) -> list[float]:
-    """Thread pools that spin in one process slow each other, so contenders never share one."""
-    command = [sys.executable, "-m", "benchmarks.latency", str(model), str(batch), str(threads)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    found: list[float] = json.loads(done.stdout)
-    return found
-
-
-def block(run: Run, crops: NDArray[np.uint8]) -> list[float]:
-    """Seconds of single calls, after a warm-up, for about SECONDS."""
-    for _ in range(WARM_UP):
-        run(crops)
-    found: list[float] = []
-    end = time.perf_counter() + SECONDS
-    while time.perf_counter() < end:
-        started = time.perf_counter()
-        run(crops)
-        found.append(time.perf_counter() - started)
-    return found
-
-
-def open_contender(model: Path, threads: int) -> tuple[Run, int, int]:
-    """A network as a function of crops, its input size and channels."""
-    if model.suffix == ".onnx":
-        from fkd_infer.session import LandmarkSession
-        from fkd_infer.settings import SessionSettings
-
-        session = LandmarkSession(model, "cpu", SessionSettings(threads))
-        return session.run, session.card.input.size, session.card.input.channels
-    import torch
-
-    from fkd_train.checkpoint import find_checkpoint, load_network
-    from fkd_train.evaluate import torch_predict
-
-    torch.set_num_threads(threads)
-    network, recipe, _ = load_network(find_checkpoint(model, "last"))
-    return torch_predict(network), recipe.model.size, recipe.model.channels
-
-
-if __name__ == "__main__":
-    contender, count, cores = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
-    function, size, channels = open_contender(contender, cores)
-    rng = np.random.default_rng(0)
-    print(
-        json.dumps(block(function, rng.integers(0, 256, (count, size, size, channels), np.uint8)))
+def _measurement(
+    network: Network,
+    entry: Entry,
+    conditions: dict[str, str],
+    figures: dict[str, Figure],
+    blocks: statistics.Blocks,
+) -> Measurement:
+    return Measurement(
+        command=COMMAND,
+        model=network.name,
+        contender=entry.name,
+        conditions=conditions,
+        figures=figures,
+        sha256=digest(entry.file),
+        blocks=tuple(statistics.block_medians(blocks).tolist()),
     )
+
+
+def call_figures(blocks: statistics.Blocks) -> dict[str, Figure]:
+    """p50 with its interval, p90 and p99 of calls, in milliseconds."""
+    p50 = statistics.median(statistics.block_medians(blocks))
+    return {
+        "p50": Figure.of(p50, "ms", 1000, "lower"),
+        "p90": Figure(1000 * statistics.percentile(blocks, 90), "ms"),
+        "p99": Figure(1000 * statistics.percentile(blocks, 99), "ms"),
+    }
+
+
+def _figures(blocks: statistics.Blocks, eager: statistics.Blocks | None) -> dict[str, Figure]:
+    figures = call_figures(blocks)
+    if eager is not None:
+        medians = statistics.block_medians(eager), statistics.block_medians(blocks)
+        figures["speed-up"] = Figure.of(statistics.ratio(*medians), "×")
+    return figures

@@ -1,112 +1,161 @@
-"""Whole videos: a photo is panned over with a tone, and fkd-infer's result is checked."""
+"""Whole videos: fkd-infer's speed on generated ones, and whether its points are in place."""
 
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-import time
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import av
-import cv2
 import numpy as np
-from numpy.typing import NDArray
-from skimage import data
 
+from benchmarks import statistics
+from benchmarks.child import Finished
+from benchmarks.inference import Inference
+from benchmarks.results import Figure, Measurement, Recorder
+from benchmarks.scenes import RATE, Scene, make_video
+from fkd_infer.crop import Floats
+from fkd_infer.errors import RunError
+from fkd_infer.metrics import Array
 from fkd_infer.names import VIDEO_DETECT_SIZE
 from fkd_infer.pipeline import load
+from fkd_infer.schemes import IBUG68
 
-WIDTH, HEIGHT, RATE, SOUND_RATE = 1280, 720, 30, 48_000
-ENLARGED = 3.2
-
-
-def photo() -> NDArray[np.uint8]:
-    """NASA's portrait of Eileen Collins, enlarged so that a window of 720p holds the face."""
-    image = np.ascontiguousarray(data.astronaut()[..., ::-1])  # type: ignore[no-untyped-call]
-    large = cv2.resize(image, None, fx=ENLARGED, fy=ENLARGED, interpolation=cv2.INTER_CUBIC)
-    return np.asarray(large, dtype=np.uint8)
+COMMAND = "pipeline"
+SCENES = tuple(Scene(lines, faces) for lines in (720, 1080) for faces in (1, 4))
 
 
-def corner(index: int) -> tuple[int, int]:
-    """The window's top left corner in the photo, at a frame: a slow known path."""
-    turn = 2 * np.pi * index / (8 * RATE)
-    return round(180 + 170 * np.sin(turn)), round(90 + 85 * np.sin(1.7 * turn))
+@dataclass(frozen=True)
+class _Files:
+    given: Path
+    result: Path
+    records: Path
+
+    @property
+    def arguments(self) -> list[str]:
+        """What fkd-infer is given."""
+        return [str(self.given), "--out", str(self.result.parent), "--json", str(self.records)]
 
 
-def make_video(path: Path, seconds: int) -> None:
-    """Pans over the photo for so long, with a tone of 440 Hz."""
-    image, count = photo(), seconds * RATE
-    with av.open(str(path), "w") as container:
-        video = container.add_stream("libx264", rate=RATE, options={"preset": "veryfast"})
-        video.width, video.height, video.pix_fmt = WIDTH, HEIGHT, "yuv420p"
-        sound = container.add_stream("aac", rate=SOUND_RATE, layout="mono")
-        for index in range(count):
-            x, y = corner(index)
-            window = np.ascontiguousarray(image[y : y + HEIGHT, x : x + WIDTH])
-            container.mux(video.encode(av.VideoFrame.from_ndarray(window, format="bgr24")))
-        container.mux(video.encode(None))
-        for start in range(0, seconds * SOUND_RATE, 1024):
-            tone = np.sin(2 * np.pi * 440 * np.arange(start, start + 1024) / SOUND_RATE)
-            samples = (0.3 * tone).astype(np.float32)[None]
-            frame = av.AudioFrame.from_ndarray(samples, format="fltp", layout="mono")
-            frame.sample_rate, frame.pts = SOUND_RATE, start
-            container.mux(sound.encode(frame))
-        container.mux(sound.encode(None))
+def pipeline(
+    seconds: int, repeats: int, inference: Inference, out: Path, recorder: Recorder
+) -> None:
+    """Runs fkd-infer on each scene, in turns, and checks what came back."""
+    files = {scene: _prepare(scene, seconds, out) for scene in SCENES}
+    stages = {scene: inference.stages(some.arguments) for scene, some in files.items()}
+    runs: dict[Scene, list[Finished]] = {scene: [] for scene in SCENES}
+    for _ in range(repeats):
+        for scene in random.sample(SCENES, len(SCENES)):
+            runs[scene].append(inference.run(files[scene].arguments))
+    for scene, some in files.items():
+        times = {
+            stage: Figure(1000 * passed / (seconds * RATE), "ms/frame")
+            for stage, passed in stages[scene].items()
+        }
+        checks = check_container(some.given, some.result) | _points_in_place(scene, some.records)
+        parts = {
+            "speed": _costs(runs[scene], seconds * RATE),
+            "stages": times,
+            "what came back": checks,
+        }
+        rates = tuple(seconds * RATE / run.seconds for run in runs[scene])
+        for part, figures in parts.items():
+            conditions = {"figures": part, **inference.conditions}
+            blocks = rates if part == "speed" else ()
+            recorder.measured(
+                Measurement(COMMAND, scene.name, "fkd-infer", conditions, figures, blocks=blocks)
+            )
 
 
-def sound_packets(path: Path) -> list[bytes]:
-    """The encoded sound."""
+def _prepare(scene: Scene, seconds: int, out: Path) -> _Files:
+    given = out / f"{scene.name}-{seconds}s.mp4"
+    if not given.exists():
+        make_video(scene, given, seconds)
+    return _Files(given, out / "result" / given.name, out / f"{given.stem}.jsonl")
+
+
+def _costs(runs: Sequence[Finished], frames: int) -> dict[str, Figure]:
+    rate = statistics.rate([run.seconds for run in runs], frames)
+    cpu = statistics.median([run.cpu_seconds for run in runs])
+    return {
+        "speed": Figure.of(rate, "frames/s", 1, "higher"),
+        "CPU time": Figure.of(cpu, "ms/frame", 1000 / frames, "lower"),
+        "peak memory": Figure(max(run.peak_mib for run in runs), "MiB"),
+    }
+
+
+def check_container(given: Path, result: Path) -> dict[str, Figure]:
+    """How far the result's frames, length and sound are from those of what was given."""
+    (frames, length), (own_frames, own_length) = (
+        _frames_and_seconds(result),
+        _frames_and_seconds(given),
+    )
+    sounds = zip(_sound_packets(result), _sound_packets(given), strict=False)
+    same = [ours == theirs for ours, theirs in sounds]
+    lost = len(_sound_packets(given)) - sum(same)
+    return {
+        "frames lost": Figure(own_frames - frames, "frames"),
+        "length changed": Figure(length - own_length, "s"),
+        "sound changed": Figure(lost, "packets"),
+    }
+
+
+def _sound_packets(path: Path) -> list[bytes]:
     with av.open(str(path)) as container:
-        return [bytes(p) for p in container.demux(audio=0) if p.size]
+        return [bytes(packet) for packet in container.demux(audio=0) if packet.size]
 
 
-def frames_and_seconds(path: Path) -> tuple[int, float]:
+def _frames_and_seconds(path: Path) -> tuple[int, float]:
     """Frames as they decode, and the container's duration."""
     with av.open(str(path)) as container:
         duration = float(container.duration or 0) / 1e6
         return sum(1 for _ in container.decode(video=0)), duration
 
 
-def run(seconds: int, out: Path) -> list[str]:
-    """Runs the command on a generated video; lines of what came back."""
-    out.mkdir(parents=True, exist_ok=True)
-    given, result, records = out / "panned.mp4", out / "result" / "panned.mp4", out / "faces.jsonl"
-    make_video(given, seconds)
-    command = [sys.executable, "-m", "fkd_infer.cli", str(given), "--out", str(result.parent)]
-    command += ["--json", str(records)]
-    started = time.perf_counter()
-    done = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False)
-    if done.returncode:
-        return done.stderr.strip().splitlines()
-    wall = time.perf_counter() - started
-    (count, length), (own_count, own_length) = frames_and_seconds(result), frames_and_seconds(given)
-    sound = sound_packets(result)
-    same = "the same bytes" if sound == sound_packets(given) else "CHANGED"
-    return [
-        *done.stderr.strip().splitlines(),
-        f"{wall:.1f} s for {own_length:.2f} s of video: {own_length / wall:.2f}× real time",
-        f"frames {count} of {own_count}; duration {length:.3f} s of {own_length:.3f} s",
-        f"sound: {len(sound)} packets, {same}",
-        *_points_in_place(records),
-    ]
+def _points_in_place(scene: Scene, records: Path) -> dict[str, Figure]:
+    """The points of each face, moved back by the known path: how far from their mean over all
+    frames, and how far that mean is from the points of the still photo. Raises RunError where a
+    face was never found."""
+    found: list[list[Floats]] = [[] for _ in range(scene.faces)]
+    frames = 0
+    for line in records.read_text().splitlines():
+        record = json.loads(line)
+        frames += 1
+        shifted = [
+            np.array(face["points"], np.float32) + scene.corner(record["frame"])
+            for face in record["faces"]
+        ]
+        for number, points in _best(scene, shifted).items():
+            found[number].append(points)
+    still = _best(
+        scene, [f.points for f in load(detect_size=VIDEO_DETECT_SIZE, tuned=False)(scene.photo())]
+    )
+    if not all(found) or len(still) < scene.faces:
+        raise RunError(records, f"not all {scene.faces} faces of {scene.name} were ever found")
+    left, right = IBUG68.outer_eye_corners
+    errors: list[Array] = []
+    offsets = []
+    for number, faces in enumerate(found):
+        points = np.stack(faces)
+        mean = points.mean(axis=0)
+        size = np.linalg.norm(mean[left] - mean[right])
+        errors.append(100 * np.linalg.norm(points - mean, axis=-1).mean(axis=1) / size)
+        offsets.append(100 * np.linalg.norm(mean - still[number], axis=-1).mean() / size)
+    distances = np.concatenate(errors)
+    share = 100 * sum(map(len, found)) / (frames * scene.faces)
+    return {
+        "faces found": Figure(share, "%"),
+        "points' median distance": Figure(float(np.median(distances)), "% of interocular"),
+        "points' largest distance": Figure(float(distances.max()), "% of interocular"),
+        "distance to the still": Figure(float(np.max(offsets)), "% of interocular"),
+    }
 
 
-def _points_in_place(records: Path) -> list[str]:
-    """Each frame's points, moved back by the known path, against their mean over all frames."""
-    lines = [json.loads(line) for line in records.read_text().splitlines()]
-    best = [(line["frame"], line["faces"][0]["points"]) for line in lines if line["faces"]]
-    points = np.array([np.array(found) + corner(index) for index, found in best])  # (n, 68, 2)
-    mean = points.mean(axis=0)
-    size = np.linalg.norm(mean[36] - mean[45])
-    errors = 100 * np.linalg.norm(points - mean, axis=-1).mean(axis=1) / size
-    faces = np.bincount([len(line["faces"]) for line in lines])
-    counts = ", ".join(f"{n} faces in {c}" for n, c in enumerate(faces) if c)
-    still = load(detect_size=VIDEO_DETECT_SIZE)(photo())[0].points
-    offset = 100 * np.linalg.norm(mean - still, axis=-1).mean() / size
-    return [
-        f"{counts} frames",
-        f"distance of a frame's points to their mean, moved along the known path, % of "
-        f"interocular: median {np.median(errors):.2f}, largest {errors.max():.2f}",
-        f"distance of that mean to the points of the still photo: {offset:.2f} %",
-    ]
+def _best(scene: Scene, faces: Sequence[Floats]) -> dict[int, Floats]:
+    """The first of the faces at each place; `faces` come best first."""
+    chosen: dict[int, Floats] = {}
+    for points in faces:
+        chosen.setdefault(scene.place(points), points)
+    return {place: points for place, points in chosen.items() if place in range(scene.faces)}

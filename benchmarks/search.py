@@ -11,17 +11,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from matplotlib.figure import Figure
-from torch import Tensor, nn
 
+from benchmarks.graph import count_work
 from benchmarks.latency import measure
 from fkd_infer.wholefile import whole_file, writing
 from fkd_train.checkpoint import load_network
 from fkd_train.data import Faces, load_evaluation
 from fkd_train.evaluate import evaluate, open_model
 from fkd_train.export import export
-from fkd_train.models import LandmarkNet
 from fkd_train.plots import clean, save_figure
 
 HERE = Path(__file__).parent
@@ -117,31 +115,11 @@ def _found(point: Point, faces: Faces, run: Path, file: Path, one: float, two: f
         figures.nme,
         figures.failure_rate_10,
         sum(parameter.numel() for parameter in network.parameters()),
-        multiply_adds(network),
+        count_work(file).all.total,
         file.stat().st_size,
         one,
         two,
     )
-
-
-def multiply_adds(network: LandmarkNet) -> int:
-    """Multiply-adds of all convolutions and dense layers for one crop."""
-    total = 0
-
-    def count(module: nn.Module, _inputs: object, output: Tensor) -> None:
-        nonlocal total
-        weight = module.weight
-        assert isinstance(weight, Tensor)
-        total += output.numel() * weight[0].numel()
-
-    layers = [m for m in network.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
-    hooks = [layer.register_forward_hook(count) for layer in layers]
-    size, channels = network.spec.size, network.spec.channels
-    with torch.inference_mode():
-        network(torch.zeros(1, size, size, channels, dtype=torch.uint8))
-    for hook in hooks:
-        hook.remove()
-    return total
 
 
 def table(found: list[Found]) -> list[str]:

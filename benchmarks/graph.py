@@ -1,0 +1,149 @@
+"""The arithmetic and the bytes of an ONNX graph for one crop, counted from its shapes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+
+import onnx
+
+from fkd_infer.errors import RunError
+
+_WEIGHT = {"Conv": 1, "ConvInteger": 1, "QLinearConv": 3}
+"""Which input of a convolution is its weight."""
+_DENSE = ("Gemm", "MatMul", "MatMulInteger", "QLinearMatMul")
+_FOUR_BYTES = 4
+
+
+@dataclass(frozen=True)
+class MultiplyAdds:
+    """Multiply-adds in float32 and in int8."""
+
+    fp32: int = 0
+    int8: int = 0
+
+    @property
+    def total(self) -> int:
+        """Of both kinds."""
+        return self.fp32 + self.int8
+
+
+@dataclass(frozen=True)
+class Work:
+    """What one crop costs at least: multiply-adds of its convolutions and of its dense layers.
+
+    Bytes: each of these layers reads its input and its weights once and writes its output once, as
+    if all between them were fused away.
+    """
+
+    convolutions: MultiplyAdds
+    dense: MultiplyAdds
+    moved_bytes: int
+
+    @property
+    def all(self) -> MultiplyAdds:
+        """Multiply-adds of both."""
+        one, other = self.convolutions, self.dense
+        return MultiplyAdds(one.fp32 + other.fp32, one.int8 + other.int8)
+
+
+@dataclass(frozen=True)
+class _Layer:
+    multiply_adds: int
+    moved_bytes: int
+    int8: bool
+    convolution: bool
+
+
+def count_work(file: Path) -> Work:
+    """Counts a file's graph; raises RunError where it is none or its shapes do not follow."""
+    graph = _Graph(file)
+    layers = [graph.layer(node) for node in graph.nodes if graph.counts(node)]
+    return Work(
+        _summed([layer for layer in layers if layer.convolution]),
+        _summed([layer for layer in layers if not layer.convolution]),
+        sum(layer.moved_bytes for layer in layers),
+    )
+
+
+def _summed(layers: Sequence[_Layer]) -> MultiplyAdds:
+    counts = {int8: sum(x.multiply_adds for x in layers if x.int8 == int8) for int8 in (0, 1)}
+    return MultiplyAdds(counts[0], counts[1])
+
+
+class _Graph:
+    """A graph at batch 1 with the shapes of its tensors, and who makes each."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        inferred = _at_batch_one(file).graph
+        self.nodes = list(inferred.node)
+        self._makers = {name: node for node in self.nodes for name in node.output}
+        self._shapes = {t.name: tuple(t.dims) for t in inferred.initializer}
+        self._bytes = {t.name: _size(t.data_type) for t in inferred.initializer}
+        for value in [*inferred.input, *inferred.value_info, *inferred.output]:
+            kind = value.type.tensor_type
+            if all(d.HasField("dim_value") for d in kind.shape.dim):
+                self._shapes[value.name] = tuple(d.dim_value for d in kind.shape.dim)
+            self._bytes[value.name] = _size(kind.elem_type)
+
+    def counts(self, node: onnx.NodeProto) -> bool:
+        """Whether a node is a convolution or a dense layer."""
+        return node.op_type in _WEIGHT or node.op_type in _DENSE
+
+    def layer(self, node: onnx.NodeProto) -> _Layer:
+        """What a convolution or a dense layer costs."""
+        weight_place = _WEIGHT.get(node.op_type, 3 if node.op_type == "QLinearMatMul" else 1)
+        image, weight, output = node.input[0], node.input[weight_place], node.output[0]
+        int8 = self._is_int8(node, image, weight)
+        convolution = node.op_type in _WEIGHT
+        if convolution:
+            depth = prod(self._shape(weight)[1:])
+        else:
+            shape = self._shape(image)
+            depth = shape[0] if _attribute(node, "transA") else shape[-1]
+        size = prod(self._shape(output))
+        written = size * (1 if int8 else self._bytes.get(output, _FOUR_BYTES))
+        moved = self._volume(image) + self._volume(weight) + written
+        return _Layer(size * depth, moved, int8, convolution)
+
+    def _is_int8(self, node: onnx.NodeProto, image: str, weight: str) -> bool:
+        """Whether its arithmetic is in 8 bits: its operator says so, or both of its inputs."""
+        if node.op_type.startswith("QLinear") or node.op_type.endswith("Integer"):
+            return True
+        return all(self._is_dequantized(name) for name in (image, weight))
+
+    def _is_dequantized(self, name: str) -> bool:
+        return name in self._makers and self._makers[name].op_type == "DequantizeLinear"
+
+    def _volume(self, name: str) -> int:
+        """Bytes of a tensor, as it is stored."""
+        stored = self._makers[name].input[0] if self._is_dequantized(name) else name
+        return prod(self._shape(name)) * self._bytes.get(stored, _FOUR_BYTES)
+
+    def _shape(self, name: str) -> tuple[int, ...]:
+        if name not in self._shapes:
+            raise RunError(self._file, f"the shape of its tensor {name!r} does not follow")
+        return self._shapes[name]
+
+
+def _at_batch_one(file: Path) -> onnx.ModelProto:
+    try:
+        model = onnx.load(file)
+        del model.graph.value_info[:]
+        for image in model.graph.input:
+            image.type.tensor_type.shape.dim[0].dim_value = 1
+        return onnx.shape_inference.infer_shapes(model, data_prop=True)
+    except Exception as error:  # protobuf's and onnx' errors share no other base
+        raise RunError(file, f"its graph cannot be read: {' '.join(str(error).split())}") from error
+
+
+def _size(kind: int) -> int:
+    """Bytes of a number of an ONNX type."""
+    return int(onnx.helper.tensor_dtype_to_np_dtype(kind).itemsize) if kind else _FOUR_BYTES
+
+
+def _attribute(node: onnx.NodeProto, name: str) -> int:
+    return next((int(a.i) for a in node.attribute if a.name == name), 0)
