@@ -126,7 +126,8 @@ class _Search:
         """Numbers of faces that a call could take, as many as there is time to try."""
         left = self._until("batch") - time.monotonic() - _STARTING
         each = (WARM_UP_CALLS + 1) * LEAST_ROUNDS * _seconds_for_a_face(self.best)
-        tried = [n for i, n in enumerate(BATCHES) if each * sum(BATCHES[: i + 1]) < left]
+        others = BATCH if self.best != self.defaults else 0
+        tried = [n for i, n in enumerate(BATCHES) if each * sum((others, *BATCHES[: i + 1])) < left]
         if BATCH not in tried:
             self.tell("batch: not asked, there is too little time\n")
             return {}
@@ -168,11 +169,13 @@ class _Search:
             number = f"{value:.0f}" if question == "batch" else f"{value:.3f}"
             speed = f"{trial.speed(defaults):.3f}x"
             self.tell(f"{mark} {trial.name:{wide - 2}}  {number:>11}  {speed:>12}")
-        rounds = len(chosen.rounds)
-        why = "quicker for certain"
-        if chosen is before:
-            why = "too few" if rounds < LEAST_ROUNDS else "nothing is quicker for certain"
-        self.tell(f"{rounds} rounds: {why}; {chosen.name}\n")
+        rounds = f"{len(chosen.rounds)} rounds"
+        if chosen is not before:
+            self.tell(f"{chosen.name}: quicker for certain ({rounds})\n")
+        elif len(chosen.rounds) < LEAST_ROUNDS:
+            self.tell(f"{chosen.name} stays: {rounds} are too few to know\n")
+        else:
+            self.tell(f"{chosen.name} stays: nothing is quicker for certain ({rounds})\n")
 
 
 def _seconds_for_a_face(way: Way) -> float:

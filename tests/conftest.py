@@ -19,6 +19,14 @@ def data_folder() -> Path:
     return folder
 
 
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache of the test's own, so that no profile of this machine has a say."""
+    folder = tmp_path / "cache"
+    monkeypatch.setenv("FKD_CACHE", str(folder))
+    return folder
+
+
 @pytest.fixture
 def fixed_model() -> Path:
     """A network that answers a circle of points, moved by the crop's brightness."""

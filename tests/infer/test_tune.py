@@ -31,14 +31,6 @@ from fkd_infer.variants import accuracy_against, read_card, variants_of
 WAY = Way(Path("m.onnx"), SessionSettings(1))
 
 
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty cache of the test's own."""
-    folder = tmp_path / "cache"
-    monkeypatch.setenv("FKD_CACHE", str(folder))
-    return folder
-
-
 def trial(rounds: NDArray[np.float64], name: str = "") -> Trial:
     return Trial(name, WAY, rounds)
 

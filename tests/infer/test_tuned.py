@@ -23,14 +23,6 @@ from fkd_infer.settings import SessionSettings
 from fkd_infer.tuned import Key, Profile, Variant, file_sha256, read_profile, write_profile
 
 
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty cache of the test's own."""
-    folder = tmp_path / "cache"
-    monkeypatch.setenv("FKD_CACHE", str(folder))
-    return folder
-
-
 @pytest.fixture
 def model(fixed_model: Path, tmp_path: Path) -> Path:
     """The fixed network in a folder of its own."""
