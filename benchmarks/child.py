@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
+import signal
 import subprocess
 import sys
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from tempfile import TemporaryFile
-from types import MappingProxyType
+from pathlib import Path
+from tempfile import TemporaryDirectory, TemporaryFile
 
 from benchmarks.environment import child_environment, choose_cores
 from fkd_infer.alternate import Contender
 from fkd_infer.errors import ContenderError
-
-MIB = 2**20
 
 
 @dataclass(frozen=True)
@@ -43,34 +42,30 @@ def pinned(contender: Contender, threads: int) -> Contender:
     return Contender(contender.name, command, child_environment(threads))
 
 
-def run_pinned(
-    name: str,
-    command: Sequence[str],
-    threads: int,
-    variables: Mapping[str, str] = MappingProxyType({}),
-) -> Finished:
+def run_pinned(name: str, command: Sequence[str], threads: int) -> Finished:
     """Runs a program on so many cores; raises ContenderError with its last line where it fails.
 
-    What it prints is dropped; `variables` are added to its environment.
+    What it prints is dropped.
     """
-    with TemporaryFile("w+") as said:
-        started = time.perf_counter()
+    with TemporaryDirectory() as folder, TemporaryFile("w+") as said:
+        out = Path(folder) / "costs.json"
+        metered = [sys.executable, "-m", "benchmarks.metered", str(out), *command]
         process = subprocess.Popen(
-            pinned_command(command, threads),
-            env={**child_environment(threads), **variables},
+            pinned_command(metered, threads),
+            env=child_environment(threads),
             stdout=subprocess.DEVNULL,
             stderr=said,
+            start_new_session=True,
         )
         try:
-            # wait4, since it tells of this child alone and getrusage of all there ever were.
-            _, status, used = os.wait4(process.pid, 0)
+            failed = process.wait()
         except BaseException:
-            process.kill()
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
             raise
-        seconds = time.perf_counter() - started
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
+        if failed:
             said.seek(0)
             lines = said.read().strip().splitlines() or ["it said nothing"]
             raise ContenderError(name, lines[-1])
-    return Finished(seconds, used.ru_utime + used.ru_stime, used.ru_maxrss * 1024 / MIB)
+        seconds, cpu_seconds, peak_kib = json.loads(out.read_text())
+    return Finished(seconds, cpu_seconds, peak_kib / 1024)

@@ -41,10 +41,9 @@ class Inference:
         command = [sys.executable, "-m", "fkd_infer.cli", *arguments, "--quiet"]
         if self.workers is not None:
             command += ["--workers", str(self.workers)]
-        if self.tuned:
-            return run_pinned("fkd-infer", command, self.cores)
-        with TemporaryDirectory() as empty:
-            return run_pinned("fkd-infer", command, self.cores, {"FKD_CACHE": empty})
+        if not self.tuned:
+            command.append("--no-tuned")
+        return run_pinned("fkd-infer", command, self.cores)
 
     def stages(self, arguments: Sequence[str]) -> Mapping[str, float]:
         """Seconds of each stage, those of all threads together, in a run with the profiler on."""

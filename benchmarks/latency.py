@@ -9,6 +9,7 @@ from pathlib import Path
 from benchmarks import statistics
 from benchmarks.child import pinned
 from benchmarks.contenders import EAGER, Entry, Field, gather
+from benchmarks.environment import choose_cores
 from benchmarks.networks import Network
 from benchmarks.results import Figure, LeftOut, Measurement, Recorder, digest
 from fkd_infer.alternate import alternate
@@ -43,7 +44,11 @@ def latency(
     wanted: Sequence[str],
     recorder: Recorder,
 ) -> None:
-    """Measures each network in all its ways, for all batches and threads."""
+    """Measures each network in all its ways, for all batches and threads.
+
+    Raises RunError where there are fewer cores than threads.
+    """
+    choose_cores(max(threads))
     for network in networks:
         field = gather(network, max(threads), wanted)
         for name, why in field.left_out.items():

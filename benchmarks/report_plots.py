@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from itertools import product
+from itertools import cycle
 
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
@@ -21,7 +21,7 @@ _FAMILIES = {
     "OpenVINO": COLOURS[2],
 }
 _INK = "#222222"
-_MARKERS = "os^D"
+_MARKERS = "os^Dv"
 _SHOWN = {"device": "cpu", "batch": "1", "threads": "1"}
 """Under which conditions latency is set against accuracy."""
 
@@ -117,12 +117,12 @@ def accuracy_against_latency(measurements: Sequence[Measurement]) -> Picture | N
 def _scatter(points: Sequence[tuple[str, Figure, Figure]], split: str) -> Picture:
     picture = Picture(figsize=(7.5, 4.2), layout="constrained")
     axis = picture.subplots()
-    markers = zip(points, product(_MARKERS, COLOURS), strict=False)
+    markers = zip(points, cycle(_MARKERS), cycle(COLOURS), strict=False)
     handles: list[Artist] = []
-    for (_, time, error), (marker, colour) in markers:
+    for (_, time, error), marker, colour in markers:
         across, up = ([[low], [high]] for low, high in (_arms(time), _arms(error)))
         bars = axis.errorbar(
-            time.value, error.value, up, across, fmt=marker, color=colour, capsize=3, alpha=0.85
+            time.value, error.value, up, across, fmt=marker, color=colour, capsize=3, alpha=0.8
         )
         handles.append(bars.lines[0])
     legend = picture.legend(
@@ -136,6 +136,7 @@ def _scatter(points: Sequence[tuple[str, Figure, Figure]], split: str) -> Pictur
         ylabel="NME, %; lower left is better; lines: 95 % intervals",
     )
     axis.margins(0.15)
+    axis.set_xlim(left=0)
     clean(axis)
     return picture
 

@@ -8,6 +8,7 @@ import shutil
 import sys
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -143,12 +144,31 @@ def test_a_child_is_kept_to_its_cores_and_its_libraries_to_their_threads() -> No
     )
     used = run_pinned("it", [sys.executable, "-c", code], 1)
     assert 0 < used.cpu_seconds < 60
-    assert used.peak_mib > 1
+    assert used.seconds > 0
+
+
+def test_a_childs_memory_is_its_own_and_not_that_of_who_started_it() -> None:
+    held = np.ones(100 * 2**20, np.uint8)
+    small, large = (
+        run_pinned("it", [sys.executable, "-c", f"x = b'1' * {size} * 2**20"], 1)
+        for size in (1, 64)
+    )
+    assert small.peak_mib < held.nbytes / 2**20
+    assert large.peak_mib > 64
 
 
 def test_more_threads_than_cores_are_refused() -> None:
     with pytest.raises(RunError, match="this process may use"):
         choose_cores(len(os.sched_getaffinity(0)) + 1)
+
+
+def test_latency_with_too_many_threads_is_refused_in_one_line(
+    fixed_model: Path, tmp_path: Path
+) -> None:
+    arguments = ["latency", str(fixed_model), "--threads", "4096", "--out", str(tmp_path / "out")]
+    done = CliRunner().invoke(main, arguments)
+    assert done.exit_code == 1
+    assert done.output.splitlines()[-1].startswith("latency: 4096 threads: this process may use")
 
 
 def test_a_program_that_fails_is_told_of_with_its_last_line() -> None:
@@ -216,6 +236,16 @@ def test_stages_are_summed_over_threads(tmp_path: Path) -> None:
     assert found["detect"] == pytest.approx(1.5)
     assert found["write"] == pytest.approx(0.25)
     assert found["read"] == 0
+
+
+def test_every_option_is_documented() -> None:
+    text = (ROOT / "docs" / "benchmarks.md").read_text()
+    for name, command in main.commands.items():
+        section = text.partition(f"### `{name}`")[2].partition("\n### ")[0]
+        assert section, name
+        for parameter in command.params:
+            if isinstance(parameter, click.Option):
+                assert f"`{parameter.opts[0]}" in section, f"{name} {parameter.opts[0]}"
 
 
 def test_help_needs_no_torch() -> None:
