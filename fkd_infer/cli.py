@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -86,7 +87,13 @@ _PICTURES_NAMED = 10
     help="cuda is used or the command fails; auto takes it where it works.",
 )
 @click.option(
-    "--threads", type=click.IntRange(1), help="Threads of the network; default: all cores."
+    "--threads",
+    type=click.IntRange(1),
+    show_default="all cores, photos: each worker's share",
+    help="Threads of the network.",
+)
+@click.option(
+    "--workers", type=click.IntRange(1), help="Photos worked on at once; default: all cores."
 )
 @click.option(
     "--tuned/--no-tuned",
@@ -103,6 +110,7 @@ _PICTURES_NAMED = 10
     show_default=True,
     help="What to draw; may be given several times.",
 )
+@click.option("--profile", type=_PATH, help="File for a Chrome trace: what happened when.")
 @click.option("--quiet", is_flag=True, help="No progress bar and no summary.")
 @click.version_option(package_name="fkd")
 @click.pass_context
@@ -121,8 +129,10 @@ def main(
     refine: bool | None,
     provider: Provider,
     threads: int | None,
+    workers: int | None,
     tuned: bool,
     layers: tuple[Layer, ...],
+    profile: Path | None,
     quiet: bool,
 ) -> None:
     """Place 68 points on every face of photos and videos.
@@ -132,21 +142,25 @@ def main(
     if not (out or json_ or csv):
         raise click.UsageError("nothing to write: give --out DIR, --json FILE or --csv FILE")
     from fkd_infer.annotate import Annotator
-    from fkd_infer.app import Finder, Outputs, run
+    from fkd_infer.app import Outputs, run
     from fkd_infer.boxes import BoxesFile
     from fkd_infer.detect import box_rule, build_detector
+    from fkd_infer.finder import Finder
+    from fkd_infer.machine import available_threads
     from fkd_infer.media import check_outputs, expand_sources
+    from fkd_infer.photos import network_threads
     from fkd_infer.pipeline import load
 
     found = expand_sources(sources, out)
-    check_outputs(found, out, [path for path in (json_, csv) if path])
+    check_outputs(found, out, [path for path in (json_, csv, profile) if path])
+    workers = workers or available_threads()
     given = BoxesFile.read(boxes) if boxes else None
     detector = "none" if given else detector
     pipeline = load(
         model,
         detector=detector,
         provider=provider,
-        threads=threads,
+        threads=threads or network_threads(found, workers),
         detect_size=detect_size or DETECT_SIZE,
         min_presence=min_presence,
         refine=refine,
@@ -154,13 +168,15 @@ def main(
     )
     size = detect_size or VIDEO_DETECT_SIZE
     moving = build_detector(detector, pipeline.card, size, quick=True)
-    summary = run(
-        found,
-        Finder(pipeline, moving, given, box_rule(boxes_kind, pipeline.card)),
-        Annotator(pipeline.card.landmarks, layers),
-        Outputs(out, json_, csv),
-        quiet,
-    )
+    with pipeline.profile(profile) if profile else nullcontext():
+        summary = run(
+            found,
+            Finder(pipeline, moving, given, box_rule(boxes_kind, pipeline.card)),
+            Annotator(pipeline.card.landmarks, layers),
+            Outputs(out, json_, csv),
+            quiet,
+            workers,
+        )
     if not quiet:
         _tell(summary)
     for failure in summary.failures:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,8 +50,9 @@ from fkd_infer.workers import Crew
 
 Presence = NDArray[np.float64]
 """How sure the network is of each face (n,), NaN where it does not say."""
-ROOM = 96_000_000
-"""Pixels of all images that are worked on at once, 3 bytes each: what keeps memory flat."""
+ROOM = 64_000_000
+"""Pixels of all images that are worked on at once, 4 bytes each with their gray planes: what keeps
+memory flat."""
 _NO_BOXES = np.empty((0, 4), np.float32)
 
 
@@ -105,7 +106,9 @@ class Pipeline:
         """
         return self.find(check_image(image), self.detector)
 
-    def many(self, images: Iterable[Pixels], workers: int | None = None) -> Iterator[list[Face]]:
+    def many(
+        self, images: Iterable[Pixels], workers: int | None = None
+    ) -> Generator[list[Face], None, None]:
         """The faces of each image, in order, as if it were called for one after the other.
 
         Threads, by default one for each core of this process, search several images at once, and
@@ -115,13 +118,14 @@ class Pipeline:
         """
         workers = workers or available_threads()
         least = ROOM // (2 * workers * self.batch)
-        crew: Crew[Pixels, Searched, list[Face]] = Crew(
+        crew: Crew[Pixels, Searched, list[Face], list[Face]] = Crew(
             begin=lambda image: self.search(image, self.detector),
-            finish=self.faces,
             full=self.fills_a_call,
-            workers=workers,
-            room=ROOM,
+            together=self.faces,
+            end=lambda faces: faces,
             size=lambda image: max(1, least, check_image(image).size // 3),
+            room=ROOM,
+            workers=workers,
         )
         yield from crew(images)
 

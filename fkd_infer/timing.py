@@ -33,8 +33,9 @@ class Stopwatch:
             ended = time.perf_counter_ns()
             with self._lock:
                 self.seconds[stage] = self.seconds.get(stage, 0.0) + (ended - started) / 1e9
-            if self.trace is not None:
-                self.trace.add(stage, started, ended, getattr(self._own, "subjects", ()))
+            trace = self.trace  # once, since another thread may end it
+            if trace is not None:
+                trace.add(stage, started, ended, getattr(self._own, "subjects", ()))
 
     @contextmanager
     def about(self, subjects: Sequence[Subject]) -> Iterator[None]:

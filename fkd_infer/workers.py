@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
@@ -14,13 +15,19 @@ T = TypeVar("T")
 """What is given: a source, or an image."""
 U = TypeVar("U")
 """What a thread has begun."""
+V = TypeVar("V")
+"""What became of it, together with others."""
 R = TypeVar("R")
 """A result."""
 
+_PATIENCE = 1.0
+"""Seconds after which an idle thread looks whether the program is ending without it."""
+
 
 @dataclass(frozen=True)
-class Crew(Generic[T, U, R]):
-    """Threads that each take what comes next, `begin` it, and `finish` several at once.
+class Crew(Generic[T, U, V, R]):
+    """Threads that each take what comes next and `begin` it, do what several have in common
+    `together`, and `end` each.
 
     A thread gathers what it has begun until that is `full`, or until there is nothing more to take
     at once. So no thread ever waits for another, and each holds no more than what fills it. What
@@ -28,17 +35,18 @@ class Crew(Generic[T, U, R]):
     """
 
     begin: Callable[[T], U]
-    finish: Callable[[list[U]], Sequence[R]]
     full: Callable[[Sequence[U]], bool]
-    workers: int
-    room: int
+    together: Callable[[Sequence[U]], Sequence[V]]
+    end: Callable[[V], R]
     size: Callable[[T], int]
+    room: int
+    workers: int
 
-    def __call__(self, items: Iterable[T]) -> Iterator[R]:
+    def __call__(self, items: Iterable[T]) -> Generator[R, None, None]:
         """A result for each item, in order; an error is raised where its result would have been.
 
         Items are taken in the calling thread. Once an error is raised, or the iterator closed,
-        what is not finished is dropped, and every thread has ended.
+        what is not ended is dropped, and every thread is over.
         """
         tasks: SimpleQueue[tuple[Future[R], T] | None] = SimpleQueue()
         waiting: deque[tuple[Future[R], int]] = deque()
@@ -73,7 +81,7 @@ class Crew(Generic[T, U, R]):
     def _given(
         self, items: Iterable[T], tasks: SimpleQueue[tuple[Future[R], T] | None]
     ) -> Iterator[tuple[Future[R], int]]:
-        """Puts items among the tasks as it is asked for their results to be, and their sizes."""
+        """Puts items among the tasks, as their futures and sizes are asked for."""
         try:
             for item in items:
                 future: Future[R] = Future()
@@ -90,43 +98,53 @@ class Crew(Generic[T, U, R]):
         gathered: list[tuple[Future[R], U]] = []
         while True:
             try:
-                task = tasks.get(block=not gathered)
+                task = tasks.get(timeout=0 if gathered else _PATIENCE)
             except Empty:
-                self._finish(gathered)
-                gathered = []
+                if gathered:
+                    self._end(gathered)
+                    gathered = []
+                # A program that ends by an error may never close the iterator.
+                if not threading.main_thread().is_alive():
+                    return
                 continue
             if task is None:
                 return
             future, item = task
             del task
             if future.set_running_or_notify_cancel() and self._begin(future, item, gathered):
-                self._finish(gathered)
+                self._end(gathered)
                 gathered = []
             del item
 
     def _begin(self, future: Future[R], item: T, gathered: list[tuple[Future[R], U]]) -> bool:
         """Begins one; whether what is gathered is full with it."""
-        try:
+        full = False
+        with _telling(future):
             begun = self.begin(item)
             full = self.full([*(other for _, other in gathered), begun])
-        except BaseException as error:  # noqa: BLE001 (raised in the calling thread)
-            future.set_exception(error)
-            return False
-        gathered.append((future, begun))
+            gathered.append((future, begun))
         return full
 
-    def _finish(self, gathered: Sequence[tuple[Future[R], U]]) -> None:
-        """Finishes what is gathered; after an error one by one, since it may be one's alone."""
+    def _end(self, gathered: Sequence[tuple[Future[R], U]]) -> None:
+        """Ends what is gathered; where that fails, one by one, since one may be at fault."""
+        pairs: list[tuple[tuple[Future[R], U], V]] = []
         try:
-            results = self.finish([begun for _, begun in gathered])
-            pairs = list(zip(gathered, results, strict=True))
+            pairs = list(zip(gathered, self.together([u for _, u in gathered]), strict=True))
         except BaseException as error:  # noqa: BLE001 (raised in the calling thread)
             if len(gathered) == 1:
                 gathered[0][0].set_exception(error)
                 return
-        else:
-            for (future, _), result in pairs:
-                future.set_result(result)
-            return
-        for one in gathered:
-            self._finish([one])
+            for one in gathered:
+                self._end([one])
+        for (future, _), result in pairs:
+            with _telling(future):
+                future.set_result(self.end(result))
+
+
+@contextmanager
+def _telling(future: Future[R]) -> Iterator[None]:
+    """An error in the block is raised where the future's result is asked for."""
+    try:
+        yield
+    except BaseException as error:  # noqa: BLE001 (raised in the calling thread)
+        future.set_exception(error)

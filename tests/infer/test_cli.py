@@ -191,6 +191,74 @@ def test_ctrl_c_leaves_a_playable_file_of_what_was_done(tmp_path: Path) -> None:
     assert {path.name for path in out.iterdir()} == {"v.mp4"}
 
 
+@pytest.mark.skipif(os.name == "nt", reason="signals")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_leaves_whole_pictures_of_what_was_done(tmp_path: Path, number: int) -> None:
+    for index in range(400):
+        write_image(tmp_path / "in" / f"{index:03d}.png", 300)
+    out, record = tmp_path / "out", tmp_path / "r.jsonl"
+    command = [sys.executable, "-m", "fkd_infer.cli", str(tmp_path / "in"), "--model", FIXED]
+    command += ["--out", str(out), "--json", str(record), "--workers", "3"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 60
+        while not (out.exists() and list(out.glob("*.png"))):
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        process.send_signal(number)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "stopped early" in said
+    assert "Traceback" not in said
+    done = [Path(line["source"]).name for line in lines(record)]
+    assert 0 < len(done) < 400
+    assert done == sorted(done)
+    assert {path.name for path in out.iterdir()} == set(done)
+    assert all(read_image(out / name).shape == (300, 300, 3) for name in done)
+
+
+def test_photos_and_videos_keep_their_order(tmp_path: Path) -> None:
+    for name in ("a.png", "b.png", "d.png", "e.png"):
+        write_image(tmp_path / "in" / name)
+    write_video(tmp_path / "in" / "c.mp4", 3)
+    record = tmp_path / "r.jsonl"
+    given = (tmp_path / "in", "--model", FIXED, "--detector", "none", "--workers", "2")
+    done = run(*given, "--json", record)
+    assert done.exit_code == 0
+    assert "7 frames, 7 faces in" in done.stderr
+    assert "ms per frame, those of 2 workers added up: read" in done.stderr
+    names = [Path(line["source"]).name for line in lines(record)]
+    assert names == ["a.png", "b.png", "c.mp4", "c.mp4", "c.mp4", "d.png", "e.png"]
+
+
+def test_a_profile_shows_the_stages_and_the_operators_of_a_run(tmp_path: Path) -> None:
+    for name in ("a.png", "b.png"):
+        write_image(tmp_path / "in" / name)
+    write_video(tmp_path / "in" / "c.mp4", 3)
+    path = tmp_path / "trace.json"
+    given = (tmp_path / "in", "--model", FIXED, "--detector", "none", "--out", tmp_path / "out")
+    assert run(*given, "--profile", path).exit_code == 0
+    events = json.loads(path.read_text())["traceEvents"]
+    stages = [e for e in events if e.get("cat") == "stage"]
+    assert {e["name"] for e in stages} == {
+        "read", "detect", "crop", "landmarks", "draw", "write"
+    }  # fmt: skip
+    frames = {
+        (Path(e["args"]["source"]).name, e["args"]["frame"]) for e in stages if e["name"] == "write"
+    }
+    assert frames == {("a.png", 0), ("b.png", 0), ("c.mp4", 0), ("c.mp4", 1), ("c.mp4", 2)}
+    assert any(e.get("cat") == "Node" for e in events)
+
+
+def test_a_profile_has_a_place_of_its_own(tmp_path: Path) -> None:
+    photo = write_image(tmp_path / "a.png")
+    given = (photo, "--model", FIXED, "--detector", "none", "--json", tmp_path / "r")
+    for place in (tmp_path / "r", photo):
+        done = run(*given, "--profile", place)
+        assert done.exit_code == 1
+        assert len(done.stderr.strip().splitlines()) == 1
+
+
 def test_one_bad_file_does_not_cost_the_others_their_results(tmp_path: Path) -> None:
     for name in ("a.png", "c.png"):
         write_image(tmp_path / "in" / name)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -14,19 +16,16 @@ from fkd_infer.errors import OutputError
 from fkd_infer.workers import Crew
 
 
-def tenfold(begun: list[int]) -> list[int]:
-    return [10 * one for one in begun]
-
-
 def crew(
     begin: Callable[[int], int] = lambda item: item,
-    finish: Callable[[list[int]], Sequence[int]] = tenfold,
     full: Callable[[Sequence[int]], bool] = lambda begun: len(begun) >= 4,
-    workers: int = 3,
-    room: int = 12,
+    together: Callable[[Sequence[int]], Sequence[int]] = lambda begun: begun,
+    end: Callable[[int], int] = lambda one: 10 * one,
     size: Callable[[int], int] = lambda _: 1,
-) -> Crew[int, int, int]:
-    return Crew(begin, finish, full, workers, room, size)
+    room: int = 12,
+    workers: int = 3,
+) -> Crew[int, int, int, int]:
+    return Crew(begin, full, together, end, size, room, workers)
 
 
 @pytest.fixture(autouse=True)
@@ -65,11 +64,11 @@ def test_several_work_at_once() -> None:
 def test_what_is_there_at_once_is_finished_together() -> None:
     sizes: list[int] = []
 
-    def finish(begun: list[int]) -> list[int]:
+    def together(begun: Sequence[int]) -> Sequence[int]:
         sizes.append(len(begun))
         return begun
 
-    assert list(crew(finish=finish, workers=1)(range(12))) == list(range(12))
+    assert list(crew(together=together, workers=1)(range(12))) == [10 * n for n in range(12)]
     assert sum(sizes) == 12
     assert max(sizes) == 4
 
@@ -85,7 +84,7 @@ def largest_in_flight(sizes: Iterable[int], room: int) -> int:
             largest = max(largest, taken - answered)
             yield size
 
-    for size in crew(finish=lambda begun: begun, room=room, size=lambda item: item)(given()):
+    for size in crew(end=lambda one: one, room=room, size=lambda item: item)(given()):
         answered += size
     return largest
 
@@ -109,17 +108,17 @@ ERRORS = [OutputError("x.png", "no"), ValueError("7"), MemoryError(), SystemExit
 
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda e: type(e).__name__)
-@pytest.mark.parametrize("step", ["begin", "full", "finish"])
+@pytest.mark.parametrize("step", ["begin", "full", "together", "end"])
 def test_an_error_comes_in_the_place_of_its_result(step: str, error: BaseException) -> None:
     fail = failing_at(7, error)
     steps: dict[str, Any] = {
         "begin": {"begin": fail},
         "full": {"full": lambda begun: [fail(one) for one in begun] == []},
-        "finish": {"finish": lambda begun: [fail(one) for one in begun]},
+        "together": {"together": lambda begun: [fail(one) for one in begun]},
+        "end": {"end": fail},
     }
     found = crew(**steps[step], workers=2)(range(1000))
-    before = [next(found) for _ in range(7)]
-    assert len(before) == 7
+    assert len([next(found) for _ in range(7)]) == 7
     with pytest.raises(type(error)) as raised:
         next(found)
     assert raised.value is error
@@ -139,13 +138,13 @@ def test_an_error_of_what_is_given_comes_after_the_results_before_it() -> None:
 
 def test_too_few_results_are_an_error_and_no_endless_wait() -> None:
     with pytest.raises(ValueError, match="zip"):
-        list(crew(finish=lambda _: [])(range(5)))
+        list(crew(together=lambda _: [])(range(5)))
 
 
 def test_whoever_stops_asking_ends_the_threads() -> None:
     found = crew(slow_when_even)(count())
     assert next(found) == 0
-    found.close()  # type: ignore[attr-defined]
+    found.close()
 
 
 def test_what_is_not_begun_when_asking_ends_is_never_done() -> None:
@@ -158,5 +157,18 @@ def test_what_is_not_begun_when_asking_ends_is_never_done() -> None:
 
     found = crew(begin, workers=1, room=100, full=lambda _: True)(count())
     next(found)
-    found.close()  # type: ignore[attr-defined]
+    found.close()
     assert len(begun) < 20
+
+
+def test_a_program_that_ends_by_an_error_ends() -> None:
+    """Its traceback holds the iterator, which so is never closed."""
+    code = (
+        "import itertools\nfrom fkd_infer.workers import Crew\n"
+        "same = lambda one: one\n"
+        "crew = Crew(same, lambda _: True, same, same, lambda _: 1, 9, 2)\n"
+        "found = crew(itertools.count())\nfor number in found:\n    1 / 0\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert done.stderr.strip().endswith("ZeroDivisionError: division by zero")

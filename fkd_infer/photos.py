@@ -1,0 +1,146 @@
+"""Photos in threads: each reads and searches some, places their points together, and draws them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from fkd_infer.annotate import Annotator
+from fkd_infer.errors import FkdError
+from fkd_infer.finder import Finder
+from fkd_infer.machine import available_threads
+from fkd_infer.media import Source, frames_from, open_sink
+from fkd_infer.pipeline import ROOM, Searched
+from fkd_infer.types import Face, Frame
+from fkd_infer.workers import Crew
+
+
+@dataclass(frozen=True)
+class Photo:
+    """What became of a photo: its faces and its frame, or why it failed, or neither where the run
+    was stopped before it."""
+
+    source: Source
+    frame: Frame | None = None
+    searched: Searched | None = None
+    faces: Sequence[Face] = ()
+    failure: str | None = None
+
+
+@dataclass(frozen=True)
+class Studio:
+    """What is done with photos; pictures go into `folder`, if there is one.
+
+    Once `stopping` says so, no photo is begun, and those that were are finished.
+    """
+
+    find: Finder
+    annotator: Annotator
+    folder: Path | None
+    stopping: Callable[[], bool]
+
+    def photos(self, sources: Sequence[Source], workers: int) -> Generator[Photo, None, None]:
+        """The photos, done, in the order of their sources.
+
+        Each of the threads holds few at a time: as many as their faces fill a call of the network,
+        and fewer that are large, so that all together are ROOM pixels, and one photo per thread.
+        """
+        workers = min(workers, len(sources))
+        crew = Crew(
+            begin=self._begun,
+            full=partial(self._full, room=ROOM // workers),
+            together=self._placed,
+            end=self._drawn,
+            size=lambda _: 1,
+            room=2 * workers * self.find.pipeline.batch,
+            workers=workers,
+        )
+        # Threads within each photo as well would only wait for each other; measured in
+        # docs/benchmarks.md.
+        with opencv_threads(threads_each(workers)):
+            yield from crew(sources)
+
+    def picture(self, source: Source) -> Path | None:
+        """Where the picture of a photo goes."""
+        return self.folder / source.output if self.folder else None
+
+    def _begun(self, source: Source) -> Photo:
+        """Reads and searches one."""
+        if self.stopping():
+            return Photo(source)
+        stopwatch = self.find.pipeline.stopwatch
+        try:
+            with stopwatch.about([(source.name, 0)]):
+                with stopwatch("read"):
+                    (frame,) = frames_from(source)
+                return Photo(source, frame, self.find.search(frame, source.kind))
+        except FkdError as error:
+            return Photo(source, failure=str(error))
+
+    def _full(self, begun: Sequence[Photo], room: int) -> bool:
+        """Whether they are enough for a call of the network, or as many as memory is meant for."""
+        pixels = sum(photo.frame.width * photo.frame.height for photo in begun if photo.frame)
+        searched = [photo.searched for photo in begun if photo.searched]
+        return pixels >= room or self.find.pipeline.fills_a_call(searched)
+
+    def _placed(self, begun: Sequence[Photo]) -> list[Photo]:
+        """Places the points of several."""
+        about = [(photo.source.name, 0) for photo in begun if photo.searched]
+        try:
+            with self.find.pipeline.stopwatch.about(about):
+                faces = iter(self.find.faces([p.searched for p in begun if p.searched]))
+        except FkdError as error:
+            if len(begun) > 1:
+                raise  # whose fault it is shows one by one
+            return [Photo(begun[0].source, failure=str(error))]
+        return [replace(p, faces=next(faces)) if p.searched else p for p in begun]
+
+    def _drawn(self, photo: Photo) -> Photo:
+        """Writes the picture of one, and lets go of its pixels."""
+        if photo.frame is None:
+            return photo
+        stopwatch = self.find.pipeline.stopwatch
+        try:
+            with stopwatch.about([(photo.source.name, 0)]):
+                with stopwatch("draw"):
+                    if self.folder is not None:
+                        self.annotator.draw(photo.frame.image, photo.faces)
+                with stopwatch("write"), open_sink(photo.source, self.folder) as pictures:
+                    pictures.write(photo.frame)
+        except FkdError as error:
+            return Photo(photo.source, failure=str(error))
+        return replace(photo, frame=_emptied(photo.frame), searched=None)
+
+
+def network_threads(sources: Sequence[Source], workers: int) -> int | None:
+    """Threads for each of the calls that workers make at once; None where it is one that calls."""
+    photos = sum(source.kind == "image" for source in sources)
+    at_once = min(workers, photos) if photos == len(sources) else 1
+    return threads_each(at_once) if at_once > 1 else None
+
+
+def threads_each(workers: int) -> int:
+    """Threads that each of several workers has for itself."""
+    return max(1, available_threads() // workers)
+
+
+@contextmanager
+def opencv_threads(count: int) -> Iterator[None]:
+    """OpenCV uses so many threads in the block, in all of the process."""
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(count)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(before)
+
+
+def _emptied(frame: Frame) -> Frame:
+    """A frame of the same size without its memory: all that records need."""
+    return replace(frame, image=np.broadcast_to(np.uint8(0), frame.image.shape))
