@@ -153,14 +153,19 @@ def _box_rules(data: Path, recipe: Recipe) -> dict[str, BoxRule]:
 def _save_half(path: Path, network: LandmarkNet, content: Checkpoint) -> None:
     """The weights alone, in half precision, of a network that was rounded to it."""
     kept = {key: content[key] for key in ("recipe", "points", "progress")}
-    weights = {name: tensor.half() for name, tensor in network.state_dict().items()}
+    weights = {
+        name: tensor.half() if tensor.is_floating_point() else tensor
+        for name, tensor in network.state_dict().items()
+    }
     save_checkpoint(path, {**kept, "weights": weights})
 
 
 def weights_sha256(network: LandmarkNet) -> str:
-    """A digest of all weights, in the order of their names."""
+    """A digest of all weights, in the order of their names; counters of steps are none."""
     digest = hashlib.sha256()
     for name, tensor in sorted(network.state_dict().items()):
+        if not tensor.is_floating_point():
+            continue
         digest.update(name.encode() + tensor.contiguous().numpy().tobytes())
     return digest.hexdigest()
 

@@ -111,7 +111,7 @@ def test_half_precision_rounds_first_so_that_both_files_agree(
     exported = export(checkpoint, model, half=half)
     assert half.stat().st_size < 0.6 * model.stat().st_size
     network, recipe, content = load_network(half)
-    assert all(t.dtype == torch.float16 for t in content["weights"].values())
+    assert {t.dtype for t in content["weights"].values()} <= {torch.float16, torch.int64}
     assert recipe.name == "tiny"
     assert exported.card.training.weights_sha256 == exporting.weights_sha256(network)
     crops = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 1), np.uint8)
@@ -198,3 +198,13 @@ def test_the_weights_digest_names_the_weights(tiny: Recipe) -> None:
     with torch.no_grad():
         next(network.parameters()).add_(1e-3)
     assert exporting.weights_sha256(network) != before
+
+
+@pytest.mark.parametrize("name", ["fkdnet", "naimishnet"])
+def test_shipped_files_and_checkpoints_hold_the_same_weights(name: str) -> None:
+    models = Path(__file__).parents[2] / "models"
+    digest = exporting.weights_sha256(load_network(models / f"{name}.pt")[0])
+    files = [file for file in models.glob("*.onnx") if file.stem.partition("-")[0] == name]
+    assert files
+    for file in files:
+        assert LandmarkSession(file, "cpu").card.training.weights_sha256 == digest
