@@ -61,8 +61,8 @@ class Studio:
             room=2 * workers * self.find.pipeline.batch,
             workers=workers,
         )
-        # Threads within each photo as well would only wait for each other; measured in
-        # docs/benchmarks.md.
+        # With as many photos as cores at once, threads within each have nothing left to gain:
+        # python -m benchmarks.arrangements compares.
         with opencv_threads(threads_each(workers)):
             yield from crew(sources)
 

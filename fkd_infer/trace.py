@@ -19,6 +19,8 @@ Subject = tuple[str, int]
 _CLOCKS = (time.perf_counter_ns, time.monotonic_ns, time.time_ns)
 _PIPELINE, _OPERATORS = 1, 2
 """Rows of tracks: the format calls them processes."""
+_APART = 2**24
+"""Added to operators' threads: viewers may take a number that comes twice for one thread."""
 
 
 class Span(NamedTuple):
@@ -37,7 +39,7 @@ class Trace:
 
     spans: list[Span] = field(default_factory=list)
     threads: dict[int, str] = field(default_factory=dict)
-    _zeros: tuple[int, ...] = field(default_factory=lambda: tuple(clock() for clock in _CLOCKS))
+    _zeros: tuple[int, ...] = field(default_factory=lambda: _all_clocks())
 
     def add(self, stage: str, started: int, ended: int, subjects: tuple[Subject, ...]) -> None:
         """Takes a span of the calling thread."""
@@ -77,11 +79,18 @@ class Trace:
         found = [event for event in operators if event.get("ph") == "X"]
         for thread in dict.fromkeys(event["tid"] for event in found):
             caller = self.threads.get(thread, str(thread))
-            yield _named(_OPERATORS, f"operators, called by {caller}", thread)
+            yield _named(_OPERATORS, f"operators, called by {caller}", thread + _APART)
         # Which clock it took depends on the system; only one of them says about the same.
         offset = min((profile_zero - zero for zero in self._zeros), key=abs) / 1000
         for event in found:
-            yield {**event, "ts": event["ts"] + offset, "pid": _OPERATORS}
+            moved = {"ts": event["ts"] + offset, "pid": _OPERATORS, "tid": event["tid"] + _APART}
+            yield {**event, **moved}
+
+
+def _all_clocks() -> tuple[int, ...]:
+    """The clocks at one moment: of several readings the quickest, which nothing interrupted."""
+    readings = [tuple(clock() for clock in (*_CLOCKS, _CLOCKS[0])) for _ in range(9)]
+    return min(readings, key=lambda reading: reading[-1] - reading[0])[:-1]
 
 
 def _named(process: int, name: str, thread: int | None = None) -> dict[str, Any]:
