@@ -112,9 +112,9 @@ class Pipeline:
         """The faces of each image, in order, as if it were called for one after the other.
 
         Threads, by default one for each core of this process, search several images at once, and
-        gather their faces for the network. Images are taken in the calling thread, twice `batch` for
-        each worker ahead at most, and fewer that are large: together about ROOM pixels. An error is
-        raised in the place of the image that it is about.
+        gather their faces for the network. Images are taken in the calling thread, ahead by twice
+        `batch` for each worker at most and by about ROOM pixels together. An error is raised
+        in the place of the image that it is about.
         """
         workers = workers or available_threads()
         least = ROOM // (2 * workers * self.batch)
