@@ -30,7 +30,7 @@ class Turns:
 
 def measure(models: list[Path], batch: int, threads: int, blocks: int) -> dict[Path, list[float]]:
     """Seconds of single calls of each ONNX file with fkd's settings."""
-    settings = SessionSettings(threads)
+    settings = SessionSettings(threads, spin=True)
     contenders = [session_contender(str(model), model, settings, batch) for model in models]
     times = alternate([pinned(c, threads) for c in contenders], blocks, SEARCH_SECONDS)
     return {model: [call for block in times[str(model)] for call in block] for model in models}

@@ -14,9 +14,10 @@ from benchmarks.graph import MultiplyAdds, Work, count_work
 from benchmarks.latency import Turns, call_figures
 from benchmarks.networks import Network
 from benchmarks.operators import profile
-from benchmarks.results import Figure, Measurement, Recorder, digest
+from benchmarks.results import Figure, LeftOut, Measurement, Recorder, digest
 from benchmarks.statistics import Interval
 from fkd_infer.alternate import alternate
+from fkd_infer.errors import RunError
 
 COMMAND = "limit"
 MACHINE = "the machine"
@@ -53,9 +54,16 @@ def limit(
     networks: Sequence[Network], threads: Sequence[int], turns: Turns, recorder: Recorder
 ) -> None:
     """Measures ceilings and networks in the same turns."""
-    works = {file: count_work(file) for n in networks for file in (n.onnx, *n.variants)}
+    works = {network.onnx: count_work(network.onnx) for network in networks}
+    for network in networks:
+        for file in network.variants:
+            try:
+                works[file] = count_work(file)
+            except RunError as error:
+                recorder.left_out(LeftOut(COMMAND, network.name, file.name, str(error)))
+    counted = [replace(n, variants=tuple(f for f in n.variants if f in works)) for n in networks]
     for count in threads:
-        _limit_on(networks, works, count, turns, recorder)
+        _limit_on(counted, works, count, turns, recorder)
 
 
 def _limit_on(

@@ -75,7 +75,7 @@ class LandmarkSession:
     """A network that places points on crops.
 
     `provider`: "cpu"; "cuda", which is used or raises ProviderError; "auto", which is CUDA where
-    it works. `settings` default to what is measured to be best for pipelines. `cuda` holds for a
+    it works. `settings` default to what is quickest for single calls. `cuda` holds for a
     session on CUDA alone; its graphs raise CudaSettingsError where the session runs elsewhere.
     """
 
@@ -88,7 +88,7 @@ class LandmarkSession:
     ) -> None:
         ort = import_onnxruntime()
         self.path = find_model(model)
-        self.settings = settings or SessionSettings()
+        self.settings = settings or SessionSettings.single_calls()
         self.cuda = cuda or CudaSettings()
         self._session = start_session(ort, self.path, provider, self.settings, self.cuda)
         self.card = ModelCard.from_metadata(

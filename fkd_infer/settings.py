@@ -23,6 +23,7 @@ _LEVELS = {
 @dataclass(frozen=True, slots=True)
 class SessionSettings:
     """Options of a session. The defaults are measured: docs/benchmarks.md has a row for each.
+    They are for pipelines; `single_calls` is for a session alone.
 
     `threads` share one operator's work; `spin` lets them wait busily for the next, which is quicker
     for single calls and takes the cores from everything else; `level` is how far the graph is
@@ -37,6 +38,11 @@ class SessionSettings:
     denormals_as_zero: bool = False
     arena: bool = True
     profile: str | None = None
+
+    @classmethod
+    def single_calls(cls) -> SessionSettings:
+        """For a session that has the cores to itself while it is called: threads that spin."""
+        return cls(spin=True)
 
     def __post_init__(self) -> None:
         if self.threads < 1:

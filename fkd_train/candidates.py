@@ -142,7 +142,7 @@ def _int8(workshop: Workshop, model: onnx.ModelProto, name: str, words: str) -> 
         if not here:
             return min(schemes, key=change)
         files = {str(s): workshop.saved(quantizer(s), f"{name}-{s.integers}") for s in schemes}
-        settings = SessionSettings()
+        settings = SessionSettings.single_calls()
         contenders = [session_contender(n, file, settings) for n, file in files.items()]
         times = alternate(contenders, blocks=6, seconds=0.2)
         return min(schemes, key=lambda s: float(np.median(np.concatenate(times[str(s)]))))

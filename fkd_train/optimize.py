@@ -38,8 +38,8 @@ from fkd_train.names import OptimizeGoal, Platform
 from fkd_train.verify import Verification, VerificationFaces, verify
 
 FASTER, SMALLER, AS_FAST = 1.03, 0.75, 0.97
-"""Worth keeping is what is so many times as fast, or has at most this share of the bytes and is
-not shown to be slower than so many times as fast."""
+"""Worth keeping is what is so many times as fast, or has at most this share of the bytes and is so
+many times as fast."""
 LARGEST_FLIPS = 0.005
 """Share of faces that may go from seen to unseen, or back, by the score."""
 _BLOCKS, _SECONDS = 12, 0.25
@@ -230,7 +230,7 @@ def _check_asked(
 def _speeds(found: Sequence[_Measured], max_increase: float) -> dict[Path, _Speed]:
     """Calls with one crop, of all that are right, in alternating processes."""
     right = [one for one in found if _broken_budget(one, found[0], max_increase) is None]
-    settings = SessionSettings()
+    settings = SessionSettings.single_calls()
     speeds: dict[Path, _Speed] = {}
     for cuda in (False, True):
         # fp32 runs along on each provider, for the ratio.
@@ -287,12 +287,11 @@ def _judge(
 
 def _worth(speed: _Speed, share: float) -> tuple[bool, str]:
     """Whether a right candidate is better than fp32, and in which way."""
-    low, high = speed.interval
-    if speed.ratio >= FASTER and low > 1:
+    if speed.ratio >= FASTER and speed.interval[0] > 1:
         return True, f"kept: {speed.ratio:.2f} times as fast, {share:.0%} of the size"
-    if share <= SMALLER and high >= AS_FAST:
-        return True, f"kept: {share:.0%} of the size, no slower than measurement tells"
-    if high < 1:
+    if share <= SMALLER and speed.ratio >= AS_FAST:
+        return True, f"kept: {share:.0%} of the size, as fast"
+    if speed.ratio < AS_FAST:
         return False, f"not kept: {100 * (1 / speed.ratio - 1):.0f} % slower here; fp32 stays"
     return False, "not kept: neither faster nor much smaller; fp32 stays"
 

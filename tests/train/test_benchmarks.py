@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from benchmarks import contenders
 from benchmarks.__main__ import main
 from benchmarks.child import run_pinned
-from benchmarks.contenders import OURS, OURS_SPINNING, entries_of, gather
+from benchmarks.contenders import OURS, OURS_IN_PIPELINES, entries_of, gather
 from benchmarks.environment import child_environment, choose_cores
 from benchmarks.inference import stage_seconds
 from benchmarks.latency import measure
@@ -100,8 +100,8 @@ def test_who_cannot_run_is_left_out_with_the_reason(
     fixed_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(contenders, "find_spec", lambda _: None)
-    field = gather(Network("fixed", fixed_model, None), 1, ["spinning", "OpenVINO", "compile"])
-    assert [entry.name for entry in field.entries] == [OURS_SPINNING]
+    field = gather(Network("fixed", fixed_model, None), 1, ["for pipelines", "OpenVINO", "compile"])
+    assert [entry.name for entry in field.entries] == [OURS_IN_PIPELINES]
     assert field.left_out["torch.compile"] == "there is no checkpoint of the network"
     assert "pip install 'fkd[bench]'" in field.left_out["OpenVINO, fp32"]
 
@@ -119,7 +119,7 @@ def test_latency_measures_and_writes(fixed_model: Path, tmp_path: Path) -> None:
     done = CliRunner().invoke(main, arguments, catch_exceptions=False)
     assert done.exit_code == 0, done.output
     (run,) = read_runs([out])
-    assert [m.contender for m in run.measurements] == [OURS, OURS_SPINNING]
+    assert [m.contender for m in run.measurements] == [OURS, OURS_IN_PIPELINES]
     for m in run.measurements:
         assert m.conditions == {"device": "cpu", "batch": "2", "threads": "1"}
         p50 = m.figures["p50"]
