@@ -27,6 +27,7 @@ from fkd_infer.crop import (
     points_box,
     square_boxes,
 )
+from fkd_infer.cuda import CudaSettings
 from fkd_infer.decode import decode
 from fkd_infer.detect import Detector, WholeImageDetector, build_detector
 from fkd_infer.errors import NonFiniteOutputError
@@ -264,6 +265,7 @@ def load(
     refine: bool | None = None,
     settings: SessionSettings | None = None,
     tuned: bool = True,
+    cuda: CudaSettings | None = None,
 ) -> Pipeline:
     """A pipeline, ready to call.
 
@@ -278,9 +280,9 @@ def load(
     On the CPU, the network runs as `fkd-infer tune` found best for it on this machine, which may
     mean another file in its folder, of the same weights; `tuned=False` leaves that out, `settings`
     take its place, and `threads` win over both. Without all of them, `threads` are the cores of
-    this process.
+    this process. `cuda` says how it runs on CUDA.
     """
-    session, batch = open_session(model, provider, threads, settings, tuned)
+    session, batch = open_session(model, provider, threads, settings, tuned, cuda)
     if isinstance(detector, str):
         detector = build_detector(detector, session.card, detect_size)
     framed = isinstance(detector, WholeImageDetector)

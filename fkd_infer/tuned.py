@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from fkd_infer.cache import cache_folder
+from fkd_infer.cuda import CudaSettings
 from fkd_infer.errors import FkdError, OutputError
 from fkd_infer.machine import available_threads, cpu_features, cpu_name
 from fkd_infer.names import BATCH, Goal, Provider
@@ -192,11 +193,12 @@ def open_session(
     threads: int | None = None,
     settings: SessionSettings | None = None,
     tuned: bool = True,
+    cuda: CudaSettings | None = None,
 ) -> tuple[LandmarkSession, int]:
     """A session, and how many faces a call of it had best take.
 
     Where the machine was tuned for the model, its profile stands in for what is not given;
-    `settings` leave nothing for it. `threads` win over both.
+    `settings` leave nothing for it. `threads` win over both. `cuda` is for a session on CUDA.
     """
     wanted = tuned and settings is None and _runs_on_cpu(provider)
     path = find_model(model)
@@ -204,7 +206,7 @@ def open_session(
     settings = profile.settings if profile else settings or SessionSettings()
     settings = settings if threads is None else replace(settings, threads=threads)
     if profile is None:
-        return LandmarkSession(model, provider, settings), BATCH
+        return LandmarkSession(model, provider, settings, cuda), BATCH
     return _open_tuned(path, profile, settings), profile.batch
 
 

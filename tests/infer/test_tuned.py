@@ -48,9 +48,11 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Path, SessionSettings]
     found: list[tuple[Path, SessionSettings]] = []
 
     class Noting(LandmarkSession):
-        def __init__(self, model: str | Path, provider: Any, settings: SessionSettings) -> None:
+        def __init__(
+            self, model: str | Path, provider: Any, settings: SessionSettings, cuda: Any = None
+        ) -> None:
             found.append((Path(model), settings))
-            super().__init__(model, provider, settings)
+            super().__init__(model, provider, settings, cuda)
 
     monkeypatch.setattr(tuned, "LandmarkSession", Noting)
     return found
