@@ -31,46 +31,46 @@ class MultiplyAdds:
 
 
 @dataclass(frozen=True)
-class Work:
-    """What one crop costs at least: multiply-adds of its convolutions and of its dense layers.
+class Layer:
+    """A convolution or a dense layer: its multiply-adds, and the bytes of its input, its weights
+    and its output, once each, as if all between the layers were fused away."""
 
-    Bytes: each of these layers reads its input and its weights once and writes its output once, as
-    if all between them were fused away.
-    """
-
-    convolutions: MultiplyAdds
-    dense: MultiplyAdds
+    count: MultiplyAdds
     moved_bytes: int
-
-    @property
-    def all(self) -> MultiplyAdds:
-        """Multiply-adds of both."""
-        one, other = self.convolutions, self.dense
-        return MultiplyAdds(one.fp32 + other.fp32, one.int8 + other.int8)
+    convolution: bool = True
 
 
 @dataclass(frozen=True)
-class _Layer:
-    multiply_adds: int
-    moved_bytes: int
-    int8: bool
-    convolution: bool
+class Work:
+    """What one crop costs at least, layer after layer."""
+
+    layers: tuple[Layer, ...]
+
+    @property
+    def all(self) -> MultiplyAdds:
+        """Multiply-adds of all layers."""
+        return _summed(self.layers)
+
+    @property
+    def convolutions(self) -> MultiplyAdds:
+        """Multiply-adds of the convolutions alone."""
+        return _summed([layer for layer in self.layers if layer.convolution])
+
+    @property
+    def moved_bytes(self) -> int:
+        """Bytes of all layers."""
+        return sum(layer.moved_bytes for layer in self.layers)
 
 
 def count_work(file: Path) -> Work:
     """Counts a file's graph; raises RunError where it is none or its shapes do not follow."""
     graph = _Graph(file)
-    layers = [graph.layer(node) for node in graph.nodes if graph.counts(node)]
-    return Work(
-        _summed([layer for layer in layers if layer.convolution]),
-        _summed([layer for layer in layers if not layer.convolution]),
-        sum(layer.moved_bytes for layer in layers),
-    )
+    return Work(tuple(graph.layer(node) for node in graph.nodes if graph.counts(node)))
 
 
-def _summed(layers: Sequence[_Layer]) -> MultiplyAdds:
-    counts = {int8: sum(x.multiply_adds for x in layers if x.int8 == int8) for int8 in (0, 1)}
-    return MultiplyAdds(counts[0], counts[1])
+def _summed(layers: Sequence[Layer]) -> MultiplyAdds:
+    counts = [layer.count for layer in layers]
+    return MultiplyAdds(sum(c.fp32 for c in counts), sum(c.int8 for c in counts))
 
 
 class _Graph:
@@ -93,7 +93,7 @@ class _Graph:
         """Whether a node is a convolution or a dense layer."""
         return node.op_type in _WEIGHT or node.op_type in _DENSE
 
-    def layer(self, node: onnx.NodeProto) -> _Layer:
+    def layer(self, node: onnx.NodeProto) -> Layer:
         """What a convolution or a dense layer costs."""
         weight_place = _WEIGHT.get(node.op_type, 3 if node.op_type == "QLinearMatMul" else 1)
         image, weight, output = node.input[0], node.input[weight_place], node.output[0]
@@ -107,7 +107,8 @@ class _Graph:
         size = prod(self._shape(output))
         written = size * (1 if int8 else self._bytes.get(output, _FOUR_BYTES))
         moved = self._volume(image) + self._volume(weight) + written
-        return _Layer(size * depth, moved, int8, convolution)
+        count = MultiplyAdds(int8=size * depth) if int8 else MultiplyAdds(fp32=size * depth)
+        return Layer(count, moved, convolution)
 
     def _is_int8(self, node: onnx.NodeProto, image: str, weight: str) -> bool:
         """Whether its arithmetic is in 8 bits: its operator says so, or both of its inputs."""

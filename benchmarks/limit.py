@@ -38,16 +38,17 @@ class Machine:
         """Seconds that multiply-adds take at least; each is two operations."""
         return 2 * count.fp32 / self.fp32 + 2 * count.int8 / self.int8
 
-    def limits(self, work: Work) -> tuple[float, float]:
-        """Seconds that the work's arithmetic and its memory traffic take at least.
-
-        Data that fit into a cache are there at the next call, so traffic goes by the bandwidth
-        of the smallest set that holds them.
-        """
-        arithmetic = self.arithmetic(work.all)
+    def bandwidth(self, work: Work) -> float:
+        """Bytes a second. Data that fit into a cache are there at the next call, so it is that of
+        the smallest set that holds all that a call moves."""
         fitting = [size for size in self.bandwidths if size >= work.moved_bytes]
-        size = min(fitting, default=max(self.bandwidths))
-        return arithmetic, work.moved_bytes / self.bandwidths[size]
+        return self.bandwidths[min(fitting, default=max(self.bandwidths))]
+
+    def least(self, work: Work) -> float:
+        """Seconds that the work takes at least: layers run one after the other, and each takes as
+        long as its arithmetic or as its bytes."""
+        bandwidth = self.bandwidth(work)
+        return sum(max(self.arithmetic(x.count), x.moved_bytes / bandwidth) for x in work.layers)
 
 
 def limit(
@@ -119,16 +120,18 @@ def _of_limit(
     machine: Machine,
     threads: int,
 ) -> Measurement:
-    """A network's time against its two limits, of which the longer one counts."""
-    arithmetic, memory = machine.limits(work)
+    """A network's time against the least that its layers can take, and what that is made of."""
+    arithmetic = machine.arithmetic(work.all)
+    memory = work.moved_bytes / machine.bandwidth(work)
     figures = call_figures(blocks)
     p50 = statistics.median(statistics.block_medians(blocks))
-    least = max(arithmetic, memory)
+    least = machine.least(work)
     share = Interval(*(least / seconds for seconds in (p50.value, p50.high, p50.low)))
     figures |= {
         "of the limit": Figure.of(share, "%", 100),
-        "arithmetic limit": Figure(1000 * arithmetic, "ms"),
-        "memory limit": Figure(1000 * memory, "ms"),
+        "limit": Figure(1000 * least, "ms"),
+        "arithmetic alone": Figure(1000 * arithmetic, "ms"),
+        "bytes alone": Figure(1000 * memory, "ms"),
         "multiply-adds": Figure(work.all.total / 1e6, "M"),
         "bytes": Figure(work.moved_bytes / 1e6, "MB"),
     }

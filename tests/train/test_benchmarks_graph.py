@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from benchmarks.ceilings import Ceiling
-from benchmarks.graph import MultiplyAdds, Work, count_work
+from benchmarks.graph import Layer, MultiplyAdds, Work, count_work
 from benchmarks.limit import Machine, machine_of
 from benchmarks.operators import BETWEEN, WARM_UP, Operator, summed
 from fkd_infer.errors import RunError
@@ -51,8 +51,9 @@ def test_a_known_graph_is_counted(tmp_path: Path) -> None:
     file = save(tmp_path / "tiny.onnx", [convolve("image", "kernel"), *AFTER], WEIGHTS)
     convolving = 3 * 32 * 32 + 8 * 3 * 3 * 3 + 8 * 16 * 16
     dense = 8 + 8 * 10 + 10
-    assert count_work(file) == Work(
-        MultiplyAdds(fp32=CONVOLUTION), MultiplyAdds(fp32=DENSE), 4 * (convolving + dense)
+    assert count_work(file).layers == (
+        Layer(MultiplyAdds(fp32=CONVOLUTION), 4 * convolving),
+        Layer(MultiplyAdds(fp32=DENSE), 4 * dense, convolution=False),
     )
 
 
@@ -73,7 +74,7 @@ def test_quantised_convolutions_count_as_int8_and_by_their_bytes(tmp_path: Path)
     }
     found = count_work(save(tmp_path / "int8.onnx", nodes, weights))
     assert found.convolutions == MultiplyAdds(int8=CONVOLUTION)
-    assert found.dense == MultiplyAdds(fp32=DENSE)
+    assert found.all == MultiplyAdds(fp32=DENSE, int8=CONVOLUTION)
     assert found.moved_bytes == 3 * 32 * 32 + 8 * 27 + 8 * 256 + 4 * (8 + 80 + 10)
 
 
@@ -87,7 +88,7 @@ def test_a_shipped_network_has_as_many_as_its_layers_by_hand() -> None:
     )
     work = count_work(ROOT / "models" / "naimishnet.onnx")
     assert work.convolutions.fp32 == convolutions
-    assert work.dense.fp32 == 4608 * 1024 + 1024 * 512 + 512 * 136
+    assert work.all.fp32 - convolutions == 4608 * 1024 + 1024 * 512 + 512 * 136
 
 
 def test_a_file_that_is_no_graph_is_named(tmp_path: Path) -> None:
@@ -96,7 +97,7 @@ def test_a_file_that_is_no_graph_is_named(tmp_path: Path) -> None:
         count_work(tmp_path / "no.onnx")
 
 
-def test_the_limit_is_that_of_the_resource_that_is_used_up_first() -> None:
+def test_the_limit_of_each_layer_is_that_of_the_resource_that_is_used_up_first() -> None:
     rates = {
         Ceiling("ort-matmul", 512): 100e9,
         Ceiling("torch-matmul", 512): 200e9,
@@ -107,10 +108,11 @@ def test_the_limit_is_that_of_the_resource_that_is_used_up_first() -> None:
     }
     machine = machine_of(rates)
     assert machine == Machine(200e9, 800e9, {2**20: 50e9, 2**26: 12e9})
-    work = Work(MultiplyAdds(fp32=1_000_000), MultiplyAdds(int8=4_000_000), 1_000_000)
-    assert machine.limits(work) == pytest.approx((20e-6, 20e-6))
-    larger = Work(MultiplyAdds(), MultiplyAdds(), 12_000_000_000)
-    assert machine.limits(larger) == pytest.approx((0.0, 1.0))
+    arithmetic = Layer(MultiplyAdds(fp32=1_000_000, int8=4_000_000), 100_000)
+    memory = Layer(MultiplyAdds(fp32=1_000), 900_000)
+    assert machine.least(Work((arithmetic, memory))) == pytest.approx(20e-6 + 18e-6)
+    larger = Layer(MultiplyAdds(), 12_000_000_000)
+    assert machine.least(Work((larger,))) == pytest.approx(1.0)
 
 
 def test_a_trace_is_summed_by_operator_without_its_warm_up() -> None:
