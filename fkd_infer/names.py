@@ -11,6 +11,7 @@ Goal = Literal["pipeline", "latency"]
 GraphLevel = Literal["none", "basic", "extended", "all"]
 Layer = Literal["contours", "points", "box", "score"]
 Provider = Literal["auto", "cpu", "cuda"]
+Smoothing = Literal["off", "low", "medium", "high"]
 
 BOX_KINDS: tuple[BoxKind, ...] = get_args(BoxKind)
 DETECTORS: tuple[DetectorName, ...] = get_args(DetectorName)
@@ -18,6 +19,7 @@ GOALS: tuple[Goal, ...] = get_args(Goal)
 GRAPH_LEVELS: tuple[GraphLevel, ...] = get_args(GraphLevel)
 LAYERS: tuple[Layer, ...] = get_args(Layer)
 PROVIDERS: tuple[Provider, ...] = get_args(Provider)
+SMOOTHINGS: tuple[Smoothing, ...] = get_args(Smoothing)
 
 DEFAULT_MODEL = "fkdnet"
 BATCH = 16
@@ -29,3 +31,6 @@ DETECT_SIZE = 960
 """Longer side, in pixels, at which a photo is searched for faces."""
 VIDEO_DETECT_SIZE = 400
 """The same for frames of videos and cameras, which have to keep up."""
+Blend = Literal["normal", "multiply", "screen"]
+Warp = Literal["head", "similarity", "affine", "piecewise"]
+FilterWhen = Literal["always", "mouth_open"]

@@ -179,8 +179,15 @@ class Pipeline:
         to the chin; the rule of a detector for its boxes (`pipeline.detector.rule`).
         Raises InvalidImageError and InvalidBoxError.
         """
+        return self.follow(image, boxes, rule)[0]
+
+    def follow(
+        self, image: Pixels, boxes: ArrayLike, rule: BoxRule = POINTS_BOX
+    ) -> tuple[Floats, Presence]:
+        """Points as `landmarks` has them, and how sure the network is of each face (n,), NaN where
+        it does not say; none is left out, so that what follows a face may judge by itself."""
         tight = _tight(boxes, rule)
-        return self._predict([check_image(image)], np.zeros(len(tight), int), tight)[0]
+        return self._predict([check_image(image)], np.zeros(len(tight), int), tight)
 
     @contextmanager
     def profile(self, path: str | Path) -> Iterator[None]:
