@@ -235,3 +235,30 @@ class BudgetError(FkdError, RuntimeError):
             f"{out}: nothing was written, {variant} is not right enough: {why}; allow more with "
             "--max-nme-increase, or let --optimize auto keep what is"
         )
+
+
+class UnknownFilterError(FkdError, FileNotFoundError):
+    """A filter that is neither built in nor a folder."""
+
+    def __init__(self, asked: str, builtin: Sequence[str]) -> None:
+        super().__init__(
+            f"filter {asked!r}: neither a folder with a filter.json nor built in; "
+            f"there are: {', '.join(builtin)}"
+        )
+
+
+class FilterPackError(FkdError, ValueError):
+    """A filter's folder with a file that is missing or not what it has to be."""
+
+    def __init__(self, path: str | Path, why: str) -> None:
+        super().__init__(f"{path}: not a usable filter: {why}")
+
+
+class FilterSchemeError(FkdError, ValueError):
+    """A filter drawn for other points than a network places."""
+
+    def __init__(self, name: str, wants: str, got: str) -> None:
+        super().__init__(
+            f"filter {name!r} is drawn for the landmark scheme {wants!r}, but the model has "
+            f"{got!r}; take a model of {wants!r}, or leave the filter out"
+        )

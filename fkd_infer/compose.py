@@ -1,0 +1,205 @@
+"""Pictures with transparency, warped into a frame: only the part of it that they touch is read.
+
+Colours are multiplied by alpha once, when a picture is loaded, so that sampling between pixels
+mixes no colour of what cannot be seen. A frame's pixel d becomes
+
+    d · keep / 255 + add,   normal:   keep = 255 - a,      add = c
+                            multiply: keep = 255 - a + c,  add = 0
+                            screen:   keep = 255 - c,      add = c
+
+with c the colour times alpha and a the alpha, both from 0 to 255.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from fkd_infer.crop import Floats, Matrix, Pixels, reduced, transform
+from fkd_infer.names import Blend
+
+_SMALLEST = 8
+"""Pixels of the shorter side below which a picture is not halved again."""
+_FAR = 1e6
+"""Pixels beyond which OpenCV's whole numbers could overflow."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Paint:
+    """How a picture goes onto the frame; `gain` multiplies its colours, `strength` its cover."""
+
+    blend: Blend = "normal"
+    gain: float = 1.0
+    strength: float = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class Texture:
+    """A BGRA picture (H, W, 4), not multiplied by alpha, ready to be drawn at any size."""
+
+    image: Pixels
+    opacity: float = 1.0
+
+    @cached_property
+    def levels(self) -> list[tuple[Pixels, Matrix]]:
+        """The picture times alpha, halved again and again, each with the matrix back to it."""
+        cover = self.image[..., 3:].astype(np.float32) * self.opacity
+        colour = self.image[..., :3].astype(np.float32) * (cover / 255)
+        whole = np.rint(np.concatenate([colour, cover], axis=-1)).astype(np.uint8)
+        found = [(whole, np.eye(2, 3))]
+        while min(found[-1][0].shape[:2]) >= 2 * _SMALLEST:
+            found.append(reduced(whole, 2 ** len(found)))
+        return found
+
+    def level(self, scale: float) -> tuple[Pixels, Matrix]:
+        """The smallest level that is not enlarged where the picture's pixels measure `scale`."""
+        number = int(np.floor(np.log2(1 / max(scale, 1e-6))))
+        return self.levels[int(np.clip(number, 0, len(self.levels) - 1))]
+
+
+@dataclass(frozen=True, eq=False)
+class Mesh:
+    """Triangles (n, 3) between anchors, whose places (k, 2) in the picture are `at`."""
+
+    at: Matrix
+    triangles: NDArray[np.intp]
+
+    @staticmethod
+    def over(image: Pixels, at: Matrix) -> Mesh:
+        """Delaunay's triangles, but for those in which the picture shows nothing."""
+        triangles = delaunay(at)
+        shown = [t for t in triangles if _shows(image, at[t])]
+        return Mesh(at, np.array(shown, np.intp).reshape(-1, 3))
+
+
+def draw_affine(canvas: Pixels, texture: Texture, matrix: Matrix, paint: Paint) -> None:
+    """Draws a picture through a matrix (2, 3) from its pixels to the frame's."""
+    if not np.isfinite(matrix).all():
+        return
+    scale = np.sqrt(abs(np.linalg.det(matrix[:, :2])))
+    pixels, to_image = texture.level(float(scale))
+    linear = matrix[:, :2] @ to_image[:, :2]
+    shift = matrix[:, :2] @ to_image[:, 2] + matrix[:, 2]
+    height, width = pixels.shape[:2]
+    edges = np.array([[-1, -1], [width, -1], [width, height], [-1, height]], np.float64)
+    box = clipped(edges @ linear.T + shift, canvas)
+    if box is None or abs(np.linalg.det(linear)) < 1e-9:
+        return
+    x0, y0, x1, y1 = box
+    local = np.column_stack([linear, shift - (x0, y0)])
+    warped = cv2.warpAffine(
+        pixels, local, (x1 - x0, y1 - y0), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT
+    )
+    blend(canvas[y0:y1, x0:x1], np.asarray(warped, np.uint8), paint)
+
+
+def draw_mesh(
+    canvas: Pixels, texture: Texture, mesh: Mesh, points: Matrix | Floats, paint: Paint
+) -> None:
+    """Draws a picture so that each anchor lies on its point (k, 2), straight in between.
+
+    Triangles that are seen from behind are left out, as where a cheek turns away.
+    """
+    corners = points[mesh.triangles].astype(np.float64)  # (n, 3, 2)
+    sources = mesh.at[mesh.triangles]
+    if not np.isfinite(corners).all():
+        return
+    area, source_area = _areas(corners), _areas(sources)
+    seen = area * np.sign(source_area) > 0.25
+    if not seen.any():
+        return
+    corners, sources = corners[seen], sources[seen]
+    box = clipped(corners.reshape(-1, 2), canvas)
+    if box is None:
+        return
+    x0, y0, x1, y1 = box
+    scale = np.sqrt(area[seen].sum() / source_area[seen].sum())
+    pixels, to_image = texture.level(float(scale))
+    to_level = np.linalg.inv(np.vstack([to_image, [0, 0, 1]]))[:2]
+    maps = _maps(corners - (x0, y0), transform(sources, to_level), (y1 - y0, x1 - x0))
+    warped = cv2.remap(pixels, *maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+    blend(canvas[y0:y1, x0:x1], np.asarray(warped, np.uint8), paint)
+
+
+def blend(region: Pixels, warped: Pixels, paint: Paint) -> None:
+    """Mixes a picture (h, w, 4), colours times alpha, into a part of a frame (h, w, 3) itself."""
+    if paint.strength < 1:
+        warped = _scaled(warped, paint.strength)
+    colour = np.asarray(cv2.cvtColor(warped, cv2.COLOR_BGRA2BGR), np.uint8)
+    if paint.gain != 1:
+        colour = _scaled(colour, paint.gain)
+    if paint.blend == "screen":
+        keep = cv2.bitwise_not(colour)
+    else:
+        keep = cv2.cvtColor(cv2.bitwise_not(cv2.extractChannel(warped, 3)), cv2.COLOR_GRAY2BGR)
+    if paint.blend == "multiply":
+        keep = cv2.add(keep, colour)
+    cv2.multiply(region, keep, dst=region, scale=1 / 255)
+    if paint.blend != "multiply":
+        cv2.add(region, colour, dst=region)
+
+
+def clipped(points: Matrix, canvas: Pixels) -> tuple[int, int, int, int] | None:
+    """The whole pixels x0, y0, x1, y1 of a frame that points (n, 2) span; None where outside."""
+    height, width = canvas.shape[:2]
+    low = np.floor(np.clip(points.min(axis=0), -_FAR, _FAR)).astype(int)
+    high = np.ceil(np.clip(points.max(axis=0), -_FAR, _FAR)).astype(int) + 1
+    x0, y0 = max(0, int(low[0])), max(0, int(low[1]))
+    x1, y1 = min(width, int(high[0])), min(height, int(high[1]))
+    return (x0, y0, x1, y1) if x1 > x0 and y1 > y0 else None
+
+
+def delaunay(places: Matrix) -> NDArray[np.intp]:
+    """Delaunay's triangles (n, 3) of places (k, 2), as numbers of them."""
+    low = places.min(axis=0) - 10
+    extent = np.ceil(np.ptp(places, axis=0) + 20).astype(int)
+    plane = cv2.Subdiv2D((0, 0, int(extent[0]), int(extent[1])))
+    inside = (places - low).astype(np.float32)
+    for place in inside:
+        plane.insert((float(place[0]), float(place[1])))
+    corners = np.asarray(plane.getTriangleList(), np.float32).reshape(-1, 3, 1, 2)
+    distance = np.linalg.norm(corners - inside, axis=-1)  # (n, 3, k)
+    # Subdiv2D adds corners far outside of its own.
+    return np.asarray(distance.argmin(axis=-1)[(distance.min(axis=-1) < 0.01).all(axis=1)], np.intp)
+
+
+def _maps(corners: Matrix, sources: Floats, shape: tuple[int, int]) -> tuple[Floats, Floats]:
+    """Where each pixel of a region is found in the picture; -9 outside of the triangles."""
+    count = len(corners)
+    ones = np.ones((count, 3, 1))
+    solved = np.linalg.solve(np.concatenate([corners, ones], axis=-1), sources)  # (n, 3, 2)
+    table = np.concatenate([np.zeros((1, 3, 2)), solved]).astype(np.float32)
+    table[0, 2] = -9
+    label = np.zeros(shape, np.uint16)
+    fixed = np.rint(corners * 16).astype(np.int32)
+    for number, triangle in enumerate(fixed, 1):
+        cv2.fillConvexPoly(label, triangle, number, cv2.LINE_8, 4)
+    x = np.arange(shape[1], dtype=np.float32)
+    y = np.arange(shape[0], dtype=np.float32)[:, None]
+    found = [
+        table[:, 0, i].take(label) * x + table[:, 1, i].take(label) * y + table[:, 2, i].take(label)
+        for i in (0, 1)
+    ]
+    return found[0], found[1]
+
+
+def _areas(triangles: Matrix) -> Matrix:
+    """Twice the signed areas (n,) of triangles (n, 3, 2)."""
+    first, second = triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0]
+    found: Matrix = first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0]
+    return found
+
+
+def _shows(image: Pixels, triangle: Matrix) -> bool:
+    """Whether a picture has anything to see in a triangle (3, 2)."""
+    inside = np.zeros(image.shape[:2], np.uint8)
+    cv2.fillConvexPoly(inside, np.rint(triangle).astype(np.int32), 1)
+    return bool(image[..., 3][inside > 0].any())
+
+
+def _scaled(pixels: Pixels, factor: float) -> Pixels:
+    return np.asarray(cv2.convertScaleAbs(pixels, alpha=factor), np.uint8)

@@ -1,0 +1,201 @@
+"""A filter as a folder: filter.json, which says what lies where, and its pictures.
+
+Everything is checked when it is read, and nothing outside of the folder is.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from fkd_infer.crop import Pixels
+from fkd_infer.errors import FilterPackError
+from fkd_infer.names import Blend, FilterWhen, Warp
+from fkd_infer.schemes import SCHEMES, LandmarkScheme
+from fkd_infer.tables import MismatchError, read
+
+PACK_FILE = "filter.json"
+VERSION = 1
+LARGEST_FILE = 8_000_000
+"""Bytes of a picture."""
+LARGEST_SIDE = 4096
+"""Pixels of a picture's side."""
+_FEWEST: dict[Warp, int] = {"head": 2, "similarity": 2, "affine": 3, "piecewise": 3}
+_PNG = b"\x89PNG\r\n\x1a\n"
+
+
+@dataclass(frozen=True)
+class Anchor:
+    """The mean of these points of a face lies at this pixel (x, y) of the picture.
+
+    The pixel may lie outside of the picture: so a hat hangs on the eyes.
+    """
+
+    points: tuple[int, ...]
+    at: tuple[float, float]
+
+    def __post_init__(self) -> None:
+        if not self.points:
+            raise ValueError("points is empty; name one point or more")
+        if not all(math.isfinite(value) for value in self.at):
+            raise ValueError(f"at is {list(self.at)}; give two finite numbers")
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One picture of a filter, and how it follows the face; docs/filters.md tells of each field."""
+
+    image: str
+    anchors: tuple[Anchor, ...]
+    warp: Warp = "head"
+    z: float = 0.0
+    offset: tuple[float, float] = (0.0, 0.0)
+    scale: float = 1.0
+    depth: float = 0.0
+    turn: float = 0.0
+    round: bool = False
+    mirrored: bool = False
+    blend: Blend = "normal"
+    opacity: float = 1.0
+    brightness: bool = True
+    when: FilterWhen = "always"
+
+    def __post_init__(self) -> None:
+        numbers = {"z": self.z, "scale": self.scale, "depth": self.depth, "turn": self.turn}
+        numbers |= {"offset[0]": self.offset[0], "offset[1]": self.offset[1]}
+        for name, value in numbers.items():
+            if not math.isfinite(value):
+                raise ValueError(f"{name} is {value}; give a finite number")
+        if self.scale <= 0:
+            raise ValueError(f"scale is {self.scale}; give a number above 0")
+        if not 0 < self.opacity <= 1:
+            raise ValueError(f"opacity is {self.opacity}; give a number above 0, and 1 at most")
+        if self.warp != "head" and (self.depth or self.turn or self.round):
+            raise ValueError(f"depth, turn and round are for the warp 'head', not {self.warp!r}")
+        if len(self.anchors) < _FEWEST[self.warp]:
+            raise ValueError(
+                f"anchors has {len(self.anchors)}, but the warp {self.warp!r} needs "
+                f"{_FEWEST[self.warp]} or more"
+            )
+        self._check_places()
+
+    def _check_places(self) -> None:
+        """Enough of the anchors' pixels differ, and where it matters, are not on one line."""
+        at = np.array([anchor.at for anchor in self.anchors])
+        rank = np.linalg.matrix_rank(at - at.mean(axis=0), tol=0.5)
+        if rank < min(2, _FEWEST[self.warp] - 1):
+            where = "in one place" if rank == 0 else "on one line"
+            raise ValueError(f"anchors lie {where} of the picture, which does not place it")
+        if self.warp == "piecewise" and len(np.unique(at, axis=0)) < len(at):
+            raise ValueError("two anchors have the same at; a piecewise warp needs them apart")
+
+
+@dataclass(frozen=True)
+class Pack:
+    """What a filter.json says."""
+
+    version: int
+    name: str
+    title: str
+    layers: tuple[Layer, ...]
+    scheme: str = "ibug68"
+
+    def __post_init__(self) -> None:
+        if self.version != VERSION:
+            raise ValueError(f"version is {self.version}, but this fkd reads {VERSION}")
+        if not self.name.strip() or not self.title.strip():
+            raise ValueError("name and title are words, not empty")
+        if self.scheme not in SCHEMES:
+            raise ValueError(f"scheme is {self.scheme!r}; there are: {', '.join(SCHEMES)}")
+        if not self.layers:
+            raise ValueError("layers is empty; a filter draws one picture or more")
+        for number, layer in enumerate(self.layers):
+            for place, anchor in enumerate(layer.anchors):
+                self._check_points(f"layers[{number}].anchors[{place}]", anchor)
+
+    def _check_points(self, where: str, anchor: Anchor) -> None:
+        count = SCHEMES[self.scheme].count
+        for point in anchor.points:
+            if not 0 <= point < count:
+                raise ValueError(
+                    f"{where}.points names point {point}, but {self.scheme} has 0 to {count - 1}"
+                )
+
+
+def read_pack(folder: Path) -> tuple[Pack, list[tuple[Layer, Pixels]]]:
+    """A folder's filter.json, and each layer with its picture BGRA (H, W, 4), mirror images too.
+
+    Raises FilterPackError for anything that does not fit, naming file and field.
+    """
+    path = folder / PACK_FILE
+    try:
+        table = json.loads(path.read_text("utf-8"))
+        pack = read(Pack, table, "filter")
+    except OSError as error:
+        raise FilterPackError(path, error.strerror or str(error)) from error
+    except UnicodeDecodeError as error:
+        raise FilterPackError(path, f"not UTF-8: {error.reason}") from error
+    except json.JSONDecodeError as error:
+        raise FilterPackError(path, f"not JSON: {error}") from error
+    except MismatchError as error:
+        raise FilterPackError(path, str(error)) from error
+    layers = [
+        (layer, _read_picture(path, number, layer)) for number, layer in enumerate(pack.layers)
+    ]
+    scheme = SCHEMES[pack.scheme]
+    mirrored = [_mirrored(*pair, scheme) for pair in layers if pair[0].mirrored]
+    return pack, layers + mirrored
+
+
+def _read_picture(path: Path, number: int, layer: Layer) -> Pixels:
+    """A layer's picture; its file lies in the pack's folder or below."""
+    field = f"layers[{number}].image {layer.image!r}"
+    folder = path.parent.resolve()
+    file = (folder / layer.image).resolve()
+    if not file.is_relative_to(folder):
+        raise FilterPackError(path, f"{field} leaves the filter's folder; put the picture into it")
+    try:
+        if file.stat().st_size > LARGEST_FILE:
+            raise FilterPackError(path, f"{field} is larger than {LARGEST_FILE // 10**6} MB")
+        data = file.read_bytes()
+    except OSError as error:
+        raise FilterPackError(path, f"{field}: {error.strerror or error}") from error
+    _check_png(path, field, data)
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if image is None:
+        raise FilterPackError(path, f"{field} is a damaged PNG")
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 4:
+        raise FilterPackError(path, f"{field} has no alpha; save it as an 8 bit RGBA PNG")
+    return np.asarray(image, np.uint8)
+
+
+def _check_png(path: Path, field: str, data: bytes) -> None:
+    """Refuses what is no PNG, cut short, or so large that it must not be decoded."""
+    if not data.startswith(_PNG):
+        raise FilterPackError(path, f"{field} is no PNG; save it as an 8 bit RGBA PNG")
+    if b"IEND" not in data[-12:]:
+        raise FilterPackError(path, f"{field} is cut short; copy it again")
+    width, height = int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
+    if max(width, height) > LARGEST_SIDE:
+        raise FilterPackError(
+            path, f"{field} measures {width} × {height}; make it {LARGEST_SIDE} a side at most"
+        )
+
+
+def _mirrored(layer: Layer, image: Pixels, scheme: LandmarkScheme) -> tuple[Layer, Pixels]:
+    """The layer for the other side of the face."""
+    last = image.shape[1] - 1
+    other = scheme.flip_permutation
+    anchors = tuple(
+        Anchor(tuple(int(other[p]) for p in anchor.points), (last - anchor.at[0], anchor.at[1]))
+        for anchor in layer.anchors
+    )
+    flipped = replace(
+        layer, anchors=anchors, offset=(-layer.offset[0], layer.offset[1]), turn=-layer.turn
+    )
+    return flipped, np.ascontiguousarray(image[:, ::-1])
