@@ -43,7 +43,7 @@ class Cutoffs:
 
     least: float
     rise: float
-    speed: float = 1.0
+    speed: float = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +55,9 @@ class Level:
 
 
 LEVELS: dict[Smoothing, Level] = {
-    "low": Level(Cutoffs(4.0, 10.0, 2.0), Cutoffs(2.0, 4.0)),
-    "medium": Level(Cutoffs(2.0, 10.0, 2.0), Cutoffs(1.0, 4.0)),
-    "high": Level(Cutoffs(1.0, 10.0, 2.0), Cutoffs(0.5, 4.0)),
+    "low": Level(Cutoffs(4.0, 40.0), Cutoffs(2.0, 20.0)),
+    "medium": Level(Cutoffs(1.0, 40.0), Cutoffs(1.0, 20.0)),
+    "high": Level(Cutoffs(0.5, 20.0), Cutoffs(0.4, 10.0)),
 }
 """What each level means, but for "off"; docs/tracking.md has what they do."""
 
