@@ -67,7 +67,6 @@ class Moving:
                 flags=cv2.INTER_CUBIC,
                 borderMode=cv2.BORDER_REPLICATE,
             )
-            noise = rng.standard_normal(clean.shape, np.float32)
-            noise *= np.float32(SIGMA)
-            noisy = np.clip(np.rint(noise + clean), 0, 255).astype(np.uint8)
+            noise = np.float32(SIGMA) * rng.standard_normal(clean.shape, np.float32)
+            noisy = np.clip(np.rint(clean + noise), 0, 255).astype(np.uint8)
             yield Frame(noisy, self.path.name, index, Fraction(index, RATE))

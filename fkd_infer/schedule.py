@@ -15,8 +15,9 @@ BUSY = 10
 """Frames at most while the picture changes where nobody is followed."""
 ALONE = 3
 """Frames at most while nobody is followed at all."""
-PART = 0.05
-"""Share of the picture that has to differ from the last search's for it to count as changed."""
+PART = 0.01
+"""Share of the picture's free part that has to differ from the last search's for it to count as
+changed: no more than a small face."""
 
 
 class Schedule:

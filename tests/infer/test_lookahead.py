@@ -59,7 +59,10 @@ def test_a_parabola_passes_as_it_is(clock: list[Fraction]) -> None:
 
 def test_noise_at_rest_becomes_a_tenth() -> None:
     rng = np.random.default_rng(0)
-    items = [item(time, SHAPE + rng.normal(0, 0.3, SHAPE.shape)) for time in STEADY]
+    items = [
+        item(time, SHAPE + np.float32(0.3) * rng.standard_normal(SHAPE.shape, np.float32))
+        for time in STEADY
+    ]
     found = [faces[0].points for _, faces in smoothed_offline(items)]
     given = [faces[0].points for _, faces in items]
     calm, wild = (np.abs(np.diff(np.array(x), 2, axis=0)).mean() for x in (found, given))
