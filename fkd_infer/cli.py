@@ -35,6 +35,7 @@ _PICTURES_NAMED = 10
 @click.command(
     cls=FkdCommandWithOthers,
     others={
+        "live": ("fkd_infer.live_cli", "Show a camera or video as it runs, in the browser."),
         "tune": ("fkd_infer.tune_cli", "Find out how a model is best run on this machine."),
         "doctor": ("fkd_infer.doctor_cli", "Look at the installation, and say what mends it."),
     },

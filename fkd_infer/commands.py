@@ -14,6 +14,7 @@ _DEBUG = click.Option(["--debug"], is_flag=True, help="Show a traceback for erro
 _EXTRAS = {
     "train": "accelerate jinja2 matplotlib onnx onnxscript pandas pydantic tensorboard torch",
     "demo": "skimage",
+    "live": "starlette uvicorn",
 }
 
 

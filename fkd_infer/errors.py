@@ -262,3 +262,26 @@ class FilterSchemeError(FkdError, ValueError):
             f"filter {name!r} is drawn for the landmark scheme {wants!r}, but the model has "
             f"{got!r}; take a model of {wants!r}, or leave the filter out"
         )
+
+
+class LiveAddressError(FkdError, OSError):
+    """An address at which no live page can be served."""
+
+    def __init__(self, host: str, port: int, why: str) -> None:
+        super().__init__(
+            f"{host} port {port} cannot be used: {why}; give another --port, or --port 0 for any"
+        )
+
+
+class LiveSourceError(FkdError, ValueError):
+    """Something that does not move, or several things, to be shown as they run."""
+
+    def __init__(self, source: str, why: str) -> None:
+        super().__init__(f"{source}: {why}; live takes one camera, stream or video")
+
+
+class WindowError(FkdError, RuntimeError):
+    """A preview where no window can be opened."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"no window can be opened: {why}")

@@ -1,0 +1,238 @@
+"""fkd-infer live: a camera, stream or video with its faces drawn, in the browser."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import signal
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING
+
+import click
+
+from fkd_infer.commands import FkdCommand
+from fkd_infer.names import (
+    DEFAULT_LAYERS,
+    DEFAULT_MODEL,
+    DETECTORS,
+    LAYERS,
+    PROVIDERS,
+    SMOOTHINGS,
+    VIDEO_DETECT_SIZE,
+    DetectorName,
+    Layer,
+    Provider,
+    Smoothing,
+)
+
+if TYPE_CHECKING:
+    from fkd_infer.filters import Filter
+    from fkd_infer.media import Source
+    from fkd_infer.schemes import LandmarkScheme
+
+_SEARCHING = [name for name in DETECTORS if name != "none"]
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{16,256}")
+
+
+def _token(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    if value is not None and not _TOKEN.fullmatch(value):
+        raise click.BadParameter("16 to 256 letters, digits, '-' and '_'")
+    return value
+
+
+@click.command(cls=FkdCommand)
+@click.argument("source")
+@click.option(
+    "--model", default=DEFAULT_MODEL, show_default=True, help="Shipped model, or an .onnx file."
+)
+@click.option(
+    "--detector",
+    type=click.Choice(_SEARCHING),
+    default="haar",
+    show_default=True,
+    help="What searches frames for faces.",
+)
+@click.option(
+    "--detect-size",
+    type=click.IntRange(64),
+    default=VIDEO_DETECT_SIZE,
+    show_default=True,
+    help="Longer side, px, at which a frame is searched; more finds smaller faces.",
+)
+@click.option(
+    "--detect-every",
+    type=click.IntRange(1),
+    show_default="as often as is needed",
+    help="Search every so many frames; between them faces are followed.",
+)
+@click.option(
+    "--smooth",
+    type=click.Choice(SMOOTHINGS),
+    default="low",
+    show_default=True,
+    help="How much jitter is taken out at first; the page can change it.",
+)
+@click.option(
+    "--filter",
+    "filters",
+    multiple=True,
+    metavar="NAME|DIR",
+    help="A filter that is on at first: built in, or a folder; may be given several times.",
+)
+@click.option(
+    "--draw",
+    "layers",
+    type=click.Choice(LAYERS),
+    multiple=True,
+    default=DEFAULT_LAYERS,
+    show_default=True,
+    help="What is drawn at first; may be given several times.",
+)
+@click.option(
+    "--provider",
+    type=click.Choice(PROVIDERS),
+    default="auto",
+    show_default=True,
+    help="cuda is used or the command fails; auto takes it where it works.",
+)
+@click.option(
+    "--threads", type=click.IntRange(1), show_default="all cores", help="Threads of the network."
+)
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    help="Address to serve at; any but this machine's own loopback needs a token.",
+)
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8765,
+    show_default=True,
+    help="Port to serve at; 0 takes any free one.",
+)
+@click.option(
+    "--token",
+    callback=_token,
+    envvar="FKD_LIVE_TOKEN",
+    show_envvar=True,
+    show_default="made up where --host needs one",
+    help="Secret that the page's address must carry.",
+)
+@click.pass_context
+def main(
+    context: click.Context,
+    source: str,
+    model: str,
+    detector: DetectorName,
+    detect_size: int,
+    detect_every: int | None,
+    smooth: Smoothing,
+    filters: tuple[str, ...],
+    layers: tuple[Layer, ...],
+    provider: Provider,
+    threads: int | None,
+    host: str,
+    port: int,
+    token: str | None,
+) -> None:
+    """Show a camera, stream or video with its faces drawn, as it runs, in the browser.
+
+    SOURCE is a video, which plays at its own speed and again and again, or the number of a camera.
+    The page changes filters, smoothing and what is drawn, and saves pictures. Ctrl-C ends it.
+    """
+    from fkd_infer.detect import build_detector
+    from fkd_infer.live import Live, Look
+    from fkd_infer.live_guard import is_loopback
+    from fkd_infer.live_server import LiveServer, Subject, bind
+    from fkd_infer.media import frames_from
+    from fkd_infer.pipeline import load
+    from fkd_infer.track import Tracker
+
+    found = _one_moving(source)
+    if token is None and not is_loopback(host):
+        token = secrets.token_urlsafe(24)
+    with bind(host, port) as listener, _ending_on_signals(context):
+        pipeline = load(model, detector=detector, provider=provider, threads=threads)
+        searching = build_detector(detector, pipeline.card, detect_size, quick=True)
+        scheme = pipeline.card.landmarks
+        on, known = _filters(filters, scheme)
+        live = Live(
+            partial(frames_from, found),
+            Tracker(pipeline, searching, detect_every, smooth),
+            scheme,
+            known,
+            Look(on, smooth, layers),
+            paced=found.kind == "video",
+        )
+        titles = {name: one.title for name, one in known.items()}
+        server = LiveServer(
+            live,
+            Subject(_title(found), titles),
+            listener,
+            host,
+            token,
+        )
+        with live:
+            live.wait()
+            click.echo(f"{_title(found)} is shown at {server.url}\nCtrl-C ends it.")
+            server.run()
+        live.check()
+        click.echo(f"{_title(found)} has ended")
+
+
+def _one_moving(text: str) -> Source:
+    """The one source that a text stands for; raises LiveSourceError."""
+    from fkd_infer.errors import LiveSourceError
+    from fkd_infer.media import expand_sources
+
+    sources = expand_sources([text])
+    if len(sources) != 1:
+        raise LiveSourceError(text, f"it stands for {len(sources)} sources")
+    if sources[0].kind == "image":
+        raise LiveSourceError(text, "an image does not move")
+    return sources[0]
+
+
+def _title(source: Source) -> str:
+    """What viewers may know of a source: no folders, no passwords."""
+    if source.camera is not None:
+        return f"camera {source.camera}"
+    if source.path is not None:
+        return source.path.name
+    return re.sub(r"//[^/@]*@", "//", source.name).partition("?")[0]
+
+
+def _filters(
+    given: Sequence[str], scheme: LandmarkScheme
+) -> tuple[tuple[str, ...], Mapping[str, Filter]]:
+    """Names of the given filters, and all to choose from: those built in for the scheme, and the
+    given ones. Raises what load_filter does, and FilterSchemeError."""
+    from fkd_infer.filters import builtin_filters, load_filter
+
+    built_in = [load_filter(name) for name in builtin_filters()]
+    known = {one.name: one for one in built_in if one.scheme == scheme.name}
+    on = [load_filter(name) for name in given]
+    for one in on:
+        one.check_scheme(scheme)
+        known[one.name] = one
+    return tuple(dict.fromkeys(one.name for one in on)), known
+
+
+@contextmanager
+def _ending_on_signals(context: click.Context) -> Iterator[None]:
+    """SIGINT and SIGTERM end the block in order, then the command with 130."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    except KeyboardInterrupt:
+        click.echo("stopped", err=True)
+        context.exit(130)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+if __name__ == "__main__":
+    main()
