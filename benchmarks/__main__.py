@@ -147,6 +147,13 @@ def accuracy(
 @main.command(cls=FkdCommand)
 @click.option("--seconds", type=_POSITIVE, default=20, show_default=True, help="Of each video.")
 @click.option("--repeats", type=_POSITIVE, default=5, show_default=True)
+@click.option(
+    "--scene",
+    "scenes",
+    type=click.Choice(("720p-1", "720p-4", "1080p-1", "1080p-4")),
+    multiple=True,
+    help="Lines and faces; default: all.",
+)
 @click.option("--cores", type=_POSITIVE, help="Cores for fkd-infer; default: all.")
 @click.option("--workers", type=_POSITIVE, help="Passed on to fkd-infer.")
 @click.option("--tuned", is_flag=True, help="Use what `fkd-infer tune` found on this machine.")
@@ -155,19 +162,23 @@ def accuracy(
 def pipeline(
     seconds: int,
     repeats: int,
+    scenes: tuple[str, ...],
     cores: int | None,
     workers: int | None,
     tuned: bool,
     folder: Path,
     out: Path | None,
 ) -> None:
-    """Run fkd-infer on generated videos of one and four faces; time it and check its points."""
+    """Run fkd-infer on generated videos of one and four faces, by turns with the encoder alone;
+    time it and check its points."""
     from benchmarks.inference import Inference
+    from benchmarks.pipeline import SCENES
     from benchmarks.pipeline import pipeline as run
     from fkd_infer.machine import available_threads
 
     inference = Inference(cores or available_threads(), workers, tuned)
-    run(seconds, repeats, inference, folder, _recorder("pipeline", out))
+    chosen = [scene for scene in SCENES if not scenes or scene.name in scenes]
+    run(seconds, repeats, inference, chosen, folder, _recorder("pipeline", out))
 
 
 @main.command(cls=FkdCommand)
@@ -203,6 +214,19 @@ def throughput(
 
     ways = [Inference(count, w, tuned) for count in cores for w in workers or (None,)]
     run(images, data, ways, output, rounds, folder, _recorder("throughput", out))
+
+
+@main.command(cls=FkdCommand)
+@click.argument("model", type=_PATH, default=Path(MODELS[0]))
+@click.option("--seconds", type=click.FloatRange(0.5), default=10.0, show_default=True)
+@data_option(required=False)
+@results_option()
+def tracking(model: Path, seconds: float, data: Path | None, out: Path | None) -> None:
+    """Follow faces on known paths: jitter, lag and error of each smoothing, and detector calls."""
+    from benchmarks.tracking import tracking as run
+    from fkd_infer.session import find_model
+
+    run(find_model(model), seconds, data, _recorder("tracking", out))
 
 
 @main.command(cls=FkdCommand)

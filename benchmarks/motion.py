@@ -30,6 +30,11 @@ class Path:
     scale: float = 2.0
     """Pixels of the frame for each of the photo, in the middle of the zoom."""
 
+    @property
+    def moves(self) -> bool:
+        """Whether it is anything but rest."""
+        return any((*self.pan, self.zoom, self.roll))
+
     def matrix(self, seconds: float, centre: tuple[float, float]) -> Matrix:
         """Photo → frame (2, 3); `centre` in the photo is in the frame's middle at rest."""
         turn = 2 * np.pi * seconds / self.period
