@@ -38,6 +38,7 @@ _PICTURES_NAMED = 10
         "live": ("fkd_infer.live_cli", "Show a camera or video as it runs, in the browser."),
         "tune": ("fkd_infer.tune_cli", "Find out how a model is best run on this machine."),
         "doctor": ("fkd_infer.doctor_cli", "Look at the installation, and say what mends it."),
+        "filters": ("fkd_infer.filters_cli", "List filters, draw them on a photo, check your own."),
     },
 )
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")

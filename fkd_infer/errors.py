@@ -285,3 +285,10 @@ class WindowError(FkdError, RuntimeError):
 
     def __init__(self, why: str) -> None:
         super().__init__(f"no window can be opened: {why}")
+
+
+class NoFaceError(FkdError, ValueError):
+    """A picture in which a face was needed and none was found."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what}: no face was found in it; take one with a face that is seen well")

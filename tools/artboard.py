@@ -29,7 +29,9 @@ class Board:
         self.canvas.scale(self.density, self.density)
         self.canvas.translate(-left, -top)
 
-    def fill(self, path: skia.Path, shade: Colour | skia.Shader, blur: float = 0, **more: Any) -> None:
+    def fill(
+        self, path: skia.Path, shade: Colour | skia.Shader, blur: float = 0, **more: Any
+    ) -> None:
         """Fills a path."""
         self.canvas.drawPath(path, ink(shade, blur, **more))
 
@@ -73,7 +75,12 @@ class PackWriter:
         self.table: dict[str, Any] = {"version": 1, "name": name, "title": title, "layers": []}
 
     def layer(
-        self, board: Board, file: str, points: Sequence[int] = RIGID, side: bool = False, **more: Any
+        self,
+        board: Board,
+        file: str,
+        points: Sequence[int] = RIGID,
+        side: bool = False,
+        **more: Any,
     ) -> None:
         """Adds a picture that hangs on these points; `side` is the plane of depth and height."""
         board.save(self.folder / file)

@@ -64,9 +64,9 @@ def dog() -> None:
     with_shadow = curve((-0.4, -1.0), [(-0.9, -0.95), (-0.95, -0.5), (-0.9, -0.2)],
                         [(-0.72, -0.5), (-0.5, -0.8), (-0.4, -1.0)])  # fmt: skip
     cast.fill(with_shadow, "#1c0d06", blur=0.05)
-    pack.layer(cast, "shadow.png", ROOT, z=30, depth=0.25, blend="multiply", opacity=0.35,
+    pack.layer(cast, "shadow.png", ROOT, z=30, depth=-0.4, blend="multiply", opacity=0.35,
                mirrored=True)  # fmt: skip
-    pack.layer(board, "ear.png", ROOT, z=45, depth=-0.05, mirrored=True)
+    pack.layer(board, "ear.png", ROOT, z=45, depth=-0.35, mirrored=True)
 
     muzzle = Board(-0.62, 0.02, 0.62, 0.75, 256)
     patch = curve((0, 0.07), [(0.2, 0.08), (0.24, 0.25), (0.35, 0.4)],
@@ -80,7 +80,8 @@ def dog() -> None:
 
     nose = Board(-0.32, 0.1, 0.32, 0.54, 384)
     shape = curve((0, 0.16), [(0.12, 0.13), (0.25, 0.17), (0.255, 0.27)],
-                  [(0.255, 0.37), (0.12, 0.42), (0.06, 0.44)], [(0.03, 0.455), (-0.03, 0.455), (-0.06, 0.44)],
+                  [(0.255, 0.37), (0.12, 0.42), (0.06, 0.44)],
+                  [(0.03, 0.455), (-0.03, 0.455), (-0.06, 0.44)],
                   [(-0.12, 0.42), (-0.255, 0.37), (-0.255, 0.27)],
                   [(-0.25, 0.17), (-0.12, 0.13), (0, 0.16)])  # fmt: skip
     nose.fill(moved(shape, 0, 0.025), "#1a0a0690", blur=0.025)
@@ -103,15 +104,22 @@ def dog() -> None:
 
     tongue = Board(-0.3, 0.66, 0.3, 1.42, 288)
     shape = curve((-0.17, 0.7), [(0, 0.68), (0.17, 0.7)], [(0.22, 0.95), (0.25, 1.12)],
-                  [(0.25, 1.36), (-0.25, 1.36), (-0.25, 1.12)], [(-0.22, 0.95), (-0.17, 0.7)])  # fmt: skip
+                  [(0.25, 1.36), (-0.25, 1.36), (-0.25, 1.12)],
+                  [(-0.22, 0.95), (-0.17, 0.7)])  # fmt: skip
     tongue.fill(moved(shape, 0, 0.02), "#3a0a0a70", blur=0.02)
-    tongue.fill(shape, linear((0, 0.68), (0, 1.32), (0, "#a83a4a"), (0.3, "#e8687a"), (1, "#f78a98")))
+    tongue.fill(
+        shape, linear((0, 0.68), (0, 1.32), (0, "#a83a4a"), (0.3, "#e8687a"), (1, "#f78a98"))
+    )
     with tongue.inside(shape):
-        tongue.stroke(curve((0, 0.7), [(0.01, 0.95), (0, 1.16)], closed=False), "#a0304490", 0.03, blur=0.014)
+        tongue.stroke(
+            curve((0, 0.7), [(0.01, 0.95), (0, 1.16)], closed=False), "#a0304490", 0.03, blur=0.014
+        )
         tongue.stroke(shape, "#b0384c90", 0.04, blur=0.025)
         tongue.fill(ellipse(-0.1, 1.1, 0.04, 0.12), "#ffffff80", blur=0.02)
         tongue.fill(ellipse(0.11, 1.15, 0.025, 0.08), "#ffffff50", blur=0.016)
-    pack.layer(tongue, "tongue.png", (61, 62, 63, 65, 66, 67, 60, 64), z=35, when="mouth_open", depth=0.03)
+    pack.layer(
+        tongue, "tongue.png", (61, 62, 63, 65, 66, 67, 60, 64), z=35, when="mouth_open", depth=0.03
+    )
     pack.write()
 
 
@@ -122,7 +130,9 @@ def cat() -> None:
     ear = curve((-0.36, -0.92), [(-0.5, -1.2), (-0.72, -1.55), (-0.93, -1.68)],
                 [(-1.02, -1.4), (-1.03, -1.0), (-0.92, -0.72)],
                 [(-0.8, -0.78), (-0.5, -0.86), (-0.36, -0.92)])  # fmt: skip
-    board.fill(ear, linear((-0.9, -1.68), (-0.6, -0.7), (0, "#17171b"), (0.6, "#2d2d34"), (1, "#1b1b20")))
+    board.fill(
+        ear, linear((-0.9, -1.68), (-0.6, -0.7), (0, "#17171b"), (0.6, "#2d2d34"), (1, "#1b1b20"))
+    )
     fur(board, ear, ("#5a5a6666", "#00000080", "#77778450"), 1100, -112, 3)
     inner = curve((-0.5, -0.98), [(-0.6, -1.2), (-0.76, -1.42), (-0.87, -1.5)],
                   [(-0.92, -1.28), (-0.92, -1.05), (-0.85, -0.86)],
@@ -132,10 +142,11 @@ def cat() -> None:
         board.fill(moved(inner, 0.07, 0.02), "#6a304055", blur=0.06)
         fur(board, inner, ("#ffffff60", "#f7d9dc80"), 130, -105, 4)
         board.stroke(ear, "#000000a0", 0.03, blur=0.015)
-    pack.layer(board, "ear.png", ROOT, z=45, depth=-0.05, mirrored=True)
+    pack.layer(board, "ear.png", ROOT, z=45, depth=-0.35, mirrored=True)
 
     nose = Board(-0.2, 0.26, 0.2, 0.52, 256)
-    shape = curve((-0.13, 0.33), [(0, 0.295), (0.13, 0.33)], [(0.13, 0.39), (0.04, 0.43), (0, 0.455)],
+    shape = curve((-0.13, 0.33), [(0, 0.295), (0.13, 0.33)],
+                  [(0.13, 0.39), (0.04, 0.43), (0, 0.455)],
                   [(-0.04, 0.43), (-0.13, 0.39), (-0.13, 0.33)])  # fmt: skip
     nose.fill(moved(shape, 0, 0.012), "#40141870", blur=0.014)
     nose.fill(shape, radial((-0.02, 0.33), 0.17, (0, "#ffb3be"), (0.5, "#ec7f92"), (1, "#b94d63")))
@@ -155,7 +166,9 @@ def cat() -> None:
             taper = skia.Path()
             taper.moveTo(start[0], start[1] - wide / 2 + shift)
             taper.quadTo(middle[0], middle[1] - wide / 3 + shift, end[0], end[1] + shift)
-            taper.quadTo(middle[0], middle[1] + wide / 3 + shift, start[0], start[1] + wide / 2 + shift)
+            taper.quadTo(
+                middle[0], middle[1] + wide / 3 + shift, start[0], start[1] + wide / 2 + shift
+            )
             whiskers.fill(taper, shade, blur=0.004 if shift > 0.005 else 0)
         whiskers.fill(ellipse(*start, 0.012, 0.012), "#2a1a18c0", blur=0.002)
     pack.layer(whiskers, "whiskers.png", (31, 33, 48, 51), z=35, depth=0.02, mirrored=True)
@@ -184,34 +197,30 @@ def party() -> None:
         gloss.fill(lips, "#d8305a2e")
     piecewise(pack, gloss, "gloss.png", head, z=6, blend="screen", opacity=0.7)
 
-    blush = Board(-0.95, -0.05, -0.1, 0.85, 192)
-    blush.fill(through([(-0.36, 0.42), (-0.5, 0.28), (-0.74, 0.17), (-0.76, 0.3), (-0.55, 0.5)]),
-               "#f0567a", blur=0.085)  # fmt: skip
-    piecewise(pack, blush, "blush.png", head, z=1, blend="multiply", opacity=0.5, mirrored=True)
-    glow = Board(-0.95, -0.05, -0.1, 0.6, 192)
-    glow.fill(through([(-0.42, 0.15), (-0.58, 0.13), (-0.7, 0.04), (-0.66, 0.16), (-0.5, 0.22)]),
-              "#ffd9b0", blur=0.04)  # fmt: skip
-    piecewise(pack, glow, "glow.png", head, z=2, blend="screen", opacity=0.4, mirrored=True)
-
-    shade = Board(-0.8, -0.35, -0.05, 0.12, 384)
+    tint = Board(-0.95, -0.35, -0.05, 0.85, 320)
+    tint.fill(through([(-0.36, 0.42), (-0.5, 0.28), (-0.74, 0.17), (-0.76, 0.3), (-0.55, 0.5)]),
+              "#f0567a60", blur=0.085)  # fmt: skip
     lid = curve((-0.2, -0.012), [(-0.26, -0.14), (-0.46, -0.2), (-0.7, -0.13)],
                 [(-0.6, -0.06), (-0.54, -0.02), (-0.5, 0.0)],
                 [(-0.45, -0.05), (-0.37, -0.075), (-0.316, -0.062)],
                 [(-0.27, -0.055), (-0.24, -0.03), (-0.2, -0.012)])  # fmt: skip
-    shade.fill(lid, linear((-0.22, 0), (-0.68, 0), (0, "#c9608f"), (0.5, "#8a3f9e"), (1, "#4a2a8c")),
-               blur=0.02)  # fmt: skip
-    piecewise(pack, shade, "eyeshadow.png", head, z=3, blend="multiply", opacity=0.78, mirrored=True)
+    tint.fill(lid, linear((-0.22, 0), (-0.68, 0), (0, "#c9608fc4"), (0.5, "#8a3f9ec8"),
+                          (1, "#4a2a8cc8")), blur=0.02)  # fmt: skip
+    piecewise(pack, tint, "tint.png", head, z=1, blend="multiply", mirrored=True)
     liner = Board(-0.8, -0.35, -0.05, 0.12, 640)
     line = curve((-0.215, -0.006), [(-0.25, -0.045), (-0.28, -0.066), (-0.316, -0.068)],
                  [(-0.37, -0.075), (-0.44, -0.06), (-0.5, -0.015)],
                  [(-0.56, -0.03), (-0.66, -0.09)],
-                 [(-0.6, -0.02), (-0.52, 0.012)], [(-0.47, -0.005), (-0.44, -0.046), (-0.38, -0.053)],
+                 [(-0.6, -0.02), (-0.52, 0.012)],
+                 [(-0.47, -0.005), (-0.44, -0.046), (-0.38, -0.053)],
                  [(-0.31, -0.058), (-0.26, -0.035), (-0.215, -0.006)])  # fmt: skip
     liner.fill(line, "#0d080c")
     for t in np.linspace(0, 1, 15):
         lash(liner, float(t))
     piecewise(pack, liner, "liner.png", head, z=7, opacity=0.92, mirrored=True)
     sparkle = Board(-0.95, -0.05, -0.1, 0.85, 512)
+    sparkle.fill(through([(-0.42, 0.15), (-0.58, 0.13), (-0.7, 0.04), (-0.66, 0.16), (-0.5, 0.22)]),
+                 "#ffd9b038", blur=0.04)  # fmt: skip
     glitter(sparkle)
     piecewise(pack, sparkle, "glitter.png", head, z=8, blend="screen", mirrored=True)
     pack.write()
@@ -241,12 +250,12 @@ def glitter(board: Board) -> None:
     """Grains and small stars below the eye."""
     rng = np.random.default_rng(21)
     shades = ["#fff2c0", "#ffd1ec", "#cfe8ff", "#ffffff", "#ffe08a"]
-    for _ in range(260):
+    for _ in range(200):
         t = rng.uniform(0, 1)
         x = -0.26 - 0.48 * t + rng.normal(0, 0.015)
         y = 0.13 + 0.05 * np.sin(np.pi * t) - 0.12 * t**2 + abs(rng.normal(0, 0.05)) * (0.5 + t)
         r = rng.uniform(0.003, 0.009)
-        board.fill(ellipse(x, y, r, r), str(rng.choice(shades)) + "d8")
+        board.fill(ellipse(x, y, r, r), str(rng.choice(shades)) + "b8")
     for x, y, r in ((-0.58, 0.19, 0.035), (-0.44, 0.24, 0.025), (-0.69, 0.12, 0.028),
                     (-0.5, 0.3, 0.018), (-0.64, 0.28, 0.02)):  # fmt: skip
         board.fill(ellipse(x, y, r * 0.9, r * 0.9), "#fff0c850", blur=r * 0.5)
@@ -264,7 +273,6 @@ def piecewise(pack: PackWriter, board: Board, file: str, head: np.ndarray, **mor
     pack.layer(board, file, ALL, warp="piecewise", **more)
     for anchor, (x, y) in zip(pack.table["layers"][-1]["anchors"], head, strict=True):
         anchor["at"] = board.pixel(float(x), float(y))
-
 
 
 FACES: dict[str, Callable[[], None]] = {"dog": dog, "cat": cat, "party": party}

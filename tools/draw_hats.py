@@ -8,7 +8,7 @@ import numpy as np
 import skia
 from artboard import Board, PackWriter, curve, ellipse, linear, moved, radial, through
 
-AXIS = -0.28
+AXIS = -0.8
 """Depth of a head's middle behind the anchors that hats hang on."""
 
 
@@ -35,7 +35,8 @@ def hat() -> None:
                              (0.5, "#7d614a"), (0.75, "#5b4535"), (1, "#33261d")))  # fmt: skip
     with board.inside(crown):
         board.fill(curve((-0.3, -1.9), [(-0.16, -1.5), (0, -1.32), (0.0, -1.3)],
-                         [(0, -1.32), (0.16, -1.5), (0.3, -1.9)]), "#2a1d14a0", blur=0.06)  # fmt: skip
+                         [(0, -1.32), (0.16, -1.5), (0.3, -1.9)]),
+                   "#2a1d14a0", blur=0.06)  # fmt: skip
         board.fill(ellipse(-0.5, -1.5, 0.14, 0.3), "#c9a98a66", blur=0.09)
         board.fill(ellipse(0.45, -1.45, 0.1, 0.28), "#b394764d", blur=0.09)
         felt(board, (-1, -1.9, 1, -0.5), 2600)
@@ -69,10 +70,12 @@ def hat() -> None:
         board.stroke(edge, "#2a1e15", 0.03)
         board.stroke(moved(edge, 0, -0.022), "#b0917366", 0.008)
     bow(board)
-    cast = curve((-0.95, -0.6), [(-0.5, -0.3), (0.5, -0.3), (0.95, -0.6)],
-                 [(0.9, -0.3)], [(0.5, -0.18), (-0.5, -0.18), (-0.9, -0.3)])  # fmt: skip
-    pack.layer(on_forehead(cast), "shadow.png", z=40, depth=0.3, blend="multiply", opacity=0.6)
-    pack.layer(board, "hat.png", z=50, depth=AXIS, round=True)
+    cast = curve((-0.66, -0.6), [(-0.3, -0.5), (0.3, -0.5), (0.66, -0.6)],
+                 [(0.68, -0.36)], [(0.4, -0.26), (-0.4, -0.26), (-0.68, -0.36)])  # fmt: skip
+    pack.layer(on_forehead(cast), "shadow.png", z=40, depth=AXIS + 0.1, round=True,
+               scale=1.08, offset=[0, 0.06], blend="multiply", opacity=0.65)  # fmt: skip
+    pack.layer(board, "hat.png", z=50, depth=AXIS, round=True, scale=1.08,
+               offset=[0, 0.06])  # fmt: skip
     pack.write()
 
 
@@ -89,7 +92,8 @@ def felt(board: Board, box: tuple[float, float, float, float], count: int) -> No
 def bow(board: Board) -> None:
     """The ribbon's bow, at the side."""
     for turn, reach in ((-1, 0.13), (1, 0.1)):
-        wing = curve((0.68, -0.76), [(0.68 + turn * reach, -0.9), (0.68 + turn * reach * 1.5, -0.84)],
+        wing = curve((0.68, -0.76),
+                     [(0.68 + turn * reach, -0.9), (0.68 + turn * reach * 1.5, -0.84)],
                      [(0.68 + turn * reach * 1.25, -0.76)], [(0.68 + turn * reach * 1.4, -0.66)],
                      [(0.68 + turn * reach, -0.63), (0.68, -0.74)])  # fmt: skip
         board.fill(wing, linear((0, -0.88), (0, -0.65), (0, "#56424c"), (1, "#1b1217")))
@@ -128,17 +132,19 @@ def crown() -> None:
     for x, y, r in ((-0.97, -1.5, 0.055), (-0.5, -1.66, 0.065), (0, -1.78, 0.08),
                     (0.5, -1.66, 0.065), (0.97, -1.5, 0.055)):  # fmt: skip
         board.fill(ellipse(x, y, r, r), radial((x - r * 0.35, y - r * 0.4), r * 1.5,
-                   (0, "#fffbe0"), (0.35, "#f4cf5c"), (0.8, "#a96f10"), (1, "#5f3a06")))  # fmt: skip
-    stones = ((-0.7, -0.755, 0.06, "#3aa0ff", "#062a78"), (-0.37, -0.655, 0.075, "#33d17a", "#04431f"),
+                   (0, "#fffbe0"), (0.35, "#f4cf5c"), (0.8, "#a96f10"),
+                   (1, "#5f3a06")))  # fmt: skip
+    stones = ((-0.7, -0.755, 0.06, "#3aa0ff", "#062a78"),
+              (-0.37, -0.655, 0.075, "#33d17a", "#04431f"),
               (0, -0.62, 0.1, "#ff4d6a", "#7a0318"), (0.37, -0.655, 0.075, "#33d17a", "#04431f"),
               (0.7, -0.755, 0.06, "#3aa0ff", "#062a78"))  # fmt: skip
     for x, y, r, light, dark in stones:
         stone(board, x, y - 0.03, r, light, dark)
-    cast = curve((-0.88, -0.66), [(-0.5, -0.42), (0.5, -0.42), (0.88, -0.66)],
-                 [(0.86, -0.5)], [(0.5, -0.32), (-0.5, -0.32), (-0.86, -0.5)])  # fmt: skip
-    pack.layer(on_forehead(cast, 0.045), "shadow.png", z=40, depth=0.3, blend="multiply",
-               opacity=0.5)  # fmt: skip
-    pack.layer(board, "crown.png", z=50, depth=AXIS, round=True, scale=1.03)
+    cast = curve((-0.78, -0.72), [(-0.4, -0.56), (0.4, -0.56), (0.78, -0.72)],
+                 [(0.76, -0.56)], [(0.4, -0.42), (-0.4, -0.42), (-0.76, -0.56)])  # fmt: skip
+    pack.layer(on_forehead(cast, 0.045), "shadow.png", z=40, depth=AXIS + 0.1, round=True,
+               blend="multiply", opacity=0.5, scale=1.05)  # fmt: skip
+    pack.layer(board, "crown.png", z=50, depth=AXIS, round=True, scale=1.1)
     pack.write()
 
 
@@ -178,7 +184,8 @@ def flowers() -> None:
     cast = through([wreath(float(t)) for t in np.linspace(-0.95, 0.95, 15)], closed=False)
     below = Board(-1.3, -1.1, 1.3, 0.1, 192)
     below.stroke(moved(cast, 0, 0.1), "#1c0d06", 0.16, blur=0.05)
-    pack.layer(below, "shadow.png", z=40, depth=0.3, blend="multiply", opacity=0.45)
+    pack.layer(below, "shadow.png", z=40, depth=AXIS + 0.15, round=True, blend="multiply",
+               opacity=0.45)  # fmt: skip
     pack.layer(board, "flowers.png", z=50, depth=AXIS + 0.1, round=True)
     pack.write()
 

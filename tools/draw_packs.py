@@ -19,11 +19,8 @@ from artboard import (
     flipped,
     linear,
     moved,
-    radial,
     through,
 )
-
-from fkd_infer.headpose import mean_head
 
 
 def both(path: skia.Path) -> skia.Path:
@@ -69,7 +66,9 @@ def sunglasses() -> None:
                          [(x + 0.27 * w, 0.3)])  # fmt: skip
             board.fill(thin, linear((0, -0.17), (0, 0.2), (0, "#ffffff42"), (1, "#ffffff04")))
             board.stroke(glass, "#00000090", 0.03, blur=0.012)
-    board.fill(frame, linear((0, -0.23), (0, 0.3), (0, "#34363c"), (0.22, "#121317"), (1, "#08080a")))
+    board.fill(
+        frame, linear((0, -0.23), (0, 0.3), (0, "#34363c"), (0.22, "#121317"), (1, "#08080a"))
+    )
     with board.inside(frame):
         board.stroke(moved(both(outer), 0, 0.016), "#ffffff70", 0.012, blur=0.005)
         board.stroke(moved(both(lens), 0, 0.006), "#ffffff38", 0.008, blur=0.003)
@@ -109,7 +108,9 @@ def moustache() -> None:
     board = Board(-0.62, 0.38, 0.62, 0.8, 640)
     rng = np.random.default_rng(4)
     for side in (half, flipped(half)):
-        board.fill(side, linear((0, 0.45), (0, 0.7), (0, "#4a3020"), (0.5, "#2c1a10"), (1, "#170c07")))
+        board.fill(
+            side, linear((0, 0.45), (0, 0.7), (0, "#4a3020"), (0.5, "#2c1a10"), (1, "#170c07"))
+        )
         sign = 1 if side is half else -1
         with board.inside(side):
             for _ in range(420):
@@ -151,8 +152,8 @@ PACKS_DRAWN: dict[str, Callable[[], None]] = {"sunglasses": sunglasses, "moustac
 
 def main() -> None:
     """Draws the packs that are named, or all."""
-    from draw_hats import HATS
     from draw_faces import FACES
+    from draw_hats import HATS
 
     every = PACKS_DRAWN | HATS | FACES
     for name in sys.argv[1:] or every:
