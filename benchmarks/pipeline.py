@@ -13,6 +13,7 @@ import numpy as np
 
 from benchmarks import statistics
 from benchmarks.child import Finished
+from benchmarks.encoding import encoding_seconds
 from benchmarks.inference import Inference
 from benchmarks.results import Figure, Measurement, Recorder
 from benchmarks.scenes import RATE, Scene, make_video
@@ -25,6 +26,25 @@ from fkd_infer.schemes import IBUG68
 
 COMMAND = "pipeline"
 SCENES = tuple(Scene(lines, faces) for lines in (720, 1080) for faces in (1, 4))
+ENCODING = "encoding alone"
+_POINTS = ("--draw", "points")
+_FILTERS = ("--filter", "hat", "--filter", "moustache", "--filter", "sunglasses")
+
+
+@dataclass(frozen=True)
+class Way:
+    """Something that fkd-infer is asked to make of a video."""
+
+    name: str
+    options: tuple[str, ...] = ()
+    video: bool = True
+
+
+WAYS = (
+    Way("overlay"),
+    Way("points, hat, moustache, sunglasses", (*_POINTS, *_FILTERS)),
+    Way("points as JSON", video=False),
+)
 
 
 @dataclass(frozen=True)
@@ -33,40 +53,72 @@ class _Files:
     result: Path
     records: Path
 
-    @property
-    def arguments(self) -> list[str]:
+    def arguments(self, way: Way) -> list[str]:
         """What fkd-infer is given."""
-        return [str(self.given), "--out", str(self.result.parent), "--json", str(self.records)]
+        video = ["--out", str(self.result.parent)] if way.video else []
+        return [str(self.given), *video, "--json", str(self.records), *way.options]
 
 
 def pipeline(
-    seconds: int, repeats: int, inference: Inference, out: Path, recorder: Recorder
+    seconds: int,
+    repeats: int,
+    inference: Inference,
+    scenes: Sequence[Scene],
+    out: Path,
+    recorder: Recorder,
 ) -> None:
-    """Runs fkd-infer on each scene, in turns, and checks what came back."""
-    files = {scene: _prepare(scene, seconds, out) for scene in SCENES}
-    stages = {scene: inference.stages(some.arguments) for scene, some in files.items()}
-    runs: dict[Scene, list[Finished]] = {scene: [] for scene in SCENES}
-    for _ in range(repeats):
-        for scene in random.sample(SCENES, len(SCENES)):
-            runs[scene].append(inference.run(files[scene].arguments))
-    for scene, some in files.items():
-        times = {
-            stage: Figure(1000 * passed / (seconds * RATE), "ms/frame")
-            for stage, passed in stages[scene].items()
-        }
-        checks = check_container(some.given, some.result) | _points_in_place(scene, some.records)
-        parts = {
-            "speed": _costs(runs[scene], seconds * RATE),
-            "stages": times,
-            "what came back": checks,
-        }
-        rates = tuple(seconds * RATE / run.seconds for run in runs[scene])
-        for part, figures in parts.items():
-            conditions = {"figures": part, **inference.conditions}
-            blocks = rates if part == "speed" else ()
-            recorder.measured(
-                Measurement(COMMAND, scene.name, "fkd-infer", conditions, figures, blocks=blocks)
-            )
+    """Runs fkd-infer on each scene in each way, and the encoder alone, all of them in turns;
+    checks what came back."""
+    frames = seconds * RATE
+    for scene in scenes:
+        some = _prepare(scene, seconds, out)
+        encoded: list[float] = []
+        runs: dict[Way, list[Finished]] = {way: [] for way in WAYS}
+        for _ in range(repeats):
+            for way in random.sample([None, *WAYS], 1 + len(WAYS)):
+                if way is None:
+                    encoded.append(encoding_seconds(some.given, inference.cores))
+                else:
+                    runs[way].append(inference.run(some.arguments(way)))
+        conditions = {"figures": "speed", **inference.conditions}
+        speed = {"speed": Figure.of(statistics.rate(encoded, frames), "frames/s", 1, "higher")}
+        rates = tuple(frames / taken for taken in encoded)
+        recorder.measured(
+            Measurement(COMMAND, scene.name, ENCODING, conditions, speed, blocks=rates)
+        )
+        for way in WAYS:
+            _record(scene, way, some, frames, runs[way], encoded, inference, recorder)
+
+
+def _record(
+    scene: Scene,
+    way: Way,
+    files: _Files,
+    frames: int,
+    runs: Sequence[Finished],
+    encoded: Sequence[float],
+    inference: Inference,
+    recorder: Recorder,
+) -> None:
+    """One way's speed, stages and, where a video came back, what it is like."""
+    parts = {"speed": _costs(runs, frames)}
+    if way.video:
+        share = statistics.ratio(encoded, [run.seconds for run in runs])
+        parts["speed"]["of encoding alone"] = Figure.of(share, "×", 1, "higher")
+    stages = inference.stages(files.arguments(way))
+    parts["stages"] = {
+        stage: Figure(1000 * passed / frames, "ms/frame") for stage, passed in stages.items()
+    }
+    if way.video:
+        parts["what came back"] = check_container(files.given, files.result)
+    parts["points"] = _points_in_place(scene, files.records)
+    rates = tuple(frames / run.seconds for run in runs)
+    for part, figures in parts.items():
+        conditions = {"figures": part, **inference.conditions}
+        blocks = rates if part == "speed" else ()
+        recorder.measured(
+            Measurement(COMMAND, scene.name, way.name, conditions, figures, blocks=blocks)
+        )
 
 
 def _prepare(scene: Scene, seconds: int, out: Path) -> _Files:

@@ -122,11 +122,13 @@ def invert(matrices: Matrix) -> Matrix:
     return np.concatenate([linear, offset], axis=-1)
 
 
-def check_image(image: object) -> Pixels:
-    """The array itself where it is a BGR frame; raises InvalidImageError otherwise."""
+def check_image(image: object, gray: bool = False) -> Pixels:
+    """The array itself where it is a BGR frame, or where `gray` allows it a gray one (H, W); raises
+    InvalidImageError otherwise."""
     if not isinstance(image, np.ndarray):
         raise InvalidImageError(f"{type(image).__name__} (did the image load?)")
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
+    shaped = (image.ndim == 3 and image.shape[2] == 3) or (gray and image.ndim == 2)
+    if image.dtype != np.uint8 or not shaped or image.size == 0:
         raise InvalidImageError(f"{image.dtype} of shape {image.shape}")
     return image
 

@@ -17,8 +17,8 @@ import numpy as np
 from fkd_infer.errors import CameraError, OutputError, SourceFolderError, SourceNotFoundError
 from fkd_infer.imagefile import IMAGE_SUFFIXES, read_image, suffix_by_content, write_image
 from fkd_infer.types import Frame
-from fkd_infer.video import count_frames, read_video
-from fkd_infer.videosink import CONTAINERS, VideoSink
+from fkd_infer.video import Cut, count_frames, read_video
+from fkd_infer.videosink import CONTAINERS, Encoding, VideoSink
 from fkd_infer.wholefile import writing
 
 Kind = Literal["image", "video", "camera"]
@@ -84,23 +84,26 @@ def _check_pictures(sources: Sequence[Source], out: Path, originals: set[tuple[i
         _check_target(out / source.output, originals)
 
 
-def frames_from(source: Source) -> Iterator[Frame]:
-    """The frames of a source, read as they are asked for."""
+def frames_from(source: Source, cut: Cut = Cut(), gray: bool = False) -> Iterator[Frame]:  # noqa: B008 (frozen)
+    """The frames of a source, read as they are asked for; of what moves, those of a cut.
+
+    `gray` reads the luma of video files alone, as (H, W), which is quicker.
+    """
     if source.camera is not None:
-        yield from _read_camera(source.camera, source.name)
+        yield from cut(_read_camera(source.camera, source.name))
     elif source.path is None:
         raise SourceNotFoundError(source.name)
     elif source.kind == "image":
         yield Frame(read_image(source.path), source.name)
     else:
-        yield from read_video(source.path, source.name)
+        yield from read_video(source.path, source.name, cut, gray)
 
 
-def frame_count(source: Source) -> int | None:
+def frame_count(source: Source, cut: Cut = Cut()) -> int | None:  # noqa: B008 (frozen)
     """How many frames a source is expected to give; None where that is not known."""
     if source.path is None:
-        return None
-    return 1 if source.kind == "image" else count_frames(source.path)
+        return cut.max_frames
+    return 1 if source.kind == "image" else count_frames(source.path, cut)
 
 
 class FrameSink(Protocol):
@@ -149,12 +152,22 @@ class ImageSink(NullSink):
         write_image(self._path, frame.image)
 
 
-def open_sink(source: Source, out: Path | None) -> FrameSink:
-    """The sink for a source's pictures, to be entered with `with`; does nothing without `out`."""
+def open_sink(
+    source: Source,
+    out: Path | None,
+    encoding: Encoding = Encoding(),  # noqa: B008 (frozen)
+    cut: Cut = Cut(),  # noqa: B008 (frozen)
+) -> FrameSink:
+    """The sink for a source's pictures, to be entered with `with`; does nothing without `out`.
+
+    `cut` is what frames are taken by.
+    """
     if out is None:
         return NullSink()
     target = out / source.output
-    return ImageSink(target) if source.kind == "image" else VideoSink(target, source.path)
+    if source.kind == "image":
+        return ImageSink(target)
+    return VideoSink(target, source.path, encoding, cut)
 
 
 def _expand(text: str, out: Path | None) -> list[Source]:

@@ -6,6 +6,7 @@ from typing import Literal, get_args
 
 Border = Literal["replicate", "black"]
 BoxKind = Literal["points", "haar"]
+Codec = Literal["h264", "h265", "vp9", "av1"]
 DetectorName = Literal["haar", "none"]
 Goal = Literal["pipeline", "latency"]
 GraphLevel = Literal["none", "basic", "extended", "all"]
@@ -14,6 +15,7 @@ Provider = Literal["auto", "cpu", "cuda"]
 Smoothing = Literal["off", "low", "medium", "high"]
 
 BOX_KINDS: tuple[BoxKind, ...] = get_args(BoxKind)
+CODECS: tuple[Codec, ...] = get_args(Codec)
 DETECTORS: tuple[DetectorName, ...] = get_args(DetectorName)
 GOALS: tuple[Goal, ...] = get_args(Goal)
 GRAPH_LEVELS: tuple[GraphLevel, ...] = get_args(GraphLevel)

@@ -20,11 +20,13 @@ class Original:
     """Packets of sound in step with frames, and how long the last frame is shown.
 
     Nothing is decoded. Packets of video tell which frames there are, and so whether the frames
-    that were written are all of them.
+    that were written are all of them. It is read from `start` on, in seconds.
     """
 
-    def __init__(self, video: OpenVideo) -> None:
+    def __init__(self, video: OpenVideo, start: Fraction = Fraction(0)) -> None:
         self.video = video
+        if start > 0:
+            video.seek(start)
         self.sound = video.container.streams.audio
         self._packets: Iterator[Packet[Stream]] = video.container.demux(video.stream, *self.sound)
         self._held: Packet[Stream] | None = None
@@ -45,18 +47,19 @@ class Original:
         """Drops what is known of frames before a time."""
         self._shown = {start: length for start, length in self._shown.items() if start >= time}
 
-    def rest(self, last: Fraction) -> tuple[Fraction | None, list[Packet[Stream]]]:
+    def rest(self, last: Fraction, stride: int = 1) -> tuple[Fraction | None, list[Packet[Stream]]]:
         """The end of the frame at `last`, where it can be told, and the sound that is left.
 
-        Where more frames follow, writing stopped early: the sound then ends with the last frame.
+        It is shown until the `stride`-th after it. Where there is one, writing stopped early: the
+        sound then ends with the last frame.
         """
         sound = list(self.sound_until(last + _AHEAD))
-        following = self._following(last)
+        following = self._following(last, stride)
         if following is None:
             sound += self.sound_until(None)
-            following = self._following(last)
+            following = self._following(last, stride)
         if following is None:
-            return self._end(last), sound
+            return self._end(max(self._shown, default=last)), sound
         sound += self.sound_until(following)
         return following, [packet for packet in sound if self._due(packet) < following]
 
@@ -84,8 +87,9 @@ class Original:
         if time is not None:
             self._shown[time] = (packet.duration or 0) * packet.time_base
 
-    def _following(self, time: Fraction) -> Fraction | None:
-        return min((start for start in self._shown if start > time), default=None)
+    def _following(self, time: Fraction, stride: int) -> Fraction | None:
+        later = sorted(start for start in self._shown if start > time)
+        return later[stride - 1] if len(later) >= stride else None
 
     def _end(self, last: Fraction) -> Fraction | None:
         """When the last frame of the file ends.

@@ -17,7 +17,10 @@ from fkd_infer.crop import Floats, Pixels, as_boxes, check_image
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
-    """One picture of a source; `time` is exact, in seconds from the source's own zero."""
+    """One picture of a source; `time` is exact, in seconds from the source's own zero.
+
+    `image` is BGR (H, W, 3), or gray (H, W) where the source was read so.
+    """
 
     image: Pixels
     source: str
@@ -25,7 +28,7 @@ class Frame:
     time: Fraction = Fraction(0)
 
     def __post_init__(self) -> None:
-        check_image(self.image)
+        check_image(self.image, gray=True)
 
     @property
     def width(self) -> int:

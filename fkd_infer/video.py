@@ -6,12 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from fkd_infer.crop import Pixels
+from fkd_infer.colour import bgr_of, gray_of
 from fkd_infer.errors import UnreadableVideoError
 from fkd_infer.types import Frame
 
@@ -20,15 +19,12 @@ if TYPE_CHECKING:
     from av.packet import Packet
     from av.stream import Stream
     from av.video.frame import VideoFrame
-    from av.video.reformatter import VideoReformatter
     from av.video.stream import VideoStream
 
 _LATE = Fraction(1, 2)
 """Seconds that a file may end before the duration in its header, which is often rounded."""
 _STARTS_ANYWHERE = 0x0200
 """AVFMT_TS_DISCONT, a flag of formats."""
-_UNTAGGED = frozenset({2, 3})
-"""Values of AVColorSpace that name no colour space: unspecified and reserved."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +61,17 @@ class OpenVideo:
         if duration is None or self.stream.time_base is None:
             return None
         return ((start or 0) + duration) * self.stream.time_base - self.zero
+
+    def seek(self, time: Fraction) -> None:
+        """Goes on reading at the last frame before a time that can be decoded alone."""
+        import av
+        from av.error import FFmpegError
+
+        try:
+            self.container.seek(int((time + self.zero) * av.time_base))
+        except FFmpegError:
+            # A format without an index is read from its beginning.
+            self.container.seek(0)
 
     def shown(self, packet: Packet[Stream]) -> Fraction | None:
         """When the packet's content is shown or heard, in seconds from zero."""
@@ -103,33 +110,87 @@ def open_video(path: Path) -> Iterator[OpenVideo]:
         yield OpenVideo(path, container, moving[0], _zero(container))
 
 
-def read_video(path: Path, name: str) -> Iterator[Frame]:
+@dataclass(frozen=True)
+class Cut:
+    """Which frames of a video are taken: those shown from `start` on and before `end`, in seconds;
+    of these every `stride`-th, and `max_frames` at most. The default takes all."""
+
+    start: Fraction = Fraction(0)
+    end: Fraction | None = None
+    max_frames: int | None = None
+    stride: int = 1
+
+    def __call__(self, frames: Iterator[Frame]) -> Iterator[Frame]:
+        """The frames that are taken; what comes after them is not read."""
+        taken = 0
+        number = 0
+        for frame in frames:
+            if frame.time < self.start:
+                continue
+            if self.end is not None and frame.time >= self.end:
+                return
+            if number % self.stride == 0:
+                yield frame
+                taken += 1
+                if taken == self.max_frames:
+                    return
+            number += 1
+
+    def count(self, frames: int, rate: Fraction | None) -> int:
+        """How many of so many frames are taken, at a steady rate."""
+        if rate is not None:
+            end = frames if self.end is None else min(frames, ceil(self.end * rate))
+            frames = max(0, end - ceil(self.start * rate))
+        taken = ceil(frames / self.stride)
+        return taken if self.max_frames is None else min(taken, self.max_frames)
+
+
+def read_video(path: Path, name: str, cut: Cut = Cut(), gray: bool = False) -> Iterator[Frame]:
     """Frames of a file as players show them: display matrix applied, colours as tagged.
 
-    Raises UnreadableVideoError at the first damage, and for a file that was cut short.
+    `gray` reads luma alone, as (H, W). Frames are numbered from the cut's start, and times are the
+    file's. Raises UnreadableVideoError at the first damage, and for a file that was cut short.
     """
     from av.video.reformatter import VideoReformatter
 
+    convert = gray_of if gray else bgr_of
     with open_video(path) as video:
         reformatter = VideoReformatter()
-        step = 1 / video.rate if video.rate else Fraction(0)
-        time = -step
-        for index, picture in enumerate(_pictures(video)):
-            ticks = picture.dts if picture.pts is None else picture.pts
-            if ticks is None or picture.time_base is None:
-                time += step
-            else:
-                time = ticks * picture.time_base - video.zero
-            yield Frame(_upright_bgr(picture, reformatter), name, index, time)
+        if cut.start > 0:
+            video.seek(cut.start)
+
+        def frames() -> Iterator[Frame]:
+            index = 0
+            for picture, time in _timed(video, cut.start):
+                if time >= cut.start:
+                    yield Frame(convert(picture, reformatter), name, index, time)
+                    index += 1
+
+        yield from cut(frames())
 
 
-def count_frames(path: Path) -> int | None:
-    """How many frames a file says it has, or would have at its rate; None where it is silent."""
+def _timed(video: OpenVideo, start: Fraction) -> Iterator[tuple[VideoFrame, Fraction]]:
+    """Pictures with their times."""
+    step = 1 / video.rate if video.rate else Fraction(0)
+    time = -step
+    for picture in _pictures(video, start):
+        ticks = picture.dts if picture.pts is None else picture.pts
+        if ticks is None or picture.time_base is None:
+            time += step
+        else:
+            time = ticks * picture.time_base - video.zero
+        yield picture, time
+
+
+def count_frames(path: Path, cut: Cut = Cut()) -> int | None:
+    """How many frames of a cut a file says it has, or would have; None where it is silent."""
     with open_video(path) as video:
-        if video.stream.frames:
-            return video.stream.frames
-        duration = video.duration
-        return None if duration is None or not video.rate else round(duration * video.rate)
+        frames, duration = video.stream.frames, video.duration
+        if not frames:
+            if duration is None or not video.rate:
+                return None
+            frames = round(duration * video.rate)
+        return cut.count(frames, video.rate)
 
 
 def _zero(container: InputContainer) -> Fraction:
@@ -144,8 +205,8 @@ def _zero(container: InputContainer) -> Fraction:
     return min(starts, default=Fraction(0))
 
 
-def _pictures(video: OpenVideo) -> Iterator[VideoFrame]:
-    """The decoded pictures of a video, in the order of showing.
+def _pictures(video: OpenVideo, start: Fraction) -> Iterator[VideoFrame]:
+    """The decoded pictures of a video, in the order of showing, some before `start` included.
 
     Frame threads stay off: they report errors late, and PyAV drops those that come while it
     empties the decoder.
@@ -169,12 +230,14 @@ def _pictures(video: OpenVideo) -> Iterator[VideoFrame]:
                     continue
             for picture in video.stream.decode(packet):
                 if picture.is_corrupt:
+                    if start > 0 and not count:
+                        continue  # it leans on frames from before the place that was sought
                     raise video.damaged(f"damaged at frame {count}")
                 yield picture
                 count += 1
     except FFmpegError as error:
         raise video.damaged(f"{error.strerror or error} (after frame {count})") from error
-    if count == 0 or _ends_early(video, packets, end):
+    if (count == 0 and not start) or _ends_early(video, packets, end, whole=not start):
         raise video.damaged(f"cut short: it ends after {count} frames")
 
 
@@ -182,34 +245,18 @@ def _duration(packet: Packet[Stream]) -> Fraction:
     return (packet.duration or 0) * packet.time_base
 
 
-def _ends_early(video: OpenVideo, packets: int, end: Fraction) -> bool:
-    """True where the header promised more; libav takes the end of such a file for its true end."""
+def _ends_early(video: OpenVideo, packets: int, end: Fraction, whole: bool) -> bool:
+    """True where the header promised more; libav takes the end of such a file for its true end.
+
+    `whole`: packets were counted from the first on.
+    """
     if video.is_mp4:
-        return packets < len(video.stream.index_entries)
+        if whole:
+            return packets < len(video.stream.index_entries)
+        return video.end is not None and end + _LATE < video.end
     promised: Fraction | None = None
     if "matroska" in video.container.format.name:
         promised = video.duration
     elif video.container.format.name == "avi" and video.stream.time_base:
         promised = video.stream.frames * video.stream.time_base
     return promised is not None and end + _LATE < promised
-
-
-def _upright_bgr(picture: VideoFrame, reformatter: VideoReformatter) -> Pixels:
-    from av.video.reformatter import ColorRange, Colorspace, Interpolation
-
-    space: int | None = None
-    if picture.colorspace in _UNTAGGED:
-        # What players assume: high definition is BT.709, all else BT.601.
-        hd = picture.width >= 1280 or picture.height >= 720
-        space = Colorspace.ITU709 if hd else Colorspace.ITU601
-    bgr = reformatter.reformat(
-        picture,
-        format="bgr24",
-        src_colorspace=space,
-        dst_color_range=ColorRange.JPEG,
-        # Without it colours are up to 5 levels off instead of 3.
-        interpolation=Interpolation.BILINEAR | Interpolation.ACCURATE_RND,
-        threads=1,
-    )
-    turned = np.rot90(bgr.to_ndarray(), round(picture.rotation / 90))
-    return np.ascontiguousarray(turned, dtype=np.uint8)

@@ -1,4 +1,4 @@
-"""Frames to an H.264 file, with the times and the sound of the video they came from.
+"""Frames to a video file, with the times and the sound of the video they came from.
 
 The encoder makes no B-frames. So frames are stored in the order of showing, and a frame's
 duration in the file is its true one, also at a varying rate and in the very last frame.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from fractions import Fraction
 from io import BytesIO
 from math import lcm
@@ -17,11 +18,13 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
+from fkd_infer.colour import MATRIX, i420
 from fkd_infer.crop import Pixels
 from fkd_infer.errors import OutputError
+from fkd_infer.names import Codec
 from fkd_infer.original import Original
 from fkd_infer.types import Frame
-from fkd_infer.video import open_video
+from fkd_infer.video import Cut, open_video
 from fkd_infer.wholefile import whole_file
 
 if TYPE_CHECKING:
@@ -35,9 +38,10 @@ if TYPE_CHECKING:
 CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
 """Suffixes that a video can be written with, and libav's names of their formats."""
 
-_ENCODER = {"preset": "veryfast", "crf": "20"}
 _BT709 = _LIMITED = 1
-"""libav's numbers for BT.709 as matrix, primaries and transfer, and for luma from 16 to 235."""
+"""libav's numbers for BT.709 as primaries and transfer, and for luma from 16 to 235."""
+_USUAL = 75
+"""The quality, from 0 to 100, at which each codec has its usual rate factor."""
 _TIME_BASE = Fraction(1, 120_000)
 """For frames without a file behind them: holds the steps of 24, 25, 30 and 60 Hz and of NTSC."""
 _RATE = Fraction(30)
@@ -45,15 +49,68 @@ _KEPT_TAGS = ("language", "title")
 _LARGEST_CLOCK = 2**31 - 1
 
 
+@dataclass(frozen=True, slots=True)
+class _Encoder:
+    """libav's name of an encoder, its options, its rate factors for the worst and for the usual
+    quality, and the pixels that it takes for sizes that are odd, if it takes any."""
+
+    name: str
+    options: dict[str, str]
+    worst: int
+    usual: int
+    odd: str | None = "yuv444p"
+
+
+_ENCODERS: dict[Codec, _Encoder] = {
+    "h264": _Encoder("libx264", {"preset": "veryfast"}, 51, 20),
+    "h265": _Encoder("libx265", {"preset": "veryfast", "x265-params": "log-level=none"}, 51, 24),
+    "vp9": _Encoder(
+        "libvpx-vp9", {"deadline": "realtime", "cpu-used": "6", "row-mt": "1", "b": "0"}, 63, 31
+    ),
+    "av1": _Encoder("libsvtav1", {"preset": "10"}, 63, 32, odd=None),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """How video is encoded: quality from 0 to 100, which is nearly as good as it was; None is what
+    is usual for the codec. It is a constant rate factor, so that hard scenes get more bits."""
+
+    codec: Codec = "h264"
+    quality: int | None = None
+
+    @property
+    def encoder(self) -> _Encoder:
+        """libav's encoder."""
+        return _ENCODERS[self.codec]
+
+    @property
+    def options(self) -> dict[str, str]:
+        """The encoder's options."""
+        usual, worst = self.encoder.usual, self.encoder.worst
+        quality = _USUAL if self.quality is None else self.quality
+        factor = round(worst - (worst - usual) * quality / _USUAL)
+        return {**self.encoder.options, "crf": str(factor)}
+
+
 class VideoSink:
     """A video file of the frames written to it; `like` is the video that they were read from.
 
-    The sound of `like` is copied as far as frames were written; without `like` there is none.
+    The sound of `like` is copied as far as frames were written; without `like` there is none. `cut`
+    is what frames were read by: where it has a start, the file begins with the first of them.
     """
 
-    def __init__(self, path: Path, like: Path | None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        like: Path | None,
+        encoding: Encoding = Encoding(),
+        cut: Cut = Cut(),  # noqa: B008 (frozen)
+    ) -> None:
         self._path = path
         self._like = like
+        self._encoding = encoding
+        self._cut = cut
         self._original: Original | None = None
         self._output: _Output | None = None
         self._stack = ExitStack()
@@ -61,20 +118,30 @@ class VideoSink:
     def __enter__(self) -> Self:
         if self._path.suffix.lower() not in CONTAINERS:
             raise OutputError(self._path, f"a video's name ends in {', '.join(CONTAINERS)}")
+        self._check_codec()
         with ExitStack() as stack:
             self._partial = stack.enter_context(whole_file(self._path))
             if self._like is not None:
-                self._original = Original(stack.enter_context(open_video(self._like)))
+                video = stack.enter_context(open_video(self._like))
+                self._original = Original(video, self._cut.start)
                 _check_sound(self._path, self._like, self._original.sound)
             stack.push(self._close)
             self._stack = stack.pop_all()
         return self
 
+    def _check_codec(self) -> None:
+        """Raises OutputError where players would not expect the codec in such a file."""
+        if self._path.suffix.lower() == ".mov" and self._encoding.codec in ("vp9", "av1"):
+            why = f".mov does not hold {self._encoding.codec}; choose --codec h264 or h265"
+            raise OutputError(self._path, why)
+
     def write(self, frame: Frame) -> None:
         """Appends a frame, which must be later than the one before and of the same size."""
         with _encoding(self._path):
             if self._output is None:
-                self._output = _Output(self._path, self._partial, frame, self._original)
+                self._output = _Output(
+                    self._path, self._partial, frame, self._original, self._encoding, self._cut
+                )
             self._output.write(frame)
 
     def __exit__(
@@ -104,11 +171,23 @@ class VideoSink:
 class _Output:
     """The open output file: an encoder, and streams of copied sound."""
 
-    def __init__(self, path: Path, partial: Path, first: Frame, original: Original | None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        partial: Path,
+        first: Frame,
+        original: Original | None,
+        encoding: Encoding,
+        cut: Cut,
+    ) -> None:
         import av
         from av.video.reformatter import VideoReformatter
 
         self._path = path
+        self._encoding = encoding
+        self._stride = cut.stride
+        # Where the file begins, in the time of what frames are from.
+        self._zero = first.time if cut.start > 0 else Fraction(0)
         self._original = original
         self._size = (first.width, first.height)
         self._time_base, self._rate = _clock(original)
@@ -143,8 +222,8 @@ class _Output:
         assert self._tick is not None
         length = self._step
         if self._original is not None:
-            last = self._tick * self._time_base
-            end, sound = self._original.rest(last)
+            last = self._tick * self._time_base + self._zero
+            end, sound = self._original.rest(last, self._stride)
             self._copy(sound)
             length = self._step if end is None else round((end - last) / self._time_base)
         self._mux(self._stream.encode(None))
@@ -168,7 +247,7 @@ class _Output:
                 f"frame {frame.index} is {frame.width}x{frame.height} and those before are "
                 f"{self._size[0]}x{self._size[1]}; a video has one size",
             )
-        tick = round(frame.time / self._time_base)
+        tick = round((frame.time - self._zero) / self._time_base)
         if self._tick is not None and tick <= self._tick:
             raise OutputError(
                 self._path,
@@ -179,18 +258,22 @@ class _Output:
 
     def _add_encoder(self) -> VideoStream:
         from av.codec.context import ThreadType
+        from av.video.stream import VideoStream
 
-        stream = self._container.add_stream("libx264", rate=self._rate, options=dict(_ENCODER))
+        encoder = self._encoding.encoder
+        options = self._encoding.options
+        stream = self._container.add_stream(encoder.name, rate=self._rate, options=options)
+        assert isinstance(stream, VideoStream)
         stream.width, stream.height = self._size
-        odd = self._size[0] % 2 or self._size[1] % 2
-        stream.pix_fmt = "yuv444p" if odd else "yuv420p"
+        stream.pix_fmt = _pixels(self._path, self._encoding, self._size)
         stream.time_base = self._time_base
         context = stream.codec_context
         context.time_base = self._time_base
         context.max_b_frames = 0
         # PyAV's default, threads by slices, costs x264 both speed and quality.
         context.thread_type = ThreadType.AUTO
-        context.colorspace = context.color_primaries = context.color_trc = _BT709
+        context.colorspace = MATRIX
+        context.color_primaries = context.color_trc = _BT709
         context.color_range = _LIMITED
         if self._original is not None:
             source = self._original.video.stream
@@ -203,15 +286,18 @@ class _Output:
         from av.video.frame import VideoFrame
         from av.video.reformatter import ColorRange, Colorspace, Interpolation
 
-        exactly = Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INP
-        picture = self._reformatter.reformat(
-            VideoFrame.from_ndarray(np.ascontiguousarray(image), format="bgr24"),
-            format=self._stream.pix_fmt,
-            dst_colorspace=Colorspace.ITU709,
-            dst_color_range=ColorRange.MPEG,
-            interpolation=Interpolation.BILINEAR | exactly,
-            threads=1,
-        )
+        if self._stream.pix_fmt == "yuv420p":
+            picture = VideoFrame.from_ndarray(i420(image), format="yuv420p")
+        else:
+            exactly = Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INP
+            picture = self._reformatter.reformat(
+                VideoFrame.from_ndarray(np.ascontiguousarray(image), format="bgr24"),
+                format=self._stream.pix_fmt,
+                dst_colorspace=Colorspace.ITU601,
+                dst_color_range=ColorRange.MPEG,
+                interpolation=Interpolation.BILINEAR | exactly,
+                threads=1,
+            )
         picture.pts = tick
         picture.time_base = self._time_base
         return picture
@@ -224,13 +310,28 @@ class _Output:
             self._held = packet
 
     def _copy(self, packets: Iterable[Packet[Stream]]) -> None:
-        zero = self._original.video.zero if self._original else Fraction(0)
+        if self._original is None:
+            return
+        zero = self._original.video.zero + self._zero
         for packet in packets:
+            shown = self._original.video.shown(packet)
+            if self._zero and shown is not None and shown < self._zero:
+                continue  # before the cut
             shift = round(zero / packet.time_base)
             packet.pts = None if packet.pts is None else packet.pts - shift
             packet.dts = packet.pts if packet.dts is None else packet.dts - shift
             packet.stream = self._copies[packet.stream_index]
             self._container.mux(packet)
+
+
+def _pixels(path: Path, encoding: Encoding, size: tuple[int, int]) -> str:
+    """The format that pictures of a size are encoded from; raises OutputError if there is none."""
+    if size[0] % 2 == size[1] % 2 == 0:
+        return "yuv420p"
+    if encoding.encoder.odd is None:
+        why = f"{encoding.codec} takes no frames of {size[0]}x{size[1]}; choose --codec h264"
+        raise OutputError(path, why)
+    return encoding.encoder.odd
 
 
 @contextmanager

@@ -21,10 +21,11 @@ from av.video.reformatter import ColorRange, Colorspace, Interpolation
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
+from fkd_infer.crop import gray_plane
 from fkd_infer.errors import OutputError, UnreadableVideoError
 from fkd_infer.types import Frame
-from fkd_infer.video import count_frames, read_video
-from fkd_infer.videosink import VideoSink
+from fkd_infer.video import Cut, count_frames, read_video
+from fkd_infer.videosink import Encoding, VideoSink
 
 NTSC = Fraction(30000, 1001)
 SAMPLES = 48_000
@@ -466,7 +467,9 @@ class TestWriting:
             assert np.abs(frame.image.astype(int) - colour).max() <= 4
         with av.open(str(path)) as container:
             stream = container.streams.video[0]
-            assert {stream.colorspace, stream.color_primaries, stream.color_trc} == {1}
+            # The matrix of BT.601 with the primaries and the transfer of BT.709.
+            tags = stream.colorspace, stream.color_primaries, stream.color_trc
+            assert tags == (6, 1, 1)
             assert stream.color_range == 1
             assert (stream.codec_context.name, stream.pix_fmt) == ("h264", "yuv420p")
 
@@ -589,4 +592,126 @@ class TestRefusals:
 
         with pytest.raises(OutputError, match=why):
             both()
+        assert list(tmp_path.iterdir()) == []
+
+
+def frames_of(path: Path, cut: Cut) -> list[Frame]:
+    return list(read_video(path, "", cut))
+
+
+class TestCuts:
+    @pytest.mark.parametrize(
+        ("cut", "numbers"),
+        [
+            (Cut(), list(range(90))),
+            (Cut(start=Fraction(1)), list(range(30, 90))),
+            (Cut(start=Fraction(1), end=Fraction(2)), list(range(30, 60))),
+            (Cut(end=Fraction(1, 2), stride=4), [0, 4, 8, 12]),
+            (Cut(start=Fraction(2), max_frames=3, stride=7), [60, 67, 74]),
+            (Cut(start=Fraction(9)), []),
+        ],
+    )
+    @pytest.mark.parametrize("suffix", ["mp4", "mkv"])
+    def test_takes_those_frames(
+        self, cut: Cut, numbers: list[int], suffix: str, tmp_path: Path
+    ) -> None:
+        path = make(tmp_path / f"a.{suffix}", Clip(steady(90, Fraction(30)), rate=Fraction(30)))
+        frames = frames_of(path, cut)
+        assert [number(frame.image) for frame in frames] == numbers
+        assert [round(frame.time * 30) for frame in frames] == numbers
+        assert [f.index for f in frames] == [cut.stride * i for i in range(len(numbers))]
+        assert count_frames(path, cut) == pytest.approx(len(numbers), abs=1)
+
+    def test_sound_begins_and_ends_with_the_frames(self, tmp_path: Path) -> None:
+        source = make(tmp_path / "a.mp4", Clip(steady(90, Fraction(30)), rate=Fraction(30)))
+        cut = Cut(start=Fraction(1), end=Fraction(2))
+        with VideoSink(tmp_path / "b.mp4", source, cut=cut) as sink:
+            for frame in read_video(source, "", cut):
+                sink.write(frame)
+        assert times_of(tmp_path / "b.mp4") == steady(30, Fraction(30))
+        [before], [after] = sound_of(source), sound_of(tmp_path / "b.mp4")
+        kept = [(time - 1, content) for time, content in before if 1 <= time < 2]
+        assert [content for _, content in after] == [content for _, content in kept]
+        for (time, _), (expected, _) in zip(after, kept, strict=True):
+            assert abs(time - expected) <= Fraction(1, 48_000)
+
+    def test_every_other_frame_keeps_its_time_and_all_sound(self, tmp_path: Path) -> None:
+        source = make(tmp_path / "a.mp4", Clip(steady(60, Fraction(30)), rate=Fraction(30)))
+        cut = Cut(stride=2)
+        with VideoSink(tmp_path / "b.mp4", source, cut=cut) as sink:
+            for frame in read_video(source, "", cut):
+                sink.write(frame)
+        assert times_of(tmp_path / "b.mp4") == steady(60, Fraction(30))[::2]
+        assert durations_of(tmp_path / "b.mp4")[0] == 2
+        assert sound_of(tmp_path / "b.mp4") == sound_of(source)
+
+
+class TestGray:
+    @pytest.mark.parametrize("pixels", ["yuv420p", "yuvj420p", "yuv444p", "yuv420p10le"])
+    def test_is_the_luma_of_the_frame(self, pixels: str, tmp_path: Path) -> None:
+        codec = "mjpeg" if pixels == "yuvj420p" else "libx264"
+        path = make(tmp_path / "a.mkv", Clip(steady(3), codec=codec, pixels=pixels))
+        for colour, gray in zip(read_video(path, ""), read_video(path, "", gray=True), strict=True):
+            assert gray.image.shape == colour.image.shape[:2]
+            luma = gray_plane(colour.image).astype(int)
+            assert np.abs(luma - gray.image).max() <= 4
+
+    def test_is_upright(self, tmp_path: Path) -> None:
+        path = make(tmp_path / "a.mp4", Clip(steady(2), rotation=-90))
+        [first, _] = read_video(path, "", gray=True)
+        [colour, _] = read_video(path, "")
+        assert first.image.shape == colour.image.shape[:2]
+        assert np.abs(gray_plane(colour.image).astype(int) - first.image).max() <= 4
+
+
+class TestEncodings:
+    @pytest.mark.parametrize(
+        ("encoding", "name"),
+        [
+            (Encoding("h264", 100), "h264"),
+            (Encoding("h265"), "hevc"),
+            (Encoding("vp9"), "vp9"),
+            (Encoding("av1"), "av1"),
+        ],
+    )
+    @pytest.mark.parametrize("suffix", ["mp4", "mkv"])
+    def test_each_codec_keeps_frames_times_and_sound(
+        self, encoding: Encoding, name: str, suffix: str, tmp_path: Path
+    ) -> None:
+        clip = Clip(steady(30), lambda i: numbered(i, 64, 64))
+        source = make(tmp_path / f"a.{suffix}", clip)
+        target = tmp_path / f"b.{suffix}"
+        with VideoSink(target, source, encoding) as sink:
+            for frame in read_video(source, ""):
+                sink.write(frame)
+        assert numbers_of(target) == list(range(30))
+        assert times_of(target) == times_of(source)
+        assert sound_of(target) == sound_of(source)
+        with av.open(str(target)) as container:
+            stream = container.streams.video[0]
+            names = {stream.codec_context.codec.canonical_name, stream.codec_context.name}
+            assert name in names or any(name in one for one in names)
+
+    def test_more_quality_is_more_bytes(self, tmp_path: Path) -> None:
+        sizes = []
+        for quality in (20, 75, 100):
+            path = tmp_path / f"{quality}.mp4"
+            with VideoSink(path, None, Encoding(quality=quality)) as sink:
+                for index in range(5):
+                    sink.write(Frame(noisy(index), "", index, Fraction(index, 30)))
+            sizes.append(path.stat().st_size)
+        assert sizes == sorted(sizes)
+        assert Encoding(quality=75) == Encoding(quality=75)
+        assert Encoding().options == Encoding(quality=75).options
+
+    def test_what_does_not_fit_is_refused(self, tmp_path: Path) -> None:
+        with pytest.raises(OutputError, match=r"b\.mov.*does not hold vp9; choose --codec h264"):
+            VideoSink(tmp_path / "b.mov", None, Encoding("vp9")).__enter__()
+
+        def odd() -> None:
+            with VideoSink(tmp_path / "b.mp4", None, Encoding("av1")) as sink:
+                sink.write(Frame(numbered(0, 63, 63), ""))
+
+        with pytest.raises(OutputError, match="av1 takes no frames of 63x63"):
+            odd()
         assert list(tmp_path.iterdir()) == []
