@@ -11,13 +11,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
-import lap  # type: ignore[import-untyped]
 import numpy as np
 from numpy.typing import NDArray
 
-from fkd_infer.crop import POINTS_BOX, BoxRule, Floats, apply_rule, points_box, square_boxes
+from fkd_infer.crop import BoxRule, Floats, apply_rule, square_boxes
 from fkd_infer.detect import Detector
 from fkd_infer.glance import Glance
+from fkd_infer.matching import assigned, centres, distances, nearness, sides, squares
 from fkd_infer.names import Smoothing
 from fkd_infer.pipeline import Pipeline, Presence, Searched
 from fkd_infer.schedule import Schedule
@@ -30,14 +30,12 @@ SAME = 0.5
 """A detection this near to a followed face, in face sizes, is of it."""
 NEAR = 1.5
 """A face this near to where a lost one was, or would be by now, is that one."""
-RESIZED = 1.6
-"""Boxes of one face do not differ more in size, from a detector or after a while."""
 GROWN = 1.35
-"""Nor do they from one frame to the next."""
+"""A face's size does not change more from one frame to the next."""
 LEAP = 0.4
 """Points further from the middle of their box, in its sides, are of something else."""
 TWICE = 0.25
-"""Faces nearer than this to each other, in sizes, are one face followed twice."""
+"""Faces nearer than this to each other, in sizes of the larger one, are one, followed twice."""
 AFRESH = 0.04
 """Points whose box is off the one that they were placed in by more, in sides, are placed again."""
 MISSES = 3
@@ -46,7 +44,6 @@ SPEED_SECONDS = 0.05
 """Time constant of a face's speed."""
 AHEAD = 0.2
 """Seconds for which a speed is believed."""
-_FAR = 1e6
 
 
 @dataclass
@@ -77,6 +74,12 @@ class _Track:
     misses: int = 0
     lost: bool = False
 
+    @classmethod
+    def of(cls, name: int, face: Face, time: Fraction) -> _Track:
+        """A face that was found for the first time."""
+        box = squares(face.points[None])[0]
+        return cls(name, face.points, box, face.score, _presence(face), time)
+
     def box_at(self, time: Fraction) -> Floats:
         """Where its box would be."""
         seconds = min(float(time - self.seen), AHEAD)
@@ -84,15 +87,21 @@ class _Track:
 
     def move(self, points: Floats, presence: float, time: Fraction) -> None:
         """Takes points of a later frame."""
-        box = _squares(points[None])[0]
+        box = squares(points[None])[0]
         seconds = float(time - self.seen)
         if self.lost:
             self.speed = np.zeros(2)
         elif seconds > 0:
-            now = (_centres(box) - _centres(self.box)) / seconds
+            now = (centres(box) - centres(self.box)) / seconds
             self.speed = self.speed + (now - self.speed) * seconds / (SPEED_SECONDS + seconds)
         self.points, self.box, self.presence = points, box, presence
         self.seen, self.lost = time, False
+
+    def find(self, face: Face, time: Fraction) -> None:
+        """Takes a face that a detector found, wherever it is."""
+        self.lost = True  # so that its leap is not taken for a speed
+        self.move(face.points, _presence(face), time)
+        self.score, self.misses = face.score, 0
 
 
 class Tracker:
@@ -184,13 +193,13 @@ class Tracker:
         boxes = np.stack([t.box if t.lost else t.box_at(frame.time) for t in tracks])
         points, presence = self._placed(frame, boxes)
         good = _plausible(frame, boxes, points) & self._sure(presence)
-        squares = _squares(points)
+        placed = squares(points)
         taken: list[int] = []
         lost: list[_Track] = []
         # Of two tracks on one face the older stays, and any stays before one that was lost.
         for number in sorted(range(len(tracks)), key=lambda n: (tracks[n].lost, tracks[n].id)):
             track = tracks[number]
-            apart = _distances(squares[[number]], squares[taken])
+            apart = nearness(placed[[number]], placed[taken])
             if good[number] and (apart > TWICE).all():
                 taken.append(number)
                 track.move(points[number], float(presence[number]), frame.time)
@@ -205,67 +214,73 @@ class Tracker:
     def _placed(self, frame: Frame, boxes: Floats) -> tuple[Floats, Presence]:
         """Points (n, k, 2) and presence (n,), placed again where the first are far off the box."""
         points, presence = self.pipeline.follow(frame.image, boxes)
-        squares = _squares(points)
-        off = np.abs(squares - boxes).max(axis=1) > AFRESH * _sides(boxes)
-        anew = np.flatnonzero(off & (_sides(squares) > 1))
-        if anew.size:
-            points[anew], presence[anew] = self.pipeline.follow(frame.image, squares[anew])
+        placed = squares(points)
+        off = np.abs(placed - boxes).max(axis=1) > AFRESH * sides(boxes)
+        anew = np.flatnonzero(off & (sides(placed) > 1))
+        if self.pipeline.refine and anew.size:
+            points[anew], presence[anew] = self.pipeline.follow(frame.image, placed[anew])
         return points, presence
 
     def _detect(self, frame: Frame) -> None:
         """Searches the frame: for the followed faces, those that were lost, and new ones."""
         searched = self.pipeline.search(frame.image, self.detector)
         found, rule = searched.found, searched.rule
-        squares = square_boxes(*apply_rule(found.boxes, rule))
+        tight = square_boxes(*apply_rule(found.boxes, rule))
         followed = self._followed()
-        pairs = dict(_assigned(_distances(squares, _boxes(followed)), SAME))
+        pairs = dict(assigned(distances(tight, _boxes(followed)), SAME))
         for number, which in pairs.items():
             followed[which].misses = 0
             followed[which].score = float(found.scores[number])
-        for which in set(range(len(followed))) - set(pairs.values()):
-            self._missed(followed[which])
+        unseen = [t for which, t in enumerate(followed) if which not in pairs.values()]
         rest = [number for number in range(len(found)) if number not in pairs]
         if rest:
             left = Detections(found.boxes[rest], found.scores[rest])
-            self._take(frame, self.pipeline.faces([Searched(searched.image, left, rule)])[0])
+            faces = self.pipeline.faces([Searched(searched.image, left, rule)])[0]
+            unseen = self._corrected(frame, faces, unseen)
+        for track in unseen:
+            self._missed(track)
+
+    def _corrected(self, frame: Frame, faces: list[Face], unseen: list[_Track]) -> list[_Track]:
+        """Takes found faces that no followed one was matched to: new ones, those that were lost,
+        and followed ones that have slipped to another size. Gives those that are still unseen."""
+        followed = self._followed()
+        places = _boxes(followed)
+        new: list[Face] = []
+        for face in faces:
+            square = squares(face.points[None])
+            near = np.flatnonzero(nearness(square, places)[0] <= TWICE)
+            if not near.size:
+                places = np.concatenate([places, square])
+                new.append(face)
+            elif near[0] < len(followed) and (twin := followed[near[0]]) in unseen:
+                twin.find(face, frame.time)
+                unseen = [track for track in unseen if track is not twin]
+        if new:
+            self._schedule.news()
+            self._named(frame, new)
+        return unseen
+
+    def _named(self, frame: Frame, faces: list[Face]) -> None:
+        """Takes found faces that nobody is followed as: those that were lost, and new ones."""
+        lost = [track for track in self._tracks if track.lost]
+        places = squares(np.stack([face.points for face in faces]))
+        # One that was lost is where it was, or where it was heading for.
+        stayed = distances(places, _boxes(lost))
+        went = distances(places, np.array([t.box_at(frame.time) for t in lost]).reshape(-1, 4))
+        pairs = dict(assigned(np.minimum(stayed, went), NEAR))
+        for number, face in enumerate(faces):
+            if number in pairs:
+                lost[pairs[number]].find(face, frame.time)
+            else:
+                self._count += 1
+                self._tracks.append(_Track.of(self._count, face, frame.time))
 
     def _missed(self, track: _Track) -> None:
         """A followed face that a search did not find: the network's word outweighs it."""
         if not self._asks:
             track.misses += 1
-            self._schedule.news()
             track.lost = track.misses >= MISSES
-
-    def _take(self, frame: Frame, faces: list[Face]) -> None:
-        """Faces that were found where none is followed: each is one that was lost, or new."""
-        taken = _boxes(self._followed())
-        new: list[Face] = []
-        for face in faces:
-            square = _squares(face.points[None])
-            if (_distances(square, taken) > TWICE).all():
-                taken = np.concatenate([taken, square])
-                new.append(face)
-        if not new:
-            return
-        self._schedule.news()
-        lost = [track for track in self._tracks if track.lost]
-        squares = _squares(np.stack([face.points for face in new]))
-        # One that was lost is where it was, or where it was heading for.
-        stayed = _distances(squares, _boxes(lost))
-        went = _distances(squares, np.array([t.box_at(frame.time) for t in lost]).reshape(-1, 4))
-        pairs = dict(_assigned(np.minimum(stayed, went), NEAR))
-        for number, face in enumerate(new):
-            presence = np.nan if face.presence is None else face.presence
-            if number in pairs:
-                track = lost[pairs[number]]
-                track.move(face.points, presence, frame.time)
-                track.score, track.misses = face.score, 0
-            else:
-                self._count += 1
-                square = squares[number]
-                self._tracks.append(
-                    _Track(self._count, face.points, square, face.score, presence, frame.time)
-                )
+            self._schedule.news()
 
     def _face(self, track: _Track) -> Face:
         presence = None if np.isnan(track.presence) else track.presence
@@ -275,49 +290,22 @@ class Tracker:
         """The face with its box as the detector would draw it around its points."""
         rule = self.detector.rule
         back = BoxRule(1 / rule.scale, (-rule.shift[0] / rule.scale, -rule.shift[1] / rule.scale))
-        return replace(face, box=square_boxes(*apply_rule(_squares(face.points[None]), back))[0])
+        return replace(face, box=square_boxes(*apply_rule(squares(face.points[None]), back))[0])
 
 
 def _plausible(frame: Frame, boxes: Floats, points: Floats) -> NDArray[np.bool_]:
     """Whether points (n, k, 2) may be of what was in boxes (n, 4) a frame ago."""
-    squares = _squares(points)
-    sides = _sides(boxes)
-    grown = np.maximum(_sides(squares), 1e-3) / sides
-    leap = np.linalg.norm(_centres(squares) - _centres(boxes), axis=-1) / sides
+    placed, widths = squares(points), sides(boxes)
+    grown = np.maximum(sides(placed), 1e-3) / widths
+    leap = np.linalg.norm(centres(placed) - centres(boxes), axis=-1) / widths
     inside = ((points > -0.5) & (points < (frame.width - 0.5, frame.height - 0.5))).all(axis=-1)
     kept = (grown < GROWN) & (grown > 1 / GROWN) & (leap < LEAP)
     return np.asarray(kept & (inside.mean(axis=1) >= 0.5))
 
 
-def _assigned(costs: NDArray[np.float64], limit: float) -> list[tuple[int, int]]:
-    """Pairs of row and column with the least sum of costs (n, m), each of them below the limit."""
-    if not costs.size:
-        return []
-    _, columns, _ = lap.lapjv(costs, extend_cost=True, cost_limit=limit)
-    return [(row, int(column)) for row, column in enumerate(columns) if column >= 0]
-
-
-def _distances(boxes: Floats, others: Floats) -> NDArray[np.float64]:
-    """Distances (n, m) of square boxes (n, 4) and (m, 4), in their sides; far where their sizes are
-    not those of one face."""
-    apart = np.linalg.norm(_centres(boxes)[:, None] - _centres(others), axis=-1)
-    one, two = _sides(boxes)[:, None], _sides(others)
-    costs = apart / np.sqrt(one * two)
-    return np.asarray(np.where(np.maximum(one / two, two / one) > RESIZED, _FAR, costs), np.float64)
+def _presence(face: Face) -> float:
+    return np.nan if face.presence is None else face.presence
 
 
 def _boxes(tracks: list[_Track]) -> Floats:
     return np.array([track.box for track in tracks], np.float32).reshape(-1, 4)
-
-
-def _squares(points: Floats) -> Floats:
-    """Tight squares (n, 4) of points (n, k, 2)."""
-    return square_boxes(*apply_rule(points_box(points), POINTS_BOX))
-
-
-def _centres(boxes: Floats) -> Floats:
-    return (boxes[..., :2] + boxes[..., 2:]) / np.float32(2)
-
-
-def _sides(boxes: Floats) -> Floats:
-    return boxes[..., 2] - boxes[..., 0]

@@ -259,6 +259,23 @@ def test_two_tracks_on_one_face_become_the_older() -> None:
     np.testing.assert_allclose(centre(*seen[-1].values()), (99.5, 89.5), atol=2)
 
 
+def test_a_track_that_slipped_to_another_size_is_put_right() -> None:
+    """What the network is sure of, but the detector sees twice as large, keeps its id."""
+    here = world(detect_every=10)
+    here.see([still(100, 90)], range(5))
+    (track,) = here.tracker._tracks
+    track.move(np.float32(0.5) * track.points + np.float32(50), 1.0, track.seen)
+    here.session.run = lambda batch: Prediction(  # type: ignore[method-assign]
+        np.repeat((CIRCLE * 51.2 + 31.5).astype(np.float32)[None], len(batch), axis=0),
+        np.ones(len(batch), np.float32),
+    )
+    seen = here.see([still(100, 90)], range(5, 12))
+    assert [set(faces) for faces in seen] == [{1}] * 7
+    widths = [float(np.ptp(faces[1].points, axis=0).max()) for faces in seen]
+    assert widths[0] < 30
+    assert widths[-1] > 35
+
+
 def test_without_a_score_the_detectors_word_counts() -> None:
     """A network that sees faces everywhere loses one that three searches do not find."""
     here = world(detect_every=5, score=False)
