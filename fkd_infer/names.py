@@ -36,3 +36,5 @@ VIDEO_DETECT_SIZE = 400
 Blend = Literal["normal", "multiply", "screen"]
 Warp = Literal["head", "similarity", "affine", "piecewise"]
 FilterWhen = Literal["always", "mouth_open"]
+Extra = Literal["pose", "ratios"]
+EXTRAS: tuple[Extra, ...] = get_args(Extra)
