@@ -122,11 +122,11 @@ class Newest(Generic[T]):
             self._changed.notify()
 
     def take(self) -> T | None:
-        """The newest value that was not taken yet; None once it is closed."""
+        """The newest value that was not taken yet; None once it is closed and there is none."""
         with self._changed:
             self._changed.wait_for(lambda: self._closed or self._value is not None)
             value, self._value = self._value, None
-            return None if self._closed else value
+            return value
 
     def close(self) -> None:
         """Ends the waiting."""
@@ -206,13 +206,19 @@ class Live:
             height=height,
         )
 
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more is drawn."""
+        return self._stop.is_set()
+
     def _guarded(self, work: Callable[[], None]) -> None:
-        """Does a thread's work; where it ends by itself, all ends."""
+        """Does a thread's work. What was read is drawn before all ends with the drawer."""
         try:
             work()
         except BaseException as error:  # noqa: BLE001 (raised by `check` in the calling thread)
             self._failure = self._failure or error
-        if not self._stop.is_set():
+        self._read.close()
+        if work == self._drawing and not self.ended:
             self._end()
             self.on_end()
 

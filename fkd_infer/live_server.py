@@ -116,6 +116,8 @@ class LiveServer:
     def run(self) -> None:
         """Serves; after SIGINT or SIGTERM in the main thread, raises what their handlers raise."""
         self._live.on_end = self.stop
+        if self._live.ended:
+            self.stop()
         try:
             self._server.run(sockets=[self._listener])
         finally:
