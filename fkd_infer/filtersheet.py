@@ -16,13 +16,13 @@ from fkd_infer.types import Face
 
 TILE = 240
 """Pixels of a picture's side."""
-_UNIT = 62.0
+_UNIT = 58.0
 """Pixels between the outer eye corners."""
-_MIDDLE = (0.0, 0.1)
+_MIDDLE = (0.0, -0.3)
 """Where in the tile's middle a head lies, in its units."""
 _ANGLES = (0.0, -40.0, 40.0)
 _SMALL = 0.3
-_CUT = ((0.0, -1.15), (1.5, 0.0), (0.0, 1.15), (-1.5, 0.0))
+_CUT = ((0.0, -1.05), (1.6, 0.0), (0.0, 1.2), (-1.6, 0.0))
 """How far a face is pushed across each border, in units of the head."""
 
 

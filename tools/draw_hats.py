@@ -22,7 +22,7 @@ def on_forehead(path: skia.Path, blur: float = 0.06) -> Board:
 def hat() -> None:
     """A felt hat with a ribbon."""
     pack = PackWriter("hat", "Felt hat")
-    board = Board(-1.5, -1.95, 1.5, -0.28, 800)
+    board = Board(-1.5, -1.95, 1.5, -0.28, 700)
     brim_back = curve((-1.4, -0.75), [(-0.9, -1.02), (0.9, -1.02), (1.4, -0.75)],
                       [(0.8, -0.6), (-0.8, -0.6), (-1.4, -0.75)])  # fmt: skip
     board.fill(brim_back, linear((0, -1.0), (0, -0.65), (0, "#3a2c22"), (1, "#1b130e")))
@@ -73,9 +73,9 @@ def hat() -> None:
     cast = curve((-0.66, -0.6), [(-0.3, -0.5), (0.3, -0.5), (0.66, -0.6)],
                  [(0.68, -0.36)], [(0.4, -0.26), (-0.4, -0.26), (-0.68, -0.36)])  # fmt: skip
     pack.layer(on_forehead(cast), "shadow.png", z=40, depth=AXIS + 0.1, round=True,
-               scale=1.08, offset=[0, 0.06], blend="multiply", opacity=0.65)  # fmt: skip
-    pack.layer(board, "hat.png", z=50, depth=AXIS, round=True, scale=1.08,
-               offset=[0, 0.06])  # fmt: skip
+               scale=1.12, offset=[0, 0.1], blend="multiply", opacity=0.65)  # fmt: skip
+    pack.layer(board, "hat.png", z=50, depth=AXIS, round=True, scale=1.12,
+               offset=[0, 0.1])  # fmt: skip
     pack.write()
 
 
@@ -143,8 +143,8 @@ def crown() -> None:
     cast = curve((-0.78, -0.72), [(-0.4, -0.56), (0.4, -0.56), (0.78, -0.72)],
                  [(0.76, -0.56)], [(0.4, -0.42), (-0.4, -0.42), (-0.76, -0.56)])  # fmt: skip
     pack.layer(on_forehead(cast, 0.045), "shadow.png", z=40, depth=AXIS + 0.1, round=True,
-               blend="multiply", opacity=0.5, scale=1.05)  # fmt: skip
-    pack.layer(board, "crown.png", z=50, depth=AXIS, round=True, scale=1.1)
+               blend="multiply", opacity=0.5, scale=1.05, offset=[0, 0.05])  # fmt: skip
+    pack.layer(board, "crown.png", z=50, depth=AXIS, round=True, scale=1.08, offset=[0, 0.05])
     pack.write()
 
 
@@ -161,7 +161,7 @@ def stone(board: Board, x: float, y: float, r: float, light: str, dark: str) -> 
 def flowers() -> None:
     """A wreath of flowers and leaves."""
     pack = PackWriter("flowers", "Flower crown")
-    board = Board(-1.22, -1.28, 1.22, -0.28, 800)
+    board = Board(-1.22, -1.28, 1.22, -0.28, 768)
     rng = np.random.default_rng(11)
     for _ in range(58):
         t = rng.uniform(-1, 1)
