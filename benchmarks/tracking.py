@@ -34,7 +34,7 @@ PATHS = (
 SIDE = 190
 """Pixels of a face's points in the frame, at rest."""
 FROM_DATA = 8
-_LAGS = np.arange(-2, 6, 0.02)
+_LAGS = np.arange(-2, 6, 0.25)
 
 Reals = NDArray[np.float64]
 
@@ -150,8 +150,13 @@ def jitter(points: Reals) -> float:
 
 
 def lag(points: Reals, path: Callable[[float], Reals]) -> float:
-    """By how many frames a path has to be late to be nearest to points (t, k, 2)."""
-    return float(_LAGS[np.argmin([_distance(points, path(late)) for late in _LAGS])])
+    """By how many frames a path has to be late to be nearest to points (t, k, 2), to 0.01."""
+
+    def nearest(lags: Reals) -> float:
+        return float(lags[np.argmin([_distance(points, path(late)) for late in lags])])
+
+    near = nearest(nearest(_LAGS) + np.linspace(-0.25, 0.25, 11))
+    return nearest(near + np.linspace(-0.05, 0.05, 11))
 
 
 def _distance(points: Reals, others: Reals) -> float:

@@ -20,6 +20,7 @@ from fkd_infer.crop import (
     Floats,
     Pixels,
     apply_rule,
+    gray_plane,
     points_box,
     square_boxes,
 )
@@ -388,3 +389,14 @@ def test_boxes_lead_to_the_points_by_the_detectors_rule(
     tight = square_boxes(*apply_rule(points_box(face.points)[None], POINTS_BOX))
     again = square_boxes(*apply_rule(face.box[None], detector.rule))
     np.testing.assert_allclose(again, tight, atol=0.01)
+
+
+def test_gray_frames_have_the_faces_of_those_in_colour(
+    portrait: Pixels, pipeline: Pipeline
+) -> None:
+    colour = Tracker(pipeline, HaarDetector(400, quick=True))
+    gray = Tracker(pipeline, HaarDetector(400, quick=True))
+    for index in range(6):
+        frame, _ = panned(portrait, index, 4)
+        (one,), (other,) = colour(frame), gray(replace(frame, image=gray_plane(frame.image)))
+        np.testing.assert_allclose(one.points, other.points, atol=0.5)
