@@ -7,25 +7,30 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
-from itertools import count, groupby
+from itertools import groupby
 from pathlib import Path
 from types import FrameType
 
 from tqdm import tqdm
 
-from fkd_infer.annotate import Annotator
 from fkd_infer.errors import FkdError
 from fkd_infer.finder import Finder
-from fkd_infer.media import Source, frame_count, frames_from, open_sink
+from fkd_infer.look import Look
+from fkd_infer.media import Source, frame_count
+from fkd_infer.moving import Reel
 from fkd_infer.photos import Studio
 from fkd_infer.records import CsvSink, JsonLinesSink
-from fkd_infer.timing import Stopwatch
 from fkd_infer.types import Face, Frame
+from fkd_infer.video import Cut
+from fkd_infer.videosink import Encoding
+from fkd_infer.window import Window
+
+Take = Callable[[Frame, Sequence[Face]], object]
 
 
 @dataclass
 class Summary:
-    """What a run did."""
+    """What a run did; `followed` is what is to be told of following faces."""
 
     frames: int = 0
     faces: int = 0
@@ -34,7 +39,7 @@ class Summary:
     pictures: list[Path] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     stopped: bool = False
-    workers: int = 1
+    followed: str = ""
 
     def lines(self) -> list[str]:
         """The summary for people: counts, speed, and each stage's time.
@@ -46,80 +51,111 @@ class Summary:
         counts = f"{counted(self.frames, 'frame')}, {counted(self.faces, 'face')}"
         parts = [f"{name} {1000 * s / max(1, self.frames):.1f}" for name, s in self.stages.items()]
         per_frame = "ms per frame"
-        if self.workers > 1:
-            whole = sum(self.stages.values()) or 1.0
+        whole = sum(self.stages.values())
+        if whole > self.seconds:
             shares = [f"({100 * s / whole:.0f} %)" for s in self.stages.values()]
             parts = [f"{part} {share}" for part, share in zip(parts, shares, strict=True)]
-            per_frame += f", those of {self.workers} workers added up"
-        return [
+            per_frame += ", those of all threads added up"
+        lines = [
             f"{ended}{counts} in {self.seconds:.1f} s, {rate:.1f} frames/s",
             f"{per_frame}: {', '.join(parts)}",
         ]
+        return [*lines, self.followed] if self.followed else lines
 
 
 @dataclass(frozen=True)
 class Outputs:
-    """Where results go; None leaves one out."""
+    """Where results go; None leaves one out. `show` shows frames in a window as they are done."""
 
     folder: Path | None = None
     json: Path | None = None
     csv: Path | None = None
+    show: bool = False
+
+    @property
+    def files(self) -> list[Path]:
+        """Those that are one file for all sources."""
+        return [path for path in (self.json, self.csv) if path is not None]
+
+    @property
+    def drawn(self) -> bool:
+        """Whether anybody but a file of each source sees what is drawn."""
+        return self.show
+
+    @property
+    def any(self) -> bool:
+        """Whether there is any."""
+        return self.folder is not None or self.drawn or bool(self.files)
 
 
-def run(
-    sources: Sequence[Source],
-    find: Finder,
-    annotator: Annotator,
-    outputs: Outputs,
-    quiet: bool = False,
-    workers: int = 1,
-) -> Summary:
+@dataclass(frozen=True)
+class Work:
+    """What is done with sources: faces are found and drawn on, photos by so many workers; of what
+    moves, the frames of a cut, written in an encoding. `offline` looks ahead to smooth."""
+
+    find: Finder
+    look: Look
+    outputs: Outputs
+    cut: Cut = field(default_factory=Cut)
+    encoding: Encoding = field(default_factory=Encoding)
+    offline: bool = False
+    workers: int = 1
+
+
+def run(sources: Sequence[Source], work: Work, quiet: bool = False) -> Summary:
     """Processes the sources, and goes on after one that fails: photos that follow each other in
-    threads, so many at once, and moving pictures frame by frame. Records come in order.
+    threads, so many at once, and moving pictures one by one. Records come in order.
 
     SIGINT or SIGTERM leaves whole files of what was done.
     """
-    summary = Summary(stages=find.pipeline.stopwatch.seconds)
+    summary = Summary(stages=work.find.pipeline.stopwatch.seconds)
     started = time.perf_counter()
     with ExitStack() as stack:
         stopping = stack.enter_context(_stop_on_signal())
+        total = _total(sources, work.cut)
         bar = stack.enter_context(
-            tqdm(total=_total(sources), unit="frames", leave=False, disable=True if quiet else None)
+            tqdm(total=total, unit="frames", leave=False, disable=True if quiet else None)
         )
-        points = find.pipeline.card.landmarks.count
-        desk = _Desk(
-            summary,
-            stack.enter_context(JsonLinesSink(outputs.json)),
-            stack.enter_context(CsvSink(outputs.csv, points)),
-            bar.update,
-        )
+        window = stack.enter_context(Window("fkd")) if work.outputs.show else None
+        takes = _takes(work, stack)
+        if window is not None:
+            takes.append(lambda frame, _: window.write(frame))
+        desk = _Desk(summary, takes, bar.update)
+
+        def enough() -> bool:
+            return stopping() or (window is not None and window.closed)
+
         for kind, group in groupby(sources, key=lambda source: source.kind == "image"):
-            if stopping():
+            if enough():
                 break
-            if kind:
-                studio = Studio(find, annotator, outputs.folder, stopping)
-                _photos(studio, list(group), workers, desk)
-            else:
-                for source in group:
-                    _moving(source, find, annotator, outputs.folder, stopping, desk)
+            process = _photos if kind else _moving
+            process(list(group), work, desk, enough)
         summary.stopped = stopping()
+    summary.followed = work.find.told
     summary.seconds = time.perf_counter() - started
     return summary
 
 
+def _takes(work: Work, stack: ExitStack) -> list[Take]:
+    """What takes the frames and their faces into files for all sources."""
+    outputs, scheme = work.outputs, work.find.pipeline.card.landmarks
+    json = stack.enter_context(JsonLinesSink(outputs.json))
+    csv = stack.enter_context(CsvSink(outputs.csv, scheme))
+    return [json.write, csv.write]
+
+
 @dataclass(frozen=True)
 class _Desk:
-    """Where records are written and counted, in one thread."""
+    """Where frames are taken down and counted, in one thread."""
 
     summary: Summary
-    json: JsonLinesSink
-    csv: CsvSink
+    takes: Sequence[Take]
     update: Callable[[], object]
 
     def record(self, frame: Frame, faces: Sequence[Face]) -> None:
         """Takes a frame."""
-        self.json.write(frame, faces)
-        self.csv.write(frame, faces)
+        for take in self.takes:
+            take(frame, faces)
         self.summary.frames += 1
         self.summary.faces += len(faces)
         self.update()
@@ -139,11 +175,13 @@ class _Desk:
                 self.summary.pictures.append(picture)
 
 
-def _photos(studio: Studio, sources: Sequence[Source], workers: int, desk: _Desk) -> None:
+def _photos(
+    sources: Sequence[Source], work: Work, desk: _Desk, stopping: Callable[[], bool]
+) -> None:
     """Photos, several at once."""
-    stopwatch = studio.find.pipeline.stopwatch
-    desk.summary.workers = max(desk.summary.workers, min(workers, len(sources)))
-    with closing(studio.photos(sources, workers)) as photos:
+    stopwatch, outputs = work.find.pipeline.stopwatch, work.outputs
+    studio = Studio(work.find, work.look, outputs.folder, outputs.drawn, stopping)
+    with closing(studio.photos(sources, work.workers)) as photos:
         for photo in photos:
             if photo.failure is not None:
                 desk.summary.failures.append(photo.failure)
@@ -157,46 +195,34 @@ def _photos(studio: Studio, sources: Sequence[Source], workers: int, desk: _Desk
 
 
 def _moving(
-    source: Source,
-    find: Finder,
-    annotator: Annotator,
-    folder: Path | None,
-    stopping: Callable[[], bool],
-    desk: _Desk,
+    sources: Sequence[Source], work: Work, desk: _Desk, stopping: Callable[[], bool]
 ) -> None:
-    """A video or a camera, frame by frame."""
-    stopwatch = find.pipeline.stopwatch
-    picture = folder / source.output if folder else None
-    with desk.telling(picture), open_sink(source, folder) as pictures:
-        for frame in _timed(source, stopwatch):
-            with stopwatch.about([(frame.source, frame.index)]):
-                faces = find(frame, source.kind)
-                with stopwatch("draw"):
-                    drawn = annotator(frame, faces) if folder else frame
-                with stopwatch("write"):
-                    pictures.write(drawn)
-                    desk.record(frame, faces)
-            if stopping():
-                break
-
-
-def _timed(source: Source, stopwatch: Stopwatch) -> Iterator[Frame]:
-    """The frames of a source, their reading counted as a stage."""
-    frames = frames_from(source)
-    for number in count():
-        with stopwatch.about([(source.name, number)]), stopwatch("read"):
-            frame = next(frames, None)
-        if frame is None:
+    """Videos and cameras, one after the other."""
+    outputs = work.outputs
+    drawn = outputs.drawn or outputs.folder is not None
+    reel = Reel(
+        work.find,
+        work.look,
+        outputs.folder,
+        drawn,
+        work.cut,
+        work.encoding,
+        work.offline,
+        stopping,
+    )
+    for source in sources:
+        if stopping():
             return
-        yield frame
+        with desk.telling(reel.picture(source)):
+            reel(source, desk.record)
 
 
-def _total(sources: Sequence[Source]) -> int | None:
+def _total(sources: Sequence[Source], cut: Cut) -> int | None:
     """Frames of all sources; None where one does not say how many it has."""
     total = 0
     for source in sources:
         try:
-            count = frame_count(source)
+            count = frame_count(source, cut)
         except FkdError:
             count = 0  # told when its turn comes
         if count is None:

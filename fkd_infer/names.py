@@ -13,6 +13,7 @@ GraphLevel = Literal["none", "basic", "extended", "all"]
 Layer = Literal["contours", "points", "box", "score"]
 Provider = Literal["auto", "cpu", "cuda"]
 Smoothing = Literal["off", "low", "medium", "high"]
+VideoSmoothing = Literal["off", "low", "medium", "high", "offline"]
 
 BOX_KINDS: tuple[BoxKind, ...] = get_args(BoxKind)
 CODECS: tuple[Codec, ...] = get_args(Codec)
@@ -21,12 +22,14 @@ GOALS: tuple[Goal, ...] = get_args(Goal)
 GRAPH_LEVELS: tuple[GraphLevel, ...] = get_args(GraphLevel)
 LAYERS: tuple[Layer, ...] = get_args(Layer)
 PROVIDERS: tuple[Provider, ...] = get_args(Provider)
+VIDEO_SMOOTHINGS: tuple[VideoSmoothing, ...] = get_args(VideoSmoothing)
 SMOOTHINGS: tuple[Smoothing, ...] = get_args(Smoothing)
 
 DEFAULT_MODEL = "fkdnet"
 BATCH = 16
 """Faces that one call of the network takes at once, where there are so many."""
 DEFAULT_LAYERS: tuple[Layer, ...] = ("contours", "points")
+DEFAULT_SMOOTHING: VideoSmoothing = "medium"
 MIN_PRESENCE = 0.5
 """A found face is kept where the network is at least so sure that it saw one."""
 DETECT_SIZE = 960

@@ -11,9 +11,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from fkd_infer.annotate import Annotator
 from fkd_infer.errors import FkdError
 from fkd_infer.finder import Finder
+from fkd_infer.look import Look
 from fkd_infer.machine import available_threads
 from fkd_infer.media import Source, frames_from, open_sink
 from fkd_infer.pipeline import ROOM, Searched
@@ -35,14 +35,16 @@ class Photo:
 
 @dataclass(frozen=True)
 class Studio:
-    """What is done with photos; pictures go into `folder`, if there is one.
+    """What is done with photos; pictures go into `folder`, if there is one, and where `drawn` says
+    so they are drawn on and kept until they are handed out.
 
     Once `stopping` says so, no photo is begun, and those that were are finished.
     """
 
     find: Finder
-    annotator: Annotator
+    look: Look
     folder: Path | None
+    drawn: bool
     stopping: Callable[[], bool]
 
     def photos(self, sources: Sequence[Source], workers: int) -> Generator[Photo, None, None]:
@@ -79,7 +81,7 @@ class Studio:
             with stopwatch.about([(source.name, 0)]):
                 with stopwatch("read"):
                     (frame,) = frames_from(source)
-                return Photo(source, frame, self.find.search(frame, source.kind))
+                return Photo(source, frame, self.find.search(frame))
         except FkdError as error:
             return Photo(source, failure=str(error))
 
@@ -109,13 +111,14 @@ class Studio:
         try:
             with stopwatch.about([(photo.source.name, 0)]):
                 with stopwatch("draw"):
-                    if self.folder is not None:
-                        self.annotator.draw(photo.frame.image, photo.faces)
+                    if self.drawn or self.folder is not None:
+                        self.look.draw(photo.frame.image, photo.faces)
                 with stopwatch("write"), open_sink(photo.source, self.folder) as pictures:
                     pictures.write(photo.frame)
         except FkdError as error:
             return Photo(photo.source, failure=str(error))
-        return replace(photo, frame=_emptied(photo.frame), searched=None)
+        frame = photo.frame if self.drawn else _emptied(photo.frame)
+        return replace(photo, frame=frame, searched=None)
 
 
 def network_threads(sources: Sequence[Source], workers: int) -> int | None:

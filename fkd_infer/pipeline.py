@@ -185,9 +185,13 @@ class Pipeline:
         self, image: Pixels, boxes: ArrayLike, rule: BoxRule = POINTS_BOX
     ) -> tuple[Floats, Presence]:
         """Points as `landmarks` has them, and how sure the network is of each face (n,), NaN where
-        it does not say; none is left out, so that what follows a face may judge by itself."""
+        it does not say; none is left out, so that what follows a face may judge by itself.
+
+        A network that wants gray also takes a gray image (H, W).
+        """
         tight = _tight(boxes, rule)
-        return self._predict([check_image(image)], np.zeros(len(tight), int), tight)
+        gray = self.card.input.channels == 1
+        return self._predict([check_image(image, gray)], np.zeros(len(tight), int), tight)
 
     @contextmanager
     def profile(self, path: str | Path) -> Iterator[None]:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,10 @@ from click.testing import CliRunner, Result
 from known import MODELS, SIZE, fixed_points
 
 from fkd_infer.cli import main
+from fkd_infer.filters import Filter
 from fkd_infer.imagefile import read_image
+from fkd_infer.types import Face
+from fkd_infer.video import read_video
 
 FIXED = str(MODELS / "fixed.onnx")
 
@@ -108,7 +112,7 @@ def test_records_go_to_standard_output_and_nothing_else_does(tmp_path: Path) -> 
     ("arguments", "code", "said"),
     [
         (["nosuch.jpg", "--out", "o"], 1, "nosuch.jpg: no such file"),
-        (["a.png"], 2, "nothing to write: give --out DIR, --json FILE or --csv FILE"),
+        (["a.png"], 2, "nothing to write: give --out DIR, --json FILE, --csv FILE or --show"),
         ([], 2, "Missing argument 'SOURCE...'"),
         (["a.png", "--out", "o", "--model", "nosuch"], 1, "nosuch: no such model file"),
         (["a.png", "--out", "o", "--detector", "magic"], 2, "'magic' is not one of"),
@@ -226,7 +230,7 @@ def test_photos_and_videos_keep_their_order(tmp_path: Path) -> None:
     done = run(*given, "--json", record)
     assert done.exit_code == 0
     assert "7 frames, 7 faces in" in done.stderr
-    assert "ms per frame, those of 2 workers added up: read" in done.stderr
+    assert "ms per frame" in done.stderr
     names = [Path(line["source"]).name for line in lines(record)]
     assert names == ["a.png", "b.png", "c.mp4", "c.mp4", "c.mp4", "d.png", "e.png"]
 
@@ -330,3 +334,61 @@ def test_the_demo_finds_the_astronaut(tmp_path: Path) -> None:
     assert done.exit_code == 0
     assert f"1 face; the picture: {tmp_path / 'astronaut.png'}" in done.output
     assert read_image(tmp_path / "astronaut.png").shape == (512, 512, 3)
+
+
+def test_faces_of_a_video_are_followed_and_steady(tmp_path: Path) -> None:
+    video = write_video(tmp_path / "a.mp4", 12)
+    record = tmp_path / "r.jsonl"
+    given = (video, "--model", FIXED, "--json", record, "--start", "0.1", "--stride", "2")
+    done = run(*given, "--max-frames", "3", "--smooth", "offline", "--detect-every", "2")
+    assert done.exit_code == 0
+    assert "3 frames, 0 faces in" in done.stderr
+    assert "detector ran on 2 of 3 frames" in done.stderr
+    assert [line["frame"] for line in lines(record)] == [0, 2, 4]
+
+
+def test_filters_are_drawn_on_videos_and_photos(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def paint(self: Filter, canvas: np.ndarray, faces: Sequence[Face]) -> None:
+        canvas[:8] = 50 * len(faces)
+
+    monkeypatch.setattr(Filter, "draw", paint)
+    photo, video = write_image(tmp_path / "a.png"), write_video(tmp_path / "b.mp4", 3)
+    boxes = tmp_path / "boxes.csv"
+    rows = [f"{photo},0,20,20,180,180", *(f"{video},{i},20,20,120,120" for i in range(3))]
+    boxes.write_text("\n".join(["source,frame,x0,y0,x1,y1", *rows]) + "\n")
+    given = (photo, video, "--model", FIXED, "--boxes", boxes, "--codec", "h265")
+    done = run(*given, "--out", tmp_path / "out", "--filter", "hat", "--quality", "90")
+    assert done.exit_code == 0
+    image = read_image(tmp_path / "out" / "a.png")
+    assert (image[:8] == 50).all()
+    assert not image[8:].any(), "with a filter, nothing else is drawn unless asked for"
+    frames = list(read_video(tmp_path / "out" / "b.mp4", ""))
+    assert [round(float(frame.image[2:6].mean()), -1) for frame in frames] == [50] * 3
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "said"),
+    [
+        (["--filter", "nosuch"], 1, "filter 'nosuch'"),
+        (["--start", "2", "--end", "1"], 2, "--end 1 is not after --start 2"),
+        (["--boxes", "b.csv", "--detect-every", "3"], 2, "--detect-every has no use with --boxes"),
+        (["--show"], 1, "this OpenCV is made without windows"),
+    ],
+)
+def test_mistakes_about_moving_pictures(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    options: list[str],
+    code: int,
+    said: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_image(tmp_path / "a.png")
+    if "--show" in options and cv2.currentUIFramework():
+        pytest.skip("this OpenCV has windows")
+    done = run("a.png", "--model", FIXED, "--detector", "none", "--json", "-", *options)
+    assert done.exit_code == code
+    assert said in done.stderr
+    assert "Traceback" not in done.output

@@ -15,11 +15,12 @@ import pytest
 from known import MODELS
 
 from fkd_infer.annotate import Annotator
-from fkd_infer.app import Outputs, Summary, run
+from fkd_infer.app import Outputs, Summary, Work, run
 from fkd_infer.crop import POINTS_BOX
 from fkd_infer.errors import OutputError
 from fkd_infer.finder import Finder
 from fkd_infer.imagefile import read_image, write_image
+from fkd_infer.look import Look
 from fkd_infer.machine import available_threads
 from fkd_infer.media import ImageSink, Source, expand_sources, frames_from
 from fkd_infer.photos import Photo, Studio, network_threads, opencv_threads
@@ -65,14 +66,15 @@ def folder(tmp_path: Path) -> Path:
 def done(
     pipeline: Pipeline, folder: Path, workers: int, out: Path | None = None, json: str = "r.jsonl"
 ) -> Summary:
-    detector = Named()
     return run(
         expand_sources([str(folder)]),
-        Finder(pipeline, detector),
-        Annotator(pipeline.card.landmarks),
-        Outputs(out, folder.parent / json, folder.parent / f"{json}.csv"),
+        Work(
+            Finder(pipeline),
+            Look(Annotator(pipeline.card.landmarks)),
+            Outputs(out, folder.parent / json, folder.parent / f"{json}.csv"),
+            workers=workers,
+        ),
         quiet=True,
-        workers=workers,
     )
 
 
@@ -229,9 +231,10 @@ def test_once_stopping_no_photo_is_begun(pipeline: Pipeline, folder: Path) -> No
 
     def find_photos(stop_after: int) -> list[Photo]:
         studio = Studio(
-            Finder(pipeline, Named()),
-            Annotator(pipeline.card.landmarks),
+            Finder(pipeline),
+            Look(Annotator(pipeline.card.landmarks)),
             None,
+            drawn=False,
             stopping=lambda: len(begun) >= stop_after,
         )
         found = []
@@ -277,15 +280,15 @@ def test_calls_at_once_share_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     assert network_threads([photo] * 9 + [video], 8) is None
 
 
-def test_the_summary_says_that_stages_of_several_workers_are_added_up() -> None:
+def test_the_summary_says_that_stages_of_several_threads_are_added_up() -> None:
     stages = {"read": 1.0, "detect": 3.0}
     one = Summary(10, 5, 4.0, stages).lines()
     assert one == [
         "10 frames, 5 faces in 4.0 s, 2.5 frames/s",
         "ms per frame: read 100.0, detect 300.0",
     ]
-    two = Summary(10, 5, 2.0, stages, workers=2).lines()
-    assert two[0] == "10 frames, 5 faces in 2.0 s, 5.0 frames/s"
+    two = Summary(10, 5, 0.3, stages).lines()
+    assert two[0] == "10 frames, 5 faces in 0.3 s, 33.3 frames/s"
     assert two[1] == (
-        "ms per frame, those of 2 workers added up: read 100.0 (25 %), detect 300.0 (75 %)"
+        "ms per frame, those of all threads added up: read 100.0 (25 %), detect 300.0 (75 %)"
     )

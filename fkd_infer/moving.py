@@ -1,0 +1,96 @@
+"""Moving pictures: read, followed, drawn and written, each in a thread of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+from fkd_infer.ahead import ahead
+from fkd_infer.finder import Finder
+from fkd_infer.look import Look
+from fkd_infer.lookahead import smoothed_offline
+from fkd_infer.media import FrameSink, Source, frames_from, open_sink
+from fkd_infer.types import Face, Frame
+from fkd_infer.video import Cut
+from fkd_infer.videosink import Encoding
+
+Seen = tuple[Frame, list[Face]]
+_ROOM = 3
+"""Frames that wait between two threads: enough to even out a slow one, and memory stays flat."""
+
+
+@dataclass(frozen=True)
+class Reel:
+    """What is done with a video, a camera or a stream.
+
+    Pictures go into `folder`, if there is one, and frames are drawn on where `drawn` says so.
+    `offline` looks ahead for smoothing. Once `stopping` says so, no more frames are taken.
+    """
+
+    find: Finder
+    look: Look
+    folder: Path | None
+    drawn: bool
+    cut: Cut
+    encoding: Encoding
+    offline: bool
+    stopping: Callable[[], bool]
+
+    def __call__(self, source: Source, record: Callable[[Frame, Sequence[Face]], None]) -> None:
+        """Does all of it; `record` gets each frame, drawn on, with its faces, in this thread."""
+        stopwatch = self.find.pipeline.stopwatch
+        with ExitStack() as stack:
+            pictures = stack.enter_context(self._sink(source))
+            for frame, faces in stack.enter_context(closing(self._done(source))):
+                with stopwatch.about([(frame.source, frame.index)]), stopwatch("write"):
+                    pictures.write(frame)
+                    record(frame, faces)
+                if self.stopping():
+                    break
+
+    def picture(self, source: Source) -> Path | None:
+        """Where the video of a source goes."""
+        return self.folder / source.output if self.folder else None
+
+    def _sink(self, source: Source) -> FrameSink:
+        return open_sink(source, self.folder, self.encoding, self.cut)
+
+    def _done(self, source: Source) -> Generator[Seen, None, None]:
+        """Frames with their faces, drawn on; each stage in a thread."""
+        gray = not self.drawn and self.find.takes_gray
+        read = ahead(self._read(source, gray), _ROOM, "read")
+        seen = ahead(self._found(read, source), _ROOM, "find")
+        return ahead(self._drawn(seen), _ROOM, "draw") if self.drawn else seen
+
+    def _read(self, source: Source, gray: bool) -> Iterator[Frame]:
+        """The frames of a source, their reading counted as a stage."""
+        stopwatch = self.find.pipeline.stopwatch
+        frames = frames_from(source, self.cut, gray)
+        for number in count():
+            with stopwatch.about([(source.name, number)]), stopwatch("read"):
+                frame = next(frames, None)
+            if frame is None:
+                return
+            yield frame
+
+    def _found(self, frames: Generator[Frame, None, None], source: Source) -> Iterator[Seen]:
+        found = self._faces(frames, source)
+        yield from smoothed_offline(found) if self.offline else found
+
+    def _faces(self, frames: Generator[Frame, None, None], source: Source) -> Iterator[Seen]:
+        with closing(frames):
+            for frame in frames:
+                with self.find.pipeline.stopwatch.about([(frame.source, frame.index)]):
+                    faces = self.find(frame, source.kind)
+                yield frame, faces
+
+    def _drawn(self, seen: Generator[Seen, None, None]) -> Iterator[Seen]:
+        stopwatch = self.find.pipeline.stopwatch
+        with closing(seen):
+            for frame, faces in seen:
+                with stopwatch.about([(frame.source, frame.index)]), stopwatch("draw"):
+                    self.look.draw(frame.image, faces)
+                yield frame, faces
