@@ -21,7 +21,7 @@ _BRIGHT = 165.0
 _DARKEST, _BRIGHTEST = 0.4, 1.08
 _SAMPLES = 48
 """Rows and columns of a face that its brightness is told from."""
-_LIPS, _OPENS, _OPEN = (62, 66), 0.16, 0.32
+_LIPS, _OPENS, _OPEN = (62, 66), 0.16, 0.2
 """Inner lips; how far apart, in units of the head, a mouth begins to be open, and is."""
 
 Placer = Callable[[Pixels, Floats, HeadPose, Paint], None]

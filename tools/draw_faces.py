@@ -66,7 +66,7 @@ def dog() -> None:
     cast.fill(with_shadow, "#1c0d06", blur=0.05)
     pack.layer(cast, "shadow.png", ROOT, z=30, depth=-0.4, blend="multiply", opacity=0.35,
                mirrored=True)  # fmt: skip
-    pack.layer(board, "ear.png", ROOT, z=45, depth=-0.35, mirrored=True)
+    pack.layer(board, "ear.png", ROOT, z=45, depth=-0.35, offset=[0.06, 0.03], mirrored=True)
 
     muzzle = Board(-0.62, 0.02, 0.62, 0.75, 256)
     patch = curve((0, 0.07), [(0.2, 0.08), (0.24, 0.25), (0.35, 0.4)],
@@ -222,7 +222,7 @@ def party() -> None:
     sparkle.fill(through([(-0.42, 0.15), (-0.58, 0.13), (-0.7, 0.04), (-0.66, 0.16), (-0.5, 0.22)]),
                  "#ffd9b038", blur=0.04)  # fmt: skip
     glitter(sparkle)
-    piecewise(pack, sparkle, "glitter.png", head, z=8, blend="screen", mirrored=True)
+    piecewise(pack, sparkle, "glitter.png", head, z=8, blend="screen", opacity=0.8, mirrored=True)
     pack.write()
 
 

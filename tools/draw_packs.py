@@ -121,11 +121,11 @@ def moustache() -> None:
             hair(board, sign, rng.uniform(0, 0.75), rng, loose=True)
     board.stroke(curve((0, 0.515), [(0.006, 0.57), (0, 0.62)], closed=False), "#0c060480", 0.016,
                  blur=0.006)  # fmt: skip
-    under = (31, 33, 35, 48, 51, 54)
+    under = (31, 33, 35, 50, 51, 52)
     cast = moved(both(half), 0, 0.035)
     pack.layer(shadow(cast, -0.7, 0.3, 0.7, 0.9), "shadow.png", under, z=14, blend="multiply",
                opacity=0.55)  # fmt: skip
-    pack.layer(board, "moustache.png", under, z=20, depth=0.05)
+    pack.layer(board, "moustache.png", under, z=20, depth=0.0, offset=[0, -0.02])
     pack.write()
 
 
