@@ -157,10 +157,8 @@ class Tracker:
         self._tracks = [t for t in self._tracks if frame.time - t.seen <= MEMORY]
         glance = Glance.at(frame.image)
         if self._glance is not None and glance.is_cut_from(self._glance):
-            self._smoother.reset()
-            self._lose(self._followed())
-        else:
-            self._follow(frame)
+            self._cut()
+        self._follow(frame)
         self._source, self._time, self._glance = frame.source, frame.time, glance
         boxes = _boxes(self._followed())
         if self._schedule.due(frame.time, glance, boxes):
@@ -170,6 +168,13 @@ class Tracker:
         self.summary.frames += 1
         faces = [self._face(track) for track in self._followed()]
         return [self._drawn(face) for face in self._smoother(frame.time, faces)]
+
+    def _cut(self) -> None:
+        """Another shot begins: a network without a say would see the old faces in it."""
+        self._smoother.reset()
+        self._schedule.news()
+        if not self._asks:
+            self._lose(self._followed())
 
     def _followed(self) -> list[_Track]:
         return [track for track in self._tracks if not track.lost]

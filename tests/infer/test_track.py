@@ -295,6 +295,27 @@ def test_with_a_score_the_networks_word_counts() -> None:
     assert all(set(faces) == {1} for faces in here.see([still(100, 90)], range(10, 90)))
 
 
+SHOT = [still(220, 160), still(220, 60), still(40, 200)]
+"""Faces that make another picture of one with a face elsewhere."""
+
+
+def test_a_cut_is_searched_at_once() -> None:
+    here = world()
+    here.see([still(100, 90)], range(9))
+    assert here.detector.calls[-1] == 6
+    seen = here.see([still(100, 90), *SHOT], [9])
+    assert here.detector.calls[-1] == 9
+    assert set(seen[0]) == {1, 2, 3, 4}
+
+
+@pytest.mark.parametrize(("score", "left"), [(True, {1}), (False, set())])
+def test_after_a_cut_a_face_needs_the_networks_word_to_stay(score: bool, left: set[int]) -> None:
+    here = world(score=score)
+    here.see([still(100, 90)], range(9))
+    here.detector.blind = set(GREYS)
+    assert set(here.see([still(100, 90), *SHOT], [9])[0]) == left
+
+
 def test_another_source_and_a_time_that_goes_back_begin_anew() -> None:
     here = world()
     here.see([still(100, 90)], range(10))
