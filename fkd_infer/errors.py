@@ -277,7 +277,7 @@ class LiveSourceError(FkdError, ValueError):
     """Something that does not move, or several things, to be shown as they run."""
 
     def __init__(self, source: str, why: str) -> None:
-        super().__init__(f"{source}: {why}; live takes one camera, stream or video")
+        super().__init__(f"{source}: {why}; live takes one camera or video")
 
 
 class WindowError(FkdError, RuntimeError):

@@ -1,4 +1,4 @@
-"""fkd-infer live: a camera, stream or video with its faces drawn, in the browser."""
+"""fkd-infer live: a camera or video with its faces drawn, in the browser."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def main(
     port: int,
     token: str | None,
 ) -> None:
-    """Show a camera, stream or video with its faces drawn, as it runs, in the browser.
+    """Show a camera or video with its faces drawn, as it runs, in the browser.
 
     SOURCE is a video, which plays at its own speed and again and again, or the number of a camera.
     The page changes filters, smoothing and what is drawn, and saves pictures. Ctrl-C ends it.

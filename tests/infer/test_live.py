@@ -136,7 +136,6 @@ def test_a_source_that_fails_ends_it_with_its_error() -> None:
 def test_a_source_without_a_first_frame_is_told_at_once() -> None:
     def broken() -> Iterator[Frame]:
         raise CameraError(7)
-        yield
 
     with (
         pytest.raises(CameraError, match="camera 7: does not open"),

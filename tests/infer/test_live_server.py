@@ -85,7 +85,7 @@ def watching(server: LiveServer, buffer: int | None = None) -> Iterator[socket.s
 def parts(viewer: socket.socket, count: int) -> list[bytes]:
     """The next pictures of a stream."""
     stream = viewer.makefile("rb")
-    found = []
+    found: list[bytes] = []
     while len(found) < count:
         line = stream.readline()
         assert line, "the stream ended"
@@ -447,7 +447,7 @@ def test_a_host_for_other_machines_gets_a_token(tmp_path: Path) -> None:
     [
         (["99"], 1, "fkd-infer live: camera 99: does not open; is it plugged in and free?"),
         (["no.mp4"], 1, "fkd-infer live: no.mp4: no such file"),
-        (["{photo}"], 1, "an image does not move; live takes one camera, stream or video"),
+        (["{photo}"], 1, "an image does not move; live takes one camera or video"),
         (["{video}", "--filter", "nothing"], 1, "fkd-infer live: filter 'nothing': neither"),
         (["{video}", "--port", "{port}"], 1, "cannot be used: it is in use; give another --port"),
         (["{video}", "--token", "short"], 2, "16 to 256 letters, digits"),
