@@ -60,7 +60,9 @@ class Filter:
                 if piece.layer.when == "mouth_open":
                     strength = mouth_opening(points, pose)
                 if strength > 0:
-                    light = gain if piece.layer.brightness else 1.0
+                    # What multiplies takes the face's own light already.
+                    lit = piece.layer.brightness and piece.layer.blend != "multiply"
+                    light = gain if lit else 1.0
                     piece.place(canvas, points, pose, Paint(piece.layer.blend, light, strength))
 
 

@@ -52,6 +52,16 @@ class Board:
         self.canvas.clipPath(path, skia.ClipOp.kIntersect, True)
         return restore
 
+    def mirror(self) -> None:
+        """Adds the mirror image; for a board that is as wide on both sides of the face's middle."""
+        half = self.surface.makeImageSnapshot()
+        self.canvas.save()
+        self.canvas.resetMatrix()
+        self.canvas.translate(self.size[0], 0)
+        self.canvas.scale(-1, 1)
+        self.canvas.drawImage(half, 0, 0)
+        self.canvas.restore()
+
     def pixel(self, x: float, y: float) -> list[float]:
         """The pixel at a place of the head's plane."""
         return [

@@ -197,7 +197,7 @@ def party() -> None:
         gloss.fill(lips, "#d8305a2e")
     piecewise(pack, gloss, "gloss.png", head, z=6, blend="screen", opacity=0.7)
 
-    tint = Board(-0.95, -0.35, -0.05, 0.85, 320)
+    tint = Board(-0.85, -0.35, 0.85, 0.6, 800)
     tint.fill(through([(-0.36, 0.42), (-0.5, 0.28), (-0.74, 0.17), (-0.76, 0.3), (-0.55, 0.5)]),
               "#f0567a60", blur=0.085)  # fmt: skip
     lid = curve((-0.2, -0.012), [(-0.26, -0.14), (-0.46, -0.2), (-0.7, -0.13)],
@@ -206,23 +206,23 @@ def party() -> None:
                 [(-0.27, -0.055), (-0.24, -0.03), (-0.2, -0.012)])  # fmt: skip
     tint.fill(lid, linear((-0.22, 0), (-0.68, 0), (0, "#c9608fc4"), (0.5, "#8a3f9ec8"),
                           (1, "#4a2a8cc8")), blur=0.02)  # fmt: skip
-    piecewise(pack, tint, "tint.png", head, z=1, blend="multiply", mirrored=True)
-    liner = Board(-0.8, -0.35, -0.05, 0.12, 640)
     line = curve((-0.215, -0.006), [(-0.25, -0.045), (-0.28, -0.066), (-0.316, -0.068)],
                  [(-0.37, -0.075), (-0.44, -0.06), (-0.5, -0.015)],
                  [(-0.56, -0.03), (-0.66, -0.09)],
                  [(-0.6, -0.02), (-0.52, 0.012)],
                  [(-0.47, -0.005), (-0.44, -0.046), (-0.38, -0.053)],
                  [(-0.31, -0.058), (-0.26, -0.035), (-0.215, -0.006)])  # fmt: skip
-    liner.fill(line, "#0d080c")
+    tint.fill(line, "#0d080cf0")
     for t in np.linspace(0, 1, 15):
-        lash(liner, float(t))
-    piecewise(pack, liner, "liner.png", head, z=7, opacity=0.92, mirrored=True)
-    sparkle = Board(-0.95, -0.05, -0.1, 0.85, 512)
+        lash(tint, float(t))
+    tint.mirror()
+    piecewise(pack, tint, "tint.png", head, z=1, blend="multiply")
+    sparkle = Board(-0.85, 0.0, 0.85, 0.45, 960)
     sparkle.fill(through([(-0.42, 0.15), (-0.58, 0.13), (-0.7, 0.04), (-0.66, 0.16), (-0.5, 0.22)]),
                  "#ffd9b038", blur=0.04)  # fmt: skip
     glitter(sparkle)
-    piecewise(pack, sparkle, "glitter.png", head, z=8, blend="screen", opacity=0.8, mirrored=True)
+    sparkle.mirror()
+    piecewise(pack, sparkle, "glitter.png", head, z=8, blend="screen", opacity=0.8)
     pack.write()
 
 
