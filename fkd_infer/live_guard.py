@@ -86,7 +86,8 @@ class Guard:
         if is_loopback(self.host):
             return is_loopback(name)
         own = socket.gethostname().lower()
-        return is_loopback(name) or _is_address(name) or name in {self.host.lower(), own}
+        names = {self.host.lower(), own, f"{own}.local"}  # .local: told by the machine itself, mDNS
+        return is_loopback(name) or _is_address(name) or name in names
 
     def _has_token(self, request: Request) -> bool:
         if self.token is None:

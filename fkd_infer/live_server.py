@@ -10,6 +10,7 @@ import asyncio
 import errno
 import json
 import logging
+import os
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -68,7 +69,8 @@ def bind(host: str, port: int) -> socket.socket:
     except OSError as error:
         raise LiveAddressError(host, port, error.strerror or str(error)) from error
     try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if os.name == "posix":  # elsewhere it would share a port that is in use
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SENT_AHEAD)
         listener.bind(address)
         listener.listen()

@@ -294,6 +294,7 @@ def test_from_other_machines_only_addresses_and_the_machines_name_are_fine(
 
     assert status("192.0.2.7:80") == 200
     assert status(socket.gethostname()) == 200
+    assert status(f"{socket.gethostname()}.local:80") == 200
     assert status("evil.example") == 421
 
 
@@ -377,6 +378,19 @@ def test_the_end_frees_the_port_and_leaves_no_thread(caplog: pytest.LogCaptureFi
     until(lambda: not set(threading.enumerate()) - before)
     assert not caplog.records
     bind("127.0.0.1", server.port).close()
+
+
+def test_an_address_of_ipv6_is_written_in_brackets() -> None:
+    try:
+        bind("::1", 0).close()
+    except LiveAddressError:
+        pytest.skip("this machine has no IPv6")
+    with serving(playing(pictures(None)), host="::1") as server:
+        assert server.url == f"http://[::1]:{server.port}/"
+        connection = http.client.HTTPConnection("::1", server.port, timeout=10)
+        connection.request("GET", "/state")
+        assert connection.getresponse().status == 200
+        connection.close()
 
 
 def test_a_port_in_use_is_told() -> None:
