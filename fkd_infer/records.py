@@ -9,32 +9,58 @@ from contextlib import ExitStack
 from io import StringIO
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TextIO
+from typing import Protocol, Self, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fkd_infer.schemes import IBUG68
+from fkd_infer.measures import DIGITS, FIELDS, in_order, measure
+from fkd_infer.names import Extra
+from fkd_infer.schemes import IBUG68, LandmarkScheme
 from fkd_infer.types import Face, Frame
 from fkd_infer.wholefile import whole_file, writing
 
 SCHEMA = "fkd/1"
-_STDOUT = Path("-")
+STDOUT = Path("-")
 _FACE = ("source", "frame", "time", "face", "id", "score", "presence")
 _BOX = ("box_x0", "box_y0", "box_x1", "box_y1")
+
+
+class RecordSink(Protocol):
+    """Takes the faces of frames; a context manager, at whose end the file is complete."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+    def write(self, frame: Frame, faces: Sequence[Face]) -> None:
+        """Takes a frame's faces; of the frame, its size and where it comes from."""
+        ...
 
 
 class _TextSink:
     """A text file that appears when it is complete; - is standard output, None is nowhere."""
 
-    def __init__(self, path: str | Path | None) -> None:
+    def __init__(
+        self,
+        path: str | Path | None,
+        scheme: LandmarkScheme = IBUG68,
+        extras: frozenset[Extra] = frozenset(),
+    ) -> None:
         self._path = None if path is None else Path(path)
+        self._scheme = scheme
+        self._extras = in_order(extras)
         self._file: TextIO | None = None
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
-            if self._path is not None and self._path != _STDOUT:
+            if self._path is not None and self._path != STDOUT:
                 partial = stack.enter_context(whole_file(self._path))
                 with writing(self._path):
                     self._file = _open_text(partial)
@@ -55,7 +81,7 @@ class _TextSink:
         """Writes what stands before the records."""
 
     def _put(self, text: str) -> None:
-        if self._path == _STDOUT:
+        if self._path == STDOUT:
             # At once, since another program may be reading along.
             print(text, end="", flush=True)
         elif self._file is not None and self._path is not None:
@@ -82,33 +108,55 @@ class JsonLinesSink(_TextSink):
             "time": float(frame.time),
             "width": frame.width,
             "height": frame.height,
-            "faces": [_face_record(face) for face in faces],
+            "faces": [self._face(frame, face) for face in faces],
         }
         self._put(json.dumps(record, separators=(",", ":"), allow_nan=False) + "\n")
 
+    def _face(self, frame: Frame, face: Face) -> dict[str, object]:
+        record: dict[str, object] = {
+            "id": face.id,
+            "box": rounded(face.box),
+            "score": round(float(face.score), 4),
+            "presence": None if face.presence is None else round(face.presence, 4),
+            "points": rounded(face.points),
+        }
+        for extra in self._extras:
+            found = measure(extra, face.points, self._scheme, frame.width, frame.height)
+            record[extra] = found and {
+                name: _short(value, extra) for name, value in found._asdict().items()
+            }
+        return record
+
 
 class CsvSink(_TextSink):
-    """One line per face, under a header for `points` points."""
-
-    def __init__(self, path: str | Path | None, points: int = IBUG68.count) -> None:
-        super().__init__(path)
-        self._points = points
+    """One line per face, under a header for the scheme's points and the extras."""
 
     def _begin(self) -> None:
-        self._row([*_FACE, *_BOX, *(f"{axis}{i}" for i in range(self._points) for axis in "xy")])
+        points = (f"{axis}{i}" for i in range(self._scheme.count) for axis in "xy")
+        extras = (name for extra in self._extras for name in FIELDS[extra])
+        self._row([*_FACE, *_BOX, *points, *extras])
 
     def write(self, frame: Frame, faces: Sequence[Face]) -> None:
         """Appends the lines of a frame's faces; none where there are none."""
         if self._path is None:
             return
         for number, face in enumerate(faces):
-            if len(face.points) != self._points:
-                raise ValueError(f"the table is for {self._points} points, not {len(face.points)}")
+            check_count(face, self._scheme)
             identity = "" if face.id is None else face.id
             head = [frame.source, frame.index, float(frame.time), number, identity]
-            numbers = [*_rounded(face.box), *_rounded(face.points.ravel())]
+            numbers = [*rounded(face.box), *rounded(face.points.ravel())]
             presence = "" if face.presence is None else round(face.presence, 4)
-            self._row([*head, round(face.score, 4), presence, *numbers])
+            extras = self._measured(frame, face)
+            self._row([*head, round(face.score, 4), presence, *numbers, *extras])
+
+    def _measured(self, frame: Frame, face: Face) -> list[object]:
+        """The extras' columns, empty where a face has none."""
+        values: list[object] = []
+        for extra in self._extras:
+            found = measure(extra, face.points, self._scheme, frame.width, frame.height)
+            blank = [""] * len(FIELDS[extra])
+            values += blank if found is None else [_short(value, extra) for value in found]
+        return values
 
     def _row(self, values: Sequence[object]) -> None:
         line = StringIO()
@@ -121,17 +169,17 @@ def _open_text(path: Path) -> TextIO:
     return path.open("w", encoding="utf-8", errors="surrogateescape", newline="\n")
 
 
-def _face_record(face: Face) -> dict[str, object]:
-    return {
-        "id": face.id,
-        "box": _rounded(face.box),
-        "score": round(float(face.score), 4),
-        "presence": None if face.presence is None else round(face.presence, 4),
-        "points": _rounded(face.points),
-    }
+def check_count(face: Face, scheme: LandmarkScheme) -> None:
+    """Raises ValueError for a face with other points than a table's."""
+    if len(face.points) != scheme.count:
+        raise ValueError(f"the table is for {scheme.count} points, not {len(face.points)}")
 
 
-def _rounded(values: NDArray[np.float32]) -> list[object]:
+def _short(value: float, extra: Extra) -> float:
+    return round(value, DIGITS[extra]) + 0.0
+
+
+def rounded(values: NDArray[np.float32]) -> list[object]:
     """Hundredths of a pixel, in double precision so that they print short; -0.0 as 0.0."""
     numbers: list[object] = (np.round(values.astype(np.float64), 2) + 0.0).tolist()
     return numbers
