@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -140,10 +141,9 @@ def _cell(images: Sequence[Pixels]) -> tuple[int, int]:
 
 
 def _columns(count: int, aspect: float) -> int:
-    """Of two numbers of columns that suit the sheet's shape, the one that leaves fewer gaps."""
-    ideal = (_SHAPE * count / aspect) ** 0.5
-    few = min(count, max(1, int(ideal)))
-    return min((few, min(count, few + 1)), key=lambda n: (-count % n, abs(n - ideal)))
+    """How many cells of width over height `aspect` a row has, so that the sheet is no narrower
+    than its shape asks for."""
+    return min(count, math.ceil(math.sqrt(_SHAPE * count / aspect)))
 
 
 def _plain(text: str) -> str:
