@@ -47,7 +47,7 @@ def head_model() -> Matrix:
 def head_pose(points: Floats, width: int, height: int) -> Pose | None:
     """The pose of a face's points (68, 2) in a frame of width × height pixels.
 
-    None where no head in front of the camera has such points.
+    None where no head in front of the camera, with its face to it, has such points.
     """
     guess = fit_pose(points)
     if guess is None:
@@ -61,7 +61,8 @@ def head_pose(points: Floats, width: int, height: int) -> Pose | None:
     )
     if not found or not np.isfinite([turn, place]).all() or place[2, 0] <= 0:
         return None
-    return _angles(np.asarray(cv2.Rodrigues(turn)[0], np.float64))
+    rotation = np.asarray(cv2.Rodrigues(turn)[0], np.float64)
+    return _angles(rotation) if rotation[2, 2] > 0 else None
 
 
 def _from_afar(guess: HeadPose, centre: Matrix, focal: float) -> tuple[Matrix, Matrix]:
