@@ -90,7 +90,6 @@ def test_the_median_annotated_face_looks_straight_ahead() -> None:
         np.full((68, 2), 7, np.float32),
         np.full((68, 2), np.nan, np.float32),
         np.outer(np.arange(68), [1, 2]).astype(np.float32),
-        seen(Pose(0, 0, 0))[::-1],
     ],
 )
 def test_no_head_has_no_pose(points: NDArray[np.float32]) -> None:
