@@ -292,3 +292,28 @@ class NoFaceError(FkdError, ValueError):
 
     def __init__(self, what: str) -> None:
         super().__init__(f"{what}: no face was found in it; take one with a face that is seen well")
+
+
+class StoppedError(FkdError, OSError):
+    """A source that was to go on and did not; what came before is good, and is kept."""
+
+
+class StreamError(FkdError, OSError):
+    """A stream from the network that does not open or shows nothing."""
+
+    def __init__(self, name: str, problem: str) -> None:
+        super().__init__(f"{name}: {problem}; is the address right and the sender on?")
+
+
+class StreamStoppedError(StoppedError):
+    """A stream that stopped."""
+
+    def __init__(self, name: str, frames: int, why: str) -> None:
+        super().__init__(f"{name}: the stream stopped after {frames} frames: {why}")
+
+
+class CameraStoppedError(CameraError, StoppedError):
+    """A camera that stopped sending frames."""
+
+    def __init__(self, index: int) -> None:
+        super().__init__(index, "sends no more frames")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from io import BytesIO
 from pathlib import Path
 
 import cv2
@@ -15,7 +16,9 @@ from fkd_infer.wholefile import whole_file, writing
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
 
 _JPEG, _PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
-_BEGINNINGS = {_JPEG: ".jpg", _PNG: ".png", b"BM": ".bmp", b"II*\0": ".tif", b"MM\0*": ".tif"}
+_GIF = b"GIF8"
+_TIFF = {b"II*\0": ".tif", b"MM\0*": ".tif"}
+_BEGINNINGS = {_JPEG: ".jpg", _PNG: ".png", _GIF: ".gif", b"BM": ".bmp", **_TIFF}
 _SCAN, _END = 0xDA, 0xD9
 _BARE = frozenset({0x01, *range(0xD0, 0xD8)})
 """JPEG markers that carry no length."""
@@ -35,6 +38,8 @@ def read_image(path: str | Path) -> NDArray[np.uint8]:
         raise UnreadableImageError(path, "the file is empty")
     if _is_cut_short(data):
         raise UnreadableImageError(path, "the file is cut short")
+    if data.startswith(_GIF):
+        return _read_gif(Path(path), data)
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error as error:
@@ -42,6 +47,21 @@ def read_image(path: str | Path) -> NDArray[np.uint8]:
     if image is None:
         raise UnreadableImageError(path, "not an image, or a damaged one")
     return np.asarray(image, dtype=np.uint8)
+
+
+def _read_gif(path: Path, data: bytes) -> NDArray[np.uint8]:
+    """The first picture of a GIF, by libav, since not every OpenCV has a reader."""
+    import av
+    from av.error import FFmpegError
+
+    try:
+        with av.open(BytesIO(data), "r", format="gif") as container:
+            picture = next(container.decode(video=0), None)
+    except FFmpegError as error:
+        raise UnreadableImageError(path, error.strerror or str(error)) from error
+    if picture is None:
+        raise UnreadableImageError(path, "the file is cut short")
+    return np.asarray(picture.to_ndarray(format="bgr24"), np.uint8)
 
 
 def write_image(path: Path, image: NDArray[np.uint8]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -14,14 +14,23 @@ from typing import Literal, Protocol, Self
 import cv2
 import numpy as np
 
-from fkd_infer.errors import CameraError, OutputError, SourceFolderError, SourceNotFoundError
+from fkd_infer.animation import ANIMATED_SUFFIXES, describe, is_animated, webp_pictures
+from fkd_infer.animationsink import AnimationSink
+from fkd_infer.errors import (
+    CameraError,
+    CameraStoppedError,
+    OutputError,
+    SourceFolderError,
+    SourceNotFoundError,
+)
 from fkd_infer.imagefile import IMAGE_SUFFIXES, read_image, suffix_by_content, write_image
+from fkd_infer.stream import file_stem, is_stream, public_name, read_stream
 from fkd_infer.types import Frame
 from fkd_infer.video import Cut, count_frames, read_video
 from fkd_infer.videosink import CONTAINERS, Encoding, VideoSink
 from fkd_infer.wholefile import writing
 
-Kind = Literal["image", "video", "camera"]
+Kind = Literal["image", "video", "camera", "stream"]
 
 _STDOUT = Path("-")
 _BROADCAST = {".mpg", ".mpeg", ".ts", ".mts", ".m2ts"}
@@ -35,13 +44,17 @@ _WILDCARDS = frozenset("*?[")
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Something that gives frames; `output` is the path of its picture within the --out folder."""
+    """Something that gives frames; `output` is the path of its picture within the --out folder.
+
+    Animated images are videos. A `url` may hold a password, so it is not shown; `name` is.
+    """
 
     name: str
     kind: Kind
     output: Path
     path: Path | None = None
     camera: int | None = None
+    url: str | None = field(default=None, repr=False)
 
 
 def expand_sources(given: Sequence[str], out: Path | None = None) -> list[Source]:
@@ -91,10 +104,14 @@ def frames_from(source: Source, cut: Cut = Cut(), gray: bool = False) -> Iterato
     """
     if source.camera is not None:
         yield from cut(_read_camera(source.camera, source.name))
+    elif source.url is not None:
+        yield from cut(read_stream(source.url, gray))
     elif source.path is None:
         raise SourceNotFoundError(source.name)
     elif source.kind == "image":
         yield Frame(read_image(source.path), source.name)
+    elif (animation := describe(source.path)) and animation.suffix == ".webp":
+        yield from cut(_read_webp(source.path, source.name, cut, gray))
     else:
         yield from read_video(source.path, source.name, cut, gray)
 
@@ -103,7 +120,14 @@ def frame_count(source: Source, cut: Cut = Cut()) -> int | None:  # noqa: B008 (
     """How many frames a source is expected to give; None where that is not known."""
     if source.path is None:
         return cut.max_frames
-    return 1 if source.kind == "image" else count_frames(source.path, cut)
+    if source.kind == "image":
+        return 1
+    animation = describe(source.path)
+    if animation is not None:
+        count = len(animation.durations)
+        length = sum(animation.durations)
+        return cut.count(count, count / length if length else None)
+    return count_frames(source.path, cut)
 
 
 class FrameSink(Protocol):
@@ -167,12 +191,16 @@ def open_sink(
     target = out / source.output
     if source.kind == "image":
         return ImageSink(target)
+    if target.suffix.lower() in ANIMATED_SUFFIXES:
+        return AnimationSink(target, source.path, encoding.quality, cut)
     return VideoSink(target, source.path, encoding, cut)
 
 
 def _expand(text: str, out: Path | None) -> list[Source]:
     path = Path(text)
     if not _exists(text):
+        if is_stream(text):
+            return [Source(public_name(text), "stream", Path(f"{file_stem(text)}.mp4"), url=text)]
         if text.isascii() and text.isdigit() and int(text) < _CAMERAS:
             number = int(text)
             return [Source(text, "camera", Path(f"camera{number}.mp4"), camera=number)]
@@ -202,7 +230,7 @@ def _folder(folder: Path, out: Path | None) -> list[Source]:
         found += [Path(parent, name) for name in files if not name.startswith(".")]
     sources = _known_below(folder, found, out)
     if not sources:
-        kinds = ", ".join(sorted(IMAGE_SUFFIXES | VIDEO_SUFFIXES))
+        kinds = ", ".join(sorted(IMAGE_SUFFIXES | ANIMATED_SUFFIXES | VIDEO_SUFFIXES))
         raise SourceFolderError(folder, f"no image or video in it; looked for {kinds}")
     return sources
 
@@ -243,6 +271,12 @@ def _known_below(base: Path, paths: Sequence[Path], out: Path | None) -> list[So
 def _known(path: Path, output: Path) -> Source | None:
     """A source by its suffix."""
     suffix = path.suffix.lower()
+    if suffix in ANIMATED_SUFFIXES and is_animated(path):
+        true_suffix = suffix_by_content(path) or suffix
+        return Source(str(path), "video", output.with_suffix(true_suffix), path)
+    if suffix == ".gif":
+        # A still one: its few colours would not do for what is drawn.
+        return Source(str(path), "image", output.with_suffix(".png"), path)
     if suffix in IMAGE_SUFFIXES:
         return Source(str(path), "image", output, path)
     if suffix in VIDEO_SUFFIXES:
@@ -254,7 +288,10 @@ def _known(path: Path, output: Path) -> Source | None:
 def _sniffed(path: Path) -> Source:
     """A source by its content."""
     suffix = suffix_by_content(path)
+    if suffix and is_animated(path):
+        return Source(str(path), "video", Path(path.name).with_suffix(suffix), path)
     if suffix:
+        suffix = ".png" if suffix == ".gif" else suffix
         return Source(str(path), "image", Path(path.name).with_suffix(suffix), path)
     return Source(str(path), "video", Path(path.name).with_suffix(".mp4"), path)
 
@@ -277,6 +314,14 @@ def _check_target(target: Path, originals: set[tuple[int, int]]) -> None:
         raise OutputError(target, "a folder of that name is in the way")
 
 
+def _read_webp(path: Path, name: str, cut: Cut, gray: bool) -> Iterator[Frame]:
+    """Frames of an animated WebP, numbered from the cut's start as those of videos."""
+    pictures = webp_pictures(path, gray)
+    later = ((image, shown) for image, shown in pictures if shown >= cut.start)
+    for number, (image, shown) in enumerate(later):
+        yield Frame(image, name, number, shown)
+
+
 def _read_camera(index: int, name: str) -> Iterator[Frame]:
     camera = cv2.VideoCapture(index)
     try:
@@ -287,7 +332,7 @@ def _read_camera(index: int, name: str) -> Iterator[Frame]:
             got, image = camera.read()
             now = time.monotonic_ns()
             if not got or image is None:
-                raise CameraError(index, "sends no more frames")
+                raise CameraStoppedError(index)
             start = start if count else now
             yield Frame(
                 np.asarray(image, dtype=np.uint8), name, count, Fraction(now - start, 10**9)

@@ -10,6 +10,7 @@ from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fkd_infer.animation import describe
 from fkd_infer.colour import bgr_of, gray_of
 from fkd_infer.errors import UnreadableVideoError
 from fkd_infer.types import Frame
@@ -254,6 +255,9 @@ def _ends_early(video: OpenVideo, packets: int, end: Fraction, whole: bool) -> b
         if whole:
             return packets < len(video.stream.index_entries)
         return video.end is not None and end + _LATE < video.end
+    animation = describe(video.path) if video.container.format.name == "gif" else None
+    if animation is not None:
+        return not animation.whole
     promised: Fraction | None = None
     if "matroska" in video.container.format.name:
         promised = video.duration

@@ -20,7 +20,7 @@ import numpy as np
 
 from fkd_infer.colour import MATRIX, i420
 from fkd_infer.crop import Pixels
-from fkd_infer.errors import OutputError
+from fkd_infer.errors import OutputError, StoppedError
 from fkd_infer.names import Codec
 from fkd_infer.original import Original
 from fkd_infer.types import Frame
@@ -150,6 +150,8 @@ class VideoSink:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        if isinstance(error, StoppedError):
+            kind = error = trace = None  # what came before is good
         self._stack.__exit__(kind, error, trace)
 
     def _close(

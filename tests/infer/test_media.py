@@ -17,6 +17,7 @@ from fkd_infer.errors import (
     OutputError,
     SourceFolderError,
     SourceNotFoundError,
+    StoppedError,
     UnreadableImageError,
     UnreadableVideoError,
 )
@@ -307,6 +308,16 @@ class TestCamera:
         with pytest.raises(CameraError, match="camera 2: sends no more frames"):
             list(frames_from(camera))
         assert FakeCamera.released == 1
+
+    def test_what_came_before_silence_is_kept(self, camera: Source, tmp_path: Path) -> None:
+        def record() -> None:
+            with open_sink(camera, tmp_path) as sink:
+                for frame in frames_from(camera):
+                    sink.write(frame)
+
+        with pytest.raises(StoppedError, match="sends no more frames"):
+            record()
+        assert len(list(read_video(tmp_path / "camera2.mp4", ""))) == 3
 
     def test_is_recorded(self, camera: Source, tmp_path: Path) -> None:
         with open_sink(camera, tmp_path) as sink:
