@@ -247,7 +247,7 @@ class TestReading:
 
     @pytest.mark.parametrize("full_range", [False, True])
     @pytest.mark.parametrize(("matrix", "height"), [(1, 48), (1, 720), (6, 48), (6, 720), (2, 48)])
-    @pytest.mark.parametrize("pixels", ["yuv420p", "yuv444p"])
+    @pytest.mark.parametrize("pixels", ["yuv420p", "yuv444p", "yuv420p10le"])
     def test_true_colours(
         self, matrix: int, height: int, full_range: bool, pixels: str, tmp_path: Path
     ) -> None:
