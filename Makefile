@@ -28,7 +28,7 @@ wheel-test: $(VENV)/.installed-dev  ## the wheel alone, without torch and onnx, 
 	rm -f build-wheel.log
 	$(PYTHON) -m venv build/venv
 	build/venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
-		"fkd[cpu] @ file://$(CURDIR)/$$(ls build/wheel/*.whl)" pytest hypothesis
+		"fkd[cpu,live] @ file://$(CURDIR)/$$(ls build/wheel/*.whl)" pytest hypothesis
 	build/venv/bin/python -c "import importlib.util as u; assert not (u.find_spec('torch') or u.find_spec('onnx'))"
 	cd build && venv/bin/pytest -c ../pyproject.toml --rootdir .. -p no:cacheprovider ../tests/infer
 
@@ -45,5 +45,5 @@ $(VENV)/.installed-demo: pyproject.toml constraints.txt | $(BIN)/python
 
 $(VENV)/.installed-dev: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "installing fkd with its training and development packages into $(VENV) …"
-	$(PIP) -e ".[cpu,demo,train,dev]"
+	$(PIP) -e ".[cpu,demo,train,live,dev]"
 	@touch $@

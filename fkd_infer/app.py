@@ -18,8 +18,10 @@ from fkd_infer.finder import Finder
 from fkd_infer.look import Look
 from fkd_infer.media import Source, frame_count
 from fkd_infer.moving import Reel
+from fkd_infer.names import Extra
 from fkd_infer.photos import Studio
-from fkd_infer.records import CsvSink, JsonLinesSink
+from fkd_infer.recording import open_records
+from fkd_infer.sheet import ContactSheet
 from fkd_infer.types import Face, Frame
 from fkd_infer.video import Cut
 from fkd_infer.videosink import Encoding
@@ -65,22 +67,28 @@ class Summary:
 
 @dataclass(frozen=True)
 class Outputs:
-    """Where results go; None leaves one out. `show` shows frames in a window as they are done."""
+    """Where results go; None leaves one out. `extras` are what else records say of faces; `show`
+    shows frames in a window as they are done."""
 
     folder: Path | None = None
     json: Path | None = None
     csv: Path | None = None
+    coco: Path | None = None
+    npz: Path | None = None
+    sheet: Path | None = None
+    extras: frozenset[Extra] = frozenset()
     show: bool = False
 
     @property
     def files(self) -> list[Path]:
         """Those that are one file for all sources."""
-        return [path for path in (self.json, self.csv) if path is not None]
+        files = (self.json, self.csv, self.coco, self.npz, self.sheet)
+        return [path for path in files if path is not None]
 
     @property
     def drawn(self) -> bool:
         """Whether anybody but a file of each source sees what is drawn."""
-        return self.show
+        return self.show or self.sheet is not None
 
     @property
     def any(self) -> bool:
@@ -139,9 +147,13 @@ def run(sources: Sequence[Source], work: Work, quiet: bool = False) -> Summary:
 def _takes(work: Work, stack: ExitStack) -> list[Take]:
     """What takes the frames and their faces into files for all sources."""
     outputs, scheme = work.outputs, work.find.pipeline.card.landmarks
-    json = stack.enter_context(JsonLinesSink(outputs.json))
-    csv = stack.enter_context(CsvSink(outputs.csv, scheme))
-    return [json.write, csv.write]
+    records = open_records(
+        outputs.json, outputs.csv, outputs.coco, outputs.npz, scheme, outputs.extras
+    )
+    takes: list[Take] = [stack.enter_context(sink).write for sink in records]
+    if outputs.sheet is not None:
+        takes.append(stack.enter_context(ContactSheet(outputs.sheet)).write)
+    return takes
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from fkd_infer.names import (
     DEFAULT_SMOOTHING,
     DETECT_SIZE,
     DETECTORS,
+    EXTRAS,
     LAYERS,
     MIN_PRESENCE,
     PROVIDERS,
@@ -26,6 +27,7 @@ from fkd_infer.names import (
     BoxKind,
     Codec,
     DetectorName,
+    Extra,
     Layer,
     Provider,
     VideoSmoothing,
@@ -237,9 +239,12 @@ looks = group(
 def _outputs(**said: Any) -> Outputs:
     from fkd_infer.app import Outputs
 
-    outputs = Outputs(**said)
+    extras: tuple[Extra, ...] = said.pop("extras")
+    outputs = Outputs(**said, extras=frozenset(extras))
     if not outputs.any:
-        flags = "--out DIR, --json FILE, --csv FILE or --show"
+        flags = (
+            "--out DIR, --json FILE, --csv FILE, --coco FILE, --npz FILE, --sheet FILE or --show"
+        )
         raise click.UsageError(f"nothing to write: give {flags}")
     return outputs
 
@@ -252,6 +257,19 @@ outputs = group(
     ),
     json=click.option("--json", type=_PATH, help="File for JSON lines, one per frame; - prints."),
     csv=click.option("--csv", type=_PATH, help="File for a CSV table, one line per face."),
+    coco=click.option(
+        "--coco", type=_PATH, help="File for all faces as one document of COCO keypoints."
+    ),
+    npz=click.option("--npz", type=_PATH, help="File for all faces as NumPy arrays."),
+    sheet=click.option(
+        "--sheet", type=_PATH, help="Picture of up to 20 frames from all over the sources."
+    ),
+    extras=click.option(
+        "--extras",
+        type=click.Choice(EXTRAS),
+        multiple=True,
+        help="More of each face in records: the head's angles; how open eyes and mouth are.",
+    ),
     show=click.option("--show", is_flag=True, help="Show frames in a window as they are done."),
 )
 """Options that say where results go, for a command's argument `outputs`."""

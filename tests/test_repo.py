@@ -75,14 +75,22 @@ def test_every_module_is_in_the_architecture() -> None:
 def test_every_command_and_option_is_documented() -> None:
     from fkd_infer.cli import main as infer
     from fkd_infer.doctor_cli import main as doctor
+    from fkd_infer.filters_cli import preview
+    from fkd_infer.live_cli import main as live
     from fkd_infer.tune_cli import main as tune
     from fkd_train.eval_cli import main as evaluate
     from fkd_train.export_cli import main as export
     from fkd_train.train_cli import main as train
 
     text = (ROOT / "docs" / "commands.md").read_text()
-    commands = {"fkd-infer": infer, "fkd-train": train, "fkd-export": export, "fkd-eval": evaluate}
-    commands |= {"fkd-infer tune": tune, "fkd-infer doctor": doctor}
+    commands: dict[str, click.Command] = {
+        "fkd-infer": infer,
+        "fkd-train": train,
+        "fkd-export": export,
+        "fkd-eval": evaluate,
+    }
+    commands |= {"fkd-infer tune": tune, "fkd-infer doctor": doctor, "fkd-infer live": live}
+    commands |= {"fkd-infer filters": preview}
     for name, command in commands.items():
         section = text.partition(f"## {name}")[2].partition("\n## ")[0]
         for parameter in command.params:

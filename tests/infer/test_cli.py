@@ -112,7 +112,7 @@ def test_records_go_to_standard_output_and_nothing_else_does(tmp_path: Path) -> 
     ("arguments", "code", "said"),
     [
         (["nosuch.jpg", "--out", "o"], 1, "nosuch.jpg: no such file"),
-        (["a.png"], 2, "nothing to write: give --out DIR, --json FILE, --csv FILE or --show"),
+        (["a.png"], 2, "nothing to write: give --out DIR, --json FILE"),
         ([], 2, "Missing argument 'SOURCE...'"),
         (["a.png", "--out", "o", "--model", "nosuch"], 1, "nosuch: no such model file"),
         (["a.png", "--out", "o", "--detector", "magic"], 2, "'magic' is not one of"),
@@ -392,3 +392,22 @@ def test_mistakes_about_moving_pictures(
     assert done.exit_code == code
     assert said in done.stderr
     assert "Traceback" not in done.output
+
+
+def test_every_record_and_a_sheet_of_one_run(tmp_path: Path) -> None:
+    photo, video = write_image(tmp_path / "a.png"), write_video(tmp_path / "b.mp4", 5)
+    boxes = tmp_path / "boxes.csv"
+    rows = [f"{photo},0,20,20,180,180", *(f"{video},{i},20,20,120,120" for i in range(5))]
+    boxes.write_text("\n".join(["source,frame,x0,y0,x1,y1", *rows]) + "\n")
+    files = {name: tmp_path / f"faces.{name}" for name in ("json", "csv", "coco", "npz")}
+    written = [part for name, path in files.items() for part in (f"--{name}", path)]
+    sheet = tmp_path / "sheet.png"
+    given = (photo, video, "--model", FIXED, "--boxes", boxes, "--sheet", sheet)
+    done = run(*given, *written, "--extras", "pose", "--extras", "ratios")
+    assert done.exit_code == 0
+    assert [len(line["faces"]) for line in lines(files["json"])] == [1] * 6
+    assert all({"pose", "ratios"} <= set(line["faces"][0]) for line in lines(files["json"]))
+    assert len(json.loads(files["coco"].read_text())["annotations"]) == 6
+    with np.load(files["npz"], allow_pickle=False) as arrays:
+        assert arrays["points"].shape == (6, 68, 2)
+    assert read_image(sheet).any(), "frames are drawn on it"
