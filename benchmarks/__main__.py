@@ -182,6 +182,17 @@ def pipeline(
 
 
 @main.command(cls=FkdCommand)
+@click.option("--minutes", type=_POSITIVE, default=60, show_default=True)
+@click.option("--folder", type=_PATH, default=OUT / "videos", show_default=True)
+@results_option()
+def hour(minutes: int, folder: Path, out: Path | None) -> None:
+    """Run fkd-infer on a long, small video; watch its memory and check what came back."""
+    from benchmarks.hour import hour as run
+
+    run(minutes, folder, _recorder("hour", out))
+
+
+@main.command(cls=FkdCommand)
 @click.option("--images", type=_POSITIVE, default=2000, show_default=True)
 @data_option(required=False)
 @click.option("--cores", type=_POSITIVE, multiple=True, default=(1, 2), show_default=True)
