@@ -13,7 +13,7 @@ from types import FrameType
 
 from tqdm import tqdm
 
-from fkd_infer.errors import FkdError
+from fkd_infer.errors import FkdError, StoppedError
 from fkd_infer.finder import Finder
 from fkd_infer.look import Look
 from fkd_infer.media import Source, frame_count
@@ -182,9 +182,11 @@ class _Desk:
             yield
         except FkdError as error:
             self.summary.failures.append(str(error))
+            kept = isinstance(error, StoppedError)
         else:
-            if picture is not None:
-                self.summary.pictures.append(picture)
+            kept = True
+        if kept and picture is not None:
+            self.summary.pictures.append(picture)
 
 
 def _photos(

@@ -11,7 +11,7 @@ FIRST, LONGEST = 2, 30
 """Frames from one search to the next: after something happened, and at most."""
 SECONDS = 1
 """And at most so long."""
-BUSY = 15
+BUSY = 20
 """Frames at most while the picture changes where nobody is followed."""
 ALONE = 3
 """Frames at most while nobody is followed at all."""
