@@ -2,27 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from fkd_infer.compose import delaunay
 from fkd_infer.crop import Floats, Pixels
+from fkd_infer.headpose import mean_head
 from fkd_infer.names import DEFAULT_LAYERS, Layer
-from fkd_infer.schemes import LandmarkScheme
+from fkd_infer.schemes import IBUG68, LandmarkScheme
+from fkd_infer.strokes import Colour, discs
 from fkd_infer.types import Face, Frame
 
-Colour = tuple[int, int, int]
-
+PALETTE: tuple[Colour, ...] = (
+    (233, 180, 86),
+    (0, 159, 230),
+    (66, 228, 240),
+    (167, 121, 204),
+    (115, 158, 0),
+    (0, 94, 213),
+)
+"""Colours of followed faces, by id, BGR: those that people of any colour vision tell apart
+(Okabe and Ito, 2008)."""
+_DARK: Colour = (0, 0, 0)
 _BITS = 4
 """OpenCV draws at 1/16 pixel with this shift."""
+_OUTLINED = 120
+"""Faces of so many pixels have room for a dark outline around lines."""
+_SPACED = 11
+"""Pixels between neighbouring points, at least, for their numbers to be readable."""
+_FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 
 @dataclass(frozen=True)
 class Annotator:
-    """Draws `layers` of each face, in this order; line widths follow the face's size."""
+    """Draws `layers` of each face, in this order; lines and text follow the face's size.
+
+    Faces with an id have a colour of their own from PALETTE instead of those given.
+    """
 
     scheme: LandmarkScheme
     layers: tuple[Layer, ...] = DEFAULT_LAYERS
@@ -40,72 +61,115 @@ class Annotator:
 
     def draw(self, canvas: Pixels, faces: Sequence[Face]) -> None:
         """Draws the faces into a BGR image itself, which saves a copy where nobody needs it."""
-        draw = {
+        draw: dict[Layer, Callable[[Pixels, Face], None]] = {
             "contours": self._contours,
             "points": self._points,
+            "mesh": self._mesh,
             "box": self._box,
             "score": self._score,
+            "id": self._id,
+            "numbers": self._numbers,
         }
+        whole = [face for face in faces if np.isfinite(face.points).all()]
         for layer in self.layers:
-            for face in faces:
+            for face in whole:
                 draw[layer](canvas, face)
 
     def _contours(self, canvas: Pixels, face: Face) -> None:
-        width = max(1, round(_extent(face) / 160))
+        extent = _extent(face)
+        width = max(1, round(extent / 160))
+        lines: dict[bool, list[NDArray[np.int32]]] = {True: [], False: []}
         for name, group in self.scheme.groups.items():
-            line = _fixed_point(face.points[list(group)])
-            closed = name in self.scheme.closed
-            cv2.polylines(canvas, [line], closed, self.line_colour, width, cv2.LINE_AA, _BITS)
+            lines[name in self.scheme.closed].append(_fixed_point(face.points[list(group)]))
+        strokes = [(self._colour(face, self.line_colour), width)]
+        if extent >= _OUTLINED:
+            strokes.insert(0, (_DARK, width + 1 + width // 2))
+        for colour, thickness in strokes:
+            for closed, some in lines.items():
+                cv2.polylines(canvas, some, closed, colour, thickness, cv2.LINE_AA, _BITS)
 
     def _points(self, canvas: Pixels, face: Face) -> None:
         radius = max(0.9, _extent(face) / 110)
         if radius > 1.3:
-            _discs(canvas, face.points, radius * 1.35, (0, 0, 0))
-        _discs(canvas, face.points, radius, self.point_colour)
+            discs(canvas, face.points, radius * 1.35, _DARK)
+        colour = self.point_colour
+        if face.id is not None:
+            # Lighter than the lines that they lie on.
+            blue, green, red = ((255 + c) // 2 for c in self._colour(face, colour))
+            colour = blue, green, red
+        discs(canvas, face.points, radius, colour)
+
+    def _mesh(self, canvas: Pixels, face: Face) -> None:
+        edges = _edges() if self.scheme == IBUG68 else _edges_of(face.points)
+        lines = list(_fixed_point(face.points)[edges])
+        colour = self._colour(face, self.line_colour)
+        width = max(1, round(_extent(face) / 300))
+        cv2.polylines(canvas, lines, False, colour, width, cv2.LINE_AA, _BITS)
 
     def _box(self, canvas: Pixels, face: Face) -> None:
         width = max(1, round(_extent(face) / 120))
         x0, y0, x1, y1 = _fixed_point(face.box).tolist()
-        cv2.rectangle(canvas, (x0, y0), (x1, y1), self.box_colour, width, cv2.LINE_AA, _BITS)
+        for colour, thickness in (
+            (_DARK, width + 1 + width // 2),
+            (self._colour(face, self.box_colour), width),
+        ):
+            cv2.rectangle(canvas, (x0, y0), (x1, y1), colour, thickness, cv2.LINE_AA, _BITS)
 
     def _score(self, canvas: Pixels, face: Face) -> None:
-        name = f"{face.score:.2f}" if face.id is None else f"{face.id}: {face.score:.2f}"
-        scale = float(np.clip(_extent(face) / 250, 0.4, 2.0))
-        thickness = max(1, round(2 * scale))
-        (width, height), base = cv2.getTextSize(name, cv2.FONT_HERSHEY_SIMPLEX, scale, thickness)
-        # Above the box, but never outside the picture.
-        x = int(np.clip(face.box[0], 0, max(0, canvas.shape[1] - width)))
-        y = int(np.clip(face.box[1] - base, height, canvas.shape[0] - base))
-        for colour, extra in (((0, 0, 0), 2), (self.box_colour, 0)):
-            cv2.putText(
-                canvas,
-                name,
-                (x, y),
-                cv2.FONT_HERSHEY_SIMPLEX,
-                scale,
-                colour,
-                thickness + extra,
-                cv2.LINE_AA,
-            )
+        text = f"{face.score:.2f}" if face.id is None else f"{face.id}: {face.score:.2f}"
+        self._label(canvas, face, text)
+
+    def _id(self, canvas: Pixels, face: Face) -> None:
+        if face.id is not None and "score" not in self.layers:
+            self._label(canvas, face, str(face.id))
+
+    def _label(self, canvas: Pixels, face: Face, text: str) -> None:
+        """Text above the box, but never outside the picture."""
+        largest = max(0.6, canvas.shape[0] / 500)
+        scale = float(np.clip(_extent(face) / 250, 0.35, largest))
+        x, y = float(face.box[0]), float(face.box[1]) - 6 * scale
+        _write(canvas, text, (x, y), scale, self._colour(face, self.box_colour))
+
+    def _numbers(self, canvas: Pixels, face: Face) -> None:
+        """Each point's number, where points are far enough apart to read it."""
+        apart = np.linalg.norm(face.points[:, None] - face.points, axis=-1)
+        np.fill_diagonal(apart, np.inf)
+        room = apart.min(axis=1)
+        for number in np.flatnonzero(room >= _SPACED).tolist():
+            x, y = face.points[number].tolist()
+            scale = float(np.clip(room[number] / 45, 0.25, 0.8))
+            _write(canvas, str(number), (x + 3, y - 2), scale, (255, 255, 255))
+
+    def _colour(self, face: Face, usual: Colour) -> Colour:
+        return usual if face.id is None else PALETTE[(face.id - 1) % len(PALETTE)]
 
 
-def _discs(canvas: Pixels, points: Floats, radius: float, colour: Colour) -> None:
-    """Round, antialiased discs at any fraction of a pixel; OpenCV's small circles are crosses."""
-    reach = int(np.ceil(radius)) + 1
-    steps = np.arange(-reach, reach + 1)
-    height, width = canvas.shape[:2]
-    near = points[(np.abs(points) < 2**24).all(axis=1)]
-    corner = np.rint(near).astype(np.int64)[:, None, None]
-    pixels = corner + np.stack(np.meshgrid(steps, steps), axis=-1)  # (n, k, k, 2)
-    distance = np.linalg.norm(pixels - near[:, None, None], axis=-1)
-    cover = np.clip(radius + 0.5 - distance, 0, 1)
-    x, y = pixels[..., 0], pixels[..., 1]
-    seen = (cover > 0) & (x >= 0) & (y >= 0) & (x < width) & (y < height)
-    x, y, cover = x[seen], y[seen], cover[seen]
-    # Where discs meet, the pixel takes the fuller cover, which comes last.
-    order = np.argsort(cover, kind="stable")
-    x, y, share = x[order], y[order], cover[order, None]
-    canvas[y, x] = np.rint(canvas[y, x] * (1 - share) + np.array(colour) * share).astype(np.uint8)
+def _write(
+    canvas: Pixels, text: str, corner: tuple[float, float], scale: float, colour: Colour
+) -> None:
+    """Outlined text whose bottom left corner is there, moved into the picture."""
+    thickness = max(1, round(1.6 * scale))
+    outline = thickness + 2 * max(1, round(scale))
+    (width, height), base = cv2.getTextSize(text, _FONT, scale, thickness)
+    rim = outline // 2 + 2
+    far = np.nan_to_num(np.array(corner), posinf=1e6, neginf=-1e6)
+    x = int(np.clip(far[0], rim, max(rim, canvas.shape[1] - width - rim)))
+    y = int(np.clip(far[1], height + rim, max(height + rim, canvas.shape[0] - base - rim)))
+    for ink, wide in ((_DARK, outline), (colour, thickness)):
+        cv2.putText(canvas, text, (x, y), _FONT, scale, ink, wide, cv2.LINE_AA)
+
+
+@lru_cache(maxsize=1)
+def _edges() -> NDArray[np.intp]:
+    """The lines (n, 2) between the 68 points' triangles, told from a mean face."""
+    return _edges_of(mean_head()[:, :2] * 1000)
+
+
+def _edges_of(places: NDArray[np.floating]) -> NDArray[np.intp]:
+    """The lines (n, 2) between the triangles of places (k, 2)."""
+    triangles = delaunay(places.astype(np.float64))
+    pairs = np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]])
+    return np.unique(np.sort(pairs, axis=1), axis=0)
 
 
 def _extent(face: Face) -> float:

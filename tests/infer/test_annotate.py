@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fkd_infer.annotate import Annotator
+from fkd_infer.annotate import PALETTE, Annotator
 from fkd_infer.names import LAYERS
 from fkd_infer.schemes import IBUG68
 from fkd_infer.types import Face, Frame
@@ -46,7 +46,8 @@ def test_without_faces_the_frame_is_the_same_object() -> None:
 
 @pytest.mark.parametrize("layer", LAYERS)
 def test_every_layer_draws_something(layer: str) -> None:
-    drawn = Annotator(IBUG68, (layer,))(frame(), [face()])  # type: ignore[arg-type]
+    given = frame(480, 480), [face((240, 240), 300, id=2)]
+    drawn = Annotator(IBUG68, (layer,))(*given)  # type: ignore[arg-type]
     assert (drawn.image != 40).any()
 
 
@@ -65,3 +66,31 @@ def test_larger_faces_get_larger_points() -> None:
         return int((drawn.image != 40).any(axis=2).sum())
 
     assert inked(700) > 4 * inked(60)
+
+
+def test_followed_faces_have_a_colour_each() -> None:
+    def colours(number: int | None) -> set[tuple[int, ...]]:
+        one = face((240, 240), 400, id=number)
+        drawn = Annotator(IBUG68, ("box",))(frame(480, 480), [one]).image
+        return {tuple(pixel) for pixel in drawn.reshape(-1, 3).tolist()}
+
+    assert PALETTE[0] in colours(1)
+    assert PALETTE[1] in colours(2)
+    assert PALETTE[0] in colours(1 + len(PALETTE))
+    assert not set(PALETTE) & colours(None)
+
+
+def test_labels_stay_inside() -> None:
+    for centre in ((0.0, 0.0), (159.0, 119.0), (159.0, 0.0), (80.0, -30.0)):
+        drawn = Annotator(IBUG68, ("score",))(frame(), [face(centre, 60, id=12)]).image
+        ink = (drawn != 40).any(axis=2)
+        assert ink.any()
+        edge = np.concatenate([ink[0], ink[-1], ink[:, 0], ink[:, -1]])
+        assert not edge.any()
+
+
+def test_points_that_are_no_numbers_are_not_drawn() -> None:
+    broken = face()
+    broken.points[3] = np.nan
+    drawn = Annotator(IBUG68, LAYERS)(frame(), [broken])
+    assert (drawn.image == 40).all()
