@@ -15,11 +15,15 @@ if TYPE_CHECKING:
     from av.container import InputContainer
     from av.video.frame import VideoFrame
 
-PROTOCOLS = ("rtsp", "rtsps", "rtmp", "rtmps", "http", "https", "udp", "srt")
+PROTOCOLS = ("rtsp", "rtsps", "rtmp", "rtmps", "http", "https", "udp")
 OPENING = 15.0
 """Seconds within which a stream has to open."""
 SILENCE = 10.0
 """Seconds without anything from it after which a stream counts as stopped."""
+_BELOW = ("tcp", "tls", "rtp", "httpproxy", "crypto")
+_ALLOWED = {"protocol_whitelist": ",".join((*PROTOCOLS, *_BELOW))}
+"""Playlists name further addresses, which must not be files of this machine. libav has such a list
+of its own for HTTP, and not for every other protocol."""
 _OPTIONS = {"rtsp": {"rtsp_transport": "tcp"}, "rtsps": {"rtsp_transport": "tcp"}}
 """TCP, since UDP loses packets, and does not pass most routers."""
 _USUAL_STEP = Fraction(1, 25)
@@ -122,10 +126,10 @@ def _opened(url: str, name: str, opening: float, silence: float) -> InputContain
     import av
     from av.error import FFmpegError
 
-    options = _OPTIONS.get(url.partition("://")[0].lower(), {})
+    options = _ALLOWED | _OPTIONS.get(url.partition("://")[0].lower(), {})
     try:
         container = av.open(
-            url, "r", options=dict(options), timeout=(opening, silence), metadata_errors="replace"
+            url, "r", options=options, timeout=(opening, silence), metadata_errors="replace"
         )
     except (FFmpegError, OSError, ValueError) as error:
         raise StreamError(name, f"does not open: {_reason(error)}") from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
@@ -19,7 +20,7 @@ from av.video.stream import VideoStream
 
 from fkd_infer.errors import StreamError, StreamStoppedError
 from fkd_infer.media import expand_sources, frame_count, frames_from, open_sink
-from fkd_infer.stream import file_stem, is_stream, public_name, read_stream
+from fkd_infer.stream import PROTOCOLS, file_stem, is_stream, public_name, read_stream
 from fkd_infer.types import Frame
 from fkd_infer.video import read_video
 
@@ -163,6 +164,55 @@ def test_what_does_not_open_is_told_without_its_secrets(answer: bytes) -> None:
         next(read_stream(url))
     assert "s3cret" not in str(raised.value)
     assert raised.value.__cause__ is None
+
+
+def playlist(segment: str) -> bytes:
+    """An HLS playlist of one segment, as an answer."""
+    lines = ("#EXTM3U", "#EXT-X-TARGETDURATION:2", "#EXTINF:1.2,", segment, "#EXT-X-ENDLIST", "")
+    return ANSWER.replace(b"video/mp2t", b"application/x-mpegurl") + "\n".join(lines).encode()
+
+
+def test_a_playlist_opens_what_is_on_the_network_and_no_file(tmp_path: Path) -> None:
+    data = transport_stream()
+    (tmp_path / "a.ts").write_bytes(data)
+    with serving(lambda c: c.sendall(ANSWER + data)) as segment:
+        there = segment.partition("/live")[0] + "/a.ts"
+        with serving(lambda c: c.sendall(playlist(there))) as url:
+            assert next(read_stream(url)).width == 64
+    with (
+        serving(lambda c: c.sendall(playlist(f"file://{tmp_path}/a.ts"))) as url,
+        pytest.raises(StreamError, match="does not open"),
+    ):
+        next(read_stream(url))
+
+
+def test_every_protocol_forbids_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also those for which libav itself would allow them."""
+    asked: list[list[str]] = []
+
+    def refuse(url: str, mode: str, options: dict[str, str], **rest: object) -> None:
+        asked.append(options["protocol_whitelist"].split(","))
+        raise OSError("no")
+
+    monkeypatch.setattr(av, "open", refuse)
+    for protocol in PROTOCOLS:
+        with pytest.raises(StreamError):
+            next(read_stream(f"{protocol}://host/a.m3u8"))
+        assert protocol in asked[-1]
+        assert not {"file", "concat", "subfile", "pipe", "fd", "data", "cache"} & set(asked[-1])
+
+
+@pytest.mark.parametrize("protocol", ["http", "rtsp", "rtmp"])
+def test_a_server_that_accepts_and_is_silent(protocol: str) -> None:
+    over = threading.Event()
+    with serving(lambda _: over.wait(20)) as url:
+        began = time.monotonic()
+        try:
+            with pytest.raises(StreamError, match="does not open"):
+                next(read_stream(url.replace("http", protocol, 1), opening=0.5))
+        finally:
+            over.set()
+    assert time.monotonic() - began < 5
 
 
 def test_nobody_there() -> None:
