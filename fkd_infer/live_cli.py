@@ -1,4 +1,4 @@
-"""fkd-infer live: a camera or video with its faces drawn, in the browser."""
+"""fkd-infer live: a camera, stream or video with its faces drawn, in the browser."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from fkd_infer import options
 from fkd_infer.commands import FkdCommand
 from fkd_infer.names import (
     DEFAULT_LAYERS,
-    DEFAULT_MODEL,
+    DEFAULT_SMOOTHING,
     DETECTORS,
     LAYERS,
-    PROVIDERS,
     SMOOTHINGS,
     VIDEO_DETECT_SIZE,
     DetectorName,
@@ -44,9 +44,7 @@ def _token(context: click.Context, parameter: click.Parameter, value: str | None
 
 @click.command(cls=FkdCommand)
 @click.argument("source")
-@click.option(
-    "--model", default=DEFAULT_MODEL, show_default=True, help="Shipped model, or an .onnx file."
-)
+@options.model
 @click.option(
     "--detector",
     type=click.Choice(_SEARCHING),
@@ -70,7 +68,7 @@ def _token(context: click.Context, parameter: click.Parameter, value: str | None
 @click.option(
     "--smooth",
     type=click.Choice(SMOOTHINGS),
-    default="low",
+    default=DEFAULT_SMOOTHING,
     show_default=True,
     help="How much jitter is taken out at first; the page can change it.",
 )
@@ -90,13 +88,7 @@ def _token(context: click.Context, parameter: click.Parameter, value: str | None
     show_default=True,
     help="What is drawn at first; may be given several times.",
 )
-@click.option(
-    "--provider",
-    type=click.Choice(PROVIDERS),
-    default="auto",
-    show_default=True,
-    help="cuda is used or the command fails; auto takes it where it works.",
-)
+@options.provider
 @click.option(
     "--threads", type=click.IntRange(1), show_default="all cores", help="Threads of the network."
 )
@@ -138,9 +130,10 @@ def main(
     port: int,
     token: str | None,
 ) -> None:
-    """Show a camera or video with its faces drawn, as it runs, in the browser.
+    """Show a camera, stream or video with its faces drawn, as it runs, in the browser.
 
-    SOURCE is a video, which plays at its own speed and again and again, or the number of a camera.
+    SOURCE is a video, which plays at its own speed and again and again, the number of a camera, or
+    a stream's URL.
     The page changes filters, smoothing and what is drawn, and saves pictures. Ctrl-C ends it.
     """
     from fkd_infer.detect import build_detector

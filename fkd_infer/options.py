@@ -1,4 +1,4 @@
-"""Options of fkd-infer in groups, each of which becomes one argument of the command."""
+"""Options that commands share; those of fkd-infer in groups, each of which is one argument."""
 
 from __future__ import annotations
 
@@ -118,12 +118,21 @@ class Finding:
         return Finder(pipeline, tracker, given, box_rule(self.boxes_kind, pipeline.card))
 
 
+model: Decorator = click.option(
+    "--model", default=DEFAULT_MODEL, show_default=True, help="Shipped model, or an .onnx file."
+)
+provider: Decorator = click.option(
+    "--provider",
+    type=click.Choice(PROVIDERS),
+    default="auto",
+    show_default=True,
+    help="cuda is used or the command fails; auto takes it where it works.",
+)
+
 finding = group(
     "finding",
     Finding,
-    model=click.option(
-        "--model", default=DEFAULT_MODEL, show_default=True, help="Shipped model, or an .onnx file."
-    ),
+    model=model,
     detector=click.option(
         "--detector",
         type=click.Choice(DETECTORS),
@@ -172,13 +181,7 @@ finding = group(
         show_default="on, but with --detector none",
         help="Place points again in the box of the first ones.",
     ),
-    provider=click.option(
-        "--provider",
-        type=click.Choice(PROVIDERS),
-        default="auto",
-        show_default=True,
-        help="cuda is used or the command fails; auto takes it where it works.",
-    ),
+    provider=provider,
     threads=click.option(
         "--threads",
         type=click.IntRange(1),

@@ -6,14 +6,13 @@ import signal
 
 import click
 
+from fkd_infer import options
 from fkd_infer.commands import FkdCommand
-from fkd_infer.names import DEFAULT_MODEL, GOALS, Goal
+from fkd_infer.names import GOALS, Goal
 
 
 @click.command(cls=FkdCommand)
-@click.option(
-    "--model", default=DEFAULT_MODEL, show_default=True, help="Shipped model, or an .onnx file."
-)
+@options.model
 @click.option(
     "--goal",
     type=click.Choice(GOALS),

@@ -440,7 +440,7 @@ def test_the_command_runs_until_it_is_stopped(tmp_path: Path, number: signal.Sig
         assert running.stdout.readline() == "Ctrl-C ends it.\n"
         running.send_signal(number)
         out, err = running.communicate(timeout=20)
-    assert told["look"]["smoothing"] == "low"
+    assert told["look"]["smoothing"] == "medium"
     assert (running.returncode, out, err) == (130, "", "stopped\n")
 
 
