@@ -77,13 +77,13 @@ class Annotator:
 
     def _contours(self, canvas: Pixels, face: Face) -> None:
         extent = _extent(face)
-        width = max(1, round(extent / 160))
+        width = max(1, round(extent / 240))
         lines: dict[bool, list[NDArray[np.int32]]] = {True: [], False: []}
         for name, group in self.scheme.groups.items():
             lines[name in self.scheme.closed].append(_fixed_point(face.points[list(group)]))
         strokes = [(self._colour(face, self.line_colour), width)]
         if extent >= _OUTLINED:
-            strokes.insert(0, (_DARK, width + 1 + width // 2))
+            strokes.insert(0, (_DARK, width + 1 + width // 3))
         for colour, thickness in strokes:
             for closed, some in lines.items():
                 cv2.polylines(canvas, some, closed, colour, thickness, cv2.LINE_AA, _BITS)
