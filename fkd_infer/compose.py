@@ -12,6 +12,7 @@ with c the colour times alpha and a the alpha, both from 0 to 255.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -26,8 +27,6 @@ _SMALLEST = 8
 """Pixels of the shorter side below which a picture is not halved again."""
 _ONE_MAP = np.empty((0, 0), np.float32)
 """What cv2.remap takes for a second map where the first has both coordinates."""
-_FAR = 1e6
-"""Pixels beyond which OpenCV's whole numbers could overflow."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,8 +58,8 @@ class Texture:
 
     def level(self, scale: float) -> tuple[Pixels, Matrix]:
         """The smallest level that is not enlarged where the picture's pixels measure `scale`."""
-        number = int(np.floor(np.log2(1 / max(scale, 1e-6))))
-        return self.levels[int(np.clip(number, 0, len(self.levels) - 1))]
+        number = math.floor(-math.log2(max(scale, 1e-6)))
+        return self.levels[max(0, min(number, len(self.levels) - 1))]
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,17 +81,17 @@ def draw_affine(canvas: Pixels, texture: Texture, matrix: Matrix, paint: Paint) 
     """Draws a picture through a matrix (2, 3) from its pixels to the frame's."""
     if not np.isfinite(matrix).all():
         return
-    scale = np.sqrt(abs(np.linalg.det(matrix[:, :2])))
-    pixels, to_image = texture.level(float(scale))
+    pixels, to_image = texture.level(math.sqrt(abs(_determinant(matrix))))
     linear = matrix[:, :2] @ to_image[:, :2]
     shift = matrix[:, :2] @ to_image[:, 2] + matrix[:, 2]
     height, width = pixels.shape[:2]
     edges = np.array([[-1, -1], [width, -1], [width, height], [-1, height]], np.float64)
     box = clipped(edges @ linear.T + shift, canvas)
-    if box is None or abs(np.linalg.det(linear)) < 1e-9:
+    if box is None or abs(_determinant(linear)) < 1e-9:
         return
     x0, y0, x1, y1 = box
-    local = np.column_stack([linear, shift - (x0, y0)])
+    local = np.empty((2, 3))
+    local[:, :2], local[:, 2] = linear, shift - (x0, y0)
     warped = cv2.warpAffine(
         pixels, local, (x1 - x0, y1 - y0), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT
     )
@@ -148,11 +147,19 @@ def blend(region: Pixels, warped: Pixels, paint: Paint) -> None:
 def clipped(points: Matrix, canvas: Pixels) -> tuple[int, int, int, int] | None:
     """The whole pixels x0, y0, x1, y1 of a frame that points (n, 2) span; None where outside."""
     height, width = canvas.shape[:2]
-    low = np.floor(np.clip(points.min(axis=0), -_FAR, _FAR)).astype(int)
-    high = np.ceil(np.clip(points.max(axis=0), -_FAR, _FAR)).astype(int) + 1
-    x0, y0 = max(0, int(low[0])), max(0, int(low[1]))
-    x1, y1 = min(width, int(high[0])), min(height, int(high[1]))
+    # Plain numbers: a frame has many layers, and arrays of two take longer to set up than to count.
+    low, high = points.min(axis=0).tolist(), points.max(axis=0).tolist()
+    if not all(map(math.isfinite, (*low, *high))):
+        return None
+    x0, y0 = (max(0, math.floor(value)) for value in low)
+    x1, y1 = min(width, math.ceil(high[0]) + 1), min(height, math.ceil(high[1]) + 1)
     return (x0, y0, x1, y1) if x1 > x0 and y1 > y0 else None
+
+
+def _determinant(matrix: Matrix) -> float:
+    """That of the first two columns of a matrix (2, …)."""
+    (a, b), (c, d) = matrix[:, :2].tolist()
+    return float(a * d - b * c)
 
 
 def delaunay(places: Matrix) -> NDArray[np.intp]:
