@@ -20,7 +20,7 @@ from benchmarks.scenes import RATE, Scene, make_video
 from fkd_infer.crop import Floats
 from fkd_infer.errors import RunError
 from fkd_infer.metrics import Array
-from fkd_infer.names import VIDEO_DETECT_SIZE
+from fkd_infer.names import DEFAULT_DETECTOR, MAX_SIZES
 from fkd_infer.pipeline import load
 from fkd_infer.schemes import IBUG68
 
@@ -181,9 +181,8 @@ def _points_in_place(scene: Scene, records: Path) -> dict[str, Figure]:
         ]
         for number, points in _best(scene, shifted).items():
             found[number].append(points)
-    still = _best(
-        scene, [f.points for f in load(detect_size=VIDEO_DETECT_SIZE, tuned=False)(scene.photo())]
-    )
+    pipeline = load(max_size=MAX_SIZES[DEFAULT_DETECTOR][1], tuned=False)
+    still = _best(scene, [face.points for face in pipeline(scene.photo())])
     if not all(found) or len(still) < scene.faces:
         raise RunError(records, f"not all {scene.faces} faces of {scene.name} were ever found")
     left, right = IBUG68.outer_eye_corners

@@ -111,15 +111,18 @@ def main(model: str, frame: str, given: str, opencv: str) -> None:
     """Serves: a video's frame from detection to points, as fkd-infer finds them."""
     import cv2
 
-    from fkd_infer.detect import HaarDetector
-    from fkd_infer.names import VIDEO_DETECT_SIZE
+    from fkd_infer.fkddetector import FkdDetector
+    from fkd_infer.names import MAX_SIZES
     from fkd_infer.pipeline import Pipeline
     from fkd_infer.session import LandmarkSession
+    from fkd_infer.views import Search
 
     if opencv:
         cv2.setNumThreads(int(opencv))
-    session = LandmarkSession(model, "cpu", SessionSettings(**json.loads(given)))
-    find = Pipeline(session, HaarDetector(VIDEO_DETECT_SIZE, quick=True))
+    settings = SessionSettings(**json.loads(given))
+    search = Search(MAX_SIZES["fkd"][1])
+    detector = FkdDetector(search=search, provider="cpu", settings=settings)
+    find = Pipeline(LandmarkSession(model, "cpu", settings), detector)
     image = np.load(frame)
     serve(lambda: find(image))
 

@@ -13,15 +13,16 @@ from skimage import data as pictures
 from benchmarks.motion import RATE, Moving, Path
 from benchmarks.results import Figure, LeftOut, Measurement, Recorder, digest
 from fkd_infer.crop import Floats, Pixels, invert, points_box, transform
-from fkd_infer.detect import Detector, build_detector
+from fkd_infer.detector import Detector, SizedDetector
 from fkd_infer.errors import DatasetError
 from fkd_infer.imagefile import read_image
 from fkd_infer.lookahead import smoothed_offline
-from fkd_infer.names import SMOOTHINGS, VIDEO_DETECT_SIZE
+from fkd_infer.names import DEFAULT_DETECTOR, MAX_SIZES, SMOOTHINGS
 from fkd_infer.pipeline import Pipeline, load
 from fkd_infer.smooth import Smoother
 from fkd_infer.track import Summary, Tracker
 from fkd_infer.types import Face, Frame
+from fkd_infer.views import Search
 
 COMMAND = "tracking"
 EVERY = "detection on every frame"
@@ -46,7 +47,8 @@ class NoFaceError(Exception):
 def tracking(model: File, seconds: float, data: File | None, recorder: Recorder) -> None:
     """Measures all smoothings on all paths, of the portrait and of some faces of a data set."""
     pipeline = load(model, provider="cpu")
-    detector = build_detector("haar", pipeline.card, VIDEO_DETECT_SIZE, quick=True)
+    assert isinstance(pipeline.detector, SizedDetector)
+    detector = pipeline.detector.moving(Search(MAX_SIZES[DEFAULT_DETECTOR][1]))
     faces = _faces(pipeline, data)
     frames = round(seconds * RATE)
     for number, path in enumerate(PATHS):

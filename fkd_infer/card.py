@@ -10,15 +10,16 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from fkd_infer.crop import BoxRule, CropRule
-from fkd_infer.errors import ModelCardError
+from fkd_infer.errors import ModelCardError, WrongTaskError
 from fkd_infer.schemes import LandmarkScheme, find_scheme
 from fkd_infer.tables import MismatchError, read
 
 METADATA_KEY = "fkd"
 VERSION = 1
+Card = TypeVar("Card")
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,22 +128,37 @@ class ModelCard:
     @classmethod
     def from_json(cls, text: str, where: str | Path) -> ModelCard:
         """Reads a card; raises ModelCardError, naming `where` and the field, for anything off."""
-        try:
-            table = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise ModelCardError(where, f"its card is not JSON: {error}") from error
-        version = table.get("version") if isinstance(table, dict) else None
-        if version != VERSION:
-            known = f"this fkd reads version {VERSION}"
-            raise ModelCardError(where, f"its card has version {version!r}, {known}")
-        try:
-            return read(cls, table, "card")
-        except MismatchError as error:
-            raise ModelCardError(where, str(error)) from None
+        return read_card(cls, text, where, None)
 
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, str], where: str | Path) -> ModelCard:
         """The card in an ONNX file's metadata; raises ModelCardError where there is none."""
-        if METADATA_KEY not in metadata:
-            raise ModelCardError(where, "it has no fkd model card")
-        return cls.from_json(metadata[METADATA_KEY], where)
+        return cls.from_json(card_text(metadata, where), where)
+
+
+def card_text(metadata: Mapping[str, str], where: str | Path) -> str:
+    """The card's JSON in an ONNX file's metadata; raises ModelCardError where there is none."""
+    if METADATA_KEY not in metadata:
+        raise ModelCardError(where, "it has no fkd model card")
+    return metadata[METADATA_KEY]
+
+
+def read_card(kind: type[Card], text: str, where: str | Path, task: str | None) -> Card:
+    """A card of some kind, whose networks do `task`, None for placing points.
+
+    Raises ModelCardError, naming `where` and the field, for anything off.
+    """
+    try:
+        table = json.loads(text)
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise ModelCardError(where, f"its card is not JSON: {error}") from error
+    version = table.get("version") if isinstance(table, dict) else None
+    if version != VERSION:
+        known = f"this fkd reads version {VERSION}"
+        raise ModelCardError(where, f"its card has version {version!r}, {known}")
+    if table.get("task") != task:
+        raise WrongTaskError(where, table.get("task"), task)
+    try:
+        return read(kind, table, "card")
+    except MismatchError as error:
+        raise ModelCardError(where, str(error)) from None

@@ -102,6 +102,19 @@ class ModelCardError(FkdError, ValueError):
         )
 
 
+class WrongTaskError(FkdError, ValueError):
+    """A model that does something else than it is given for."""
+
+    def __init__(self, where: str | Path, task: object, wanted: str | None) -> None:
+        option = {None: "--model", "detector": "--detector-model"}
+        kinds = {None: "places points", "detector": "finds faces", "end-to-end": "does both"}
+        does = kinds.get(task if isinstance(task, str) else None, f"has the task {task!r}")
+        give = f"; it is for {option[task]}" if task in option else ""
+        super().__init__(
+            f"{where}: this network {does}, and one that {kinds[wanted]} is needed{give}"
+        )
+
+
 class ProviderError(FkdError, RuntimeError):
     """A provider that was asked for and cannot be used."""
 
@@ -204,6 +217,20 @@ class TritonConfigError(FkdError, ValueError):
 
     def __init__(self, config: str | Path, model: str | Path, why: str) -> None:
         super().__init__(f"{config}: does not fit {model}: {why}")
+
+
+class SearchError(FkdError, ValueError):
+    """A size or score that frames cannot be searched with."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"faces cannot be searched for so: {why}")
+
+
+class DownloadError(FkdError, OSError):
+    """A file that could not be fetched, or is not the one that was wanted."""
+
+    def __init__(self, url: str, why: str, way_out: str) -> None:
+        super().__init__(f"{url}: {why}; {way_out}")
 
 
 class SettingsError(FkdError, ValueError):

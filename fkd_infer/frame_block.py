@@ -27,13 +27,13 @@ def main(model: str, settings: str) -> None:
     import cv2
     import numpy as np
 
-    from fkd_infer.detect import HaarDetector
+    from fkd_infer.fkddetector import FkdDetector
     from fkd_infer.pipeline import Pipeline
     from fkd_infer.session import LandmarkSession
 
-    session = LandmarkSession(model, "cpu", SessionSettings(**json.loads(settings)))
-    detector = HaarDetector(quick=True)
-    pipeline = Pipeline(session, detector)
+    chosen = SessionSettings(**json.loads(settings))
+    detector = FkdDetector(settings=SessionSettings(chosen.threads))
+    pipeline = Pipeline(LandmarkSession(model, "cpu", chosen), detector)
     coarse = np.random.default_rng(0).integers(0, 256, (_HEIGHT // 8, _WIDTH // 8, 3), np.uint8)
     blurred = cv2.resize(coarse, (_WIDTH, _HEIGHT), interpolation=cv2.INTER_CUBIC)
     image = np.asarray(blurred, np.uint8)

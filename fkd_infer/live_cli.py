@@ -8,6 +8,7 @@ import signal
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -15,12 +16,13 @@ import click
 from fkd_infer import options
 from fkd_infer.commands import FkdCommand
 from fkd_infer.names import (
+    DEFAULT_DETECTOR,
     DEFAULT_LAYERS,
     DEFAULT_SMOOTHING,
     DETECTORS,
     LAYERS,
+    MAX_SIZES,
     SMOOTHINGS,
-    VIDEO_DETECT_SIZE,
     DetectorName,
     Layer,
     Provider,
@@ -48,17 +50,19 @@ def _token(context: click.Context, parameter: click.Parameter, value: str | None
 @click.option(
     "--detector",
     type=click.Choice(_SEARCHING),
-    default="haar",
+    default=DEFAULT_DETECTOR,
     show_default=True,
     help="What searches frames for faces.",
 )
+@options.detector_model
 @click.option(
-    "--detect-size",
+    "--max-size",
     type=click.IntRange(64),
-    default=VIDEO_DETECT_SIZE,
-    show_default=True,
+    show_default="640, haar 400",
     help="Longer side, px, at which a frame is searched; more finds smaller faces.",
 )
+@options.min_face
+@options.min_score
 @click.option(
     "--detect-every",
     type=click.IntRange(1),
@@ -119,7 +123,10 @@ def main(
     source: str,
     model: str,
     detector: DetectorName,
-    detect_size: int,
+    detector_model: Path | None,
+    max_size: int | None,
+    min_face: float | None,
+    min_score: float | None,
     detect_every: int | None,
     smooth: Smoothing,
     filters: tuple[str, ...],
@@ -136,20 +143,29 @@ def main(
     a stream's URL.
     The page changes filters, smoothing and what is drawn, and saves pictures. Ctrl-C ends it.
     """
-    from fkd_infer.detect import build_detector
+    from fkd_infer.detector import SizedDetector
     from fkd_infer.live import Live, Look
     from fkd_infer.live_guard import is_loopback
     from fkd_infer.live_server import LiveServer, Subject, bind
     from fkd_infer.media import frames_from
     from fkd_infer.pipeline import load
     from fkd_infer.track import Tracker
+    from fkd_infer.views import Search
 
     found = _one_moving(source)
     if token is None and not is_loopback(host):
         token = secrets.token_urlsafe(24)
     with bind(host, port) as listener, _ending_on_signals(context):
-        pipeline = load(model, detector=detector, provider=provider, threads=threads)
-        searching = build_detector(detector, pipeline.card, detect_size, quick=True)
+        pipeline = load(
+            model,
+            detector=detector,
+            detector_model=detector_model,
+            provider=provider,
+            threads=threads,
+        )
+        assert isinstance(pipeline.detector, SizedDetector)
+        search = Search(max_size or MAX_SIZES[detector][1], min_face, min_score)
+        searching = pipeline.detector.moving(search)
         scheme = pipeline.card.landmarks
         on, known = _filters(filters, scheme)
         live = Live(

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Literal, get_args
 
 Border = Literal["replicate", "black"]
-BoxKind = Literal["points", "haar"]
+BoxKind = Literal["points", "fkd", "haar", "yunet"]
 Codec = Literal["h264", "h265", "vp9", "av1"]
-DetectorName = Literal["haar", "none"]
+DetectorName = Literal["fkd", "haar", "yunet", "none"]
 Goal = Literal["pipeline", "latency"]
 GraphLevel = Literal["none", "basic", "extended", "all"]
 Layer = Literal["contours", "points", "mesh", "box", "score", "id", "numbers"]
@@ -32,10 +32,15 @@ DEFAULT_LAYERS: tuple[Layer, ...] = ("contours", "points")
 DEFAULT_SMOOTHING: VideoSmoothing = "medium"
 MIN_PRESENCE = 0.5
 """A found face is kept where the network is at least so sure that it saw one."""
-DETECT_SIZE = 960
-"""Longer side, in pixels, at which a photo is searched for faces."""
-VIDEO_DETECT_SIZE = 400
-"""The same for frames of videos and cameras, which have to keep up."""
+DEFAULT_DETECTOR: DetectorName = "fkd"
+DETECTOR_MODEL = "fkd-detector"
+MAX_SIZES: dict[str, tuple[int, int]] = {
+    "fkd": (1280, 640),
+    "haar": (960, 400),
+    "yunet": (1280, 640),
+}
+"""Longer side, in pixels, at which a detector searches photos, and frames of videos and cameras,
+which have to keep up."""
 Blend = Literal["normal", "multiply", "screen"]
 Warp = Literal["head", "similarity", "affine", "piecewise"]
 FilterWhen = Literal["always", "mouth_open"]

@@ -13,16 +13,17 @@ import click
 from fkd_infer.names import (
     BOX_KINDS,
     CODECS,
+    DEFAULT_DETECTOR,
     DEFAULT_LAYERS,
     DEFAULT_MODEL,
     DEFAULT_SMOOTHING,
-    DETECT_SIZE,
+    DETECTOR_MODEL,
     DETECTORS,
     EXTRAS,
     LAYERS,
+    MAX_SIZES,
     MIN_PRESENCE,
     PROVIDERS,
-    VIDEO_DETECT_SIZE,
     VIDEO_SMOOTHINGS,
     BoxKind,
     Codec,
@@ -70,9 +71,12 @@ class Finding:
 
     model: str
     detector: DetectorName
+    detector_model: Path | None
     boxes: Path | None
     boxes_kind: BoxKind
-    detect_size: int | None
+    max_size: int | None
+    min_face: float | None
+    min_score: float | None
     detect_every: int | None
     smooth: VideoSmoothing
     min_presence: float | None
@@ -84,6 +88,15 @@ class Finding:
     def __post_init__(self) -> None:
         if self.boxes is not None and self.detect_every is not None:
             raise click.UsageError("--detect-every has no use with --boxes, which name each face")
+        searching = {
+            "--detector-model": self.detector_model,
+            "--max-size": self.max_size,
+            "--min-face": self.min_face,
+            "--min-score": self.min_score,
+        }
+        given = [option for option, value in searching.items() if value is not None]
+        if given and (self.boxes is not None or self.detector == "none"):
+            raise click.UsageError(f"{given[0]} has no use where no detector searches")
 
     def pipeline(self, sources: list[Source], workers: int) -> Pipeline:
         """The pipeline for sources, of which so many photos are worked on at once."""
@@ -93,9 +106,12 @@ class Finding:
         return load(
             self.model,
             detector="none" if self.boxes else self.detector,
+            detector_model=self.detector_model,
             provider=self.provider,
             threads=self.threads or network_threads(sources, workers),
-            detect_size=self.detect_size or DETECT_SIZE,
+            max_size=self.max_size,
+            min_face=self.min_face,
+            min_score=self.min_score,
             min_presence=self.min_presence,
             refine=self.refine,
             tuned=self.tuned,
@@ -104,15 +120,17 @@ class Finding:
     def finder(self, pipeline: Pipeline) -> Finder:
         """What finds the faces of photos and of moving pictures."""
         from fkd_infer.boxes import BoxesFile
-        from fkd_infer.detect import box_rule, build_detector
+        from fkd_infer.detect import box_rule
+        from fkd_infer.detector import SizedDetector
         from fkd_infer.finder import Finder
         from fkd_infer.track import Tracker
+        from fkd_infer.views import Search
 
         given = BoxesFile.read(self.boxes) if self.boxes else None
         tracker = None
-        if given is None and self.detector != "none":
-            size = self.detect_size or VIDEO_DETECT_SIZE
-            moving = build_detector(self.detector, pipeline.card, size, quick=True)
+        if isinstance(pipeline.detector, SizedDetector):
+            size = self.max_size or MAX_SIZES[self.detector][1]
+            moving = pipeline.detector.moving(Search(size, self.min_face, self.min_score))
             smoothing = "off" if self.smooth == "offline" else self.smooth
             tracker = Tracker(pipeline, moving, self.detect_every, smoothing)
         return Finder(pipeline, tracker, given, box_rule(self.boxes_kind, pipeline.card))
@@ -129,6 +147,24 @@ provider: Decorator = click.option(
     help="cuda is used or the command fails; auto takes it where it works.",
 )
 
+detector_model: Decorator = click.option(
+    "--detector-model",
+    type=_PATH,
+    show_default=f"{DETECTOR_MODEL}; yunet: OpenCV's public file, fetched once",
+    help="File of the detector fkd or yunet.",
+)
+min_face: Decorator = click.option(
+    "--min-face",
+    type=click.FloatRange(4),
+    help="Smallest face, px from brows to chin; large frames are searched in tiles for it.",
+)
+min_score: Decorator = click.option(
+    "--min-score",
+    type=click.FloatRange(0, 1),
+    show_default="as the detector has it",
+    help="How sure the detector has to be of a face.",
+)
+
 finding = group(
     "finding",
     Finding,
@@ -136,10 +172,11 @@ finding = group(
     detector=click.option(
         "--detector",
         type=click.Choice(DETECTORS),
-        default="haar",
+        default=DEFAULT_DETECTOR,
         show_default=True,
-        help="none: each image is one face, cropped already.",
+        help="What finds faces; none: each image is one face, cropped already.",
     ),
+    detector_model=detector_model,
     boxes=click.option(
         "--boxes", type=_PATH, help="CSV of boxes: source,frame,x0,y0,x1,y1; no detector."
     ),
@@ -148,14 +185,16 @@ finding = group(
         type=click.Choice(BOX_KINDS),
         default="points",
         show_default=True,
-        help="How --boxes are drawn: tight around brows to chin, or as Haar does.",
+        help="How --boxes are drawn: tight around brows to chin, or as a detector does.",
     ),
-    detect_size=click.option(
-        "--detect-size",
+    max_size=click.option(
+        "--max-size",
         type=click.IntRange(64),
-        show_default=f"{DETECT_SIZE}, videos {VIDEO_DETECT_SIZE}",
+        show_default="1280, videos 640; haar 960 and 400",
         help="Longer side, px, at which a frame is searched; more finds smaller faces.",
     ),
+    min_face=min_face,
+    min_score=min_score,
     detect_every=click.option(
         "--detect-every",
         type=click.IntRange(1),

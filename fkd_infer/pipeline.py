@@ -29,13 +29,15 @@ from fkd_infer.crop import (
 )
 from fkd_infer.cuda import CudaSettings
 from fkd_infer.decode import decode
-from fkd_infer.detect import Detector, WholeImageDetector, build_detector
+from fkd_infer.detect import build_detector
+from fkd_infer.detector import Detector, WholeImageDetector
 from fkd_infer.errors import NonFiniteOutputError
 from fkd_infer.machine import available_threads
 from fkd_infer.names import (
     BATCH,
+    DEFAULT_DETECTOR,
     DEFAULT_MODEL,
-    DETECT_SIZE,
+    MAX_SIZES,
     MIN_PRESENCE,
     DetectorName,
     Provider,
@@ -46,6 +48,7 @@ from fkd_infer.timing import Stopwatch
 from fkd_infer.trace import Trace
 from fkd_infer.tuned import open_session
 from fkd_infer.types import Detections, Face
+from fkd_infer.views import Search
 from fkd_infer.wholefile import whole_file, writing
 from fkd_infer.workers import Crew
 
@@ -141,8 +144,9 @@ class Pipeline:
     def search(self, image: Pixels, detector: Detector) -> Searched:
         """What a detector finds in an image: the first half of `find`, to be done by a thread."""
         with self.stopwatch("detect"):
-            # One gray plane is enough for a detector and for all crops.
+            # One gray plane is enough for all crops, and for a detector that sees no colour.
             gray = self.card.input.channels == 1 and getattr(detector, "takes_gray", False)
+            gray = gray and not getattr(detector, "sees_colour", False)
             view = gray_plane(image) if gray else image
             shared = getattr(detector, "thread_safe", False)
             with nullcontext() if shared else self._detector_turn:
@@ -268,10 +272,13 @@ def _faces(
 def load(
     model: str | Path = DEFAULT_MODEL,
     *,
-    detector: DetectorName | Detector = "haar",
+    detector: DetectorName | Detector = DEFAULT_DETECTOR,
+    detector_model: str | Path | None = None,
     provider: Provider = "auto",
     threads: int | None = None,
-    detect_size: int = DETECT_SIZE,
+    max_size: int | None = None,
+    min_face: float | None = None,
+    min_score: float | None = None,
     min_presence: float | None = None,
     refine: bool | None = None,
     settings: SessionSettings | None = None,
@@ -281,9 +288,12 @@ def load(
     """A pipeline, ready to call.
 
     `model`: a shipped model's name or an ONNX file from fkd-export. `detector`: a name, or any
-    object with a `rule` that answers Detections for an image. `provider` "cuda" is used or
-    raises ProviderError. Frames whose longer side is above `detect_size` pixels are searched for
-    faces at that size. Faces of which the network is less sure than `min_presence`, from 0 to 1,
+    object with a `rule` that answers Detections for an image; `detector_model` is the file of "fkd"
+    or "yunet", where it is not the usual one. `provider` "cuda" is used or raises ProviderError.
+    Frames whose longer side is above `max_size` pixels are searched for faces at that size; 1280 by
+    default, with "haar" 960. Faces of less than `min_face` pixels from brows to chin are left out,
+    and those of so many are searched for in tiles where that size would show them too small.
+    `min_score` is how sure the detector has to be, from 0 to 1. Faces of which the network is less sure than `min_presence`, from 0 to 1,
     are left out: 0.5 by default, and 0, which keeps all, for detector "none", whose word is final.
     A network without a score has no say. `refine` places the points again, in the box of the first
     ones, which frames a face better than a detector does; by default for all but detector "none".
@@ -295,7 +305,17 @@ def load(
     """
     session, batch = open_session(model, provider, threads, settings, tuned, cuda)
     if isinstance(detector, str):
-        detector = build_detector(detector, session.card, detect_size)
+        search = None
+        if detector != "none":
+            search = Search(max_size or MAX_SIZES[detector][0], min_face, min_score)
+        detector = build_detector(
+            detector,
+            session.card,
+            search,
+            model=detector_model,
+            provider=provider,
+            threads=threads,
+        )
     framed = isinstance(detector, WholeImageDetector)
     if min_presence is None:
         min_presence = 0.0 if framed else MIN_PRESENCE

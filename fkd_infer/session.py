@@ -22,7 +22,7 @@ from fkd_infer.errors import (
     RuntimeInstallError,
 )
 from fkd_infer.machine import DOT_PRODUCTS, cpu_features
-from fkd_infer.names import Provider
+from fkd_infer.names import DETECTOR_MODEL, Provider
 from fkd_infer.providers import lacks_memory, provider_of, start_session
 from fkd_infer.settings import SessionSettings
 from fkd_infer.types import Prediction
@@ -34,17 +34,18 @@ _log = logging.getLogger(__name__)
 _PACKAGES = ("onnxruntime", "onnxruntime-gpu")
 
 
-def shipped_models() -> dict[str, Path]:
-    """Name → file of the models that come with fkd."""
+def shipped_models(detectors: bool = False) -> dict[str, Path]:
+    """Name → file of the models that come with fkd: those that place points, or find faces."""
     package = Path(__file__).parent
     # In a wheel they lie in the package, in a checkout beside it.
     folder = next((f for f in (package / "models", package.parent / "models") if f.is_dir()), None)
-    return {} if folder is None else {file.stem: file for file in sorted(folder.glob("*.onnx"))}
+    found = [] if folder is None else sorted(folder.glob("*.onnx"))
+    return {f.stem: f for f in found if f.stem.startswith(DETECTOR_MODEL) == detectors}
 
 
-def find_model(model: str | Path) -> Path:
+def find_model(model: str | Path, detectors: bool = False) -> Path:
     """The file of a shipped model's name, or of a path; raises ModelFileNotFoundError."""
-    shipped = shipped_models()
+    shipped = shipped_models(detectors)
     if str(model) in shipped:
         return shipped[str(model)]
     path = Path(model)

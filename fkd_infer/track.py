@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fkd_infer.crop import BoxRule, Floats, apply_rule, square_boxes
-from fkd_infer.detect import Detector
+from fkd_infer.detector import Detector
 from fkd_infer.glance import Glance
 from fkd_infer.matching import assigned, centres, distances, nearness, sides, squares
 from fkd_infer.names import Smoothing

@@ -5,6 +5,7 @@ Images are BGR uint8 (H, W, 3); points are (x, y) in frame pixels, boxes x0, y0,
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import NamedTuple
@@ -64,13 +65,31 @@ class Face:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Detections:
-    """What a detector found in a frame: boxes (n, 4) float32 and scores (n,) float32."""
+    """What a detector found in a frame: boxes (n, 4) float32 and scores (n,) float32; and, where it
+    says so, five points (n, 5, 2) float32: the person's right and left eye, the nose's tip, and
+    the right and left corner of the mouth."""
 
     boxes: Floats
     scores: NDArray[np.float32]
+    points: Floats | None = None
 
     def __len__(self) -> int:
         return len(self.boxes)
+
+    def rows(self, rows: NDArray[np.intp]) -> Detections:
+        """Those of them."""
+        points = None if self.points is None else self.points[rows]
+        return Detections(self.boxes[rows], self.scores[rows], points)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Detections]) -> Detections:
+        """All of several parts, one or more."""
+        points = [part.points for part in parts if part.points is not None]
+        return cls(
+            np.concatenate([part.boxes for part in parts]),
+            np.concatenate([part.scores for part in parts]),
+            np.concatenate(points) if len(points) == len(parts) else None,
+        )
 
 
 class Prediction(NamedTuple):

@@ -79,9 +79,9 @@ class Sampler:
         if matrix is not None:
             pixels = self.cut(image, matrix)
         elif kind < 0.9:
-            pixels = _scrambled(self.cut(image, self._jittered(points, augment, rng, False)), rng)
+            pixels = scrambled(self.cut(image, self._jittered(points, augment, rng, False)), rng)
         else:
-            pixels = _texture((self.size, self.size, self.channels), rng)
+            pixels = texture((self.size, self.size, self.channels), rng)
         return photometric(pixels, augment, rng)
 
     def background_matrix(self, image: Pixels, points: Floats, rng: Rng) -> Matrix | None:
@@ -160,7 +160,7 @@ def photometric(pixels: Pixels, augment: AugmentConfig, rng: Rng) -> Pixels:
     """Random light, resolution, blur, noise and occlusion on a crop (S, S, C)."""
     chances = rng.random(5)
     if chances[0] < augment.light:
-        pixels = _relit(pixels, rng)
+        pixels = relit(pixels, rng)
     if chances[1] < augment.low_resolution:
         pixels = _coarse(pixels, augment.coarsest, rng)
     if chances[2] < augment.blur:
@@ -180,13 +180,13 @@ def photometric(pixels: Pixels, augment: AugmentConfig, rng: Rng) -> Pixels:
 def _worn(pixels: Pixels, eye_corners: Floats, augment: AugmentConfig, rng: Rng) -> Pixels:
     """Glasses on the outer eye corners (2, 2), a hand over a part of the face."""
     if augment.glasses and rng.random() < augment.glasses:
-        pixels = _with_glasses(pixels, eye_corners, rng)
+        pixels = with_glasses(pixels, eye_corners, rng)
     if augment.hand and rng.random() < augment.hand:
         pixels = _with_hand(pixels, rng)
     return pixels
 
 
-def _relit(pixels: Pixels, rng: Rng) -> Pixels:
+def relit(pixels: Pixels, rng: Rng) -> Pixels:
     """Gamma, contrast about the mean, and brightness."""
     gamma, contrast = np.exp(rng.normal(0, 0.3, 2))
     brightness = rng.normal(0, 25)
@@ -256,7 +256,7 @@ def jpeg(pixels: Pixels, quality: int) -> Pixels:
     return _as_pixels(decoded, pixels)
 
 
-def _with_glasses(pixels: Pixels, eye_corners: Floats, rng: Rng) -> Pixels:
+def with_glasses(pixels: Pixels, eye_corners: Floats, rng: Rng) -> Pixels:
     """Two rims with a bridge; the lenses clear, or dark as sunglasses."""
     first, last = eye_corners.astype(np.float64)
     across = last - first
@@ -315,7 +315,7 @@ def _with_hand(pixels: Pixels, rng: Rng) -> Pixels:
     return covered
 
 
-def _scrambled(pixels: Pixels, rng: Rng) -> Pixels:
+def scrambled(pixels: Pixels, rng: Rng) -> Pixels:
     """The crop's tiles in another order: a face's parts that are no face."""
     count = int(rng.integers(2, 5))
     edge = pixels.shape[0] // count
@@ -327,7 +327,7 @@ def _scrambled(pixels: Pixels, rng: Rng) -> Pixels:
     return scrambled
 
 
-def _texture(shape: tuple[int, int, int], rng: Rng) -> Pixels:
+def texture(shape: tuple[int, int, int], rng: Rng) -> Pixels:
     """Smooth noise with lines and discs: walls, cloth, leaves, print."""
     size = shape[0]
     cells = int(rng.choice([1, 2, 4, 8, 16, 32]))

@@ -21,14 +21,14 @@ from fkd_train.config import AugmentConfig
 from fkd_train.data import Faces
 
 Key = tuple[int, int]
-Batch = tuple[Tensor, Tensor, Tensor]
-"""Crops (N, S, S, C) uint8; points (N, n, 2), crop pixels; presence (N,): 1 for a well-framed face,
-0 for anything else, whose points mean nothing."""
+Batch = tuple[Tensor, ...]
+"""Images (N, S, S, C) uint8, and what is known of them."""
 
 
 @dataclass(frozen=True)
 class TrainingCrops(Dataset[Batch]):
-    """Random crops, keyed by (epoch, image)."""
+    """Random crops, keyed by (epoch, image), with their points (n, 2), crop pixels, and presence:
+    1 for a well-framed face, 0 for anything else, whose points mean nothing."""
 
     faces: Faces
     sampler: Sampler
@@ -75,7 +75,9 @@ class EpochBatches:
         return min(self.batch, self.count - step * self.batch)
 
 
-def training_loader(crops: TrainingCrops, batches: EpochBatches, workers: int) -> DataLoader[Batch]:
+def training_loader(
+    crops: Dataset[Batch], batches: EpochBatches, workers: int
+) -> DataLoader[Batch]:
     """A loader whose workers stay alive between epochs."""
     return DataLoader(
         crops,

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import click
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from fkd_infer.commands import FkdCommand
 from fkd_infer.crop import BoxRule, apply_rule, points_box
-from fkd_infer.detect import HaarDetector
+from fkd_infer.detector import SizedDetector
+from fkd_infer.errors import DetectorError, ModelFileNotFoundError
+from fkd_infer.fkddetector import FkdDetector
+from fkd_infer.haar import HaarDetector
+from fkd_infer.names import BOX_KINDS, DETECTOR_MODEL, BoxKind
+from fkd_infer.options import detector_model
+from fkd_infer.yunet import YuNetDetector
 from fkd_train.data import Faces, read_faces
 from fkd_train.evaluate import is_face
+
+_log = logging.getLogger(__name__)
 
 
 def fit_rule(boxes: NDArray[np.float32], points: NDArray[np.float32]) -> BoxRule:
@@ -41,6 +49,21 @@ def fit_logistic(values: NDArray[np.float64], truths: NDArray[np.bool_]) -> tupl
 
 _ENOUGH, _FEWEST = 400, 10
 """Faces that a rule of its own is fitted on, and how many of them must be found."""
+_CALIBRATED: tuple[BoxKind, ...] = ("fkd", "haar")
+"""Detectors that a network with points of its own gets rules for, where they are there."""
+
+
+def open_detector(kind: BoxKind, model: Path | None = None) -> SizedDetector:
+    """A detector by the name of its boxes, which lead to the 68 points; raises DetectorError."""
+    match kind:
+        case "haar":
+            return HaarDetector()
+        case "yunet":
+            return YuNetDetector(model)
+        case "fkd":
+            return FkdDetector(model or DETECTOR_MODEL, provider="cpu")
+        case "points":
+            raise ValueError("the points have boxes without a detector")
 
 
 @dataclass
@@ -53,11 +76,16 @@ class Collected:
     right: list[bool] = field(default_factory=list)
 
 
-def collect(faces: Faces, smallest: float = 0.5) -> Collected:
-    """Runs the detector on all faces; `smallest` as in is_face."""
-    detector, collected = HaarDetector(), Collected()
+def collect(faces: Faces, detector: SizedDetector, smallest: float = 0.5) -> Collected:
+    """Runs a detector on all faces; `smallest` as in is_face. A cascade's weights are its own, any
+    other's are scores."""
+    collected = Collected()
     for image, points in zip(faces.images, faces.points, strict=True):
-        boxes, weights = detector.search(np.asarray(cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)))
+        if isinstance(detector, HaarDetector):
+            boxes, weights = detector.weighed(image)
+        else:
+            found = detector(image)
+            boxes, weights = found.boxes, found.scores.astype(np.float64)
         hits = is_face(boxes, points, smallest)
         collected.weights += weights.tolist()
         collected.right += hits.tolist()
@@ -67,28 +95,45 @@ def collect(faces: Faces, smallest: float = 0.5) -> Collected:
     return collected
 
 
-def haar_rule(faces: Faces) -> BoxRule | None:
-    """The rule from Haar's boxes to the points' boxes of any scheme; None where it finds few."""
+def scheme_rules(faces: Faces) -> dict[str, BoxRule]:
+    """The rules from detectors' boxes to the points' boxes of any scheme, by the detector's name;
+    without those that find few faces, or are not there."""
     spread = np.linspace(0, len(faces) - 1, min(_ENOUGH, len(faces))).astype(int)
-    # Points of one's own may span a small part of the face.
-    found = collect(faces.rows(spread.tolist()), smallest=0.15)
-    if len(found.boxes) < _FEWEST:
-        return None
-    return fit_rule(np.array(found.boxes), np.array(found.points))
+    rules: dict[str, BoxRule] = {}
+    for kind in _CALIBRATED:
+        try:
+            detector = open_detector(kind)
+        except (DetectorError, ModelFileNotFoundError) as error:
+            _log.warning("no rule for its boxes: %s", error)
+            continue
+        # Points of one's own may span a small part of the face.
+        found = collect(faces.rows(spread.tolist()), detector, smallest=0.15)
+        if len(found.boxes) >= _FEWEST:
+            rules[kind] = fit_rule(np.array(found.boxes), np.array(found.points))
+    return rules
 
 
 @click.command(cls=FkdCommand)
 @click.option("--data", type=click.Path(path_type=Path), required=True, help="Data set folder.")
-def main(data: Path) -> None:
-    """Print the constants of the Haar detector, fitted on the training images."""
-    faces = read_faces(data, "training")
-    found = collect(faces)
+@click.option(
+    "--detector",
+    type=click.Choice([kind for kind in BOX_KINDS if kind != "points"]),
+    default="haar",
+    show_default=True,
+    help="Whose boxes.",
+)
+@detector_model
+def main(data: Path, detector: BoxKind, detector_model: Path | None) -> None:
+    """Print the constants of a detector, fitted on the training images."""
+    faces = read_faces(data, "training", colour=True)
+    found = collect(faces, open_detector(detector, detector_model))
     right = np.array(found.right)
-    slope, intercept = fit_logistic(np.array(found.weights), right)
     rule = fit_rule(np.array(found.boxes), np.array(found.points))
     click.echo(f"found {len(found.boxes)} of {len(faces)} faces, {int((~right).sum())} other boxes")
     click.echo(f"rule: {rule}")
-    click.echo(f"confidence: slope {slope:.4f}, intercept {intercept:.4f}")
+    if detector == "haar":
+        slope, intercept = fit_logistic(np.array(found.weights), right)
+        click.echo(f"confidence: slope {slope:.4f}, intercept {intercept:.4f}")
 
 
 if __name__ == "__main__":

@@ -8,11 +8,15 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
+from torch import nn
 
 from fkd_infer.errors import RunError
 from fkd_infer.wholefile import whole_file, writing
 from fkd_train.config import Recipe, recipe_from_dict
+from fkd_train.detector import DetectorNet
+from fkd_train.detector_config import DetectorRecipe, detector_recipe_from_dict
 from fkd_train.models import LandmarkNet, build
+from fkd_train.recipe_kinds import is_detector
 
 FORMAT = 1
 Checkpoint = dict[str, Any]
@@ -59,13 +63,35 @@ def find_checkpoint(run: Path, which: str) -> Path:
     return run
 
 
+def holds_detector(path: Path) -> bool:
+    """Whether a checkpoint is of a detector; raises RunError as load_checkpoint does."""
+    return is_detector(load_checkpoint(path)["recipe"])
+
+
 def load_network(path: Path) -> tuple[LandmarkNet, Recipe, Checkpoint]:
     """The network of a checkpoint, ready for inference, with its recipe."""
     content = load_checkpoint(path)
+    if is_detector(content["recipe"]):
+        raise RunError(path, "holds a detector, and a network that places points is needed")
     recipe = recipe_from_dict(content["recipe"])
     network = build(recipe.model.spec(content["points"]))
+    _fill(network, content, path)
+    return network.eval(), recipe, content
+
+
+def load_detector(path: Path) -> tuple[DetectorNet, DetectorRecipe, Checkpoint]:
+    """The detector of a checkpoint, ready for inference, with its recipe."""
+    content = load_checkpoint(path)
+    if not is_detector(content["recipe"]):
+        raise RunError(path, "holds a network that places points, and a detector is needed")
+    recipe = detector_recipe_from_dict(content["recipe"])
+    network = DetectorNet(recipe.model.spec())
+    _fill(network, content, path)
+    return network.eval(), recipe, content
+
+
+def _fill(network: nn.Module, content: Checkpoint, path: Path) -> None:
     try:
         network.load_state_dict(content["weights"])
     except RuntimeError as error:
         raise RunError(path, "its weights are not those of its recipe's network") from error
-    return network.eval(), recipe, content

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from fkd_infer.detector import Detector
 from fkd_infer.errors import NonFiniteOutputError, RunError
 from fkd_infer.names import BoxKind
 from fkd_train.augment import Sampler
@@ -30,6 +31,15 @@ class Protocol:
     perturb: bool
     score: bool = False
     refine: bool = True
+    detector_model: Path | None = None
+
+    def detector(self) -> Detector | None:
+        """What draws the boxes; None for those of the points. Raises DetectorError."""
+        if self.boxes == "points":
+            return None
+        from fkd_train.calibrate import open_detector
+
+        return open_detector(self.boxes, self.detector_model)
 
 
 @dataclass(frozen=True)
@@ -77,9 +87,11 @@ def compare(models: Sequence[Path], protocol: Protocol) -> Comparison:
     opened = [open_model(path, protocol.crop) for path in paths]
     samplers = [sampler for _, sampler in opened]
     _check_schemes(paths, samplers)
-    faces = load_evaluation(protocol.data, protocol.split, samplers[0].scheme)
+    detector = protocol.detector()
+    colour = detector is not None
+    faces = load_evaluation(protocol.data, protocol.split, samplers[0].scheme, colour)
     results = [
-        _measure(name, path, predict, sampler, faces, protocol)
+        _measure(name, path, predict, sampler, faces, protocol, detector)
         for name, path, (predict, sampler) in zip(distinct_names(paths), paths, opened, strict=True)
     ]
     return Comparison(protocol, len(faces), tuple(results))
@@ -111,11 +123,12 @@ def _measure(
     sampler: Sampler,
     faces: Faces,
     protocol: Protocol,
+    detector: Detector | None,
 ) -> Result:
-    if protocol.boxes == "points":
+    if detector is None:
         evaluation = evaluate(predict, faces, sampler)
     else:
-        evaluation = evaluate_detected(predict, faces, sampler, refine=protocol.refine)
+        evaluation = evaluate_detected(predict, faces, sampler, detector, refine=protocol.refine)
     if not np.isfinite(evaluation.points).all():
         raise NonFiniteOutputError(str(path))
     return Result(

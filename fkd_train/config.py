@@ -6,7 +6,7 @@ import tomllib
 from dataclasses import asdict, field
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
     ConfigDict,
@@ -27,7 +27,7 @@ from fkd_infer.tables import read
 from fkd_train.models import ModelSpec, TrunkSpec
 from fkd_train.names import Block, Head, Split
 
-_STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
+STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
 Range = tuple[float, float]
 Count = Annotated[int, Field(gt=0, strict=True)]
 Seed = Annotated[int, Field(ge=0, strict=True)]
@@ -55,7 +55,7 @@ Scheme = Annotated[
 """The name of a built-in scheme, or another one as a table."""
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class DataConfig:
     """What the data is called and which licence its owners gave it; both go into the card."""
 
@@ -63,7 +63,7 @@ class DataConfig:
     licence: str = "not stated"
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class TrunkConfig:
     """The convolutions of fkdnet; see models.TrunkSpec."""
 
@@ -77,7 +77,7 @@ class TrunkConfig:
             raise ValueError("widths and depths are of the same stages, at least two")
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class ModelConfig:
     """The network; `unit` and `offset`, in shares of the input size, normalise its points.
 
@@ -118,7 +118,7 @@ class ModelConfig:
         )
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class CropConfig:
     """What the network sees of an image.
 
@@ -139,7 +139,7 @@ class CropConfig:
         return CropRule(self.scale, self.shift, self.border)
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class AugmentConfig:
     """Strength of each random change of a training crop; 0 leaves it out.
 
@@ -175,7 +175,7 @@ class AugmentConfig:
         return any((self.flip, self.shift, self.scale, self.roll, self.stretch, self.loose))
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class LossConfig:
     """The loss, on errors in the model's normalised units; `score` weighs that of the score."""
 
@@ -185,7 +185,7 @@ class LossConfig:
     score: Weight = 0.1
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class OptimizerConfig:
     """Optimiser and its schedule."""
 
@@ -197,7 +197,7 @@ class OptimizerConfig:
     ema: Decay = 0.0
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class Recipe:
     """One training run, but for where the data and the run folder are."""
 
@@ -235,6 +235,7 @@ class Recipe:
 
 
 _RECIPE = TypeAdapter(Recipe)
+T = TypeVar("T")
 
 
 def recipe_names() -> list[str]:
@@ -243,10 +244,10 @@ def recipe_names() -> list[str]:
     return sorted(Path(f.name).stem for f in shipped.iterdir() if f.name.endswith(".toml"))
 
 
-def load_recipe(name: str) -> Recipe:
-    """A recipe of the package by name, or any by the path of its TOML file.
+def recipe_table(name: str) -> dict[str, Any]:
+    """The plain data of a recipe of the package, by name, or of any, by the path of its TOML file.
 
-    Raises RecipeError for an unknown name and for every field that is wrong.
+    Raises RecipeError for an unknown name and for what is no TOML.
     """
     shipped = files("fkd_train") / "recipes" / f"{name}.toml"
     path = Path(name)
@@ -258,13 +259,24 @@ def load_recipe(name: str) -> Recipe:
         raise RecipeError(name, f"no such recipe; {there_are}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RecipeError(name, f"not a TOML file: {error}") from error
-    return recipe_from_dict({"name": path.stem, **table})
+    return {"name": path.stem, **table}
+
+
+def load_recipe(name: str) -> Recipe:
+    """A recipe for landmarks, as recipe_table finds it; raises RecipeError for every field that is
+    wrong, too."""
+    return recipe_from_dict(recipe_table(name))
 
 
 def recipe_from_dict(table: dict[str, object]) -> Recipe:
-    """A recipe from plain data; raises RecipeError for every field that is wrong."""
+    """A recipe for landmarks from plain data; raises RecipeError for every field that is wrong."""
+    return checked(_RECIPE, table)
+
+
+def checked(kind: TypeAdapter[T], table: dict[str, object]) -> T:
+    """Plain data as a recipe of some kind; raises RecipeError for every field that is wrong."""
     try:
-        return _RECIPE.validate_python(table)
+        return kind.validate_python(table)
     except ValidationError as error:
         wrong = "; ".join(map(_worded, error.errors()))
         raise RecipeError(str(table.get("name", "?")), wrong) from error

@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from fkd_infer.crop import gray_plane
 from fkd_infer.errors import DatasetError, UnreadableImageError
 from fkd_infer.imagefile import read_image
 from fkd_infer.schemes import IBUG68, LandmarkScheme
@@ -20,7 +20,8 @@ from fkd_train.names import Split
 
 @dataclass(frozen=True)
 class Faces:
-    """Annotated faces in memory: gray images (H, W) uint8 and points (n, k, 2), image pixels."""
+    """Annotated faces in memory: images uint8, gray (H, W) or BGR (H, W, 3) as they were asked
+    for, and points (n, k, 2), image pixels."""
 
     names: tuple[str, ...]
     images: tuple[NDArray[np.uint8], ...]
@@ -55,7 +56,9 @@ def is_held_out(name: str) -> bool:
     return int(hashlib.md5(person(name).encode()).hexdigest(), 16) % 5 == 0
 
 
-def load_split(folder: Path, split: Split, scheme: LandmarkScheme = IBUG68) -> tuple[Faces, Faces]:
+def load_split(
+    folder: Path, split: Split, scheme: LandmarkScheme = IBUG68, colour: bool = False
+) -> tuple[Faces, Faces]:
     """(training faces, evaluation faces) of a split.
 
     `official`: the training and test CSV as they are; all people of the test rows are in the
@@ -63,25 +66,27 @@ def load_split(folder: Path, split: Split, scheme: LandmarkScheme = IBUG68) -> t
     Raises DatasetError with every bad row.
     """
     if split == "official":
-        return _read_both(folder, scheme)
-    faces = read_faces(folder, "training", scheme)
+        return _read_both(folder, scheme, colour)
+    faces = read_faces(folder, "training", scheme, colour)
     parts = faces.only(lambda name: not is_held_out(name)), faces.only(is_held_out)
     if not all(map(len, parts)):
         raise DatasetError(folder, ["too few people: the identity split leaves a part empty"])
     return parts
 
 
-def load_evaluation(folder: Path, split: Split, scheme: LandmarkScheme = IBUG68) -> Faces:
+def load_evaluation(
+    folder: Path, split: Split, scheme: LandmarkScheme = IBUG68, colour: bool = False
+) -> Faces:
     """The evaluation faces of a split, as load_split gives them."""
     if split == "official":
-        return read_faces(folder, "test", scheme)
-    return load_split(folder, split, scheme)[1]
+        return read_faces(folder, "test", scheme, colour)
+    return load_split(folder, split, scheme, colour)[1]
 
 
-def _read_both(folder: Path, scheme: LandmarkScheme) -> tuple[Faces, Faces]:
+def _read_both(folder: Path, scheme: LandmarkScheme, colour: bool) -> tuple[Faces, Faces]:
     """Training and test rows, with the problems of both reported together."""
     try:
-        training = read_faces(folder, "training", scheme)
+        training = read_faces(folder, "training", scheme, colour)
     except DatasetError as error:
         if not _csv(folder, "test").is_file():
             raise
@@ -90,14 +95,16 @@ def _read_both(folder: Path, scheme: LandmarkScheme) -> tuple[Faces, Faces]:
         except DatasetError as other:
             raise DatasetError(folder, [str(error), str(other)]) from other
         raise
-    return training, read_faces(folder, "test", scheme)
+    return training, read_faces(folder, "test", scheme, colour)
 
 
-def read_faces(folder: Path, part: str, scheme: LandmarkScheme = IBUG68) -> Faces:
+def read_faces(
+    folder: Path, part: str, scheme: LandmarkScheme = IBUG68, colour: bool = False
+) -> Faces:
     """The rows of `<part>_frames_keypoints.csv` with their images in `<part>/`.
 
     The first column is the file name, then x0, y0, x1, y1, … in image pixels. Images without a
-    row are ignored. Raises DatasetError with every bad row.
+    row are ignored; without `colour`, images are gray. Raises DatasetError with every bad row.
     """
     csv = _csv(folder, part)
     table = _read_table(csv, scheme)
@@ -111,7 +118,7 @@ def read_faces(folder: Path, part: str, scheme: LandmarkScheme = IBUG68) -> Face
             problems.append(f"line {line}, {row[0]}: {error}")
             continue
         names.append(str(row[0]))
-        images.append(np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), dtype=np.uint8))
+        images.append(image if colour else gray_plane(image))
         points.append(values)
     if problems:
         raise DatasetError(csv, problems)

@@ -10,6 +10,7 @@ import click
 
 from fkd_infer.commands import FkdCommand
 from fkd_infer.names import BOX_KINDS, MIN_PRESENCE, BoxKind
+from fkd_infer.options import detector_model
 from fkd_infer.wholefile import whole_file, writing
 from fkd_train.names import CROP_PROTOCOLS, CropProtocol, Split
 from fkd_train.options import data_option, split_option
@@ -48,13 +49,14 @@ _PATH = click.Path(path_type=Path)
     type=click.Choice(BOX_KINDS),
     default="points",
     show_default=True,
-    help="Boxes of the true points, or of the Haar detector, on the faces that it finds.",
+    help="Boxes of the true points, or of a detector, on the faces that it finds.",
 )
+@detector_model
 @click.option(
     "--refine/--no-refine",
     default=True,
     show_default=True,
-    help="With the Haar detector: place points again in the box of the first ones.",
+    help="With a detector: place points again in the box of the first ones.",
 )
 @click.option("--perturb", is_flag=True, help="Also measure on worse boxes and worse pictures.")
 @click.option("--score", is_flag=True, help="Also measure how well the score tells faces.")
@@ -66,6 +68,7 @@ def main(
     split: Split,
     crop: CropProtocol,
     boxes: BoxKind,
+    detector_model: Path | None,
     refine: bool,
     perturb: bool,
     score: bool,
@@ -75,11 +78,14 @@ def main(
     """Measure how well networks place points, in boxes around the true points."""
     if crop == "image" and boxes != "points":
         raise click.UsageError("--crop image takes no boxes; leave --boxes out")
+    if detector_model and boxes not in ("fkd", "yunet"):
+        raise click.UsageError("--detector-model is for --boxes fkd and yunet")
     if perturb and (crop == "image" or boxes != "points"):
         raise click.UsageError("--perturb cuts its own crops; leave --crop and --boxes out")
     from fkd_train.comparison import Protocol, compare
 
-    comparison = compare(models, Protocol(data, split, crop, boxes, perturb, score, refine))
+    protocol = Protocol(data, split, crop, boxes, perturb, score, refine, detector_model)
+    comparison = compare(models, protocol)
     for result in comparison.results:
         _print(result, comparison)
     if json_:

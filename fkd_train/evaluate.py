@@ -21,7 +21,7 @@ from fkd_infer.crop import (
     square_boxes,
     transform,
 )
-from fkd_infer.detect import HaarDetector
+from fkd_infer.detector import Detector
 from fkd_infer.errors import DetectorError
 from fkd_infer.metrics import Accuracy, Array, accuracy, point_errors
 from fkd_infer.schemes import IBUG68
@@ -128,9 +128,14 @@ def evaluate(predict: Predict, faces: Faces, sampler: Sampler, batch: int = 64) 
 
 
 def evaluate_detected(
-    predict: Predict, faces: Faces, sampler: Sampler, batch: int = 64, refine: bool = True
+    predict: Predict,
+    faces: Faces,
+    sampler: Sampler,
+    detector: Detector,
+    batch: int = 64,
+    refine: bool = True,
 ) -> Evaluation:
-    """The same in boxes of the Haar detector, on the faces that it finds.
+    """The same in boxes of a detector, on the faces that it finds.
 
     With `refine`, again in the boxes of the points that were placed, as the runtime does it.
 
@@ -138,12 +143,12 @@ def evaluate_detected(
     """
     if sampler.scheme != IBUG68:
         repair = f"its boxes are known for ibug68, not for {sampler.scheme.name}"
-        raise DetectorError("haar", f"{repair}; measure in the points' boxes")
-    detector = HaarDetector()
+        raise DetectorError(_name(detector), f"{repair}; measure in the points' boxes")
     found = [best_box(detector, i, p) for i, p in zip(faces.images, faces.points, strict=True)]
     rows = [row for row, box in enumerate(found) if box is not None]
     if not rows:
-        raise DetectorError("haar", "it finds none of these faces; measure in the points' boxes")
+        repair = "it finds none of these faces; measure in the points' boxes"
+        raise DetectorError(_name(detector), repair)
     boxes = np.array([found[row] for row in rows], dtype=np.float32)
     chosen, rule = faces.rows(rows), sampler.config.rule()
 
@@ -154,9 +159,13 @@ def evaluate_detected(
     return Evaluation.of(place(points_box(points)) if refine else points, chosen)
 
 
-def best_box(detector: HaarDetector, image: Pixels, points: Floats) -> Floats | None:
-    """The best box (4,) that holds the annotated face of a gray image; None where none does."""
-    boxes = detector(np.dstack([image] * 3)).boxes
+def _name(detector: Detector) -> str:
+    return type(detector).__name__.removesuffix("Detector").lower()
+
+
+def best_box(detector: Detector, image: Pixels, points: Floats) -> Floats | None:
+    """The best box (4,) that holds the annotated face of an image; None where none does."""
+    boxes = detector(image if image.ndim == 3 else np.dstack([image] * 3)).boxes
     hits = boxes[is_face(boxes, points)]
     return hits[0] if len(hits) else None
 
@@ -164,11 +173,11 @@ def best_box(detector: HaarDetector, image: Pixels, points: Floats) -> Floats | 
 def is_face(boxes: Floats, points: Floats, smallest: float = 0.5) -> NDArray[np.bool_]:
     """Which boxes (n, 4) hold a face of points (k, 2): its centre inside, and of about its size.
 
-    `smallest` is the least share of the box's width that the points may span.
+    `smallest` is the least share of the box's longer side that the points may span.
     """
     centre, extent = points.mean(axis=0), np.ptp(points, axis=0).max()
     inside = (boxes[:, :2] < centre) & (centre < boxes[:, 2:])
-    ratio = extent / (boxes[:, 2] - boxes[:, 0])
+    ratio = extent / (boxes[:, 2:] - boxes[:, :2]).max(axis=1)
     return np.asarray(inside.all(axis=1) & (ratio > smallest) & (ratio < 1.3))
 
 

@@ -5,25 +5,28 @@ from __future__ import annotations
 import hashlib
 import logging
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import onnx
 import torch
+from torch import nn
 
 import fkd_infer
 from fkd_infer.card import METADATA_KEY, InputSpec, Measured, ModelCard, OutputSpec, Training
 from fkd_infer.crop import BoxRule, transform
+from fkd_infer.detectorcard import DetectorCard
 from fkd_infer.errors import VerificationError
 from fkd_infer.schemes import IBUG68
 from fkd_infer.session import LandmarkSession
 from fkd_infer.wholefile import whole_file, writing
 from fkd_train.augment import Sampler
-from fkd_train.calibrate import haar_rule
+from fkd_train.calibrate import scheme_rules
 from fkd_train.checkpoint import Checkpoint, load_network, save_checkpoint
 from fkd_train.config import Recipe
 from fkd_train.data import Faces, load_evaluation, load_split
@@ -101,7 +104,7 @@ def export(
     with whole_file(out) as partial, writing(out):
         onnx.save(with_card(model, card), partial)
         if half is not None:
-            _save_half(half, source.network, source.content)
+            save_half(half, source.network, source.content)
     return Exported(out, card, verification)
 
 
@@ -143,14 +146,13 @@ def measured(result: Evaluation) -> Measured:
 
 
 def _box_rules(data: Path, recipe: Recipe) -> dict[str, BoxRule]:
-    """Where a detector's boxes have points of one's own; the built-in scheme's are known."""
+    """Where detectors' boxes have points of one's own; the built-in scheme's are known."""
     if recipe.landmarks == IBUG68:
         return {}
-    rule = haar_rule(load_split(data, recipe.split, recipe.landmarks)[0])
-    return {} if rule is None else {"haar": rule}
+    return scheme_rules(load_split(data, recipe.split, recipe.landmarks, colour=True)[0])
 
 
-def _save_half(path: Path, network: LandmarkNet, content: Checkpoint) -> None:
+def save_half(path: Path, network: nn.Module, content: Checkpoint) -> None:
     """The weights alone, in half precision, of a network that was rounded to it."""
     kept = {key: content[key] for key in ("recipe", "points", "progress")}
     weights = {
@@ -160,7 +162,7 @@ def _save_half(path: Path, network: LandmarkNet, content: Checkpoint) -> None:
     save_checkpoint(path, {**kept, "weights": weights})
 
 
-def weights_sha256(network: LandmarkNet) -> str:
+def weights_sha256(network: nn.Module) -> str:
     """A digest of all weights, in the order of their names; counters of steps are none."""
     digest = hashlib.sha256()
     for name, tensor in sorted(network.state_dict().items()):
@@ -189,15 +191,34 @@ def _card(network: LandmarkNet, recipe: Recipe, epochs: int) -> ModelCard:
             weights_sha256(network),
         ),
         licence=f"weights trained on: {recipe.data.licence}",
-        exporter={name: version(name) for name in ("torch", "onnx", "onnxscript")}
-        | {"fkd": fkd_infer.__version__},
+        exporter=versions(),
     )
+
+
+def versions() -> dict[str, str]:
+    """What a file is exported by."""
+    found = {name: version(name) for name in ("torch", "onnx", "onnxscript")}
+    return found | {"fkd": fkd_infer.__version__}
 
 
 def _to_onnx(network: LandmarkNet, card: ModelCard) -> onnx.ModelProto:
     size, channels = card.input.size, card.input.channels
     # A batch of one would be taken for a constant.
     example = torch.zeros(2, size, size, channels, dtype=torch.uint8)
+    outputs = ["points", "score"] if card.output.score else ["points"]
+    batch = torch.export.Dim("batch", min=1)
+    return exported_program(network, example, outputs, {0: batch}, card.opset)
+
+
+def exported_program(
+    network: nn.Module,
+    example: torch.Tensor,
+    outputs: Sequence[str],
+    sizes: dict[int, Any],
+    opset: int,
+) -> onnx.ModelProto:
+    """A network's graph as torch exports it, from `image` to outputs of these names; `sizes` are
+    the axes of the image that may be of any length."""
     with warnings.catch_warnings():
         # The exporter's own use of what its libraries deprecate, and that torchvision's operators
         # are not there: nothing that a user could act on.
@@ -207,9 +228,9 @@ def _to_onnx(network: LandmarkNet, card: ModelCard) -> onnx.ModelProto:
             network,
             (example,),
             input_names=["image"],
-            output_names=["points", "score"] if card.output.score else ["points"],
-            dynamic_shapes={"image": {0: torch.export.Dim("batch", min=1)}},
-            opset_version=card.opset,
+            output_names=list(outputs),
+            dynamic_shapes={"image": sizes},
+            opset_version=opset,
             external_data=False,
             dynamo=True,
             verbose=False,
@@ -231,7 +252,7 @@ def _strip_traces(model: onnx.ModelProto) -> None:
         del part.metadata_props[:]
 
 
-def with_card(model: onnx.ModelProto, card: ModelCard) -> onnx.ModelProto:
+def with_card(model: onnx.ModelProto, card: ModelCard | DetectorCard) -> onnx.ModelProto:
     """The model itself, its card replaced."""
     metadata: Mapping[str, str] = {p.key: p.value for p in model.metadata_props}
     onnx.helper.set_model_props(model, {**metadata, METADATA_KEY: card.to_json()})

@@ -149,7 +149,8 @@ def naimishnet_paper(spec: ModelSpec) -> nn.Module:
     return body.apply(_glorot_uniform)
 
 
-def _conv_norm(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> list[nn.Module]:
+def conv_norm(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> list[nn.Module]:
+    """A convolution, and batch normalisation (Ioffe & Szegedy, ICML 2015) in place of its bias."""
     convolution = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False)
     return [convolution, nn.BatchNorm2d(outputs)]
 
@@ -158,7 +159,7 @@ class _PlainBlock(nn.Sequential):
     """A convolution, normalised and rectified."""
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
-        super().__init__(*_conv_norm(inputs, outputs, stride=stride), nn.ReLU())
+        super().__init__(*conv_norm(inputs, outputs, stride=stride), nn.ReLU())
 
 
 class _ResidualBlock(nn.Module):
@@ -167,11 +168,11 @@ class _ResidualBlock(nn.Module):
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
         super().__init__()
         self.branch = nn.Sequential(
-            *_conv_norm(inputs, outputs, stride=stride), nn.ReLU(), *_conv_norm(outputs, outputs)
+            *conv_norm(inputs, outputs, stride=stride), nn.ReLU(), *conv_norm(outputs, outputs)
         )
         self.fit: nn.Module = nn.Identity()
         if stride > 1 or inputs != outputs:
-            self.fit = nn.Sequential(*_conv_norm(inputs, outputs, 1, stride))
+            self.fit = nn.Sequential(*conv_norm(inputs, outputs, 1, stride))
 
     def forward(self, features: Tensor) -> Tensor:
         added: Tensor = self.fit(features) + self.branch(features)
@@ -189,7 +190,7 @@ class Trunk(nn.Module):
 
     def __init__(self, spec: TrunkSpec, channels: int) -> None:
         super().__init__()
-        self.stem = nn.Sequential(*_conv_norm(channels, spec.stem, stride=2), nn.ReLU())
+        self.stem = nn.Sequential(*conv_norm(channels, spec.stem, stride=2), nn.ReLU())
         block = _BLOCKS[spec.block]
         self.stages = nn.ModuleList(
             nn.Sequential(
@@ -228,7 +229,7 @@ class _Direct(nn.Module):
         self.points = spec.points
         squeezed = 32
         self.layers = nn.Sequential(
-            *_conv_norm(widths[1], squeezed, 1),
+            *conv_norm(widths[1], squeezed, 1),
             nn.ReLU(),
             nn.Flatten(),
             nn.Linear(squeezed * cells * cells, 2 * spec.points),

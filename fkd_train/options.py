@@ -11,7 +11,7 @@ import click
 from fkd_train.names import SPLITS
 
 if TYPE_CHECKING:
-    from fkd_train.config import Recipe
+    from fkd_train.recipe_kinds import AnyRecipe
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -36,30 +36,33 @@ def split_option(default: str | None, help: str) -> Callable[[F], F]:
 
 
 def overrides(
-    recipe: Recipe,
+    recipe: AnyRecipe,
     *,
     split: str | None,
     epochs: int | None,
     size: int | None,
     seed: int | None,
     assignments: Sequence[str] = (),
-) -> Recipe:
+) -> AnyRecipe:
     """The recipe with the values that the command line gives instead; checked again.
 
     `assignments` are TOML lines such as `model.head = "grid"`.
     """
-    from fkd_train.config import recipe_from_dict, recipe_to_dict
+    from fkd_train.detector_config import DetectorRecipe
+    from fkd_train.recipe_kinds import any_recipe, plain_recipe
 
-    table = recipe_to_dict(recipe)
+    table = plain_recipe(recipe)
     for line in assignments:
         _merge(table, _parsed(line))
     given = {"split": split, "epochs": epochs, "seed": seed}
     table |= {key: value for key, value in given.items() if value is not None}
-    if size is not None:
+    if size is not None and isinstance(recipe, DetectorRecipe):
+        _merge(table, {"mosaic": {"size": size}})
+    elif size is not None and not isinstance(recipe, DetectorRecipe):
         # The window of `image` crops grows along, so that the network sees the same part.
         resize = round(recipe.crop.resize * size / recipe.model.size)
         _merge(table, {"model": {"size": size}, "crop": {"resize": resize}})
-    return recipe_from_dict(table)
+    return any_recipe(table)
 
 
 def _parsed(line: str) -> dict[str, Any]:

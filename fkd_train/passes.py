@@ -10,6 +10,7 @@ import onnx
 import onnx_ir as ir
 import onnxslim
 from onnx import numpy_helper
+from onnx_ir.passes.common import DeduplicateHashedInitializersPass
 
 from fkd_infer.errors import GraphPassError
 
@@ -188,9 +189,15 @@ def _cleaned(graph: ir.Model) -> onnx.ModelProto:
     return ir.to_proto(graph)
 
 
+def share_weights(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Equal weights, of a layer that is used twice, are kept once."""
+    return ir.to_proto(DeduplicateHashedInitializersPass()(ir.from_proto(model)).model)
+
+
 EXACT = (
     Pass("fold the input's scale", fold_input_scale),
     Pass("reshape gray crops", reshape_gray),
     Pass("simplify", simplify),
+    Pass("share equal weights", share_weights),
 )
 """What every exported file goes through."""

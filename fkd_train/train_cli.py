@@ -24,7 +24,11 @@ from fkd_train.options import data_option, overrides, split_option
 @click.option("--resume", is_flag=True, help="Go on with the run in --out.")
 @split_option(default=None, help="Instead of the recipe's split.")
 @click.option("--epochs", type=click.IntRange(1), help="Instead of the recipe's.")
-@click.option("--size", type=click.IntRange(16), help="Input size, px, instead of the recipe's.")
+@click.option(
+    "--size",
+    type=click.IntRange(16),
+    help="Input size, px (a detector's: of its mosaics), instead of the recipe's.",
+)
 @click.option("--seed", type=click.IntRange(0), help="Instead of the recipe's.")
 @click.option(
     "--set",
@@ -52,15 +56,16 @@ def main(
     workers: int,
     tensorboard: bool,
 ) -> None:
-    """Train a keypoint network into a run folder.
+    """Train a keypoint network, or a face detector, into a run folder.
 
     Under `accelerate launch` the same command trains in several processes.
     """
-    from fkd_train.config import load_recipe, recipe_names
+    from fkd_train.config import recipe_names
+    from fkd_train.recipe_kinds import open_recipe
 
     if name == "":
         for known in recipe_names():
-            click.echo(f"{known:18} {load_recipe(known).summary}")
+            click.echo(f"{known:18} {open_recipe(known).summary}")
         return
     missing = [o for o, v in (("--recipe", name), ("--data", data), ("--out", out)) if v is None]
     if name is None or data is None or out is None:
@@ -68,7 +73,7 @@ def main(
             f"missing {', '.join(missing)}; --recipe alone names the shipped ones"
         )
     recipe = overrides(
-        load_recipe(name),
+        open_recipe(name),
         split=split,
         epochs=epochs,
         size=size,
@@ -79,13 +84,12 @@ def main(
     from fkd_train.training import train
 
     done = train(recipe, data, out, resume=resume, workers=workers, tensorboard=tensorboard)
-    if done.evaluation is None:
+    if done.told is None:
         if done.is_main:
             click.echo(f"stopped and saved; go on with: --resume --out {out}", err=True)
         context.exit(130)
     if done.is_main:
-        figures, seed_mse = done.evaluation.accuracy, done.evaluation.seed_mse
-        click.echo(f"NME {figures.nme:.2f} %, seed MSE {seed_mse:.4f} ({figures.count} faces)")
+        click.echo(done.told)
         click.echo(f"run folder: {out}")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,35 +11,64 @@ import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from accelerate.utils import set_seed
+from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy
+from torch.utils.data import Dataset
 
 from fkd_infer.errors import RunError
 from fkd_infer.wholefile import whole_file, writing
 from fkd_train.augment import Sampler
-from fkd_train.batches import EpochBatches, TrainingCrops, training_loader
-from fkd_train.config import Recipe, recipe_from_dict, recipe_to_dict
+from fkd_train.batches import Batch, EpochBatches, TrainingCrops, training_loader
+from fkd_train.config import Recipe, recipe_to_dict
 from fkd_train.data import load_split
+from fkd_train.detector import DetectorNet
+from fkd_train.detector_config import DetectorRecipe, detector_recipe_to_dict
+from fkd_train.detector_run import (
+    Mosaics,
+    examined,
+    mosaic_exam,
+    mosaic_loss,
+    mosaic_maker,
+    photo_exam,
+    torch_find,
+)
 from fkd_train.evaluate import Evaluation, evaluate, torch_predict
-from fkd_train.loop import Trainer
+from fkd_train.loop import Figures, Task, Trainer
 from fkd_train.losses import build_loss
 from fkd_train.models import LandmarkNet, build
-from fkd_train.runlog import RunLog
+from fkd_train.recipe_kinds import AnyRecipe, any_recipe, plain_recipe
+from fkd_train.runlog import Row, RunLog
 
 RECIPE_FILE = "recipe.json"
 
 
 @dataclass(frozen=True)
 class Finished:
-    """How a run ended: the last evaluation, or None where a signal stopped it, resumable.
+    """How a run ended: what the last evaluation says, for people, or None where a signal stopped
+    it, resumable.
 
     Of several processes, `is_main` is true in the one that tells people about it.
     """
 
-    evaluation: Evaluation | None
+    told: str | None
     is_main: bool
 
 
+@dataclass(frozen=True)
+class Job:
+    """What a recipe comes down to: the network, its task, and `count` training images an epoch.
+    `finish` evaluates the trained network, draws plots, in the main process, of the log's rows, and
+    says how it did."""
+
+    network: nn.Module
+    task: Task
+    images: Dataset[Batch]
+    count: int
+    finish: Callable[[nn.Module, list[Row] | None], str]
+
+
 def train(
-    recipe: Recipe,
+    recipe: AnyRecipe,
     data: Path,
     out: Path,
     *,
@@ -55,32 +85,28 @@ def train(
     if accelerator.is_main_process:
         _check_folder(out, recipe, resume)
     accelerator.wait_for_everyone()
-    training, evaluation_faces = load_split(data, recipe.split, recipe.landmarks)
-    set_seed(recipe.seed)
-    network = build(recipe.model.spec(recipe.landmarks.count))
+    if isinstance(recipe, DetectorRecipe):
+        job = _detector_job(recipe, data, accelerator)
+    else:
+        job = _landmark_job(recipe, data, out, accelerator)
     if accelerator.process_index:
         # The same weights in every process, but masks of dropout of its own.
         torch.manual_seed(recipe.seed + accelerator.process_index)
-    sampler = Sampler.of(recipe)
     batches = EpochBatches(
-        len(training),
+        job.count,
         recipe.batch,
         recipe.seed,
         accelerator.process_index,
         accelerator.num_processes,
     )
-    crops = TrainingCrops(training, sampler, recipe.augment, recipe.seed)
-
-    def validate(network: LandmarkNet) -> Evaluation:
-        return evaluate(torch_predict(network, accelerator.device), evaluation_faces, sampler)
-
     trainer = Trainer(
-        recipe=recipe,
-        network=network,
-        loss=build_loss(recipe.loss),
-        loader=training_loader(crops, batches, workers),
+        task=job.task,
+        network=job.network,
+        config=recipe.optimizer,
+        epochs=recipe.epochs,
+        seed=recipe.seed,
+        loader=training_loader(job.images, batches, workers),
         batches=batches,
-        validate=validate,
         accelerator=accelerator,
         out=out,
         log=RunLog(out, accelerator.is_main_process, tensorboard),
@@ -91,16 +117,98 @@ def train(
         trainer.resume()
     if not trainer.run():
         return Finished(None, accelerator.is_main_process)
-    evaluation = validate(trainer.result)
-    if accelerator.is_main_process:
-        from fkd_train.plots import plot_run
-
-        plot_run(out, trainer.log.rows(), trainer.result, sampler, evaluation_faces, evaluation)
+    rows = trainer.log.rows() if accelerator.is_main_process else None
+    told = job.finish(trainer.result, rows)
     accelerator.end_training()
-    return Finished(evaluation, accelerator.is_main_process)
+    return Finished(told, accelerator.is_main_process)
 
 
-def _accelerator(recipe: Recipe) -> Accelerator:
+def _landmark_job(recipe: Recipe, data: Path, out: Path, accelerator: Accelerator) -> Job:
+    training, evaluation_faces = load_split(data, recipe.split, recipe.landmarks)
+    set_seed(recipe.seed)
+    network = build(recipe.model.spec(recipe.landmarks.count))
+    sampler = Sampler.of(recipe)
+
+    def measure(network: nn.Module) -> Evaluation:
+        assert isinstance(network, LandmarkNet)
+        return evaluate(torch_predict(network, accelerator.device), evaluation_faces, sampler)
+
+    def validate(network: nn.Module) -> Figures:
+        measured = measure(network)
+        figures = measured.accuracy
+        row = {"nme": figures.nme, "failure_rate_10": figures.failure_rate_10}
+        return Figures(row | {"seed_mse": measured.seed_mse}, figures.nme)
+
+    def finish(network: nn.Module, rows: list[Row] | None) -> str:
+        assert isinstance(network, LandmarkNet)
+        measured = measure(network)
+        if rows is not None:
+            from fkd_train.plots import plot_run
+
+            plot_run(out, rows, network, sampler, evaluation_faces, measured)
+        figures = measured.accuracy
+        return f"NME {figures.nme:.2f} %, seed MSE {measured.seed_mse:.4f} ({figures.count} faces)"
+
+    task = Task(
+        loss=_landmark_loss(recipe, accelerator),
+        validate=validate,
+        # The official test rows choose nothing: there, the best weights are the latest.
+        chooses=recipe.split != "official",
+        header={"recipe": recipe_to_dict(recipe), "points": recipe.landmarks.count},
+    )
+    crops = TrainingCrops(training, sampler, recipe.augment, recipe.seed)
+    return Job(network, task, crops, len(training), finish)
+
+
+def _landmark_loss(
+    recipe: Recipe, accelerator: Accelerator
+) -> Callable[[nn.Module, Batch], Tensor]:
+    """The points' loss, of faces alone but over all crops, and the score's."""
+    of_points, unit = build_loss(recipe.loss), recipe.model.spec(recipe.landmarks.count).unit
+
+    def loss(model: nn.Module, batch: Batch) -> Tensor:
+        images, points, presence = batch
+        with accelerator.autocast():
+            found, *scores = model(images)
+        total = of_points((found - points) / unit * presence[:, None, None])
+        for score in scores:
+            total = total + recipe.loss.score * binary_cross_entropy(score, presence)
+        return total
+
+    return loss
+
+
+def _detector_job(recipe: DetectorRecipe, data: Path, accelerator: Accelerator) -> Job:
+    training, evaluation_faces = load_split(data, recipe.split, colour=True)
+    maker = mosaic_maker(recipe, training, "training")
+    part = "test" if recipe.split == "official" else "training"
+    judge = mosaic_maker(recipe, evaluation_faces, part)
+    mosaics = mosaic_exam(judge, recipe.mosaic.validation)
+    photos = photo_exam(evaluation_faces, dict(judge.others))
+    set_seed(recipe.seed)
+    network = DetectorNet(recipe.model.spec())
+
+    def validate(network: nn.Module) -> Figures:
+        assert isinstance(network, DetectorNet)
+        return examined(torch_find(network, accelerator.device), mosaics, photos)
+
+    def finish(network: nn.Module, _rows: list[Row] | None) -> str:
+        row = validate(network).row
+        return (
+            f"average precision {100 * row['mosaic_ap']:.2f} % on {len(mosaics.images)} mosaics; "
+            f"{100 * row['photo_recall']:.2f} % of {len(photos.images)} faces found on their images"
+        )
+
+    task = Task(
+        loss=mosaic_loss(recipe, accelerator),
+        validate=validate,
+        chooses=recipe.split != "official",
+        header={"recipe": detector_recipe_to_dict(recipe), "points": 5},
+    )
+    return Job(network, task, Mosaics(maker, recipe.seed), recipe.mosaic.per_epoch, finish)
+
+
+def _accelerator(recipe: AnyRecipe) -> Accelerator:
     # accelerate keeps the precision of a process's first run; each of ours has its own.
     AcceleratorState._reset_state()
     return Accelerator(
@@ -110,7 +218,7 @@ def _accelerator(recipe: Recipe) -> Accelerator:
     )
 
 
-def _check_folder(out: Path, recipe: Recipe, resume: bool) -> None:
+def _check_folder(out: Path, recipe: AnyRecipe, resume: bool) -> None:
     file = out / RECIPE_FILE
     if file.exists() and not resume:
         way_out = "go on with it by --resume, or choose another --out"
@@ -121,15 +229,15 @@ def _check_folder(out: Path, recipe: Recipe, resume: bool) -> None:
         raise RunError(out, "was started with another recipe; resume with that one")
 
 
-def _is_of(file: Path, recipe: Recipe) -> bool:
+def _is_of(file: Path, recipe: AnyRecipe) -> bool:
     """Whether a recipe.json says the same; one from before a field was added has its default."""
     try:
-        return recipe_from_dict(json.loads(file.read_text())) == recipe
+        return any_recipe(json.loads(file.read_text())) == recipe
     except ValueError:  # neither JSON nor a recipe, so not this one
         return False
 
 
-def _start_folder(out: Path, recipe: Recipe) -> None:
+def _start_folder(out: Path, recipe: AnyRecipe) -> None:
     file = out / RECIPE_FILE
     with whole_file(file) as partial, writing(file):
-        partial.write_text(json.dumps(recipe_to_dict(recipe), indent=2) + "\n")
+        partial.write_text(json.dumps(plain_recipe(recipe), indent=2) + "\n")

@@ -10,17 +10,14 @@ import numpy as np
 import pytest
 from known import card
 
-from fkd_infer import detect
+from fkd_infer import haar
 from fkd_infer.crop import POINTS_BOX, BoxRule, CropRule, apply_rule
-from fkd_infer.detect import (
-    HAAR_RULE,
-    HaarDetector,
-    WholeImageDetector,
-    box_rule,
-    build_detector,
-)
+from fkd_infer.detect import box_rule, build_detector
+from fkd_infer.detector import WholeImageDetector
 from fkd_infer.errors import DetectorError
+from fkd_infer.haar import HAAR_RULE, HaarDetector
 from fkd_infer.schemes import LandmarkScheme
+from fkd_infer.views import Search
 
 
 def astronaut() -> np.ndarray:
@@ -40,8 +37,8 @@ def test_haar_finds_the_astronaut_and_nothing_else() -> None:
 def test_boxes_are_in_pixels_of_the_frame_whatever_size_is_searched() -> None:
     image = astronaut()
     large = np.kron(image, np.ones((3, 3, 1), np.uint8))
-    (box,) = HaarDetector(detect_size=512)(large).boxes
-    (small,) = HaarDetector(detect_size=512)(image).boxes
+    (box,) = HaarDetector(Search(512))(large).boxes
+    (small,) = HaarDetector(Search(512))(image).boxes
     np.testing.assert_allclose(box / 3, small, atol=8)
 
 
@@ -72,21 +69,21 @@ def test_points_of_ones_own_need_a_rule_of_their_own() -> None:
     two = LandmarkScheme("two", 2, {"eyes": (0, 1)}, ((0, 1),), (0, 1))
     unknown = replace(card(), scheme=two)
     with pytest.raises(DetectorError, match=r"points of its own.*--data"):
-        build_detector("haar", unknown, 640)
+        build_detector("haar", unknown)
     assert box_rule("points", unknown) == POINTS_BOX
     own = BoxRule(0.5, (0.0, -0.1))
     known = replace(unknown, box_rules={"haar": own})
-    assert build_detector("haar", known, 640).rule == own
-    assert build_detector("haar", card(), 640).rule == HAAR_RULE
+    assert build_detector("haar", known).rule == own
+    assert build_detector("haar", card()).rule == HAAR_RULE
 
 
 def test_an_opencv_without_cascades_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(cv2, "CascadeClassifier")
     with pytest.raises(DetectorError, match="opencv-python-headless<5"):
-        build_detector("haar", card(), 640)
+        build_detector("haar", card())
 
 
 def test_a_missing_cascade_file_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(detect, "Path", lambda _: Path("/nowhere/cv2.so"))
+    monkeypatch.setattr(haar, "Path", lambda _: Path("/nowhere/cv2.so"))
     with pytest.raises(DetectorError, match="missing"):
         HaarDetector()

@@ -24,12 +24,13 @@ from fkd_infer.crop import (
     points_box,
     square_boxes,
 )
-from fkd_infer.detect import HaarDetector
+from fkd_infer.haar import HaarDetector
 from fkd_infer.pipeline import Pipeline
 from fkd_infer.schedule import ALONE, BUSY, LONGEST
 from fkd_infer.session import LandmarkSession
 from fkd_infer.track import Tracker
 from fkd_infer.types import Detections, Face, Frame, Prediction
+from fkd_infer.views import Search
 
 SIDE = 40
 """Of a drawn face: a square of one grey level, which is who it is."""
@@ -362,7 +363,7 @@ def panned(photo: Pixels, index: int, per_frame: float) -> tuple[Frame, Floats]:
 def test_points_of_a_panned_photo_stay_on_the_face(
     portrait: Pixels, pipeline: Pipeline, per_frame: float
 ) -> None:
-    tracker = Tracker(pipeline, HaarDetector(400, quick=True))
+    tracker = Tracker(pipeline, HaarDetector(Search(400), quick=True))
     at_rest = []
     for index in range(45):
         frame, way = panned(portrait, index, per_frame)
@@ -378,7 +379,7 @@ def test_points_of_a_panned_photo_stay_on_the_face(
 
 
 def test_points_are_those_of_detection_on_every_frame(portrait: Pixels, pipeline: Pipeline) -> None:
-    detector = HaarDetector(400, quick=True)
+    detector = HaarDetector(Search(400), quick=True)
     tracker = Tracker(pipeline, detector)
     for index in range(20):
         frame, _ = panned(portrait, index, 5)
@@ -390,8 +391,8 @@ def test_points_are_those_of_detection_on_every_frame(portrait: Pixels, pipeline
 
 
 def test_smoothing_may_be_set_while_it_runs(portrait: Pixels, pipeline: Pipeline) -> None:
-    plain = Tracker(pipeline, HaarDetector(400, quick=True))
-    smooth = Tracker(pipeline, HaarDetector(400, quick=True))
+    plain = Tracker(pipeline, HaarDetector(Search(400), quick=True))
+    smooth = Tracker(pipeline, HaarDetector(Search(400), quick=True))
     for index in range(12):
         smooth.smoothing = "high" if index < 6 else "off"
         assert smooth.smoothing == ("high" if index < 6 else "off")
@@ -405,7 +406,7 @@ def test_smoothing_may_be_set_while_it_runs(portrait: Pixels, pipeline: Pipeline
 def test_boxes_lead_to_the_points_by_the_detectors_rule(
     pipeline: Pipeline, portrait: Pixels
 ) -> None:
-    detector = HaarDetector(400, quick=True, rule=pipeline.detector.rule)
+    detector = HaarDetector(Search(400), quick=True, rule=pipeline.detector.rule)
     (face,) = Tracker(pipeline, detector)(panned(portrait, 0, 0)[0])
     tight = square_boxes(*apply_rule(points_box(face.points)[None], POINTS_BOX))
     again = square_boxes(*apply_rule(face.box[None], detector.rule))
@@ -415,8 +416,8 @@ def test_boxes_lead_to_the_points_by_the_detectors_rule(
 def test_gray_frames_have_the_faces_of_those_in_colour(
     portrait: Pixels, pipeline: Pipeline
 ) -> None:
-    colour = Tracker(pipeline, HaarDetector(400, quick=True))
-    gray = Tracker(pipeline, HaarDetector(400, quick=True))
+    colour = Tracker(pipeline, HaarDetector(Search(400), quick=True))
+    gray = Tracker(pipeline, HaarDetector(Search(400), quick=True))
     for index in range(6):
         frame, _ = panned(portrait, index, 4)
         (one,), (other,) = colour(frame), gray(replace(frame, image=gray_plane(frame.image)))

@@ -11,8 +11,8 @@ from click.testing import CliRunner
 from known import FIVE, five_points
 
 from fkd_infer.crop import POINTS_BOX, BoxRule, apply_rule, points_box, square_boxes
-from fkd_infer.detect import HaarDetector
-from fkd_train.calibrate import fit_logistic, fit_rule, haar_rule, main
+from fkd_infer.haar import HaarDetector
+from fkd_train.calibrate import fit_logistic, fit_rule, main, scheme_rules
 from fkd_train.data import Faces, read_faces
 from fkd_train.evaluate import is_face
 
@@ -43,8 +43,9 @@ def test_haars_boxes_are_led_to_points_of_ones_own(data_folder: Path) -> None:
     faces = read_faces(data_folder, "test").only(lambda name: name.startswith(("A", "B")))
     points = np.stack([five_points(own) for own in faces.points])
     five = replace(faces, points=points, scheme=FIVE)
-    rule = haar_rule(five)
-    assert rule is not None
+    rules = scheme_rules(five)
+    assert set(rules) == {"fkd", "haar"}
+    rule = rules["haar"]
     assert 0.3 < rule.scale < 0.6
     detector, off = HaarDetector(rule=rule), []
     for image, own in zip(five.images, five.points, strict=True):
@@ -58,12 +59,12 @@ def test_haars_boxes_are_led_to_points_of_ones_own(data_folder: Path) -> None:
     assert np.mean(off) < 0.15
 
 
-def test_where_haar_finds_nothing_there_is_no_rule() -> None:
+def test_where_nothing_is_found_there_is_no_rule() -> None:
     blank = np.full((90, 90), 127, np.uint8)
     points = np.tile(
         np.array([[30, 30], [60, 30], [45, 45], [35, 60], [55, 60]], np.float32), (12, 1, 1)
     )
-    assert haar_rule(Faces(("a",) * 12, (blank,) * 12, points, FIVE)) is None
+    assert scheme_rules(Faces(("a",) * 12, (blank,) * 12, points, FIVE)) == {}
 
 
 def test_bad_data_is_one_line(tmp_path: Path) -> None:

@@ -10,7 +10,13 @@ from known import five_table
 
 from fkd_infer.errors import RecipeError
 from fkd_infer.schemes import IBUG68
-from fkd_train.config import load_recipe, recipe_from_dict, recipe_names, recipe_to_dict
+from fkd_train.config import (
+    Recipe,
+    load_recipe,
+    recipe_from_dict,
+    recipe_names,
+    recipe_to_dict,
+)
 from fkd_train.options import overrides
 
 
@@ -91,6 +97,7 @@ def test_windows_of_the_image_take_no_geometric_augmentation() -> None:
 
 def test_windows_grow_along_with_the_input() -> None:
     half = overrides(load_recipe("seed"), split=None, epochs=None, size=112, seed=None)
+    assert isinstance(half, Recipe)
     assert (half.model.size, half.crop.resize) == (112, 125)
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from fkd_infer.crop import POINTS_BOX, Pixels, apply_rule, points_box, transform
-from fkd_infer.detect import HaarDetector
 from fkd_infer.errors import DetectorError
+from fkd_infer.haar import HaarDetector
 from fkd_infer.schemes import IBUG68
 from fkd_infer.session import LandmarkSession
 from fkd_infer.types import Prediction
@@ -84,7 +84,7 @@ def test_a_detector_that_finds_no_face_says_so(faces: Faces) -> None:
         return Prediction(np.zeros((len(crops), 68, 2), np.float32), None)
 
     with pytest.raises(DetectorError, match="finds none of these faces"):
-        evaluate_detected(nowhere, blank, SAMPLER)
+        evaluate_detected(nowhere, blank, SAMPLER, HaarDetector())
 
 
 def test_haar_boxes_lead_to_nearly_the_points_boxes(data_folder: Path) -> None:

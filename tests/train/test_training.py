@@ -141,7 +141,7 @@ def test_sigterm_saves_in_the_middle_of_an_epoch_and_resumes_there(
         stopped = train(replace(tiny, epochs=4), drawn_data, out, workers=0)
     finally:
         torch.set_num_threads(threads)
-    assert stopped.evaluation is None
+    assert stopped.told is None
     assert load_checkpoint(out / "last.pt")["progress"]["step"] == 3
     run_to_end(command(replace(tiny, epochs=4), drawn_data, out, "resume"))
     assert_same_weights(out, undisturbed)
@@ -230,7 +230,7 @@ def test_a_signal_while_processes_agree_is_not_lost(
         return found
 
     monkeypatch.setattr(Accelerator, "reduce", reduce)
-    assert train(tiny, drawn_data, tmp_path / "run", workers=0).evaluation is None
+    assert train(tiny, drawn_data, tmp_path / "run", workers=0).told is None
     assert load_checkpoint(tmp_path / "run" / "last.pt")["progress"]["step"] == 2
 
 

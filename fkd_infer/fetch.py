@@ -1,0 +1,78 @@
+"""Files from the network: the right ones, whole, and once."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from http.client import HTTPException
+from pathlib import Path
+from typing import BinaryIO
+from urllib.request import urlopen
+
+from tqdm import tqdm
+
+from fkd_infer.cache import cache_folder
+from fkd_infer.errors import DownloadError
+from fkd_infer.wholefile import whole_file, writing
+
+_CHUNK = 1 << 16
+_PATIENCE_S = 30
+
+
+@dataclass(frozen=True)
+class Remote:
+    """A public file: where it is, over https alone, what it is, and what it is called here."""
+
+    url: str
+    sha256: str
+    size: int
+    name: str
+
+    def __post_init__(self) -> None:
+        if not self.url.startswith("https://"):
+            raise ValueError(f"{self.url}: files are fetched over https alone")
+
+    @property
+    def path(self) -> Path:
+        """Where it is kept."""
+        return cache_folder() / "fetched" / self.name
+
+
+def fetched(remote: Remote, way_out: str) -> Path:
+    """The file, from the cache, or else from the network, with a progress bar on standard error.
+
+    Raises DownloadError, which ends in `way_out`, where it cannot be had or is another one; then
+    nothing is kept.
+    """
+    if remote.path.is_file() and _sha256(remote.path) == remote.sha256:
+        return remote.path
+    with whole_file(remote.path) as partial:
+        try:
+            with urlopen(remote.url, timeout=_PATIENCE_S) as response:
+                _copy(response, partial, remote)
+        except (OSError, HTTPException) as error:
+            raise DownloadError(remote.url, f"cannot be fetched ({error})", way_out) from error
+        found = _sha256(partial)
+        if found != remote.sha256:
+            why = f"its sha256 is {found} instead of {remote.sha256}"
+            raise DownloadError(remote.url, why, way_out)
+    return remote.path
+
+
+def _copy(response: BinaryIO, partial: Path, remote: Remote) -> None:
+    """Not more than the file's size and a little: what is longer is another file."""
+    left = remote.size + 1
+    bar = tqdm(total=remote.size, desc=remote.name, unit="B", unit_scale=True, leave=False)
+    with writing(partial), partial.open("wb") as file, bar:
+        while left and (chunk := response.read(min(left, _CHUNK))):
+            file.write(chunk)
+            bar.update(len(chunk))
+            left -= len(chunk)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,80 @@
+"""YuNet, from a file of the user's own or OpenCV's public one, through OpenCV."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from fkd_infer.crop import BoxRule, Pixels
+from fkd_infer.detector import SizedDetector
+from fkd_infer.errors import DetectorError, ModelFileNotFoundError
+from fkd_infer.fetch import Remote, fetched
+from fkd_infer.idle import Idle
+from fkd_infer.names import MAX_SIZES
+from fkd_infer.types import Detections
+from fkd_infer.views import Search
+
+PUBLIC = Remote(
+    url="https://media.githubusercontent.com/media/opencv/opencv_zoo/main/models/"
+    "face_detection_yunet/face_detection_yunet_2023mar.onnx",
+    sha256="8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4",
+    size=232_589,
+    name="face_detection_yunet_2023mar.onnx",
+)
+"""OpenCV's file of its model zoo, MIT."""
+YUNET_RULE = BoxRule(scale=0.8421, shift=(0.0, 0.08))
+"""To the 68 points' box; fitted on the training images by `python -m fkd_train.calibrate`."""
+_THRESHOLD, _OVERLAP, _MOST = 0.6, 0.3, 5000
+_SMALLEST = 12.0
+
+
+class YuNetDetector(SizedDetector):
+    """YuNet (Wu, Peng, Yu, Machine Intelligence Research 2023) as OpenCV runs it, on the CPU.
+
+    `model` is its ONNX file; without, OpenCV's public file is fetched once and kept. Several threads
+    may search at once. Raises DetectorError, ModelFileNotFoundError and DownloadError.
+    """
+
+    sees_colour = True
+
+    def __init__(
+        self,
+        model: str | Path | None = None,
+        search: Search | None = None,
+        rule: BoxRule = YUNET_RULE,
+    ) -> None:
+        if not hasattr(cv2, "FaceDetectorYN"):
+            repair = f"OpenCV {cv2.__version__} was built without; take detector 'fkd'"
+            raise DetectorError("yunet", repair)
+        by_hand = "download it by hand, and give the file as --detector-model (detector_model=)"
+        self.path = fetched(PUBLIC, by_hand) if model is None else Path(model)
+        if not self.path.is_file():
+            raise ModelFileNotFoundError(self.path, [])
+        super().__init__(rule, _SMALLEST, search or Search(MAX_SIZES["yunet"][0]))
+        self._networks = Idle(partial(_open, self.path))
+
+    def find(self, image: Pixels, least: float = 0) -> Detections:
+        """All faces of an image as it is, best first."""
+        if image.ndim == 2:
+            image = np.asarray(cv2.cvtColor(image, cv2.COLOR_GRAY2BGR), np.uint8)
+        lowest = self.search.min_score
+        with self._networks() as network:
+            network.setInputSize(image.shape[1::-1])
+            network.setScoreThreshold(_THRESHOLD if lowest is None else max(lowest, 0.01))
+            found = network.detect(image)[1]
+        rows = np.empty((0, 15), np.float32) if found is None else np.asarray(found, np.float32)
+        rows = rows[(rows[:, 2:4] > 0).all(axis=1)]
+        rows = rows[np.argsort(-rows[:, 14], kind="stable")]
+        boxes = np.concatenate([rows[:, :2], rows[:, :2] + rows[:, 2:4]], axis=1)
+        return Detections(boxes, rows[:, 14], rows[:, 4:14].reshape(-1, 5, 2))
+
+
+def _open(path: Path) -> cv2.FaceDetectorYN:
+    try:
+        return cv2.FaceDetectorYN.create(str(path), "", (320, 320), _THRESHOLD, _OVERLAP, _MOST)
+    except cv2.error as error:
+        why = " ".join(str(error).split())
+        raise DetectorError("yunet", f"OpenCV does not read {path} as YuNet: {why}") from error

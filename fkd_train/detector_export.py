@@ -1,0 +1,293 @@
+"""From a detector's checkpoint to an ONNX file that describes itself, proven equal, or to none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+
+from fkd_infer.card import Training
+from fkd_infer.crop import Floats, Pixels
+from fkd_infer.detectorcard import DetectorCard, DetectorMeasured, DetectorParity
+from fkd_infer.errors import VerificationError
+from fkd_infer.fkddetector import FkdDetector
+from fkd_infer.session import import_onnxruntime
+from fkd_infer.suppress import suppress
+from fkd_infer.types import Detections
+from fkd_infer.wholefile import whole_file, writing
+from fkd_train.calibrate import fit_logistic
+from fkd_train.checkpoint import Checkpoint, load_detector
+from fkd_train.data import load_evaluation
+from fkd_train.detection import Find, Matched
+from fkd_train.detector import DetectorNet
+from fkd_train.detector_config import DetectorRecipe
+from fkd_train.detector_graph import Searched, to_onnx, with_suppression
+from fkd_train.detector_run import (
+    FALSE_PER_IMAGE,
+    FLOOR,
+    LIMIT,
+    Exam,
+    mosaic_exam,
+    mosaic_maker,
+    photo_exam,
+    torch_find,
+)
+from fkd_train.drawn import draw_face
+from fkd_train.export import OPSET, save_half, versions, weights_sha256, with_card
+from fkd_train.passes import EXACT, apply
+
+BUDGET_PX, BUDGET_SCORE = 0.01, 1e-4
+"""Largest differences of an exported file from its checkpoint."""
+SMALLEST = 12.0
+"""Face, in pixels from brows to chin, from which recall is that of larger ones (docs/detector.md)."""
+_VERIFIED = 24
+Answer = tuple[Floats, Floats, Floats]
+"""Boxes (A, 4), scores (A,) and points (A, 5, 2) of all cells."""
+
+
+@dataclass(frozen=True)
+class DetectorSource:
+    """What is exported: a network, ready for it, its recipe, and the pictures that it is judged on:
+    mosaics and images, where there is a data set. `card` is the fp32 file's, without parity."""
+
+    searched: Searched
+    recipe: DetectorRecipe
+    content: Checkpoint
+    exams: dict[str, Exam]
+    card: DetectorCard
+
+    def pictures(self) -> tuple[list[Pixels], str]:
+        """Pictures of many sizes that files are compared on, and what they are."""
+        if self.exams:
+            mosaics, photos = self.exams.values()
+            chosen = [*mosaics.images[: _VERIFIED // 2], *photos.images[: _VERIFIED // 2]]
+            return [_cut(image, number) for number, image in enumerate(chosen)], "real pictures"
+        rng = np.random.default_rng(0)
+        drawn = [draw_face(200, rng)[0] for _ in range(_VERIFIED)]
+        pictures = [np.dstack([image] * 3) for image in drawn]
+        return [_cut(image, number) for number, image in enumerate(pictures)], "drawn faces"
+
+
+def _cut(image: Pixels, number: int) -> Pixels:
+    """Without some of its rows and columns, so that sizes are of all kinds."""
+    return np.ascontiguousarray(image[: len(image) - number % 9, : image.shape[1] - number % 7])
+
+
+@dataclass(frozen=True)
+class ExportedDetector:
+    """A file that was written, and its card."""
+
+    path: Path
+    card: DetectorCard
+
+    def lines(self) -> list[str]:
+        """For people."""
+        size, parity = self.path.stat().st_size / 1e6, self.card.parity
+        assert parity is not None
+        lines = [
+            f"{self.path}: {size:.2f} MB, {self.card.precision}, opset {self.card.opset}",
+            f"verified: largest difference {parity.largest_px:.2g} px, score "
+            f"{parity.largest_score:.2g}, of {parity.boxes} boxes on {parity.images}",
+            f"a box is taken for a face from score {self.card.threshold:.2f} on",
+        ]
+        for protocol, found in self.card.accuracy.items():
+            lines.append(
+                f"{protocol}: {found.recall:.2f} % of {found.count} faces found, "
+                f"{found.false_per_image:.4f} false boxes an image, average precision "
+                f"{found.average_precision:.2f} %"
+            )
+        return lines
+
+
+def load_detector_source(
+    checkpoint: Path, data: Path | None = None, half: bool = False
+) -> DetectorSource:
+    """A checkpoint's detector. With a data set, its scores are made chances of a face on mosaics of
+    the recipe's evaluation faces, and its accuracy on them, and on their images, is in the card."""
+    network, recipe, content = load_detector(checkpoint)
+    if half:
+        network = network.half().float()
+    digest = weights_sha256(network)
+    exams = {} if data is None else _exams(recipe, data)
+    slope, intercept, threshold, accuracy = 1.0, 0.0, 0.5, {}
+    if exams:
+        slope, intercept = _calibrated(network, exams["mosaics"])
+    network.fold_white()
+    searched = Searched(network, slope, intercept).eval()
+    if exams:
+        found = {name: exam(_find(searched)) for name, exam in exams.items()}
+        threshold = _threshold(found)
+        accuracy = {
+            f"{recipe.split} split, {name}": measured(one, threshold) for name, one in found.items()
+        }
+    card = DetectorCard(
+        name=recipe.name if recipe.name != "detector" else recipe.model.name,
+        architecture=recipe.model.name,
+        threshold=round(threshold, 4),
+        floor=FLOOR,
+        overlap=LIMIT,
+        smallest=SMALLEST,
+        precision="fp32",
+        opset=OPSET,
+        training=Training(
+            recipe.name,
+            recipe.data.name,
+            recipe.split,
+            content["progress"]["epoch"],
+            recipe.seed,
+            digest,
+        ),
+        licence=f"weights trained on: {recipe.data.licence}",
+        accuracy=accuracy,
+        exporter=versions(),
+    )
+    return DetectorSource(searched, recipe, content, exams, card)
+
+
+def _exams(recipe: DetectorRecipe, data: Path) -> dict[str, Exam]:
+    faces = load_evaluation(data, recipe.split, colour=True)
+    maker = mosaic_maker(recipe, faces, "test" if recipe.split == "official" else "training")
+    photos = photo_exam(faces, dict(maker.others))
+    return {"mosaics": mosaic_exam(maker, recipe.mosaic.validation), "images": photos}
+
+
+def _calibrated(network: DetectorNet, exam: Exam) -> tuple[float, float]:
+    """Slope and intercept of the chance that a box is a face's, given its logit."""
+    found = exam(torch_find(network))
+    chance = np.clip(found.scores, 1e-6, 1 - 1e-6)
+    return fit_logistic(np.log(chance / (1 - chance)), found.right)
+
+
+def _threshold(found: dict[str, Matched]) -> float:
+    """The score at which no kind of picture has more than one false box in 100."""
+    return max(one.threshold(FALSE_PER_IMAGE) for one in found.values())
+
+
+def measured(found: Matched, threshold: float) -> DetectorMeasured:
+    """An exam as the card has it."""
+    return DetectorMeasured(
+        recall=100 * found.recall(threshold),
+        false_per_image=found.false_per_image(threshold),
+        threshold=round(threshold, 4),
+        average_precision=100 * found.average_precision(),
+        count=len(found.found),
+    )
+
+
+def _find(searched: Searched) -> Find:
+    """The detector of a network that is ready for export, with suppression by numpy."""
+
+    def find(image: Pixels) -> Detections:
+        return _suppressed(*_answer(searched, image))
+
+    return find
+
+
+def _suppressed(boxes: Floats, scores: Floats, points: Floats) -> Detections:
+    rows = np.flatnonzero(scores >= FLOOR)
+    kept = rows[suppress(boxes[rows], scores[rows], LIMIT)]
+    return Detections(boxes[kept], scores[kept], points[kept])
+
+
+def _answer(searched: Searched, image: Pixels) -> Answer:
+    with torch.inference_mode():
+        boxes, scores, points = searched(torch.from_numpy(np.ascontiguousarray(image)))
+    return boxes.numpy(), scores.numpy(), points.numpy()
+
+
+def export_detector(
+    checkpoint: Path, out: Path, data: Path | None = None, half: Path | None = None
+) -> ExportedDetector:
+    """Writes the detector of a checkpoint as ONNX, verified against torch on real or drawn
+    pictures, as `export` does with networks that place points.
+
+    Raises VerificationError or GraphPassError, and writes nothing, where a box or point differs by
+    more than 0.01 px, or a score by more than 0.0001.
+    """
+    source = load_detector_source(checkpoint, data, half is not None)
+    model, card = detector_model(source, out)
+    with whole_file(out) as partial, writing(out):
+        onnx.save(with_card(model, card), partial)
+        if half is not None:
+            save_half(half, load_detector(checkpoint)[0].half(), source.content)
+    return ExportedDetector(out, card)
+
+
+def detector_model(source: DetectorSource, out: Path) -> tuple[onnx.ModelProto, DetectorCard]:
+    """The whole graph and its card; compared with the network as exported, after each pass, and
+    with suppression. Raises VerificationError, which names `out`, and GraphPassError."""
+    pictures, what = source.pictures()
+    wanted = [_answer(source.searched, picture) for picture in pictures]
+
+    def differs(model: onnx.ModelProto) -> str | None:
+        parity = _compared(wanted, [_run(model, picture) for picture in pictures], what)
+        return None if _passes(parity) else _over_budget(parity)
+
+    plain = to_onnx(source.searched, OPSET)
+    problem = differs(plain)
+    if problem:
+        raise VerificationError(out, problem)
+    plain = apply(plain, EXACT, differs)
+    parity = _compared(wanted, [_run(plain, picture) for picture in pictures], what)
+    whole = with_suppression(plain, FLOOR, LIMIT)
+    card = replace(source.card, parity=parity)
+    run = session_find(with_card(whole, card))
+    for picture in pictures:
+        wanted_boxes = _suppressed(*_run(plain, picture))
+        if _unlike(wanted_boxes, run(picture)):
+            raise VerificationError(out, "suppression keeps other boxes, or in another order")
+    return whole, card
+
+
+def _compared(wanted: Sequence[Answer], found: Sequence[Answer], what: str) -> DetectorParity:
+    """Largest differences, of the boxes that count."""
+    largest_px, largest_score, boxes = 0.0, 0.0, 0
+    for (box, score, point), (own_box, own_score, own_point) in zip(wanted, found, strict=True):
+        rows = score >= FLOOR
+        boxes += int(rows.sum())
+        largest_score = max(largest_score, _largest(score, own_score))
+        largest_px = max(largest_px, _largest(box[rows], own_box[rows]))
+        largest_px = max(largest_px, _largest(point[rows], own_point[rows]))
+    return DetectorParity(largest_px, largest_score, boxes, f"{len(wanted)} {what}")
+
+
+def _largest(one: Floats, other: Floats) -> float:
+    return float(np.abs(one - other).max(initial=0.0))
+
+
+def _passes(parity: DetectorParity) -> bool:
+    """NaN never passes."""
+    return parity.largest_px <= BUDGET_PX and parity.largest_score <= BUDGET_SCORE
+
+
+def _over_budget(parity: DetectorParity) -> str:
+    return (
+        f"largest difference {parity.largest_px:.2g} px, score {parity.largest_score:.2g}, on "
+        f"{parity.images}; the budget is {BUDGET_PX} px and {BUDGET_SCORE}"
+    )
+
+
+def _unlike(wanted: Detections, found: Detections) -> bool:
+    """Whether suppression in the graph keeps other boxes than it should."""
+    return len(wanted) != len(found) or _largest(wanted.boxes, found.boxes) > BUDGET_PX
+
+
+def _run(model: onnx.ModelProto, picture: Pixels) -> Answer:
+    ort = import_onnxruntime()
+    session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    boxes, scores, points = session.run(None, {"image": picture})
+    return boxes, scores, points
+
+
+def session_find(model: onnx.ModelProto) -> Callable[[Pixels], Detections]:
+    """The detector of a whole graph, from the lowest scores on."""
+    from tempfile import TemporaryDirectory
+
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "detector.onnx"
+        onnx.save(model, path)
+        return FkdDetector(path, provider="cpu").find
