@@ -15,7 +15,7 @@ from fkd_infer.crop import Floats, Pixels
 from fkd_infer.headpose import mean_head
 from fkd_infer.names import DEFAULT_LAYERS, Layer
 from fkd_infer.schemes import IBUG68, LandmarkScheme
-from fkd_infer.strokes import Colour, discs
+from fkd_infer.strokes import FONT, Colour, discs, outlined
 from fkd_infer.types import Face, Frame
 
 PALETTE: tuple[Colour, ...] = (
@@ -35,7 +35,6 @@ _OUTLINED = 120
 """Faces of so many pixels have room for a dark outline around lines."""
 _SPACED = 11
 """Pixels between neighbouring points, at least, for their numbers to be readable."""
-_FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 
 @dataclass(frozen=True)
@@ -150,13 +149,12 @@ def _write(
     """Outlined text whose bottom left corner is there, moved into the picture."""
     thickness = max(1, round(1.6 * scale))
     outline = thickness + 2 * max(1, round(scale))
-    (width, height), base = cv2.getTextSize(text, _FONT, scale, thickness)
+    (width, height), base = cv2.getTextSize(text, FONT, scale, thickness)
     rim = outline // 2 + 2
     far = np.nan_to_num(np.array(corner), posinf=1e6, neginf=-1e6)
     x = int(np.clip(far[0], rim, max(rim, canvas.shape[1] - width - rim)))
     y = int(np.clip(far[1], height + rim, max(height + rim, canvas.shape[0] - base - rim)))
-    for ink, wide in ((_DARK, outline), (colour, thickness)):
-        cv2.putText(canvas, text, (x, y), _FONT, scale, ink, wide, cv2.LINE_AA)
+    outlined(canvas, text, (x, y), scale, colour, (thickness, outline))
 
 
 @lru_cache(maxsize=1)

@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import cv2
 import numpy as np
@@ -25,7 +26,7 @@ from fkd_infer.names import Blend
 
 _SMALLEST = 8
 """Pixels of the shorter side below which a picture is not halved again."""
-_ONE_MAP = np.empty((0, 0), np.float32)
+_ONE_MAP: Any = None  # which OpenCV's types forget; OpenCV 5 would read an empty array as a map
 """What cv2.remap takes for a second map where the first has both coordinates."""
 
 

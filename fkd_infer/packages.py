@@ -69,8 +69,13 @@ def pyav() -> Finding:
     return _package("pyav", "av", "av")
 
 
+def _has_cascades(cv2: Any) -> bool:
+    file = Path(cv2.__file__).parent / "data" / _CASCADE
+    return hasattr(cv2, "CascadeClassifier") and file.is_file()
+
+
 def opencv() -> Finding:
-    """OpenCV: one wheel, which can be imported here and has the face cascades."""
+    """OpenCV: one wheel, which can be imported here."""
     wheels = installed_of(_OPENCV_WHEELS)
     cv2, why = _import("cv2")
     problem = None
@@ -78,11 +83,9 @@ def opencv() -> Finding:
         problem = why
     elif len(wheels) > 1:
         problem = f"{' and '.join(wheels)} are all installed and overwrite each other"
-    elif not hasattr(cv2, "CascadeClassifier"):
-        problem = f"OpenCV {cv2.__version__} has no face cascades, and fkd's detector is one"
-    elif not (Path(cv2.__file__).parent / "data" / _CASCADE).is_file():
-        problem = f"its file {_CASCADE} is missing"
     fact = listed(wheels) or ("not installed" if cv2 is None else f"{cv2.__version__}, no wheel")
+    if cv2 is not None and not _has_cascades(cv2):
+        fact += "; no face cascades: detector haar cannot be used"
     repair = f"pip install --force-reinstall {_wanted('opencv-python-headless')}"
     if wheels:
         repair = f"pip uninstall -y {' '.join(wheels)} && {repair}"

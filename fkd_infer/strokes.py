@@ -1,4 +1,4 @@
-"""Round marks at any fraction of a pixel, antialiased, and quick."""
+"""Round marks at any fraction of a pixel, antialiased, and quick; text with an outline."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ _RADII = 8
 _FINE = 8
 """Samples of a pixel, each way, from which its cover is told."""
 _FAR = 2**24
+FONT = cv2.FONT_HERSHEY_SIMPLEX
+_DARK: Colour = (0, 0, 0)
 
 
 def discs(canvas: Pixels, points: Floats, radius: float, colour: Colour) -> None:
@@ -61,3 +63,44 @@ def _stamps(radius: int, colour: Colour) -> tuple[Pixels, Pixels]:
     keep = np.rint(255 * (1 - covers)).astype(np.uint8)
     add = np.rint(covers * np.array(colour)).astype(np.uint8)
     return keep, add
+
+
+def outlined(
+    canvas: Pixels,
+    text: str,
+    start: tuple[int, int],
+    scale: float,
+    colour: Colour,
+    thickness: tuple[int, int],
+) -> None:
+    """Writes text with a dark outline into a BGR image itself, from `start`, its base line's left.
+
+    `thickness` is that of the letters' strokes, and with the outline.
+    """
+    thin, wide = thickness
+    if hasattr(cv2, "FontFace"):
+        _outline(canvas, text, start, scale, thickness)
+    else:
+        cv2.putText(canvas, text, start, FONT, scale, _DARK, wide, cv2.LINE_AA)
+    cv2.putText(canvas, text, start, FONT, scale, colour, thin, cv2.LINE_AA)
+
+
+def _outline(
+    canvas: Pixels, text: str, start: tuple[int, int], scale: float, thickness: tuple[int, int]
+) -> None:
+    """The dark part for OpenCV 5, whose bold letters are wider and no outline of its thin ones."""
+    thin, wide = thickness
+    reach = (wide - thin) // 2
+    (width, height), base = cv2.getTextSize(text, FONT, scale, thin)
+    x0, y0 = max(0, start[0] - wide), max(0, start[1] - height - wide)
+    part = canvas[y0 : start[1] + base + wide, x0 : start[0] + width + wide]
+    if not part.size:
+        return
+    letters = np.zeros(part.shape[:2], np.uint8)
+    place = start[0] - x0, start[1] - y0
+    cv2.putText(letters, text, place, FONT, scale, (255,), thin, cv2.LINE_AA)
+    round_brush = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
+    grown = cv2.dilate(letters, round_brush)
+    # Small letters are faint; their outline is not.
+    keep = cv2.bitwise_not(cv2.add(grown, grown))
+    cv2.multiply(part, cv2.cvtColor(keep, cv2.COLOR_GRAY2BGR), dst=part, scale=1 / 255)

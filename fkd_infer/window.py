@@ -68,7 +68,7 @@ def check_window() -> None:
     if not cv2.currentUIFramework():
         raise WindowError(
             "this OpenCV is made without windows; mend it with: pip uninstall -y "
-            "opencv-python-headless && pip install 'opencv-python<5'; or use fkd-infer live"
+            "opencv-python-headless && pip install 'opencv-python<6'; or use fkd-infer live"
         )
     if sys.platform.startswith("linux") and not os.environ.get("DISPLAY"):
         raise WindowError("there is no display (DISPLAY is not set); use fkd-infer live")

@@ -21,6 +21,7 @@ from fkd_infer.annotate import Annotator
 from fkd_infer.crop import Floats, Pixels, transform
 from fkd_infer.imagefile import write_image
 from fkd_infer.metrics import Array, ced, nme
+from fkd_infer.strokes import outlined
 from fkd_infer.types import Face, Frame
 from fkd_infer.wholefile import whole_file, writing
 from fkd_train.augment import Sampler
@@ -166,9 +167,7 @@ def _tile(faces: Faces, row: int, points: Floats, sampler: Sampler, text: str) -
     moved = transform(points, enlarged)
     face = Face(moved, np.array([0, 0, TILE, TILE], np.float32))
     drawn = Annotator(faces.scheme, ("points",))(Frame(colour, "sheet"), [face]).image
-    for ink, width in (((0, 0, 0), 3), ((255, 255, 255), 1)):
-        place = (6, TILE - 8)
-        cv2.putText(drawn, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.5, ink, width, cv2.LINE_AA)
+    outlined(drawn, text, (6, TILE - 8), 0.5, (255, 255, 255), (1, 3))
     return drawn
 
 

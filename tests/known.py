@@ -1,4 +1,4 @@
-"""The tiny networks of tests/infer/models and what they answer."""
+"""The tiny networks of tests/infer/models and what they answer; what a test may need."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from fkd_infer.card import InputSpec, ModelCard, OutputSpec, Training
-from fkd_infer.crop import CropRule, Floats
+from fkd_infer.crop import BoxRule, CropRule, Floats
+from fkd_infer.detectorcard import DetectorCard
 from fkd_infer.schemes import LandmarkScheme
 
 FIVE = LandmarkScheme(
@@ -22,6 +25,11 @@ FIVE = LandmarkScheme(
     outer_eye_corners=(0, 1),
 )
 """A scheme that is not built in: eye centres, tip of the nose, corners of the mouth."""
+
+needs_haar = pytest.mark.skipif(
+    not hasattr(cv2, "CascadeClassifier"), reason="this OpenCV has no face cascades"
+)
+"""Marks tests of the detector "haar"."""
 
 MODELS = Path(__file__).parent / "infer" / "models"
 SIZE = 16
@@ -41,6 +49,35 @@ def card(score: bool = False) -> ModelCard:
         licence="Apache-2.0",
         output=OutputSpec(score=score),
     )
+
+
+DETECTED = np.array([[10, 20, 50, 70], [60, 20, 80, 40]], np.float32)
+"""What the tiny detector finds anywhere: one box whose score is the image's brightness, from 0 to
+1, and one whose score is UNLIKELY."""
+UNLIKELY = 0.25
+
+
+def detector_card() -> DetectorCard:
+    """The card of the tiny detector."""
+    return DetectorCard(
+        name="tiny detector",
+        architecture="constant",
+        threshold=0.5,
+        floor=0.1,
+        overlap=0.45,
+        smallest=12.0,
+        precision="fp32",
+        opset=18,
+        training=Training("none", "none", "none", 0, 0, ""),
+        licence="Apache-2.0",
+        box_rule=BoxRule(0.9, (0.0, 0.1)),
+    )
+
+
+def detected_points() -> Floats:
+    """Its points (2, 5, 2): eyes, nose and mouth, at the same places of each box."""
+    places = np.array([[0.3, 0.4], [0.7, 0.4], [0.5, 0.6], [0.35, 0.8], [0.65, 0.8]], np.float32)
+    return DETECTED[:, None, :2] + places * (DETECTED[:, 2:] - DETECTED[:, :2])[:, None]
 
 
 def fixed_points() -> NDArray[np.float32]:

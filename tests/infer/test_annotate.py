@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 
@@ -87,6 +88,16 @@ def test_labels_stay_inside() -> None:
         assert ink.any()
         edge = np.concatenate([ink[0], ink[-1], ink[:, 0], ink[:, -1]])
         assert not edge.any()
+
+
+def test_labels_have_an_outline_all_around() -> None:
+    for size in (60, 200):
+        given = face((240, 240), size, id=12)
+        drawn = Annotator(IBUG68, ("score",))(frame(480, 480), [given]).image
+        letters = (np.ptp(drawn, axis=2) > 60).astype(np.uint8)
+        around = cv2.dilate(letters, cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))) > letters
+        assert letters.sum() > size
+        assert (drawn[around] < 40).any(axis=1).all()
 
 
 def test_points_that_are_no_numbers_are_not_drawn() -> None:

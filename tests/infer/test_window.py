@@ -26,7 +26,7 @@ def toolkit(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_an_opencv_without_windows_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cv2, "currentUIFramework", lambda: "")
-    with pytest.raises(WindowError, match=r"pip install 'opencv-python<5'; or use fkd-infer live"):
+    with pytest.raises(WindowError, match=r"pip install 'opencv-python<6'; or use fkd-infer live"):
         Window("fkd")
 
 
