@@ -149,8 +149,15 @@ def read_card(kind: type[Card], text: str, where: str | Path, task: str | None) 
     Raises ModelCardError, naming `where` and the field, for anything off.
     """
     try:
+        return _read_card(kind, text, where, task)
+    except RecursionError as error:
+        raise ModelCardError(where, "its card is nested too deeply") from error
+
+
+def _read_card(kind: type[Card], text: str, where: str | Path, task: str | None) -> Card:
+    try:
         table = json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
+    except ValueError as error:  # JSONDecodeError, or numbers of thousands of digits
         raise ModelCardError(where, f"its card is not JSON: {error}") from error
     version = table.get("version") if isinstance(table, dict) else None
     if version != VERSION:

@@ -10,7 +10,7 @@ from fkd_infer.detector import SizedDetector, WholeImageDetector
 from fkd_infer.errors import DetectorError
 from fkd_infer.fkddetector import FkdDetector
 from fkd_infer.haar import HAAR_RULE, HaarDetector
-from fkd_infer.names import DETECTOR_MODEL, MAX_SIZES, BoxKind, DetectorName, Provider
+from fkd_infer.names import DETECTOR_MODEL, DETECTORS, MAX_SIZES, BoxKind, DetectorName, Provider
 from fkd_infer.schemes import IBUG68
 from fkd_infer.settings import SessionSettings
 from fkd_infer.views import Search
@@ -49,6 +49,8 @@ def build_detector(
     `search` says how photos are searched; `model` is the file of "fkd" or "yunet", `provider` and
     `threads` are for "fkd". Raises DetectorError, and what its class raises.
     """
+    if name not in DETECTORS:
+        raise DetectorError(name, f"there is none of that name; there are: {', '.join(DETECTORS)}")
     if model is not None and name not in ("fkd", "yunet"):
         raise DetectorError(name, f"it takes no model, and {model} was given")
     if name == "none":

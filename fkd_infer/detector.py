@@ -32,17 +32,28 @@ class Detector(Protocol):
 class SizedDetector(ABC):
     """A detector that is shown frames at some size, whole or in tiles.
 
-    `rule` leads from its boxes to those of the points, `smallest` is the face, in pixels from brows
-    to chin, that it still finds well in what it is shown.
+    `rule` leads from its boxes to those of the 68 points, which measure a face from brows to chin;
+    the attribute may be set to another, for a network that places points of its own. `smallest` is
+    the face, in such pixels, that it still finds well in what it is shown, and `threshold` the
+    score from which a box is taken for a face, unless a search has another.
     """
 
     thread_safe = True
     takes_gray = True
 
-    def __init__(self, rule: BoxRule, smallest: float, search: Search) -> None:
+    def __init__(
+        self, rule: BoxRule, smallest: float, search: Search, threshold: float = 0.0
+    ) -> None:
         self.rule = rule
+        self._measure = rule
         self.smallest = smallest
         self.search = search
+        self.threshold = threshold
+
+    @property
+    def lowest(self) -> float:
+        """Score of the boxes that are taken for faces, at least."""
+        return self.threshold if self.search.min_score is None else self.search.min_score
 
     def __call__(self, image: Pixels) -> Detections:
         """All faces of a frame, best first."""
@@ -52,9 +63,9 @@ class SizedDetector(ABC):
         for view in views:
             shown, matrix = view.shown(image)
             least = (self.search.min_face or 0) / view.factor
-            parts.append(placed(self.find(shown, least), matrix))
-        found = parts[0] if len(parts) == 1 else joined(parts, views, (width, height))
-        return wanted(found, self.rule, self.search)
+            found = placed(self.find(shown, least), matrix)
+            parts.append(wanted(found, self._measure, self.search.min_face or 0.0, self.lowest))
+        return parts[0] if len(parts) == 1 else joined(parts, views, (width, height))
 
     @abstractmethod
     def find(self, image: Pixels, least: float) -> Detections:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -79,10 +80,12 @@ class DetectorCard:
         for name in ("threshold", "floor", "overlap"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} is {getattr(self, name)}, and has to be from 0 to 1")
-        if not self.smallest >= 1:
-            raise ValueError(f"smallest is {self.smallest}, and has to be a pixel or more")
-        if not self.box_rule.scale > 0:
+        if not 1 <= self.smallest <= 1000:
+            raise ValueError(f"smallest is {self.smallest}, and has to be from 1 to 1000 pixels")
+        if not 0 < self.box_rule.scale < math.inf:
             raise ValueError(f"box_rule.scale is {self.box_rule.scale}, and has to be above 0")
+        if not all(map(math.isfinite, self.box_rule.shift)):
+            raise ValueError(f"box_rule.shift is {self.box_rule.shift}, and has to be finite")
 
     def to_json(self) -> str:
         """The text that from_metadata reads back."""

@@ -108,8 +108,9 @@ class WrongTaskError(FkdError, ValueError):
     def __init__(self, where: str | Path, task: object, wanted: str | None) -> None:
         option = {None: "--model", "detector": "--detector-model"}
         kinds = {None: "places points", "detector": "finds faces", "end-to-end": "does both"}
-        does = kinds.get(task if isinstance(task, str) else None, f"has the task {task!r}")
-        give = f"; it is for {option[task]}" if task in option else ""
+        known = task if task is None or isinstance(task, str) else ""
+        does = kinds.get(known, f"has the task {task!r}")
+        give = f"; it is for {option[known]}" if known in option else ""
         super().__init__(
             f"{where}: this network {does}, and one that {kinds[wanted]} is needed{give}"
         )
@@ -133,11 +134,11 @@ class CudaSettingsError(FkdError, ValueError):
 class OutOfMemoryError(FkdError, MemoryError):
     """A network that does not fit into what memory is left."""
 
-    def __init__(self, provider: str, what: str) -> None:
+    def __init__(self, provider: str, what: str, way_out: str = "give smaller batches") -> None:
         place = "the GPU" if provider == "cuda" else "this machine"
         super().__init__(
-            f"{place} has not enough free memory {what}; end what else fills it, give smaller "
-            f"batches" + (", or take provider 'cpu'" if provider == "cuda" else "")
+            f"{place} has not enough free memory {what}; end what else fills it, {way_out}"
+            + (", or take provider 'cpu'" if provider == "cuda" else "")
         )
 
 

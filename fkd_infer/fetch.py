@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
-from typing import BinaryIO
 from urllib.request import urlopen
 
 from tqdm import tqdm
 
 from fkd_infer.cache import cache_folder
-from fkd_infer.errors import DownloadError
+from fkd_infer.errors import DownloadError, OutputError
 from fkd_infer.wholefile import whole_file, writing
 
 _CHUNK = 1 << 16
@@ -42,35 +42,43 @@ class Remote:
 def fetched(remote: Remote, way_out: str) -> Path:
     """The file, from the cache, or else from the network, with a progress bar on standard error.
 
-    Raises DownloadError, which ends in `way_out`, where it cannot be had or is another one; then
-    nothing is kept.
+    Raises DownloadError, which ends in `way_out`, where it cannot be had or is another one, and
+    OutputError where it cannot be kept; then nothing is.
     """
-    if remote.path.is_file() and _sha256(remote.path) == remote.sha256:
-        return remote.path
-    with whole_file(remote.path) as partial:
-        try:
-            with urlopen(remote.url, timeout=_PATIENCE_S) as response:
-                _copy(response, partial, remote)
-        except (OSError, HTTPException) as error:
-            raise DownloadError(remote.url, f"cannot be fetched ({error})", way_out) from error
+    try:
+        path = remote.path
+    except RuntimeError as error:
+        raise OutputError("FKD_CACHE", f"{error} Set it to a folder") from error
+    if path.is_file() and _sha256(path) == remote.sha256:
+        return path
+    bar = tqdm(
+        total=remote.size, desc=remote.name, unit="B", unit_scale=True, leave=False, disable=None
+    )
+    with whole_file(path) as partial:
+        with writing(path), partial.open("wb") as file, bar:
+            for chunk in _chunks(remote, way_out):
+                file.write(chunk)
+                bar.update(len(chunk))
+            file.flush()
+            os.fsync(file.fileno())
         found = _sha256(partial)
         if found != remote.sha256:
             why = f"its sha256 is {found} instead of {remote.sha256}"
             raise DownloadError(remote.url, why, way_out)
-    return remote.path
+    return path
 
 
-def _copy(response: BinaryIO, partial: Path, remote: Remote) -> None:
-    """Not more than the file's size and a little: what is longer is another file."""
+def _chunks(remote: Remote, way_out: str) -> Iterator[bytes]:
+    """What the network has: no more than the file's size and a little, since what is longer is
+    another file."""
     left = remote.size + 1
-    bar = tqdm(total=remote.size, desc=remote.name, unit="B", unit_scale=True, leave=False)
-    with writing(partial), partial.open("wb") as file, bar:
-        while left and (chunk := response.read(min(left, _CHUNK))):
-            file.write(chunk)
-            bar.update(len(chunk))
-            left -= len(chunk)
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        with urlopen(remote.url, timeout=_PATIENCE_S) as response:
+            while left and (chunk := response.read(min(left, _CHUNK))):
+                yield chunk
+                left -= len(chunk)
+    except (OSError, HTTPException) as error:
+        raise DownloadError(remote.url, f"cannot be fetched ({error})", way_out) from error
 
 
 def _sha256(path: Path) -> str:

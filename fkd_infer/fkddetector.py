@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,17 +49,8 @@ class FkdDetector(SizedDetector):
         self.provider = provider_of(self._session)
         _check_border(self._session, self.path)
         search = search or Search(MAX_SIZES["fkd"][0])
-        super().__init__(self.card.box_rule, self.card.smallest, search)
-
-    @property
-    def search(self) -> Search:
-        """How frames are searched; without a score of its own, with the card's."""
-        return self._search
-
-    @search.setter
-    def search(self, search: Search) -> None:
-        score = self.card.threshold if search.min_score is None else search.min_score
-        self._search = replace(search, min_score=score)
+        card = self.card
+        super().__init__(card.box_rule, card.smallest, search, card.threshold)
 
     def find(self, image: Pixels, least: float = 0) -> Detections:
         """All faces of an image as it is, best first, from the lowest scores on."""
@@ -72,7 +62,8 @@ class FkdDetector(SizedDetector):
             if not lacks_memory(error):
                 raise
             size = f"{image.shape[1]} × {image.shape[0]}"
-            raise OutOfMemoryError(self.provider, f"to search {size} pixels") from error
+            way_out = "or search at a smaller --max-size (max_size=)"
+            raise OutOfMemoryError(self.provider, f"to search {size} pixels", way_out) from error
         if not (np.isfinite(boxes).all() and np.isfinite(scores).all()):
             raise NonFiniteOutputError(self.card.name)
         whole = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)

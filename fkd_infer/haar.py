@@ -43,7 +43,8 @@ class HaarDetector(SizedDetector):
     ) -> None:
         self._quick = quick
         search = search or Search(MAX_SIZES["haar"][int(quick)])
-        super().__init__(rule, _SMALLEST * HAAR_RULE.scale, search)
+        super().__init__(HAAR_RULE, _SMALLEST * HAAR_RULE.scale, search)
+        self.rule = rule
         self._cascade = Idle(_load_cascade)
 
     def find(self, image: Pixels, least: float) -> Detections:

@@ -31,7 +31,7 @@ from fkd_infer.cuda import CudaSettings
 from fkd_infer.decode import decode
 from fkd_infer.detect import build_detector
 from fkd_infer.detector import Detector, WholeImageDetector
-from fkd_infer.errors import NonFiniteOutputError
+from fkd_infer.errors import NonFiniteOutputError, SearchError
 from fkd_infer.machine import available_threads
 from fkd_infer.names import (
     BATCH,
@@ -293,21 +293,32 @@ def load(
     Frames whose longer side is above `max_size` pixels are searched for faces at that size; 1280 by
     default, with "haar" 960. Faces of less than `min_face` pixels from brows to chin are left out,
     and those of so many are searched for in tiles where that size would show them too small.
-    `min_score` is how sure the detector has to be, from 0 to 1. Faces of which the network is less sure than `min_presence`, from 0 to 1,
-    are left out: 0.5 by default, and 0, which keeps all, for detector "none", whose word is final.
-    A network without a score has no say. `refine` places the points again, in the box of the first
-    ones, which frames a face better than a detector does; by default for all but detector "none".
+    `min_score` is how sure the detector has to be, from 0 to 1. Faces of which the network is less
+    sure than `min_presence`, from 0 to 1, are left out: 0.5 by default, and 0, which keeps all, for
+    detector "none", whose word is final. A network without a score has no say. `refine` places the
+    points again, in the box of the first ones, which frames a face better than a detector does; by
+    default for all but detector "none".
 
     On the CPU, the network runs as `fkd-infer tune` found best for it on this machine, which may
     mean another file in its folder, of the same weights; `tuned=False` leaves that out, `settings`
     take its place, and `threads` win over both. Without all of them, `threads` are the cores of
     this process. `cuda` says how it runs on CUDA.
     """
+    said = {
+        "detector_model": detector_model,
+        "max_size": max_size,
+        "min_face": min_face,
+        "min_score": min_score,
+    }
+    given = [name for name, value in said.items() if value is not None]
+    if given and (detector == "none" or not isinstance(detector, str)):
+        raise SearchError(f"{given[0]} is for the detectors {', '.join(MAX_SIZES)}, by name")
     session, batch = open_session(model, provider, threads, settings, tuned, cuda)
     if isinstance(detector, str):
         search = None
-        if detector != "none":
-            search = Search(max_size or MAX_SIZES[detector][0], min_face, min_score)
+        if detector in MAX_SIZES:
+            size = MAX_SIZES[detector][0] if max_size is None else max_size
+            search = Search(size, min_face, min_score)
         detector = build_detector(
             detector,
             session.card,

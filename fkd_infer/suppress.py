@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
 from fkd_infer.crop import Floats
+
+_BLOCK = 256
+"""Boxes that are compared with each other at once: memory grows with its square."""
 
 
 def overlaps(first: Floats, second: Floats) -> Floats:
@@ -28,13 +33,23 @@ def _areas(first: Floats, second: Floats) -> tuple[Floats, Floats, Floats]:
     return shared, one[:, None], two[None]
 
 
-def suppress(boxes: Floats, scores: NDArray[np.float32], limit: float) -> NDArray[np.intp]:
+def suppress(
+    boxes: Floats,
+    scores: NDArray[np.float32],
+    limit: float,
+    measure: Callable[[Floats, Floats], Floats] = overlaps,
+) -> NDArray[np.intp]:
     """Rows of boxes (n, 4) that are kept, best first: greedy non-maximum suppression. One whose
-    IoU with a better one is above the limit is left out."""
+    IoU, or other measure, with a better one that is kept is above the limit is left out."""
     order = np.argsort(-scores, kind="stable")
-    kept: list[int] = []
+    kept = [order[:0]]
     while order.size:
-        kept.append(int(order[0]))
-        close = overlaps(boxes[order[:1]], boxes[order[1:]])[0]
-        order = order[1:][close <= limit]
-    return np.array(kept, np.intp)
+        block, order = order[:_BLOCK], order[_BLOCK:]
+        close = measure(boxes[block], boxes[block]) > limit
+        alive = np.ones(len(block), bool)
+        for row in range(len(block)):
+            if alive[row]:
+                alive[row + 1 :] &= ~close[row, row + 1 :]
+        kept.append(block[alive])
+        order = order[~(measure(boxes[kept[-1]], boxes[order]) > limit).any(axis=0)]
+    return np.concatenate(kept)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import MISSING, fields, is_dataclass
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
@@ -35,7 +36,8 @@ def read(kind: type[T], value: object, where: str) -> T:
             items = enumerate(zip(arguments, value, strict=True))
             return cast(T, tuple(read(a, v, f"{where}[{i}]") for i, (a, v) in items))
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return cast(T, float(value))
+        with suppress(OverflowError):  # what is too large for a float does not fit
+            return cast(T, float(value))
     if kind in (str, int, float, bool, NoneType) and type(value) is kind:
         return value
     raise MismatchError(f"{where} is {value!r}, which does not fit {_type_name(kind)}")

@@ -81,7 +81,8 @@ def plan(width: int, height: int, search: Search, smallest: float) -> list[View]
     pixels or more.
 
     Where the wanted faces would be smaller than that in the whole frame, tiles follow, which share
-    as much as a face takes that the whole frame just does not show.
+    as much as a face takes that the whole frame just does not show. Where that is much of a tile,
+    larger tiles, reduced more, come before them.
     """
     whole = max(1.0, max(width, height) / search.max_size)
     if search.min_face is None:
@@ -91,15 +92,21 @@ def plan(width: int, height: int, search: Search, smallest: float) -> list[View]
         return [View(0, 0, width, height, wanted if wanted > 1 else whole)]
     if max(width, height) / wanted <= search.max_size:
         return [View(0, 0, width, height, wanted)]
-    tile = round(search.max_size * wanted)
-    shared = min(tile // 2, math.ceil(1.5 * smallest * whole))
-    columns, rows = _cuts(width, tile, shared), _cuts(height, tile, shared)
-    tiles = [
-        View(left, top, min(left + tile, width), min(top + tile, height), wanted)
-        for top in rows
-        for left in columns
-    ]
-    return [View(0, 0, width, height, whole), *tiles]
+    views, coarser = [View(0, 0, width, height, whole)], whole
+    # Tiles share half of themselves at most, in which faces fit that the views before do not show.
+    step = min(0.5, 3 * smallest / search.max_size)
+    levels = math.ceil(math.log(wanted / whole) / math.log(step))
+    for finer in reversed(range(levels)):
+        factor = wanted * (whole / wanted) ** (finer / levels)
+        tile = int(search.max_size * factor)
+        shared = min(tile // 2, math.ceil(1.5 * smallest * coarser))
+        views += [
+            View(left, top, min(left + tile, width), min(top + tile, height), factor)
+            for top in _cuts(height, tile, shared)
+            for left in _cuts(width, tile, shared)
+        ]
+        coarser = factor
+    return views
 
 
 def _cuts(length: int, tile: int, shared: int) -> list[int]:
@@ -125,28 +132,24 @@ def joined(parts: Sequence[Detections], views: Sequence[View], size: tuple[int, 
         for number, (part, view) in enumerate(zip(parts, views, strict=True))
     ]
     both = Detections.joined(kept)
-    rows = suppress(both.boxes, both.scores, _OVERLAP)
-    both = both.rows(rows)
-    covered = np.triu(coverage(both.boxes, both.boxes), 1) > _COVERED
-    return both.rows(np.flatnonzero(~covered.any(axis=0)))
+    both = both.rows(suppress(both.boxes, both.scores, _OVERLAP))
+    return both.rows(suppress(both.boxes, both.scores, _COVERED, coverage))
 
 
 def _without_cut(found: Detections, view: View, size: tuple[int, int]) -> Detections:
     """Without boxes that a tile's edge may have cut off: another view has them whole."""
     low, high = np.array([view.left, view.top]), np.array([view.right, view.bottom])
-    margin = _EDGE * view.factor
+    # Whole numbers are pixel centres.
+    margin = _EDGE * view.factor - 0.5, _EDGE * view.factor + 0.5
     # The frame's own edges have nothing beyond.
-    start = np.where(low > 0, low + margin, -np.inf)
-    end = np.where(high < size, high - margin, np.inf)
+    start = np.where(low > 0, low + margin[0], -np.inf)
+    end = np.where(high < size, high - margin[1], np.inf)
     inside = (found.boxes[:, :2] >= start).all(axis=1) & (found.boxes[:, 2:] <= end).all(axis=1)
     return found.rows(np.flatnonzero(inside))
 
 
-def wanted(found: Detections, rule: BoxRule, search: Search) -> Detections:
-    """Those that are large and sure enough."""
-    keep = np.ones(len(found), bool)
-    if search.min_face is not None:
-        keep &= apply_rule(found.boxes, rule)[1] >= search.min_face
-    if search.min_score is not None:
-        keep &= found.scores >= search.min_score
+def wanted(found: Detections, rule: BoxRule, min_face: float, min_score: float) -> Detections:
+    """Those that are large enough, in pixels from brows to chin, and sure enough."""
+    keep = found.scores >= min_score
+    keep &= apply_rule(found.boxes, rule)[1] >= min_face
     return found if keep.all() else found.rows(np.flatnonzero(keep))

@@ -25,17 +25,18 @@ PUBLIC = Remote(
     name="face_detection_yunet_2023mar.onnx",
 )
 """OpenCV's file of its model zoo, MIT."""
-YUNET_RULE = BoxRule(scale=0.8421, shift=(0.0, 0.08))
+YUNET_RULE = BoxRule(scale=0.8091, shift=(0.0046, 0.1332))
 """To the 68 points' box; fitted on the training images by `python -m fkd_train.calibrate`."""
 _THRESHOLD, _OVERLAP, _MOST = 0.6, 0.3, 5000
 _SMALLEST = 12.0
+_PROBE = (64, 64)
 
 
 class YuNetDetector(SizedDetector):
     """YuNet (Wu, Peng, Yu, Machine Intelligence Research 2023) as OpenCV runs it, on the CPU.
 
-    `model` is its ONNX file; without, OpenCV's public file is fetched once and kept. Several threads
-    may search at once. Raises DetectorError, ModelFileNotFoundError and DownloadError.
+    `model` is its ONNX file; without, OpenCV's public file is fetched once and kept. Several
+    threads may search at once. Raises DetectorError, ModelFileNotFoundError and DownloadError.
     """
 
     sees_colour = True
@@ -53,20 +54,21 @@ class YuNetDetector(SizedDetector):
         self.path = fetched(PUBLIC, by_hand) if model is None else Path(model)
         if not self.path.is_file():
             raise ModelFileNotFoundError(self.path, [])
-        super().__init__(rule, _SMALLEST, search or Search(MAX_SIZES["yunet"][0]))
+        search = search or Search(MAX_SIZES["yunet"][0])
+        super().__init__(YUNET_RULE, _SMALLEST, search, _THRESHOLD)
+        self.rule = rule
         self._networks = Idle(partial(_open, self.path))
 
     def find(self, image: Pixels, least: float = 0) -> Detections:
         """All faces of an image as it is, best first."""
         if image.ndim == 2:
             image = np.asarray(cv2.cvtColor(image, cv2.COLOR_GRAY2BGR), np.uint8)
-        lowest = self.search.min_score
         with self._networks() as network:
             network.setInputSize(image.shape[1::-1])
-            network.setScoreThreshold(_THRESHOLD if lowest is None else max(lowest, 0.01))
+            network.setScoreThreshold(max(self.lowest, 0.01))
             found = network.detect(image)[1]
         rows = np.empty((0, 15), np.float32) if found is None else np.asarray(found, np.float32)
-        rows = rows[(rows[:, 2:4] > 0).all(axis=1)]
+        rows = rows[np.isfinite(rows).all(axis=1) & (rows[:, 2:4] > 0).all(axis=1)]
         rows = rows[np.argsort(-rows[:, 14], kind="stable")]
         boxes = np.concatenate([rows[:, :2], rows[:, :2] + rows[:, 2:4]], axis=1)
         return Detections(boxes, rows[:, 14], rows[:, 4:14].reshape(-1, 5, 2))
@@ -74,7 +76,10 @@ class YuNetDetector(SizedDetector):
 
 def _open(path: Path) -> cv2.FaceDetectorYN:
     try:
-        return cv2.FaceDetectorYN.create(str(path), "", (320, 320), _THRESHOLD, _OVERLAP, _MOST)
+        network = cv2.FaceDetectorYN.create(str(path), "", _PROBE, _THRESHOLD, _OVERLAP, _MOST)
+        # OpenCV looks for YuNet's outputs when a network is first run.
+        network.detect(np.zeros((*_PROBE, 3), np.uint8))
     except cv2.error as error:
         why = " ".join(str(error).split())
         raise DetectorError("yunet", f"OpenCV does not read {path} as YuNet: {why}") from error
+    return network
