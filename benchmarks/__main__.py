@@ -25,6 +25,24 @@ _POSITIVE = click.IntRange(1)
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+class _Size(click.ParamType[tuple[int, int]]):
+    """WIDTHxHEIGHT, in pixels."""
+
+    name = "size"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, int]:
+        """The two numbers."""
+        width, cross, height = str(value).partition("x")
+        if not (cross and width.isdecimal() and height.isdecimal() and int(width) and int(height)):
+            self.fail(f"{value!r} is not WIDTHxHEIGHT, such as 640x360", param, ctx)
+        return int(width), int(height)
+
+
+_SIZE = _Size()
+
+
 def results_option() -> Callable[[F], F]:
     """--out: the file that results are appended to."""
     return click.option(
@@ -238,6 +256,35 @@ def tracking(model: Path, seconds: float, data: Path | None, out: Path | None) -
     from fkd_infer.session import find_model
 
     run(find_model(model), seconds, data, _recorder("tracking", out))
+
+
+@main.command(cls=FkdCommand)
+@click.argument("models", nargs=-1, type=_PATH)
+@click.option("--yunet", type=_PATH, help="A file of YuNet, to be timed too.")
+@click.option("--size", type=_SIZE, multiple=True, default=("640x360",), show_default=True)
+@threads_option()
+@turns_options(blocks=20)
+@results_option()
+def detectors(
+    models: tuple[Path, ...],
+    yunet: Path | None,
+    size: tuple[tuple[int, int], ...],
+    threads: tuple[int, ...],
+    blocks: int,
+    seconds: float,
+    out: Path | None,
+) -> None:
+    """Time detectors: the shipped ones, unless MODELS are given, Haar and YuNet through OpenCV.
+
+    Contenders take turns in random order, each in a process of its own. How well they find faces,
+    fkd-eval says.
+    """
+    from benchmarks.detectors import detectors as run
+    from benchmarks.latency import Turns
+    from fkd_infer.session import shipped_models
+
+    files = models or tuple(shipped_models(detectors=True).values())
+    run(files, yunet, size, threads, Turns(blocks, seconds), _recorder("detectors", out))
 
 
 @main.command(cls=FkdCommand)

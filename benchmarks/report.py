@@ -46,10 +46,11 @@ SECTIONS = {
     "accuracy": _Section(
         "Accuracy", lambda m: f"{m.conditions['split']} split, boxes of {m.conditions['boxes']}"
     ),
+    "detectors": _Section("Detectors", lambda m: f"{m.conditions['size']}, {_threads(m)}"),
     "settings": _Section("Settings", lambda m: f"{m.model}, {m.conditions['where']}"),
     "limit": _Section("The machine's limit", _by_operator),
 }
-_IN_TITLES = ("batch", "threads", "split", "boxes", "where", "figures")
+_IN_TITLES = ("batch", "size", "threads", "split", "boxes", "where", "figures")
 
 
 def write_report(runs: Sequence[Run], folder: Path) -> list[Path]:

@@ -131,7 +131,9 @@ def _low_rank(workshop: Workshop, layer: str) -> tuple[onnx.ModelProto, int] | N
 
 def _int8(workshop: Workshop, model: onnx.ModelProto, name: str, words: str) -> Candidate:
     """The best scheme for the platform."""
-    quantizer = Quantizer(model, workshop.calibration(_INT8_CROPS), workshop.folder / name)
+    crops = workshop.calibration(_INT8_CROPS)
+    # In batches of one.
+    quantizer = Quantizer(model, list(crops[:, None]), workshop.folder / name)
     before = workshop.nme(workshop.fp32)
     here = runs_here(workshop.platform)
 

@@ -60,6 +60,12 @@ _PATH = click.Path(path_type=Path)
 )
 @click.option("--perturb", is_flag=True, help="Also measure on worse boxes and worse pictures.")
 @click.option("--score", is_flag=True, help="Also measure how well the score tells faces.")
+@click.option(
+    "--beside",
+    type=click.Choice([kind for kind in BOX_KINDS if kind != "points"]),
+    multiple=True,
+    help="Of a detector's file: other detectors to measure too; --detector-model is YuNet's file.",
+)
 @click.option("--json", "json_", type=_PATH, help="File for the figures.")
 @click.option("--report", type=_PATH, help="Folder for a page with tables, plots and faces.")
 def main(
@@ -72,10 +78,24 @@ def main(
     refine: bool,
     perturb: bool,
     score: bool,
+    beside: tuple[BoxKind, ...],
     json_: Path | None,
     report: Path | None,
 ) -> None:
-    """Measure how well networks place points, in boxes around the true points."""
+    """Measure how well networks place points, in boxes around the true points; or how well
+    detectors find faces, where the files are of detectors.
+
+    Detectors are measured on images as they are, tilted, dark and gray, and on mosaics.
+    """
+    from fkd_train.detector_eval import is_detector_file
+
+    if is_detector_file(models[0]):
+        if crop != "model" or boxes != "points" or not refine or perturb or score or report:
+            raise click.UsageError("of detectors, give --data, --split, --beside and --json alone")
+        _detectors(models, data, split, beside, detector_model, json_)
+        return
+    if beside:
+        raise click.UsageError(f"--beside is for a detector's file, and {models[0]} is none")
     if crop == "image" and boxes != "points":
         raise click.UsageError("--crop image takes no boxes; leave --boxes out")
     if detector_model and boxes not in ("fkd", "yunet"):
@@ -94,6 +114,34 @@ def main(
         from fkd_train.report import write_report
 
         click.echo(f"report: {write_report(report, comparison)}")
+
+
+def _detectors(
+    models: tuple[Path, ...],
+    data: Path,
+    split: Split,
+    beside: tuple[BoxKind, ...],
+    yunet: Path | None,
+    json_: Path | None,
+) -> None:
+    from fkd_infer.detector import SizedDetector
+    from fkd_train.calibrate import open_detector
+    from fkd_train.comparison import distinct_names
+    from fkd_train.detector_eval import evaluate_detectors, plain, table
+
+    detectors: dict[str, SizedDetector] = {
+        name: open_detector("fkd", path)
+        for name, path in zip(distinct_names(models), models, strict=True)
+    }
+    for kind in beside:
+        detectors[kind] = open_detector(kind, yunet if kind == "yunet" else None)
+    rows = list(evaluate_detectors(detectors, data, split))
+    click.echo(f"{split} split; recall at IoU 0.5; 1 in 100: at one false box in 100 pictures")
+    for line in table(rows):
+        click.echo(line)
+    if json_:
+        with whole_file(json_) as partial, writing(json_):
+            partial.write_text(json.dumps(plain(rows), indent=2) + "\n")
 
 
 def _print(result: Result, comparison: Comparison) -> None:

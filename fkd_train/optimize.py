@@ -42,7 +42,7 @@ FASTER, SMALLER, AS_FAST = 1.03, 0.75, 0.97
 many times as fast."""
 LARGEST_FLIPS = 0.005
 """Share of faces that may go from seen to unseen, or back, by the score."""
-_BLOCKS, _SECONDS = 12, 0.25
+BLOCKS, SECONDS = 12, 0.25
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class _Measured:
 
 
 @dataclass(frozen=True)
-class _Speed:
+class Speed:
     """Of calls with one crop, beside fp32."""
 
     p50_ms: float
@@ -227,11 +227,11 @@ def _check_asked(
             raise BudgetError(out, one.candidate.name, problem)
 
 
-def _speeds(found: Sequence[_Measured], max_increase: float) -> dict[Path, _Speed]:
+def _speeds(found: Sequence[_Measured], max_increase: float) -> dict[Path, Speed]:
     """Calls with one crop, of all that are right, in alternating processes."""
     right = [one for one in found if _broken_budget(one, found[0], max_increase) is None]
     settings = SessionSettings.single_calls()
-    speeds: dict[Path, _Speed] = {}
+    speeds: dict[Path, Speed] = {}
     for cuda in (False, True):
         # fp32 runs along on each provider, for the ratio.
         group = [one for one in right if one.candidate.cuda == cuda]
@@ -242,17 +242,17 @@ def _speeds(found: Sequence[_Measured], max_increase: float) -> dict[Path, _Spee
         contenders = [
             session_contender(str(one.path), one.path, settings, provider=provider) for one in timed
         ]
-        times = alternate(contenders, _BLOCKS, _SECONDS)
+        times = alternate(contenders, BLOCKS, SECONDS)
         for one in group:
             blocks = times[str(one.path)]
             ratio, interval = paired_ratio(times[str(found[0].path)], blocks)
             p50_ms = 1000 * float(np.median(np.concatenate(blocks)))
-            speeds[one.path] = _Speed(p50_ms, ratio, interval)
+            speeds[one.path] = Speed(p50_ms, ratio, interval)
     return speeds
 
 
 def _judge(
-    one: _Measured, fp32: _Measured, speed: _Speed | None, max_increase: float, name: str
+    one: _Measured, fp32: _Measured, speed: Speed | None, max_increase: float, name: str
 ) -> Judged:
     is_fp32 = one is fp32
     problem = _broken_budget(one, fp32, max_increase)
@@ -267,7 +267,7 @@ def _judge(
             f"kept: {share:.0%} of the size; made for another machine, not timed",
         )
     else:
-        kept, verdict = _worth(speed, share)
+        kept, verdict = worth(speed, share)
     return Judged(
         name=one.candidate.name,
         file=f"{name}.onnx" if is_fp32 else f"{name}-{one.candidate.name}.onnx",
@@ -285,7 +285,7 @@ def _judge(
     )
 
 
-def _worth(speed: _Speed, share: float) -> tuple[bool, str]:
+def worth(speed: Speed, share: float) -> tuple[bool, str]:
     """Whether a right candidate is better than fp32, and in which way."""
     if speed.ratio >= FASTER and speed.interval[0] > 1:
         return True, f"kept: {speed.ratio:.2f} times as fast, {share:.0%} of the size"

@@ -35,7 +35,7 @@ _METHODS = {
     "entropy": CalibrationMethod.Entropy,
     "percentile": CalibrationMethod.Percentile,
 }
-_QUANTISED = ["Conv", "Gemm", "MatMul", "MaxPool", "Relu", "Reshape", "Flatten"]
+QUANTISED = ["Conv", "Gemm", "MatMul", "MaxPool", "Relu", "Reshape", "Flatten"]
 """Operators that have int8 kernels, and those between them that only move numbers."""
 WEIGHTED = ("Conv", "Gemm", "MatMul")
 _LARGE = 100_000
@@ -112,11 +112,22 @@ def choose(
 
 
 class Quantizer:
-    """Makes int8 models of one fp32 model, calibrated on crops (n, S, S, C) uint8."""
+    """Makes int8 models of one fp32 model, calibrated on images as its input `image` takes them;
+    `operators` are those that become int8, and those between them, but for nodes of the names
+    `in_float`."""
 
-    def __init__(self, model: onnx.ModelProto, crops: Pixels, folder: Path) -> None:
+    def __init__(
+        self,
+        model: onnx.ModelProto,
+        images: Sequence[Pixels],
+        folder: Path,
+        operators: Sequence[str] = QUANTISED,
+        in_float: Sequence[str] = (),
+    ) -> None:
         self._model = model
-        self._crops = crops
+        self._images = images
+        self._operators = list(operators)
+        self._in_float = list(in_float)
         self._folder = folder
         folder.mkdir()
         # A file, since a model in memory is moved to a temporary file of weights, and stays there.
@@ -129,28 +140,31 @@ class Quantizer:
             quantize_static(
                 self._folder / "fp32.onnx",
                 out,
-                _Crops(self._crops),
+                _Images(self._images),
                 quant_format=QuantFormat.QDQ,
-                op_types_to_quantize=_QUANTISED,
+                op_types_to_quantize=self._operators,
                 per_channel=scheme.per_channel,
                 reduce_range=scheme.reduce_range,
                 activation_type=_TYPES[scheme.integers[0]],
                 weight_type=_TYPES[scheme.integers[2]],
-                nodes_to_exclude=_last_weighted(self._model, scheme.last_in_float),
+                nodes_to_exclude=[
+                    *self._in_float,
+                    *_last_weighted(self._model, scheme.last_in_float),
+                ],
                 calibrate_method=_METHODS[scheme.calibrator],
                 calibration_cache_path=self._folder / f"{scheme.calibrator}.json",
             )
         return with_metadata(onnx.load(out), self._model)
 
 
-class _Crops(CalibrationDataReader):  # type: ignore[misc]  # its package has no types
-    """Calibration's feed: one crop at a time."""
+class _Images(CalibrationDataReader):  # type: ignore[misc]  # its package has no types
+    """Calibration's feed: one image at a time."""
 
-    def __init__(self, crops: Pixels) -> None:
-        self._feeds = ({"image": crop[None]} for crop in crops)
+    def __init__(self, images: Sequence[Pixels]) -> None:
+        self._feeds = ({"image": image} for image in images)
 
     def get_next(self) -> dict[str, Pixels] | None:
-        """The next crop, as the network takes it; None at the end."""
+        """The next image, as the network takes it; None at the end."""
         return next(self._feeds, None)
 
 
