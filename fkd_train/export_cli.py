@@ -46,6 +46,13 @@ _PATH = click.Path(path_type=Path)
     help="How many points of NME a file of --optimize may lose.",
 )
 @click.option(
+    "--max-ap-decrease",
+    type=click.FloatRange(0),
+    default=0.5,
+    show_default=True,
+    help="The same of a detector: points of average precision, or of recall.",
+)
+@click.option(
     "--platform",
     type=click.Choice(PLATFORMS),
     default="any",
@@ -53,6 +60,15 @@ _PATH = click.Path(path_type=Path)
     help="CPUs that int8 is for: any is right on all; vnni and arm need dot products of bytes.",
 )
 @click.option("--triton", type=_PATH, help="Also add the files to this Triton model repository.")
+@click.option(
+    "--end-to-end",
+    is_flag=True,
+    help="One file with detector, crop and network: from an image to the points of its faces.",
+)
+@click.option(
+    "--detector-model",
+    help="The detector's ONNX file for --end-to-end; by default fkd-detector, which is shipped.",
+)
 def main(
     run: Path,
     out: Path,
@@ -61,10 +77,13 @@ def main(
     data: Path | None,
     goal: OptimizeGoal | None,
     max_nme_increase: float,
+    max_ap_decrease: float,
     platform: Platform,
     triton: Path | None,
+    end_to_end: bool,
+    detector_model: str | None,
 ) -> None:
-    """Export RUN (a run folder or a .pt file) to ONNX.
+    """Export RUN (a run folder or a .pt file), of a keypoint network or a detector, to ONNX.
 
     The file is compared with the checkpoint, on the faces of --data or on drawn ones, and is only
     written if no point differs by more than the budget of 0.01 px.
@@ -73,9 +92,21 @@ def main(
         raise click.UsageError("--optimize judges files on real faces: give --data DIR")
     if goal and half:
         raise click.UsageError("--half goes with a single file; --optimize tries fp16 by itself")
-    from fkd_train.checkpoint import find_checkpoint
+    from fkd_train.checkpoint import find_checkpoint, holds_detector
 
     found = find_checkpoint(run, checkpoint)
+    if end_to_end:
+        if goal or half or triton:
+            raise click.UsageError("--end-to-end goes without --optimize, --half and --triton")
+        _end_to_end(found, out, data, detector_model)
+        return
+    if detector_model:
+        raise click.UsageError("--detector-model is for --end-to-end")
+    if holds_detector(found):
+        if triton:
+            raise click.UsageError("--triton serves networks that place points, not detectors")
+        _detector(found, out, data, half, goal, max_ap_decrease, platform)
+        return
     if goal and data:
         files = _optimized(found, out, data, goal, max_nme_increase, platform)
     else:
@@ -85,6 +116,14 @@ def main(
 
         for path in write_repository(triton, files):
             click.echo(path)
+
+
+def _end_to_end(checkpoint: Path, out: Path, data: Path | None, detector: str | None) -> None:
+    from fkd_infer.names import DETECTOR_MODEL
+    from fkd_train.end_to_end import export_end_to_end
+
+    for line in export_end_to_end(checkpoint, out, data, detector or DETECTOR_MODEL).lines():
+        click.echo(line)
 
 
 def _exported(checkpoint: Path, out: Path, data: Path | None, half: Path | None) -> Path:
@@ -97,6 +136,32 @@ def _exported(checkpoint: Path, out: Path, data: Path | None, half: Path | None)
     for protocol, measured in done.card.accuracy.items():
         click.echo(f"{protocol}: NME {measured.nme:.2f} % on {measured.count} faces")
     return done.path
+
+
+def _detector(
+    checkpoint: Path,
+    out: Path,
+    data: Path | None,
+    half: Path | None,
+    goal: OptimizeGoal | None,
+    max_ap_decrease: float,
+    platform: Platform,
+) -> None:
+    if goal is None or data is None:
+        from fkd_train.detector_export import export_detector
+
+        for line in export_detector(checkpoint, out, data, half).lines():
+            click.echo(line)
+        return
+    if goal != "auto":
+        raise click.UsageError("of a detector, --optimize auto tries everything there is")
+    from fkd_train.detector_optimize import optimize_detector
+
+    def tell(line: str) -> None:
+        click.echo(line, err=True)
+
+    for judged in optimize_detector(checkpoint, out, data, max_ap_decrease, platform, tell):
+        click.echo(judged.line())
 
 
 def _optimized(
