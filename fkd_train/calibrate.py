@@ -40,7 +40,7 @@ def fit_logistic(values: NDArray[np.float64], truths: NDArray[np.bool_]) -> tupl
     design = np.column_stack([values, np.ones_like(values)])
     weights = np.zeros(2)
     for _ in range(50):
-        chance = 1 / (1 + np.exp(-design @ weights))
+        chance = 1 / (1 + np.exp(np.clip(-design @ weights, -500, 500)))
         slope = design.T @ (truths - chance)
         curvature = (design * (chance * (1 - chance))[:, None]).T @ design
         weights += np.linalg.solve(curvature + 1e-6 * np.eye(2), slope)

@@ -58,24 +58,36 @@ class Matched:
         return float((best * right).sum() / max(1, len(self.found)))
 
 
-def match(found: Sequence[Detections], truths: Sequence[Truth], rule: BoxRule) -> Matched:
+def match(
+    found: Sequence[Detections],
+    truths: Sequence[Truth],
+    rule: BoxRule,
+    sizes: tuple[float, float] = (0.0, np.inf),
+) -> Matched:
     """Boxes, drawn as `rule` says, against true ones; both as squares about the points, which are
-    what a crop is cut by. The best box first takes the face that it fits best."""
+    what a crop is cut by. The best box first takes the face that it fits best. A false box whose
+    square's side is not of these `sizes`, in pixels, does not count."""
     scores: list[float] = []
     right: list[bool] = []
     faces: list[float] = []
     for boxes, truth in zip(found, truths, strict=True):
-        own = _match_image(boxes, truth, rule, scores, right)
-        faces += own
+        squares = _squares(boxes.boxes, rule)
+        faces += _match_image(boxes, squares, truth, sizes, scores, right)
     return Matched(np.array(scores), np.array(right, bool), np.array(faces), len(truths))
 
 
 def _match_image(
-    found: Detections, truth: Truth, rule: BoxRule, scores: list[float], right: list[bool]
+    found: Detections,
+    squares: Floats,
+    truth: Truth,
+    sizes: tuple[float, float],
+    scores: list[float],
+    right: list[bool],
 ) -> list[float]:
     """Notes each box of an image; answers the score of each face."""
     faces = truth.kinds == FACE
-    overlap = overlaps(_squares(found.boxes, rule), _squares(truth.boxes, BoxRule(1.0)))
+    overlap = overlaps(squares, _squares(truth.boxes, BoxRule(1.0)))
+    sides = squares[:, 2] - squares[:, 0]
     covered = coverage(found.boxes, truth.boxes)
     taken = np.full(len(truth), np.nan)
     for row in np.argsort(-found.scores, kind="stable").tolist():
@@ -85,7 +97,7 @@ def _match_image(
             taken[int(free.argmax())] = score
             scores.append(score)
             right.append(True)
-        elif not (covered[row, ~faces] >= OVERLAP).any():
+        elif sizes[0] <= sides[row] < sizes[1] and not (covered[row, ~faces] >= OVERLAP).any():
             scores.append(score)
             right.append(False)
     return [float(score) for score in taken[faces]]

@@ -22,7 +22,12 @@ _TYPICAL = 4.0
 """Width of a face, in strides of the map that is to find it, before anything is learned."""
 _RARE = -4.6
 """Logit of the chance of a face (1 %) before anything is learned."""
-_NUMBERS = 1 + 4 + 10
+_LEAST_COARSE = 32.0
+"""Longer side, in pixels of the averaged image, of boxes that are looked for there."""
+_NEVER = -20.0
+"""Logit of no chance at all."""
+NUMBERS = 1 + 4 + 10
+"""What a cell says: a logit, a box, and five points."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +102,7 @@ class DetectorNet(nn.Module):
             self.stages.append(nn.Sequential(*blocks))
             inputs = width
         self.neck = _Neck(spec.widths[1:])
-        self.heads = nn.ModuleList(nn.Conv2d(spec.widths[1], _NUMBERS, 1) for _ in STRIDES)
+        self.heads = nn.ModuleList(nn.Conv2d(spec.widths[1], NUMBERS, 1) for _ in STRIDES)
         for head in self.heads:
             nn.init.constant_(head.bias[:1], _RARE)  # type: ignore[index]
         self.white = 255.0
@@ -123,9 +128,12 @@ class DetectorNet(nn.Module):
         coarse = self._search(functional.avg_pool2d(whole, factor))
         # The middle of the first `factor` pixels is where the coarse image has its first.
         offset = (factor - 1) / 2
+        # What is small there is seen better as it is.
+        small = (coarse.boxes[..., 2:] - coarse.boxes[..., :2]).amax(-1) < _LEAST_COARSE
+        logits = coarse.logits.masked_fill(small, _NEVER)
         return Candidates(
             torch.cat([fine.boxes, coarse.boxes * factor + offset], 1),
-            torch.cat([fine.logits, coarse.logits], 1),
+            torch.cat([fine.logits, logits], 1),
             torch.cat([fine.points, coarse.points * factor + offset], 1),
         )
 

@@ -70,6 +70,11 @@ class MosaicConfig:
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     pictures: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        own = self.augment
+        if own.is_geometric or own.occlusion or own.glasses or own.hand or own.unframed:
+            raise ValueError("augment takes changes of pixels that leave faces in their places")
+
 
 @dataclass(frozen=True, config=STRICT)
 class DetectorLossConfig:

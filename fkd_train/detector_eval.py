@@ -23,7 +23,7 @@ from fkd_train.config import recipe_table
 from fkd_train.data import Faces, load_evaluation
 from fkd_train.detection import Matched, match
 from fkd_train.detector_config import detector_recipe_from_dict
-from fkd_train.detector_run import FALSE_PER_IMAGE, mosaic_exam, mosaic_maker
+from fkd_train.detector_run import FALSE_PER_IMAGE, judging_maker, mosaic_exam
 from fkd_train.mosaic import FACE, IGNORED, Truth
 from fkd_train.names import Split
 
@@ -98,7 +98,7 @@ def _row(pictures: str, detector: str, found: Matched, threshold: float) -> Row:
 def _pools(data: Path, split: Split) -> Iterator[_Pool]:
     recipe = detector_recipe_from_dict(recipe_table("detector"))
     faces = load_evaluation(data, split, colour=True)
-    maker = mosaic_maker(recipe, faces, "test" if split == "official" else "training")
+    maker = judging_maker(replace(recipe, split=split), faces)
     for kind, change in CHANGES.items():
         changed = [_changed(change, faces, row, maker.others) for row in range(len(faces))]
         truths = [truth for _, truth in changed]

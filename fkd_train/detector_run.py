@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from fkd_infer.crop import POINTS_BOX, Floats, Pixels
+from fkd_infer.crop import POINTS_BOX, Floats, Pixels, as_boxes
 from fkd_infer.errors import DatasetError, MissingExtraError, RecipeError
 from fkd_infer.suppress import suppress
 from fkd_infer.types import Detections
@@ -23,7 +24,7 @@ from fkd_train.batches import Batch, Key
 from fkd_train.data import Faces
 from fkd_train.detection import Find, Matched, match
 from fkd_train.detector import Candidates, DetectorNet, all_places
-from fkd_train.detector_config import DetectorRecipe, MosaicConfig
+from fkd_train.detector_config import DetectorRecipe
 from fkd_train.detector_loss import detector_loss
 from fkd_train.loop import Figures
 from fkd_train.mosaic import MosaicMaker, Truth
@@ -34,8 +35,15 @@ LIMIT = 0.45
 """IoU of two boxes above which they are of one face."""
 FALSE_PER_IMAGE = 0.01
 """False boxes an image that recall is measured at."""
+JUDGING_PICTURES = ("chelsea", "coffee", "hubble_deep_field", "retina", "rocket")
+"""Pictures of scikit-image that mosaics for judging are made with, and no others."""
+_JUDGING = 1 << 31
+"""Begins the seeds of mosaics for judging: no training begins with it."""
+_TOGETHER = 8
+"""Images that a torch network searches at once."""
+FindAll = Callable[[Sequence[Pixels]], list[Detections]]
 _MOST = 48
-"""Faces of a mosaic that are learned."""
+"""Faces that are learned of each 320 × 320 pixels of a mosaic, begun or whole: more than it has."""
 
 
 @dataclass(frozen=True)
@@ -48,9 +56,10 @@ class Mosaics(Dataset[Batch]):
 
     def __getitem__(self, key: Key) -> Batch:
         image, truth = self.maker(np.random.default_rng([self.seed, *key]))
-        count = min(_MOST, len(truth))
-        boxes = np.tile(np.array([0, 0, 1, 1], np.float32), (_MOST, 1))
-        points, kinds = np.zeros((_MOST, 5, 2), np.float32), np.zeros(_MOST, np.int64)
+        most = _MOST * math.ceil(len(image) / 320) ** 2
+        count = min(most, len(truth))
+        boxes = np.tile(np.array([0, 0, 1, 1], np.float32), (most, 1))
+        points, kinds = np.zeros((most, 5, 2), np.float32), np.zeros(most, np.int64)
         boxes[:count], points[:count] = truth.boxes[:count], truth.points[:count]
         kinds[:count] = truth.kinds[:count]
         parts = (image, boxes, points, kinds)
@@ -63,7 +72,22 @@ def mosaic_maker(recipe: DetectorRecipe, faces: Faces, part: str) -> MosaicMaker
     Raises MissingExtraError without scikit-image, whose pictures a recipe may ask for.
     """
     others = read_others(recipe.others, part) if recipe.others else {}
-    return MosaicMaker(faces, others, faceless_pictures(recipe.mosaic), recipe.mosaic)
+    pictures = faceless_pictures(recipe.mosaic.pictures)
+    return MosaicMaker(faces, others, pictures, recipe.mosaic)
+
+
+def judging_maker(recipe: DetectorRecipe, faces: Faces) -> MosaicMaker:
+    """The same for a recipe's evaluation faces, with pictures that no recipe trains on."""
+    maker = mosaic_maker(recipe, faces, "test" if recipe.split == "official" else "training")
+    pictures = faceless_pictures(JUDGING_PICTURES) if recipe.mosaic.pictures else []
+    return replace(maker, pictures=pictures)
+
+
+def exams(recipe: DetectorRecipe, faces: Faces) -> dict[str, Exam]:
+    """What a recipe's detector is judged on: mosaics of its evaluation faces, and their images."""
+    maker = judging_maker(recipe, faces)
+    photos = photo_exam(faces, dict(maker.others))
+    return {"mosaics": mosaic_exam(maker, recipe.mosaic.validation), "images": photos}
 
 
 def read_others(name: str, part: str) -> dict[str, Floats]:
@@ -77,10 +101,13 @@ def read_others(name: str, part: str) -> dict[str, Floats]:
         text = path.read_text("utf-8") if path.is_file() else shipped.read_text("utf-8")
     except OSError as error:
         raise RecipeError(name, "others: no such file, neither here nor beside recipes") from error
+    except UnicodeDecodeError as error:
+        raise DatasetError(name, ["not a CSV table in UTF-8"]) from error
     found: dict[str, list[list[float]]] = {}
     for line, row in enumerate(csv.DictReader(text.splitlines()), start=2):
         try:
             box = [float(row[key]) for key in ("x0", "y0", "x1", "y1")]
+            as_boxes([box])
             if row["part"] == part:
                 found.setdefault(row["name"], []).append(box)
         except (KeyError, TypeError, ValueError) as error:
@@ -89,19 +116,20 @@ def read_others(name: str, part: str) -> dict[str, Floats]:
     return {image: np.array(boxes, np.float32) for image, boxes in found.items()}
 
 
-def faceless_pictures(config: MosaicConfig) -> list[Pixels]:
-    """The pictures without a face that a recipe names, as BGR."""
-    if not config.pictures:
+def faceless_pictures(names: Sequence[str]) -> list[Pixels]:
+    """Pictures of scikit-image without a face, by the names of their functions, as BGR."""
+    if not names:
         return []
     try:
         from skimage import data
     except ImportError as error:
         raise MissingExtraError("scikit-image", "demo") from error
     pictures = []
-    for name in config.pictures:
-        if not hasattr(data, name):
+    for name in names:
+        picture = getattr(data, name, None)
+        if not callable(picture):
             raise RecipeError(name, "mosaic.pictures: skimage.data has no such picture")
-        pictures.append(as_bgr(getattr(data, name)()))
+        pictures.append(as_bgr(picture()))
     return pictures
 
 
@@ -137,14 +165,14 @@ class Exam:
     images: list[Pixels]
     truths: list[Truth]
 
-    def __call__(self, find: Find) -> Matched:
+    def __call__(self, find: FindAll) -> Matched:
         """How a detector with boxes around the points does."""
-        return match([find(image) for image in self.images], self.truths, POINTS_BOX)
+        return match(find(self.images), self.truths, POINTS_BOX)
 
 
 def mosaic_exam(maker: MosaicMaker, count: int) -> Exam:
     """Mosaics that are always the same."""
-    drawn = [maker(np.random.default_rng([0, number])) for number in range(count)]
+    drawn = [maker(np.random.default_rng([_JUDGING, number])) for number in range(count)]
     return Exam([image for image, _ in drawn], [truth for _, truth in drawn])
 
 
@@ -153,7 +181,7 @@ def photo_exam(faces: Faces, others: dict[str, Floats]) -> Exam:
     each, which takes longer than to search it."""
     rows = zip(faces.names, faces.points, strict=True)
     truths = [Truth.of(points[None], others.get(name)) for name, points in rows]
-    return Exam([_with_margin(image, 128) for image in faces.images], truths)
+    return Exam([_with_margin(image, 256) for image in faces.images], truths)
 
 
 def _with_margin(image: Pixels, step: int) -> Pixels:
@@ -162,30 +190,53 @@ def _with_margin(image: Pixels, step: int) -> Pixels:
     return np.pad(image, [*margins, (0, 0)])
 
 
-def torch_find(network: DetectorNet, device: torch.device | str = "cpu") -> Find:
-    """A detector of a torch network, in its evaluation mode; its mode stays as it was."""
+def one_by_one(find: Find) -> FindAll:
+    """A detector of single images, for many."""
+    return lambda images: [find(image) for image in images]
 
-    def find(image: Pixels) -> Detections:
+
+def torch_find(network: DetectorNet, device: torch.device | str = "cpu") -> FindAll:
+    """A detector of a torch network, in its evaluation mode; its mode stays as it was. Images of
+    one size go together."""
+
+    def find(images: Sequence[Pixels]) -> list[Detections]:
         was_training = network.training
         network.eval()
-        with torch.inference_mode():
-            found = network.all_sizes(
-                torch.from_numpy(np.ascontiguousarray(image))[None].to(device)
-            )
+        found: dict[int, Detections] = {}
+        for rows in _batches([image.shape for image in images]):
+            together = torch.from_numpy(np.stack([images[row] for row in rows])).to(device)
+            with torch.inference_mode():
+                said = network.all_sizes(together)
+            parts = (said.boxes, said.logits.sigmoid(), said.points)
+            arrays = [part.cpu().numpy() for part in parts]
+            for number, row in enumerate(rows):
+                found[row] = suppressed(*(array[number] for array in arrays))
         network.train(was_training)
-        scores = found.logits[0].sigmoid().cpu().numpy()
-        rows = np.flatnonzero(scores >= FLOOR)
-        boxes = found.boxes[0].cpu().numpy()[rows]
-        kept = suppress(boxes, scores[rows], LIMIT)
-        return Detections(boxes[kept], scores[rows][kept])
+        return [found[row] for row in range(len(images))]
 
     return find
 
 
-def examined(find: Find, mosaics: Exam, photos: Exam) -> Figures:
+def _batches(shapes: Sequence[tuple[int, ...]]) -> Iterator[list[int]]:
+    """Rows of images of one shape, a few at a time."""
+    alike: dict[tuple[int, ...], list[int]] = {}
+    for row, shape in enumerate(shapes):
+        alike.setdefault(shape, []).append(row)
+    for rows in alike.values():
+        yield from (rows[start : start + _TOGETHER] for start in range(0, len(rows), _TOGETHER))
+
+
+def suppressed(boxes: Floats, scores: Floats, points: Floats) -> Detections:
+    """What all cells say of an image, (A, 4), (A,) and (A, 5, 2), as the detector answers it."""
+    rows = np.flatnonzero(scores >= FLOOR)
+    kept = rows[suppress(boxes[rows], scores[rows], LIMIT)]
+    return Detections(boxes[kept], scores[kept], points[kept])
+
+
+def examined(find: FindAll, judged: Mapping[str, Exam]) -> Figures:
     """What the log says of an epoch; the error is the share of precision and recall on mosaics that
     is missing."""
-    drawn, plain = mosaics(find), photos(find)
+    drawn, plain = judged["mosaics"](find), judged["images"](find)
     threshold = drawn.threshold(FALSE_PER_IMAGE)
     row = {
         "mosaic_ap": drawn.average_precision(),

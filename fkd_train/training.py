@@ -26,10 +26,9 @@ from fkd_train.detector_config import DetectorRecipe, detector_recipe_to_dict
 from fkd_train.detector_run import (
     Mosaics,
     examined,
-    mosaic_exam,
+    exams,
     mosaic_loss,
     mosaic_maker,
-    photo_exam,
     torch_find,
 )
 from fkd_train.evaluate import Evaluation, evaluate, torch_predict
@@ -181,22 +180,19 @@ def _landmark_loss(
 def _detector_job(recipe: DetectorRecipe, data: Path, accelerator: Accelerator) -> Job:
     training, evaluation_faces = load_split(data, recipe.split, colour=True)
     maker = mosaic_maker(recipe, training, "training")
-    part = "test" if recipe.split == "official" else "training"
-    judge = mosaic_maker(recipe, evaluation_faces, part)
-    mosaics = mosaic_exam(judge, recipe.mosaic.validation)
-    photos = photo_exam(evaluation_faces, dict(judge.others))
+    judged = exams(recipe, evaluation_faces)
     set_seed(recipe.seed)
     network = DetectorNet(recipe.model.spec())
 
     def validate(network: nn.Module) -> Figures:
         assert isinstance(network, DetectorNet)
-        return examined(torch_find(network, accelerator.device), mosaics, photos)
+        return examined(torch_find(network, accelerator.device), judged)
 
     def finish(network: nn.Module, _rows: list[Row] | None) -> str:
-        row = validate(network).row
+        row, mosaics = validate(network).row, recipe.mosaic.validation
         return (
-            f"average precision {100 * row['mosaic_ap']:.2f} % on {len(mosaics.images)} mosaics; "
-            f"{100 * row['photo_recall']:.2f} % of {len(photos.images)} faces found on their images"
+            f"average precision {100 * row['mosaic_ap']:.2f} % on {mosaics} mosaics; "
+            f"{100 * row['photo_recall']:.2f} % of {len(evaluation_faces)} faces found on images"
         )
 
     task = Task(

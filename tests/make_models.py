@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import onnx
-from known import MODELS, SIZE, card, fixed_points
+from known import (
+    DETECTED,
+    MODELS,
+    SIZE,
+    UNLIKELY,
+    card,
+    detected_points,
+    detector_card,
+    fixed_points,
+)
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
@@ -48,11 +57,69 @@ def with_card(model: onnx.ModelProto, score: bool = False) -> onnx.ModelProto:
     return model
 
 
+def detector(boxes: NDArray[np.float32], points: int = 5) -> onnx.ModelProto:
+    """Two boxes, those of them with scores from the floor on: mean of the image / 255, and
+    UNLIKELY."""
+    outputs: dict[str, list[int | str]] = {
+        "boxes": ["faces", 4],
+        "scores": ["faces"],
+        "points": ["faces", points, 2],
+    }
+    nodes = [
+        helper.make_node("Cast", ["image"], ["float"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMean", ["float", "axes"], ["mean"], keepdims=0),
+        helper.make_node("Div", ["mean", "white"], ["share"]),
+        helper.make_node("Unsqueeze", ["share", "first"], ["brightness"]),
+        helper.make_node("Concat", ["brightness", "unlikely"], ["all_scores"], axis=0),
+        helper.make_node("GreaterOrEqual", ["all_scores", "floor"], ["found"]),
+    ]
+    nodes += [
+        helper.make_node("Compress", [f"all_{name}", "found"], [name], axis=0) for name in outputs
+    ]
+    constants: dict[str, NDArray[np.generic]] = {
+        "axes": np.array([0, 1, 2], np.int64),
+        "first": np.array([0], np.int64),
+        "white": np.array(255, np.float32),
+        "unlikely": np.array([UNLIKELY], np.float32),
+        "floor": np.array(detector_card().floor, np.float32),
+        "all_boxes": boxes,
+        "all_points": np.ascontiguousarray(detected_points()[:, :points]),
+    }
+    graph = helper.make_graph(
+        nodes,
+        "detector",
+        [helper.make_tensor_value_info("image", TensorProto.UINT8, ["height", "width", 3])],
+        [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in outputs.items()],
+        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+
+
+def with_detector_card(model: onnx.ModelProto) -> onnx.ModelProto:
+    helper.set_model_props(model, {METADATA_KEY: detector_card().to_json()})
+    return model
+
+
+def relu() -> onnx.ModelProto:
+    """A network that OpenCV reads, and that finds no faces."""
+    shape = [1, 3, SIZE, SIZE]
+    graph = helper.make_graph(
+        [helper.make_node("Relu", ["input"], ["output"])],
+        "relu",
+        [helper.make_tensor_value_info("input", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("output", TensorProto.FLOAT, shape)],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 12)], ir_version=8)
+
+
 def main() -> None:
     MODELS.mkdir(exist_ok=True)
     points = fixed_points()
     broken = points.copy()
     broken[3] = np.nan
+    nan_box, inverted_box = DETECTED.copy(), DETECTED.copy()
+    nan_box[0, 1] = np.nan
+    inverted_box[1] = inverted_box[1, [2, 1, 0, 3]]
     models = {
         "fixed": with_card(network(points)),
         "scored": with_card(scored(network(points)), score=True),
@@ -60,6 +127,12 @@ def main() -> None:
         "no_card": network(points),
         "wrong_output": with_card(network(points, columns=1)),
         "not_finite": with_card(network(broken)),
+        "detector": with_detector_card(detector(DETECTED)),
+        "detector_no_card": detector(DETECTED),
+        "detector_nan": with_detector_card(detector(nan_box)),
+        "detector_inverted": with_detector_card(detector(inverted_box)),
+        "detector_four_points": with_detector_card(detector(DETECTED, points=4)),
+        "relu": relu(),
     }
     for name, model in models.items():
         onnx.checker.check_model(model, full_check=True)

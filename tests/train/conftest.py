@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+import torch
 from known import five_points
 
 from fkd_infer.crop import Floats
 from fkd_train.config import Recipe, recipe_from_dict
+from fkd_train.detector import DetectorNet
+from fkd_train.detector_config import DetectorRecipe, detector_recipe_from_dict
 from fkd_train.drawn import draw_face
 
 
@@ -70,5 +73,53 @@ def tiny() -> Recipe:
             "loss": {"name": "wing"},
             "optimizer": {"name": "adamw", "lr": 1e-3, "schedule": "one_cycle", "ema": 0.5},
             "augment": {"flip": 0.5, "shift": 0.05, "scale": 0.1, "roll": 10, "light": 0.5},
+        }
+    )
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Small networks train quickest, and to the same bit each time, on one thread."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="session")
+def lively(tiny_detector: DetectorRecipe) -> DetectorNet:
+    """Its network, untrained, with scores of all heights, and boxes and points of many sizes."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = DetectorNet(tiny_detector.model.spec())
+        for head in network.heads:
+            assert isinstance(head, torch.nn.Conv2d)
+            torch.nn.init.normal_(head.weight[1:], std=0.5)
+            torch.nn.init.uniform_(head.weight[:1], 0, 2)
+        with torch.no_grad():
+            for _ in range(30):  # so that its norms fit what it sees
+                network(torch.randint(0, 256, (4, 96, 96, 3), dtype=torch.uint8))
+    return network.eval()
+
+
+@pytest.fixture(scope="session")
+def tiny_detector() -> DetectorRecipe:
+    """Two epochs of three steps, on small mosaics, in single precision."""
+    return detector_recipe_from_dict(
+        {
+            "name": "tiny",
+            "summary": "for tests",
+            "task": "detector",
+            "split": "official",
+            "epochs": 2,
+            "batch": 4,
+            "model": {
+                "name": "fkd-detector",
+                "stem": 4,
+                "widths": [8, 8, 8, 8],
+                "depths": [1, 1, 1, 1],
+            },
+            "mosaic": {"size": 96, "per_epoch": 12, "validation": 6, "augment": {"light": 0.5}},
+            "optimizer": {"name": "adamw", "lr": 4e-3, "schedule": "one_cycle", "ema": 0.5},
         }
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from known import FIVE, five_points
+from known import FIVE, five_points, needs_haar
 
 from fkd_infer.crop import POINTS_BOX, BoxRule, apply_rule, points_box, square_boxes
 from fkd_infer.haar import HaarDetector
@@ -38,6 +38,7 @@ def test_a_logistic_curve_is_found_again() -> None:
     assert fit_logistic(values, truths) == pytest.approx((0.9, 0.4), abs=0.08)
 
 
+@needs_haar
 def test_haars_boxes_are_led_to_points_of_ones_own(data_folder: Path) -> None:
     """Eyes, nose tip and mouth corners of real faces: a smaller box than that of all points."""
     faces = read_faces(data_folder, "test").only(lambda name: name.startswith(("A", "B")))

@@ -67,6 +67,7 @@ def test_the_seed_protocol_is_an_option(trained: Path, drawn_data: Path) -> None
 def test_recipes_are_listed_with_a_line_each() -> None:
     done = run("train", "--recipe")
     assert [line.split()[0] for line in done.output.splitlines()] == [
+        "detector",
         "fkdnet",
         "naimishnet",
         "seed",

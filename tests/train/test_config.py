@@ -17,15 +17,30 @@ from fkd_train.config import (
     recipe_names,
     recipe_to_dict,
 )
+from fkd_train.detector_config import DetectorRecipe
 from fkd_train.options import overrides
+from fkd_train.recipe_kinds import any_recipe, open_recipe, plain_recipe
 
 
 @pytest.mark.parametrize("name", recipe_names())
 def test_shipped_recipes_are_read_and_come_back_from_plain_data(name: str) -> None:
-    recipe = load_recipe(name)
+    recipe = open_recipe(name)
     assert recipe.name == name
     assert recipe.summary
-    assert recipe_from_dict(recipe_to_dict(recipe)) == recipe
+    assert any_recipe(plain_recipe(recipe)) == recipe
+    assert any_recipe(json.loads(json.dumps(plain_recipe(recipe)))) == recipe
+
+
+def test_a_recipe_is_of_the_kind_that_it_says() -> None:
+    kinds = {name: type(open_recipe(name)) for name in recipe_names()}
+    assert kinds.pop("detector") is DetectorRecipe
+    assert set(kinds.values()) == {Recipe}
+    with pytest.raises(RecipeError, match="task = 'detector'"):
+        load_recipe("detector")
+    for task in ("landmarks", 3):
+        table = plain_recipe(open_recipe("detector")) | {"task": task}
+        with pytest.raises(RecipeError, match=f"task = {task!r}"):
+            any_recipe(table)
 
 
 def test_the_seed_recipe_is_the_original_to_the_letter() -> None:
@@ -86,6 +101,57 @@ def test_values_out_of_range_are_refused(section: str | None, field: str, value:
     (table if section is None else table[section])[field] = value
     with pytest.raises(RecipeError, match=field):
         recipe_from_dict(table)
+
+
+@pytest.mark.parametrize(
+    ("section", "field", "value"),
+    [
+        (None, "batch", 0),
+        (None, "others", 3),
+        ("model", "widths", [8, 8, 8]),
+        ("model", "depths", [1, 1, 1, 0]),
+        ("model", "coarser", 0),
+        ("mosaic", "size", 100),
+        ("mosaic", "size", 32),
+        ("mosaic", "size", "320"),
+        ("mosaic", "per_epoch", 0),
+        ("mosaic", "faceless", 1.5),
+        ("mosaic", "smallest", 0),
+        ("mosaic", "pictures", [3]),
+        ("loss", "candidates", 0),
+        ("loss", "boxes", -1),
+    ],
+)
+def test_a_detectors_values_out_of_range_are_refused(
+    section: str | None, field: str, value: object
+) -> None:
+    table: dict[str, Any] = plain_recipe(open_recipe("detector"))
+    (table if section is None else table[section])[field] = value
+    with pytest.raises(RecipeError, match=field):
+        any_recipe(table)
+
+
+@pytest.mark.parametrize("field", ["flip", "roll", "occlusion", "glasses", "hand", "unframed"])
+def test_a_mosaic_is_not_changed_so_that_its_faces_are_elsewhere_or_hidden(field: str) -> None:
+    table: dict[str, Any] = plain_recipe(open_recipe("detector"))
+    table["mosaic"]["augment"][field] = 0.5
+    with pytest.raises(RecipeError, match=r"mosaic: .*augment takes changes of pixels"):
+        any_recipe(table)
+
+
+def test_a_size_is_that_of_a_detectors_mosaics() -> None:
+    recipe = open_recipe("detector")
+    small = overrides(recipe, split="official", epochs=3, size=96, seed=4)
+    assert isinstance(small, DetectorRecipe)
+    assert (small.mosaic.size, small.split, small.epochs, small.seed) == (96, "official", 3, 4)
+    assert isinstance(recipe, DetectorRecipe)
+    assert small.mosaic == replace(recipe.mosaic, size=96)
+    with pytest.raises(RecipeError, match=r"mosaic\.size = 100"):
+        overrides(recipe, split=None, epochs=None, size=100, seed=None)
+    given = ["model.stem = 8", "mosaic.gray = 0"]
+    other = overrides(recipe, split=None, epochs=None, size=None, seed=None, assignments=given)
+    assert isinstance(other, DetectorRecipe)
+    assert (other.model.stem, other.mosaic.gray) == (8, 0)
 
 
 def test_windows_of_the_image_take_no_geometric_augmentation() -> None:

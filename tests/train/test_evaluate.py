@@ -7,9 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from known import needs_haar
 
 from fkd_infer.crop import POINTS_BOX, Pixels, apply_rule, points_box, transform
 from fkd_infer.errors import DetectorError
+from fkd_infer.fkddetector import FkdDetector
 from fkd_infer.haar import HaarDetector
 from fkd_infer.schemes import IBUG68
 from fkd_infer.session import LandmarkSession
@@ -84,9 +86,10 @@ def test_a_detector_that_finds_no_face_says_so(faces: Faces) -> None:
         return Prediction(np.zeros((len(crops), 68, 2), np.float32), None)
 
     with pytest.raises(DetectorError, match="finds none of these faces"):
-        evaluate_detected(nowhere, blank, SAMPLER, HaarDetector())
+        evaluate_detected(nowhere, blank, SAMPLER, FkdDetector(provider="cpu"))
 
 
+@needs_haar
 def test_haar_boxes_lead_to_nearly_the_points_boxes(data_folder: Path) -> None:
     """Its rule was fitted on training images; on test images its crops are off by a few percent."""
     detector = HaarDetector()

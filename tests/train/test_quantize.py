@@ -62,7 +62,7 @@ def test_static_quantisation_is_close_and_keeps_the_card(integers: str, tmp_path
     model = network()
     before = model.SerializeToString()
     scheme = Int8Scheme(integers)  # type: ignore[arg-type]
-    small = Quantizer(model, crops(30), tmp_path / "q")(scheme)
+    small = Quantizer(model, list(crops(30)[:, None]), tmp_path / "q")(scheme)
     assert model.SerializeToString() == before
     kinds = {numpy_helper.to_array(t).dtype for t in small.graph.initializer}
     assert (np.dtype(np.int8) in kinds) or integers == "U8U8"
@@ -72,7 +72,7 @@ def test_static_quantisation_is_close_and_keeps_the_card(integers: str, tmp_path
 
 
 def test_the_last_layers_can_stay_in_fp32(tmp_path: Path) -> None:
-    quantizer = Quantizer(network(), crops(10), tmp_path / "q")
+    quantizer = Quantizer(network(), list(crops(10)[:, None]), tmp_path / "q")
     whole, partly = quantizer(Int8Scheme("U8S8")), quantizer(Int8Scheme("U8S8", last_in_float=1))
     dense = {t.name: t.data_type for t in partly.graph.initializer}
     assert dense["dense"] == TensorProto.FLOAT
