@@ -177,6 +177,23 @@ def model() -> Finding:
     return Finding("model", fact, problem, _REINSTALL if problem else None)
 
 
+def detector() -> Finding:
+    """The shipped detector loads, and finds no face where there is none."""
+    import numpy as np
+
+    from fkd_infer.fkddetector import FkdDetector
+
+    began = time.perf_counter()
+    find = FkdDetector(provider="cpu")
+    loaded = time.perf_counter()
+    found = len(find(np.full((360, 640, 3), 128, np.uint8)))
+    searched = time.perf_counter()
+    fact = f"{find.path}: loaded in {(loaded - began) * 1e3:.0f} ms, searched 640 × 360 pixels in "
+    fact += f"{(searched - loaded) * 1e3:.0f} ms at first"
+    problem = f"it finds {found} faces on a gray picture" if found else None
+    return Finding("detector", fact, problem, _REINSTALL if problem else None)
+
+
 def _drawn_face(size: int) -> tuple[NDArray[np.uint8], dict[str, tuple[float, float]]]:
     """A face (size, size) of ellipses, and the centres of its parts in pixels."""
     import numpy as np
@@ -258,6 +275,7 @@ CHECKS: tuple[Check, ...] = (
     cpu,
     threads,
     model,
+    detector,
     cache,
     tuning,
 )

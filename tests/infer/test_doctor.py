@@ -13,6 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import cv2
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
@@ -21,7 +22,9 @@ from fkd_infer.doctor import CHECKS, examine
 from fkd_infer.doctor_cli import main
 from fkd_infer.errors import ProviderError, RuntimeInstallError
 from fkd_infer.findings import Finding
+from fkd_infer.fkddetector import FkdDetector
 from fkd_infer.tuned import Key, Profile, write_profile
+from fkd_infer.types import Detections
 
 
 @pytest.fixture(autouse=True)
@@ -428,3 +431,15 @@ def test_a_machine_without_any_of_the_packages_is_still_looked_at() -> None:
     for name in ("numpy", "opencv", "pyav", "onnx runtime"):
         assert f"problem  {name}" in done.stdout
     assert done.stdout.endswith("4 problems\n")
+
+
+def test_a_detector_that_sees_faces_in_nothing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = doctor.detector()
+    assert found.problem is None
+    assert "searched 640 × 360 pixels in" in told(found)
+
+    def everywhere(detector: FkdDetector, image: np.ndarray) -> Detections:
+        return Detections(np.array([[0, 0, 9, 9]], np.float32), np.ones(1, np.float32))
+
+    monkeypatch.setattr(FkdDetector, "__call__", everywhere)
+    assert "finds 1 faces on a gray picture" in told(doctor.detector())
