@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 import fkd_infer
+from fkd_infer.fkddetector import FkdDetector
 from fkd_infer.imagefile import write_image
 from fkd_infer.session import LandmarkSession
 from fkd_infer.types import Frame
@@ -38,6 +39,16 @@ def test_every_shipped_file_is_in_the_manifest_and_they_stay_small() -> None:
 
 
 NETWORKS = ["fkdnet", "naimishnet"]
+
+
+def test_the_shipped_detectors_card_says_where_it_comes_from() -> None:
+    card = FkdDetector(provider="cpu").card
+    assert card.training.split == "identity", "people who are held out never train it"
+    assert "research" in card.licence
+    assert set(card.accuracy) == {"identity split, mosaics", "identity split, images"}
+    assert card.accuracy["identity split, images"].recall > 99
+    assert card.parity is not None
+    assert card.parity.largest_px < 0.01
 
 
 @pytest.mark.parametrize("name", NETWORKS)

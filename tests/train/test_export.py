@@ -12,10 +12,11 @@ import torch
 
 from fkd_infer.card import METADATA_KEY, ModelCard
 from fkd_infer.errors import VerificationError
+from fkd_infer.fkddetector import FkdDetector
 from fkd_infer.session import LandmarkSession
 from fkd_train import export as exporting
 from fkd_train.augment import Sampler
-from fkd_train.checkpoint import load_network, save_checkpoint
+from fkd_train.checkpoint import load_detector, load_network, save_checkpoint
 from fkd_train.config import Recipe, recipe_from_dict, recipe_to_dict
 from fkd_train.data import Faces, read_faces
 from fkd_train.evaluate import Predict, evaluate, open_model, torch_predict
@@ -208,3 +209,12 @@ def test_shipped_files_and_checkpoints_hold_the_same_weights(name: str) -> None:
     assert files
     for file in files:
         assert LandmarkSession(file, "cpu").card.training.weights_sha256 == digest
+
+
+def test_the_shipped_detector_and_its_checkpoint_hold_the_same_weights() -> None:
+    models = Path(__file__).parents[2] / "models"
+    digest = exporting.weights_sha256(load_detector(models / "fkd-detector.pt")[0])
+    files = list(models.glob("fkd-detector*.onnx"))
+    assert files
+    for file in files:
+        assert FkdDetector(file, provider="cpu").card.training.weights_sha256 == digest
