@@ -20,6 +20,7 @@ from fkd_infer.errors import (
 )
 from fkd_infer.fkddetector import FkdDetector
 from fkd_infer.names import DETECTOR_MODEL
+from fkd_infer.pipeline import load
 from fkd_infer.session import LandmarkSession, find_model, shipped_models
 from fkd_infer.settings import SessionSettings
 from fkd_infer.views import Search
@@ -216,14 +217,15 @@ def test_the_shipped_detector_takes_images_of_any_shape(shape: tuple[int, ...]) 
 
 
 @pytest.mark.parametrize("colour", [True, False])
-def test_the_shipped_detector_finds_the_astronaut_and_nothing_else(colour: bool) -> None:
+def test_the_shipped_detector_finds_the_astronaut_first(colour: bool) -> None:
     image = photo("astronaut")
     found = FkdDetector()(image if colour else image[..., 1])
-    ((x0, y0, x1, y1),) = found.boxes
+    x0, y0, x1, y1 = found.boxes[0]
     assert x0 < 224 < x1
     assert y0 < 115 < y1
+    assert found.scores[0] > 0.99
     assert found.points is not None
-    ((right_eye, left_eye, nose, right_mouth, left_mouth),) = found.points
+    right_eye, left_eye, nose, right_mouth, left_mouth = found.points[0]
     assert right_eye[0] < nose[0] < left_eye[0]
     assert right_mouth[0] < nose[0] < left_mouth[0]
     assert max(right_eye[1], left_eye[1]) < nose[1] < min(right_mouth[1], left_mouth[1])
@@ -232,3 +234,11 @@ def test_the_shipped_detector_finds_the_astronaut_and_nothing_else(colour: bool)
 @pytest.mark.parametrize("name", ["rocket", "chelsea", "coffee"])
 def test_the_shipped_detector_finds_no_face_where_there_is_none(name: str) -> None:
     assert len(FkdDetector()(photo(name))) == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "faces"),
+    [("astronaut", 1), ("rocket", 0), ("chelsea", 0), ("coffee", 0), ("hubble_deep_field", 0)],
+)
+def test_with_the_networks_word_there_is_one_face_and_no_false_one(name: str, faces: int) -> None:
+    assert len(load()(photo(name))) == faces
