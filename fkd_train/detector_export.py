@@ -11,7 +11,6 @@ import numpy as np
 import onnx
 import torch
 
-from fkd_infer.card import Training
 from fkd_infer.crop import Floats, Pixels
 from fkd_infer.detectorcard import DetectorCard, DetectorMeasured, DetectorParity
 from fkd_infer.errors import VerificationError
@@ -37,7 +36,7 @@ from fkd_train.detector_run import (
     torch_find,
 )
 from fkd_train.drawn import draw_face
-from fkd_train.export import OPSET, save_half, versions, weights_sha256, with_card
+from fkd_train.export import OPSET, save_half, trained, versions, weights_sha256, with_card
 from fkd_train.passes import EXACT, apply
 
 BUDGET_PX, BUDGET_SCORE = 0.01, 1e-4
@@ -136,14 +135,7 @@ def load_detector_source(
         smallest=SMALLEST,
         precision="fp32",
         opset=OPSET,
-        training=Training(
-            recipe.name,
-            recipe.data.name,
-            recipe.split,
-            content["progress"]["epoch"],
-            recipe.seed,
-            digest,
-        ),
+        training=trained(recipe, content["progress"]["epoch"], digest),
         licence=f"weights trained on: {recipe.data.licence}",
         accuracy=accuracy,
         exporter=versions(),

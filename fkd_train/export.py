@@ -34,6 +34,7 @@ from fkd_train.drawn import draw_face
 from fkd_train.evaluate import Evaluation, evaluate, evaluation_crops, torch_predict
 from fkd_train.models import LandmarkNet
 from fkd_train.passes import EXACT, apply
+from fkd_train.recipe_kinds import AnyRecipe
 from fkd_train.verify import Verification, VerificationFaces, verify
 
 OPSET = 18
@@ -182,17 +183,16 @@ def _card(network: LandmarkNet, recipe: Recipe, epochs: int) -> ModelCard:
         crop=recipe.crop.rule(),
         precision="fp32",
         opset=OPSET,
-        training=Training(
-            recipe.name,
-            recipe.data.name,
-            recipe.split,
-            epochs,
-            recipe.seed,
-            weights_sha256(network),
-        ),
+        training=trained(recipe, epochs, weights_sha256(network)),
         licence=f"weights trained on: {recipe.data.licence}",
         exporter=versions(),
     )
+
+
+def trained(recipe: AnyRecipe, epochs: int, digest: str) -> Training:
+    """Where the weights of a recipe come from, as a card has it."""
+    data, split, seed = recipe.data.name, recipe.split, recipe.seed
+    return Training(recipe.name, data, split, epochs, seed, digest)
 
 
 def versions() -> dict[str, str]:
