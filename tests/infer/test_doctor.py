@@ -436,7 +436,7 @@ def test_a_machine_without_any_of_the_packages_is_still_looked_at() -> None:
 def test_a_detector_that_sees_faces_in_nothing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     found = doctor.detector()
     assert found.problem is None
-    assert "searched 640 × 360 pixels in" in told(found)
+    assert "searched 640 × 360 pixels in" in found.fact
 
     def everywhere(detector: FkdDetector, image: np.ndarray) -> Detections:
         return Detections(np.array([[0, 0, 9, 9]], np.float32), np.ones(1, np.float32))

@@ -111,18 +111,25 @@ def test_cells_of_the_coarse_image_lie_in_the_middle_of_what_they_see(silent: De
 
 
 @pytest.mark.parametrize(("x", "y"), [(0, 0), (30, 63), (198, 99)])
+@pytest.mark.parametrize(("reach", "looked_for"), [(15, False), (17, True)])
 @torch.no_grad()
 def test_what_is_seen_in_the_coarse_image_is_where_it_is_in_the_image(
-    x: int, y: int, network: DetectorNet, monkeypatch: pytest.MonkeyPatch
+    x: int,
+    y: int,
+    reach: int,
+    looked_for: bool,
+    network: DetectorNet,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A search that finds the brightest pixel, on an image with one bright square."""
+    """A search that finds the brightest pixel, on an image with one bright square; boxes of less
+    than 32 coarse pixels are not looked for there."""
 
     def brightest(planes: torch.Tensor) -> Candidates:
         plane = planes[0, 0]
         row, column = divmod(int(plane.argmax()), plane.shape[1])
         place = torch.tensor([column, row], dtype=torch.float32)
         return Candidates(
-            torch.cat([place - 1, place + 1])[None, None],
+            torch.cat([place - reach, place + reach])[None, None],
             plane.max()[None, None],
             place.expand(1, 1, 5, 2),
         )
@@ -133,9 +140,10 @@ def test_what_is_seen_in_the_coarse_image_is_where_it_is_in_the_image(
     found = network.all_sizes(image)
     torch.testing.assert_close(found.points[0, 1, 0], torch.tensor([x + 1.0, y + 1.0]))
     torch.testing.assert_close(
-        found.boxes[0, 1], torch.tensor([x - 2.0, y - 2.0, x + 4.0, y + 4.0])
+        found.boxes[0, 1],
+        torch.tensor([x, y, x, y]) + 1.0 + 3.0 * reach * torch.tensor([-1, -1, 1, 1]),
     )
-    assert float(found.logits[0, 1]) == 200
+    assert float(found.logits[0, 1]) == (200 if looked_for else -20)
 
 
 @torch.no_grad()
