@@ -140,6 +140,13 @@ def gray_plane(image: Pixels) -> Pixels:
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), dtype=np.uint8)
 
 
+def bgr_image(image: Pixels) -> Pixels:
+    """A gray plane (H, W) as a BGR image (H, W, 3) without colour; a BGR image as it is."""
+    if image.ndim == 3:
+        return image
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_GRAY2BGR), dtype=np.uint8)
+
+
 def _region(image: Pixels, matrix: Matrix, size: int) -> tuple[Pixels, int, int]:
     """The part of the image that the crop can touch, with its top left corner."""
     edge = size - 0.5

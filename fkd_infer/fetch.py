@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from urllib.request import urlopen
 from tqdm import tqdm
 
 from fkd_infer.cache import cache_folder
+from fkd_infer.checksum import file_sha256
 from fkd_infer.errors import DownloadError, OutputError
 from fkd_infer.wholefile import whole_file, writing
 
@@ -49,7 +49,7 @@ def fetched(remote: Remote, way_out: str) -> Path:
         path = remote.path
     except RuntimeError as error:
         raise OutputError("FKD_CACHE", f"{error} Set it to a folder") from error
-    if path.is_file() and _sha256(path) == remote.sha256:
+    if path.is_file() and file_sha256(path) == remote.sha256:
         return path
     bar = tqdm(
         total=remote.size, desc=remote.name, unit="B", unit_scale=True, leave=False, disable=None
@@ -61,7 +61,7 @@ def fetched(remote: Remote, way_out: str) -> Path:
                 bar.update(len(chunk))
             file.flush()
             os.fsync(file.fileno())
-        found = _sha256(partial)
+        found = file_sha256(partial)
         if found != remote.sha256:
             why = f"its sha256 is {found} instead of {remote.sha256}"
             raise DownloadError(remote.url, why, way_out)
@@ -79,8 +79,3 @@ def _chunks(remote: Remote, way_out: str) -> Iterator[bytes]:
                 left -= len(chunk)
     except (OSError, HTTPException) as error:
         raise DownloadError(remote.url, f"cannot be fetched ({error})", way_out) from error
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 
-from fkd_infer.crop import Pixels
+from fkd_infer.crop import Pixels, bgr_image
 from fkd_infer.cuda import CudaSettings
 from fkd_infer.detector import SizedDetector
 from fkd_infer.detectorcard import DetectorCard
@@ -54,8 +53,7 @@ class FkdDetector(SizedDetector):
 
     def find(self, image: Pixels, least: float = 0) -> Detections:
         """All faces of an image as it is, best first, from the lowest scores on."""
-        if image.ndim == 2:
-            image = np.asarray(cv2.cvtColor(image, cv2.COLOR_GRAY2BGR), np.uint8)
+        image = bgr_image(image)
         try:
             boxes, scores, points = self._session.run(None, {"image": image})
         except Exception as error:  # ONNX Runtime's errors share no other base

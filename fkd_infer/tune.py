@@ -12,13 +12,14 @@ import numpy as np
 
 from fkd_infer.alternate import WARM_UP_CALLS, Contender, alternate
 from fkd_infer.block import session_contender
+from fkd_infer.checksum import file_sha256
 from fkd_infer.frame_block import frame_contender
 from fkd_infer.machine import available_threads
 from fkd_infer.names import BATCH, GRAPH_LEVELS, Goal
 from fkd_infer.session import LandmarkSession
 from fkd_infer.settings import SessionSettings
 from fkd_infer.trial import LEAST_ROUNDS, RULE, Trial, Way, best_of
-from fkd_infer.tuned import Key, Profile, Variant, file_sha256
+from fkd_infer.tuned import Key, Profile, Variant
 from fkd_infer.variants import accuracy_against, read_card, variants_of
 
 Tell = Callable[[str], None]

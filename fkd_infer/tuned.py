@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from fkd_infer.cache import cache_folder
+from fkd_infer.checksum import file_sha256
 from fkd_infer.cuda import CudaSettings
 from fkd_infer.errors import FkdError, OutputError
 from fkd_infer.machine import available_threads, cpu_features, cpu_name
@@ -84,12 +85,6 @@ class Profile:
         network = self.key.model if self.variant is None else self.variant.sha256
         name = _digest([self.key.onnxruntime, network, self.settings.level])
         return self.path.with_name(f"graph-{name}.onnx")
-
-
-def file_sha256(path: Path) -> str:
-    """A file's sha256, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _digest(parts: Sequence[object]) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from fkd_infer.crop import BoxRule, Pixels
+from fkd_infer.crop import BoxRule, Pixels, bgr_image
 from fkd_infer.detector import SizedDetector
 from fkd_infer.errors import DetectorError, ModelFileNotFoundError
 from fkd_infer.fetch import Remote, fetched
@@ -61,8 +61,7 @@ class YuNetDetector(SizedDetector):
 
     def find(self, image: Pixels, least: float = 0) -> Detections:
         """All faces of an image as it is, best first."""
-        if image.ndim == 2:
-            image = np.asarray(cv2.cvtColor(image, cv2.COLOR_GRAY2BGR), np.uint8)
+        image = bgr_image(image)
         with self._networks() as network:
             network.setInputSize(image.shape[1::-1])
             network.setScoreThreshold(max(self.lowest, 0.01))

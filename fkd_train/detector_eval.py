@@ -3,6 +3,7 @@ the faces' size."""
 
 from __future__ import annotations
 
+import json
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import copy
@@ -16,21 +17,20 @@ import onnx
 from tqdm import tqdm
 
 from fkd_infer.card import METADATA_KEY
-from fkd_infer.crop import Floats, Pixels, gray_plane, points_box, similarity, transform
+from fkd_infer.crop import Floats, Pixels, bgr_image, gray_plane, points_box, similarity, transform
 from fkd_infer.detector import SizedDetector
 from fkd_infer.detectorcard import TASK
 from fkd_train.config import recipe_table
 from fkd_train.data import Faces, load_evaluation
 from fkd_train.detection import Matched, match
 from fkd_train.detector_config import detector_recipe_from_dict
-from fkd_train.detector_run import FALSE_PER_IMAGE, judging_maker, mosaic_exam
+from fkd_train.detector_run import FALSE_PER_IMAGE, FLOOR, judging_maker, mosaic_exam
 from fkd_train.mosaic import FACE, IGNORED, Truth
 from fkd_train.names import Split
 
 SIZES = ((12.0, 24.0), (24.0, 48.0), (48.0, 96.0), (96.0, np.inf))
 """Longer sides of the points' box that mosaics are looked at by, in pixels."""
 MOSAICS = 1000
-_LOWEST = 0.02
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def evaluate_detectors(
 def _thresholds(detector: SizedDetector) -> tuple[float, SizedDetector]:
     """A detector's own threshold, and the detector with the lowest."""
     lower = copy(detector)
-    lower.search = replace(detector.search, min_score=min(_LOWEST, detector.lowest))
+    lower.search = replace(detector.search, min_score=min(FLOOR, detector.lowest))
     return detector.lowest, lower
 
 
@@ -168,7 +168,7 @@ def _darkened(
 def _grayed(
     image: Pixels, points: Floats, others: Floats, rng: np.random.Generator
 ) -> tuple[Pixels, Truth]:
-    return np.repeat(gray_plane(image)[..., None], 3, axis=2), Truth.of(points[None], others)
+    return bgr_image(gray_plane(image)), Truth.of(points[None], others)
 
 
 CHANGES: dict[str, Change] = {
@@ -192,7 +192,11 @@ def is_detector_file(path: Path) -> bool:
     except Exception:  # noqa: BLE001 (what is no ONNX file is told by whoever opens it)
         return False
     metadata = {p.key: p.value for p in model.metadata_props}
-    return f'"task": "{TASK}"' in metadata.get(METADATA_KEY, "")
+    try:
+        card = json.loads(metadata.get(METADATA_KEY, "null"))
+    except ValueError:  # told by whoever reads the card
+        return False
+    return isinstance(card, dict) and card.get("task") == TASK
 
 
 def table(rows: Sequence[Row]) -> list[str]:

@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 import torch
 
-from fkd_infer.crop import Floats, Pixels
+from fkd_infer.crop import Floats, Pixels, bgr_image
 from fkd_infer.detectorcard import DetectorCard, DetectorMeasured, DetectorParity
 from fkd_infer.errors import VerificationError
 from fkd_infer.fkddetector import FkdDetector
@@ -68,7 +68,7 @@ class DetectorSource:
             return [_cut(image, number) for number, image in enumerate(chosen)], "real pictures"
         rng = np.random.default_rng(0)
         drawn = [draw_face(200, rng)[0] for _ in range(_VERIFIED)]
-        pictures = [np.dstack([image] * 3) for image in drawn]
+        pictures = [bgr_image(image) for image in drawn]
         return [_cut(image, number) for number, image in enumerate(pictures)], "drawn faces"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from fkd_infer.crop import POINTS_BOX, Floats, Pixels, as_boxes
+from fkd_infer.crop import POINTS_BOX, Floats, Pixels, as_boxes, bgr_image
 from fkd_infer.errors import DatasetError, MissingExtraError, RecipeError
 from fkd_infer.suppress import suppress
 from fkd_infer.types import Detections
@@ -71,16 +71,18 @@ def mosaic_maker(recipe: DetectorRecipe, faces: Faces, part: str) -> MosaicMaker
 
     Raises MissingExtraError without scikit-image, whose pictures a recipe may ask for.
     """
-    others = read_others(recipe.others, part) if recipe.others else {}
-    pictures = faceless_pictures(recipe.mosaic.pictures)
-    return MosaicMaker(faces, others, pictures, recipe.mosaic)
+    return _maker(recipe, faces, part, recipe.mosaic.pictures)
 
 
 def judging_maker(recipe: DetectorRecipe, faces: Faces) -> MosaicMaker:
     """The same for a recipe's evaluation faces, with pictures that no recipe trains on."""
-    maker = mosaic_maker(recipe, faces, "test" if recipe.split == "official" else "training")
-    pictures = faceless_pictures(JUDGING_PICTURES) if recipe.mosaic.pictures else []
-    return replace(maker, pictures=pictures)
+    part = "test" if recipe.split == "official" else "training"
+    return _maker(recipe, faces, part, JUDGING_PICTURES if recipe.mosaic.pictures else ())
+
+
+def _maker(recipe: DetectorRecipe, faces: Faces, part: str, pictures: Sequence[str]) -> MosaicMaker:
+    others = read_others(recipe.others, part) if recipe.others else {}
+    return MosaicMaker(faces, others, faceless_pictures(pictures), recipe.mosaic)
 
 
 def exams(recipe: DetectorRecipe, faces: Faces) -> dict[str, Exam]:
@@ -139,7 +141,7 @@ def as_bgr(picture: NDArray[np.generic]) -> Pixels:
     if picture.dtype != np.uint8:
         pixels = (picture.astype(np.float32).clip(0, 1) * 255).astype(np.uint8)
     if pixels.ndim == 2:
-        return np.repeat(pixels[..., None], 3, axis=2).astype(np.uint8)
+        return bgr_image(pixels.astype(np.uint8))
     return np.ascontiguousarray(pixels[..., 2::-1], np.uint8)
 
 

@@ -18,7 +18,7 @@ import numpy as np
 import onnx
 
 from fkd_infer.card import METADATA_KEY, ModelCard
-from fkd_infer.crop import BoxRule, Pixels
+from fkd_infer.crop import BoxRule, Pixels, bgr_image
 from fkd_infer.detect import build_detector
 from fkd_infer.detectorcard import DetectorCard
 from fkd_infer.endtoendcard import EndToEndCard, EndToEndParity
@@ -203,7 +203,7 @@ def _pictures(source: Source, data: Path | None) -> tuple[list[Pixels], str]:
     if data is None:
         rng = np.random.default_rng(0)
         drawn = [draw_face(200, rng)[0] for _ in range(count)]
-        return sheets([np.dstack([image] * 3) for image in drawn]), _DRAWN
+        return sheets([bgr_image(image) for image in drawn]), _DRAWN
     faces = load_evaluation(data, source.recipe.split, source.recipe.landmarks, colour=True)
     images = list(faces.images[:count])
     large = [cv2.resize(image, None, fx=4.3, fy=4.3) for image in images[:_ON_SHEET]]

@@ -15,6 +15,7 @@ from fkd_infer.crop import (
     Matrix,
     Pixels,
     apply_rule,
+    bgr_image,
     crop_matrices,
     invert,
     points_box,
@@ -165,7 +166,7 @@ def _name(detector: Detector) -> str:
 
 def best_box(detector: Detector, image: Pixels, points: Floats) -> Floats | None:
     """The best box (4,) that holds the annotated face of an image; None where none does."""
-    boxes = detector(image if image.ndim == 3 else np.dstack([image] * 3)).boxes
+    boxes = detector(bgr_image(image)).boxes
     hits = boxes[is_face(boxes, points)]
     return hits[0] if len(hits) else None
 

@@ -14,7 +14,17 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fkd_infer.crop import Floats, Matrix, Pixels, points_box, reduced, similarity, transform
+from fkd_infer.crop import (
+    Floats,
+    Matrix,
+    Pixels,
+    bgr_image,
+    gray_plane,
+    points_box,
+    reduced,
+    similarity,
+    transform,
+)
 from fkd_train.augment import photometric, relit, scrambled, texture, with_glasses
 from fkd_train.data import Faces
 from fkd_train.detector_config import MosaicConfig
@@ -202,8 +212,7 @@ class MosaicMaker:
         """The whole picture's light, colours, sharpness and compression."""
         config = self.config
         if rng.random() < config.gray:
-            gray = cv2.cvtColor(canvas, cv2.COLOR_BGR2GRAY)
-            canvas = np.asarray(cv2.cvtColor(gray, cv2.COLOR_GRAY2BGR), np.uint8)
+            canvas = bgr_image(gray_plane(canvas))
         elif rng.random() < config.tint:
             canvas = _scaled(canvas, np.exp(rng.normal(0, 0.15, 3)))
         if rng.random() < config.dark:

@@ -15,12 +15,13 @@ from known import SIZE
 
 import fkd_infer
 from fkd_infer import tuned
+from fkd_infer.checksum import file_sha256
 from fkd_infer.errors import OutputError, SettingsError
 from fkd_infer.names import BATCH, DEFAULT_MODEL
 from fkd_infer.pipeline import Pipeline
 from fkd_infer.session import LandmarkSession, find_model
 from fkd_infer.settings import SessionSettings
-from fkd_infer.tuned import Key, Profile, Variant, file_sha256, read_profile, write_profile
+from fkd_infer.tuned import Key, Profile, Variant, read_profile, write_profile
 
 
 @pytest.fixture
