@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from pathlib import Path
 
 import cv2
@@ -15,6 +16,9 @@ import numpy as np
 
 from fkd_infer.crop import Pixels, gray_plane
 from fkd_infer.errors import UnreadableVideoError
+from fkd_infer.imageformat import GIF, Size, size_of, suffix_of
+from fkd_infer.limits import Limits
+from fkd_infer.regular import open_regular, read_regular
 
 ONCE = -1
 """Repetitions of a GIF that is played once."""
@@ -25,8 +29,8 @@ _GIF_SHORTEST = 2
 _WEBP_SHORTEST = 11
 _EXTENSION, _IMAGE, _TRAILER = 0x21, 0x2C, 0x3B
 _NO_BLEND, _DISPOSE = 2, 1
-_LARGEST = 2**28
-"""Pixels that a WebP can have: 16384 x 16384."""
+_LARGEST = 2**29
+"""Bytes of a file: it is held in memory."""
 _ALPHA = 0x10
 
 
@@ -57,7 +61,7 @@ def describe(path: Path) -> Animation | None:
     data = _read(path)
     if data is None:
         return None
-    return _gif(data) if data.startswith(b"GIF8") else _webp(data)
+    return _gif(data) if data.startswith(GIF) else _webp(data)
 
 
 def is_animated(path: Path) -> bool:
@@ -70,18 +74,21 @@ def is_animated(path: Path) -> bool:
     return found is not None and len(found.durations) > 1
 
 
-def webp_pictures(path: Path, gray: bool = False) -> Iterator[tuple[Pixels, Fraction]]:
+def webp_pictures(
+    path: Path, gray: bool = False, limits: Limits | None = None
+) -> Iterator[tuple[Pixels, Fraction]]:
     """Pictures of an animated WebP, BGR (H, W, 3) or gray (H, W), and when each is shown.
 
-    What is transparent is white. Raises UnreadableVideoError at the first damage.
+    What is transparent is white. Raises UnreadableVideoError at the first damage, and LimitError.
     """
     data = _read(path) or b""
+    (limits or Limits()).check_moving(path, *_canvas_size(data))
     animation = _webp(data)
     canvas: Pixels | None = None
     time = Fraction(0)
     for number, (name, content) in enumerate(_frames_of(data)):
         if canvas is None:
-            canvas = _canvas(path, data)
+            canvas = np.full((*_canvas_size(data)[::-1], 3), 255, np.uint8)
         place = _paste(canvas, content)
         if name != b"ANMF" or place is None:
             raise UnreadableVideoError(path, f"damaged at frame {number}")
@@ -114,17 +121,12 @@ def riff(parts: bytes) -> bytes:
 def _read(path: Path) -> bytes | None:
     """A file's bytes; None without reading on where it is neither a GIF nor a WebP."""
     try:
-        with path.open("rb") as file:
-            if not _is_one(file.read(16)):
+        with open_regular(path) as file:
+            if suffix_of(file.read(16)) not in ANIMATED_SUFFIXES:
                 return None
-            file.seek(0)
-            return file.read()
+        return read_regular(path, _LARGEST)
     except OSError as error:
         raise UnreadableVideoError(path, error.strerror or str(error)) from error
-
-
-def _is_one(head: bytes) -> bool:
-    return head.startswith(b"GIF8") or (head.startswith(b"RIFF") and head[8:12] == b"WEBP")
 
 
 def _gif(data: bytes) -> Animation:
@@ -144,12 +146,18 @@ def _gif(data: bytes) -> Animation:
         elif kind == _IMAGE:
             at = _after_blocks(data, at + 11 + _colours(data[at + 9 : at + 10]))
             if at <= len(data):
-                durations.append(Fraction(delay, 100) if delay >= _GIF_SHORTEST else _USUAL)
+                durations.append(_seconds(delay, 100, _GIF_SHORTEST))
             delay = 0
         else:
             whole = kind == _TRAILER
             break
     return Animation(".gif", tuple(durations), loop, whole)
+
+
+@lru_cache(4096)
+def _seconds(ticks: int, clock: int, shortest: int) -> Fraction:
+    """A duration; the same object for all frames of it, since files of millions of them exist."""
+    return Fraction(ticks, clock) if ticks >= shortest else _USUAL
 
 
 def _colours(flags: bytes) -> int:
@@ -170,7 +178,7 @@ def _webp(data: bytes) -> Animation:
     durations = []
     for _, content in _frames_of(data):
         shown = int.from_bytes(content[12:15], "little")
-        durations.append(Fraction(shown, 1000) if shown >= _WEBP_SHORTEST else _USUAL)
+        durations.append(_seconds(shown, 1000, _WEBP_SHORTEST))
     loop = next((c[4:6] for name, c in _chunks(data, 12) if name == b"ANIM"), b"\0\0")
     whole = len(data) >= 8 + int.from_bytes(data[4:8], "little")
     return Animation(".webp", tuple(durations), int.from_bytes(loop, "little"), whole)
@@ -190,12 +198,10 @@ def _chunks(data: bytes, at: int) -> Iterator[tuple[bytes, bytes]]:
         at += 8 + size + size % 2
 
 
-def _canvas(path: Path, data: bytes) -> Pixels:
+def _canvas_size(data: bytes) -> Size:
     head = next((c for name, c in _chunks(data, 12) if name == b"VP8X"), bytes(10))
     width, height = (1 + int.from_bytes(head[at : at + 3], "little") for at in (4, 7))
-    if width * height > _LARGEST:
-        raise UnreadableVideoError(path, f"{width}x{height} is too large")
-    return np.full((height, width, 3), 255, np.uint8)
+    return Size(width, height)
 
 
 def _paste(canvas: Pixels, content: bytes) -> Pixels | None:
@@ -207,8 +213,11 @@ def _paste(canvas: Pixels, content: bytes) -> Pixels | None:
     parts = content[16:]
     if parts.startswith(b"ALPH"):
         parts = webp_header(width + 1, height + 1, _ALPHA) + parts
+    picture = riff(parts)
+    if size_of(picture) != place.shape[1::-1]:
+        return None
     try:
-        image = cv2.imdecode(np.frombuffer(riff(parts), np.uint8), cv2.IMREAD_UNCHANGED)
+        image = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error:
         return None
     if image is None or image.shape[:2] != place.shape[:2]:

@@ -7,40 +7,53 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from types import FrameType
 
 from tqdm import tqdm
 
-from fkd_infer.errors import FkdError, StoppedError
+from fkd_infer.errors import FkdError, RunEndedError, StoppedError
+from fkd_infer.failures import ERRORS_FILE, Failure, write_failures
 from fkd_infer.finder import Finder
+from fkd_infer.journal import Completed, Journal
+from fkd_infer.limits import Limits
 from fkd_infer.look import Look
 from fkd_infer.media import Source, frame_count
 from fkd_infer.moving import Reel
 from fkd_infer.names import Extra
-from fkd_infer.photos import Studio
+from fkd_infer.photos import Photo, Studio
 from fkd_infer.recording import open_records
+from fkd_infer.records import STDOUT
 from fkd_infer.sheet import ContactSheet
 from fkd_infer.types import Face, Frame
 from fkd_infer.video import Cut
 from fkd_infer.videosink import Encoding
 from fkd_infer.window import Window
 
+PICTURES_NAMED = 10
+"""Outputs that a summary names."""
 Take = Callable[[Frame, Sequence[Face]], object]
 
 
 @dataclass
 class Summary:
-    """What a run did; `followed` is what is to be told of following faces."""
+    """What a run did. `pictures` are the first of those made, which are `pictured`; `reached` names
+    the sources whose turn came; `kept` counts those that an earlier run had completed; `ended` is
+    why the run ended before the last one, and `followed` what is to be told of following faces."""
 
     frames: int = 0
     faces: int = 0
     seconds: float = 0.0
     stages: dict[str, float] = field(default_factory=dict)
     pictures: list[Path] = field(default_factory=list)
-    failures: list[str] = field(default_factory=list)
+    pictured: int = 0
+    reached: set[str] = field(default_factory=set)
+    failures: list[Failure] = field(default_factory=list)
+    kept: int = 0
     stopped: bool = False
+    ended: FkdError | None = None
     followed: str = ""
 
     def lines(self) -> list[str]:
@@ -62,13 +75,18 @@ class Summary:
             f"{ended}{counts} in {self.seconds:.1f} s, {rate:.1f} frames/s",
             f"{per_frame}: {', '.join(parts)}",
         ]
+        lines = lines if self.frames else []
+        if self.kept:
+            was = "was" if self.kept == 1 else "were"
+            lines.append(f"{counted(self.kept, 'source')} {was} complete from an earlier run")
         return [*lines, self.followed] if self.followed else lines
 
 
 @dataclass(frozen=True)
 class Outputs:
-    """Where results go; None leaves one out. `extras` are what else records say of faces; `show`
-    shows frames in a window as they are done."""
+    """Where results go; None leaves one out. `errors` lists sources that failed, in `place` where
+    it is None. `extras` are what else records say of faces; `show` shows frames in a window as they
+    are done."""
 
     folder: Path | None = None
     json: Path | None = None
@@ -76,14 +94,35 @@ class Outputs:
     coco: Path | None = None
     npz: Path | None = None
     sheet: Path | None = None
+    errors: Path | None = None
     extras: frozenset[Extra] = frozenset()
     show: bool = False
 
     @property
     def files(self) -> list[Path]:
         """Those that are one file for all sources."""
-        files = (self.json, self.csv, self.coco, self.npz, self.sheet)
-        return [path for path in files if path is not None]
+        return [path for path in (*self._records, self.sheet) if path is not None]
+
+    @property
+    def recorded(self) -> bool:
+        """Whether there are records of faces."""
+        return any(path is not None for path in self._records)
+
+    @property
+    def place(self) -> Path | None:
+        """The folder for what is to be told of all sources; None where nothing becomes a file."""
+        if self.folder is not None:
+            return self.folder
+        return next((path.parent for path in self.files if path != STDOUT), None)
+
+    @property
+    def failures(self) -> Path | None:
+        """The file that lists sources that failed."""
+        return self.errors or (self.place and self.place / ERRORS_FILE)
+
+    @property
+    def _records(self) -> tuple[Path | None, ...]:
+        return self.json, self.csv, self.coco, self.npz
 
     @property
     def drawn(self) -> bool:
@@ -99,7 +138,8 @@ class Outputs:
 @dataclass(frozen=True)
 class Work:
     """What is done with sources: faces are found and drawn on, photos by so many workers; of what
-    moves, the frames of a cut, written in an encoding. `offline` looks ahead to smooth."""
+    moves, the frames of a cut, written in an encoding. `offline` looks ahead to smooth. `journal`
+    keeps what is completed, for a later run."""
 
     find: Finder
     look: Look
@@ -108,18 +148,25 @@ class Work:
     encoding: Encoding = field(default_factory=Encoding)
     offline: bool = False
     workers: int = 1
+    limits: Limits = field(default_factory=Limits)
+    journal: Journal | None = None
 
 
 def run(sources: Sequence[Source], work: Work, quiet: bool = False) -> Summary:
     """Processes the sources, and goes on after one that fails: photos that follow each other in
     threads, so many at once, and moving pictures one by one. Records come in order.
 
-    SIGINT or SIGTERM leaves whole files of what was done.
+    SIGINT or SIGTERM leaves whole files of what was done, and so does an error after which no
+    source can be done; it is in the summary. The list of failures is brought up to date.
     """
     summary = Summary(stages=work.find.pipeline.stopwatch.seconds)
     started = time.perf_counter()
     with ExitStack() as stack:
         stopping = stack.enter_context(_stop_on_signal())
+        if work.journal is not None:
+            stack.enter_context(work.journal)
+        if work.outputs.failures is not None:
+            stack.callback(_list_failures, work.outputs.failures, summary)
         total = _total(sources, work.cut)
         bar = stack.enter_context(
             tqdm(total=total, unit="frames", leave=False, disable=True if quiet else None)
@@ -128,20 +175,31 @@ def run(sources: Sequence[Source], work: Work, quiet: bool = False) -> Summary:
         takes = _takes(work, stack)
         if window is not None:
             takes.append(lambda frame, _: window.write(frame))
-        desk = _Desk(summary, takes, bar.update)
+        desk = _Desk(summary, takes, bar.update, work.journal)
 
         def enough() -> bool:
             return stopping() or (window is not None and window.closed)
 
-        for kind, group in groupby(sources, key=lambda source: source.kind == "image"):
-            if enough():
-                break
-            process = _photos if kind else _moving
-            process(list(group), work, desk, enough)
+        try:
+            for kind, group in groupby(sources, key=lambda source: source.kind == "image"):
+                if enough():
+                    break
+                process = _photos if kind else _moving
+                process(list(group), work, desk, enough)
+            if not enough() and not summary.failures and work.journal is not None:
+                work.journal.finish()
+        except _Ended as ended:
+            if not isinstance(ended.error, FkdError):
+                raise ended.error from None
+            summary.ended = RunEndedError(ended.error)
         summary.stopped = stopping()
     summary.followed = work.find.told
     summary.seconds = time.perf_counter() - started
     return summary
+
+
+def _list_failures(path: Path, summary: Summary) -> None:
+    write_failures(path, summary.failures, summary.reached)
 
 
 def _takes(work: Work, stack: ExitStack) -> list[Take]:
@@ -156,6 +214,14 @@ def _takes(work: Work, stack: ExitStack) -> list[Take]:
     return takes
 
 
+class _Ended(Exception):  # noqa: N818 (carries an error through those who would go on after it)
+    """What no source can be done after; never leaves this module."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
 @dataclass(frozen=True)
 class _Desk:
     """Where frames are taken down and counted, in one thread."""
@@ -163,30 +229,72 @@ class _Desk:
     summary: Summary
     takes: Sequence[Take]
     update: Callable[[], object]
+    journal: Journal | None
 
     def record(self, frame: Frame, faces: Sequence[Face]) -> None:
-        """Takes a frame."""
-        for take in self.takes:
-            take(frame, faces)
+        """Takes a frame that was done."""
+        with _ending():
+            if self.journal is not None:
+                self.journal.take(frame, faces)
+            self._take(frame, faces)
         self.summary.frames += 1
         self.summary.faces += len(faces)
-        self.update()
 
-    @contextmanager
-    def telling(self, picture: Path | None) -> Iterator[None]:
-        """Keeps why a source fails, or else where its picture is.
+    def repeat(self, source: Source, known: Completed) -> None:
+        """Takes the frames of a source that an earlier run completed."""
+        assert self.journal is not None
+        with _ending():
+            for frame, faces in self.journal.replay(source, known):
+                self._take(frame, faces)
+        self.summary.reached.add(source.name)
+        self.summary.kept += 1
 
-        One bad file does not take the others' results with it; the end tells of all.
+    def work_on(self, source: Source, picture: Path | None, process: Callable[[], bool]) -> None:
+        """Does a source, and keeps why it fails, or else where its picture is.
+
+        `process` says whether it came to the end. One bad file does not take the others' results
+        with it; the end tells of all.
         """
         try:
-            yield
-        except FkdError as error:
-            self.summary.failures.append(str(error))
+            whole = process()
+        except _Ended:
+            raise
+        except Exception as error:  # noqa: BLE001 (told at the end, and in the list of failures)
+            self.fail(source, error)
             kept = isinstance(error, StoppedError)
         else:
             kept = True
+            if whole and self.journal is not None:
+                with _ending():
+                    self.journal.done(source, picture)
+        self.summary.reached.add(source.name)
         if kept and picture is not None:
-            self.summary.pictures.append(picture)
+            self.summary.pictured += 1
+            if len(self.summary.pictures) < PICTURES_NAMED:
+                self.summary.pictures.append(picture)
+
+    def fail(self, source: Source, error: Exception) -> None:
+        """Takes down why a source failed."""
+        self.summary.reached.add(source.name)
+        self.summary.failures.append(Failure.of(source.name, error))
+        if self.journal is not None:
+            self.journal.forget_frames()
+        if isinstance(error, FkdError) and error.ends_run:
+            raise _Ended(error)
+
+    def _take(self, frame: Frame, faces: Sequence[Face]) -> None:
+        for take in self.takes:
+            take(frame, faces)
+        self.update()
+
+
+@contextmanager
+def _ending() -> Iterator[None]:
+    """Ends the run where what is for all sources fails in the block."""
+    try:
+        yield
+    except Exception as error:
+        raise _Ended(error) from error
 
 
 def _photos(
@@ -194,25 +302,34 @@ def _photos(
 ) -> None:
     """Photos, several at once."""
     stopwatch, outputs = work.find.pipeline.stopwatch, work.outputs
-    studio = Studio(work.find, work.look, outputs.folder, outputs.drawn, stopping)
+    studio = Studio(
+        work.find, work.look, outputs.folder, outputs.drawn, stopping, work.limits, work.journal
+    )
     with closing(studio.photos(sources, work.workers)) as photos:
         for photo in photos:
             if photo.failure is not None:
-                desk.summary.failures.append(photo.failure)
+                desk.fail(photo.source, photo.failure)
+            elif photo.completed is not None:
+                desk.repeat(photo.source, photo.completed)
             elif photo.frame is not None:
-                with (
-                    desk.telling(studio.picture(photo.source)),
-                    stopwatch.about([(photo.source.name, 0)]),
-                    stopwatch("write"),
-                ):
-                    desk.record(photo.frame, photo.faces)
+                with stopwatch.about([(photo.source.name, 0)]), stopwatch("write"):
+                    desk.work_on(
+                        photo.source, studio.picture(photo.source), partial(_take, desk, photo)
+                    )
+
+
+def _take(desk: _Desk, photo: Photo) -> bool:
+    """Takes down a photo that is done."""
+    assert photo.frame is not None
+    desk.record(photo.frame, photo.faces)
+    return True
 
 
 def _moving(
     sources: Sequence[Source], work: Work, desk: _Desk, stopping: Callable[[], bool]
 ) -> None:
     """Videos and cameras, one after the other."""
-    outputs = work.outputs
+    outputs, journal = work.outputs, work.journal
     drawn = outputs.drawn or outputs.folder is not None
     reel = Reel(
         work.find,
@@ -223,12 +340,17 @@ def _moving(
         work.encoding,
         work.offline,
         stopping,
+        work.limits,
     )
     for source in sources:
         if stopping():
             return
-        with desk.telling(reel.picture(source)):
-            reel(source, desk.record)
+        picture = reel.picture(source)
+        known = journal.completed(source, picture) if journal is not None else None
+        if known is not None:
+            desk.repeat(source, known)
+        else:
+            desk.work_on(source, picture, partial(reel, source, desk.record))
 
 
 def _total(sources: Sequence[Source], cut: Cut) -> int | None:

@@ -7,6 +7,7 @@ constants of its own: what the card does not say, it does not know.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -16,20 +17,33 @@ from fkd_infer.crop import BoxRule, CropRule
 from fkd_infer.errors import ModelCardError, WrongTaskError
 from fkd_infer.schemes import LandmarkScheme, find_scheme
 from fkd_infer.tables import MismatchError, read
+from fkd_infer.words import name_problem, shown, text_problem
 
 METADATA_KEY = "fkd"
 VERSION = 1
+SMALLEST_INPUT, LARGEST_INPUT = 8, 4096
+"""Pixels of a side of the network's input."""
+_DEEPEST = 10
+"""Tables in tables; a card has 5."""
+_MOST_SCALE = 100
+"""Of a rule: a square so many times as large or as small as a box, or as far from it, is no face's;
+and no number then overflows in pixels."""
 Card = TypeVar("Card")
 
 
 @dataclass(frozen=True, slots=True)
 class InputSpec:
-    """The network's input `image`: a batch of square crops."""
+    """The network's input `image`: a batch of square crops; raises ValueError for absurd sizes."""
 
     size: int
     channels: Literal[1, 3]
     dtype: Literal["uint8"] = "uint8"
     layout: Literal["NHWC"] = "NHWC"
+
+    def __post_init__(self) -> None:
+        if not SMALLEST_INPUT <= self.size <= LARGEST_INPUT:
+            allowed = f"{SMALLEST_INPUT} to {LARGEST_INPUT} pixels"
+            raise ValueError(f"size is {self.size}, and has to be from {allowed}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +99,8 @@ class ModelCard:
     """What a network wants, gives and is worth; see the module's docstring.
 
     `scheme` is the name of a built-in scheme, or another one in full; raises ValueError for an
-    unknown name. `box_rules` are those of detectors whose boxes were compared with the scheme's
-    points, by the detector's name; the built-in scheme needs none.
+    unknown name, and for what means nothing. `box_rules` are those of detectors whose boxes were
+    compared with the scheme's points, by the detector's name; the built-in scheme needs none.
     """
 
     name: str
@@ -107,6 +121,10 @@ class ModelCard:
 
     def __post_init__(self) -> None:
         find_scheme(self.scheme)
+        check_names(self.name, self.architecture, self.precision, *self.box_rules, *self.accuracy)
+        check_rule("crop", self.crop)
+        for name, rule in self.box_rules.items():
+            check_rule(f"box_rules.{name}", rule)
 
     @property
     def needs_dot_products(self) -> bool:
@@ -136,6 +154,32 @@ class ModelCard:
         return cls.from_json(card_text(metadata, where), where)
 
 
+def task_of(metadata: Mapping[str, str], where: str | Path) -> object:
+    """What a card says that its model does, None for placing points, and where it is so damaged
+    that whoever reads it will tell; raises ModelCardError where there is no card."""
+    try:
+        table = json.loads(card_text(metadata, where))
+    except (ValueError, RecursionError):
+        return None
+    return table.get("task") if isinstance(table, dict) else None
+
+
+def check_names(*names: str) -> None:
+    """Raises ValueError for what is not one line of a sensible length."""
+    for name in names:
+        if problem := name_problem(name):
+            raise ValueError(f"the name {shown(name)} {problem}")
+
+
+def check_rule(where: str, rule: BoxRule | CropRule) -> None:
+    """Raises ValueError for a rule that leads from a face's box to nowhere near it."""
+    if not 1 / _MOST_SCALE <= rule.scale <= _MOST_SCALE:
+        allowed = f"{1 / _MOST_SCALE} to {_MOST_SCALE}"
+        raise ValueError(f"{where}.scale is {rule.scale}, and has to be from {allowed}")
+    if max(map(abs, rule.shift)) > _MOST_SCALE:
+        raise ValueError(f"{where}.shift is {rule.shift}, and has to be {_MOST_SCALE} at most")
+
+
 def card_text(metadata: Mapping[str, str], where: str | Path) -> str:
     """The card's JSON in an ONNX file's metadata; raises ModelCardError where there is none."""
     if METADATA_KEY not in metadata:
@@ -162,10 +206,36 @@ def _read_card(kind: type[Card], text: str, where: str | Path, task: str | None)
     version = table.get("version") if isinstance(table, dict) else None
     if version != VERSION:
         known = f"this fkd reads version {VERSION}"
-        raise ModelCardError(where, f"its card has version {version!r}, {known}")
+        raise ModelCardError(where, f"its card has version {shown(version)}, {known}")
+    if problem := _problem(table, "card"):
+        raise ModelCardError(where, problem)
     if table.get("task") != task:
         raise WrongTaskError(where, table.get("task"), task)
     try:
         return read(kind, table, "card")
     except MismatchError as error:
         raise ModelCardError(where, str(error)) from None
+
+
+def _problem(value: object, where: str, depth: int = 0) -> str:
+    """What of a card is neither to be shown nor to be computed with; empty where there is nothing.
+
+    It comes first, so that all that is told of a card later on is one line that can be shown.
+    """
+    if depth > _DEEPEST:
+        return "its card is nested too deeply"
+    if isinstance(value, str) and (problem := text_problem(value)):
+        return f"{where} {problem}"
+    if isinstance(value, float) and not math.isfinite(value):
+        return f"{where} is {value}, and has to be finite"
+    if isinstance(value, list):
+        for place, item in enumerate(value):
+            if problem := _problem(item, f"{where}[{place}]", depth + 1):
+                return problem
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if problem := name_problem(key):
+                return f"the name {shown(key)} in {where} {problem}"
+            if problem := _problem(item, f"{where}.{key}", depth + 1):
+                return problem
+    return ""

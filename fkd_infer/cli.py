@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 import click
 
 from fkd_infer import options
-from fkd_infer.commands import FkdCommandWithOthers
+from fkd_infer.commands import SOME_FAILED, STOPPED, FkdCommandWithOthers
+from fkd_infer.words import printable
 
 if TYPE_CHECKING:
     from fkd_infer.app import Outputs, Summary
+    from fkd_infer.limits import Limits
     from fkd_infer.options import Finding, Looks
     from fkd_infer.video import Cut
     from fkd_infer.videosink import Encoding
-
-_PICTURES_NAMED = 10
 
 
 @click.command(
@@ -26,6 +26,10 @@ _PICTURES_NAMED = 10
         "live": ("fkd_infer.live_cli", "Show a camera or video as it runs, in the browser."),
         "tune": ("fkd_infer.tune_cli", "Find out how a model is best run on this machine."),
         "doctor": ("fkd_infer.doctor_cli", "Look at the installation, and say what mends it."),
+        "models": (
+            "fkd_infer.models_cli",
+            "List the models that come with fkd; check model files.",
+        ),
         "filters": ("fkd_infer.filters_cli", "List filters, draw them on a photo, check your own."),
     },
 )
@@ -35,6 +39,12 @@ _PICTURES_NAMED = 10
 @options.finding
 @options.cut
 @options.encoding
+@options.limits
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Leave out what is complete: of a run that was stopped, or failed in part.",
+)
 @click.option(
     "--workers", type=click.IntRange(1), help="Photos worked on at once; default: all cores."
 )
@@ -54,6 +64,8 @@ def main(
     finding: Finding,
     cut: Cut,
     encoding: Encoding,
+    limits: Limits,
+    resume: bool,
     workers: int | None,
     profile: Path | None,
     quiet: bool,
@@ -67,8 +79,10 @@ def main(
     from fkd_infer.machine import available_threads
     from fkd_infer.media import check_outputs, expand_sources
 
+    options.check_resume(resume, outputs)
     found = expand_sources(sources, outputs.folder)
-    check_outputs(found, outputs.folder, [*outputs.files, *([profile] if profile else [])])
+    sides = [path for path in (*outputs.files, outputs.failures, profile) if path is not None]
+    check_outputs(found, outputs.folder, sides)
     workers = workers or available_threads()
     pipeline = finding.pipeline(found, workers)
     work = Work(
@@ -79,26 +93,39 @@ def main(
         encoding,
         finding.smooth == "offline",
         workers,
+        limits,
+        options.journal(sources, outputs, resume, pipeline, finding, looks, cut, encoding),
     )
     with pipeline.profile(profile) if profile else nullcontext():
         summary = run(found, work, quiet)
     if not quiet:
         _tell(summary)
-    for failure in summary.failures:
-        click.echo(f"{context.info_name}: {failure}", err=True)
-    if summary.stopped or summary.failures:
-        context.exit(130 if summary.stopped else 1)
+    _tell_failures(context, summary, outputs, quiet)
 
 
 def _tell(summary: Summary) -> None:
-    if summary.frames:
-        for line in summary.lines():
-            click.echo(line, err=True)
-    for picture in summary.pictures[:_PICTURES_NAMED]:
-        click.echo(picture, err=True)
-    more = len(summary.pictures) - _PICTURES_NAMED
-    if more > 0:
+    for line in summary.lines():
+        click.echo(line, err=True)
+    for picture in summary.pictures:
+        click.echo(printable(picture), err=True)
+    more = summary.pictured - len(summary.pictures)
+    if more:
         click.echo(f"… and {more} more", err=True)
+
+
+def _tell_failures(context: click.Context, summary: Summary, outputs: Outputs, quiet: bool) -> None:
+    """Says what failed and what is left to do, and ends the command as it has to."""
+    for failure in summary.failures:
+        click.echo(f"{context.info_name}: {printable(failure.message)}", err=True)
+    if summary.ended is not None:
+        raise summary.ended
+    if not (summary.failures or summary.stopped):
+        return
+    if outputs.place is not None and len(summary.reached) > 1 and not quiet:
+        listed = f"{len(summary.failures)} failed, listed in {printable(outputs.failures)}; "
+        told = listed if summary.failures else ""
+        click.echo(f"{told}the same command with --resume does what is not complete", err=True)
+    context.exit(STOPPED if summary.stopped else SOME_FAILED)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,12 @@ from typing import Any
 import click
 
 from fkd_infer.errors import FkdError, MissingExtraError
+from fkd_infer.words import printable
 
+SOME_FAILED = 3
+"""Exit code of a run that came to its end, but not with all sources."""
+STOPPED = 130
+"""Exit code after SIGINT or SIGTERM."""
 _DEBUG = click.Option(["--debug"], is_flag=True, help="Show a traceback for errors.")
 _EXTRAS = {
     "train": "accelerate jinja2 matplotlib onnx onnxscript pandas pydantic tensorboard torch",
@@ -33,7 +38,7 @@ class FkdCommand(click.Command):
         except FkdError as error:
             if debug:
                 raise
-            click.echo(f"{ctx.info_name}: {error}", err=True)
+            click.echo(f"{ctx.info_name}: {printable(error)}", err=True)
             ctx.exit(1)
 
     def _with_extras_named(self, ctx: click.Context) -> object:

@@ -11,6 +11,7 @@ with R(roll) the rotation by the roll angle, clockwise as seen on screen. All ma
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import cv2
@@ -32,23 +33,38 @@ class CropRule:
     """Where the crop square lies relative to the tight box of a face's points.
 
     Its side is `scale` times the box's longer side; its centre is the box's centre moved by
-    `shift`, in units of that longer side. `border` fills what lies outside the frame.
+    `shift`, in units of that longer side. `border` fills what lies outside the frame. Raises
+    ValueError for a scale that is not above 0, and for numbers that are not finite.
     """
 
     scale: float
     shift: tuple[float, float] = (0.0, 0.0)
     border: Border = "replicate"
 
+    def __post_init__(self) -> None:
+        _check_rule(self.scale, self.shift)
+
 
 @dataclass(frozen=True, slots=True)
 class BoxRule:
     """Calibration of a detector: from its box to the tight box of the points (a square).
 
-    The same arithmetic as in CropRule; every detector draws its boxes differently.
+    The same arithmetic and the same errors as in CropRule; every detector draws its boxes
+    differently.
     """
 
     scale: float
     shift: tuple[float, float] = (0.0, 0.0)
+
+    def __post_init__(self) -> None:
+        _check_rule(self.scale, self.shift)
+
+
+def _check_rule(scale: float, shift: tuple[float, float]) -> None:
+    if not 0 < scale < math.inf:
+        raise ValueError(f"scale is {scale}, and has to be above 0 and finite")
+    if not all(map(math.isfinite, shift)):
+        raise ValueError(f"shift is {shift}, and has to be finite")
 
 
 POINTS_BOX = BoxRule(1.0)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from fkd_infer.card import Training, card_text, read_card
+from fkd_infer.card import Training, card_text, check_names, check_rule, read_card
 from fkd_infer.crop import POINTS_BOX, BoxRule
 
 TASK = "detector"
@@ -82,10 +81,8 @@ class DetectorCard:
                 raise ValueError(f"{name} is {getattr(self, name)}, and has to be from 0 to 1")
         if not 1 <= self.smallest <= 1000:
             raise ValueError(f"smallest is {self.smallest}, and has to be from 1 to 1000 pixels")
-        if not 0 < self.box_rule.scale < math.inf:
-            raise ValueError(f"box_rule.scale is {self.box_rule.scale}, and has to be above 0")
-        if not all(map(math.isfinite, self.box_rule.shift)):
-            raise ValueError(f"box_rule.shift is {self.box_rule.shift}, and has to be finite")
+        check_names(self.name, self.architecture, self.precision, *self.accuracy)
+        check_rule("box_rule", self.box_rule)
 
     def to_json(self) -> str:
         """The text that from_metadata reads back."""

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-from fkd_infer.card import ModelCard, card_text, read_card
+from fkd_infer.card import ModelCard, card_text, check_names, read_card
 from fkd_infer.detectorcard import DetectorCard
 
 TASK = "end-to-end"
@@ -48,6 +48,7 @@ class EndToEndCard:
         for name in ("min_score", "min_presence"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} is {getattr(self, name)}, and has to be from 0 to 1")
+        check_names(self.name)
 
     def to_json(self) -> str:
         """The text that from_metadata reads back."""

@@ -12,7 +12,12 @@ from pathlib import Path
 
 
 class FkdError(Exception):
-    """Base of all errors that a user can mend; its text is one clear line."""
+    """Base of all errors that a user can mend; its text is one clear line.
+
+    After one that `ends_run`, no other source of a run can be done either.
+    """
+
+    ends_run = False
 
 
 class SourceNotFoundError(FkdError, FileNotFoundError):
@@ -87,10 +92,21 @@ class ModelFileNotFoundError(FkdError, FileNotFoundError):
 
 
 class InvalidModelError(FkdError, ValueError):
-    """A file that ONNX Runtime does not load, or whose inputs and outputs differ from its card."""
+    """A file that is no network of ours, that ONNX Runtime does not load, or whose inputs and
+    outputs differ from its card."""
 
     def __init__(self, path: str | Path, why: str) -> None:
         super().__init__(f"{path}: not a usable model: {why}")
+
+
+class ManifestError(FkdError, ValueError):
+    """A manifest of model files that says nothing sensible."""
+
+    def __init__(self, path: str | Path, why: str) -> None:
+        super().__init__(
+            f"{path}: not a usable manifest: {why}; it has a table with sha256 and bytes for each "
+            "file beside it"
+        )
 
 
 class ModelCardError(FkdError, ValueError):
@@ -206,6 +222,45 @@ class RunError(FkdError, ValueError):
         super().__init__(f"{path}: {why}")
 
 
+class DivergedError(FkdError, FloatingPointError):
+    """A training that has come to nothing finite; what was saved before is good."""
+
+    def __init__(self, run: str | Path, where: str, what: str, saved: str) -> None:
+        super().__init__(
+            f"{run}: the training diverged in {where}: {what}; {saved}; go on with --resume --force "
+            "and a lower learning rate (--set optimizer.lr=…), or train anew with another --seed"
+        )
+
+
+class BatchError(FkdError, RuntimeError):
+    """A training that gets no more batches: a loader's process was killed, or failed."""
+
+    def __init__(self, run: str | Path, what: str) -> None:
+        super().__init__(
+            f"{run}: the next batch could not be made: {what}; where memory ran out, take fewer "
+            "--workers (0 needs least); --resume goes on from what was saved"
+        )
+
+
+class TrainingMemoryError(FkdError, MemoryError):
+    """A training step that does not fit into memory."""
+
+    def __init__(self, run: str | Path, device: str, batch: int) -> None:
+        place = "this machine" if device == "cpu" else "the GPU"
+        super().__init__(
+            f"{run}: {place} has not enough free memory for a step of {batch} images; end what else "
+            "fills it, or train anew with a smaller --set batch=…; --resume goes on from what was "
+            "saved"
+        )
+
+
+class PeerError(FkdError, RuntimeError):
+    """A process of a run of several that stops because the main one failed."""
+
+    def __init__(self, run: str | Path) -> None:
+        super().__init__(f"{run}: stopped with the main process of this run, which says why")
+
+
 class VerificationError(FkdError, RuntimeError):
     """An exported network that does not compute what the checkpoint computes."""
 
@@ -308,6 +363,22 @@ class LiveSourceError(FkdError, ValueError):
         super().__init__(f"{source}: {why}; live takes one camera or video")
 
 
+class LiveFailedError(FkdError, RuntimeError):
+    """A live page that cannot go on, for a reason that nobody foresaw."""
+
+    def __init__(self, what: str, error: BaseException) -> None:
+        lines = str(error).splitlines() or [""]
+        why = f"{type(error).__name__}: {lines[0]}".removesuffix(": ")
+        super().__init__(f"{what} failed: {why}; the same with --debug shows where")
+
+
+class LiveEmptyError(FkdError, ValueError):
+    """A source that opens, and has no frame to show."""
+
+    def __init__(self) -> None:
+        super().__init__("the source gave no frame; does it play elsewhere?")
+
+
 class WindowError(FkdError, RuntimeError):
     """A preview where no window can be opened."""
 
@@ -324,6 +395,67 @@ class NoFaceError(FkdError, ValueError):
 
 class StoppedError(FkdError, OSError):
     """A source that was to go on and did not; what came before is good, and is kept."""
+
+
+class LimitError(FkdError, ValueError):
+    """A source that is larger than what is allowed."""
+
+    def __init__(self, source: str | Path, why: str, option: str) -> None:
+        super().__init__(f"{source}: {why}; if it is meant to be so large, raise {option}")
+
+
+class LimitStoppedError(LimitError, StoppedError):
+    """A source that went on for longer than what is allowed."""
+
+
+class SourceMemoryError(FkdError, MemoryError):
+    """A source for which there was not enough memory."""
+
+    def __init__(self, source: str | Path) -> None:
+        super().__init__(
+            f"{source}: there was not enough free memory for it; --workers 1 takes less at once"
+        )
+
+
+class UnexpectedError(FkdError, RuntimeError):
+    """A fault of fkd or of a library, not of the user's."""
+
+    def __init__(self, source: str | Path, error: BaseException) -> None:
+        text = " ".join(str(error).split()) or "no reason given"
+        super().__init__(f"{source}: failed unexpectedly: {type(error).__name__}: {text}")
+
+
+class RunEndedError(FkdError):
+    """What goes on for no source of a run; what was done before is kept."""
+
+    def __init__(self, cause: FkdError) -> None:
+        super().__init__(
+            f"{cause}; the run ended there: what was done is kept, and the same command with "
+            "--resume does the rest"
+        )
+
+
+class DeviceLostError(FkdError, RuntimeError):
+    """A GPU that answers nothing any more, whatever it is asked."""
+
+    ends_run = True
+
+    def __init__(self, provider: str, why: str) -> None:
+        super().__init__(f"{provider} stopped working: {why}")
+
+
+class InferenceError(FkdError, RuntimeError):
+    """A network that ONNX Runtime loaded and did not run."""
+
+    def __init__(self, model: str | Path, what: str, why: str) -> None:
+        super().__init__(f"{model}: could not be run {what}: {why}")
+
+
+class ResumeError(FkdError, ValueError):
+    """A run that cannot be gone on with as asked."""
+
+    def __init__(self, place: str | Path, why: str) -> None:
+        super().__init__(f"{place}: {why}")
 
 
 class StreamError(FkdError, OSError):

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from http.client import HTTPException
+from http.client import HTTPException, HTTPMessage
 from pathlib import Path
-from urllib.request import urlopen
+from typing import IO, Any
+from urllib.error import HTTPError, URLError
+from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from tqdm import tqdm
 
@@ -68,6 +70,23 @@ def fetched(remote: Remote, way_out: str) -> Path:
     return path
 
 
+class _HttpsAlone(HTTPRedirectHandler):
+    """Goes where an answer leads, but to https alone: the rest could be read and changed."""
+
+    def redirect_request(
+        self, req: Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
+    ) -> Request | None:
+        if not newurl.startswith("https://"):
+            fp.close()
+            raise URLError(f"it leads to {newurl}, and files are fetched over https alone")
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def urlopen(url: str, timeout: float) -> Any:
+    """The answer of an address, through no other redirects than to https; raises URLError."""
+    return build_opener(_HttpsAlone).open(url, timeout=timeout)
+
+
 def _chunks(remote: Remote, way_out: str) -> Iterator[bytes]:
     """What the network has: no more than the file's size and a little, since what is longer is
     another file."""
@@ -78,4 +97,6 @@ def _chunks(remote: Remote, way_out: str) -> Iterator[bytes]:
                 yield chunk
                 left -= len(chunk)
     except (OSError, HTTPException) as error:
+        if isinstance(error, HTTPError):  # which is the answer too
+            error.close()
         raise DownloadError(remote.url, f"cannot be fetched ({error})", way_out) from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 
@@ -11,35 +11,58 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fkd_infer.errors import OutputError, UnreadableImageError
+from fkd_infer.imageformat import GIF, Size, is_cut_short, is_overlaid, size_of, suffix_of
+from fkd_infer.limits import Limits
+from fkd_infer.regular import open_regular, read_regular
 from fkd_infer.wholefile import whole_file, writing
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
-
-_JPEG, _PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
-_GIF = b"GIF8"
-_TIFF = {b"II*\0": ".tif", b"MM\0*": ".tif"}
-_BEGINNINGS = {_JPEG: ".jpg", _PNG: ".png", _GIF: ".gif", b"BM": ".bmp", **_TIFF}
-_SCAN, _END = 0xDA, 0xD9
-_BARE = frozenset({0x01, *range(0xD0, 0xD8)})
-"""JPEG markers that carry no length."""
-_MARKER_AFTER_SCAN = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
+_HEAD = 16
 
 
-def read_image(path: str | Path) -> NDArray[np.uint8]:
+def read_image(
+    path: str | Path,
+    limits: Limits | None = None,
+    admit: Callable[[Size], object] = lambda _: None,
+) -> NDArray[np.uint8]:
     """The picture in a file as BGR (H, W, 3), decoded by content, upright, without alpha.
 
-    Raises UnreadableImageError for a file that is absent, empty, cut short or no image.
+    JPEG, PNG, WebP, BMP, TIFF and the first picture of a GIF are read. `admit` is told its size
+    before it is decoded, and may wait. Raises UnreadableImageError for a file that is absent,
+    empty, cut short or no image, and LimitError, before it is decoded, for one that is larger than
+    `limits`.
     """
+    path, limits = Path(path), limits or Limits()
     try:
-        data = Path(path).read_bytes()
+        data = read_regular(path, limits.file_bytes)
     except OSError as error:
         raise UnreadableImageError(path, error.strerror or str(error)) from error
+    size = _checked_size(path, data)
+    limits.check_image(path, *size)
+    admit(size)
+    try:
+        return _read_gif(path, data) if data.startswith(GIF) else _decoded(path, data)
+    except MemoryError as error:
+        raise UnreadableImageError(path, "there is not enough free memory for it") from error
+
+
+def _checked_size(path: Path, data: bytes) -> Size:
+    """The size of a picture whose bytes look right."""
     if not data:
         raise UnreadableImageError(path, "the file is empty")
-    if _is_cut_short(data):
+    if suffix_of(data[:_HEAD]) is None:
+        raise UnreadableImageError(path, "not an image; JPEG, PNG, WebP, BMP, TIFF and GIF are")
+    if is_cut_short(data):
         raise UnreadableImageError(path, "the file is cut short")
-    if data.startswith(_GIF):
-        return _read_gif(Path(path), data)
+    if is_overlaid(data):
+        raise UnreadableImageError(path, "it has hundreds of scans, each over the whole picture")
+    size = size_of(data)
+    if size is None:
+        raise UnreadableImageError(path, "damaged: its header does not say its size")
+    return size
+
+
+def _decoded(path: Path, data: bytes) -> NDArray[np.uint8]:
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error as error:
@@ -83,54 +106,7 @@ def write_image(path: Path, image: NDArray[np.uint8]) -> None:
 def suffix_by_content(path: Path) -> str | None:
     """The suffix that a file's first bytes ask for; None where they are not an image's."""
     try:
-        with path.open("rb") as file:
-            head = file.read(16)
+        with open_regular(path) as file:
+            return suffix_of(file.read(_HEAD))
     except OSError as error:
         raise UnreadableImageError(path, error.strerror or str(error)) from error
-    if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
-        return ".webp"
-    return next((suffix for start, suffix in _BEGINNINGS.items() if head.startswith(start)), None)
-
-
-def _is_cut_short(data: bytes) -> bool:
-    """True where the format's end is missing; OpenCV fills such pictures up with gray."""
-    if data.startswith(_JPEG):
-        return not _jpeg_ends(data)
-    if data.startswith(_PNG):
-        return not _png_ends(data)
-    if data.startswith(b"RIFF"):
-        return len(data) < 8 + int.from_bytes(data[4:8], "little")
-    return False
-
-
-def _jpeg_ends(data: bytes) -> bool:
-    """Whether the end marker comes; looked for segment by segment, since thumbnails have one too.
-
-    What phones append after it, such as a short video, does not matter; junk between segments is
-    left to the decoder.
-    """
-    at = 2
-    while at + 4 <= len(data) and data[at] == 0xFF:
-        marker = data[at + 1]
-        if marker == 0xFF:
-            at += 1
-        elif marker in _BARE:
-            at += 2
-        elif marker == _END:
-            return True
-        else:
-            at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-            if marker == _SCAN:
-                found = _MARKER_AFTER_SCAN.search(data, at)
-                at = found.start() if found else len(data)
-    rest = data[at : at + 2]
-    return len(rest) == 2 and (rest[0] != 0xFF or rest[1] == _END)
-
-
-def _png_ends(data: bytes) -> bool:
-    at = len(_PNG)
-    while at + 12 <= len(data):
-        if data[at + 4 : at + 8] == b"IEND":
-            return True
-        at += 12 + int.from_bytes(data[at : at + 4], "big")
-    return False

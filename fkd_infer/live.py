@@ -22,6 +22,7 @@ import numpy as np
 
 from fkd_infer.annotate import Annotator
 from fkd_infer.crop import Pixels
+from fkd_infer.errors import FkdError, LiveEmptyError, LiveFailedError
 from fkd_infer.names import DEFAULT_LAYERS, Layer, Smoothing
 from fkd_infer.schemes import LandmarkScheme
 from fkd_infer.types import Face, Frame
@@ -37,6 +38,10 @@ _ONE_STEP = Fraction(1, 25)
 """How long the only frame of a video is shown."""
 _WINDOW = 2.0
 """Seconds over which the frame rate is counted."""
+_PULSE = 1.0
+"""Seconds after which a thread that waits looks whether the one it waits for still runs."""
+_ENDING = 20.0
+"""Seconds in which a source ends what it reads: cameras and streams give up earlier."""
 _RECENT = 30
 """Calls whose median is the time of the network."""
 
@@ -121,10 +126,12 @@ class Newest(Generic[T]):
             self._value = value
             self._changed.notify()
 
-    def take(self) -> T | None:
-        """The newest value that was not taken yet; None once it is closed and there is none."""
+    def take(self, more: Callable[[], bool]) -> T | None:
+        """The newest value that was not taken yet; None where there is none and it is closed, or
+        where `more`, which is asked now and then, says that none will come."""
         with self._changed:
-            self._changed.wait_for(lambda: self._closed or self._value is not None)
+            while self._value is None and not self._closed and more():
+                self._changed.wait(_PULSE)
             value, self._value = self._value, None
             return value
 
@@ -140,6 +147,7 @@ class Live:
 
     `look` may be replaced at any time. `on_frame` is called after each frame, and `on_end` once
     where the source ends or fails, both in a thread of this class; `check` raises what failed.
+    A source that answers nothing any more holds up the end of the block for 20 s at most.
     """
 
     def __init__(
@@ -160,16 +168,18 @@ class Live:
         self._paced = paced
         self._read: Newest[Frame] = Newest()
         self._stop, self._ready = threading.Event(), threading.Event()
-        self._failure: BaseException | None = None
+        self._failure: FkdError | None = None
         self._meter = _Meter()
-        self._threads = [
-            threading.Thread(target=self._guarded, args=(work,), name=f"live {name}")
-            for name, work in (("reader", self._reading), ("drawer", self._drawing))
-        ]
+        self._reader = self._thread("reader", self._reading)
+        self._drawer = self._thread("drawer", self._drawing)
 
     def __enter__(self) -> Self:
-        for thread in self._threads:
-            thread.start()
+        try:
+            self._reader.start()
+            self._drawer.start()
+        except RuntimeError as error:  # no memory, or no leave, for one more thread
+            self._finish()
+            raise LiveFailedError("starting threads", error) from error
         return self
 
     def __exit__(
@@ -178,13 +188,12 @@ class Live:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._end()
-        for thread in self._threads:
-            thread.join()
+        self._finish()
 
     def wait(self) -> None:
         """Waits for the first frame to be drawn; raises what kept it from that."""
-        self._ready.wait()
+        while not self._ready.wait(_PULSE) and self._drawer.is_alive():
+            pass
         self.check()
 
     def check(self) -> None:
@@ -211,16 +220,33 @@ class Live:
         """Whether nothing more is drawn."""
         return self._stop.is_set()
 
+    def _thread(self, name: str, work: Callable[[], None]) -> threading.Thread:
+        """Not one that keeps the program from ending: the source may answer nothing any more."""
+        return threading.Thread(
+            target=self._guarded, args=(work,), name=f"live {name}", daemon=True
+        )
+
     def _guarded(self, work: Callable[[], None]) -> None:
         """Does a thread's work. What was read is drawn before all ends with the drawer."""
         try:
             work()
-        except BaseException as error:  # noqa: BLE001 (raised by `check` in the calling thread)
+        except FkdError as error:  # raised by `check` in the calling thread, as the next
             self._failure = self._failure or error
+        except BaseException as error:  # noqa: BLE001
+            what = "reading the source" if work == self._reading else "finding or drawing faces"
+            failed = LiveFailedError(what, error)
+            failed.__cause__ = error
+            self._failure = self._failure or failed
         self._read.close()
         if work == self._drawing and not self.ended:
             self._end()
             self.on_end()
+
+    def _finish(self) -> None:
+        self._end()
+        for thread in (self._reader, self._drawer):
+            if thread.ident is not None:
+                thread.join(_ENDING)
 
     def _end(self) -> None:
         self._stop.set()
@@ -228,21 +254,25 @@ class Live:
         self._ready.set()
 
     def _reading(self) -> None:
-        clock = _Clock()
+        clock, count = _Clock(), 0
         while not self._stop.is_set():
+            before = count
             with closing(_closable(self._frames())) as frames:
                 for frame in frames:
                     wait = clock.wait(frame.time, time.monotonic()) if self._paced else 0
                     if self._stop.wait(wait) if wait > 0 else self._stop.is_set():
                         return
                     self._read.put(frame)
+                    count += 1
+            if count == before:
+                raise LiveEmptyError
             if not self._paced:
                 return
             clock.again()
 
     def _drawing(self) -> None:
         last, number = -1, 0
-        while (frame := self._read.take()) is not None:
+        while (frame := self._read.take(self._reader.is_alive)) is not None:
             if frame.index <= last:
                 self._follow.reset()
             last, number = frame.index, number + 1

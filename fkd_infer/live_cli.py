@@ -206,12 +206,14 @@ def _one_moving(text: str) -> Source:
 
 
 def _title(source: Source) -> str:
-    """What viewers may know of a source: no folders, no passwords."""
+    """What viewers may know of a source: no folders, no passwords, and nothing that is no text."""
     if source.camera is not None:
         return f"camera {source.camera}"
     if source.path is not None:
-        return source.path.name
-    return re.sub(r"//[^/@]*@", "//", source.name).partition("?")[0]
+        name = source.path.name
+    else:
+        name = re.sub(r"//[^/@]*@", "//", source.name).partition("?")[0]
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in name)
 
 
 def _filters(

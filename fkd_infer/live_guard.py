@@ -1,14 +1,17 @@
-"""Who may talk to the live page's server: checks before each request, headers on each answer.
+"""Who may talk to the live page's server: checks before each request, headers for each answer.
 
-A page of another site that is open in the same browser is the attacker here: it may send requests
+A page of another site that is open in the same browser is one attacker here: it may send requests
 to this machine (Origin and Sec-Fetch-Site tell), or point a name of its own at it (Host tells).
+Another is whoever reaches the port from elsewhere, and does not know the token.
 """
 
 from __future__ import annotations
 
 import hmac
+import math
+import secrets
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.cookies import CookieError, SimpleCookie
 from ipaddress import ip_address
 from urllib.parse import urlsplit
@@ -18,7 +21,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-_HEADERS = {
+from fkd_infer.live_attempts import Attempts
+
+HEADERS = {
     "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'none'; object-src 'none'",
     "X-Content-Type-Options": "nosniff",
@@ -26,22 +31,37 @@ _HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
     "Cache-Control": "no-store",
 }
+"""What the server sends with each answer, its own refusals included."""
+
+
+@dataclass(frozen=True)
+class _Refusal:
+    """Why a request is not answered."""
+
+    status: int
+    why: str
+    headers: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Guard:
     """Passes on to `app` what this page's own viewers ask for.
 
-    `host` is what the server is bound to; with a `token`, each request needs it: once in the
-    page's address, from where it becomes a cookie, or as `Authorization: Bearer`.
+    `host` is what the server is bound to; with a `token`, each request needs it, as
+    `Authorization: Bearer` or in the page's address. That is answered with a cookie, which is a
+    secret of this run and not the token, and does for all further requests. Wrong tokens make an
+    address wait, cookies do not: nobody guesses them.
     """
 
     app: ASGIApp
     host: str
     port: int
     token: str | None = None
+    _attempts: Attempts = field(default_factory=Attempts, repr=False)
+    _ticket: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers a request, or passes it on."""
@@ -49,31 +69,53 @@ class Guard:
             return
         request = Request(scope)
 
-        async def with_headers(message: Message) -> None:
+        async def with_cookie(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                headers.update(_HEADERS)
-                if self.token is not None and self._token_in_address(request):
-                    headers.append("Set-Cookie", self._cookie())
+                MutableHeaders(scope=message).append("Set-Cookie", self._cookie())
             await send(message)
 
         refusal = self._refusal(request)
-        if refusal is None:
-            await self.app(scope, receive, with_headers)
+        if refusal is not None:
+            told = JSONResponse({"error": refusal.why}, refusal.status, refusal.headers)
+            await told(scope, receive, send)
         else:
-            status, why = refusal
-            await JSONResponse({"error": why}, status)(scope, receive, with_headers)
+            by_address = self.token is not None and self._token_in_address(request)
+            await self.app(scope, receive, with_cookie if by_address else send)
 
-    def _refusal(self, request: Request) -> tuple[int, str] | None:
-        """Why a request is not answered, with its status."""
+    def _refusal(self, request: Request) -> _Refusal | None:
+        """Why a request is not answered; None where it is."""
         headers = request.headers
+        if request.scope["http_version"] not in {"1.0", "1.1"}:
+            return _Refusal(505, "only HTTP/1.1 is spoken here", {"Connection": "close"})
+        if "content-length" in headers and "transfer-encoding" in headers:
+            # Two programs that disagree on which counts would see different requests.
+            return _Refusal(400, "a body has one length", {"Connection": "close"})
         if not self._is_own_name(headers.get("host", "")):
-            return 421, "this server does not answer under that name; use the printed address"
-        if not _same_origin(headers, request.url.path):
-            return 403, "another site's page may not use this server"
-        if not self._has_token(request):
-            return 401, "the token is missing or wrong; open the printed address"
-        return None
+            return _Refusal(
+                421, "this server does not answer under that name; use the printed address"
+            )
+        if not _same_origin(headers, request.scope["path"]):
+            return _Refusal(403, "another site's page may not use this server")
+        return None if self.token is None else self._stranger(request)
+
+    def _stranger(self, request: Request) -> _Refusal | None:
+        """Why somebody is not let in; None for whoever knows a secret."""
+        if _same(self._from_cookie(request), self._ticket):
+            return None
+        given = _bearer(request) or _in_address(request)
+        address = "" if request.client is None else request.client.host
+        if given and (wait := self._attempts.wait(address)):
+            seconds = math.ceil(wait)
+            return _Refusal(
+                429,
+                f"too many wrong tokens; try again in {seconds} s",
+                {"Retry-After": str(seconds)},
+            )
+        if given and _same(given, self.token or ""):
+            return None
+        if given:
+            self._attempts.count(address)
+        return _Refusal(401, "the token is missing or wrong; open the printed address")
 
     def _is_own_name(self, host: str) -> bool:
         """Whether a Host header names this machine; a rebound name is one that somebody made up.
@@ -89,28 +131,15 @@ class Guard:
         names = {self.host.lower(), own, f"{own}.local"}  # .local: told by the machine itself, mDNS
         return is_loopback(name) or _is_address(name) or name in names
 
-    def _has_token(self, request: Request) -> bool:
-        if self.token is None:
-            return True
-        scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() == "bearer" and self._is_token(bearer):
-            return True
-        return self._token_in_address(request) or self._is_token(self._from_cookie(request))
-
     def _token_in_address(self, request: Request) -> bool:
-        """Only the page's own address takes it, so that it stands in no other."""
-        return request.url.path == "/" and self._is_token(request.query_params.get("token", ""))
-
-    def _is_token(self, given: str) -> bool:
-        expected = self.token or ""
-        return bool(expected) and hmac.compare_digest(given.encode(), expected.encode())
+        return _same(_in_address(request), self.token or "")
 
     def _cookie_name(self) -> str:
         # Cookies are shared by all ports of a machine.
         return f"fkd-live-{self.port}"
 
     def _cookie(self) -> str:
-        return f"{self._cookie_name()}={self.token}; Path=/; HttpOnly; SameSite=Strict"
+        return f"{self._cookie_name()}={self._ticket}; Path=/; HttpOnly; SameSite=Strict"
 
     def _from_cookie(self, request: Request) -> str:
         try:
@@ -119,6 +148,21 @@ class Guard:
             return ""
         morsel = cookies.get(self._cookie_name())
         return "" if morsel is None else morsel.value
+
+
+def _bearer(request: Request) -> str:
+    scheme, _, given = request.headers.get("authorization", "").partition(" ")
+    return given if scheme.lower() == "bearer" else ""
+
+
+def _in_address(request: Request) -> str:
+    """Only the page's own address takes the token, so that it stands in no other."""
+    return request.query_params.get("token", "") if request.scope["path"] == "/" else ""
+
+
+def _same(given: str, expected: str) -> bool:
+    """Compares secrets in a time that says nothing about them; an empty one is never right."""
+    return bool(expected) and hmac.compare_digest(given.encode(), expected.encode())
 
 
 def is_loopback(host: str) -> bool:

@@ -13,6 +13,7 @@ import logging
 import os
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from importlib import resources
 from typing import Any
@@ -26,18 +27,21 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from fkd_infer.errors import LiveAddressError
+from fkd_infer.errors import LiveAddressError, LiveFailedError
 from fkd_infer.live import Live, Look, Shown
-from fkd_infer.live_guard import Guard
+from fkd_infer.live_connection import CONNECTIONS, Connection
+from fkd_infer.live_guard import HEADERS, Guard
 from fkd_infer.names import LAYERS, SMOOTHINGS
 
 VIEWERS = 16
 """Streams that are sent at once; more are refused."""
-_CONNECTIONS = 64
 _BODY = 4096
 """Bytes that a request's body has at most."""
 _PATIENCE = 5.0
 """Seconds in which a request's body has to be there."""
+_AT_ONCE = 8
+"""Connections that are accepted before the ones accepted last are looked at: what a flood can open
+beyond the limit. As many as there are places wait in the system's queue."""
 _FAREWELL = 1
 """Seconds after which, at the end, a viewer that takes nothing is cut off."""
 _SENT_AHEAD = 256 * 1024
@@ -95,14 +99,16 @@ class LiveServer:
         app = Guard(self._desk.application(), host, self.port, token)
         config = uvicorn.Config(
             app,
-            http="h11",
+            http=Connection,
             ws="none",
             lifespan="off",
             log_config=None,
+            log_level="error",  # what strangers send is no news, and would fill a log
             access_log=False,
             proxy_headers=False,
             server_header=False,
-            limit_concurrency=_CONNECTIONS,
+            headers=list(HEADERS.items()),
+            backlog=_AT_ONCE,
             timeout_graceful_shutdown=_FAREWELL,
         )
         self._server = _Server(config, self._desk)
@@ -116,13 +122,20 @@ class LiveServer:
         return f"http://{host}:{self.port}/{secret}"
 
     def run(self) -> None:
-        """Serves; after SIGINT or SIGTERM in the main thread, raises what their handlers raise."""
+        """Serves; after SIGINT or SIGTERM in the main thread, raises what their handlers raise.
+
+        Raises LiveFailedError where the machine gives the server not what it needs.
+        """
         self._live.on_end = self.stop
         if self._live.ended:
             self.stop()
         try:
-            self._server.run(sockets=[self._listener])
+            with asyncio.Runner() as runner:
+                runner.run(self._server.serve(sockets=[self._listener]))
+        except OSError as error:
+            raise LiveFailedError("serving the page", error) from error
         finally:
+            self._desk.close()
             self._listener.close()
 
     def stop(self) -> None:
@@ -140,6 +153,8 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         self._desk.open()
         await super().startup(sockets)
+        for listener in sockets or []:
+            listener.listen(CONNECTIONS)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._desk.close()
@@ -165,11 +180,11 @@ class _Desk:
         self._viewers = 0
         self._closed = False
         self._rung = asyncio.Event()
-        self._encoding: tuple[int, asyncio.Task[bytes]] | None = None
+        self._encodings: dict[Callable[[Shown], bytes], tuple[int, asyncio.Task[bytes]]] = {}
 
     def application(self) -> Starlette:
         """The routes."""
-        return Starlette(
+        application = Starlette(
             routes=[
                 *(Route(path, self._asset) for path in self._assets),
                 Route("/state", self._tell, methods=["GET"]),
@@ -179,11 +194,18 @@ class _Desk:
             ],
             exception_handlers={HTTPException: _refused},
         )
+        application.router.redirect_slashes = False
+        return application
 
     def open(self) -> None:
         """Listens to the frames."""
         loop = asyncio.get_running_loop()
-        self._live.on_frame = lambda: loop.call_soon_threadsafe(self._ring)
+
+        def ring() -> None:
+            with suppress(RuntimeError):  # the loop was closed just now, and nobody listens
+                loop.call_soon_threadsafe(self._ring)
+
+        self._live.on_frame = ring
 
     def close(self) -> None:
         """Ends all streams."""
@@ -227,7 +249,7 @@ class _Desk:
     async def _snapshot(self, request: Request) -> Response:
         shown = self._shown()
         name = f"fkd-{shown.number:06}.png"
-        content = await run_in_threadpool(shown.png)
+        content = await self._encoded(Shown.png, shown)
         disposition = {"Content-Disposition": f'attachment; filename="{name}"'}
         return Response(content, media_type="image/png", headers=disposition)
 
@@ -256,18 +278,19 @@ class _Desk:
                 await rung.wait()
                 continue
             last = shown.number
-            picture = await self._jpeg(shown)
+            picture = await self._encoded(Shown.jpeg, shown)
             head = f"Content-Type: image/jpeg\r\nContent-Length: {len(picture)}\r\n\r\n".encode()
             yield head + picture + f"\r\n--{_BOUNDARY}\r\n".encode()
             # Returns when the viewer has taken the last part: only then the next is chosen.
             yield b""
 
-    def _jpeg(self, shown: Shown) -> Awaitable[bytes]:
-        """The picture, compressed once for all viewers."""
-        if self._encoding is None or self._encoding[0] != shown.number:
-            task = asyncio.ensure_future(run_in_threadpool(shown.jpeg))
-            self._encoding = (shown.number, task)
-        return asyncio.shield(self._encoding[1])  # a viewer that leaves ends it for no other
+    def _encoded(self, encode: Callable[[Shown], bytes], shown: Shown) -> Awaitable[bytes]:
+        """The picture, compressed once for all who ask."""
+        number, task = self._encodings.get(encode, (0, None))
+        if task is None or number != shown.number:
+            task = asyncio.ensure_future(run_in_threadpool(encode, shown))
+            self._encodings[encode] = (shown.number, task)
+        return asyncio.shield(task)  # who leaves ends it for no other
 
 
 class _Stream(StreamingResponse):
@@ -298,6 +321,8 @@ async def _body(request: Request) -> bytes:
                     raise HTTPException(413, f"at most {_BODY} bytes")
     except TimeoutError as error:
         raise HTTPException(408, "the request took too long") from error
+    except ClientDisconnect as error:
+        raise HTTPException(400, "the request was cut short") from error
     return body
 
 

@@ -1,13 +1,19 @@
-"""What this machine is: the cores that this process may use, and what its CPU can do."""
+"""What this machine is: cores and memory that this process may use, and what its CPU can do."""
 
 from __future__ import annotations
 
 import os
 import platform
+import sys
 from pathlib import Path
 
+if sys.platform != "win32":
+    import resource
+
 _CGROUPS = Path("/sys/fs/cgroup")
+_OWN_GROUPS = Path("/proc/self/cgroup")
 _CPUINFO = Path("/proc/cpuinfo")
+_MEMINFO = Path("/proc/meminfo")
 VECTOR_FEATURES = (
     "avx2",
     "f16c",
@@ -39,20 +45,40 @@ def available_threads() -> int:
     return cores if limit is None else max(1, min(cores, int(limit)))
 
 
-def cgroup_limit(root: Path = _CGROUPS, own: Path = Path("/proc/self/cgroup")) -> float | None:
+def cgroup_limit(root: Path = _CGROUPS, own: Path = _OWN_GROUPS) -> float | None:
     """Cores that the process' control groups, version 2 or 1, allow it; None for no limit."""
-    limits = [limit for folder in _groups(root, own) if (limit := _limit_of(folder)) is not None]
-    return min(limits, default=None)
+    groups = _groups(root, own, "cpu")
+    return min((limit for one in groups if (limit := _limit_of(one)) is not None), default=None)
 
 
-def _groups(root: Path, own: Path) -> list[Path]:
+def memory(root: Path = _CGROUPS, own: Path = _OWN_GROUPS, meminfo: Path = _MEMINFO) -> int | None:
+    """Bytes that this process may have at most: the machine's, or what its control groups or its
+    own limit of address space leave of them; None where the system does not tell."""
+    found = []
+    for line in _text(meminfo).splitlines():
+        name, _, value = line.partition(":")
+        if name == "MemTotal":
+            found.append(1024 * int(value.split()[0]))
+    for group in _groups(root, own, "memory"):
+        for file in ("memory.max", "memory.limit_in_bytes"):
+            limit = _text(group / file).strip()
+            if limit.isdigit():
+                found.append(int(limit))
+    if sys.platform != "win32":
+        space, _ = resource.getrlimit(resource.RLIMIT_AS)
+        if space != resource.RLIM_INFINITY:
+            found.append(space)
+    return min(found, default=None)
+
+
+def _groups(root: Path, own: Path, controller: str) -> list[Path]:
     """Folders of the process' control groups, up to the root, as it sees them."""
-    found = [root, root / "cpu"]
+    found = [root, root / controller]
     for line in _text(own).splitlines():
         _, controllers, path = line.split(":", 2)
-        if controllers and "cpu" not in controllers.split(","):
+        if controllers and controller not in controllers.split(","):
             continue
-        base = root / "cpu" if controllers else root
+        base = root / controller if controllers else root
         group = base / path.lstrip("/")
         found += [group, *(parent for parent in group.parents if base in parent.parents)]
     return found

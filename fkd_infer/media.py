@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -24,6 +24,8 @@ from fkd_infer.errors import (
     SourceNotFoundError,
 )
 from fkd_infer.imagefile import IMAGE_SUFFIXES, read_image, suffix_by_content, write_image
+from fkd_infer.imageformat import Size
+from fkd_infer.limits import Limits
 from fkd_infer.stream import file_stem, is_stream, public_name, read_stream
 from fkd_infer.types import Frame
 from fkd_infer.video import Cut, count_frames, read_video
@@ -46,7 +48,8 @@ _WILDCARDS = frozenset("*?[")
 class Source:
     """Something that gives frames; `output` is the path of its picture within the --out folder.
 
-    Animated images are videos. A `url` may hold a password, so it is not shown; `name` is.
+    Animated images are videos. A `url` may hold a password, so it is not shown; `name` is. A folder
+    that could not be searched is a source that fails: `unsearched` says why.
     """
 
     name: str
@@ -55,6 +58,7 @@ class Source:
     path: Path | None = None
     camera: int | None = None
     url: str | None = field(default=None, repr=False)
+    unsearched: str | None = None
 
 
 def expand_sources(given: Sequence[str], out: Path | None = None) -> list[Source]:
@@ -73,6 +77,7 @@ def check_outputs(
     `records` are the files of side outputs. Raises OutputError for two outputs in one place, for
     an output that is a source, and for a folder that cannot be made or written to.
     """
+    sources = [source for source in sources if source.unsearched is None]
     originals = {_identity(source.path) for source in sources if source.path}
     for number, record in enumerate(records):
         if record in records[:number]:
@@ -83,7 +88,9 @@ def check_outputs(
         _check_pictures(sources, out, originals)
 
 
-def _check_pictures(sources: Sequence[Source], out: Path, originals: set[tuple[int, int]]) -> None:
+def _check_pictures(
+    sources: Sequence[Source], out: Path, originals: set[tuple[int, int] | None]
+) -> None:
     taken: dict[Path, Source] = {}
     for source in sources:
         other = taken.setdefault(source.output, source)
@@ -97,23 +104,46 @@ def _check_pictures(sources: Sequence[Source], out: Path, originals: set[tuple[i
         _check_target(out / source.output, originals)
 
 
-def frames_from(source: Source, cut: Cut = Cut(), gray: bool = False) -> Iterator[Frame]:  # noqa: B008 (frozen)
+def read_photo(
+    source: Source, limits: Limits | None = None, admit: Callable[[Size], object] = lambda _: None
+) -> Frame:
+    """The picture of a source that is an image; `admit` as in read_image, which tells of errors."""
+    if source.path is None:
+        raise SourceNotFoundError(source.name)
+    if source.unsearched is not None:
+        raise SourceFolderError(source.path, source.unsearched)
+    return Frame(read_image(source.path, limits, admit), source.name)
+
+
+def frames_from(
+    source: Source,
+    cut: Cut = Cut(),  # noqa: B008 (frozen)
+    gray: bool = False,
+    limits: Limits | None = None,
+) -> Iterator[Frame]:
     """The frames of a source, read as they are asked for; of what moves, those of a cut.
 
-    `gray` reads the luma of video files alone, as (H, W), which is quicker.
+    `gray` reads the luma of video files alone, as (H, W), which is quicker. Raises what its readers
+    do, LimitError for pictures that are too large, and LimitStoppedError where it goes on too long.
     """
+    limits = limits or Limits()
+    if source.kind == "image":
+        yield read_photo(source, limits)
+    else:
+        yield from limits.watched(_moving(source, cut, gray, limits), source.name)
+
+
+def _moving(source: Source, cut: Cut, gray: bool, limits: Limits) -> Iterator[Frame]:
     if source.camera is not None:
         yield from cut(_read_camera(source.camera, source.name))
     elif source.url is not None:
-        yield from cut(read_stream(source.url, gray))
+        yield from cut(read_stream(source.url, gray, limits=limits))
     elif source.path is None:
         raise SourceNotFoundError(source.name)
-    elif source.kind == "image":
-        yield Frame(read_image(source.path), source.name)
     elif (animation := describe(source.path)) and animation.suffix == ".webp":
-        yield from cut(_read_webp(source.path, source.name, cut, gray))
+        yield from cut(_read_webp(source.path, source.name, cut, gray, limits))
     else:
-        yield from read_video(source.path, source.name, cut, gray)
+        yield from read_video(source.path, source.name, cut, gray, limits)
 
 
 def frame_count(source: Source, cut: Cut = Cut()) -> int | None:  # noqa: B008 (frozen)
@@ -221,18 +251,25 @@ def _exists(text: str) -> bool:
 
 
 def _folder(folder: Path, out: Path | None) -> list[Source]:
+    """Sources below a folder; folders in it that cannot be searched fail when their turn comes."""
+    unsearched: list[Source] = []
+
     def fail(error: OSError) -> None:
-        raise SourceFolderError(error.filename, error.strerror or str(error)) from error
+        closed, why = Path(error.filename), error.strerror or str(error)
+        if closed == folder:
+            raise SourceFolderError(folder, why) from error
+        place = closed.relative_to(folder)
+        unsearched.append(Source(str(closed), "image", place, closed, unsearched=why))
 
     found: list[Path] = []
     for parent, folders, files in os.walk(folder, onerror=fail):
         folders[:] = [name for name in folders if not name.startswith(".")]
         found += [Path(parent, name) for name in files if not name.startswith(".")]
     sources = _known_below(folder, found, out)
-    if not sources:
+    if not sources and not unsearched:
         kinds = ", ".join(sorted(IMAGE_SUFFIXES | ANIMATED_SUFFIXES | VIDEO_SUFFIXES))
         raise SourceFolderError(folder, f"no image or video in it; looked for {kinds}")
-    return sources
+    return sorted([*sources, *unsearched], key=lambda source: source.name)
 
 
 def _glob(pattern: str, out: Path | None) -> list[Source]:
@@ -259,11 +296,11 @@ def _matches(base: Path, pattern: str) -> Iterator[Path]:
 
 
 def _known_below(base: Path, paths: Sequence[Path], out: Path | None) -> list[Source]:
-    made = out.resolve() if out and out.resolve() != base.resolve() else None
+    made = None if out is None or _real(out) == _real(base) else _real(out)
     sources = [
         _known(path, path.relative_to(base))
         for path in sorted(paths)
-        if made is None or made not in path.resolve().parents
+        if made is None or made not in _real(path).parents
     ]
     return [source for source in sources if source]
 
@@ -296,14 +333,22 @@ def _sniffed(path: Path) -> Source:
     return Source(str(path), "video", Path(path.name).with_suffix(".mp4"), path)
 
 
-def _identity(path: Path) -> tuple[int, int]:
-    """The same for all names of a file."""
-    status = path.stat()
+def _real(path: Path) -> Path:
+    """A path without links, as far as they lead anywhere."""
+    return Path(os.path.realpath(path))
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """The same for all names of a file; None where there is none, which is told by who reads it."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
     return status.st_dev, status.st_ino
 
 
-def _check_target(target: Path, originals: set[tuple[int, int]]) -> None:
-    if target.exists() and _identity(target) in originals:
+def _check_target(target: Path, originals: set[tuple[int, int] | None]) -> None:
+    if (there := _identity(target)) is not None and there in originals:
         raise OutputError(target, "it is one of the sources; write somewhere else")
     folder = target.parent
     with writing(target):
@@ -314,9 +359,9 @@ def _check_target(target: Path, originals: set[tuple[int, int]]) -> None:
         raise OutputError(target, "a folder of that name is in the way")
 
 
-def _read_webp(path: Path, name: str, cut: Cut, gray: bool) -> Iterator[Frame]:
+def _read_webp(path: Path, name: str, cut: Cut, gray: bool, limits: Limits) -> Iterator[Frame]:
     """Frames of an animated WebP, numbered from the cut's start as those of videos."""
-    pictures = webp_pictures(path, gray)
+    pictures = webp_pictures(path, gray, limits)
     later = ((image, shown) for image, shown in pictures if shown >= cut.start)
     for number, (image, shown) in enumerate(later):
         yield Frame(image, name, number, shown)

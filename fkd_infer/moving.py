@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
 from fkd_infer.ahead import ahead
 from fkd_infer.finder import Finder
+from fkd_infer.limits import Limits
 from fkd_infer.look import Look
 from fkd_infer.lookahead import smoothed_offline
 from fkd_infer.media import FrameSink, Source, frames_from, open_sink
@@ -38,9 +39,13 @@ class Reel:
     encoding: Encoding
     offline: bool
     stopping: Callable[[], bool]
+    limits: Limits = field(default_factory=Limits)
 
-    def __call__(self, source: Source, record: Callable[[Frame, Sequence[Face]], None]) -> None:
-        """Does all of it; `record` gets each frame, drawn on, with its faces, in this thread."""
+    def __call__(self, source: Source, record: Callable[[Frame, Sequence[Face]], None]) -> bool:
+        """Does all of it; `record` gets each frame, drawn on, with its faces, in this thread.
+
+        False where it was stopped before the end.
+        """
         stopwatch = self.find.pipeline.stopwatch
         with ExitStack() as stack:
             pictures = stack.enter_context(self._sink(source))
@@ -49,7 +54,8 @@ class Reel:
                     pictures.write(frame)
                     record(frame, faces)
                 if self.stopping():
-                    break
+                    return False
+        return True
 
     def picture(self, source: Source) -> Path | None:
         """Where the video of a source goes."""
@@ -68,7 +74,7 @@ class Reel:
     def _read(self, source: Source, gray: bool) -> Iterator[Frame]:
         """The frames of a source, their reading counted as a stage."""
         stopwatch = self.find.pipeline.stopwatch
-        frames = frames_from(source, self.cut, gray)
+        frames = frames_from(source, self.cut, gray, self.limits)
         for number in count():
             with stopwatch.about([(source.name, number)]), stopwatch("read"):
                 frame = next(frames, None)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from fkd_infer.checksum import file_sha256
 from fkd_infer.names import (
     BOX_KINDS,
     CODECS,
@@ -20,10 +21,13 @@ from fkd_infer.names import (
     DETECTOR_MODEL,
     DETECTORS,
     EXTRAS,
+    FRAMES,
     LAYERS,
     MAX_SIZES,
+    MEGAPIXELS,
     MIN_PRESENCE,
     PROVIDERS,
+    SECONDS,
     VIDEO_SMOOTHINGS,
     BoxKind,
     Codec,
@@ -37,6 +41,8 @@ from fkd_infer.names import (
 if TYPE_CHECKING:
     from fkd_infer.app import Outputs
     from fkd_infer.finder import Finder
+    from fkd_infer.journal import Journal
+    from fkd_infer.limits import Limits
     from fkd_infer.look import Look
     from fkd_infer.media import Source
     from fkd_infer.pipeline import Pipeline
@@ -116,6 +122,23 @@ class Finding:
             refine=self.refine,
             tuned=self.tuned,
         )
+
+    def settings(self, pipeline: Pipeline) -> dict[str, object]:
+        """What faces depend on, but for the network, by the option that says it."""
+        file = getattr(pipeline.detector, "path", None)
+        return {
+            "--detector": self.detector,
+            "--detector-model": file and file_sha256(file),
+            "--boxes": self.boxes and file_sha256(self.boxes),
+            "--boxes-kind": self.boxes_kind,
+            "--max-size": self.max_size,
+            "--min-face": self.min_face,
+            "--min-score": self.min_score,
+            "--detect-every": self.detect_every,
+            "--smooth": self.smooth,
+            "--min-presence": self.min_presence,
+            "--refine": self.refine,
+        }
 
     def finder(self, pipeline: Pipeline) -> Finder:
         """What finds the faces of photos and of moving pictures."""
@@ -306,6 +329,12 @@ outputs = group(
     sheet=click.option(
         "--sheet", type=_PATH, help="Picture of up to 20 frames from all over the sources."
     ),
+    errors=click.option(
+        "--errors",
+        type=_PATH,
+        show_default="errors.jsonl in --out, or beside the records",
+        help="File for JSON lines of the sources that failed, where there are any.",
+    ),
     extras=click.option(
         "--extras",
         type=click.Choice(EXTRAS),
@@ -364,3 +393,107 @@ encoding = group(
     ),
 )
 """Options that say how videos are written, for a command's argument `encoding`."""
+
+
+def _limits(pixels: float, frames: int, seconds: float, memory: int | None) -> Limits:
+    from fkd_infer.limits import Limits
+
+    allowed = Limits(round(pixels * 1e6), frames, seconds)
+    return allowed if memory is None else replace(allowed, memory=memory * 10**6)
+
+
+limits = group(
+    "limits",
+    _limits,
+    pixels=click.option(
+        "--limit-pixels",
+        "pixels",
+        metavar="MILLIONS",
+        type=click.FloatRange(0, min_open=True),
+        default=MEGAPIXELS,
+        show_default=True,
+        help="Refuse photos and frames of more, in millions.",
+    ),
+    frames=click.option(
+        "--limit-frames",
+        "frames",
+        type=click.IntRange(1),
+        default=FRAMES,
+        show_default=True,
+        help="End what moves after so many frames, as failed.",
+    ),
+    seconds=click.option(
+        "--limit-seconds",
+        "seconds",
+        type=click.FloatRange(0, min_open=True),
+        default=SECONDS,
+        show_default=True,
+        help="End what moves, streams and cameras too, after so long, as failed.",
+    ),
+    memory=click.option(
+        "--limit-memory",
+        "memory",
+        metavar="MB",
+        type=click.IntRange(1),
+        show_default="half of what there is",
+        help="Refuse photos and videos that would take more.",
+    ),
+)
+"""Options that say how large sources may be, for a command's argument `limits`."""
+
+
+def check_resume(resume: bool, outputs: Outputs) -> None:
+    """Refuses what cannot be resumed."""
+    if resume and outputs.sheet is not None:
+        why = "--sheet shows frames as they are drawn, and --resume leaves out what is complete"
+        raise click.UsageError(f"{why}; make it in a run of its own")
+    if resume and outputs.place is None:
+        raise click.UsageError("--resume needs outputs that are files, such as --out DIR")
+
+
+def journal(
+    sources: Sequence[str],
+    outputs: Outputs,
+    resume: bool,
+    pipeline: Pipeline,
+    finding: Finding,
+    looks: Looks,
+    cut: Cut,
+    encoding: Encoding,
+) -> Journal | None:
+    """Where a run keeps what it has completed; None where nothing becomes a file.
+
+    What it depends on goes along: files by their content, options by what they are, and nothing
+    that only changes how long it takes.
+    """
+    if outputs.place is None:
+        return None
+    from fkd_infer import __version__
+    from fkd_infer.journal import Journal, journal_path
+
+    settings: dict[str, object] = {
+        "version": __version__,
+        "--model": file_sha256(pipeline.session.path),
+        **finding.settings(pipeline),
+        "--draw": sorted(looks.layers),
+        "--filter": [_content(name) for name in looks.filters],
+        "--start": str(cut.start),
+        "--end": None if cut.end is None else str(cut.end),
+        "--max-frames": cut.max_frames,
+        "--stride": cut.stride,
+        "--codec": encoding.codec,
+        "--quality": encoding.quality,
+    }
+    places = [path for path in (outputs.folder, *outputs.files) if path is not None]
+    path = journal_path(outputs.place, sources, places)
+    return Journal(path, settings, resume, faces=outputs.recorded)
+
+
+def _content(name: str) -> str:
+    """A filter's name, and for one of the user's own what is in its folder."""
+    folder = Path(name)
+    if not folder.exists():
+        return name
+    folder = folder if folder.is_dir() else folder.parent
+    files = sorted(file for file in folder.rglob("*") if file.is_file())
+    return " ".join([name, *(file_sha256(file) for file in files)])

@@ -4,39 +4,43 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from fkd_infer.errors import FkdError
 from fkd_infer.finder import Finder
+from fkd_infer.imageformat import Size
+from fkd_infer.journal import Completed, Journal
+from fkd_infer.limits import Limits
 from fkd_infer.look import Look
 from fkd_infer.machine import available_threads
-from fkd_infer.media import Source, frames_from, open_sink
+from fkd_infer.media import Source, open_sink, read_photo
 from fkd_infer.pipeline import ROOM, Searched
 from fkd_infer.types import Face, Frame
-from fkd_infer.workers import Crew
+from fkd_infer.workers import Crew, Turn
 
 
 @dataclass(frozen=True)
 class Photo:
-    """What became of a photo: its faces and its frame, or why it failed, or neither where the run
-    was stopped before it."""
+    """What became of a photo: its faces and its frame, or why it failed, or where an earlier run
+    kept them, or nothing where the run was stopped before it."""
 
     source: Source
     frame: Frame | None = None
     searched: Searched | None = None
     faces: Sequence[Face] = ()
-    failure: str | None = None
+    failure: Exception | None = None
+    completed: Completed | None = None
 
 
 @dataclass(frozen=True)
 class Studio:
     """What is done with photos; pictures go into `folder`, if there is one, and where `drawn` says
-    so they are drawn on and kept until they are handed out.
+    so they are drawn on and kept until they are handed out. Those that the journal has are not done
+    again.
 
     Once `stopping` says so, no photo is begun, and those that were are finished.
     """
@@ -46,19 +50,25 @@ class Studio:
     folder: Path | None
     drawn: bool
     stopping: Callable[[], bool]
+    limits: Limits = field(default_factory=Limits)
+    journal: Journal | None = None
+    _large: Turn = field(default_factory=Turn)
 
     def photos(self, sources: Sequence[Source], workers: int) -> Generator[Photo, None, None]:
         """The photos, done, in the order of their sources.
 
         Each of the threads holds few at a time: as many as their faces fill a call of the network,
-        and fewer that are large, so that all together are ROOM pixels, and one photo per thread.
+        and fewer that are large, so that all together are ROOM pixels, or what memory is meant for
+        them, and one photo per thread. One that is larger than a thread's share waits until no
+        other such one is in work.
         """
         workers = min(workers, len(sources))
+        room = self.limits.room(ROOM) // workers
         crew = Crew(
-            begin=self._begun,
-            full=partial(self._full, room=ROOM // workers),
+            begin=partial(self._begun, room=room),
+            full=partial(self._full, room=room),
             together=self._placed,
-            end=self._drawn,
+            end=partial(self._drawn, room=room),
             size=lambda _: 1,
             room=2 * workers * self.find.pipeline.batch,
             workers=workers,
@@ -72,18 +82,28 @@ class Studio:
         """Where the picture of a photo goes."""
         return self.folder / source.output if self.folder else None
 
-    def _begun(self, source: Source) -> Photo:
+    def _begun(self, source: Source, room: int) -> Photo:
         """Reads and searches one."""
         if self.stopping():
             return Photo(source)
+        if self.journal is not None:
+            completed = self.journal.completed(source, self.picture(source))
+            if completed is not None:
+                return Photo(source, completed=completed)
+
+        def admit(size: Size) -> None:
+            if size.width * size.height > room:
+                self._large.take()
+
         stopwatch = self.find.pipeline.stopwatch
         try:
             with stopwatch.about([(source.name, 0)]):
                 with stopwatch("read"):
-                    (frame,) = frames_from(source)
+                    frame = read_photo(source, self.limits, admit)
                 return Photo(source, frame, self.find.search(frame))
-        except FkdError as error:
-            return Photo(source, failure=str(error))
+        except Exception as error:  # noqa: BLE001 (told where the photo's turn comes)
+            self._large.give()
+            return Photo(source, failure=error)
 
     def _full(self, begun: Sequence[Photo], room: int) -> bool:
         """Whether they are enough for a call of the network, or as many as memory is meant for."""
@@ -97,28 +117,36 @@ class Studio:
         try:
             with self.find.pipeline.stopwatch.about(about):
                 faces = iter(self.find.faces([p.searched for p in begun if p.searched]))
-        except FkdError as error:
+        except Exception as error:
             if len(begun) > 1:
                 raise  # whose fault it is shows one by one
-            return [Photo(begun[0].source, failure=str(error))]
+            return [Photo(begun[0].source, failure=error)]
         return [replace(p, faces=next(faces)) if p.searched else p for p in begun]
 
-    def _drawn(self, photo: Photo) -> Photo:
+    def _drawn(self, photo: Photo, room: int) -> Photo:
         """Writes the picture of one, and lets go of its pixels."""
         if photo.frame is None:
+            if photo.failure is not None:
+                self._large.give()
             return photo
+        try:
+            return self._written(photo, photo.frame)
+        finally:
+            if photo.frame.width * photo.frame.height > room:
+                self._large.give()
+
+    def _written(self, photo: Photo, frame: Frame) -> Photo:
         stopwatch = self.find.pipeline.stopwatch
         try:
             with stopwatch.about([(photo.source.name, 0)]):
                 with stopwatch("draw"):
                     if self.drawn or self.folder is not None:
-                        self.look.draw(photo.frame.image, photo.faces)
+                        self.look.draw(frame.image, photo.faces)
                 with stopwatch("write"), open_sink(photo.source, self.folder) as pictures:
-                    pictures.write(photo.frame)
-        except FkdError as error:
-            return Photo(photo.source, failure=str(error))
-        frame = photo.frame if self.drawn else _emptied(photo.frame)
-        return replace(photo, frame=frame, searched=None)
+                    pictures.write(frame)
+        except Exception as error:  # noqa: BLE001 (told where the photo's turn comes)
+            return Photo(photo.source, failure=error)
+        return replace(photo, frame=frame if self.drawn else _emptied(frame), searched=None)
 
 
 def network_threads(sources: Sequence[Source], workers: int) -> int | None:

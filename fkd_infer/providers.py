@@ -10,7 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fkd_infer.cuda import CudaSettings
-from fkd_infer.errors import FkdError, InvalidModelError, OutOfMemoryError, ProviderError
+from fkd_infer.errors import (
+    DeviceLostError,
+    FkdError,
+    InferenceError,
+    InvalidModelError,
+    OutOfMemoryError,
+    ProviderError,
+)
 from fkd_infer.names import Provider
 from fkd_infer.settings import SessionSettings
 
@@ -19,6 +26,11 @@ if TYPE_CHECKING:
 
 _ONNX_NAMES = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 _NO_MEMORY = ("failed to allocate memory", "out of memory", "alloc_failed", "bad_alloc")
+_LOST = re.compile(
+    r"CUDA failure \d|(?:CUDNN|CUBLAS)_STATUS_(?:EXECUTION_FAILED|INTERNAL_ERROR|NOT_INITIALIZED)",
+    re.IGNORECASE,
+)
+"""After one of these, all calls of the process to the GPU fail."""
 _log = logging.getLogger(__name__)
 
 
@@ -95,6 +107,17 @@ def _as_our_own(error: Exception, path: Path, provider: str) -> FkdError:
     if lacks_memory(error):
         return OutOfMemoryError(provider, f"to load {path}")
     return InvalidModelError(path, " ".join(str(error).split()))
+
+
+def run_error(error: Exception, provider: str, model: str, what: str, way_out: str) -> FkdError:
+    """What an error of a session that was called says, as one of ours; `what` it was called for,
+    and `way_out` where memory is short."""
+    text = " ".join(str(error).split())
+    if lacks_memory(error):
+        return OutOfMemoryError(provider, what, way_out)
+    if provider == "cuda" and _LOST.search(text):
+        return DeviceLostError("CUDA", text)
+    return InferenceError(model, what, text)
 
 
 def lacks_memory(error: Exception) -> bool:

@@ -18,7 +18,7 @@ from fkd_infer.measures import DIGITS, FIELDS, in_order, measure
 from fkd_infer.names import Extra
 from fkd_infer.schemes import IBUG68, LandmarkScheme
 from fkd_infer.types import Face, Frame
-from fkd_infer.wholefile import whole_file, writing
+from fkd_infer.wholefile import discarded_on_error, whole_file, writing
 
 SCHEMA = "fkd/1"
 STDOUT = Path("-")
@@ -44,7 +44,10 @@ class RecordSink(Protocol):
 
 
 class _TextSink:
-    """A text file that appears when it is complete; - is standard output, None is nowhere."""
+    """A text file that appears when it is complete; - is standard output, None is nowhere.
+
+    Where a line could not be written it does not appear, whatever is written after that.
+    """
 
     def __init__(
         self,
@@ -61,9 +64,9 @@ class _TextSink:
     def __enter__(self) -> Self:
         with ExitStack() as stack:
             if self._path is not None and self._path != STDOUT:
-                partial = stack.enter_context(whole_file(self._path))
+                self._partial = stack.enter_context(whole_file(self._path))
                 with writing(self._path):
-                    self._file = _open_text(partial)
+                    self._file = _open_text(self._partial)
                 stack.callback(self._close)
             self._begin()
             self._stack = stack.pop_all()
@@ -85,7 +88,7 @@ class _TextSink:
             # At once, since another program may be reading along.
             print(text, end="", flush=True)
         elif self._file is not None and self._path is not None:
-            with writing(self._path):
+            with writing(self._path), discarded_on_error(self._partial):
                 self._file.write(text)
 
     def _close(self) -> None:

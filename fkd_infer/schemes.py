@@ -9,7 +9,11 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from fkd_infer.words import name_problem
+
 Pair = tuple[int, int]
+LARGEST = 5000
+"""Points of a scheme, at most."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,11 @@ class LandmarkScheme:
     def __post_init__(self) -> None:
         if self.count < 2:
             raise ValueError(f"count is {self.count}, but errors are measured between two points")
+        if self.count > LARGEST:
+            raise ValueError(f"count is {self.count}, and {LARGEST} points are allowed")
+        for word in (self.name, *self.groups, *self.closed):
+            if problem := name_problem(word):
+                raise ValueError(f"the name {word[:100]!r} {problem}")
         members = [point for group in self.groups.values() for point in group]
         self._check_points("groups", members)
         self._check_points("mirror_pairs", [point for pair in self.mirror_pairs for point in pair])
@@ -49,12 +58,14 @@ class LandmarkScheme:
 
     def _check_points(self, field: str, points: Sequence[int]) -> None:
         """Each is one of the scheme's, and named once."""
+        seen = set[int]()
         for point in points:
             if not 0 <= point < self.count:
                 numbers = f"{self.count} points have the numbers 0 to {self.count - 1}"
                 raise ValueError(f"{field} names point {point}, but {numbers}")
-            if points.count(point) > 1:
+            if point in seen:
                 raise ValueError(f"{field} names point {point} more than once")
+            seen.add(point)
 
     @cached_property
     def flip_permutation(self) -> NDArray[np.intp]:

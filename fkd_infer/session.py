@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, distribution
@@ -11,19 +12,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fkd_infer.borders import check_landmark_border
 from fkd_infer.card import ModelCard
 from fkd_infer.crop import Floats, Pixels
 from fkd_infer.cuda import CudaBatches, CudaSettings
 from fkd_infer.errors import (
     CudaSettingsError,
-    InvalidModelError,
     ModelFileNotFoundError,
     OutOfMemoryError,
     RuntimeInstallError,
 )
 from fkd_infer.machine import DOT_PRODUCTS, cpu_features
+from fkd_infer.modelfile import check_file, check_model
 from fkd_infer.names import DETECTOR_MODEL, Provider
-from fkd_infer.providers import lacks_memory, provider_of, start_session
+from fkd_infer.providers import provider_of, run_error, start_session
 from fkd_infer.settings import SessionSettings
 from fkd_infer.types import Prediction
 
@@ -34,23 +36,32 @@ _log = logging.getLogger(__name__)
 _PACKAGES = ("onnxruntime", "onnxruntime-gpu")
 
 
+def models_folder() -> Path | None:
+    """Where the models that come with fkd are: in a wheel in the package, in a checkout beside it;
+    None where there is no such place."""
+    package = Path(__file__).parent
+    return next((f for f in (package / "models", package.parent / "models") if f.is_dir()), None)
+
+
 def shipped_models(detectors: bool = False) -> dict[str, Path]:
     """Name → file of the models that come with fkd: those that place points, or find faces."""
-    package = Path(__file__).parent
-    # In a wheel they lie in the package, in a checkout beside it.
-    folder = next((f for f in (package / "models", package.parent / "models") if f.is_dir()), None)
+    folder = models_folder()
     found = [] if folder is None else sorted(folder.glob("*.onnx"))
     return {f.stem: f for f in found if f.stem.startswith(DETECTOR_MODEL) == detectors}
 
 
 def find_model(model: str | Path, detectors: bool = False) -> Path:
-    """The file of a shipped model's name, or of a path; raises ModelFileNotFoundError."""
+    """The file of a shipped model's name, or of a path.
+
+    Raises ModelFileNotFoundError, and InvalidModelError for what is no file of a model's size.
+    """
     shipped = shipped_models(detectors)
     if str(model) in shipped:
         return shipped[str(model)]
     path = Path(model)
-    if not path.is_file():
+    if not os.path.exists(path):  # noqa: PTH110 (Path's raises for what can be no file's name)
         raise ModelFileNotFoundError(model, shipped)
+    check_file(path)
     return path
 
 
@@ -89,20 +100,20 @@ class LandmarkSession:
     ) -> None:
         ort = import_onnxruntime()
         self.path = find_model(model)
+        found = check_model(self.path)
+        self.card = ModelCard.from_metadata(found.metadata, self.path)
+        check_landmark_border(found, self.card, self.path)
         self.settings = settings or SessionSettings.single_calls()
         self.cuda = cuda or CudaSettings()
         self._session = start_session(ort, self.path, provider, self.settings, self.cuda)
-        self.card = ModelCard.from_metadata(
-            self._session.get_modelmeta().custom_metadata_map, self.path
-        )
         self.provider = provider_of(self._session)
-        _check_border(self._session, self.card, self.path)
         if self.provider == "cpu" and self.card.needs_dot_products and not _has_dot_products():
             _log.warning(
                 "%s is for CPUs with VNNI, and here its points will be off; use the fp32 file, or "
                 "export it again with --platform any",
                 self.path,
             )
+        self._largest: int | None = None
         self._answer = _answers(ort, self._session, self.provider, self.cuda)
         if self.provider == "cuda" and self.cuda.warm_up:
             size, channels = self.card.input.size, self.card.input.channels
@@ -112,18 +123,37 @@ class LandmarkSession:
     def run(self, crops: Pixels) -> Prediction:
         """Points in crop pixels, and scores, for crops (n, size, size, channels) uint8.
 
-        Contiguous crops are read where they lie; others are copied first. Raises OutOfMemoryError.
+        Contiguous crops are read where they lie; others are copied first. Where memory is short, a
+        batch is run in halves, and those after it are no larger. Raises OutOfMemoryError,
+        DeviceLostError and InferenceError.
         """
+        most = self._largest
+        if most is not None and len(crops) > most:
+            return self._in_parts(crops, most)
         if not len(crops):
             empty = np.empty((0, self.card.landmarks.count, 2), dtype=np.float32)
             return Prediction(empty, empty[:, 0, 0] if self.card.output.score else None)
         try:
             points, *scores = self._answer(crops)
         except Exception as error:  # ONNX Runtime's errors share no other base
-            if not lacks_memory(error):
-                raise
-            raise OutOfMemoryError(self.provider, f"for a batch of {len(crops)}") from error
-        return Prediction(points, scores[0] if scores else None)
+            what = f"for a batch of {len(crops)}"
+            ours = run_error(error, self.provider, self.card.name, what, "give smaller batches")
+            if not isinstance(ours, OutOfMemoryError) or len(crops) == 1:
+                raise ours from error
+        else:
+            return Prediction(points, scores[0] if scores else None)
+        half = (len(crops) + 1) // 2
+        self._largest = min(self._largest or half, half)
+        _log.warning("too little memory for %d faces at once; going on with %d", len(crops), half)
+        return self._in_parts(crops, half)
+
+    def _in_parts(self, crops: Pixels, most: int) -> Prediction:
+        parts = [self.run(crops[at : at + most]) for at in range(0, len(crops), most)]
+        scores = [part.scores for part in parts if part.scores is not None]
+        return Prediction(
+            np.concatenate([part.points for part in parts]),
+            np.concatenate(scores) if scores else None,
+        )
 
     def profiled(self, prefix: str) -> LandmarkSession:
         """The same session anew, which times each operator for `end_profile`."""
@@ -159,20 +189,3 @@ def _answers(
         return outputs
 
     return answer
-
-
-def _check_border(session: onnxruntime.InferenceSession, card: ModelCard, path: Path) -> None:
-    """The graph's inputs and outputs must be what the card says."""
-    size, channels, count = card.input.size, card.input.channels, card.landmarks.count
-    wanted = [
-        ("image", "tensor(uint8)", [size, size, channels]),
-        ("points", "tensor(float)", [count, 2]),
-    ]
-    if card.output.score:
-        wanted.append(("score", "tensor(float)", []))
-    nodes = [*session.get_inputs(), *session.get_outputs()]
-    found = [(node.name, node.type, list(node.shape[1:])) for node in nodes]
-    if found != wanted:
-        raise InvalidModelError(path, f"the graph has {found}, its card says {wanted}")
-    if any(isinstance(node.shape[0], int) for node in nodes):
-        raise InvalidModelError(path, "the graph has a fixed batch size; export it with fkd-export")

@@ -12,7 +12,7 @@ from typing import BinaryIO, Self
 
 from fkd_infer.errors import OutputError
 from fkd_infer.types import Face, Frame
-from fkd_infer.wholefile import whole_file, writing
+from fkd_infer.wholefile import discarded_on_error, whole_file, writing
 
 _STDOUT = Path("-")
 
@@ -20,7 +20,8 @@ _STDOUT = Path("-")
 class SpoolingSink(ABC):
     """A file of faces that appears when it is complete, made of unnamed temporary files beside it.
 
-    Raises OutputError for standard output.
+    Where a part could not be written it does not appear, whatever is written after that. Raises
+    OutputError for standard output.
     """
 
     def __init__(self, path: Path, spools: int) -> None:
@@ -48,13 +49,15 @@ class SpoolingSink(ABC):
             self._stack.__exit__(kind, error, trace)
             return
         with self._stack, writing(self._path):
+            if not self._partial.exists():
+                return  # a part of it could not be written
             for spool in self._spools:
                 spool.seek(0)
             self._finish(self._partial)
 
     def write(self, frame: Frame, faces: Sequence[Face]) -> None:
         """Takes a frame's faces."""
-        with writing(self._path):
+        with writing(self._path), discarded_on_error(self._partial):
             self._take(frame, faces)
 
     def _open(self, stack: ExitStack) -> BinaryIO:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from fkd_infer.colour import bgr_of, gray_of
 from fkd_infer.errors import StreamError, StreamStoppedError
+from fkd_infer.limits import Limits
 from fkd_infer.types import Frame
 
 if TYPE_CHECKING:
@@ -52,24 +53,32 @@ def file_stem(url: str) -> str:
 
 
 def read_stream(
-    url: str, gray: bool = False, opening: float = OPENING, silence: float = SILENCE
+    url: str,
+    gray: bool = False,
+    opening: float = OPENING,
+    silence: float = SILENCE,
+    limits: Limits | None = None,
 ) -> Iterator[Frame]:
     """Frames of a stream, with the time since the first one, in the sender's clock.
 
     What cannot be decoded is left out, as happens until the first whole picture. Where the
     sender's clock starts anew, time goes on; another size of the picture is an end.
 
-    Raises StreamError where it does not open or shows nothing, and StreamStoppedError where one
-    that was to go on does not.
+    Raises StreamError where it does not open or shows nothing, StreamStoppedError where one that
+    was to go on does not, and LimitError where its pictures are too large.
     """
     from av.video.reformatter import VideoReformatter
 
     name = public_name(url)
     convert = gray_of if gray else bgr_of
     reformatter = VideoReformatter()
+    limits = limits or Limits()
     with _opened(url, name, opening, silence) as container:
+        stream = container.streams.video[0]
+        limits.check_moving(name, stream.width, stream.height)
+        stream.codec_context.options = {"max_pixels": str(limits.pixels)}
         endless = container.duration is None
-        clock = _Clock(container.streams.video[0].average_rate)
+        clock = _Clock(stream.average_rate)
         count = 0
         size: tuple[int, int] | None = None
         pictures = _pictures(container)

@@ -7,6 +7,8 @@ from dataclasses import MISSING, fields, is_dataclass
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
+from fkd_infer.words import shown
+
 T = TypeVar("T")
 
 
@@ -40,7 +42,7 @@ def read(kind: type[T], value: object, where: str) -> T:
             return cast(T, float(value))
     if kind in (str, int, float, bool, NoneType) and type(value) is kind:
         return value
-    raise MismatchError(f"{where} is {value!r}, which does not fit {_type_name(kind)}")
+    raise MismatchError(f"{where} is {shown(value)}, which does not fit {_type_name(kind)}")
 
 
 def _member(kinds: tuple[Any, ...], value: object) -> Any:
@@ -54,7 +56,7 @@ def _member(kinds: tuple[Any, ...], value: object) -> Any:
 
 def _read_dataclass(kind: type[Any], value: object, where: str) -> object:
     if not isinstance(value, dict):
-        raise MismatchError(f"{where} is {value!r}, which is no table")
+        raise MismatchError(f"{where} is {shown(value)}, which is no table")
     known = {f.name: f for f in fields(kind)}
     for name in value.keys() - known.keys():
         raise MismatchError(f"{where}.{name} is not a field of it")

@@ -25,11 +25,11 @@ def variants_of(model: Path) -> dict[Path, ModelCard]:
     limit = _LARGEST * model.stat().st_size
     found = {}
     for path in sorted(model.parent.glob("*.onnx")):
-        if path.samefile(model) or path.stat().st_size > limit:
-            continue
         try:
+            if path.samefile(model) or path.stat().st_size > limit:
+                continue
             card = read_card(path)
-        except FkdError:
+        except (FkdError, OSError):
             continue  # the folder may hold any file; what is no fkd model is no variant of one
         if asked.training.weights_sha256 and _contract(card) == _contract(asked):
             found[path] = card

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from typing import TYPE_CHECKING
 from fkd_infer.animation import describe
 from fkd_infer.colour import bgr_of, gray_of
 from fkd_infer.errors import UnreadableVideoError
+from fkd_infer.limits import Limits
+from fkd_infer.regular import check_regular
 from fkd_infer.types import Frame
 
 if TYPE_CHECKING:
@@ -22,8 +25,16 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
+FORMATS = (
+    *("mov", "matroska", "webm", "avi", "mpegts", "mpeg", "asf", "flv", "ogg", "gif", "rm", "wtv"),
+    *("mxf", "nut", "ivf", "av1", "obu", "dv", "h264", "hevc", "vvc", "m4v", "mpegvideo", "mjpeg"),
+    *("yuv4mpegpipe", "apng", "webp", "mp3", "wav", "flac", "aac"),
+)
+"""libav's names of the formats that are read; those of sound are told to hold no video."""
 _LATE = Fraction(1, 2)
 """Seconds that a file may end before the duration in its header, which is often rounded."""
+_ALONE = {"protocol_whitelist": "file", "format_whitelist": ",".join(FORMATS)}
+"""Playlists and lists of files, which lead to other files or into the network, are no videos."""
 _STARTS_ANYWHERE = 0x0200
 """AVFMT_TS_DISCONT, a flag of formats."""
 
@@ -94,10 +105,16 @@ def open_video(path: Path) -> Iterator[OpenVideo]:
     from av.stream import Disposition
 
     try:
-        # An absolute path, since libav takes the a in "a:b.mp4" for a network protocol.
-        container = av.open(str(path.absolute()), "r", metadata_errors="replace")
-    except FFmpegError as error:
+        check_regular(path)
+    except OSError as error:
         raise UnreadableVideoError(path, error.strerror or str(error)) from error
+    try:
+        # An absolute path, since libav takes the a in "a:b.mp4" for a network protocol.
+        container = av.open(str(path.absolute()), "r", options=_ALONE, metadata_errors="replace")
+    except FFmpegError as error:
+        refused = error.errno == errno.EINVAL  # by the list of formats
+        why = "it is in no video format that is read" if refused else error.strerror or str(error)
+        raise UnreadableVideoError(path, why) from error
     with container:
         moving = [
             stream
@@ -146,16 +163,22 @@ class Cut:
         return taken if self.max_frames is None else min(taken, self.max_frames)
 
 
-def read_video(path: Path, name: str, cut: Cut = Cut(), gray: bool = False) -> Iterator[Frame]:
+def read_video(
+    path: Path, name: str, cut: Cut = Cut(), gray: bool = False, limits: Limits | None = None
+) -> Iterator[Frame]:
     """Frames of a file as players show them: display matrix applied, colours as tagged.
 
     `gray` reads luma alone, as (H, W). Frames are numbered from the cut's start, and times are the
-    file's. Raises UnreadableVideoError at the first damage, and for a file that was cut short.
+    file's. Raises UnreadableVideoError at the first damage, and for a file that was cut short, and
+    LimitError where the frames are too large.
     """
     from av.video.reformatter import VideoReformatter
 
-    convert = gray_of if gray else bgr_of
+    convert, limits = gray_of if gray else bgr_of, limits or Limits()
     with open_video(path) as video:
+        limits.check_moving(path, video.stream.width, video.stream.height)
+        # Frames may grow in the middle of a file: the decoder refuses those by itself.
+        video.stream.codec_context.options = {"max_pixels": str(limits.pixels)}
         reformatter = VideoReformatter()
         if cut.start > 0:
             video.seek(cut.start)

@@ -161,6 +161,7 @@ class VideoSink:
         trace: TracebackType | None,
     ) -> None:
         if self._output is None:
+            self._partial.unlink()  # no frame, no file
             return
         try:
             if error is None:

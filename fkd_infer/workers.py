@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
@@ -22,6 +22,30 @@ R = TypeVar("R")
 
 _PATIENCE = 1.0
 """Seconds after which an idle thread looks whether the program is ending without it."""
+
+
+class Turn:
+    """What one thread may have at a time; it gives it back itself, and may do so without having it.
+
+    A thread that has it must not wait for another before it gives it back.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._owner: int | None = None
+
+    def take(self) -> None:
+        """Waits until no other thread has it; the one that has it may take it again."""
+        if self._owner != threading.get_ident():
+            while not self._lock.acquire(timeout=_PATIENCE):
+                continue
+            self._owner = threading.get_ident()
+
+    def give(self) -> None:
+        """Lets another thread have it."""
+        if self._owner == threading.get_ident():
+            self._owner = None
+            self._lock.release()
 
 
 @dataclass(frozen=True)
@@ -67,7 +91,7 @@ class Crew(Generic[T, U, V, R]):
                 if not waiting:
                     return
                 future, size = waiting.popleft()
-                result = future.result()
+                result = _result(future, threads)
                 held -= size
                 yield result
         finally:
@@ -139,6 +163,14 @@ class Crew(Generic[T, U, V, R]):
         for (future, _), result in pairs:
             with _telling(future):
                 future.set_result(self.end(result))
+
+
+def _result(future: Future[R], threads: Sequence[threading.Thread]) -> R:
+    """A thread's result; raises RuntimeError where no thread is left that could have one."""
+    while not wait([future], _PATIENCE).done:
+        if not any(thread.is_alive() for thread in threads) and not future.done():
+            raise RuntimeError("every worker is over, and a result is missing")
+    return future.result()
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import partial
 from pathlib import Path
 
@@ -10,9 +11,10 @@ import numpy as np
 
 from fkd_infer.crop import BoxRule, Pixels, bgr_image
 from fkd_infer.detector import SizedDetector
-from fkd_infer.errors import DetectorError, ModelFileNotFoundError
+from fkd_infer.errors import DetectorError, InvalidModelError, ModelFileNotFoundError
 from fkd_infer.fetch import Remote, fetched
 from fkd_infer.idle import Idle
+from fkd_infer.modelfile import check_model
 from fkd_infer.names import MAX_SIZES
 from fkd_infer.types import Detections
 from fkd_infer.views import Search
@@ -52,8 +54,12 @@ class YuNetDetector(SizedDetector):
             raise DetectorError("yunet", repair)
         by_hand = "download it by hand, and give the file as --detector-model (detector_model=)"
         self.path = fetched(PUBLIC, by_hand) if model is None else Path(model)
-        if not self.path.is_file():
+        if not os.path.exists(self.path):  # noqa: PTH110 (Path's raises for what can be no name)
             raise ModelFileNotFoundError(self.path, [])
+        try:
+            check_model(self.path, f"take {PUBLIC.name} of OpenCV's model zoo")
+        except InvalidModelError as error:
+            raise DetectorError("yunet", str(error)) from error
         search = search or Search(MAX_SIZES["yunet"][0])
         super().__init__(YUNET_RULE, _SMALLEST, search, _THRESHOLD)
         self.rule = rule

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from fkd_infer.animation import ONCE, chunk, describe, is_animated, riff, webp_header
 from fkd_infer.animationsink import AnimationSink
 from fkd_infer.crop import gray_plane
-from fkd_infer.errors import OutputError, UnreadableVideoError
+from fkd_infer.errors import LimitError, OutputError, UnreadableVideoError
 from fkd_infer.imagefile import write_image
 from fkd_infer.media import expand_sources, frame_count, frames_from, open_sink
 from fkd_infer.types import Frame
@@ -221,7 +221,7 @@ def test_a_size_that_no_picture_has(tmp_path: Path) -> None:
     data = path.read_bytes()
     path.write_bytes(data[:24] + b"\xff" * 6 + data[30:])
     [source] = expand_sources([str(path)])
-    with pytest.raises(UnreadableVideoError, match="16777216x16777216"):
+    with pytest.raises(LimitError, match="16777216 × 16777216 pixels, and 250 million"):
         next(frames_from(source))
 
 

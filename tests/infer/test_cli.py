@@ -118,7 +118,7 @@ def test_records_go_to_standard_output_and_nothing_else_does(tmp_path: Path) -> 
         (["a.png", "--out", "o", "--detector", "magic"], 2, "'magic' is not one of"),
         (["a.png", "--out", "o", "--provider", "cuda"], 1, "provider 'cuda' cannot be used"),
         (["a.png", "--out", "o", "--boxes", "nosuch.csv"], 1, "nosuch.csv"),
-        (["text.png", "--out", "o"], 1, "text.png: cannot be read as an image"),
+        (["text.png", "--out", "o"], 3, "text.png: cannot be read as an image"),
         (["a.png", "sub/a.png", "--out", "o"], 1, "a.png"),
         (["a.png", "--out", "."], 1, "it is one of the sources"),
     ],
@@ -143,7 +143,7 @@ def test_a_mistake_is_one_line(
     assert done.exit_code == code
     assert said in done.stderr
     assert "Traceback" not in done.output
-    if code == 1:
+    if code in (1, 3):
         assert len(done.stderr.strip().splitlines()) == 1
 
 
@@ -217,7 +217,8 @@ def test_a_signal_leaves_whole_pictures_of_what_was_done(tmp_path: Path, number:
     done = [Path(line["source"]).name for line in lines(record)]
     assert 0 < len(done) < 400
     assert done == sorted(done)
-    assert {path.name for path in out.iterdir()} == set(done)
+    assert {path.name for path in out.glob("[!.]*")} == set(done)
+    assert [path.suffix for path in out.glob(".*")] == [".journal"]
     assert all(read_image(out / name).shape == (300, 300, 3) for name in done)
 
 
@@ -271,11 +272,14 @@ def test_one_bad_file_does_not_cost_the_others_their_results(tmp_path: Path) -> 
     out, record = tmp_path / "out", tmp_path / "r.jsonl"
     given = (tmp_path / "in", "--model", FIXED, "--detector", "none")
     done = run(*given, "--out", out, "--json", record)
-    assert done.exit_code == 1
+    assert done.exit_code == 3
     assert "b.png: cannot be read as an image" in done.stderr
     assert "d.mp4: cannot be read as a video" in done.stderr
-    assert {path.name for path in out.iterdir()} == {"a.png", "c.png"}
+    assert {path.name for path in out.glob("[!.]*")} == {"a.png", "c.png", "errors.jsonl"}
     assert len(lines(record)) == 2
+    errors = [(Path(line["source"]).name, line["error"]) for line in lines(out / "errors.jsonl")]
+    assert errors == [("b.png", "UnreadableImageError"), ("d.mp4", "UnreadableVideoError")]
+    assert "2 failed, listed in" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from known import MODELS, SIZE
 
 from fkd_infer import session as sessions
 from fkd_infer.cuda import CudaBatches, CudaSettings
-from fkd_infer.errors import CudaSettingsError, OutOfMemoryError
+from fkd_infer.errors import CudaSettingsError, DeviceLostError, OutOfMemoryError
 from fkd_infer.names import DEFAULT_MODEL
 from fkd_infer.session import LandmarkSession
 
@@ -237,8 +237,29 @@ def test_a_gpu_without_memory_left_says_what_to_do(
         raise RuntimeError("CUDA failure 2: out of memory ; GPU=0 ; expr=cudaMalloc(&p, size);")
 
     monkeypatch.setattr(as_cuda, "run", fail)
-    with pytest.raises(OutOfMemoryError, match=r"the GPU.*for a batch of 5;.*provider 'cpu'"):
+    with pytest.raises(OutOfMemoryError, match=r"the GPU.*for a batch of 1;.*provider 'cpu'"):
         LandmarkSession(MODELS / "scored.onnx", "cuda").run(crops(5))
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "CUDA failure 700: an illegal memory access was encountered ; GPU=0 ; hostname=h",
+        "CUDA failure 999: unknown error ; GPU=-1 ; expr=cudaSetDevice(0);",
+        "CUDNN failure 5003: CUDNN_STATUS_EXECUTION_FAILED_CUDART ; GPU=0",
+        "CUBLAS failure 13: the GPU program failed to execute; CUBLAS_STATUS_EXECUTION_FAILED",
+    ],
+)
+def test_a_gpu_that_is_lost_ends_everything(
+    as_cuda: Recorder, monkeypatch: pytest.MonkeyPatch, said: str
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError(said)
+
+    monkeypatch.setattr(as_cuda, "run", fail)
+    with pytest.raises(DeviceLostError, match="CUDA stopped working: CU") as caught:
+        LandmarkSession(MODELS / "scored.onnx", "cuda").run(crops(5))
+    assert caught.value.ends_run
 
 
 def on_gpu(**settings: Any) -> LandmarkSession:

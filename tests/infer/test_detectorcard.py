@@ -45,9 +45,9 @@ def test_a_card_comes_back_from_json(made: DetectorCard) -> None:
         (("smallest",), 0, "smallest is 0"),
         (("smallest",), float("inf"), "smallest is inf"),
         (("smallest",), 10**400, "card.smallest is 1000"),
-        (("box_rule", "scale"), 0, "box_rule.scale is 0"),
+        (("box_rule", "scale"), 0, "card.box_rule: scale is 0"),
         (("box_rule", "scale"), float("inf"), "box_rule.scale is inf"),
-        (("box_rule", "shift"), [0.0, float("nan")], "box_rule.shift is (0.0, nan)"),
+        (("box_rule", "shift"), [0.0, float("nan")], "box_rule.shift[1] is nan"),
         (("box_rule", "shift"), [0.0], "card.box_rule.shift is [0.0]"),
         (("input", "channels"), 1, "card.input.channels is 1"),
         (("input", "layout"), "CHW", "card.input.layout is 'CHW'"),
@@ -119,5 +119,7 @@ def test_a_file_without_a_card_says_how_to_get_one() -> None:
 def test_numbers_that_mean_nothing_are_refused_when_made() -> None:
     with pytest.raises(ValueError, match="threshold is 2"):
         replace(detector_card(), threshold=2)
-    with pytest.raises(ValueError, match=r"box_rule\.scale is -1"):
-        replace(detector_card(), box_rule=BoxRule(-1))
+    with pytest.raises(ValueError, match="scale is -1"):
+        BoxRule(-1)
+    with pytest.raises(ValueError, match=r"box_rule\.scale is 1000"):
+        replace(detector_card(), box_rule=BoxRule(1000))

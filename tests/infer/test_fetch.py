@@ -1,12 +1,14 @@
-"""Files from the network, which here is memory."""
+"""Files from the network, which here is memory or a server of the test's own."""
 
 from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from http.client import IncompleteRead, RemoteDisconnected
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 from urllib.error import URLError
 
 import pytest
@@ -191,3 +193,91 @@ def test_a_user_without_a_home_is_told_of_the_cache(
 def test_nothing_but_https_is_fetched(url: str) -> None:
     with pytest.raises(ValueError, match="https alone"):
         Remote(url, "", 1, "a")
+
+
+class Redirecting(HTTPServer):
+    """Answers /file with a file, /nothing with an error, and sends all others to `target`."""
+
+    target = ""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Answer)
+        self.asked: list[str] = []
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+class _Answer(BaseHTTPRequestHandler):
+    server: Redirecting
+
+    def do_GET(self) -> None:
+        self.server.asked.append(self.path)
+        if self.path == "/nothing":
+            self.send_error(404)
+            return
+        if self.path == "/file":
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(CONTENT)
+            return
+        self.send_response(302)
+        self.send_header("Location", self.server.target)
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Standard error is pytest's."""
+
+
+@pytest.fixture
+def server() -> Iterator[Redirecting]:
+    with Redirecting() as server:
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def remote_at(url: str) -> Remote:
+    """A file at an address that only a test may ask: a server of its own has no certificate."""
+    remote = Remote(REMOTE.url, REMOTE.sha256, REMOTE.size, REMOTE.name)
+    object.__setattr__(remote, "url", url)
+    return remote
+
+
+def test_a_real_server_gives_the_file(server: Redirecting) -> None:
+    assert fetched(remote_at(f"{server.url}/file"), WAY_OUT).read_bytes() == CONTENT
+
+
+def test_an_answer_without_a_file_is_told(server: Redirecting, cache: Path) -> None:
+    with pytest.raises(DownloadError, match=r"cannot be fetched \(HTTP Error 404"):
+        fetched(remote_at(f"{server.url}/nothing"), WAY_OUT)
+    assert kept(cache) == []
+
+
+@pytest.mark.parametrize(
+    "target", ["{url}/file", "http://127.0.0.1:9/file", "file:///etc/passwd", "ftp://127.0.0.1/a"]
+)
+def test_a_redirect_to_anything_but_https_is_not_followed(
+    server: Redirecting, cache: Path, target: str
+) -> None:
+    server.target = target.format(url=server.url)
+    with pytest.raises(DownloadError, match=r"cannot be fetched") as caught:
+        fetched(remote_at(f"{server.url}/elsewhere"), WAY_OUT)
+    said = str(caught.value)
+    assert "\n" not in said
+    assert said.endswith(WAY_OUT)
+    if target.startswith(("http", "ftp", "{")):
+        assert "over https alone" in said
+    assert server.asked == ["/elsewhere"]
+    assert kept(cache) == []
+
+
+def test_a_redirect_to_https_is_followed(server: Redirecting, cache: Path) -> None:
+    # Nobody speaks TLS there: that the handshake fails shows that it was tried.
+    server.target = f"https://127.0.0.1:{server.server_port}/file"
+    with pytest.raises(DownloadError, match="SSL"):
+        fetched(remote_at(f"{server.url}/elsewhere"), WAY_OUT)
+    assert kept(cache) == []

@@ -10,6 +10,7 @@ import pytest
 from known import DETECTED, MODELS, UNLIKELY, detected_points, detector_card
 
 from fkd_infer.errors import (
+    InferenceError,
     InvalidModelError,
     ModelCardError,
     ModelFileNotFoundError,
@@ -177,7 +178,7 @@ def test_memory_that_runs_out_is_one_line(monkeypatch: pytest.MonkeyPatch) -> No
 def test_another_fault_of_the_runtime_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     detector = tiny()
     monkeypatch.setattr(detector, "_session", Full("a fault"))
-    with pytest.raises(RuntimeError, match=r"^a fault$"):
+    with pytest.raises(InferenceError, match=r"could not be run .*: a fault$"):
         detector(gray(204))
 
 

@@ -136,7 +136,7 @@ def test_not_an_image(content: bytes | None, why: str, tmp_path: Path) -> None:
 
 
 def test_a_folder_is_no_image(tmp_path: Path) -> None:
-    with pytest.raises(UnreadableImageError, match="directory"):
+    with pytest.raises(UnreadableImageError, match="it is a folder, not a file"):
         read_image(tmp_path)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
 
@@ -14,7 +14,7 @@ import pytest
 from playing import HEIGHT, WIDTH, Circle, pictures, playing, until
 
 from fkd_infer.crop import Pixels
-from fkd_infer.errors import CameraError
+from fkd_infer.errors import CameraError, LiveEmptyError, LiveFailedError
 from fkd_infer.live import SHOWN_SIZE, Live, Look, Newest, Shown, _Clock
 from fkd_infer.schemes import IBUG68
 from fkd_infer.types import Face, Frame
@@ -24,18 +24,30 @@ def test_the_newest_takes_the_place_of_what_nobody_took() -> None:
     newest: Newest[int] = Newest()
     for value in (1, 2, 3):
         newest.put(value)
-    assert newest.take() == 3
+    assert newest.take(lambda: True) == 3
     assert newest.dropped == 2
 
 
 def test_a_closed_newest_gives_nothing_and_keeps_nobody_waiting() -> None:
     newest: Newest[int] = Newest()
     taken: list[int | None] = []
-    thread = threading.Thread(target=lambda: taken.append(newest.take()))
+    thread = threading.Thread(target=lambda: taken.append(newest.take(lambda: True)))
     thread.start()
     newest.close()
     thread.join(5)
     assert taken == [None]
+
+
+def test_nobody_waits_for_a_partner_that_is_gone() -> None:
+    newest: Newest[int] = Newest()
+    started = time.monotonic()
+    assert newest.take(lambda: False) is None
+    assert time.monotonic() - started < 1
+    partner = threading.Thread(target=time.sleep, args=(0.2,))
+    partner.start()
+    assert newest.take(partner.is_alive) is None
+    newest.put(1)
+    assert newest.take(lambda: False) == 1
 
 
 def test_frames_are_due_at_their_own_time() -> None:
@@ -142,6 +154,70 @@ def test_a_source_without_a_first_frame_is_told_at_once() -> None:
         playing(broken, paced=False) as live,
     ):
         live.wait()
+
+
+@pytest.mark.parametrize("paced", [True, False])
+def test_a_source_without_frames_is_told(paced: bool) -> None:
+    with (
+        pytest.raises(LiveEmptyError, match="gave no frame"),
+        playing(pictures(0), paced=paced) as live,
+    ):
+        live.wait()
+
+
+@pytest.mark.parametrize("broken", ["follower", "effect", "listener"])
+def test_what_breaks_while_drawing_ends_it_in_a_line(broken: str) -> None:
+    class Broken(Circle):
+        def __call__(self, frame: Frame) -> list[Face]:
+            if broken == "follower" and frame.index == 3:
+                raise ZeroDivisionError("first line\nsecond line")
+            return super().__call__(frame)
+
+        def draw(self, canvas: Pixels, faces: Sequence[Face]) -> None:
+            raise ZeroDivisionError("first line")
+
+    def listen() -> None:
+        raise ZeroDivisionError("first line")
+
+    before = set(threading.enumerate())
+    effects = {"broken": Broken()}
+    look = Look(filters=("broken",) if broken == "effect" else (), layers=())
+    live = Live(pictures(None), Broken(), IBUG68, effects, look, paced=True)
+    if broken == "listener":
+        live.on_frame = listen
+    ended = threading.Event()
+    live.on_end = ended.set
+    with live:
+        assert ended.wait(5)
+    assert not set(threading.enumerate()) - before
+    with pytest.raises(LiveFailedError) as told:
+        live.check()
+    assert str(told.value) == (
+        "finding or drawing faces failed: ZeroDivisionError: first line; "
+        "the same with --debug shows where"
+    )
+    assert isinstance(told.value.__cause__, ZeroDivisionError)
+
+
+def test_a_source_that_answers_nothing_any_more_does_not_hold_up_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("fkd_infer.live._ENDING", 0.3)
+    answers = threading.Event()
+
+    def stuck() -> Iterator[Frame]:
+        yield from pictures(1)()
+        answers.wait(30)
+
+    started = time.monotonic()
+    with playing(stuck) as live:
+        live.wait()
+    assert time.monotonic() - started < 10
+    assert live._reader.is_alive()
+    assert live._reader.daemon, "it does not keep the program from ending"
+    answers.set()
+    live._reader.join(5)
+    assert not live._reader.is_alive()
 
 
 def test_a_stream_that_ends_ends_it_without_an_error() -> None:

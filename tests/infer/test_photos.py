@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,9 +20,11 @@ from fkd_infer.crop import POINTS_BOX
 from fkd_infer.errors import OutputError
 from fkd_infer.finder import Finder
 from fkd_infer.imagefile import read_image, write_image
+from fkd_infer.imageformat import Size
+from fkd_infer.limits import Limits
 from fkd_infer.look import Look
 from fkd_infer.machine import available_threads
-from fkd_infer.media import ImageSink, Source, expand_sources, frames_from
+from fkd_infer.media import ImageSink, Source, expand_sources, frames_from, read_photo
 from fkd_infer.photos import Photo, Studio, network_threads, opencv_threads
 from fkd_infer.pipeline import Pipeline, load
 from fkd_infer.records import JsonLinesSink
@@ -87,8 +89,9 @@ def test_records_and_pictures_are_those_of_one_worker(pipeline: Pipeline, folder
     assert (three.frames, three.faces, three.failures) == (20, 30, [])
     for end in ("jsonl", "jsonl.csv"):
         assert (base / f"one.{end}").read_text() == (base / f"three.{end}").read_text()
-    assert [p.name for p in three.pictures] == [f"{n:02d}.png" for n in range(20)]
-    for picture in three.pictures:
+    assert three.pictured == 20
+    assert [p.name for p in three.pictures] == [f"{n:02d}.png" for n in range(10)]
+    for picture in sorted((base / "three").glob("*.png")):
         alone = read_image(base / "one" / picture.name)
         np.testing.assert_array_equal(read_image(picture), alone)
 
@@ -109,7 +112,7 @@ def test_every_bad_file_is_told_in_order_and_the_others_are_done(
         (folder / name).write_text("hello")
     summary = done(pipeline, folder, 3)
     assert summary.frames == 17
-    assert [Path(why.partition(":")[0]).name for why in summary.failures] == [
+    assert [Path(failure.source).name for failure in summary.failures] == [
         "03.png",
         "04.png",
         "19.png",
@@ -130,24 +133,24 @@ def test_a_picture_that_cannot_be_written_has_no_record(
     summary = done(pipeline, folder, 2, folder.parent / "out")
     assert summary.frames == 19
     assert len(summary.failures) == 1
-    assert "the disk is full" in summary.failures[0]
+    assert "the disk is full" in summary.failures[0].message
     assert "05.png" not in (folder.parent / "r.jsonl").read_text()
 
 
-def test_a_record_that_cannot_be_written_is_told(
+def test_a_record_that_cannot_be_written_ends_the_run(
     pipeline: Pipeline, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def write(sink: JsonLinesSink, frame: Frame, faces: Sequence[Face]) -> None:
         raise OutputError("r.jsonl", "the disk is full")
 
     monkeypatch.setattr(JsonLinesSink, "write", write)
-    assert len(done(pipeline, folder, 2).failures) == 20
+    summary = done(pipeline, folder, 2)
+    assert (summary.frames, summary.failures) == (0, [])
+    assert "the disk is full; the run ended there" in str(summary.ended)
+    assert "--resume" in str(summary.ended)
 
 
-@pytest.mark.parametrize("where", ["sink", "record", "draw", "detector"])
-def test_an_error_that_nobody_expects_ends_everything(
-    pipeline: Pipeline, folder: Path, monkeypatch: pytest.MonkeyPatch, where: str
-) -> None:
+def a_mistake(monkeypatch: pytest.MonkeyPatch, where: str) -> None:
     def fail(*_: object) -> None:
         raise RuntimeError("a mistake of ours")
 
@@ -158,9 +161,27 @@ def test_an_error_that_nobody_expects_ends_everything(
         "detector": (Named, "__call__"),
     }[where]
     monkeypatch.setattr(*target, fail)
+
+
+@pytest.mark.parametrize("where", ["sink", "draw", "detector"])
+def test_an_error_that_nobody_expects_is_told_with_its_place(
+    pipeline: Pipeline, folder: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    a_mistake(monkeypatch, where)
+    summary = done(pipeline, folder, 3, folder.parent / "out")
+    assert (summary.frames, len(summary.failures)) == (0, 20)
+    assert "failed unexpectedly: RuntimeError: a mistake of ours" in summary.failures[0].message
+    assert "in fail" in (summary.failures[0].trace or "")
+    assert not list((folder.parent / "out").glob(".*.part"))
+
+
+def test_an_error_that_nobody_expects_of_a_record_ends_everything(
+    pipeline: Pipeline, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a_mistake(monkeypatch, "record")
     with pytest.raises(RuntimeError, match="a mistake of ours"):
         done(pipeline, folder, 3, folder.parent / "out")
-    assert not list(folder.parent.glob("*.jsonl*"))
+    assert not list(folder.parent.glob("r.jsonl*"))
     assert not list((folder.parent / "out").glob(".*"))
 
 
@@ -191,12 +212,12 @@ def most_held(
     """How many photos were in memory at most, and are at the end."""
     held = Held()
 
-    def counted(source: Source) -> Iterator[Frame]:
-        for frame in frames_from(source):
-            held.took(frame.image)
-            yield frame
+    def counted(source: Source, limits: Limits, admit: Callable[[Size], object]) -> Frame:
+        frame = read_photo(source, limits, admit)
+        held.took(frame.image)
+        return frame
 
-    monkeypatch.setattr("fkd_infer.photos.frames_from", counted)
+    monkeypatch.setattr("fkd_infer.photos.read_photo", counted)
     monkeypatch.setattr("fkd_infer.photos.ROOM", room)
     done(pipeline, folder, 2, folder.parent / "out")
     return held.most, held.now
@@ -216,7 +237,7 @@ def test_a_photo_that_is_too_large_comes_alone(
     pipeline: Pipeline, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pipeline.batch = 1000
-    assert most_held(pipeline, folder, monkeypatch, 10)[0] <= 2 * 2
+    assert most_held(pipeline, folder, monkeypatch, 10)[0] == 1
 
 
 def test_a_full_call_ends_gathering(

@@ -13,6 +13,7 @@ from known import MODELS, SIZE, card, fixed_points
 from fkd_infer import session as sessions
 from fkd_infer.card import ModelCard
 from fkd_infer.errors import (
+    InferenceError,
     InvalidModelError,
     ModelCardError,
     ModelFileNotFoundError,
@@ -112,12 +113,34 @@ def test_memory_that_runs_out_is_one_line(
         raise RuntimeError("std::bad_alloc")
 
     monkeypatch.setattr(session, "_answer", fail)
-    with pytest.raises(OutOfMemoryError, match="not enough free memory for a batch of 2"):
+    with pytest.raises(OutOfMemoryError, match="not enough free memory for a batch of 1"):
         session.run(crops(0, 1))
 
 
+def test_where_memory_is_short_batches_become_smaller_and_stay_so(
+    fixed_model: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    session = LandmarkSession(MODELS / "scored.onnx", "cpu")
+    batch = crops(*range(11))
+    whole, own, sizes = session.run(batch), session._answer, []
+
+    def little(part: np.ndarray) -> list[np.ndarray]:
+        sizes.append(len(part))
+        if len(part) > 3:
+            raise RuntimeError("Failed to allocate memory for requested buffer of size 9")
+        return own(part)
+
+    monkeypatch.setattr(session, "_answer", little)
+    for _ in range(2):
+        found = session.run(batch)
+        np.testing.assert_array_equal(found.points, whole.points)
+        np.testing.assert_array_equal(found.scores, whole.scores)
+    assert sizes == [11, 6, 3, 3, 3, 2, 3, 3, 3, 2]
+    assert "too little memory for 11 faces at once; going on with 6" in caplog.text
+
+
 def test_another_fault_of_the_runtime_is_not_hidden(fixed_model: Path) -> None:
-    with pytest.raises(Exception, match="Got invalid dimensions"):
+    with pytest.raises(InferenceError, match=r"could not be run for a batch of 1: .*dimensions"):
         LandmarkSession(fixed_model, "cpu").run(crops(0)[:, 1:])
 
 

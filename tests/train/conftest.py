@@ -2,43 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
-import cv2
-import numpy as np
 import pytest
 import torch
+from drawn_set import tiny_recipe, write_part
 from known import five_points
 
-from fkd_infer.crop import Floats
-from fkd_train.config import Recipe, recipe_from_dict
+from fkd_train.config import Recipe
 from fkd_train.detector import DetectorNet
 from fkd_train.detector_config import DetectorRecipe, detector_recipe_from_dict
-from fkd_train.drawn import draw_face
-
-
-def write_part(
-    folder: Path,
-    part: str,
-    people: int,
-    views: int,
-    seed: int,
-    of_face: Callable[[Floats], Floats] = lambda points: points,
-) -> None:
-    """`people` × `views` drawn faces with their CSV; `of_face` makes its points of the 68."""
-    rng = np.random.default_rng(seed)
-    (folder / part).mkdir(parents=True)
-    lines = []
-    for number in range(people * views):
-        name = f"Person_{number // views}_{number % views:02}.jpg"
-        image, drawn = draw_face(int(rng.integers(80, 140)), rng)
-        _, data = cv2.imencode(".png", image)
-        (folder / part / name).write_bytes(data.tobytes())
-        values = of_face(drawn).ravel()
-        lines.append(name + "," + ",".join(f"{v:.2f}" for v in values))
-    header = "," + ",".join(map(str, range(values.size)))
-    (folder / f"{part}_frames_keypoints.csv").write_text("\n".join([header, *lines]) + "\n")
 
 
 @pytest.fixture(scope="session")
@@ -61,20 +35,7 @@ def five_point_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny() -> Recipe:
     """Two epochs of five steps, with everything switched on."""
-    return recipe_from_dict(
-        {
-            "name": "tiny",
-            "summary": "for tests",
-            "split": "official",
-            "epochs": 2,
-            "batch": 4,
-            "model": {"name": "naimishnet", "size": 64},
-            "crop": {"scale": 1.25},
-            "loss": {"name": "wing"},
-            "optimizer": {"name": "adamw", "lr": 1e-3, "schedule": "one_cycle", "ema": 0.5},
-            "augment": {"flip": 0.5, "shift": 0.05, "scale": 0.1, "roll": 10, "light": 0.5},
-        }
-    )
+    return tiny_recipe()
 
 
 @pytest.fixture

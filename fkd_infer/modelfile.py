@@ -1,0 +1,103 @@
+"""ONNX files, looked at before any runtime reads them.
+
+A model is a program. What is checked here is its form: that the file is whole, that it is of
+versions that runtimes know, that it asks for nothing but arithmetic on tensors, and that it leads
+to no file outside of its folder. How much memory and time the arithmetic takes is not known before.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from mmap import ACCESS_READ, mmap
+from pathlib import Path
+
+from fkd_infer.errors import InvalidModelError, OutOfMemoryError
+from fkd_infer.onnxfile import OnnxFile, Port, read_onnx
+from fkd_infer.operators import CONTROL_FLOW, IR_VERSIONS, OPSETS, TENSORS
+from fkd_infer.protobuf import Message, WireError
+from fkd_infer.regular import check_regular, open_regular
+from fkd_infer.weightfiles import WeightFiles
+from fkd_infer.words import shown
+
+LARGEST_FILE = 1 << 30
+"""Bytes of a model's file, and of each file that it keeps weights in."""
+WAY_OUT = "take a file as fkd-export wrote it"
+_MOST_PARTS = 1_000_000
+_MOST_PORTS = 32
+
+
+def check_file(path: Path, way_out: str = WAY_OUT) -> None:
+    """Raises InvalidModelError where a path leads to no file, or to one of no sensible size."""
+    try:
+        check_regular(path)
+        _check_size(path.stat().st_size)
+    except WireError as error:
+        raise InvalidModelError(path, f"{error}; {way_out}") from error
+    except OSError as error:
+        raise InvalidModelError(path, f"{error.strerror or error}; {way_out}") from error
+
+
+def check_model(path: Path, way_out: str = WAY_OUT, *, control_flow: bool = False) -> OnnxFile:
+    """What an ONNX file says of itself, where it may be given to a runtime.
+
+    `control_flow` lets it have branches and loops, as an end-to-end file does. Raises
+    InvalidModelError, which ends in `way_out`, for any other, and OutOfMemoryError.
+    """
+    try:
+        found = _read(path)
+        _check_versions(found)
+        _check_operators(found, control_flow)
+        _check_ports("inputs", found.inputs)
+        _check_ports("outputs", found.outputs)
+    except WireError as error:
+        raise InvalidModelError(path, f"{error}; {way_out}") from error
+    except (OSError, MemoryError) as error:
+        if isinstance(error, MemoryError) or error.errno == errno.ENOMEM:
+            raise OutOfMemoryError("cpu", f"to load {path}") from error
+        raise InvalidModelError(path, f"{error.strerror or error}; {way_out}") from error
+    return found
+
+
+def _read(path: Path) -> OnnxFile:
+    with open_regular(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        _check_size(size)
+        with mmap(file.fileno(), size, access=ACCESS_READ) as data:
+            files = WeightFiles(path.parent, LARGEST_FILE)
+            return read_onnx(Message(data, _MOST_PARTS), size, files)
+
+
+def _check_size(size: int) -> None:
+    if not size:
+        raise WireError("the file is empty")
+    if size > LARGEST_FILE:
+        raise WireError(f"it has {size} bytes, and {LARGEST_FILE} are allowed")
+
+
+def _check_versions(found: OnnxFile) -> None:
+    first, last = IR_VERSIONS
+    if not first <= found.ir_version <= last:
+        raise WireError(f"it has ir_version {found.ir_version}, and {first} to {last} are known")
+    for domain in sorted({domain for domain, _ in found.operators if domain in OPSETS}):
+        first, last = OPSETS[domain]
+        version = found.opsets.get(domain, 0)
+        if not first <= version <= last:
+            of = f"opset {version}" + (f" of {domain}" if domain else "")
+            known = f"{first} is" if first == last else f"{first} to {last} are"
+            raise WireError(f"it has {of}, and {known} known")
+
+
+def _check_operators(found: OnnxFile, control_flow: bool) -> None:
+    allowed = TENSORS | CONTROL_FLOW if control_flow else TENSORS
+    for domain, name in sorted(found.operators - allowed):
+        of = f" of {shown(domain)}" if domain else ""
+        loops = ", which is for end-to-end files alone" if (domain, name) in CONTROL_FLOW else ""
+        raise WireError(f"it has the operator {shown(name)}{of}, and may not{loops}")
+
+
+def _check_ports(what: str, ports: tuple[Port, ...]) -> None:
+    if not 1 <= len(ports) <= _MOST_PORTS:
+        raise WireError(f"it has {len(ports)} {what}, and 1 to {_MOST_PORTS} are allowed")
+    if len({port.name for port in ports}) < len(ports):
+        raise WireError(f"two of its {what} have one name")

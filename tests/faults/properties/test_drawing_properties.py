@@ -1,0 +1,148 @@
+"""Whatever a network says of a face, drawing stays within the frame, ends soon and fails never."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, get_args
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from known import FIVE
+from properties import Guarded, faces, finite, tried
+
+from fkd_infer.annotate import Annotator
+from fkd_infer.errors import FilterPackError
+from fkd_infer.filters import Filter, builtin_filters, load_filter
+from fkd_infer.names import LAYERS, Blend, FilterWhen, Layer, Warp
+from fkd_infer.schemes import IBUG68
+from fkd_infer.sheet import ContactSheet
+from fkd_infer.types import Face, Frame
+
+SECONDS = 3.0
+"""Of the CPU, that drawing a few faces may take; it takes milliseconds."""
+SIZES = st.tuples(st.integers(1, 120), st.integers(1, 120))
+FACES = st.lists(faces(), max_size=3)
+
+
+@contextmanager
+def soon() -> Iterator[None]:
+    began = time.process_time()
+    yield
+    assert time.process_time() - began < SECONDS
+
+
+@pytest.fixture(scope="module")
+def filters() -> dict[str, Filter]:
+    return {name: load_filter(name) for name in builtin_filters()}
+
+
+@tried(250)
+@given(name=st.sampled_from(builtin_filters()), size=SIZES, worn_by=FACES)
+def test_built_in_filters_stay_within_the_frame(
+    filters: dict[str, Filter], name: str, size: tuple[int, int], worn_by: list[Face]
+) -> None:
+    guarded = Guarded(*size)
+    with soon():
+        filters[name].draw(guarded.frame, worn_by)
+    assert guarded.is_whole()
+
+
+@st.composite
+def packs(draw: st.DrawFn) -> dict[str, Any]:
+    """A filter.json of one layer that is likely to be accepted."""
+    warp = draw(st.sampled_from(get_args(Warp)))
+    near, far = finite(-50, 100), finite(-1e6, 1e6)
+    place = st.tuples(near | far, near | far)
+    anchor = st.fixed_dictionaries(
+        {"points": st.lists(st.integers(0, 67), min_size=1, max_size=3), "at": place}
+    )
+    layer = {
+        "image": "a.png",
+        "anchors": draw(st.lists(anchor, min_size=3, max_size=7)),
+        "warp": warp,
+        "offset": draw(st.tuples(finite(-2, 2) | far, finite(-2, 2))),
+        "scale": draw(finite(0.1, 4) | finite(1e-6, 1e6)),
+        "mirrored": draw(st.booleans()),
+        "blend": draw(st.sampled_from(get_args(Blend))),
+        "opacity": draw(finite(0.01, 1)),
+        "when": draw(st.sampled_from(get_args(FilterWhen))),
+        "brightness": draw(st.booleans()),
+    }
+    if warp == "head":
+        layer |= {"depth": draw(finite(-3, 3) | far), "turn": draw(finite(-360, 360) | far)}
+        layer |= {"round": draw(st.booleans())}
+    return {"version": 1, "name": "a", "title": "A", "layers": [layer]}
+
+
+@tried(200)
+@given(
+    table=packs(), width=st.integers(1, 40), height=st.integers(1, 40), size=SIZES, worn_by=FACES
+)
+def test_filters_of_any_pack_that_is_accepted_stay_within_the_frame(
+    table: dict[str, Any], width: int, height: int, size: tuple[int, int], worn_by: list[Face]
+) -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (height, width, 4), np.uint8)
+    guarded = Guarded(*size)
+    with TemporaryDirectory() as folder, soon():
+        Path(folder, "filter.json").write_text(json.dumps(table))
+        cv2.imwrite(str(Path(folder, "a.png")), picture)
+        try:
+            worn = load_filter(folder)
+        except FilterPackError as error:
+            assert "\n" not in str(error)
+            return
+        worn.draw(guarded.frame, worn_by)
+    assert guarded.is_whole()
+
+
+@tried(250)
+@given(layer=st.sampled_from(LAYERS), size=SIZES, drawn=FACES)
+def test_every_layer_stays_within_the_frame(
+    layer: Layer, size: tuple[int, int], drawn: list[Face]
+) -> None:
+    guarded = Guarded(*size)
+    with soon():
+        Annotator(IBUG68, (layer,)).draw(guarded.frame, drawn)
+    assert guarded.is_whole()
+
+
+@tried(60)
+@given(layer=st.sampled_from(LAYERS), size=SIZES, drawn=FACES)
+def test_so_does_every_layer_of_another_scheme(
+    layer: Layer, size: tuple[int, int], drawn: list[Face]
+) -> None:
+    guarded = Guarded(*size)
+    of_five = [Face(face.points[:5], face.box, face.score, face.id) for face in drawn]
+    with soon():
+        Annotator(FIVE, (layer,)).draw(guarded.frame, of_five)
+    assert guarded.is_whole()
+
+
+@tried(40)
+@given(
+    sizes=st.lists(SIZES, min_size=1, max_size=25),
+    name=st.text(max_size=40),
+    times=st.lists(st.fractions(min_value=0, max_value=10**6), min_size=25, max_size=25),
+    moves=st.booleans(),
+)
+def test_a_sheet_of_any_frames_is_a_picture(
+    sizes: list[tuple[int, int]], name: str, times: list[Fraction], moves: bool
+) -> None:
+    with TemporaryDirectory() as folder, soon():
+        path = Path(folder, "a.png")
+        with ContactSheet(path) as sheet:
+            for index, ((width, height), at) in enumerate(zip(sizes, times, strict=False)):
+                frame = Frame(Guarded(width, height).frame, name, index * moves, at)
+                sheet.write(frame, [])
+        drawn = cv2.imread(str(path))
+    assert drawn is not None
+    assert drawn.std() > 0
