@@ -54,7 +54,8 @@ def alternate(
         for number in range(blocks):
             if number and until is not None and time.monotonic() > until:
                 break
-            for runner in random.sample(runners, len(runners)):
+            # An order, no secret.
+            for runner in random.sample(runners, len(runners)):  # nosec B311
                 times[runner.name].append(runner.block(seconds))
     return times
 
@@ -100,7 +101,7 @@ class _Runner:
         self.name = contender.name
         # A file, since a pipe that nobody reads stops who writes a lot into it.
         self._said = TemporaryFile("w+")  # noqa: SIM115 (closed in __exit__)
-        self._process = subprocess.Popen(
+        self._process = subprocess.Popen(  # this package, or what is measured  # nosec B603
             list(contender.command),
             env=None if contender.environment is None else dict(contender.environment),
             stdin=subprocess.PIPE,

@@ -17,7 +17,6 @@ import numpy as np
 from fkd_infer.crop import Pixels, gray_plane
 from fkd_infer.errors import UnreadableVideoError
 from fkd_infer.imageformat import GIF, Size, size_of, suffix_of
-from fkd_infer.limits import Limits
 from fkd_infer.regular import open_regular, read_regular
 
 ONCE = -1
@@ -36,10 +35,11 @@ _ALPHA = 0x10
 
 @dataclass(frozen=True)
 class Animation:
-    """How long each frame is shown, in seconds, and how often all are repeated, as its format
-    writes it; 0 is for ever. `whole` says whether the file has its end."""
+    """How large frames are, how long each is shown, in seconds, and how often all are repeated, as
+    its format writes it; 0 is for ever. `whole` says whether the file has its end."""
 
     suffix: str
+    size: Size
     durations: tuple[Fraction, ...]
     loop: int
     whole: bool
@@ -74,21 +74,18 @@ def is_animated(path: Path) -> bool:
     return found is not None and len(found.durations) > 1
 
 
-def webp_pictures(
-    path: Path, gray: bool = False, limits: Limits | None = None
-) -> Iterator[tuple[Pixels, Fraction]]:
+def webp_pictures(path: Path, gray: bool = False) -> Iterator[tuple[Pixels, Fraction]]:
     """Pictures of an animated WebP, BGR (H, W, 3) or gray (H, W), and when each is shown.
 
-    What is transparent is white. Raises UnreadableVideoError at the first damage, and LimitError.
+    What is transparent is white. Raises UnreadableVideoError at the first damage.
     """
     data = _read(path) or b""
-    (limits or Limits()).check_moving(path, *_canvas_size(data))
     animation = _webp(data)
     canvas: Pixels | None = None
     time = Fraction(0)
     for number, (name, content) in enumerate(_frames_of(data)):
         if canvas is None:
-            canvas = np.full((*_canvas_size(data)[::-1], 3), 255, np.uint8)
+            canvas = np.full((*animation.size[::-1], 3), 255, np.uint8)
         place = _paste(canvas, content)
         if name != b"ANMF" or place is None:
             raise UnreadableVideoError(path, f"damaged at frame {number}")
@@ -151,7 +148,7 @@ def _gif(data: bytes) -> Animation:
         else:
             whole = kind == _TRAILER
             break
-    return Animation(".gif", tuple(durations), loop, whole)
+    return Animation(".gif", size_of(data) or Size(0, 0), tuple(durations), loop, whole)
 
 
 @lru_cache(4096)
@@ -181,7 +178,8 @@ def _webp(data: bytes) -> Animation:
         durations.append(_seconds(shown, 1000, _WEBP_SHORTEST))
     loop = next((c[4:6] for name, c in _chunks(data, 12) if name == b"ANIM"), b"\0\0")
     whole = len(data) >= 8 + int.from_bytes(data[4:8], "little")
-    return Animation(".webp", tuple(durations), int.from_bytes(loop, "little"), whole)
+    loops = int.from_bytes(loop, "little")
+    return Animation(".webp", _canvas_size(data), tuple(durations), loops, whole)
 
 
 def _frames_of(data: bytes) -> Iterator[tuple[bytes, bytes]]:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fkd_infer.compose import delaunay
-from fkd_infer.crop import Floats, Pixels
+from fkd_infer.crop import Floats, Pixels, within_reach
 from fkd_infer.headpose import mean_head
 from fkd_infer.names import DEFAULT_LAYERS, Layer
 from fkd_infer.schemes import IBUG68, LandmarkScheme
@@ -33,6 +33,8 @@ _BITS = 4
 """OpenCV draws at 1/16 pixel with this shift."""
 _OUTLINED = 120
 """Faces of so many pixels have room for a dark outline around lines."""
+_LARGEST = 20_000.0
+"""Pixels of a face, beyond which it is none."""
 _SPACED = 11
 """Pixels between neighbouring points, at least, for their numbers to be readable."""
 
@@ -69,7 +71,7 @@ class Annotator:
             "id": self._id,
             "numbers": self._numbers,
         }
-        whole = [face for face in faces if np.isfinite(face.points).all()]
+        whole = [face for face in faces if within_reach(face.points)]
         for layer in self.layers:
             for face in whole:
                 draw[layer](canvas, face)
@@ -171,8 +173,8 @@ def _edges_of(places: NDArray[np.floating]) -> NDArray[np.intp]:
 
 
 def _extent(face: Face) -> float:
-    """The longer side of the points' box, in pixels."""
-    return float(np.ptp(face.points, axis=0).max())
+    """The longer side of the points' box, in pixels, as far as strokes grow with it."""
+    return min(float(np.ptp(face.points, axis=0).max()), _LARGEST)
 
 
 def _fixed_point(values: Floats) -> NDArray[np.int32]:

@@ -12,6 +12,7 @@ from itertools import groupby
 from pathlib import Path
 from types import FrameType
 
+import cv2
 from tqdm import tqdm
 
 from fkd_infer.errors import FkdError, RunEndedError, StoppedError
@@ -40,8 +41,9 @@ Take = Callable[[Frame, Sequence[Face]], object]
 @dataclass
 class Summary:
     """What a run did. `pictures` are the first of those made, which are `pictured`; `reached` names
-    the sources whose turn came; `kept` counts those that an earlier run had completed; `ended` is
-    why the run ended before the last one, and `followed` what is to be told of following faces."""
+    the sources whose turn came; `kept` counts those that an earlier run had completed; `whole`
+    says whether all were reached, `ended` is why not where an error ended the run, and `followed`
+    what is to be told of following faces."""
 
     frames: int = 0
     faces: int = 0
@@ -52,6 +54,7 @@ class Summary:
     reached: set[str] = field(default_factory=set)
     failures: list[Failure] = field(default_factory=list)
     kept: int = 0
+    whole: bool = False
     stopped: bool = False
     ended: FkdError | None = None
     followed: str = ""
@@ -161,18 +164,34 @@ def run(sources: Sequence[Source], work: Work, quiet: bool = False) -> Summary:
     """
     summary = Summary(stages=work.find.pipeline.stopwatch.seconds)
     started = time.perf_counter()
+    try:
+        _run(sources, work, quiet, summary)
+    except _Ended as ended:
+        if not isinstance(ended.error, FkdError):
+            raise ended.error from None
+        summary.ended = RunEndedError(ended.error)
+    summary.followed = work.find.told
+    summary.seconds = time.perf_counter() - started
+    return summary
+
+
+def _run(sources: Sequence[Source], work: Work, quiet: bool, summary: Summary) -> None:
+    """Does the sources; raises _Ended, once all is closed, where there is no going on."""
+    ended: _Ended | None = None
     with ExitStack() as stack:
         stopping = stack.enter_context(_stop_on_signal())
+        stack.enter_context(_opencv_silent())
         if work.journal is not None:
             stack.enter_context(work.journal)
         if work.outputs.failures is not None:
-            stack.callback(_list_failures, work.outputs.failures, summary)
+            stack.callback(_list_failures, work, work.outputs.failures, summary)
         total = _total(sources, work.cut)
         bar = stack.enter_context(
             tqdm(total=total, unit="frames", leave=False, disable=True if quiet else None)
         )
         window = stack.enter_context(Window("fkd")) if work.outputs.show else None
-        takes = _takes(work, stack)
+        closing_records = stack.enter_context(ExitStack())
+        takes = _takes(work, closing_records)
         if window is not None:
             takes.append(lambda frame, _: window.write(frame))
         desk = _Desk(summary, takes, bar.update, work.journal)
@@ -186,20 +205,25 @@ def run(sources: Sequence[Source], work: Work, quiet: bool = False) -> Summary:
                     break
                 process = _photos if kind else _moving
                 process(list(group), work, desk, enough)
-            if not enough() and not summary.failures and work.journal is not None:
-                work.journal.finish()
-        except _Ended as ended:
-            if not isinstance(ended.error, FkdError):
-                raise ended.error from None
-            summary.ended = RunEndedError(ended.error)
+            summary.whole = not enough()
+        except _Ended as error:
+            ended = error
+        # Records of what was done are made whole whatever ended it, but not after a mistake of ours.
+        if ended is None or isinstance(ended.error, FkdError):
+            try:
+                closing_records.close()
+            except FkdError as error:
+                ended = ended or _Ended(error)
+        if ended is not None:
+            raise ended
+        if summary.whole and not summary.failures and work.journal is not None:
+            work.journal.finish()
         summary.stopped = stopping()
-    summary.followed = work.find.told
-    summary.seconds = time.perf_counter() - started
-    return summary
 
 
-def _list_failures(path: Path, summary: Summary) -> None:
-    write_failures(path, summary.failures, summary.reached)
+def _list_failures(work: Work, path: Path, summary: Summary) -> None:
+    run = work.journal.run if work.journal is not None else ""
+    write_failures(path, run, summary.failures, summary.reached, summary.whole)
 
 
 def _takes(work: Work, stack: ExitStack) -> list[Take]:
@@ -388,3 +412,14 @@ def _stop_on_signal() -> Iterator[Callable[[], bool]]:
     finally:
         for kind, handler in before.items():
             signal.signal(kind, handler)
+
+
+@contextmanager
+def _opencv_silent() -> Iterator[None]:
+    """Keeps OpenCV's own lines about bad files off the terminal: each is told once, in one line."""
+    logging = cv2.utils.logging
+    before = logging.setLogLevel(logging.LOG_LEVEL_SILENT)
+    try:
+        yield
+    finally:
+        logging.setLogLevel(before)

@@ -7,7 +7,6 @@ constants of its own: what the card does not say, it does not know.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -16,15 +15,13 @@ from typing import Literal, TypeVar
 from fkd_infer.crop import BoxRule, CropRule
 from fkd_infer.errors import ModelCardError, WrongTaskError
 from fkd_infer.schemes import LandmarkScheme, find_scheme
-from fkd_infer.tables import MismatchError, read
-from fkd_infer.words import name_problem, shown, text_problem
+from fkd_infer.tables import MismatchError, plain_problem, read
+from fkd_infer.words import name_problem, shown
 
 METADATA_KEY = "fkd"
 VERSION = 1
 SMALLEST_INPUT, LARGEST_INPUT = 8, 4096
 """Pixels of a side of the network's input."""
-_DEEPEST = 10
-"""Tables in tables; a card has 5."""
 _MOST_SCALE = 100
 """Of a rule: a square so many times as large or as small as a box, or as far from it, is no face's;
 and no number then overflows in pixels."""
@@ -207,7 +204,7 @@ def _read_card(kind: type[Card], text: str, where: str | Path, task: str | None)
     if version != VERSION:
         known = f"this fkd reads version {VERSION}"
         raise ModelCardError(where, f"its card has version {shown(version)}, {known}")
-    if problem := _problem(table, "card"):
+    if problem := plain_problem(table, "card"):
         raise ModelCardError(where, problem)
     if table.get("task") != task:
         raise WrongTaskError(where, table.get("task"), task)
@@ -215,27 +212,3 @@ def _read_card(kind: type[Card], text: str, where: str | Path, task: str | None)
         return read(kind, table, "card")
     except MismatchError as error:
         raise ModelCardError(where, str(error)) from None
-
-
-def _problem(value: object, where: str, depth: int = 0) -> str:
-    """What of a card is neither to be shown nor to be computed with; empty where there is nothing.
-
-    It comes first, so that all that is told of a card later on is one line that can be shown.
-    """
-    if depth > _DEEPEST:
-        return "its card is nested too deeply"
-    if isinstance(value, str) and (problem := text_problem(value)):
-        return f"{where} {problem}"
-    if isinstance(value, float) and not math.isfinite(value):
-        return f"{where} is {value}, and has to be finite"
-    if isinstance(value, list):
-        for place, item in enumerate(value):
-            if problem := _problem(item, f"{where}[{place}]", depth + 1):
-                return problem
-    if isinstance(value, dict):
-        for key, item in value.items():
-            if problem := name_problem(key):
-                return f"the name {shown(key)} in {where} {problem}"
-            if problem := _problem(item, f"{where}.{key}", depth + 1):
-                return problem
-    return ""

@@ -26,6 +26,8 @@ from fkd_infer.names import Blend
 
 _SMALLEST = 8
 """Pixels of the shorter side below which a picture is not halved again."""
+_WIDEST = 20_000.0
+"""Pixels that places of triangles are apart at most when they are told."""
 _ONE_MAP: Any = None  # which OpenCV's types forget; OpenCV 5 would read an empty array as a map
 """What cv2.remap takes for a second map where the first has both coordinates."""
 
@@ -165,6 +167,8 @@ def _determinant(matrix: Matrix) -> float:
 
 def delaunay(places: Matrix) -> NDArray[np.intp]:
     """Delaunay's triangles (n, 3) of places (k, 2), as numbers of them."""
+    # OpenCV counts in float32, and gives up where places are too far apart for it.
+    places = places * min(1.0, _WIDEST / max(1.0, float(np.ptp(places, axis=0).max())))
     low = places.min(axis=0) - 10
     extent = np.ceil(np.ptp(places, axis=0) + 20).astype(int)
     plane = cv2.Subdiv2D((0, 0, int(extent[0]), int(extent[1])))

@@ -25,6 +25,10 @@ Floats = NDArray[np.float32]
 Matrix = NDArray[np.float64]
 Pixels = NDArray[np.uint8]
 
+_FARTHEST, _SHORTEST = 1e9, 1e-6
+"""Pixels of a box's coordinates at most, and of its sides at least: no arithmetic then overflows."""
+_REACH = 2**24
+"""Pixels from the frame's corner, beyond which nothing is drawn."""
 _BORDER_MODES = {"replicate": cv2.BORDER_REPLICATE, "black": cv2.BORDER_CONSTANT}
 
 
@@ -73,13 +77,19 @@ POINTS_BOX = BoxRule(1.0)
 
 def as_boxes(boxes: ArrayLike) -> Floats:
     """Boxes as float32 (n, 4), xyxy; raises InvalidBoxError for anything else."""
-    array = np.asarray(boxes, dtype=np.float32)
+    try:
+        with np.errstate(over="ignore"):
+            array = np.asarray(boxes, dtype=np.float32)
+    except (TypeError, ValueError) as error:
+        raise InvalidBoxError("got what is no table of numbers") from error
     array = array.reshape(0, 4) if array.size == 0 else array
     if array.ndim != 2 or array.shape[1] != 4:
         raise InvalidBoxError(f"got shape {array.shape}")
     if not np.isfinite(array).all():
         raise InvalidBoxError("got a value that is not finite")
-    empty = (array[:, 2:] <= array[:, :2]).any(axis=1)
+    if (np.abs(array) > _FARTHEST).any():
+        raise InvalidBoxError(f"got a value beyond {_FARTHEST:g} pixels")
+    empty = (array[:, 2:] - array[:, :2] < _SHORTEST).any(axis=1)
     if empty.any():
         raise InvalidBoxError(f"got {array[empty][0].tolist()}, which has no area")
     return array
@@ -89,6 +99,11 @@ def points_box(points: ArrayLike) -> Floats:
     """Tight boxes (..., 4), xyxy, of points (..., n, 2)."""
     array = np.asarray(points, dtype=np.float32)
     return np.concatenate([array.min(axis=-2), array.max(axis=-2)], axis=-1)
+
+
+def within_reach(points: Floats) -> bool:
+    """Whether points (n, 2) are finite and so near that drawing computes with them exactly."""
+    return bool((np.abs(points) < _REACH).all())
 
 
 def apply_rule(boxes: Floats, rule: BoxRule | CropRule) -> tuple[Floats, Floats]:

@@ -89,7 +89,9 @@ def _gpus() -> tuple[list[str], str]:
         return [], ""
     command = [program, "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_PATIENCE_S)
+        done = subprocess.run(  # NVIDIA's program, as the PATH has it  # nosec B603
+            command, capture_output=True, text=True, timeout=_PATIENCE_S
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
         return [], told(error)
     said = [line.strip() for line in done.stdout.splitlines() if line.strip()]

@@ -15,12 +15,11 @@ import cv2
 
 from fkd_infer.errors import FkdError, SourceMemoryError, UnexpectedError
 from fkd_infer.filelock import lock
+from fkd_infer.imagefile import NO_MEMORY
 from fkd_infer.wholefile import whole_file, writing
 
 ERRORS_FILE = "errors.jsonl"
 SCHEMA = "fkd-error/1"
-_NO_MEMORY = -4
-"""OpenCV's number for memory that could not be had."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +37,7 @@ class Failure:
     def of(cls, source: str, error: Exception) -> Failure:
         """What is told of an error."""
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        if _lacks_memory(error):
+        if lacks_memory(error) and not isinstance(error, FkdError):
             error = SourceMemoryError(source)
         if isinstance(error, FkdError):
             return cls(source, type(error).__name__, str(error), now)
@@ -47,22 +46,26 @@ class Failure:
         return cls(source, type(error).__name__, message, now, trace)
 
 
-def _lacks_memory(error: Exception) -> bool:
+def lacks_memory(error: Exception) -> bool:
+    """Whether an error says that there was not enough memory."""
     if isinstance(error, cv2.error):
-        return error.code == _NO_MEMORY
-    return isinstance(error, MemoryError) and not isinstance(error, FkdError)
+        return error.code == NO_MEMORY
+    return isinstance(error, MemoryError)
 
 
-def write_failures(path: Path, failures: Sequence[Failure], sources: Collection[str]) -> None:
-    """Brings the list of failures up to date after a run over sources.
+def write_failures(
+    path: Path, run: str, failures: Sequence[Failure], reached: Collection[str], ended: bool
+) -> None:
+    """Brings the list of failures up to date after a run, which is named so that a later one of the
+    same sources and outputs has the same name.
 
-    What it says of other sources stays, so that runs that share it lose nothing, and without any
-    failure there is no file. Raises OutputError.
+    What it says of sources that were not reached stays, as does what other runs say of others: runs
+    that share it lose nothing. What an earlier run said of the rest goes, and all of it where this
+    one `ended`. Without any failure there is no file. Raises OutputError.
     """
     with writing(path), _one_at_a_time(path.parent):
-        done = set(sources)
-        others = [line for line in _lines(path) if _source(line) not in done]
-        lines = [*others, *(_line(failure) for failure in failures)]
+        lines = [line for line in _lines(path) if _stays(line, run, reached, ended)]
+        lines += [json.dumps({"schema": SCHEMA, "run": run, **asdict(one)}) for one in failures]
         if not lines:
             path.unlink(missing_ok=True)
             return
@@ -92,14 +95,11 @@ def _lines(path: Path) -> list[str]:
         return []
 
 
-def _source(line: str) -> object:
-    """The source that a line is about; a line that somebody else wrote is about none."""
+def _stays(line: str, run: str, reached: Collection[str], ended: bool) -> bool:
+    """Whether a line is still true; one that somebody else wrote stays."""
     try:
         record = json.loads(line)
-    except ValueError:
-        return None
-    return record.get("source") if isinstance(record, dict) else None
-
-
-def _line(failure: Failure) -> str:
-    return json.dumps({"schema": SCHEMA, **asdict(failure)})
+        source, own = record["source"], record["run"] == run
+    except (ValueError, KeyError, TypeError):
+        return True
+    return source not in reached and not (own and ended)

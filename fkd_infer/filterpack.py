@@ -6,7 +6,6 @@ Everything is checked when it is read, and nothing outside of the folder is.
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,9 +14,11 @@ import numpy as np
 
 from fkd_infer.crop import Pixels
 from fkd_infer.errors import FilterPackError
+from fkd_infer.imageformat import PNG, is_cut_short, size_of
 from fkd_infer.names import Blend, FilterWhen, Warp
+from fkd_infer.regular import read_regular
 from fkd_infer.schemes import SCHEMES, LandmarkScheme
-from fkd_infer.tables import MismatchError, read
+from fkd_infer.tables import MismatchError, plain_problem, read
 
 PACK_FILE = "filter.json"
 VERSION = 1
@@ -25,8 +26,13 @@ LARGEST_FILE = 8_000_000
 """Bytes of a picture."""
 LARGEST_SIDE = 4096
 """Pixels of a picture's side."""
+LARGEST_TABLE = 1_000_000
+"""Bytes of a filter.json."""
+_FAR = 1e5
+"""Pixels between an anchor and its picture, at most."""
+_LARGEST, _SMALLEST = 1000, 0.001
+"""Of what is in units of the head; and of a scale, at least."""
 _FEWEST: dict[Warp, int] = {"head": 2, "similarity": 2, "affine": 3, "piecewise": 3}
-_PNG = b"\x89PNG\r\n\x1a\n"
 
 
 @dataclass(frozen=True)
@@ -42,8 +48,8 @@ class Anchor:
     def __post_init__(self) -> None:
         if not self.points:
             raise ValueError("points is empty; name one point or more")
-        if not all(math.isfinite(value) for value in self.at):
-            raise ValueError(f"at is {list(self.at)}; give two finite numbers")
+        if max(map(abs, self.at)) > _FAR:
+            raise ValueError(f"at is {list(self.at)}; give two numbers from -{_FAR:g} to {_FAR:g}")
 
 
 @dataclass(frozen=True)
@@ -66,13 +72,12 @@ class Layer:
     when: FilterWhen = "always"
 
     def __post_init__(self) -> None:
-        numbers = {"z": self.z, "scale": self.scale, "depth": self.depth, "turn": self.turn}
-        numbers |= {"offset[0]": self.offset[0], "offset[1]": self.offset[1]}
-        for name, value in numbers.items():
-            if not math.isfinite(value):
-                raise ValueError(f"{name} is {value}; give a finite number")
-        if self.scale <= 0:
-            raise ValueError(f"scale is {self.scale}; give a number above 0")
+        lengths = {"offset[0]": self.offset[0], "offset[1]": self.offset[1], "depth": self.depth}
+        for name, value in lengths.items():
+            if abs(value) > _LARGEST:
+                raise ValueError(f"{name} is {value}; give a number from -{_LARGEST} to {_LARGEST}")
+        if not _SMALLEST <= self.scale <= _LARGEST:
+            raise ValueError(f"scale is {self.scale}; give a number above 0, {_LARGEST} at most")
         if not 0 < self.opacity <= 1:
             raise ValueError(f"opacity is {self.opacity}; give a number above 0, and 1 at most")
         if self.warp != "head" and (self.depth or self.turn or self.round):
@@ -133,15 +138,11 @@ def read_pack(folder: Path) -> tuple[Pack, list[tuple[Layer, Pixels]]]:
     Raises FilterPackError for anything that does not fit, naming file and field.
     """
     path = folder / PACK_FILE
+    table = _read_table(path)
+    if problem := plain_problem(table, "filter"):
+        raise FilterPackError(path, problem)
     try:
-        table = json.loads(path.read_text("utf-8"))
         pack = read(Pack, table, "filter")
-    except OSError as error:
-        raise FilterPackError(path, error.strerror or str(error)) from error
-    except UnicodeDecodeError as error:
-        raise FilterPackError(path, f"not UTF-8: {error.reason}") from error
-    except json.JSONDecodeError as error:
-        raise FilterPackError(path, f"not JSON: {error}") from error
     except MismatchError as error:
         raise FilterPackError(path, str(error)) from error
     layers = [
@@ -152,21 +153,39 @@ def read_pack(folder: Path) -> tuple[Pack, list[tuple[Layer, Pixels]]]:
     return pack, layers + mirrored
 
 
+def _read_table(path: Path) -> object:
+    """Plain data of a JSON file."""
+    try:
+        return json.loads(read_regular(path, LARGEST_TABLE).decode("utf-8"))
+    except OSError as error:
+        raise FilterPackError(path, error.strerror or str(error)) from error
+    except UnicodeDecodeError as error:
+        raise FilterPackError(path, f"not UTF-8: {error.reason}") from error
+    except ValueError as error:  # JSONDecodeError, or numbers of thousands of digits
+        raise FilterPackError(path, f"not JSON: {error}") from error
+    except RecursionError as error:
+        raise FilterPackError(path, "it is nested too deeply") from error
+
+
 def _read_picture(path: Path, number: int, layer: Layer) -> Pixels:
     """A layer's picture; its file lies in the pack's folder or below."""
     field = f"layers[{number}].image {layer.image!r}"
     folder = path.parent.resolve()
-    file = (folder / layer.image).resolve()
-    if not file.is_relative_to(folder):
-        raise FilterPackError(path, f"{field} leaves the filter's folder; put the picture into it")
     try:
-        if file.stat().st_size > LARGEST_FILE:
-            raise FilterPackError(path, f"{field} is larger than {LARGEST_FILE // 10**6} MB")
-        data = file.read_bytes()
+        file = (folder / layer.image).resolve()
+        if not file.is_relative_to(folder):
+            way_out = "put the picture into it"
+            raise FilterPackError(path, f"{field} leaves the filter's folder; {way_out}")
+        data = read_regular(file, LARGEST_FILE)
     except OSError as error:
         raise FilterPackError(path, f"{field}: {error.strerror or error}") from error
+    except RuntimeError as error:
+        raise FilterPackError(path, f"{field}: links lead in circles") from error
     _check_png(path, field, data)
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error as error:
+        raise FilterPackError(path, f"{field} is a damaged PNG: {error.err}") from error
     if image is None:
         raise FilterPackError(path, f"{field} is a damaged PNG")
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 4:
@@ -176,14 +195,17 @@ def _read_picture(path: Path, number: int, layer: Layer) -> Pixels:
 
 def _check_png(path: Path, field: str, data: bytes) -> None:
     """Refuses what is no PNG, cut short, or so large that it must not be decoded."""
-    if not data.startswith(_PNG):
+    if not data.startswith(PNG):
         raise FilterPackError(path, f"{field} is no PNG; save it as an 8 bit RGBA PNG")
-    if b"IEND" not in data[-12:]:
+    if is_cut_short(data):
         raise FilterPackError(path, f"{field} is cut short; copy it again")
-    width, height = int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
-    if max(width, height) > LARGEST_SIDE:
+    size = size_of(data)
+    if size is None:
+        raise FilterPackError(path, f"{field} is a damaged PNG")
+    if max(size) > LARGEST_SIDE:
+        measured = f"{size.width} × {size.height}"
         raise FilterPackError(
-            path, f"{field} measures {width} × {height}; make it {LARGEST_SIDE} a side at most"
+            path, f"{field} measures {measured}; make it {LARGEST_SIDE} a side at most"
         )
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from fkd_infer.compose import Mesh, Paint, Texture, draw_affine, draw_mesh
-from fkd_infer.crop import Floats, Matrix, Pixels
-from fkd_infer.errors import FilterSchemeError, UnknownFilterError
+from fkd_infer.crop import Floats, Matrix, Pixels, within_reach
+from fkd_infer.errors import FilterPackError, FilterSchemeError, UnknownFilterError
 from fkd_infer.filterpack import PACK_FILE, Layer, read_pack
 from fkd_infer.headpose import PACKS, HeadPose, fit_pose, mean_head
 from fkd_infer.schemes import IBUG68, LandmarkScheme
@@ -21,6 +21,9 @@ _BRIGHT = 165.0
 _DARKEST, _BRIGHTEST = 0.4, 1.08
 _SAMPLES = 48
 """Rows and columns of a face that its brightness is told from."""
+_APART, _LIKE = 0.02, 0.05
+"""Units of the head that anchors are apart, at least; and so much of it is left where their pixels
+are laid over the head."""
 _LIPS, _OPENS, _OPEN = (62, 66), 0.16, 0.2
 """Inner lips; how far apart, in units of the head, a mouth begins to be open, and is."""
 
@@ -51,7 +54,8 @@ class Filter:
 
     def draw(self, canvas: Pixels, faces: Sequence[Face]) -> None:
         """Draws onto each face of a BGR image, in place; those farther away come first."""
-        posed = [(face.points, pose) for face in faces if (pose := fit_pose(face.points))]
+        near = [face.points for face in faces if within_reach(face.points)]
+        posed = [(points, pose) for points in near if (pose := fit_pose(points))]
         posed.sort(key=lambda found: found[1].scale)
         gains = [brightness(canvas, points) for points, _ in posed]
         for (points, pose), gain in zip(posed, gains, strict=True):
@@ -84,7 +88,10 @@ def load_filter(name_or_path: str | Path) -> Filter:
     if not path.is_dir():
         raise UnknownFilterError(str(name_or_path), builtin_filters())
     pack, layers = read_pack(path)
-    pieces = [Piece(layer, _placer(layer, image)) for layer, image in layers]
+    try:
+        pieces = [Piece(layer, _placer(layer, image)) for layer, image in layers]
+    except ValueError as error:
+        raise FilterPackError(path / PACK_FILE, str(error)) from error
     return Filter(pack.name, pack.title, pack.scheme, _in_order(pieces))
 
 
@@ -203,11 +210,21 @@ def _selection(layer: Layer) -> Matrix:
 
 
 def _moved(layer: Layer, select: Matrix) -> Matrix:
-    """The anchors' pixels (k, 2), such that the picture has the layer's offset and scale."""
+    """The anchors' pixels (k, 2), such that the picture has the layer's offset and scale.
+
+    Raises ValueError for anchors that lie nowhere near like their points on a head.
+    """
     at = np.array([anchor.at for anchor in layer.anchors], np.float64)
     middle = at.mean(axis=0)
     at = middle + (at - middle) / layer.scale
-    to_head = fit_similarity(at, (select @ mean_head())[:, :2])
+    places = (select @ mean_head())[:, :2]
+    to_head = fit_similarity(at, places)
+    fitted, wanted = np.ptp(at @ to_head[:, :2].T, axis=0).max(), np.ptp(places, axis=0).max()
+    if wanted < _APART or fitted < _LIKE * wanted:
+        raise ValueError(
+            f"the anchors of {layer.image!r} lie in one place of a face, or so unlike their points "
+            "there that they do not place the picture"
+        )
     moved: Matrix = at - np.linalg.solve(to_head[:, :2], np.array(layer.offset))
     return moved
 

@@ -10,13 +10,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fkd_infer.errors import OutputError, UnreadableImageError
+from fkd_infer.errors import OutputError, SourceMemoryError, UnreadableImageError
 from fkd_infer.imageformat import GIF, Size, is_cut_short, is_overlaid, size_of, suffix_of
 from fkd_infer.limits import Limits
 from fkd_infer.regular import open_regular, read_regular
 from fkd_infer.wholefile import whole_file, writing
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
+NO_MEMORY = -4
+"""OpenCV's number for memory that could not be had."""
 _HEAD = 16
 
 
@@ -29,8 +31,8 @@ def read_image(
 
     JPEG, PNG, WebP, BMP, TIFF and the first picture of a GIF are read. `admit` is told its size
     before it is decoded, and may wait. Raises UnreadableImageError for a file that is absent,
-    empty, cut short or no image, and LimitError, before it is decoded, for one that is larger than
-    `limits`.
+    empty, cut short or no image, LimitError, before it is decoded, for one that is larger than
+    `limits`, and SourceMemoryError.
     """
     path, limits = Path(path), limits or Limits()
     try:
@@ -43,7 +45,7 @@ def read_image(
     try:
         return _read_gif(path, data) if data.startswith(GIF) else _decoded(path, data)
     except MemoryError as error:
-        raise UnreadableImageError(path, "there is not enough free memory for it") from error
+        raise SourceMemoryError(path) from error
 
 
 def _checked_size(path: Path, data: bytes) -> Size:
@@ -66,6 +68,8 @@ def _decoded(path: Path, data: bytes) -> NDArray[np.uint8]:
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error as error:
+        if error.code == NO_MEMORY:
+            raise MemoryError from error
         raise UnreadableImageError(path, error.err) from error
     if image is None:
         raise UnreadableImageError(path, "not an image, or a damaged one")

@@ -69,7 +69,7 @@ def is_cut_short(data: bytes) -> bool:
 
 
 def is_overlaid(data: bytes) -> bool:
-    """Whether a JPEG has more scans than encoders write: a small file that takes hours to decode."""
+    """Whether a JPEG has more scans than encoders write: it is small, and takes hours to decode."""
     if not data.startswith(JPEG):
         return False
     return sum(marker == _SCAN for marker, _ in _segments(data)) > _MOST_SCANS

@@ -29,6 +29,7 @@ from fkd_infer.types import Face, Frame
 from fkd_infer.wholefile import writing
 
 VERSION = 1
+_PREFIX = ".fkd-"
 _DONE = b'{"done"'
 
 
@@ -76,7 +77,7 @@ class Journal:
         self._resume = resume
         self._faces = faces
         self._completed: dict[str, Completed] = {}
-        self._any = self._finished = False
+        self._any = self._finished = self._broken = False
         self._frames = 0
 
     def __enter__(self) -> Self:
@@ -105,12 +106,16 @@ class Journal:
         with writing(self.path):
             if useless:
                 self.path.unlink(missing_ok=True)
-            self._file.close()
+            try:
+                self._file.close()
+            except OSError:
+                if not self._broken:
+                    raise  # else it was told when it broke
 
     @property
-    def found(self) -> int:
-        """Sources that an earlier run completed."""
-        return len(self._completed)
+    def run(self) -> str:
+        """A name for runs of the same sources and outputs."""
+        return self.path.stem.removeprefix(_PREFIX)
 
     def completed(self, source: Source, picture: Path | None) -> Completed | None:
         """What is known of a source that is done, unless it or its picture changed since."""
@@ -130,9 +135,8 @@ class Journal:
         """Keeps a frame of the source that is being done."""
         if not self._faces:
             return
-        with writing(self.path):
-            self._frames += 1
-            self._file.write(_line(_plain(frame, faces)))
+        self._frames += 1
+        self._write(_plain(frame, faces))
 
     def done(self, source: Source, picture: Path | None) -> None:
         """Says that the outputs of a source are whole; the frames since the last such are its."""
@@ -145,9 +149,7 @@ class Journal:
                 "source": [stamp.size, stamp.mtime_ns],
                 "picture": made and [made.size, made.mtime_ns],
             }
-            with writing(self.path):
-                self._file.write(_line(record))
-                self._file.flush()
+            self._write(record, flush=True)
             self._any = True
         self._frames = 0
 
@@ -159,6 +161,14 @@ class Journal:
         """Says that everything is done. With the block the file goes, but where a later run is to
         find it again, since this one was told to."""
         self._finished = not self._resume
+
+    def _write(self, record: Mapping[str, object], flush: bool = False) -> None:
+        self._broken = True
+        with writing(self.path):
+            self._file.write(_line(record))
+            if flush:
+                self._file.flush()
+        self._broken = False
 
     def _begin(self) -> None:
         """Reads what is there, or begins anew."""
@@ -228,7 +238,7 @@ def journal_path(folder: Path, sources: Sequence[str], outputs: Sequence[Path]) 
     places = [str(Path(text).absolute()) for text in sources]
     places += ["to", *(str(path.absolute()) for path in outputs)]
     digest = hashlib.sha256("\0".join(places).encode("utf-8", "surrogatepass")).hexdigest()
-    return folder / f".fkd-{digest[:12]}.journal"
+    return folder / f"{_PREFIX}{digest[:12]}.journal"
 
 
 def _line(record: Mapping[str, object]) -> bytes:

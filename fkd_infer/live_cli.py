@@ -31,6 +31,7 @@ from fkd_infer.names import (
 
 if TYPE_CHECKING:
     from fkd_infer.filters import Filter
+    from fkd_infer.limits import Limits
     from fkd_infer.media import Source
     from fkd_infer.schemes import LandmarkScheme
 
@@ -117,6 +118,7 @@ def _token(context: click.Context, parameter: click.Parameter, value: str | None
     show_default="made up where --host needs one",
     help="Secret that the page's address must carry.",
 )
+@options.live_limits
 @click.pass_context
 def main(
     context: click.Context,
@@ -136,6 +138,7 @@ def main(
     host: str,
     port: int,
     token: str | None,
+    limits: Limits,
 ) -> None:
     """Show a camera, stream or video with its faces drawn, as it runs, in the browser.
 
@@ -169,7 +172,7 @@ def main(
         scheme = pipeline.card.landmarks
         on, known = _filters(filters, scheme)
         live = Live(
-            partial(frames_from, found),
+            partial(frames_from, found, limits=limits),
             Tracker(pipeline, searching, detect_every, smooth),
             scheme,
             known,

@@ -170,6 +170,11 @@ def is_loopback(host: str) -> bool:
     return host.lower() == "localhost" or (_is_address(host) and ip_address(host).is_loopback)
 
 
+def is_everywhere(host: str) -> bool:
+    """Whether an address stands for all that this machine has."""
+    return _is_address(host) and ip_address(host).is_unspecified
+
+
 def _is_address(name: str) -> bool:
     try:
         ip_address(name)

@@ -30,7 +30,7 @@ from starlette.types import Receive, Scope, Send
 from fkd_infer.errors import LiveAddressError, LiveFailedError
 from fkd_infer.live import Live, Look, Shown
 from fkd_infer.live_connection import CONNECTIONS, Connection
-from fkd_infer.live_guard import HEADERS, Guard
+from fkd_infer.live_guard import HEADERS, Guard, is_everywhere
 from fkd_infer.names import LAYERS, SMOOTHINGS
 
 VIEWERS = 16
@@ -116,8 +116,8 @@ class LiveServer:
     @property
     def url(self) -> str:
         """The page's address, with the token."""
-        host = {"0.0.0.0": socket.gethostname(), "::": socket.gethostname()}.get(self._host)
-        host = host or (f"[{self._host}]" if ":" in self._host else self._host)
+        host = socket.gethostname() if is_everywhere(self._host) else self._host
+        host = f"[{host}]" if ":" in host else host
         secret = "" if self._token is None else f"?token={self._token}"
         return f"http://{host}:{self.port}/{secret}"
 

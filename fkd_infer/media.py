@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -64,9 +65,20 @@ class Source:
 def expand_sources(given: Sequence[str], out: Path | None = None) -> list[Source]:
     """The images, videos and cameras that files, folders, globs and camera numbers stand for.
 
-    What lies below `out` was made by an earlier run, and is left out of folders and globs.
+    What lies below `out` was made by an earlier run, and is left out of folders and globs. An
+    output that changes its suffix keeps the old one too where another has that name: a.avi.mp4.
     """
-    return [source for text in given for source in _expand(text, out)]
+    sources = [source for text in given for source in _expand(text, out)]
+    taken = Counter(source.output for source in sources)
+    return [_apart(source) if taken[source.output] > 1 else source for source in sources]
+
+
+def _apart(source: Source) -> Source:
+    """The source with its own suffix in its output's name, where that has another one."""
+    if source.path is None or source.path.suffix.lower() == source.output.suffix.lower():
+        return source
+    name = f"{source.path.name}{source.output.suffix}"
+    return replace(source, output=source.output.with_name(name))
 
 
 def check_outputs(
@@ -140,10 +152,14 @@ def _moving(source: Source, cut: Cut, gray: bool, limits: Limits) -> Iterator[Fr
         yield from cut(read_stream(source.url, gray, limits=limits))
     elif source.path is None:
         raise SourceNotFoundError(source.name)
-    elif (animation := describe(source.path)) and animation.suffix == ".webp":
-        yield from cut(_read_webp(source.path, source.name, cut, gray, limits))
     else:
-        yield from read_video(source.path, source.name, cut, gray, limits)
+        animation = describe(source.path)
+        if animation is not None:
+            limits.check_moving(source.path, *animation.size)
+        if animation is not None and animation.suffix == ".webp":
+            yield from cut(_read_webp(source.path, source.name, cut, gray))
+        else:
+            yield from read_video(source.path, source.name, cut, gray, limits)
 
 
 def frame_count(source: Source, cut: Cut = Cut()) -> int | None:  # noqa: B008 (frozen)
@@ -359,9 +375,9 @@ def _check_target(target: Path, originals: set[tuple[int, int] | None]) -> None:
         raise OutputError(target, "a folder of that name is in the way")
 
 
-def _read_webp(path: Path, name: str, cut: Cut, gray: bool, limits: Limits) -> Iterator[Frame]:
+def _read_webp(path: Path, name: str, cut: Cut, gray: bool) -> Iterator[Frame]:
     """Frames of an animated WebP, numbered from the cut's start as those of videos."""
-    pictures = webp_pictures(path, gray, limits)
+    pictures = webp_pictures(path, gray)
     later = ((image, shown) for image, shown in pictures if shown >= cut.start)
     for number, (image, shown) in enumerate(later):
         yield Frame(image, name, number, shown)

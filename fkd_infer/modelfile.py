@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 import os
-from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
 from fkd_infer.errors import InvalidModelError, OutOfMemoryError
@@ -63,9 +62,11 @@ def _read(path: Path) -> OnnxFile:
     with open_regular(path) as file:
         size = os.fstat(file.fileno()).st_size
         _check_size(size)
-        with mmap(file.fileno(), size, access=ACCESS_READ) as data:
-            files = WeightFiles(path.parent, LARGEST_FILE)
-            return read_onnx(Message(data, _MOST_PARTS), size, files)
+        # Not mapped: a mapped file that somebody cuts short ends the process.
+        content = file.read(size)
+    if len(content) < size:
+        raise WireError("it became shorter as it was read")
+    return read_onnx(Message(content, _MOST_PARTS), WeightFiles(path.parent, LARGEST_FILE))
 
 
 def _check_size(size: int) -> None:

@@ -60,12 +60,12 @@ class OnnxFile:
     metadata: dict[str, str]
 
 
-def read_onnx(message: Message, size: int, files: WeightFiles) -> OnnxFile:
-    """Walks a file of so many bytes once, and looks at the files that hold its weights.
+def read_onnx(message: Message, files: WeightFiles) -> OnnxFile:
+    """Walks a file once, and looks at the files that hold its weights.
 
     Raises WireError for what is damaged, or has parts that no network of fkd's has.
     """
-    return _Reader(message, files).model(size)
+    return _Reader(message, files).model()
 
 
 @dataclass
@@ -92,11 +92,11 @@ class _Reader:
         self._inputs: list[Port] = []
         self._outputs: list[Port] = []
 
-    def model(self, size: int) -> OnnxFile:
+    def model(self) -> OnnxFile:
         ir_version, graphs = 0, 0
         opsets: dict[str, int] = {}
         metadata: dict[str, str] = {}
-        for part in self._message.fields(0, size):
+        for part in self._message.fields(0, len(self._message.data)):
             number = part[0]
             if number == 1:
                 ir_version = number_of(part)

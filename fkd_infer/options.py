@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import wraps
@@ -402,18 +404,32 @@ def _limits(pixels: float, frames: int, seconds: float, memory: int | None) -> L
     return allowed if memory is None else replace(allowed, memory=memory * 10**6)
 
 
+def _endless(pixels: float, memory: int | None) -> Limits:
+    return _limits(pixels, sys.maxsize, math.inf, memory)
+
+
+_limit_pixels = click.option(
+    "--limit-pixels",
+    "pixels",
+    metavar="MILLIONS",
+    type=click.FloatRange(0, min_open=True),
+    default=MEGAPIXELS,
+    show_default=True,
+    help="Refuse photos and frames of more, in millions.",
+)
+_limit_memory = click.option(
+    "--limit-memory",
+    "memory",
+    metavar="MB",
+    type=click.IntRange(1),
+    show_default="half of what there is",
+    help="Refuse photos and videos that would take more.",
+)
+
 limits = group(
     "limits",
     _limits,
-    pixels=click.option(
-        "--limit-pixels",
-        "pixels",
-        metavar="MILLIONS",
-        type=click.FloatRange(0, min_open=True),
-        default=MEGAPIXELS,
-        show_default=True,
-        help="Refuse photos and frames of more, in millions.",
-    ),
+    pixels=_limit_pixels,
     frames=click.option(
         "--limit-frames",
         "frames",
@@ -430,16 +446,12 @@ limits = group(
         show_default=True,
         help="End what moves, streams and cameras too, after so long, as failed.",
     ),
-    memory=click.option(
-        "--limit-memory",
-        "memory",
-        metavar="MB",
-        type=click.IntRange(1),
-        show_default="half of what there is",
-        help="Refuse photos and videos that would take more.",
-    ),
+    memory=_limit_memory,
 )
 """Options that say how large sources may be, for a command's argument `limits`."""
+
+live_limits = group("limits", _endless, pixels=_limit_pixels, memory=_limit_memory)
+"""The same for what is watched, which goes on for as long as somebody wants."""
 
 
 def check_resume(resume: bool, outputs: Outputs) -> None:

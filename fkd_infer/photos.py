@@ -11,6 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from fkd_infer.failures import lacks_memory
 from fkd_infer.finder import Finder
 from fkd_infer.imageformat import Size
 from fkd_infer.journal import Completed, Journal
@@ -91,19 +92,33 @@ class Studio:
             if completed is not None:
                 return Photo(source, completed=completed)
 
+        try:
+            return self._searched(source, room)
+        except Exception as error:  # noqa: BLE001 (told where the photo's turn comes)
+            self._large.give()
+            failure = error
+        if lacks_memory(failure):
+            self._large.take()  # what other threads hold of large photos is free again
+            try:
+                return self._searched(source, room)
+            except Exception as error:  # noqa: BLE001 (as above)
+                failure = error
+            finally:
+                self._large.give()
+        return Photo(source, failure=failure)
+
+    def _searched(self, source: Source, room: int) -> Photo:
+        """A photo with its boxes; a large one once it has the turn."""
+
         def admit(size: Size) -> None:
             if size.width * size.height > room:
                 self._large.take()
 
         stopwatch = self.find.pipeline.stopwatch
-        try:
-            with stopwatch.about([(source.name, 0)]):
-                with stopwatch("read"):
-                    frame = read_photo(source, self.limits, admit)
-                return Photo(source, frame, self.find.search(frame))
-        except Exception as error:  # noqa: BLE001 (told where the photo's turn comes)
-            self._large.give()
-            return Photo(source, failure=error)
+        with stopwatch.about([(source.name, 0)]):
+            with stopwatch("read"):
+                frame = read_photo(source, self.limits, admit)
+            return Photo(source, frame, self.find.search(frame))
 
     def _full(self, begun: Sequence[Photo], room: int) -> bool:
         """Whether they are enough for a call of the network, or as many as memory is meant for."""

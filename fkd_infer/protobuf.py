@@ -7,7 +7,6 @@ length is compared with what is there, and a file can have so many fields and no
 from __future__ import annotations
 
 from collections.abc import Iterator
-from mmap import mmap
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 Field = tuple[int, int, int, int]
@@ -26,7 +25,7 @@ class Message:
     Messages in messages are walked by their places, so that none is looked at twice.
     """
 
-    def __init__(self, data: bytes | mmap, most: int) -> None:
+    def __init__(self, data: bytes, most: int) -> None:
         self.data = data
         self._most = self._left = most
 

@@ -11,12 +11,15 @@ from fkd_infer.crop import Floats, Pixels
 
 Colour = tuple[int, int, int]
 
-_PHASES = 16
+_BITS = 4
+_PHASES = 2**_BITS
 """Places within a pixel that a mark can have, each way."""
 _RADII = 8
 """Radii that it can have for each pixel."""
 _FINE = 8
 """Samples of a pixel, each way, from which its cover is told."""
+_LARGEST = 12
+"""Radius up to which marks are drawn beforehand; OpenCV's larger circles are round."""
 _FAR = 2**24
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 _DARK: Colour = (0, 0, 0)
@@ -28,11 +31,16 @@ def discs(canvas: Pixels, points: Floats, radius: float, colour: Colour) -> None
     Centres are right to 1/32 of a pixel and radii to 1/16. Points that are not finite, or far away,
     are left out.
     """
+    near = points[(np.abs(points) < _FAR).all(axis=1)]
+    fixed = np.rint(near.astype(np.float64) * _PHASES).astype(np.int64)
+    if radius > _LARGEST:
+        size = round((radius - 0.5) * _PHASES)  # OpenCV adds the smooth edge outside
+        for x, y in fixed.tolist():
+            cv2.circle(canvas, (x, y), size, colour, cv2.FILLED, cv2.LINE_AA, _BITS)
+        return
     keep, add = _stamps(max(1, round(radius * _RADII)), colour)
     size = keep.shape[2]
     height, width = canvas.shape[:2]
-    near = points[(np.abs(points) < _FAR).all(axis=1)]
-    fixed = np.rint(near.astype(np.float64) * _PHASES).astype(np.int64)
     corners, phases = fixed // _PHASES - size // 2, fixed % _PHASES
     for (x, y), (right, down) in zip(corners.tolist(), phases.tolist(), strict=True):
         x0, y0, x1, y1 = max(x, 0), max(y, 0), min(x + size, width), min(y + size, height)

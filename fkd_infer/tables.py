@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import suppress
 from dataclasses import MISSING, fields, is_dataclass
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
-from fkd_infer.words import shown
+from fkd_infer.words import name_problem, shown, text_problem
 
 T = TypeVar("T")
+_DEEPEST = 10
+"""Tables in tables; a card has 5."""
 
 
 class MismatchError(ValueError):
@@ -25,7 +28,8 @@ def read(kind: type[T], value: object, where: str) -> T:
     if is_dataclass(kind):
         return cast(T, _read_dataclass(kind, value, where))
     origin, arguments = get_origin(kind), get_args(kind)
-    if origin is Literal and value in arguments:
+    # True equals 1, and is no number.
+    if origin is Literal and any(type(value) is type(a) and value == a for a in arguments):
         return cast(T, value)
     if origin in (Union, UnionType):
         return cast(T, read(_member(arguments, value), value, where))
@@ -43,6 +47,30 @@ def read(kind: type[T], value: object, where: str) -> T:
     if kind in (str, int, float, bool, NoneType) and type(value) is kind:
         return value
     raise MismatchError(f"{where} is {shown(value)}, which does not fit {_type_name(kind)}")
+
+
+def plain_problem(value: object, where: str, depth: int = 0) -> str:
+    """What of plain data can be neither shown nor computed with; empty where there is nothing.
+
+    It comes first, so that all that is told of it later on is one line that can be shown.
+    """
+    if depth > _DEEPEST:
+        return f"{where.split('.')[0]} is nested too deeply"
+    if isinstance(value, str) and (problem := text_problem(value)):
+        return f"{where} {problem}"
+    if isinstance(value, float) and not math.isfinite(value):
+        return f"{where} is {value}, and has to be finite"
+    if isinstance(value, list):
+        for place, item in enumerate(value):
+            if problem := plain_problem(item, f"{where}[{place}]", depth + 1):
+                return problem
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if problem := name_problem(key):
+                return f"the name {shown(key)} in {where} {problem}"
+            if problem := plain_problem(item, f"{where}.{key}", depth + 1):
+                return problem
+    return ""
 
 
 def _member(kinds: tuple[Any, ...], value: object) -> Any:

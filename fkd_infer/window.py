@@ -73,7 +73,7 @@ def check_window() -> None:
     if sys.platform.startswith("linux") and not os.environ.get("DISPLAY"):
         raise WindowError("there is no display (DISPLAY is not set); use fkd-infer live")
     try:
-        tried = subprocess.run(
+        tried = subprocess.run(  # this Python, and the lines above  # nosec B603
             [sys.executable, "-c", _TRIAL], capture_output=True, timeout=_PATIENCE, check=False
         )
     except subprocess.TimeoutExpired as error:

@@ -53,12 +53,18 @@ def test_every_layer_draws_something(layer: str) -> None:
 
 
 @pytest.mark.parametrize("centre", [(0, 0), (159, 119), (-500, 60), (1e7, -1e7)])
-@pytest.mark.parametrize("size", [2, 60, 900])
+@pytest.mark.parametrize("size", [2, 60, 900, 1e6])
 def test_faces_at_and_beyond_the_border_are_drawn_without_harm(
     centre: tuple[float, float], size: float
 ) -> None:
     drawn = Annotator(IBUG68, LAYERS)(frame(), [face(centre, size, id=3)])
     assert drawn.image.shape == (120, 160, 3)
+
+
+def test_points_too_far_to_be_drawn_do_no_harm() -> None:
+    near = face(id=3)
+    far = Face(near.points * np.float32(1e36), near.box, 0.9, 3)
+    assert (Annotator(IBUG68, LAYERS)(frame(), [far]).image == 40).all()
 
 
 def test_larger_faces_get_larger_points() -> None:

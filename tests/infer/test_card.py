@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,40 @@ def test_a_card_comes_back_from_json(made: ModelCard) -> None:
         (("crop", "border"), "blur", "card.crop.border is 'blur'"),
         (("colour",), "red", "card.colour is not a field"),
         (("accuracy",), {"a": {"nme": 1}}, "card.accuracy.a.failure_rate_10 is missing"),
+        (("input", "size"), 7, "size is 7, and has to be from 8 to 4096"),
+        (("input", "size"), 4097, "size is 4097"),
+        (("input", "size"), -128, "size is -128"),
+        (("crop", "scale"), 0, "card.crop: scale is 0"),
+        (("crop", "scale"), -1.25, "card.crop: scale is -1.25"),
+        (("crop", "scale"), 1e300, "crop.scale is 1e+300, and has to be from 0.01 to 100"),
+        (("crop", "scale"), 1e-300, "crop.scale is 1e-300"),
+        (("crop", "scale"), float("nan"), "card.crop.scale is nan, and has to be finite"),
+        (("crop", "shift"), [0.0, 1e9], "crop.shift is (0.0, 1000000000.0)"),
+        (("crop", "shift"), [float("-inf"), 0.0], "card.crop.shift[0] is -inf"),
+        (("box_rules",), {"fkd": {"scale": 1e5}}, "box_rules.fkd.scale is 100000.0"),
+        (("name",), "", "the name '' is empty"),
+        (("name",), "x" * 201, "201 characters long, and 200 are allowed"),
+        (("name",), "fkd\nnet", r"'fkd\nnet' has the character '\n'"),
+        (("name",), "\x1b[2Jfkdnet", r"card.name has the control character '\x1b'"),
+        (("name",), "fkd\u202enet", r"has the character '\u202e', which cannot be shown"),
+        (("name",), "half \ud800", r"card.name has the control character '\ud800'"),
+        (("architecture",), "a\tb", "the name 'a\\tb'"),
+        (("licence",), "\x07" * 5, r"card.licence has the control character '\x07'"),
+        (("licence",), "x" * 30_000, "card.licence is 30000 characters long"),
+        (("training", "data"), "\x9b31m", r"card.training.data has the control character"),
+        (("exporter",), {"torch\r": "2"}, r"the name 'torch\r' in card.exporter"),
+        (("accuracy",), {"a\nb": {}}, r"the name 'a\nb' in card.accuracy"),
+        (("colour\x1b",), "red", r"the name 'colour\x1b' in card"),
+        (("colour",), ["x" * 100_000], "card.colour[0] is 100000 characters long"),
+        (("name",), ["x" * 10_000] * 3, "card.name is ['xxx"),
+        (("scheme",), five_table() | {"count": 10**9}, "count is 1000000000, and 5000 points"),
+        (("scheme",), five_table() | {"name": "\x00"}, "control character"),
+        (("scheme",), five_table() | {"name": "a\tb"}, "cannot be shown"),
+        (("scheme",), five_table() | {"closed": ["a\tb"]}, "cannot be shown"),
+        (("scheme",), five_table() | {"groups": {" ": [0]}}, "the name ' ' in card.scheme"),
+        (("scheme",), five_table() | {"mirror_pairs": [[0, 1], [1, 2]]}, "point 1 more than once"),
+        (("scheme",), five_table() | {"mirror_pairs": [[0, 9]]}, "names point 9, but 5 points"),
+        (("scheme",), five_table() | {"outer_eye_corners": [0, -1]}, "names point -1"),
     ],
 )
 def test_a_wrong_value_is_named(path: tuple[str, ...], value: object, said: str) -> None:
@@ -63,6 +98,23 @@ def test_a_wrong_value_is_named(path: tuple[str, ...], value: object, said: str)
     with pytest.raises(ModelCardError, match=r"x\.onnx") as caught:
         ModelCard.from_json(json.dumps(table), Path("x.onnx"))
     assert said in str(caught.value)
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 500
+
+
+def test_a_scheme_of_a_million_points_is_told_at_once() -> None:
+    """Its groups name them all, and more than once."""
+    table = json.loads(card().to_json())
+    table["scheme"] = five_table() | {"count": 5000, "groups": {"all": [*range(5000)] * 20}}
+    start = time.perf_counter()
+    with pytest.raises(ModelCardError, match="more than once"):
+        ModelCard.from_json(json.dumps(table), "x.onnx")
+    assert time.perf_counter() - start < 5
+
+
+def test_a_licence_may_have_lines() -> None:
+    table = json.loads(card().to_json()) | {"licence": "first line\n\tsecond line"}
+    assert ModelCard.from_json(json.dumps(table), "x.onnx").licence.count("\n") == 1
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", "null", "3"])

@@ -133,7 +133,19 @@ def test_points_box_is_tight() -> None:
 
 
 @pytest.mark.parametrize(
-    "boxes", [[1, 2, 3], [[1, 2, 3]], [[5, 5, 5, 9]], [[5, 5, 1, 9]], [[0, 0, np.nan, 4]]]
+    "boxes",
+    [
+        [1, 2, 3],
+        [[1, 2, 3]],
+        [[5, 5, 5, 9]],
+        [[5, 5, 1, 9]],
+        [[0, 0, np.nan, 4]],
+        [[0, 0, 1e39, 4]],
+        [[0, -1e10, 4, 4]],
+        [[0, 0, 1e-45, 4]],
+        [[1, 2, 3, 4], [5]],
+        [["a", 2, 3, 4]],
+    ],
 )
 def test_bad_boxes_are_refused(boxes: object) -> None:
     with pytest.raises(InvalidBoxError):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +85,13 @@ def test_mirrored_adds_the_other_side(tmp_path: Path) -> None:
         ({"anchors": [ANCHORS[0], {"points": [68], "at": [0, 0]}]}, "names point 68"),
         ({"anchors": [ANCHORS[0], {"points": [-1], "at": [0, 0]}]}, "names point -1"),
         ({"anchors": [ANCHORS[0], {"points": [], "at": [0, 0]}]}, "points is empty"),
-        ({"anchors": [ANCHORS[0], {"points": [3], "at": [0, float("nan")]}]}, "at is [0.0, nan]"),
+        ({"anchors": [ANCHORS[0], {"points": [3], "at": [0, float("nan")]}]}, "at[1] is nan"),
+        ({"anchors": [ANCHORS[0], {"points": [3], "at": [-1e9, 3]}]}, "at is [-1000000000.0, 3.0]"),
+        ({"image": "a\0.png"}, "control character"),
+        ({"a\nb": 1}, "the name 'a\\nb' in filter.layers[0]"),
+        ({"scale": 1e-9}, "scale is 1e-09"),
+        ({"depth": -1e9}, "depth is -1000000000.0"),
+        ({"offset": [0, 1e9]}, "offset[1] is 1000000000.0"),
         ({"anchors": [ANCHORS[0], ANCHORS[0]]}, "in one place"),
         ({"warp": "affine", "anchors": [*ANCHORS, {"points": [9], "at": [30, 20]}]}, "on one line"),
         (
@@ -118,7 +125,16 @@ def test_a_bad_pack_is_told_by_its_field(
 
 
 @pytest.mark.parametrize(
-    ("text", "told"), [("{", "not JSON"), ("[]", "no table"), ("", "not JSON")]
+    ("text", "told"),
+    [
+        ("{", "not JSON"),
+        ("[]", "no table"),
+        ("", "not JSON"),
+        ("9" * 5000, "not JSON"),
+        ("[" * 100_000, "nested too deeply"),
+        ("[" * 20 + "]" * 20, "nested too deeply"),
+        (" " * 1_000_001, "larger than 1 MB"),
+    ],
 )
 def test_a_file_that_is_no_table_is_refused(tmp_path: Path, text: str, told: str) -> None:
     pack(tmp_path)
@@ -144,12 +160,42 @@ def test_a_link_out_of_the_folder_is_refused(tmp_path: Path) -> None:
     assert "leaves the filter's folder" in refused(inside)
 
 
+def test_links_in_circles_are_refused(tmp_path: Path) -> None:
+    file = pack(tmp_path) / "a.png"
+    file.unlink()
+    file.symlink_to(file.name)
+    assert "links lead in circles" in refused(tmp_path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes with a name")
+def test_a_pipe_is_refused_at_once(tmp_path: Path) -> None:
+    file = pack(tmp_path) / "a.png"
+    file.unlink()
+    os.mkfifo(file)
+    assert "a pipe" in refused(tmp_path)
+
+
+def test_anchors_unlike_a_face_are_refused(tmp_path: Path) -> None:
+    """They would place the picture nowhere, or make it endlessly large."""
+    same = [{"points": [36], "at": [10, 20]}, {"points": [36], "at": [50, 20]}]
+    # Turned about the picture's middle once while the points go around the face the other way.
+    around = [
+        {"points": [point], "at": at}
+        for point, at in ((36, [0, 0]), (45, [0, 60]), (54, [60, 60]), (48, [60, 0]))
+    ]
+    for anchors in (same, around):
+        with pytest.raises(FilterPackError, match=r"filter\.json.*do not place the picture"):
+            load_filter(pack(tmp_path, anchors=anchors))
+
+
 def test_pictures_that_are_not_rgba_pngs_are_refused(tmp_path: Path) -> None:
     file = pack(tmp_path) / "a.png"
     good = file.read_bytes()
     cases = {
         "cut short": good[:-20],
         "is no PNG": b"GIF89a",
+        "is cut short": good[:33] + b"\xff\xff\xff\xf0" + good[37:],  # a part of 4 GB
+        "a damaged PNG": good[:16] + bytes(4) + good[20:],
         "measures": good[:16] + (5000).to_bytes(4, "big") + good[20:],
         "damaged": good[:60] + bytes(20) + good[80:],
         "larger than": bytes(LARGEST_FILE + 1),

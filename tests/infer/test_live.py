@@ -8,14 +8,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
 
+import click
 import cv2
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from playing import HEIGHT, WIDTH, Circle, pictures, playing, until
 
 from fkd_infer.crop import Pixels
-from fkd_infer.errors import CameraError, LiveEmptyError, LiveFailedError
+from fkd_infer.errors import CameraError, LimitError, LiveEmptyError, LiveFailedError
+from fkd_infer.limits import Limits
 from fkd_infer.live import SHOWN_SIZE, Live, Look, Newest, Shown, _Clock
+from fkd_infer.options import live_limits
 from fkd_infer.schemes import IBUG68
 from fkd_infer.types import Face, Frame
 
@@ -244,6 +248,22 @@ def test_no_thread_is_left_and_the_source_is_closed() -> None:
         assert set(threading.enumerate()) - before
     assert not set(threading.enumerate()) - before
     assert closed.is_set()
+
+
+def test_what_is_watched_goes_on_for_as_long_as_somebody_wants() -> None:
+    made: list[Limits] = []
+
+    @click.command()
+    @live_limits
+    def command(limits: Limits) -> None:
+        made.append(limits)
+
+    CliRunner().invoke(command, ["--limit-pixels", "2"], catch_exceptions=False)
+    (limits,) = made
+    late = Frame(np.zeros((1, 1, 3), np.uint8), "camera", 10**9, Fraction(10**9))
+    assert list(limits.watched(iter([late]), "camera")) == [late]
+    with pytest.raises(LimitError, match="2 million are allowed"):
+        limits.check_moving("clip.mp4", 2000, 2000)
 
 
 def decoded(data: bytes) -> Pixels:

@@ -8,7 +8,7 @@ import pytest
 from fkd_infer.strokes import discs
 
 
-@pytest.mark.parametrize("radius", [0.9, 1.5, 2.75, 6.0])
+@pytest.mark.parametrize("radius", [0.9, 1.5, 2.75, 6.0, 12.5, 16.25])
 @pytest.mark.parametrize("centre", [(20.0, 20.0), (20.5, 19.25), (20.13, 20.87), (19.97, 20.01)])
 def test_a_disc_is_where_and_as_large_as_it_should_be(
     radius: float, centre: tuple[float, float]
@@ -22,6 +22,13 @@ def test_a_disc_is_where_and_as_large_as_it_should_be(
     assert area == pytest.approx(np.pi * nearest**2, rel=0.03)
     assert (cover * columns).sum() / area == pytest.approx(centre[0], abs=0.05)
     assert (cover * rows).sum() / area == pytest.approx(centre[1], abs=0.05)
+
+
+def test_a_huge_disc_takes_no_more_memory_than_the_picture() -> None:
+    canvas = np.zeros((40, 40, 3), np.uint8)
+    discs(canvas, np.array([[1e5, 20], [-1e6, 1e6]], np.float32), 1e5 - 20, (255, 255, 255))
+    assert not canvas[:, :19].any()
+    assert canvas[:, 21:].all()
 
 
 def test_it_is_mixed_with_what_is_there() -> None:

@@ -1,0 +1,94 @@
+"""Batches and videos that are killed at any moment come out as if nothing had been."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+from faults.killing import KILLS, content, killed_until_done, seconds_of
+from known import MODELS
+
+from fkd_infer.animationsink import AnimationSink
+from fkd_infer.crop import Pixels
+from fkd_infer.imagefile import write_image
+from fkd_infer.types import Frame
+from fkd_infer.videosink import VideoSink
+
+COMMAND = [sys.executable, "-m", "fkd_infer.cli", "--quiet"]
+NETWORKS = [
+    *("--model", str(MODELS / "scored.onnx")),
+    *("--detector-model", str(MODELS / "detector.onnx")),
+]
+
+
+def scene(number: int, width: int = 320, height: int = 240) -> Pixels:
+    """A bright picture with something to compress, in which the tiny detector finds a face."""
+    rng = np.random.default_rng(number)
+    image = rng.integers(140, 256, (height // 8, width // 8, 3), np.uint8)
+    return np.ascontiguousarray(image.repeat(8, axis=0).repeat(8, axis=1))
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("photos")
+    for number in range(40):
+        suffix = (".jpg", ".png", ".webp", ".bmp")[number % 4]
+        write_image(folder / f"sub{number % 3}" / f"{number:02d}{suffix}", scene(number))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("videos")
+    frames = [Frame(scene(i // 9), "drawn", i, Fraction(i, 30)) for i in range(60)]
+    for name in ("a.mp4", "b.mkv", "c.mov"):
+        with VideoSink(folder / name, None) as video:
+            for frame in frames:
+                video.write(frame)
+    with AnimationSink(folder / "d.gif", None) as animation:
+        for frame in frames[::6]:
+            animation.write(frame)
+    write_image(folder / "e.png", scene(99))
+    return folder
+
+
+def outputs(out: Path) -> list[str]:
+    records = ("json", "csv", "coco", "npz")
+    files = [part for kind in records for part in (f"--{kind}", str(out / f"faces.{kind}"))]
+    return ["--out", str(out / "pictures"), *files]
+
+
+def check_kills(sources: Path, place: Path, arguments: Sequence[str] = ()) -> None:
+    def command(out: Path) -> list[str]:
+        return [*COMMAND, str(sources), *NETWORKS, *outputs(out), *arguments]
+
+    undisturbed, out = place / "undisturbed", place / "killed"
+    seconds = seconds_of(command(undisturbed))
+    wanted = content(undisturbed)
+    assert {"faces.json", "faces.npz"} < wanted.keys()
+
+    def begin() -> list[str]:
+        shutil.rmtree(out, ignore_errors=True)
+        return command(out)
+
+    def check() -> None:
+        assert content(out) == wanted
+        left = {file.suffix for file in out.rglob(".*")}
+        assert left <= {".journal"}, "nothing half-written is left"
+
+    tally = killed_until_done(begin, [*command(out), "--resume"], seconds, check)
+    print(f"\n{sources.name}: {tally}")
+    assert tally.kills >= KILLS
+
+
+def test_photos(photos: Path, tmp_path: Path) -> None:
+    check_kills(photos, tmp_path)
+
+
+def test_videos(videos: Path, tmp_path: Path) -> None:
+    check_kills(videos, tmp_path, ["--smooth", "offline", "--extras", "pose"])

@@ -1,0 +1,174 @@
+"""Model files that are no files, too large, or made to cost time; and a machine without memory."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from known import MODELS
+from wire import added, field
+
+from fkd_infer import modelfile
+from fkd_infer.errors import DetectorError, InvalidModelError, ModelFileNotFoundError
+from fkd_infer.fkddetector import FkdDetector
+from fkd_infer.modelfile import check_model
+from fkd_infer.session import LandmarkSession, find_model
+from fkd_infer.tuned import open_session
+from fkd_infer.variants import variants_of
+from fkd_infer.yunet import YuNetDetector
+
+FIXED = MODELS / "fixed.onnx"
+OPENERS = [LandmarkSession, FkdDetector, YuNetDetector, open_session]
+only_posix = pytest.mark.skipif(os.name != "posix", reason="has no pipes and devices as files")
+
+
+@pytest.fixture(params=["a pipe", "a device", "a socket", "a folder"])
+def no_file(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """A path that can be opened, and that some would wait at for ever."""
+    if request.param == "a device":
+        return Path("/dev/zero")
+    path = tmp_path / "m.onnx"
+    if request.param == "a pipe":
+        os.mkfifo(path)
+    elif request.param == "a folder":
+        path.mkdir()
+    else:
+        with socket.socket(socket.AF_UNIX) as end:
+            end.bind(str(path))
+    return path
+
+
+@only_posix
+@pytest.mark.parametrize("open_", OPENERS)
+def test_what_is_no_file_is_told_at_once(no_file: Path, open_: Callable[[Path], object]) -> None:
+    start = time.perf_counter()
+    with pytest.raises(
+        (InvalidModelError, DetectorError), match=r"not a file|No such device"
+    ) as caught:
+        open_(no_file)
+    assert str(no_file) in str(caught.value)
+    assert time.perf_counter() - start < 5
+
+
+@pytest.mark.parametrize("open_", OPENERS)
+@pytest.mark.parametrize("size", [0, modelfile.LARGEST_FILE + 1])
+def test_a_file_of_no_sensible_size_is_not_read(
+    size: int, open_: Callable[[Path], object], tmp_path: Path
+) -> None:
+    path = tmp_path / "m.onnx"
+    path.touch()
+    os.truncate(path, size)
+    start = time.perf_counter()
+    said = "bytes, and 1073741824 are allowed" if size else "the file is empty"
+    with pytest.raises((InvalidModelError, DetectorError), match=said):
+        open_(path)
+    assert time.perf_counter() - start < 5
+
+
+@pytest.mark.parametrize("name", ["x" * 5000, "a\0b", "nosuch/../../x.onnx", ""])
+def test_names_that_no_file_has_are_told(name: str) -> None:
+    with pytest.raises((ModelFileNotFoundError, InvalidModelError)):
+        find_model(name)
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may read everything")
+def test_a_file_that_may_not_be_read_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "m.onnx"
+    path.write_bytes(FIXED.read_bytes())
+    path.chmod(0)
+    with pytest.raises(InvalidModelError, match="Permission denied"):
+        LandmarkSession(path, "cpu")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        field(15, 0) * 2_000_000,
+        field(7, field(1, field(1, b"")) * 700_000),
+        field(7, field(5, field(1, 1) * 15 + field(2, 1)) * 200_000),
+        field(7, field(1, field(5, field(8, 1) * 10) * 10) * 60_000),
+    ],
+    ids=["fields", "nodes", "tensors", "attributes"],
+)
+def test_a_file_of_millions_of_parts_is_told_soon(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "m.onnx"
+    path.write_bytes(content)
+    start = time.perf_counter()
+    with pytest.raises(InvalidModelError, match=r"more than 1000000 parts|holds fewer"):
+        check_model(path)
+    assert time.perf_counter() - start < 20
+
+
+def test_graphs_in_graphs_end_early(tmp_path: Path) -> None:
+    graph = b""
+    for _ in range(3000):
+        graph = field(1, field(4, b"If") + field(5, field(6, graph)))
+    path = tmp_path / "m.onnx"
+    path.write_bytes(added(FIXED.read_bytes(), [7], graph))
+    with pytest.raises(InvalidModelError, match="nested more than 8 deep"):
+        check_model(path, control_flow=True)
+
+
+_LIMITED = """
+import resource, sys
+from pathlib import Path
+from fkd_infer.modelfile import check_model
+used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + (1 << 25), resource.RLIM_INFINITY))
+try:
+    check_model(Path(sys.argv[1]))
+except MemoryError as error:
+    print(type(error).__name__, error)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, and limits address space")
+def test_memory_that_is_used_up_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "m.onnx"
+    content = FIXED.read_bytes()
+    path.write_bytes(content)
+    os.truncate(path, 1 << 29)  # zeros, which take no room on the disk
+    done = subprocess.run(
+        [sys.executable, "-c", _LIMITED, str(path)], capture_output=True, text=True, timeout=60
+    )
+    assert done.stderr == ""
+    assert done.stdout.startswith(
+        "OutOfMemoryError this machine has not enough free memory to load"
+    )
+    assert done.stdout.count("\n") == 1
+
+
+def test_a_folder_of_odd_files_has_no_variants(tmp_path: Path) -> None:
+    """`fkd-infer tune` looks at all that lies beside a model."""
+    model = tmp_path / "model.onnx"
+    model.write_bytes(FIXED.read_bytes())
+    (tmp_path / "broken.onnx").symlink_to(tmp_path / "nosuch")
+    (tmp_path / "circle.onnx").symlink_to(tmp_path / "circle.onnx")
+    (tmp_path / "folder.onnx").mkdir()
+    (tmp_path / "cut.onnx").write_bytes(FIXED.read_bytes()[:500])
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "pipe.onnx")
+    assert variants_of(model) == {}
+
+
+def test_a_file_that_shrinks_as_it_is_read_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody cuts it between the look at its size and the look at its bytes."""
+    path = tmp_path / "m.onnx"
+    path.write_bytes(FIXED.read_bytes())
+    plain = modelfile._check_size
+
+    def cut(size: int) -> None:
+        os.truncate(path, 0)
+        plain(size)
+
+    monkeypatch.setattr(modelfile, "_check_size", cut)
+    with pytest.raises(InvalidModelError, match=r"m\.onnx.*became shorter"):
+        check_model(path)

@@ -1,0 +1,375 @@
+"""Runs that the machine fails: full disks, no memory, two at once; and what is gone on with."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from faults.badfiles import bomb, video
+from faults.killing import content
+from known import MODELS
+
+from fkd_infer.errors import OutputError
+from fkd_infer.imagefile import write_image
+from fkd_infer.wholefile import whole_file
+
+PHOTOS = 12
+ENDED = "the run ended there: what was done is kept"
+
+
+def command(folder: Path, out: Path, *more: str) -> list[str]:
+    place = [str(folder), "--out", str(out / "pictures"), "--json", str(out / "faces.jsonl")]
+    model = ["--model", str(MODELS / "fixed.onnx"), "--detector", "none"]
+    return [sys.executable, "-m", "fkd_infer.cli", *place, *model, *more]
+
+
+def ran(
+    folder: Path, out: Path, *more: str, before: Callable[[], None] | None = None
+) -> tuple[int, str]:
+    """The exit code, and what was said."""
+    done = subprocess.run(
+        command(folder, out, *more),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        preexec_fn=before,
+        check=False,
+    )
+    assert "Traceback" not in done.stderr
+    return done.returncode, done.stderr
+
+
+def limited(kind: int, most: int) -> Callable[[], None]:
+    return lambda: resource.setrlimit(kind, (most, most))
+
+
+def errors(out: Path) -> dict[str, dict[str, Any]]:
+    text = (out / "pictures" / "errors.jsonl").read_text()
+    return {Path(line["source"]).name: line for line in map(json.loads, text.splitlines())}
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    rng = np.random.default_rng(0)
+    for number in range(PHOTOS):
+        image = rng.integers(0, 256, (40, 60, 3), np.uint8)
+        write_image(tmp_path / "in" / f"{number:02d}.png", image)
+    return tmp_path / "in"
+
+
+@pytest.fixture
+def wanted(photos: Path, tmp_path: Path) -> dict[str, object]:
+    """What an undisturbed run makes."""
+    code, said = ran(photos, tmp_path / "wanted")
+    assert code == 0, said
+    return content(tmp_path / "wanted")
+
+
+class TestFullDisks:
+    def test_records_that_do_not_fit_end_the_run_and_a_later_one_goes_on(
+        self, photos: Path, wanted: dict[str, object], tmp_path: Path
+    ) -> None:
+        out = tmp_path / "out"
+        code, said = ran(photos, out, before=limited(resource.RLIMIT_FSIZE, 10_000))
+        assert code == 1
+        assert "File too large" in said
+        assert ENDED in said
+        assert not (out / "faces.jsonl").exists()
+        assert not list(out.rglob("*.part")), "nothing half-written is left"
+        code, said = ran(photos, out, "--resume")
+        assert code == 0, said
+        assert "complete from an earlier run" in said
+        assert content(out) == wanted
+
+    def test_old_records_stay_where_new_ones_do_not_fit(self, photos: Path, tmp_path: Path) -> None:
+        out = tmp_path / "out"
+        ran(photos, out)
+        old = (out / "faces.jsonl").read_bytes()
+        code, _ = ran(photos, out, before=limited(resource.RLIMIT_FSIZE, 10_000))
+        assert code == 1
+        assert (out / "faces.jsonl").read_bytes() == old
+
+    def test_a_picture_that_does_not_fit_costs_no_other(self, photos: Path, tmp_path: Path) -> None:
+        noise = np.random.default_rng(0).integers(0, 256, (300, 300, 3), np.uint8)
+        write_image(photos / "large.png", noise)
+        (photos / "film.mp4").write_bytes(video(frames=50, size=(1280, 960)))
+        out = tmp_path / "out"
+        code, _ = ran(
+            photos, out, "--quality", "100", before=limited(resource.RLIMIT_FSIZE, 90_000)
+        )
+        assert code == 3
+        assert errors(out).keys() == {"large.png", "film.mp4"}
+        assert all("cannot be written" in error["message"] for error in errors(out).values())
+        assert len(list((out / "pictures").glob("*.png"))) == PHOTOS
+        assert not list(out.rglob("*.part"))
+
+    def test_a_disk_without_room(self, photos: Path, tmp_path: Path) -> None:
+        with small_disk(tmp_path / "disk", 200_000) as disk:
+            (disk / "rest").write_bytes(bytes(150_000))
+            code, said = ran(photos, disk / "out")
+            assert code == 1
+            assert "No space left on device" in said
+            assert not (disk / "out" / "faces.jsonl").exists()
+            (disk / "rest").unlink()
+            code, said = ran(photos, disk / "out", "--resume")
+            assert code == 0, said
+            assert len((disk / "out" / "faces.jsonl").read_text().splitlines()) == PHOTOS
+            assert not list((disk / "out").rglob("*.part"))
+
+
+@contextmanager
+def small_disk(place: Path, size: int) -> Iterator[Path]:
+    """A file system of so many bytes; skips the test where none may be mounted."""
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(place)]
+    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("no file system may be mounted here")
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", str(place)], check=True)
+
+
+class TestMemory:
+    def test_a_batch_for_which_it_is_too_little_is_run_in_halves(self) -> None:
+        script = """
+import resource
+import numpy as np
+from fkd_infer.session import LandmarkSession
+session = LandmarkSession("fkdnet", "cpu")
+side, channels = session.card.input.size, session.card.input.channels
+crops = np.random.default_rng(0).integers(0, 256, (512, side, side, channels), np.uint8)
+wanted = np.concatenate([session.run(crops[i : i + 8]).points for i in range(0, 512, 8)])
+pages = int(open("/proc/self/statm").read().split()[0])
+most = pages * resource.getpagesize() + (40 << 20)
+resource.setrlimit(resource.RLIMIT_AS, (most, most))
+found = session.run(crops).points
+assert session._largest and session._largest < 512
+assert np.abs(found - wanted).max() < 1e-4
+"""
+        done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        assert "too little memory for 512 faces at once; going on with 256" in done.stderr
+
+    def test_a_photo_for_which_it_is_too_little_costs_no_other(
+        self, photos: Path, tmp_path: Path
+    ) -> None:
+        (photos / "vast.png").write_bytes(bomb(15_000))
+        out = tmp_path / "out"
+        limit = limited(resource.RLIMIT_AS, 1500 << 20)
+        code, said = ran(photos, out, "--limit-memory", "100000", before=limit)
+        assert code == 3, said
+        assert errors(out).keys() == {"vast.png"}
+        assert "memory" in errors(out)["vast.png"]["message"]
+
+    def test_by_default_it_is_refused_before_it_is_decoded(
+        self, photos: Path, tmp_path: Path
+    ) -> None:
+        (photos / "vast.png").write_bytes(bomb(15_000))
+        out = tmp_path / "out"
+        code, _ = ran(photos, out, before=limited(resource.RLIMIT_AS, 1500 << 20))
+        assert code == 3
+        assert "raise --limit-memory" in errors(out)["vast.png"]["message"]
+
+
+class TestLimits:
+    @pytest.mark.parametrize(
+        ("option", "value", "why"),
+        [
+            ("--limit-pixels", "0.002", "60 × 40 pixels, and 0.002 million are allowed"),
+            ("--limit-frames", "7", "more than 7 frames"),
+            ("--limit-seconds", "0.2", "it goes on after 0.2 s"),
+        ],
+    )
+    def test_what_is_larger_fails(self, tmp_path: Path, option: str, value: str, why: str) -> None:
+        folder, out = tmp_path / "in", tmp_path / "out"
+        write_image(folder / "a.png", np.zeros((40, 60, 3), np.uint8))
+        (folder / "b.mp4").write_bytes(video(frames=12))
+        code, _ = ran(folder, out, option, value)
+        assert code == 3
+        failed = errors(out)
+        assert any(why in error["message"] for error in failed.values())
+        assert all(option in error["message"] for error in failed.values())
+        assert failed.keys() == ({"a.png", "b.mp4"} if "pixels" in option else {"b.mp4"})
+
+    def test_what_came_before_is_kept(self, tmp_path: Path) -> None:
+        folder, out = tmp_path / "in", tmp_path / "out"
+        folder.mkdir()
+        (folder / "b.mp4").write_bytes(video(frames=12))
+        ran(folder, out, "--limit-frames", "7")
+        assert len((out / "faces.jsonl").read_text().splitlines()) == 7
+        assert (out / "pictures" / "b.mp4").stat().st_size > 0
+
+
+class TestTwoRuns:
+    def test_the_same_one_twice_at_once_is_refused(self, photos: Path, tmp_path: Path) -> None:
+        out, pipe = tmp_path / "out", tmp_path / "in" / "99.mp4"
+        (photos / "99.mp4").write_bytes(video(frames=2000, size=(320, 240)))
+        first = subprocess.Popen(command(photos, out), stderr=subprocess.PIPE)
+        with first:
+            until = time.monotonic() + 60
+            while not list(out.glob("pictures/*.png")) and time.monotonic() < until:
+                time.sleep(0.01)
+            code, said = ran(photos, out)
+            assert code == 1
+            assert "another run of the same sources is at work here" in said
+            first.terminate()
+            first.communicate(timeout=60)
+        assert first.returncode in (0, 130)
+        assert pipe.exists()
+
+    def test_two_into_one_folder_lose_nothing(self, tmp_path: Path) -> None:
+        out = tmp_path / "out"
+        runs: list[subprocess.Popen[bytes]] = []
+        for name in "ab":
+            folder = tmp_path / name
+            for number in range(10):
+                write_image(folder / f"{name}{number}.png", np.full((40, 60, 3), 99, np.uint8))
+            (folder / f"bad {name}.png").write_text("hello")
+            records = ["--json", str(out / f"{name}.jsonl")]
+            runs.append(subprocess.Popen([*command(folder, out), *records]))
+        assert [one.wait(timeout=60) for one in runs] == [3, 3]
+        assert len(list((out / "pictures").glob("*.png"))) == 20
+        assert errors(out).keys() == {"bad a.png", "bad b.png"}
+        assert not list(out.rglob("*.part"))
+
+    def test_threads_that_write_one_file_leave_one_of_their_versions(self, tmp_path: Path) -> None:
+        path = tmp_path / "a.txt"
+        texts = [f"{number}" * 100_000 for number in range(8)]
+
+        def write(text: str) -> None:
+            for _ in range(20):
+                with whole_file(path) as partial:
+                    partial.write_text(text)
+
+        threads = [threading.Thread(target=write, args=(text,)) for text in texts]
+        for thread in threads:
+            thread.start()
+        while any(thread.is_alive() for thread in threads):
+            if path.exists():
+                assert path.read_text() in texts
+        for thread in threads:
+            thread.join()
+        assert [file.name for file in tmp_path.iterdir()] == ["a.txt"]
+
+
+class TestResume:
+    def test_what_is_complete_is_not_done_again(
+        self, photos: Path, wanted: dict[str, object], tmp_path: Path
+    ) -> None:
+        out = tmp_path / "out"
+        (photos / "05.png").rename(tmp_path / "05.png")
+        (photos / "05.png").write_text("hello")
+        code, _ = ran(photos, out)
+        assert code == 3
+        times = {p.name: p.stat().st_mtime_ns for p in (out / "pictures").glob("*.png")}
+        (tmp_path / "05.png").rename(photos / "05.png")
+        code, said = ran(photos, out, "--resume")
+        assert code == 0
+        assert f"{PHOTOS - 1} sources were complete from an earlier run" in said
+        assert content(out) == wanted, "and the list of errors is gone"
+        now = {p.name: p.stat().st_mtime_ns for p in (out / "pictures").glob("*.png")}
+        assert {name for name in now if now[name] != times.get(name)} == {"05.png"}
+
+    @pytest.mark.parametrize("what", ["source", "picture gone", "picture changed"])
+    def test_what_changed_is_done_again(
+        self, photos: Path, wanted: dict[str, object], tmp_path: Path, what: str
+    ) -> None:
+        out = tmp_path / "out"
+        (photos / "bad.png").write_text("hello")
+        ran(photos, out)
+        (photos / "bad.png").unlink()
+        picture = out / "pictures" / "03.png"
+        if what == "source":
+            os.utime(photos / "03.png", ns=(1, 1))
+        elif what == "picture gone":
+            picture.unlink()
+        else:
+            picture.write_bytes(b"other")
+        code, said = ran(photos, out, "--resume")
+        assert code == 0
+        assert f"{PHOTOS - 1} sources were complete" in said
+        assert content(out) == wanted
+
+    def test_other_options_are_refused(self, photos: Path, tmp_path: Path) -> None:
+        out = tmp_path / "out"
+        (photos / "bad.png").write_text("hello")
+        ran(photos, out)
+        code, said = ran(photos, out, "--resume", "--draw", "mesh", "--stride", "2")
+        assert code == 1
+        assert "other settings (--draw, --stride)" in said
+        code, _ = ran(photos, out, "--draw", "mesh")
+        assert code == 3, "without --resume it begins anew"
+
+    @pytest.mark.parametrize("left", [0, 10, -1, -700])
+    def test_a_journal_that_was_cut_counts_as_far_as_it_goes(
+        self, photos: Path, wanted: dict[str, object], tmp_path: Path, left: int
+    ) -> None:
+        out = tmp_path / "out"
+        (photos / "bad.png").write_text("hello")
+        ran(photos, out)
+        (photos / "bad.png").unlink()
+        (journal,) = (out / "pictures").glob(".fkd-*.journal")
+        journal.write_bytes(journal.read_bytes()[:left])
+        code, _ = ran(photos, out, "--resume")
+        assert code == 0
+        assert content(out) == wanted
+
+    def test_a_journal_of_nonsense_is_refused(self, photos: Path, tmp_path: Path) -> None:
+        out = tmp_path / "out"
+        (photos / "bad.png").write_text("hello")
+        ran(photos, out)
+        (journal,) = (out / "pictures").glob(".fkd-*.journal")
+        journal.write_bytes(b"\xff\xfe nonsense\n" * 9)
+        code, said = ran(photos, out, "--resume")
+        assert code == 1
+        assert "not a journal of a run; leave --resume out to begin anew" in said
+
+    def test_without_failures_nothing_hidden_is_left(self, photos: Path, tmp_path: Path) -> None:
+        ran(photos, tmp_path / "out")
+        assert not list((tmp_path / "out").rglob(".*"))
+
+    @pytest.mark.parametrize("more", [["--sheet", "s.png"], ["--json", "-"]])
+    def test_what_cannot_be_resumed_is_refused(
+        self, photos: Path, tmp_path: Path, more: list[str]
+    ) -> None:
+        given = [sys.executable, "-m", "fkd_infer.cli", str(photos), "--resume", *more]
+        done = subprocess.run(given, capture_output=True, text=True, cwd=tmp_path)
+        assert done.returncode == 2
+        assert "--resume" in done.stderr
+
+
+class TestNames:
+    def test_a_device_is_not_replaced(self, tmp_path: Path) -> None:
+        pipe = tmp_path / "pipe"
+        os.mkfifo(pipe)
+        with pytest.raises(OutputError, match="it is no file"), whole_file(pipe):
+            pass
+        assert not pipe.is_file()
+        assert [file.name for file in tmp_path.iterdir()] == ["pipe"]
+
+    def test_the_longest_name_can_be_written(self, tmp_path: Path) -> None:
+        path = tmp_path / ("é" * 120 + ".jpg")
+        with whole_file(path) as partial:
+            partial.write_text("there")
+        assert path.read_text() == "there"
+
+    def test_files_that_would_have_one_name_have_two(self, tmp_path: Path) -> None:
+        folder, out = tmp_path / "in", tmp_path / "out"
+        folder.mkdir()
+        (folder / "a.mp4").write_bytes(video())
+        (folder / "a.avi").write_bytes(video(".mkv"))
+        assert ran(folder, out)[0] == 0
+        assert {p.name for p in (out / "pictures").iterdir()} == {"a.mp4", "a.avi.mp4"}
