@@ -201,13 +201,17 @@ def pipeline(
 
 @main.command(cls=FkdCommand)
 @click.option("--minutes", type=_POSITIVE, default=60, show_default=True)
+@click.option("--photos", type=_POSITIVE, default=20_000, show_default=True)
 @click.option("--folder", type=_PATH, default=OUT / "videos", show_default=True)
 @results_option()
-def hour(minutes: int, folder: Path, out: Path | None) -> None:
-    """Run fkd-infer on a long, small video; watch its memory and check what came back."""
-    from benchmarks.hour import hour as run
+def soak(minutes: int, photos: int, folder: Path, out: Path | None) -> None:
+    """Run fkd-infer on a long video and on many photos; watch what it holds, and check what came
+    back."""
+    from benchmarks.soak import soak_photos, soak_video
 
-    run(minutes, folder, _recorder("hour", out))
+    recorder = _recorder("soak", out)
+    soak_video(minutes, folder, recorder)
+    soak_photos(photos, folder, recorder)
 
 
 @main.command(cls=FkdCommand)

@@ -50,7 +50,7 @@ def run_pinned(name: str, command: Sequence[str], threads: int) -> Finished:
     with TemporaryDirectory() as folder, TemporaryFile("w+") as said:
         out = Path(folder) / "costs.json"
         metered = [sys.executable, "-m", "benchmarks.metered", str(out), *command]
-        process = subprocess.Popen(
+        process = subprocess.Popen(  # whoever measures gives the command  # nosec B603
             pinned_command(metered, threads),
             env=child_environment(threads),
             stdout=subprocess.DEVNULL,
