@@ -1,15 +1,20 @@
-"""Inputs and outputs that a model's graph must have, by what its card says."""
+"""What a model's graph must be like, by what its card says that it does."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fkd_infer.card import ModelCard
-from fkd_infer.endtoendcard import EndToEndCard
 from fkd_infer.errors import InvalidModelError
+from fkd_infer.modelfile import WAY_OUT
 from fkd_infer.onnxfile import OnnxFile
+from fkd_infer.operators import CONTROL_FLOW
 from fkd_infer.words import shown
+
+if TYPE_CHECKING:
+    from fkd_infer.endtoendcard import EndToEndCard
 
 _Border = tuple[str, str, list[int]]
 """A name, a type, and a shape in which 0 is any size."""
@@ -19,6 +24,7 @@ _ANY = "0 for any size"
 
 def check_landmark_border(found: OnnxFile, card: ModelCard, path: Path) -> None:
     """Of a network that places points; raises InvalidModelError."""
+    _check_straight(found, path)
     size, channels, count = card.input.size, card.input.channels, card.landmarks.count
     wanted = [
         ("image", "tensor(uint8)", [size, size, channels]),
@@ -36,6 +42,7 @@ def check_landmark_border(found: OnnxFile, card: ModelCard, path: Path) -> None:
 
 def check_detector_border(found: OnnxFile, path: Path) -> None:
     """Of a detector; raises InvalidModelError."""
+    _check_straight(found, path)
     wanted = [
         _IMAGE,
         ("boxes", "tensor(float)", [0, 4]),
@@ -56,6 +63,12 @@ def check_end_to_end_border(found: OnnxFile, card: EndToEndCard, path: Path) -> 
     if card.landmarks.output.score:
         wanted.append(("presence", "tensor(float)", [0]))
     _check(found, wanted, f"its card says {wanted}, {_ANY}", path)
+
+
+def _check_straight(found: OnnxFile, path: Path) -> None:
+    for _, name in sorted(found.operators & CONTROL_FLOW):
+        why = f"it has the operator {name!r}, and only end-to-end files have branches and loops"
+        raise InvalidModelError(path, f"{why}; {WAY_OUT}")
 
 
 def _check(found: OnnxFile, wanted: Sequence[_Border], wants: str, path: Path) -> None:

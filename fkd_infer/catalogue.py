@@ -65,8 +65,8 @@ def read_any_card(path: Path) -> AnyCard:
 
     Raises InvalidModelError, ModelCardError, and WrongTaskError for a task that is not known.
     """
-    task = task_of(check_model(path, control_flow=True).metadata, path)
-    found = check_model(path, control_flow=task == endtoendcard.TASK)
+    found = check_model(path)
+    task = task_of(found.metadata, path)
     if task == detectorcard.TASK:
         detector = DetectorCard.from_metadata(found.metadata, path)
         check_detector_border(found, path)

@@ -17,6 +17,7 @@ from fkd_infer.errors import FilterPackError
 from fkd_infer.imageformat import PNG, is_cut_short, size_of
 from fkd_infer.names import Blend, FilterWhen, Warp
 from fkd_infer.regular import read_regular
+from fkd_infer.regular import read_regular
 from fkd_infer.schemes import SCHEMES, LandmarkScheme
 from fkd_infer.tables import MismatchError, plain_problem, read
 
@@ -24,6 +25,8 @@ PACK_FILE = "filter.json"
 VERSION = 1
 LARGEST_FILE = 8_000_000
 """Bytes of a picture."""
+LARGEST_TABLE = 1_000_000
+"""Bytes of a filter.json."""
 LARGEST_SIDE = 4096
 """Pixels of a picture's side."""
 LARGEST_TABLE = 1_000_000

@@ -29,7 +29,7 @@ _REST_S = 2.0
 once could lose the answer."""
 _SETTLED_S = 1.0
 """Seconds for which a new connection keeps its place without a request."""
-_AT_MOST = CONNECTIONS + 32
+_AT_MOST = 2 * CONNECTIONS
 """Connections beyond which new ones are closed at once."""
 _PART = 16 * 1024
 _TICK_S = 0.5

@@ -37,16 +37,16 @@ def check_file(path: Path, way_out: str = WAY_OUT) -> None:
         raise InvalidModelError(path, f"{error.strerror or error}; {way_out}") from error
 
 
-def check_model(path: Path, way_out: str = WAY_OUT, *, control_flow: bool = False) -> OnnxFile:
+def check_model(path: Path, way_out: str = WAY_OUT) -> OnnxFile:
     """What an ONNX file says of itself, where it may be given to a runtime.
 
-    `control_flow` lets it have branches and loops, as an end-to-end file does. Raises
+    It may have branches and loops; whether its task needs them is for `borders` to say. Raises
     InvalidModelError, which ends in `way_out`, for any other, and OutOfMemoryError.
     """
     try:
         found = _read(path)
         _check_versions(found)
-        _check_operators(found, control_flow)
+        _check_operators(found)
         _check_ports("inputs", found.inputs)
         _check_ports("outputs", found.outputs)
     except WireError as error:
@@ -89,12 +89,10 @@ def _check_versions(found: OnnxFile) -> None:
             raise WireError(f"it has {of}, and {known} known")
 
 
-def _check_operators(found: OnnxFile, control_flow: bool) -> None:
-    allowed = TENSORS | CONTROL_FLOW if control_flow else TENSORS
-    for domain, name in sorted(found.operators - allowed):
+def _check_operators(found: OnnxFile) -> None:
+    for domain, name in sorted(found.operators - TENSORS - CONTROL_FLOW):
         of = f" of {shown(domain)}" if domain else ""
-        loops = ", which is for end-to-end files alone" if (domain, name) in CONTROL_FLOW else ""
-        raise WireError(f"it has the operator {shown(name)}{of}, and may not{loops}")
+        raise WireError(f"it has the operator {shown(name)}{of}, and may not")
 
 
 def _check_ports(what: str, ports: tuple[Port, ...]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from fkd_infer.operators import ONNX, Operator
 from fkd_infer.protobuf import BYTES, Field, Message, WireError, number_of, part_of
@@ -37,8 +37,7 @@ _INLINE = frozenset({4, 5, 7, 10, 11})
 """Fields of a tensor that hold its numbers, but for the raw ones."""
 
 
-@dataclass(frozen=True, slots=True)
-class Port:
+class Port(NamedTuple):
     """An input or output of a network: its type as ONNX Runtime calls it, such as "tensor(uint8)",
     and its shape, in which a word or None stands for any size."""
 
@@ -47,8 +46,7 @@ class Port:
     shape: tuple[int | str | None, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class OnnxFile:
+class OnnxFile(NamedTuple):
     """A file's versions, borders, operators and metadata; `opsets` are the versions of its
     operators' domains. `inputs` are without those that weights stand in for."""
 
@@ -68,17 +66,17 @@ def read_onnx(message: Message, files: WeightFiles) -> OnnxFile:
     return _Reader(message, files).model()
 
 
-@dataclass
 class _Tensor:
-    """What of a tensor is checked once all of it is known."""
+    """What of a tensor is checked once all of it is known; `raw` and `inline` are bytes."""
 
-    name: str = ""
-    kind: int = 0
-    shape: list[int] = field(default_factory=list)
-    raw: int | None = None
-    inline: int = 0
-    is_external: bool = False
-    entries: dict[str, str] = field(default_factory=dict)
+    def __init__(self) -> None:
+        self.name = ""
+        self.kind = 0
+        self.shape: list[int] = []
+        self.raw: int | None = None
+        self.inline = 0
+        self.is_external = False
+        self.entries: dict[str, str] = {}
 
 
 class _Reader:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from io import StringIO
@@ -85,8 +86,7 @@ class _TextSink:
 
     def _put(self, text: str) -> None:
         if self._path == STDOUT:
-            # At once, since another program may be reading along.
-            print(text, end="", flush=True)
+            _print(text)
         elif self._file is not None and self._path is not None:
             with writing(self._path), discarded_on_error(self._partial):
                 self._file.write(text)
@@ -163,13 +163,25 @@ class CsvSink(_TextSink):
 
     def _row(self, values: Sequence[object]) -> None:
         line = StringIO()
-        csv.writer(line, lineterminator="\n").writerow(values)
-        self._put(line.getvalue())
+        # The writer quotes what has a character of its line ends; readers end lines at both.
+        csv.writer(line, lineterminator="\r\n").writerow(values)
+        self._put(line.getvalue().removesuffix("\r\n") + "\n")
 
 
 def _open_text(path: Path) -> TextIO:
     """UTF-8 with plain line ends; file names that are no text go out as the bytes that they are."""
     return path.open("w", encoding="utf-8", errors="surrogateescape", newline="\n")
+
+
+def _print(text: str) -> None:
+    """To standard output, as to a file; at once, since another program may be reading along."""
+    stream = getattr(sys.stdout, "buffer", None)
+    if stream is None:  # in a notebook
+        print(text, end="", flush=True)
+        return
+    sys.stdout.flush()
+    stream.write(text.encode("utf-8", "surrogateescape"))
+    stream.flush()
 
 
 def check_count(face: Face, scheme: LandmarkScheme) -> None:

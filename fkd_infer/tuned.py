@@ -50,7 +50,7 @@ class Variant:
     sha256: str
 
     def __post_init__(self) -> None:
-        if Path(self.file).name != self.file:
+        if self.file in ("", "..") or Path(self.file).name != self.file:
             raise ValueError(f"{self.file!r} is not the name of a file in the model's folder")
 
 

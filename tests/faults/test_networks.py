@@ -1,0 +1,131 @@
+"""Networks and detectors that fail in the middle of a run: what was done is kept, threads end."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from faults.badfiles import video
+from known import MODELS
+
+from fkd_infer.annotate import Annotator
+from fkd_infer.app import Outputs, Summary, Work, run
+from fkd_infer.crop import POINTS_BOX, Pixels
+from fkd_infer.finder import Finder
+from fkd_infer.imagefile import write_image
+from fkd_infer.journal import Journal, journal_path
+from fkd_infer.look import Look
+from fkd_infer.media import expand_sources
+from fkd_infer.pipeline import Pipeline, load
+from fkd_infer.track import Tracker
+from fkd_infer.types import Detections
+
+COUNT = 12
+LOST = "CUDA failure 700: an illegal memory access was encountered ; GPU=0"
+
+
+class Fragile:
+    """A detector of one box, which raises an error from its `breaks`-th call on."""
+
+    rule = POINTS_BOX
+
+    def __init__(self, breaks: int, error: Exception) -> None:
+        self._left, self._error = breaks, error
+
+    def __call__(self, image: Pixels) -> Detections:
+        self._left -= 1
+        if self._left < 0:
+            raise self._error
+        return Detections(np.array([[5, 5, 40, 40]], np.float32), np.ones(1, np.float32))
+
+
+@pytest.fixture(autouse=True)
+def _every_thread_ends() -> Iterator[None]:
+    before = set(threading.enumerate())
+    yield
+    left = set(threading.enumerate()) - before
+    assert {thread.name for thread in left} <= {"tqdm_monitor"}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for number in range(COUNT):
+        write_image(tmp_path / "in" / f"{number:02d}.png", np.full((48, 64, 3), 99, np.uint8))
+    return tmp_path / "in"
+
+
+def done(pipeline: Pipeline, folder: Path, tracker: Tracker | None = None) -> Summary:
+    out = folder.parent / "out"
+    outputs = Outputs(out, out / "faces.jsonl")
+    journal = Journal(journal_path(out, [str(folder)], [out]), {}, resume=False, faces=True)
+    look = Look(Annotator(pipeline.card.landmarks))
+    finder = Finder(pipeline, tracker)
+    work = Work(finder, look, outputs, workers=2, journal=journal)
+    return run(expand_sources([str(folder)]), work, quiet=True)
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_a_gpu_that_is_lost_ends_the_run_and_keeps_what_was_done(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline = load(MODELS / "fixed.onnx", detector="none")
+    pipeline.batch = 1
+    own, calls = pipeline.session._answer, iter(range(100))
+
+    def answer(crops: Pixels) -> Any:
+        if next(calls) >= 5:
+            raise RuntimeError(LOST)
+        return own(crops)
+
+    monkeypatch.setattr(pipeline.session, "_answer", answer)
+    monkeypatch.setattr(pipeline.session, "provider", "cuda")
+    summary = done(pipeline, folder)
+    assert "CUDA stopped working: CUDA failure 700" in str(summary.ended)
+    assert "what was done is kept" in str(summary.ended)
+    out = folder.parent / "out"
+    records = lines(out / "faces.jsonl")
+    assert len(records) == summary.frames <= 5
+    pictures = {path.name for path in out.glob("*.png")}
+    assert {Path(line["source"]).name for line in records} <= pictures
+    assert len(lines(out / "errors.jsonl")) == 1
+    assert not list(out.rglob("*.part"))
+    assert (list(out.glob("*.journal")) != []) == (summary.frames > 0)
+
+
+def test_a_network_that_answers_nan_fails_each_source_and_ends_none(folder: Path) -> None:
+    summary = done(load(MODELS / "not_finite.onnx", detector="none"), folder)
+    assert (summary.frames, len(summary.failures), summary.ended) == (0, COUNT, None)
+    assert "not finite" in summary.failures[0].message
+
+
+def test_a_detector_that_raises_in_a_video_fails_that_one_alone(folder: Path) -> None:
+    for name in ("a.mp4", "b.mp4", "c.mp4"):
+        (folder / name).write_bytes(video(frames=20))
+    pipeline = load(MODELS / "scored.onnx", detector="none", min_presence=0)
+    tracker = Tracker(pipeline, Fragile(25, ValueError("a mistake")), detect_every=1)
+    summary = done(pipeline, folder, tracker)
+    assert [Path(failure.source).name for failure in summary.failures] == ["b.mp4", "c.mp4"]
+    assert "failed unexpectedly: ValueError: a mistake" in summary.failures[0].message
+    assert "in __call__" in (summary.failures[0].trace or "")
+    out = folder.parent / "out"
+    assert {path.name for path in out.glob("*.mp4")} == {"a.mp4"}
+    assert len(list(out.glob("*.png"))) == COUNT
+
+
+def test_the_list_of_failures_is_what_its_schema_says(folder: Path) -> None:
+    jsonschema = pytest.importorskip("jsonschema")
+    from importlib import resources
+
+    (folder / "bad.png").write_text("hello")
+    done(load(MODELS / "fixed.onnx", detector="none"), folder)
+    schema = json.loads((resources.files("fkd_infer") / "schema" / "fkd-error-1.json").read_text())
+    for line in lines(folder.parent / "out" / "errors.jsonl"):
+        jsonschema.validate(line, schema)
