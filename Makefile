@@ -4,11 +4,17 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP     = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
+LOCK    = $(BIN)/uv pip compile --quiet pyproject.toml --constraint constraints.txt --universal --python-version 3.11 \
+	--generate-hashes --no-annotate --no-emit-index-url --custom-compile-command "make lock"
+
+# Kills by `make faults`; the tests' own default is a few.
+KILLS  := 100
+
 # Tests left out where the wheel's are run again with OpenCV 5: they take a third of the time, and none of them is
 # about what OpenCV does.
 WITHOUT_OPENCV := stream tune workers
 
-.PHONY: demo test check format wheel-test clean
+.PHONY: demo test check audit lock sbom release faults soak format wheel-test clean
 
 demo: $(VENV)/.installed-demo  ## 68 points on a photo, with the shipped model
 	$(BIN)/python -m fkd_infer.demo --out out/demo
@@ -16,11 +22,33 @@ demo: $(VENV)/.installed-demo  ## 68 points on a photo, with the shipped model
 test: $(VENV)/.installed-dev  ## all tests
 	$(BIN)/python -m pytest
 
-check: $(VENV)/.installed-dev  ## format, lint, types, architecture
+check: $(VENV)/.installed-dev  ## format, lint, types, architecture, security
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive fkd_infer fkd_train benchmarks tools
+	$(BIN)/python -m tools.audit
+
+audit: $(VENV)/.installed-dev  ## asks for known vulnerabilities of what is pinned; fails where nobody answers
+	$(BIN)/python -m tools.audit --strict
+
+lock: $(VENV)/.installed-dev  ## writes requirements/ anew, from pyproject.toml and constraints.txt
+	$(LOCK) --extra cpu --extra live --output-file requirements/runtime-cpu.txt
+	$(LOCK) --extra gpu --extra live --output-file requirements/runtime-gpu.txt
+	$(LOCK) --extra cpu --extra live --extra train --output-file requirements/train.txt
+
+sbom: $(VENV)/.installed-dev  ## what the runtime is made of, as CycloneDX in build/
+	$(BIN)/python -m tools.sbom build
+
+release: $(VENV)/.installed-dev  ## wheel, sdist, SBOMs and checksums of this commit in dist/
+	$(BIN)/python -m tools.release
+
+faults: $(VENV)/.installed-dev  ## tests of faults, with KILLS kills each of training, batches and videos
+	FKD_KILLS=$(KILLS) $(BIN)/python -m pytest -s tests/faults
+
+soak: $(VENV)/.installed-dev  ## an hour of video and 20,000 photos: memory, files and threads stay flat
+	$(BIN)/python -m benchmarks soak
 
 format: $(VENV)/.installed-dev  ## what check wants of formatting, done
 	$(BIN)/ruff format .
@@ -41,7 +69,7 @@ wheel-test: $(VENV)/.installed-dev  ## the wheel alone, without torch and onnx, 
 		$(WITHOUT_OPENCV:%=--ignore=../tests/infer/test_%.py)
 
 clean:  ## removes what the commands above made
-	rm -rf $(VENV) build out
+	rm -rf $(VENV) build dist out
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)

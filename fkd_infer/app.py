@@ -208,7 +208,7 @@ def _run(sources: Sequence[Source], work: Work, quiet: bool, summary: Summary) -
             summary.whole = not enough()
         except _Ended as error:
             ended = error
-        # Records of what was done are made whole whatever ended it, but not after a mistake of ours.
+        # Records of what was done are made whole whatever ended it, but after mistakes of ours.
         if ended is None or isinstance(ended.error, FkdError):
             try:
                 closing_records.close()

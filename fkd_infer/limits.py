@@ -15,8 +15,8 @@ IMAGE_BYTES = 12
 """Of memory for each pixel of a photo in work: the file's own depth, BGR, gray, and what encoders
 and decoders hold of it."""
 VIDEO_BYTES = 185
-"""Of memory for each pixel of a frame: queues and the encoder hold about thirty frames. Measured with
-frames of 4K: 120 with h264, 157 with --smooth offline, 184 with av1."""
+"""Of memory for each pixel of a frame: queues and the encoder hold about thirty frames. Measured
+with frames of 4K: 120 with h264, 157 with --smooth offline, 184 with av1."""
 _UNKNOWN = 4 << 30
 _FILE_BYTES = 8
 """Of a file for each of its pixels, at most: four channels of 16 bits, as they are."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
+    AfterValidator,
     ConfigDict,
     Field,
     PlainSerializer,
@@ -19,22 +20,37 @@ from pydantic import (
 from pydantic.dataclasses import dataclass
 from pydantic_core import ErrorDetails
 
+from fkd_infer.card import LARGEST_INPUT, SMALLEST_INPUT
 from fkd_infer.crop import CropRule
 from fkd_infer.errors import RecipeError
 from fkd_infer.names import Border
 from fkd_infer.schemes import IBUG68, LandmarkScheme, find_scheme
 from fkd_infer.tables import read
+from fkd_infer.words import file_name_problem, shown
 from fkd_train.models import ModelSpec, TrunkSpec
 from fkd_train.names import Block, Head, Split
 
 STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
 Range = tuple[float, float]
 Count = Annotated[int, Field(gt=0, strict=True)]
+Channels = Annotated[int, Field(gt=0, le=1 << 16, strict=True)]
+Depth = Annotated[int, Field(gt=0, le=1000, strict=True)]
+Side = Annotated[int, Field(ge=SMALLEST_INPUT, le=LARGEST_INPUT, strict=True)]
 Seed = Annotated[int, Field(ge=0, strict=True)]
 Positive = Annotated[float, Field(gt=0)]
 Weight = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Decay = Annotated[float, Field(ge=0, lt=1)]
+
+
+def _checked_name(name: str) -> str:
+    """A recipe's name, which exports make files of."""
+    if problem := file_name_problem(name):
+        raise ValueError(f"it {problem}, and exported files are called so")
+    return name
+
+
+FileName = Annotated[str, AfterValidator(_checked_name)]
 
 
 def _read_scheme(given: object) -> str | LandmarkScheme:
@@ -67,9 +83,9 @@ class DataConfig:
 class TrunkConfig:
     """The convolutions of fkdnet; see models.TrunkSpec."""
 
-    stem: Count
-    widths: tuple[Count, ...]
-    depths: tuple[Count, ...]
+    stem: Channels
+    widths: tuple[Channels, ...]
+    depths: tuple[Depth, ...]
     block: Block = "plain"
 
     def __post_init__(self) -> None:
@@ -85,7 +101,7 @@ class ModelConfig:
     """
 
     name: str
-    size: Count
+    size: Side
     unit: Positive = 0.25
     offset: float = 0.5
     channels: Literal[1] = 1
@@ -201,7 +217,7 @@ class OptimizerConfig:
 class Recipe:
     """One training run, but for where the data and the run folder are."""
 
-    name: str
+    name: FileName
     summary: str
     split: Split
     epochs: Count
@@ -235,6 +251,8 @@ class Recipe:
 
 
 _RECIPE = TypeAdapter(Recipe)
+_MOST_WORDED = 40
+"""Of wrong fields, as many as a line has room for."""
 T = TypeVar("T")
 
 
@@ -278,14 +296,18 @@ def checked(kind: TypeAdapter[T], table: dict[str, object]) -> T:
     try:
         return kind.validate_python(table)
     except ValidationError as error:
-        wrong = "; ".join(map(_worded, error.errors()))
-        raise RecipeError(str(table.get("name", "?")), wrong) from error
+        problems = error.errors()
+        wrong = "; ".join(map(_worded, problems[:_MOST_WORDED]))
+        more = len(problems) - _MOST_WORDED
+        name = str(table.get("name", "?"))
+        name = "?" if file_name_problem(name) else name
+        raise RecipeError(name, f"{wrong}; and {more} more" if more > 0 else wrong) from error
 
 
 def _worded(error: ErrorDetails) -> str:
     where = ".".join(str(part) for part in error["loc"])
     if isinstance(error["input"], str | int | float):
-        where += f" = {error['input']!r}"
+        where += f" = {shown(error['input'])}"
     return f"{where}: {error['msg']}" if where else error["msg"]
 
 

@@ -11,8 +11,11 @@ from pydantic.dataclasses import dataclass
 from fkd_train.config import (
     STRICT,
     AugmentConfig,
+    Channels,
     Count,
     DataConfig,
+    Depth,
+    FileName,
     OptimizerConfig,
     Positive,
     Seed,
@@ -29,10 +32,10 @@ class DetectorModelConfig:
     """The network; see detector.DetectorSpec."""
 
     name: Literal["fkd-detector"]
-    stem: Count
-    widths: tuple[Count, Count, Count, Count]
-    depths: tuple[Count, Count, Count, Count]
-    coarser: Count = 3
+    stem: Channels
+    widths: tuple[Channels, Channels, Channels, Channels]
+    depths: tuple[Depth, Depth, Depth, Depth]
+    coarser: Depth = 3
 
     def spec(self) -> DetectorSpec:
         """The numbers that the network is built from."""
@@ -94,7 +97,7 @@ class DetectorRecipe:
     that have no points.
     """
 
-    name: str
+    name: FileName
     summary: str
     split: Split
     epochs: Count

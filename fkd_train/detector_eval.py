@@ -3,7 +3,6 @@ the faces' size."""
 
 from __future__ import annotations
 
-import json
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import copy
@@ -13,13 +12,14 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import onnx
 from tqdm import tqdm
 
-from fkd_infer.card import METADATA_KEY
+from fkd_infer.card import task_of
 from fkd_infer.crop import Floats, Pixels, bgr_image, gray_plane, points_box, similarity, transform
 from fkd_infer.detector import SizedDetector
 from fkd_infer.detectorcard import TASK
+from fkd_infer.errors import FkdError
+from fkd_infer.modelfile import check_model
 from fkd_train.config import recipe_table
 from fkd_train.data import Faces, load_evaluation
 from fkd_train.detection import Matched, match
@@ -188,15 +188,9 @@ def is_detector_file(path: Path) -> bool:
     if path.suffix != ".onnx" or not path.is_file():
         return False
     try:
-        model = onnx.load(path, load_external_data=False)
-    except Exception:  # noqa: BLE001 (what is no ONNX file is told by whoever opens it)
+        return task_of(check_model(path).metadata, path) == TASK
+    except FkdError:  # told by whoever opens it
         return False
-    metadata = {p.key: p.value for p in model.metadata_props}
-    try:
-        card = json.loads(metadata.get(METADATA_KEY, "null"))
-    except ValueError:  # told by whoever reads the card
-        return False
-    return isinstance(card, dict) and card.get("task") == TASK
 
 
 def table(rows: Sequence[Row]) -> list[str]:

@@ -86,7 +86,8 @@ def grouped_bars(values: Mapping[str, Mapping[str, float]]) -> Figure:
         widths = [row[key] for key in rows]
         bars = axis.barh(places, widths, 0.92 * thick, color=style["color"])
         axis.bar_label(bars, fmt="%.1f", padding=2, fontsize=8)
-    axis.set_yticks(range(len(rows)), [row.replace("_", " ") for row in rows])
+    labels = [row.replace("_", " ") for row in rows]
+    axis.set_yticks(range(len(rows)), labels, parse_math=False)
     axis.invert_yaxis()
     axis.margins(x=0.12, y=0.02)
     axis.set(xlabel=_UNIT)

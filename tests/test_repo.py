@@ -38,6 +38,14 @@ def test_every_shipped_file_is_in_the_manifest_and_they_stay_small() -> None:
     assert sum(entry["bytes"] for entry in SHIPPED.values()) < 45e6
 
 
+def test_the_wheel_has_what_the_manifest_says() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    included = project["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
+    marked = {f"models/{name}" for name, entry in SHIPPED.items() if entry.get("wheel")}
+    assert set(included) == marked | {"models/manifest.toml"}
+    assert all(place == f"fkd_infer/{name}" for name, place in included.items())
+
+
 NETWORKS = ["fkdnet", "naimishnet"]
 
 

@@ -19,7 +19,7 @@ from fkd_infer.errors import DetectorError, InvalidModelError, ModelFileNotFound
 from fkd_infer.fkddetector import FkdDetector
 from fkd_infer.modelfile import check_model
 from fkd_infer.session import LandmarkSession, find_model
-from fkd_infer.tuned import open_session
+from fkd_infer.tuned import Variant, open_session
 from fkd_infer.variants import variants_of
 from fkd_infer.yunet import YuNetDetector
 
@@ -112,7 +112,7 @@ def test_graphs_in_graphs_end_early(tmp_path: Path) -> None:
     path = tmp_path / "m.onnx"
     path.write_bytes(added(FIXED.read_bytes(), [7], graph))
     with pytest.raises(InvalidModelError, match="nested more than 8 deep"):
-        check_model(path, control_flow=True)
+        check_model(path)
 
 
 _LIMITED = """
@@ -155,6 +155,13 @@ def test_a_folder_of_odd_files_has_no_variants(tmp_path: Path) -> None:
     if hasattr(os, "mkfifo"):
         os.mkfifo(tmp_path / "pipe.onnx")
     assert variants_of(model) == {}
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b.onnx", "../x.onnx", "/x.onnx"])
+def test_a_profile_leads_to_no_other_folder(name: str) -> None:
+    """A file that stands in for a model lies beside it."""
+    with pytest.raises(ValueError, match="not the name of a file in the model's folder"):
+        Variant(name, "0" * 64)
 
 
 def test_a_file_that_shrinks_as_it_is_read_is_told(

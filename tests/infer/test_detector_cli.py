@@ -92,7 +92,7 @@ def test_options_of_searching_have_no_use_without(
         (f"--detector-model {FIXED}", 1, "places points, and one that finds faces is needed; it"),
         (f"--detector-model {FIXED}", 1, "it is for --model"),
         (f"--model {TINY}", 1, "it is for --detector-model"),
-        ("--detector yunet --detector-model a.png", 1, "does not read a.png as YuNet"),
+        ("--detector yunet --detector-model a.png", 1, "a.png: not a usable model"),
         ("--detector yunet --detector-model nosuch.onnx", 1, "nosuch.onnx: no such model file"),
         ("--detector yunet", 1, "give the file as --detector-model"),
         ("--detector magic", 2, "'magic' is not one of"),

@@ -84,14 +84,14 @@ def watching(server: LiveServer, buffer: int | None = None) -> Iterator[socket.s
 
 def parts(viewer: socket.socket, count: int) -> list[bytes]:
     """The next pictures of a stream."""
-    stream = viewer.makefile("rb")
     found: list[bytes] = []
-    while len(found) < count:
-        line = stream.readline()
-        assert line, "the stream ended"
-        if line.startswith(b"Content-Length:"):
-            assert stream.readline() == b"\r\n"
-            found.append(stream.read(int(line.split(b":")[1])))
+    with viewer.makefile("rb") as stream:
+        while len(found) < count:
+            line = stream.readline()
+            assert line, "the stream ended"
+            if line.startswith(b"Content-Length:"):
+                assert stream.readline() == b"\r\n"
+                found.append(stream.read(int(line.split(b":")[1])))
     return found
 
 

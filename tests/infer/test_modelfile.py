@@ -15,7 +15,7 @@ from known import MODELS, SIZE
 from wire import added, build, changed, field, only, parse, replaced, varint, without
 
 from fkd_infer import modelfile
-from fkd_infer.errors import DetectorError, FkdError, InvalidModelError
+from fkd_infer.errors import DetectorError, FkdError, InvalidModelError, WrongTaskError
 from fkd_infer.fkddetector import FkdDetector
 from fkd_infer.modelfile import check_model
 from fkd_infer.onnxfile import Port
@@ -97,8 +97,8 @@ BAD: dict[str, tuple[bytes, str]] = {
     "an unknown operator": (with_node("Launch"), "operator 'Launch', and may not"),
     "an operator of nobody's": (with_node("Relu", "evil.example"), "'Relu' of 'evil.example'"),
     "Python": (with_node("PyOp", "ai.onnx.contrib"), "'PyOp'"),
-    "a loop": (with_node("Loop"), "'Loop', and may not, which is for end-to-end files"),
-    "a branch": (with_node("If"), "'If', and may not"),
+    "a loop": (with_node("Loop"), "'Loop', and only end-to-end files have"),
+    "a branch": (with_node("If"), "'If', and only end-to-end files have"),
     "random numbers": (with_node("RandomNormal"), "'RandomNormal'"),
     "sequences": (with_node("SequenceConstruct"), "'SequenceConstruct'"),
     "strings": (with_node("StringConcat"), "'StringConcat'"),
@@ -264,10 +264,23 @@ def test_graphs_that_onnx_runtime_rewrote_pass(name: str, level: str, tmp_path: 
     assert check_model(tmp_path / "graph.onnx").metadata == check_model(model).metadata
 
 
-def test_loops_are_for_whoever_asks(tmp_path: Path) -> None:
+def test_loops_are_seen_through(tmp_path: Path) -> None:
     path = tmp_path / "loop.onnx"
+    path.write_bytes(with_node("Loop", "", field(6, node("Launch"))))
+    with pytest.raises(InvalidModelError, match="the operator 'Launch'"):
+        check_model(path)
     path.write_bytes(with_node("Loop", "", field(6, node("Relu"))))
-    assert ("", "Loop") in check_model(path, control_flow=True).operators
+    assert {("", "Loop"), ("", "Relu")} < check_model(path).operators
+
+
+@pytest.mark.parametrize("open_", [LandmarkSession, FkdDetector])
+def test_a_file_that_does_both_is_told_as_one(open_: Callable[..., object], tmp_path: Path) -> None:
+    """It has loops, and what a user needs to know is that it is for no option."""
+    path = tmp_path / "faces.onnx"
+    card = b'{"task": "end-to-end", "version": 1}'
+    path.write_bytes(replaced(with_node("Loop"), [METADATA, 2], card))
+    with pytest.raises(WrongTaskError, match="does both"):
+        open_(path)
 
 
 def test_weights_beside_the_model_are_allowed(tmp_path: Path) -> None:

@@ -146,8 +146,8 @@ def test_checkpoints_of_the_other_kind_are_one_line(
 ) -> None:
     with pytest.raises(RunError, match=r"last\.pt: holds a detector, and a network that places"):
         load_network(run[0] / "last.pt")
-    content = {"recipe": recipe_to_dict(tiny), "points": 68, "weights": {}, "progress": {}}
-    save_checkpoint(tmp_path / "points.pt", content)
+    content = {"recipe": recipe_to_dict(tiny), "points": 68, "weights": {}}
+    save_checkpoint(tmp_path / "points.pt", {**content, "progress": {"epoch": 0}})
     assert not holds_detector(tmp_path / "points.pt")
     with pytest.raises(RunError, match=r"points\.pt: .*, and a detector is needed"):
         load_detector(tmp_path / "points.pt")

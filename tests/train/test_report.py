@@ -44,7 +44,7 @@ def untrained(path: Path, recipe: Recipe, seed: int = 0, broken: bool = False) -
             torch.nn.init.constant_(parameter, torch.nan)
     content = {"recipe": recipe_to_dict(recipe), "points": recipe.landmarks.count}
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_checkpoint(path, {**content, "weights": network.state_dict(), "progress": {}})
+    save_checkpoint(path, {**content, "weights": network.state_dict(), "progress": {"epoch": 0}})
     return path
 
 
