@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,7 @@ from fkd_infer.videosink import VideoSink
 
 REQUEST_S, TAKEN_S = 2.0, 2.0
 """The limits of time as these servers have them, so that the tests are short."""
-HANDLES = 200
+HANDLES = 220
 """Open files that the servers may have: fewer than the connections of a flood."""
 ME = b"Host: localhost\r\n"
 JSON = b"Content-Type: application/json\r\n"
@@ -70,6 +70,14 @@ class Page:
     def handles(self) -> int:
         return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
 
+    def sockets(self) -> int:
+        """Open files that are connections; the video's comes and goes."""
+        found = 0
+        for handle in Path(f"/proc/{self.process.pid}/fd").iterdir():
+            with suppress(FileNotFoundError):
+                found += str(handle.readlink()).startswith("socket:")
+        return found
+
     def send(self, request: bytes, source: str = "127.0.0.1", seconds: float = 5) -> Answer:
         """What comes back for some bytes, until the end of the first answer or the connection."""
         with self.connect(source) as client:
@@ -95,10 +103,10 @@ class Answer:
 
 def answer(client: socket.socket, head: bool = False) -> Answer:
     """One answer; of a stream without end the head alone."""
-    read = http.client.HTTPResponse(client, method="HEAD" if head else "GET")
-    read.begin()
-    endless = "multipart" in read.headers.get("Content-Type", "")
-    return Answer(read.status, read.headers, b"" if endless else read.read())
+    with closing(http.client.HTTPResponse(client, method="HEAD" if head else "GET")) as read:
+        read.begin()
+        endless = "multipart" in read.headers.get("Content-Type", "")
+        return Answer(read.status, read.headers, b"" if endless else read.read())
 
 
 def write_video(path: Path) -> Path:
@@ -221,14 +229,14 @@ SLOW = [
 
 
 def test_who_sends_slowly_or_nothing_is_cut_off(page: Page) -> None:
-    before = page.handles()
+    before = page.sockets()
     limit = 5 + REQUEST_S + 2  # between requests uvicorn waits 5 s
     with ThreadPoolExecutor(len(SLOW)) as clients:
         said = clients.map(lambda one: outlast(page, one[0], one[1], limit), SLOW)
         for (_, _, expected), heard in zip(SLOW, said, strict=True):
             assert expected in heard
             assert bool(expected) == bool(heard)
-    until(lambda: page.handles() <= before)
+    until(lambda: page.sockets() <= before)
 
 
 def test_a_request_that_comes_in_small_pieces_in_time_is_answered(page: Page) -> None:
@@ -239,7 +247,7 @@ def test_a_request_that_comes_in_small_pieces_in_time_is_answered(page: Page) ->
 
 
 def test_viewers_that_read_nothing_make_room(page: Page) -> None:
-    before = page.handles()
+    before = page.sockets()
     with ExitStack() as opened:
         for _ in range(VIEWERS):
             viewer = opened.enter_context(socket.socket())
@@ -250,55 +258,57 @@ def test_viewers_that_read_nothing_make_room(page: Page) -> None:
         assert page.get("/stream").status == 503
         until(lambda: page.stats()["viewers"] == 0, seconds=30)
         assert page.get("/stream").status == 200
-    until(lambda: page.handles() <= before)
+    until(lambda: page.sockets() <= before)
 
 
 def test_snapshots_that_nobody_takes_are_thrown_away(page: Page) -> None:
-    before = page.handles()
+    before = page.sockets()
     with socket.socket() as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
         client.connect(("127.0.0.1", page.port))
         client.sendall((b"GET /snapshot.png HTTP/1.1\r\n" + ME + b"\r\n") * 100)
-        until(lambda: page.handles() > before)
-        until(lambda: page.handles() <= before, seconds=20)
+        until(lambda: page.sockets() > before)
+        until(lambda: page.sockets() <= before, seconds=20)
 
 
 def test_idle_connections_make_room_for_who_asks(page: Page) -> None:
-    before = page.handles()
+    before = page.sockets()
     with ExitStack() as opened:
         for _ in range(CONNECTIONS):
             opened.enter_context(page.connect()).sendall(b"GET")
         time.sleep(1.2)
         for _ in range(3):
             assert page.get().status == 200
-    until(lambda: page.handles() <= before)
+    until(lambda: page.sockets() <= before)
 
 
 def test_a_hundred_clients_at_once(page: Page) -> None:
-    before = page.handles()
+    before = page.sockets()
     request = b"GET /state HTTP/1.1\r\n" + ME + b"Connection: close\r\n\r\n"
     with ExitStack() as opened:
-        clients = [opened.enter_context(page.connect()) for _ in range(100)]
-        for client in clients:
-            client.sendall(request)
+        clients = []
+        for _ in range(100):
+            clients.append(opened.enter_context(page.connect()))
+            clients[-1].sendall(request)
         answers = [answer(client) for client in clients]
     statuses = [one.status for one in answers]
     assert set(statuses) <= {200, 503}
     assert statuses[:40] == [200] * 40  # some places may still be held by the test before
     for one in answers:
         assert_headers(one)
-    until(lambda: page.handles() <= before)
+    until(lambda: page.sockets() <= before)
 
 
 def test_more_connections_than_open_files(page: Page) -> None:
-    assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] >= 2 * HANDLES, "this test needs more"
-    before = page.handles()
+    if resource.getrlimit(resource.RLIMIT_NOFILE)[0] < 2 * HANDLES + 64:
+        pytest.skip("this process may not open enough itself")
+    before = page.sockets()
     with ExitStack() as opened:
         for _ in range(2 * HANDLES):
             opened.enter_context(page.connect())
         assert page.handles() < HANDLES
         until(lambda: page.get().status == 200 if can_ask(page) else False)
-    until(lambda: page.handles() <= before)
+    until(lambda: page.sockets() <= before)
 
 
 def can_ask(page: Page) -> bool:
