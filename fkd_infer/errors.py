@@ -255,10 +255,10 @@ class TrainingMemoryError(FkdError, MemoryError):
 
 
 class PeerError(FkdError, RuntimeError):
-    """A process of a run of several that stops because the main one failed."""
+    """A process of a run of several that stops because another one failed."""
 
     def __init__(self, run: str | Path) -> None:
-        super().__init__(f"{run}: stopped with the main process of this run, which says why")
+        super().__init__(f"{run}: stopped with another process of this run, which says why")
 
 
 class VerificationError(FkdError, RuntimeError):

@@ -7,6 +7,7 @@ changes what a network is shown.
 from __future__ import annotations
 
 import signal
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
+from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 
 from fkd_train.augment import Sampler
 from fkd_train.config import AugmentConfig
@@ -78,11 +80,15 @@ class EpochBatches:
 def training_loader(
     crops: Dataset[Batch], batches: EpochBatches, workers: int
 ) -> DataLoader[Batch]:
-    """A loader whose workers stay alive between epochs."""
+    """A loader whose workers stay alive between epochs, and not longer than this process."""
+    # Forked, they share the images, and see when this process is killed; started by Python's fork
+    # server, as by default from 3.14 on, they would each have a copy, and outlive it for ever.
+    forked = workers > 0 and sys.platform == "linux"
     return DataLoader(
         crops,
         batch_sampler=batches,
         num_workers=workers,
+        multiprocessing_context="fork" if forked else None,
         worker_init_fn=_start_worker,
         persistent_workers=workers > 0,
         prefetch_factor=4 if workers else None,
@@ -90,6 +96,15 @@ def training_loader(
         # run resumed in the middle of an epoch would go another way.
         generator=torch.Generator(),
     )
+
+
+def end_workers(loader: DataLoader[Batch]) -> None:
+    """Ends a loader's workers, which would wait for more as long as anything refers to it, and heed
+    no signal."""
+    batches = loader._iterator
+    if isinstance(batches, _MultiProcessingDataLoaderIter):
+        batches._shutdown_workers()
+    loader._iterator = None
 
 
 def _start_worker(_worker: int) -> None:

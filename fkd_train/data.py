@@ -53,7 +53,7 @@ def person(name: str) -> str:
 
 def is_held_out(name: str) -> bool:
     """Whether the identity split holds the person of an image out (one in five)."""
-    return int(hashlib.md5(person(name).encode()).hexdigest(), 16) % 5 == 0
+    return int(hashlib.md5(person(name).encode(), usedforsecurity=False).hexdigest(), 16) % 5 == 0
 
 
 def load_split(
@@ -79,8 +79,13 @@ def load_evaluation(
 ) -> Faces:
     """The evaluation faces of a split, as load_split gives them."""
     if split == "official":
-        return read_faces(folder, "test", scheme, colour)
+        return read_faces(folder, evaluation_part(split), scheme, colour)
     return load_split(folder, split, scheme, colour)[1]
+
+
+def evaluation_part(split: Split) -> str:
+    """The folder within a data set of a split's evaluation faces."""
+    return "test" if split == "official" else "training"
 
 
 def _read_both(folder: Path, scheme: LandmarkScheme, colour: bool) -> tuple[Faces, Faces]:

@@ -22,6 +22,9 @@ from fkd_train.options import data_option, overrides, split_option
 @data_option(required=False)
 @click.option("--out", type=click.Path(path_type=Path), help="Run folder.")
 @click.option("--resume", is_flag=True, help="Go on with the run in --out.")
+@click.option(
+    "--force", is_flag=True, help="With --resume: also with another recipe or other data."
+)
 @split_option(default=None, help="Instead of the recipe's split.")
 @click.option("--epochs", type=click.IntRange(1), help="Instead of the recipe's.")
 @click.option(
@@ -40,6 +43,14 @@ from fkd_train.options import data_option, overrides, split_option
 @click.option(
     "--workers", type=click.IntRange(0), default=1, show_default=True, help="Loader processes."
 )
+@click.option(
+    "--save-every",
+    type=click.FloatRange(0),
+    default=10,
+    show_default=True,
+    metavar="MINUTES",
+    help="Also save within an epoch, every so many minutes.",
+)
 @click.option("--tensorboard", is_flag=True, help="Also log to RUN/tensorboard.")
 @click.pass_context
 def main(
@@ -48,12 +59,14 @@ def main(
     data: Path | None,
     out: Path | None,
     resume: bool,
+    force: bool,
     split: Split | None,
     epochs: int | None,
     size: int | None,
     seed: int | None,
     assignments: tuple[str, ...],
     workers: int,
+    save_every: float,
     tensorboard: bool,
 ) -> None:
     """Train a keypoint network, or a face detector, into a run folder.
@@ -72,6 +85,8 @@ def main(
         raise click.UsageError(
             f"missing {', '.join(missing)}; --recipe alone names the shipped ones"
         )
+    if force and not resume:
+        raise click.UsageError("--force goes with --resume")
     recipe = overrides(
         open_recipe(name),
         split=split,
@@ -83,7 +98,17 @@ def main(
 
     from fkd_train.training import train
 
-    done = train(recipe, data, out, resume=resume, workers=workers, tensorboard=tensorboard)
+    done = train(
+        recipe,
+        data,
+        out,
+        resume=resume,
+        force=force,
+        workers=workers,
+        tensorboard=tensorboard,
+        save_every=60 * save_every,
+        tell=lambda line: click.echo(f"{context.info_name}: {line}", err=True),
+    )
     if done.told is None:
         if done.is_main:
             click.echo(f"stopped and saved; go on with: --resume --out {out}", err=True)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -16,29 +17,35 @@ from torch.nn.functional import binary_cross_entropy
 from torch.utils.data import Dataset
 
 from fkd_infer.errors import RunError
-from fkd_infer.wholefile import whole_file, writing
+from fkd_infer.wholefile import writing
 from fkd_train.augment import Sampler
 from fkd_train.batches import Batch, EpochBatches, TrainingCrops, training_loader
-from fkd_train.config import Recipe, recipe_to_dict
-from fkd_train.data import load_split
+from fkd_train.checkpoint import Checkpoint
+from fkd_train.config import Recipe
+from fkd_train.data import Faces, evaluation_part, load_split
 from fkd_train.detector import DetectorNet
-from fkd_train.detector_config import DetectorRecipe, detector_recipe_to_dict
+from fkd_train.detector_config import DetectorRecipe
 from fkd_train.detector_run import (
     Mosaics,
     examined,
     exams,
     mosaic_loss,
     mosaic_maker,
+    read_others,
     torch_find,
 )
 from fkd_train.evaluate import Evaluation, evaluate, torch_predict
+from fkd_train.fingerprint import Marks, digest, marks
 from fkd_train.loop import Figures, Task, Trainer
 from fkd_train.losses import build_loss
 from fkd_train.models import LandmarkNet, build
 from fkd_train.recipe_kinds import AnyRecipe, any_recipe, plain_recipe
+from fkd_train.runfolder import RunFolder
 from fkd_train.runlog import Row, RunLog
+from fkd_train.together import main_does
 
-RECIPE_FILE = "recipe.json"
+SAVE_EVERY = 600.0
+"""Seconds of an epoch after which it is saved as far as it got."""
 
 
 @dataclass(frozen=True)
@@ -56,11 +63,12 @@ class Finished:
 @dataclass(frozen=True)
 class Job:
     """What a recipe comes down to: the network, its task, and `count` training images an epoch.
-    `finish` evaluates the trained network, draws plots, in the main process, of the log's rows, and
-    says how it did."""
+    `data` marks what it is trained and judged on. `finish` evaluates the trained network, draws
+    plots, in the main process, of the log's rows, and says how it did."""
 
     network: nn.Module
     task: Task
+    data: Marks
     images: Dataset[Batch]
     count: int
     finish: Callable[[nn.Module, list[Row] | None], str]
@@ -72,22 +80,50 @@ def train(
     out: Path,
     *,
     resume: bool = False,
+    force: bool = False,
     workers: int = 1,
     tensorboard: bool = False,
+    save_every: float = SAVE_EVERY,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> Finished:
-    """Trains into a run folder: recipe.json, log.csv, best.pt, last.pt, plots/.
+    """Trains into a run folder: recipe.json, data.csv, log.csv, best.pt, last.pt, plots/.
 
-    Raises DatasetError for bad data, and RunError where the folder holds a run already (without
-    `resume`), or none (with it).
+    `last.pt` is saved after every epoch, and within one every `save_every` seconds. `force` resumes
+    with another recipe or other data, too. `tell` is given lines for people, in the main process.
+    Raises DatasetError for bad data; RunError where the folder holds a run already (without
+    `resume`), or none (with it), or one of another recipe or data (without `force`), and while
+    another process trains into it; and what Trainer.run raises.
     """
     accelerator = _accelerator(recipe)
-    if accelerator.is_main_process:
-        _check_folder(out, recipe, resume)
-    accelerator.wait_for_everyone()
-    if isinstance(recipe, DetectorRecipe):
-        job = _detector_job(recipe, data, accelerator)
-    else:
-        job = _landmark_job(recipe, data, out, accelerator)
+    folder = RunFolder(out)
+    with ExitStack() as held:
+        main_does(accelerator, out, lambda: held.enter_context(folder.claimed(resume)))
+        if isinstance(recipe, DetectorRecipe):
+            job = _detector_job(recipe, data, accelerator)
+        else:
+            job = _landmark_job(recipe, data, out, accelerator)
+        trainer = _trainer(recipe, job, accelerator, out, workers, tensorboard, save_every)
+        settle = partial(_settle, folder, recipe, job.data, trainer, force, tell)
+        main_does(accelerator, out, settle)
+        if resume and not accelerator.is_main_process:
+            trainer.resume()
+        if not trainer.run():
+            return Finished(None, accelerator.is_main_process)
+        rows = trainer.log.rows() if accelerator.is_main_process else None
+        told = job.finish(trainer.result, rows)
+        accelerator.end_training()
+        return Finished(told, accelerator.is_main_process)
+
+
+def _trainer(
+    recipe: AnyRecipe,
+    job: Job,
+    accelerator: Accelerator,
+    out: Path,
+    workers: int,
+    tensorboard: bool,
+    save_every: float,
+) -> Trainer:
     if accelerator.process_index:
         # The same weights in every process, but masks of dropout of its own.
         torch.manual_seed(recipe.seed + accelerator.process_index)
@@ -98,7 +134,7 @@ def train(
         accelerator.process_index,
         accelerator.num_processes,
     )
-    trainer = Trainer(
+    return Trainer(
         task=job.task,
         network=job.network,
         config=recipe.optimizer,
@@ -109,17 +145,73 @@ def train(
         accelerator=accelerator,
         out=out,
         log=RunLog(out, accelerator.is_main_process, tensorboard),
+        save_every=save_every,
     )
-    if not resume and accelerator.is_main_process:
-        _start_folder(out, recipe)
-    if resume:
-        trainer.resume()
-    if not trainer.run():
-        return Finished(None, accelerator.is_main_process)
-    rows = trainer.log.rows() if accelerator.is_main_process else None
-    told = job.finish(trainer.result, rows)
-    accelerator.end_training()
-    return Finished(told, accelerator.is_main_process)
+
+
+def _settle(
+    folder: RunFolder,
+    recipe: AnyRecipe,
+    data: Marks,
+    trainer: Trainer,
+    force: bool,
+    tell: Callable[[str], None],
+) -> None:
+    """Starts a run in its folder, or goes on with the one that is there."""
+    if not folder.is_started:
+        folder.start(recipe, data)
+        return
+    if not folder.knows_data:
+        tell(
+            f"{folder.path}: its run was started by a version that kept no record of the data; "
+            "whether they are the same is not checked, and they are recorded now"
+        )
+    changes = folder.changes(recipe, data)
+    if changes and not force:
+        raise RunError(
+            folder.path,
+            f"was started with another recipe or other data: {'; '.join(changes)}; resume with "
+            "what it was, or go on all the same by --force",
+        )
+    trainer.resume()
+    if changes:
+        tell(f"{folder.path}: goes on by force, with changes: {'; '.join(changes)}")
+        folder.change(changes, trainer.progress.epoch, recipe, data)
+    elif not folder.knows_data:
+        folder.start(recipe, data)
+
+
+def _task(
+    recipe: AnyRecipe,
+    loss: Callable[[nn.Module, Batch], Tensor],
+    validate: Callable[[nn.Module], Figures],
+    points: int,
+    data: Marks,
+) -> Task:
+    known = digest(data)
+
+    def continues(saved: Checkpoint) -> bool:
+        return any_recipe(saved["recipe"]) == recipe and saved.get("data", known) == known
+
+    return Task(
+        loss=loss,
+        validate=validate,
+        # The official test rows choose nothing: there, the best weights are the latest.
+        chooses=recipe.split != "official",
+        header={"recipe": plain_recipe(recipe), "points": points, "data": known},
+        continues=continues,
+    )
+
+
+def _known(recipe: AnyRecipe, data: Path, training: Faces, evaluation_faces: Faces) -> Marks:
+    """Marks of all faces of a run, and of those that a detector's recipe knows beside them."""
+    parts = {"training": "training", "evaluation": evaluation_part(recipe.split)}
+    found: Marks = ()
+    for (use, part), faces in zip(parts.items(), (training, evaluation_faces), strict=True):
+        named = recipe.others if isinstance(recipe, DetectorRecipe) else ""
+        others = read_others(named, part) if named else {}
+        found += marks(use, data, part, faces, others)
+    return found
 
 
 def _landmark_job(recipe: Recipe, data: Path, out: Path, accelerator: Accelerator) -> Job:
@@ -144,19 +236,16 @@ def _landmark_job(recipe: Recipe, data: Path, out: Path, accelerator: Accelerato
         if rows is not None:
             from fkd_train.plots import plot_run
 
-            plot_run(out, rows, network, sampler, evaluation_faces, measured)
+            with writing(out / "plots"):
+                plot_run(out, rows, network, sampler, evaluation_faces, measured)
         figures = measured.accuracy
         return f"NME {figures.nme:.2f} %, seed MSE {measured.seed_mse:.4f} ({figures.count} faces)"
 
-    task = Task(
-        loss=_landmark_loss(recipe, accelerator),
-        validate=validate,
-        # The official test rows choose nothing: there, the best weights are the latest.
-        chooses=recipe.split != "official",
-        header={"recipe": recipe_to_dict(recipe), "points": recipe.landmarks.count},
-    )
+    known = _known(recipe, data, training, evaluation_faces)
+    loss = _landmark_loss(recipe, accelerator)
+    task = _task(recipe, loss, validate, recipe.landmarks.count, known)
     crops = TrainingCrops(training, sampler, recipe.augment, recipe.seed)
-    return Job(network, task, crops, len(training), finish)
+    return Job(network, task, known, crops, len(training), finish)
 
 
 def _landmark_loss(
@@ -195,13 +284,10 @@ def _detector_job(recipe: DetectorRecipe, data: Path, accelerator: Accelerator) 
             f"{100 * row['photo_recall']:.2f} % of {len(evaluation_faces)} faces found on images"
         )
 
-    task = Task(
-        loss=mosaic_loss(recipe, accelerator),
-        validate=validate,
-        chooses=recipe.split != "official",
-        header={"recipe": detector_recipe_to_dict(recipe), "points": 5},
-    )
-    return Job(network, task, Mosaics(maker, recipe.seed), recipe.mosaic.per_epoch, finish)
+    known = _known(recipe, data, training, evaluation_faces)
+    task = _task(recipe, mosaic_loss(recipe, accelerator), validate, 5, known)
+    mosaics = Mosaics(maker, recipe.seed)
+    return Job(network, task, known, mosaics, recipe.mosaic.per_epoch, finish)
 
 
 def _accelerator(recipe: AnyRecipe) -> Accelerator:
@@ -212,28 +298,3 @@ def _accelerator(recipe: AnyRecipe) -> Accelerator:
         # Without being told, it takes each of several CPU processes for the only one.
         cpu=not torch.accelerator.is_available(),
     )
-
-
-def _check_folder(out: Path, recipe: AnyRecipe, resume: bool) -> None:
-    file = out / RECIPE_FILE
-    if file.exists() and not resume:
-        way_out = "go on with it by --resume, or choose another --out"
-        raise RunError(out, f"holds a training run already; {way_out}")
-    if resume and not file.exists():
-        raise RunError(out, "holds no training run to resume")
-    if resume and not _is_of(file, recipe):
-        raise RunError(out, "was started with another recipe; resume with that one")
-
-
-def _is_of(file: Path, recipe: AnyRecipe) -> bool:
-    """Whether a recipe.json says the same; one from before a field was added has its default."""
-    try:
-        return any_recipe(json.loads(file.read_text())) == recipe
-    except ValueError:  # neither JSON nor a recipe, so not this one
-        return False
-
-
-def _start_folder(out: Path, recipe: AnyRecipe) -> None:
-    file = out / RECIPE_FILE
-    with whole_file(file) as partial, writing(file):
-        partial.write_text(json.dumps(plain_recipe(recipe), indent=2) + "\n")

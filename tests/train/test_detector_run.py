@@ -70,7 +70,8 @@ def run(
 
 def test_a_run_leaves_all_that_it_promises(run: tuple[Path, str]) -> None:
     out, told = run
-    assert {path.name for path in out.iterdir()} == {"recipe.json", "log.csv", "best.pt", "last.pt"}
+    names = {".lock", "recipe.json", "data.csv", "log.csv", "best.pt", "last.pt"}
+    assert {path.name for path in out.iterdir()} == names
     rows = log(out)
     assert [row["epoch"] for row in rows] == ["1", "2"]
     assert all(0 <= float(row[name]) <= 1 for row in rows for name in FIGURES)

@@ -93,7 +93,8 @@ def test_a_run_leaves_all_that_it_promises(undisturbed: Path) -> None:
         str(path.relative_to(undisturbed)) for path in undisturbed.rglob("*") if path.is_file()
     }
     plots = {f"plots/{name}.png" for name in ("curves", "ced", "filters", "faces", "worst")}
-    assert names == {"recipe.json", "log.csv", "best.pt", "last.pt"} | plots
+    files = {".lock", "recipe.json", "data.csv", "log.csv", "best.pt", "last.pt"}
+    assert names == files | plots
     assert [row["epoch"] for row in log(undisturbed)] == ["1", "2", "3", "4"]
     assert float(log(undisturbed)[-1]["train_loss"]) < float(log(undisturbed)[0]["train_loss"])
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import os
 import random
+import shutil
 import signal
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -15,7 +16,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from training_child import Run, start
+from training_child import Fault, Run, trained
 
 from fkd_train.checkpoint import load_checkpoint
 from fkd_train.config import Recipe
@@ -40,19 +41,6 @@ class Totals:
 def recipe(tiny: Recipe) -> Recipe:
     """Four epochs whose best is chosen, with dropout and an average of the weights."""
     return replace(tiny, split="identity", epochs=4)
-
-
-def finish(run: Run, after: float | None = None) -> int | None:
-    """Runs it to its end, or kills it after so many seconds; its exit code."""
-    process = start(run)
-    try:
-        process.join(240 if after is None else after)
-        if after is not None and process.is_alive():
-            process.kill()
-        process.join(60)
-        return process.exitcode
-    finally:
-        process.kill()
 
 
 def content(out: Path) -> dict[str, object]:
@@ -84,6 +72,13 @@ def unlike(first: object, second: object, where: str = "") -> Iterable[str]:
         yield f"{where}: {first} and {second}"
 
 
+def options(rng: random.Random, out: Path) -> tuple[str, ...]:
+    """Goes on with what is there; workers and saves within epochs must change nothing."""
+    resume = ("--resume",) if (out / ".lock").exists() else ()
+    workers, minutes = rng.choice(["0", "1"]), rng.choice(["0", "10"])
+    return (*resume, "--workers", workers, "--save-every", minutes)
+
+
 @pytest.mark.slow
 def test_a_run_that_is_killed_again_and_again_loses_nothing(
     recipe: Recipe, drawn_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -91,38 +86,32 @@ def test_a_run_that_is_killed_again_and_again_loses_nothing(
     # It cleans up what killed processes leave, and says so.
     monkeypatch.setenv("PYTHONWARNINGS", "ignore::UserWarning:multiprocessing.resource_tracker")
     rng, totals = random.Random(SEED), Totals()
-    whole = Run(recipe, drawn_data, tmp_path / "undisturbed", save_every=0.0)
-    assert finish(whole) == 0, whole.said.read_text()[-2000:]
-    events, seconds = map(float, whole.done.read_text().split())
+    whole = Run(recipe, drawn_data, tmp_path / "undisturbed", ("--save-every", "0"))
+    code, said = trained(whole)
+    assert code == 0, said
+    accesses, seconds = map(float, whole.done.read_text().split())
     expected = content(whole.out)
     while totals.kills < KILLS:
         out = tmp_path / f"run{totals.completed}"
-        run = Run(
-            recipe,
-            drawn_data,
-            out,
-            resume=(out / ".lock").exists(),
-            workers=rng.choice([0, 1]),
-            save_every=rng.choice([0.0, 600.0]),
-        )
+        run = Run(recipe, drawn_data, out, options(rng, out))
+        patience = 120.0
         if rng.random() < 0.5:
-            moment = f"before access {(at := rng.randint(1, int(events)))} of {events:.0f}"
-            code = finish(replace(run, dies_at=at))
+            run = replace(run, fault=Fault(rng.randint(1, int(accesses)), "killed"))
         else:
-            moment = f"after {(after := rng.uniform(0, seconds)):.3f} of {seconds:.1f} s"
-            code = finish(run, after)
-        how = f"seed {SEED}, kill {totals.kills} {moment}, resume {run.resume}"
-        assert code in (0, -signal.SIGKILL), f"{how}: {run.said.read_text()[-2000:]}"
-        totals.resumed += run.resume
+            patience = rng.uniform(0, seconds)
+        how = f"seed {SEED}, {totals}: {run.options}, {run.fault}, {patience:.3f} s"
+        code, said = trained(run, patience)
+        assert code in (0, -signal.SIGKILL), f"{how}: {said}"
+        totals.resumed += "--resume" in run.options
         if code == 0:
             assert not list(unlike(expected, content(out))), how
+            shutil.rmtree(out)
             totals.completed, totals.late = totals.completed + 1, totals.late + 1
         else:
             totals.kills += 1
     out = tmp_path / f"run{totals.completed}"
-    if out.exists():
-        last = Run(recipe, drawn_data, out, resume=(out / ".lock").exists())
-        assert finish(last) == 0, last.said.read_text()[-2000:]
-        assert not list(unlike(expected, content(out)))
-        totals.resumed, totals.completed = totals.resumed + 1, totals.completed + 1
+    code, said = trained(Run(recipe, drawn_data, out, options(rng, out)))
+    assert code == 0, said
+    assert not list(unlike(expected, content(out)))
+    totals.completed += 1
     print(f"\nseed {SEED}: {totals}, a run takes {seconds:.1f} s, all are alike")

@@ -1,0 +1,124 @@
+"""Whatever a recipe or a data set's table says, it is read or refused."""
+
+from __future__ import annotations
+
+import json
+from importlib.resources import files
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from properties import check_line, damaged, plain_values, tried
+
+from fkd_infer.errors import DatasetError, RecipeError
+from fkd_infer.schemes import LandmarkScheme
+from fkd_train.config import recipe_names, recipe_table
+from fkd_train.data import read_faces
+from fkd_train.recipe_kinds import any_recipe, open_recipe, plain_recipe
+
+TWO = LandmarkScheme("two", 2, {"eyes": (0, 1)}, ((0, 1),), (0, 1))
+PICTURE = cv2.imencode(".png", np.full((8, 12, 3), 90, np.uint8))[1].tobytes()
+RECIPES = {name: recipe_table(name) for name in recipe_names()}
+UNCAUGHT = pytest.mark.xfail(
+    strict=True, reason="recipe_table lets tomllib's ValueError and RecursionError pass"
+)
+UNBOUNDED = pytest.mark.xfail(strict=True, reason="recipes' counts have no largest value")
+CELLS = (
+    st.sampled_from(
+        ["a.png", "b.png", "", "nan", "1e9", '"', "1_0", "9" * 5000, "../training/a.png"]
+    )
+    | st.text(max_size=6)
+    | st.floats(-1e7, 1e7).map(str)
+)
+ROWS = st.lists(st.lists(CELLS, max_size=6), max_size=4)
+
+
+def as_csv(rows: list[list[str]]) -> bytes:
+    lines = [",0,1,2,3", *(",".join(row) for row in rows)]
+    return "\n".join(lines).encode("utf-8", "surrogatepass")
+
+
+@tried(150)
+@given(content=st.binary(max_size=60) | ROWS.map(as_csv))
+def test_any_file_is_a_data_set_or_refused(content: bytes) -> None:
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "training").mkdir()
+        (folder / "training" / "a.png").write_bytes(PICTURE)
+        (folder / "training_frames_keypoints.csv").write_bytes(content)
+        try:
+            faces = read_faces(folder, "training", TWO)
+        except DatasetError as error:
+            assert name in str(error)  # noqa: PT017 - of several lines, which is as it should be
+            return
+    assert faces.points.shape == (len(faces.images), 2, 2)
+    assert len(faces) > 0
+    assert np.isfinite(faces.points).all()
+
+
+@tried(200)
+@given(
+    table=st.sampled_from(sorted(RECIPES)).flatmap(lambda name: damaged(RECIPES[name]))
+    | st.dictionaries(st.text(max_size=6), plain_values(), max_size=4)
+)
+def test_any_table_is_a_recipe_or_refused(table: dict[str, Any]) -> None:
+    try:
+        recipe = any_recipe(table)
+    except RecipeError as error:
+        check_line(error, "recipe")
+        return
+    plain = json.loads(json.dumps(plain_recipe(recipe)))
+    assert any_recipe(plain) == recipe
+
+
+@tried(80)
+@given(content=st.binary(max_size=50))
+def test_any_file_is_a_recipe_or_refused(content: bytes) -> None:
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "mine.toml")
+        path.write_bytes(content)
+        with pytest.raises(RecipeError) as caught:
+            open_recipe(str(path))
+    check_line(caught.value, "recipe")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        pytest.param("epochs = 0x" + "f" * 9000, marks=UNBOUNDED),
+        pytest.param("epochs = " + "9" * 5000, marks=UNCAUGHT),
+        pytest.param("a = " + "[" * 5000, marks=UNCAUGHT),
+        pytest.param("a = " + "{b=" * 5000, marks=UNCAUGHT),
+        "when = 2020-01-01T00:00:00Z",
+        "seed = inf",
+        "name = '''a\nb'''",
+        '"a\\nb" = 1',
+        'name = "\\u001B[2J"',
+    ],
+)
+def test_numbers_and_tables_that_parsers_choke_on_are_refused(said: str, tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    good = (files("fkd_train") / "recipes" / "seed.toml").read_text()
+    key = said.partition(" = ")[0]
+    lines = [line for line in good.splitlines() if not line.startswith(f"{key} =")]
+    path.write_text("\n".join([said, *lines]))
+    with pytest.raises(RecipeError) as caught:
+        open_recipe(str(path))
+    check_line(caught.value, "recipe")
+
+
+@pytest.mark.parametrize("name", ["a" * 5000, "../seed", ".", "", "a\nb"])
+def test_a_name_that_no_recipe_has_is_refused(name: str) -> None:
+    with pytest.raises(RecipeError):
+        open_recipe(name)
+
+
+def test_shipped_recipes_come_back() -> None:
+    for name, table in RECIPES.items():
+        recipe = any_recipe(table)
+        assert any_recipe(plain_recipe(recipe)) == recipe, name
