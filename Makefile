@@ -10,11 +10,14 @@ LOCK    = $(BIN)/uv pip compile --quiet pyproject.toml --constraint constraints.
 # Kills by `make faults`; the tests' own default is a few.
 KILLS  := 100
 
+# For each of the readers, by `make fuzz`.
+SECONDS := 60
+
 # Tests left out where the wheel's are run again with OpenCV 5: they take a third of the time, and none of them is
 # about what OpenCV does.
 WITHOUT_OPENCV := stream tune workers
 
-.PHONY: demo test check audit lock sbom release faults soak format wheel-test clean
+.PHONY: demo test check audit lock sbom release faults fuzz soak format wheel-test clean
 
 demo: $(VENV)/.installed-demo  ## 68 points on a photo, with the shipped model
 	$(BIN)/python -m fkd_infer.demo --out out/demo
@@ -46,6 +49,9 @@ release: $(VENV)/.installed-dev  ## wheel, sdist, SBOMs and checksums of this co
 
 faults: $(VENV)/.installed-dev  ## tests of faults, with KILLS kills each of training, batches and videos
 	FKD_KILLS=$(KILLS) $(BIN)/python -m pytest -s tests/faults
+
+fuzz: $(VENV)/.installed-dev  ## feeds bytes for SECONDS to each reader of files; fails where one crashes
+	$(BIN)/python -m fuzz --seconds $(SECONDS) --corpus out/fuzz
 
 soak: $(VENV)/.installed-dev  ## an hour of video and 20,000 photos: memory, files and threads stay flat
 	$(BIN)/python -m benchmarks soak

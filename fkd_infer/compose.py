@@ -26,6 +26,8 @@ from fkd_infer.names import Blend
 
 _SMALLEST = 8
 """Pixels of the shorter side below which a picture is not halved again."""
+_ROWS = 128
+"""Rows of a picture that are multiplied by alpha at once."""
 _WIDEST = 20_000.0
 """Pixels that places of triangles are apart at most when they are told."""
 _ONE_MAP: Any = None  # which OpenCV's types forget; OpenCV 5 would read an empty array as a map
@@ -51,9 +53,13 @@ class Texture:
     @cached_property
     def levels(self) -> list[tuple[Pixels, Matrix]]:
         """The picture times alpha, halved again and again, each with the matrix back to it."""
-        cover = self.image[..., 3:].astype(np.float32) * self.opacity
-        colour = self.image[..., :3].astype(np.float32) * (cover / 255)
-        whole = np.rint(np.concatenate([colour, cover], axis=-1)).astype(np.uint8)
+        whole = np.empty_like(self.image)
+        # In parts, since floats of all of a large picture would fill a gigabyte.
+        for top in range(0, len(whole), _ROWS):
+            part = self.image[top : top + _ROWS]
+            cover = part[..., 3:].astype(np.float32) * self.opacity
+            colour = part[..., :3].astype(np.float32) * (cover / 255)
+            whole[top : top + _ROWS] = np.rint(np.concatenate([colour, cover], axis=-1))
         found = [(whole, np.eye(2, 3))]
         while min(found[-1][0].shape[:2]) >= 2 * _SMALLEST:
             found.append(reduced(whole, 2 ** len(found)))

@@ -26,7 +26,7 @@ Matrix = NDArray[np.float64]
 Pixels = NDArray[np.uint8]
 
 _FARTHEST, _SHORTEST = 1e9, 1e-6
-"""Pixels of a box's coordinates at most, and of its sides at least: no arithmetic then overflows."""
+"""Pixels of a box's coordinates at most, and of its sides at least, so that nothing overflows."""
 _REACH = 2**24
 """Pixels from the frame's corner, beyond which nothing is drawn."""
 _BORDER_MODES = {"replicate": cv2.BORDER_REPLICATE, "black": cv2.BORDER_CONSTANT}

@@ -17,7 +17,6 @@ from fkd_infer.errors import FilterPackError
 from fkd_infer.imageformat import PNG, is_cut_short, size_of
 from fkd_infer.names import Blend, FilterWhen, Warp
 from fkd_infer.regular import read_regular
-from fkd_infer.regular import read_regular
 from fkd_infer.schemes import SCHEMES, LandmarkScheme
 from fkd_infer.tables import MismatchError, plain_problem, read
 

@@ -123,11 +123,13 @@ def _jpeg_ends(data: bytes) -> bool:
 
 
 def _png_ends(data: bytes) -> bool:
+    """Whether the last part is there in full: decoders take as much memory as a part says it is."""
     at = len(PNG)
     while at + 12 <= len(data):
-        if data[at + 4 : at + 8] == b"IEND":
-            return True
+        is_last = data[at + 4 : at + 8] == b"IEND"
         at += 12 + int.from_bytes(data[at : at + 4], "big")
+        if is_last:
+            return at <= len(data)
     return False
 
 
@@ -146,7 +148,8 @@ def _tiff_size(data: bytes) -> Size | None:
 
     start = number(4, 4)
     found: dict[int, int] = {}
-    for entry in range(start + 2, start + 2 + 12 * number(start, 2), 12):
+    end = min(start + 2 + 12 * number(start, 2), len(data))
+    for entry in range(start + 2, end, 12):
         tag, kind = number(entry, 2), number(entry + 2, 2)
         if tag in (_WIDTH, _HEIGHT) and kind in (_SHORT, _LONG):
             value = number(entry + 8, 2 if kind == _SHORT else 4)

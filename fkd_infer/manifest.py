@@ -14,6 +14,9 @@ from fkd_infer.words import file_name_problem, shown
 
 MANIFEST = "manifest.toml"
 _LARGEST = 1_000_000
+"""Bytes of a manifest."""
+_MOST = 1 << 40
+"""Bytes of a file in it."""
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -31,8 +34,8 @@ class Entry:
     def __post_init__(self) -> None:
         if not _SHA256.fullmatch(self.sha256):
             raise ValueError(f"sha256 is {shown(self.sha256)}, and has 64 digits from 0 to f")
-        if self.bytes < 1:
-            raise ValueError(f"bytes is {shown(self.bytes)}, and a file has one or more")
+        if not 1 <= self.bytes <= _MOST:
+            raise ValueError(f"bytes is {shown(self.bytes)}, and a file has 1 to {_MOST}")
 
 
 def read_manifest(path: Path) -> dict[str, Entry]:

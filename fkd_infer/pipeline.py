@@ -241,7 +241,7 @@ class Pipeline:
         ):
             points, scores = session.run(batch)
         presence = np.full(len(boxes), np.nan) if scores is None else scores.astype(np.float64)
-        if scores is not None and np.isnan(presence).any():
+        if scores is not None and not np.isfinite(presence).all():
             raise NonFiniteOutputError(self.card.name)
         return decode(points, matrices, self.card.name), presence
 

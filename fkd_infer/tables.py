@@ -34,7 +34,7 @@ def read(kind: type[T], value: object, where: str) -> T:
     if origin in (Union, UnionType):
         return cast(T, read(_member(arguments, value), value, where))
     if origin is dict and isinstance(value, dict):
-        return cast(T, {str(k): read(arguments[1], v, f"{where}.{k}") for k, v in value.items()})
+        return cast(T, {str(k): read(arguments[1], v, _within(where, k)) for k, v in value.items()})
     if origin is tuple and isinstance(value, list | tuple):
         if len(arguments) == 2 and arguments[1] is Ellipsis:
             arguments = (arguments[0],) * len(value)
@@ -87,7 +87,7 @@ def _read_dataclass(kind: type[Any], value: object, where: str) -> object:
         raise MismatchError(f"{where} is {shown(value)}, which is no table")
     known = {f.name: f for f in fields(kind)}
     for name in value.keys() - known.keys():
-        raise MismatchError(f"{where}.{name} is not a field of it")
+        raise MismatchError(f"{_within(where, name)} is not a field of it")
     for name, field in known.items():
         required = field.default is MISSING and field.default_factory is MISSING
         if required and name not in value:
@@ -98,6 +98,12 @@ def _read_dataclass(kind: type[Any], value: object, where: str) -> object:
         return kind(**found)
     except ValueError as error:
         raise MismatchError(f"{where}: {error}") from error
+
+
+def _within(where: str, name: object) -> str:
+    """What a name that data chose is called in one line."""
+    text = str(name)
+    return f"{where}.{shown(text) if name_problem(text) else text}"
 
 
 def _type_name(kind: object) -> str:

@@ -19,7 +19,7 @@ from fkd_infer.names import BATCH, Goal, Provider
 from fkd_infer.providers import usable_providers
 from fkd_infer.session import LandmarkSession, find_model, import_onnxruntime
 from fkd_infer.settings import SessionSettings
-from fkd_infer.tables import MismatchError, read
+from fkd_infer.tables import read
 from fkd_infer.wholefile import whole_file, writing
 
 _log = logging.getLogger(__name__)
@@ -144,7 +144,7 @@ def read_profile(model: Path) -> Profile | None:
         profile = read(Profile, json.loads(path.read_text("utf-8")), "profile")
     except FileNotFoundError:
         return None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, MismatchError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         _tell_unused(path, str(error), model)
         return None
     why = _why_not(profile, key, model)

@@ -50,7 +50,10 @@ def file_name_problem(name: str) -> str:
 
 def shown(value: object, most: int = 200) -> str:
     """A value from a file in one line of so many characters at most."""
-    text = repr(value)
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes no number of more than 4300 digits
+        text = "a number of thousands of digits"
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
+from unicodedata import category
 
 import numpy as np
 from hypothesis import HealthCheck, settings
@@ -17,6 +19,15 @@ from fkd_infer.types import Face
 _TIMES = int(os.environ.get("FKD_EXAMPLES", "1"))
 """So many times the usual number of examples, then chosen anew each time."""
 _GUARD = 40
+_NAMES = st.text(max_size=5) | st.sampled_from(["version", "name", "a\nb", "\ud800"])
+_LEAVES = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=5)
+    | st.sampled_from(["ibug68", "detector", "uint8", "\ud800", "a\nb", "\x1b[2J", "head", 10**400])
+)
 Test = TypeVar("Test", bound=Callable[..., None])
 
 
@@ -37,6 +48,39 @@ def finite(least: float, most: float) -> st.SearchStrategy[float]:
     """Numbers that float32 has exactly."""
     limits = float(np.float32(least)), float(np.float32(most))
     return st.floats(*limits, width=32, allow_nan=False)
+
+
+def plain_values() -> st.SearchStrategy[Any]:
+    """Anything that JSON holds, and what its strings hold at worst."""
+    return st.recursive(
+        _LEAVES,
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_NAMES, inner, max_size=3),
+        max_leaves=5,
+    )
+
+
+@st.composite
+def damaged(draw: st.DrawFn, table: dict[str, Any]) -> dict[str, Any]:
+    """Plain data with one to three of its values replaced, taken away or added."""
+    changed: dict[str, Any] = json.loads(json.dumps(table))
+    for _ in range(draw(st.integers(1, 3))):
+        places: list[tuple[Any, Any]] = [(changed, key) for key in changed]
+        for holder, key in places:
+            inner = holder[key]
+            if isinstance(inner, dict | list):
+                keys = inner if isinstance(inner, dict) else range(len(inner))
+                places += [(inner, inner_key) for inner_key in keys]
+        if not places:
+            break
+        holder, key = draw(st.sampled_from(places))
+        way = draw(st.sampled_from(["other", "other", "none", "more"]))
+        if way == "none":
+            del holder[key]
+        elif way == "more" and isinstance(holder, dict):
+            holder[draw(_NAMES)] = draw(plain_values())
+        else:
+            holder[key] = draw(plain_values())
+    return changed
 
 
 @st.composite
@@ -80,6 +124,15 @@ def faces(draw: st.DrawFn, far: float = 1e6) -> Face:
     identity = draw(st.none() | st.integers(1, 2**31))
     presence = draw(st.none() | finite(0, 1))
     return Face(points, box, draw(finite(0, 1)), identity, presence)
+
+
+def check_line(error: Exception, *said: str) -> None:
+    """An error for people: one line of a sensible length, that drives no terminal and names what is
+    wrong."""
+    text = str(error)
+    assert not any(category(character) == "Cc" for character in text), repr(text)
+    assert len(text) < 4000
+    assert all(word in text for word in said), text
 
 
 class Guarded:

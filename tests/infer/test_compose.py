@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -196,3 +198,13 @@ def test_blend_writes_into_the_part_of_the_frame_alone() -> None:
     assert (frame[5:15, 5:15] == 255).all()
     frame[5:15, 5:15] = 100
     assert (frame == 100).all()
+
+
+def test_a_large_picture_is_made_ready_in_parts() -> None:
+    image = drawn(0, 1600, 1600, 4)
+    tracemalloc.start()
+    try:
+        assert Texture(image, 0.5).levels[0][0].shape == image.shape
+        assert tracemalloc.get_traced_memory()[1] < 4 * image.nbytes
+    finally:
+        tracemalloc.stop()

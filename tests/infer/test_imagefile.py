@@ -125,6 +125,7 @@ def test_what_is_appended_does_not_matter(suffix: str, tmp_path: Path) -> None:
         (b"", "the file is empty"),
         (b"x,y\n1,2\n", "not an image"),
         (b"\x89PNG\r\n\x1a\n" + bytes(40), "the file is cut short"),
+        (encoded(".png")[:-12] + b"\xe0\0\0\0IEND\xae\x42\x60\x82", "the file is cut short"),
     ],
 )
 def test_not_an_image(content: bytes | None, why: str, tmp_path: Path) -> None:

@@ -295,6 +295,24 @@ def test_a_network_that_answers_nan_is_an_error() -> None:
         pipeline.landmarks(black(), [[0, 0, 50, 50]])
 
 
+@pytest.mark.parametrize("score", [np.nan, np.inf, -np.inf])
+def test_a_network_that_is_sure_beyond_all_numbers_is_an_error(
+    score: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Records could not say it."""
+    pipeline = fkd_infer.load(MODELS / "scored.onnx", detector=TwoBoxes())
+    own_run = pipeline.session.run
+
+    def run(batch: np.ndarray) -> Prediction:
+        points, scores = own_run(batch)
+        assert scores is not None
+        return Prediction(points, np.full_like(scores, score))
+
+    monkeypatch.setattr(pipeline.session, "run", run)
+    with pytest.raises(NonFiniteOutputError, match="fixed"):
+        pipeline(black())
+
+
 def test_errors_have_one_root_and_the_builtin_that_they_refine() -> None:
     with pytest.raises(fkd_infer.FkdError):
         fkd_infer.load("nosuch")

@@ -203,6 +203,8 @@ DAMAGES: dict[str, tuple[Any, str]] = {
     "empty": (lambda path: path.write_text(""), "line 1"),
     "no text": (lambda path: path.write_bytes(b"\xff\xfe\x00"), "decode"),
     "a folder": (lambda path: (path.unlink(), path.mkdir()), "directory"),
+    "lists in lists": (lambda path: path.write_text("[" * 100_000), "recursion"),
+    "a number without an end": (lambda path: path.write_text("9" * 5000), "4300 digits"),
     "no object": (lambda path: path.write_text("[]"), "no table"),
     "another version": (changed_json(version=2), "version 2"),
     "an unknown field": (changed_json(speed=3), "profile.speed"),

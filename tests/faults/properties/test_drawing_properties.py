@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from known import FIVE
-from properties import Guarded, faces, finite, tried
+from properties import Guarded, check_line, faces, finite, tried
 
 from fkd_infer.annotate import Annotator
 from fkd_infer.errors import FilterPackError
@@ -98,7 +98,7 @@ def test_filters_of_any_pack_that_is_accepted_stay_within_the_frame(
         try:
             worn = load_filter(folder)
         except FilterPackError as error:
-            assert "\n" not in str(error)
+            check_line(error, folder)
             return
         worn.draw(guarded.frame, worn_by)
     assert guarded.is_whole()

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from properties import check_line, damaged, plain_values, tried
+from properties import damaged, plain_values, tried
 
 from fkd_infer.errors import DatasetError, RecipeError
 from fkd_infer.schemes import LandmarkScheme
@@ -36,6 +36,12 @@ CELLS = (
     | st.floats(-1e7, 1e7).map(str)
 )
 ROWS = st.lists(st.lists(CELLS, max_size=6), max_size=4)
+
+
+def check_refusal(error: RecipeError) -> None:
+    """Names of fields are told as they are; commands write out what would drive a terminal."""
+    assert str(error).startswith("recipe ")
+    assert len(str(error)) < 4000
 
 
 def as_csv(rows: list[list[str]]) -> bytes:
@@ -70,7 +76,7 @@ def test_any_table_is_a_recipe_or_refused(table: dict[str, Any]) -> None:
     try:
         recipe = any_recipe(table)
     except RecipeError as error:
-        check_line(error, "recipe")
+        check_refusal(error)
         return
     plain = json.loads(json.dumps(plain_recipe(recipe)))
     assert any_recipe(plain) == recipe
@@ -84,7 +90,7 @@ def test_any_file_is_a_recipe_or_refused(content: bytes) -> None:
         path.write_bytes(content)
         with pytest.raises(RecipeError) as caught:
             open_recipe(str(path))
-    check_line(caught.value, "recipe")
+    check_refusal(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -109,7 +115,7 @@ def test_numbers_and_tables_that_parsers_choke_on_are_refused(said: str, tmp_pat
     path.write_text("\n".join([said, *lines]))
     with pytest.raises(RecipeError) as caught:
         open_recipe(str(path))
-    check_line(caught.value, "recipe")
+    check_refusal(caught.value)
 
 
 @pytest.mark.parametrize("name", ["a" * 5000, "../seed", ".", "", "a\nb"])

@@ -1,0 +1,146 @@
+"""Any box, any frame, any roll: points go to the crop and back, and crops are of the frame."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from properties import boxes, check_line, finite, tried
+
+from fkd_infer.crop import (
+    POINTS_BOX,
+    BoxRule,
+    CropRule,
+    Floats,
+    apply_rule,
+    as_boxes,
+    crop_batch,
+    crop_matrices,
+    invert,
+    points_box,
+    reduced,
+    similarity,
+    square_boxes,
+    transform,
+)
+from fkd_infer.decode import decode
+from fkd_infer.errors import InvalidBoxError
+from fkd_infer.names import Border
+
+RULES = st.builds(CropRule, finite(0.5, 4), st.tuples(finite(-1, 1), finite(-1, 1)))
+SIZES = st.tuples(st.integers(1, 150), st.integers(1, 150))
+INSIDE = st.lists(st.tuples(finite(-0.5, 1.5), finite(-0.5, 1.5)), min_size=1, max_size=8)
+"""Places in a crop and around it, in shares of its side."""
+
+
+@tried(300)
+@given(box=boxes(), rule=RULES, size=st.integers(8, 512), places=INSIDE)
+def test_points_of_any_box_come_back(
+    box: Floats, rule: CropRule, size: int, places: list[tuple[float, float]]
+) -> None:
+    matrices = crop_matrices(as_boxes([box]), rule, size)
+    points = (np.array(places, np.float32) * size)[None]
+    frame = decode(points, matrices, "a model")
+    again = transform(frame, matrices)
+    # Pixels of the crop may be far smaller than those of the frame, or than float32 tells apart.
+    pixel = max(1.0, matrices[0, 0, 0])
+    exact = float(np.spacing(np.abs(frame).max())) * matrices[0, 0, 0]
+    np.testing.assert_allclose(again, points, atol=0.01 * pixel + 2 * exact, rtol=0)
+
+
+@tried(300)
+@given(box=boxes(), roll=finite(-7, 7), mirror=st.booleans(), size=st.integers(8, 512), at=INSIDE)
+def test_points_of_the_frame_come_back_from_any_turn(
+    box: Floats, roll: float, mirror: bool, size: int, at: list[tuple[float, float]]
+) -> None:
+    (centre,), (side,) = apply_rule(as_boxes([box]), CropRule(1.25))
+    matrix = similarity(centre, float(side), size, roll, mirror)
+    points = centre + (np.array(at, np.float32) - 0.5) * side
+    back = transform(transform(points, matrix), invert(matrix))
+    np.testing.assert_allclose(back, points, atol=0.01)
+    unturned = similarity(centre, float(side), size)
+    np.testing.assert_allclose(
+        abs(np.linalg.det(matrix[:, :2])), np.linalg.det(unturned[:, :2]), rtol=1e-9
+    )
+
+
+@tried(200)
+@given(at=st.lists(st.tuples(finite(-1e5, 1e5), finite(-1e5, 1e5)), min_size=2, max_size=9))
+def test_the_box_of_points_is_their_own_rule(at: list[tuple[float, float]]) -> None:
+    """What placed the points again is where they were: the pipeline's second look relies on it."""
+    points = np.array(at, np.float32)
+    box = points_box(points)
+    assert (points >= box[:2]).all()
+    assert (points <= box[2:]).all()
+    centres, sides = apply_rule(box[None], POINTS_BOX)
+    square = square_boxes(centres, sides)[0]
+    room = float(np.spacing(np.float32(3e5)))
+    assert (square[:2] <= box[:2] + room).all()
+    assert (square[2:] >= box[2:] - room).all()
+    np.testing.assert_allclose(sides, (box[2:] - box[:2]).max(), rtol=1e-6)
+
+
+@tried(200)
+@given(box=boxes(1e4, 1e4), scale=finite(0.25, 4), shift=st.tuples(finite(-1, 1), finite(-1, 1)))
+def test_a_rule_and_its_inverse_lead_back(
+    box: Floats, scale: float, shift: tuple[float, float]
+) -> None:
+    there = square_boxes(*apply_rule(as_boxes([box]), BoxRule(scale, shift)))
+    back = BoxRule(1 / scale, (-shift[0] / scale, -shift[1] / scale))
+    centres, sides = apply_rule(there, back)
+    wanted, longer = apply_rule(as_boxes([box]), POINTS_BOX)
+    np.testing.assert_allclose(centres, wanted, atol=0.05)
+    np.testing.assert_allclose(sides, longer, atol=0.05)
+
+
+@tried(250)
+@given(
+    box=boxes(1e7, 1e7),
+    frame=SIZES,
+    size=st.integers(8, 64),
+    channels=st.sampled_from([1, 3]),
+    border=st.sampled_from(["replicate", "black"]),
+)
+def test_any_crop_of_an_even_frame_is_even(
+    box: Floats, frame: tuple[int, int], size: int, channels: int, border: Border
+) -> None:
+    width, height = frame
+    image = np.full((height, width, 3), 200, np.uint8)
+    matrices = crop_matrices(as_boxes([box]), CropRule(1.25), size)
+    crops = crop_batch(image, matrices, size, channels, border)
+    assert crops.shape == (1, size, size, channels)
+    assert (crops == 200).all() if border == "replicate" else (crops <= 200).all()
+
+
+@tried(100)
+@given(frame=SIZES, factor=finite(1, 400))
+def test_averaging_keeps_the_frame_where_it_is(frame: tuple[int, int], factor: float) -> None:
+    width, height = frame
+    small, back = reduced(np.full((height, width, 3), 9, np.uint8), factor)
+    assert (small == 9).all()
+    corners = np.array([[-0.5, -0.5], [small.shape[1] - 0.5, small.shape[0] - 0.5]])
+    wanted = [[-0.5, -0.5], [width - 0.5, height - 0.5]]
+    np.testing.assert_allclose(transform(corners, back), wanted, atol=1e-3)
+
+
+@tried(200)
+@given(st.lists(st.lists(st.floats(width=32) | st.floats(), max_size=6), max_size=4))
+def test_any_numbers_are_boxes_or_refused(values: list[list[float]]) -> None:
+    try:
+        found = as_boxes(values)
+    except InvalidBoxError as error:
+        check_line(error, "boxes are")
+        return
+    assert found.shape == (len(found), 4)
+    crops = crop_batch(np.zeros((9, 9, 3), np.uint8), crop_matrices(found, CropRule(1.25), 8), 8, 1)
+    assert crops.shape == (len(found), 8, 8, 1)
+
+
+def test_frames_wider_than_opencv_warps_are_cut() -> None:
+    """A panorama, with a face that fills its height and one that is as wide as it."""
+    image = np.full((300, 40_000, 3), 90, np.uint8)
+    found = as_boxes([[39_000, 20, 39_250, 280], [0, -19_000, 39_999, 19_000]])
+    assert (crop_batch(image, crop_matrices(found, CropRule(1.25), 64), 64, 3) == 90).all()
+    tall = np.ascontiguousarray(image.transpose(1, 0, 2))
+    turned = found[:, [1, 0, 3, 2]]
+    assert (crop_batch(tall, crop_matrices(turned, CropRule(1.25), 64), 64, 3) == 90).all()

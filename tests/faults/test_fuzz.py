@@ -1,0 +1,40 @@
+"""A short pass of the fuzzer, always the same; `make fuzz` takes as long as one wants."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+RUNS = int(os.environ.get("FKD_EXAMPLES", "1")) * 400
+
+pytestmark = pytest.mark.skipif(
+    find_spec("atheris") is None, reason="atheris is not installed, which has no wheel for here"
+)
+
+
+def fuzz(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "fuzz", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "target", ["image", "animation", "boxes", "card", "model", "pack", "dataset"]
+)
+def test_no_reader_crashes(target: str, tmp_path: Path) -> None:
+    done = fuzz(target, "--runs", str(RUNS), "--crashes", str(tmp_path))
+    assert done.returncode == 0, done.stdout + done.stderr + _told(tmp_path)
+    name, executions, *_ = done.stdout.split()
+    assert name == target
+    assert int(executions) >= RUNS
+    assert list(tmp_path.iterdir()) == []
+
+
+def _told(folder: Path) -> str:
+    return "\n".join(path.read_text() for path in sorted(folder.glob("*.txt")))
