@@ -227,8 +227,9 @@ class DivergedError(FkdError, FloatingPointError):
 
     def __init__(self, run: str | Path, where: str, what: str, saved: str) -> None:
         super().__init__(
-            f"{run}: the training diverged in {where}: {what}; {saved}; go on with --resume --force "
-            "and a lower learning rate (--set optimizer.lr=…), or train anew with another --seed"
+            f"{run}: the training diverged in {where}: {what}; {saved}; go on with --resume "
+            "--force and a lower learning rate (--set optimizer.lr=…), or train anew with another "
+            "--seed"
         )
 
 
@@ -248,9 +249,9 @@ class TrainingMemoryError(FkdError, MemoryError):
     def __init__(self, run: str | Path, device: str, batch: int) -> None:
         place = "this machine" if device == "cpu" else "the GPU"
         super().__init__(
-            f"{run}: {place} has not enough free memory for a step of {batch} images; end what else "
-            "fills it, or train anew with a smaller --set batch=…; --resume goes on from what was "
-            "saved"
+            f"{run}: {place} has not enough free memory for a step of {batch} images; end what "
+            "else fills it, or train anew with a smaller --set batch=…; --resume goes on from what "
+            "was saved"
         )
 
 

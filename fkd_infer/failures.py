@@ -100,6 +100,6 @@ def _stays(line: str, run: str, reached: Collection[str], ended: bool) -> bool:
     try:
         record = json.loads(line)
         source, own = record["source"], record["run"] == run
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return True
     return source not in reached and not (own and ended)

@@ -30,6 +30,9 @@ from fkd_infer.wholefile import writing
 
 VERSION = 1
 _PREFIX = ".fkd-"
+_ANEW = "leave --resume out to begin anew"
+_DAMAGED = (ValueError, KeyError, TypeError, IndexError, RecursionError, OverflowError)
+"""What reading a line raises that no run wrote."""
 _DONE = b'{"done"'
 
 
@@ -129,7 +132,11 @@ class Journal:
         with writing(self.path), self.path.open("rb") as file:
             file.seek(known.start)
             for _ in range(known.frames):
-                yield _frame(source.name, json.loads(file.readline()))
+                try:
+                    taken = _frame(source.name, json.loads(file.readline()))
+                except _DAMAGED as error:
+                    raise ResumeError(self.path, f"damaged at {source.name}; {_ANEW}") from error
+                yield taken
 
     def take(self, frame: Frame, faces: Sequence[Face]) -> None:
         """Keeps a frame of the source that is being done."""
@@ -212,25 +219,24 @@ class Journal:
                 picture and Stamp(*picture),
             )
             self._completed[str(record["done"])] = known
-        except (ValueError, KeyError, TypeError, IndexError):
+        except _DAMAGED:
             return False
         return True
 
     def _check(self, head: bytes) -> None:
         """Raises ResumeError where an earlier run did something else."""
-        anew = "leave --resume out to begin anew"
         try:
             record = json.loads(head)
             version, settings = record["fkd_journal"], dict(record["settings"])
-        except (ValueError, KeyError, TypeError) as error:
-            raise ResumeError(self.path, f"not a journal of a run; {anew}") from error
+        except _DAMAGED as error:
+            raise ResumeError(self.path, f"not a journal of a run; {_ANEW}") from error
         if version != VERSION:
-            raise ResumeError(self.path, f"written by another version of fkd; {anew}")
+            raise ResumeError(self.path, f"written by another version of fkd; {_ANEW}")
         names = sorted(settings.keys() | self._settings.keys())
         other = [name for name in names if settings.get(name) != self._settings.get(name)]
         if other:
             why = f"the run that began here had other settings ({', '.join(other)})"
-            raise ResumeError(self.path.parent, f"{why}; give the same, or {anew}")
+            raise ResumeError(self.path.parent, f"{why}; give the same, or {_ANEW}")
 
 
 def journal_path(folder: Path, sources: Sequence[str], outputs: Sequence[Path]) -> Path:

@@ -32,7 +32,7 @@ from fkd_train.names import Block, Head, Split
 
 STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
 Range = tuple[float, float]
-Count = Annotated[int, Field(gt=0, strict=True)]
+Count = Annotated[int, Field(gt=0, le=10**9, strict=True)]
 Channels = Annotated[int, Field(gt=0, le=1 << 16, strict=True)]
 Depth = Annotated[int, Field(gt=0, le=1000, strict=True)]
 Side = Annotated[int, Field(ge=SMALLEST_INPUT, le=LARGEST_INPUT, strict=True)]
@@ -275,8 +275,10 @@ def recipe_table(name: str) -> dict[str, Any]:
     except OSError as error:
         there_are = f"there are: {', '.join(recipe_names())}; or give a TOML file"
         raise RecipeError(name, f"no such recipe; {there_are}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:  # no TOML, no UTF-8, or numbers of thousands of digits
         raise RecipeError(name, f"not a TOML file: {error}") from error
+    except RecursionError as error:
+        raise RecipeError(name, "not a TOML file: nested too deeply") from error
     return {"name": path.stem, **table}
 
 

@@ -373,3 +373,44 @@ class TestNames:
         (folder / "a.avi").write_bytes(video(".mkv"))
         assert ran(folder, out)[0] == 0
         assert {p.name for p in (out / "pictures").iterdir()} == {"a.mp4", "a.avi.mp4"}
+
+
+class TestDamagedJournals:
+    @pytest.mark.parametrize(
+        "line",
+        [
+            b'{"done":1}',
+            b'{"done":"x","frames":-1,"source":[1,2],"picture":null}',
+            b'{"done":"x","frames":9,"source":[1,2],"picture":null}',
+            b'{"done":"x","frames":0,"source":"no","picture":7}',
+            b'{"done":' + b"[" * 100_000,
+            b'{"done":' + b"9" * 5000,
+            b"\x00\xff",
+        ],
+    )
+    def test_a_line_that_no_run_wrote_ends_what_is_known(
+        self, photos: Path, wanted: dict[str, object], tmp_path: Path, line: bytes
+    ) -> None:
+        out = tmp_path / "out"
+        (photos / "bad.png").write_text("hello")
+        ran(photos, out)
+        (photos / "bad.png").unlink()
+        (journal,) = (out / "pictures").glob(".fkd-*.journal")
+        lines = journal.read_bytes().splitlines(keepends=True)
+        journal.write_bytes(b"".join([*lines[:5], line + b"\n", *lines[5:]]))
+        code, said = ran(photos, out, "--resume")
+        assert code == 0
+        assert "2 sources were complete" in said
+        assert content(out) == wanted
+
+    def test_frames_that_no_run_wrote_are_refused(self, photos: Path, tmp_path: Path) -> None:
+        out = tmp_path / "out"
+        (photos / "bad.png").write_text("hello")
+        ran(photos, out)
+        (journal,) = (out / "pictures").glob(".fkd-*.journal")
+        lines = journal.read_bytes().splitlines(keepends=True)
+        lines[1] = b'{"frame":[1,2],"faces":[[]]}\n'
+        journal.write_bytes(b"".join(lines))
+        code, said = ran(photos, out, "--resume")
+        assert code == 1
+        assert "00.png; leave --resume out to begin anew" in said

@@ -184,10 +184,12 @@ class TestCheckOutputs:
             check_outputs(expand_sources(given), Path("out"))
         assert not (here / "out").exists()
 
-    def test_two_that_become_one_name(self, here: Path) -> None:
-        touched(here, "a/x.avi", "a/x.webm")
-        with pytest.raises(OutputError, match=r"both a/x\.avi and a/x\.webm"):
-            check_outputs(expand_sources(["a"]), Path("out"))
+    def test_two_that_would_become_one_name_keep_their_suffixes(self, here: Path) -> None:
+        touched(here, "a/x.avi", "a/x.webm", "a/x.mp4", "a/y.avi")
+        sources = expand_sources(["a"])
+        check_outputs(sources, Path("out"))
+        outputs = [str(source.output) for source in sources]
+        assert outputs == ["x.avi.mp4", "x.mp4", "x.webm.mp4", "y.mp4"]
 
     @pytest.mark.parametrize("out", [".", "trip/.."])
     def test_never_over_a_source(self, out: str, here: Path) -> None:

@@ -85,8 +85,8 @@ def test_only_precision_accuracy_and_parity_of_the_card_change(family: Family) -
     first = cards[0]
     assert first.precision == "fp32"
     for card, one in zip(cards, [j for j in family.judged if j.kept], strict=True):
-        rest = replace(card, precision="", accuracy={}, parity=None)
-        assert rest == replace(first, precision="", accuracy={}, parity=None)
+        rest = replace(card, precision="any", accuracy={}, parity=None)
+        assert rest == replace(first, precision="any", accuracy={}, parity=None)
         assert card.precision == one.precision
         assert card.accuracy["official split"].nme == pytest.approx(one.nme)
         assert card.parity is not None
