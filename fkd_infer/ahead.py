@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Generator, Iterable
 from dataclasses import dataclass
@@ -10,6 +11,9 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+PATIENCE_AT_THE_END = 60.0
+"""Seconds in which a thread ends what it has in hand."""
+_log = logging.getLogger(__name__)
 _PATIENCE = 0.5
 """Seconds after which a thread that waits looks whether anybody is still there."""
 
@@ -30,14 +34,17 @@ def ahead(items: Iterable[T], room: int = 2, name: str = "ahead") -> Generator[T
     """
     ready: Queue[T | _End] = Queue(room)
     closed = threading.Event()
-    thread = threading.Thread(target=_work, args=(items, ready, closed), name=name)
+    thread = threading.Thread(target=_work, args=(items, ready, closed), name=name, daemon=True)
     thread.start()
     try:
         while True:
+            working = thread.is_alive()
             try:
                 item = ready.get(timeout=_PATIENCE)
             except Empty:
-                continue  # the thread always puts an end, whatever happens
+                if not working:
+                    raise RuntimeError(f"the thread {name!r} is over, and put no end") from None
+                continue
             if isinstance(item, _End):
                 if item.error is not None:
                     raise item.error
@@ -47,7 +54,15 @@ def ahead(items: Iterable[T], room: int = 2, name: str = "ahead") -> Generator[T
     finally:
         closed.set()
         _emptied(ready)  # so that a thread that waits for room goes on, and sees that it is over
-        thread.join()
+        leave(thread)
+
+
+def leave(thread: threading.Thread, patience: float = PATIENCE_AT_THE_END) -> None:
+    """Waits until a daemon thread is over; one that hangs in a driver or on a network disk is left
+    behind with a warning, since the program is to end all the same."""
+    thread.join(patience)
+    if thread.is_alive():
+        _log.warning("the thread %r hangs, and is left behind", thread.name)
 
 
 def _emptied(ready: Queue[T | _End]) -> None:

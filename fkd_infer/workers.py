@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
 
+from fkd_infer.ahead import leave
+
 T = TypeVar("T")
 """What is given: a source, or an image."""
 U = TypeVar("U")
@@ -78,7 +80,8 @@ class Crew(Generic[T, U, V, R]):
         given, held = self._given(items, tasks), 0
         try:
             for number in range(1, self.workers + 1):
-                thread = threading.Thread(target=self._work, args=(tasks,), name=f"worker {number}")
+                name = f"worker {number}"
+                thread = threading.Thread(target=self._work, args=(tasks,), name=name, daemon=True)
                 thread.start()
                 threads.append(thread)
             while True:
@@ -100,7 +103,7 @@ class Crew(Generic[T, U, V, R]):
             for _ in threads:
                 tasks.put(None)
             for thread in threads:
-                thread.join()
+                leave(thread)
 
     def _given(
         self, items: Iterable[T], tasks: SimpleQueue[tuple[Future[R], T] | None]

@@ -10,6 +10,7 @@ import pytest
 _ROWS = {
     "test_inputs": "bad and unusual files in one folder",
     "test_runs": "disks, memory, limits, two runs at once, resuming",
+    "test_permissions": "files and folders that are closed",
     "test_networks": "networks and detectors that fail in the middle",
     "test_kills": "kills of batches and videos",
     "test_models": "models, cards, manifests",

@@ -9,7 +9,7 @@ from contextlib import closing
 
 import pytest
 
-from fkd_infer.ahead import ahead
+from fkd_infer.ahead import ahead, leave
 
 
 def threads() -> set[str]:
@@ -92,3 +92,13 @@ def test_an_error_of_the_consumer_ends_it_too() -> None:
 def test_one_that_was_never_asked_is_not_begun() -> None:
     ahead(iter([1]), 1, "never").close()
     assert "never" not in threads()
+
+
+def test_a_thread_that_hangs_is_left_behind(caplog: pytest.LogCaptureFixture) -> None:
+    over = threading.Event()
+    thread = threading.Thread(target=over.wait, name="stuck", daemon=True)
+    thread.start()
+    leave(thread, patience=0.05)
+    assert "the thread 'stuck' hangs, and is left behind" in caplog.text
+    over.set()
+    thread.join()

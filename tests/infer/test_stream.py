@@ -18,7 +18,8 @@ import pytest
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from fkd_infer.errors import StreamError, StreamStoppedError
+from fkd_infer.errors import LimitError, LimitStoppedError, StreamError, StreamStoppedError
+from fkd_infer.limits import Limits
 from fkd_infer.media import expand_sources, frame_count, frames_from, open_sink
 from fkd_infer.stream import PROTOCOLS, file_stem, is_stream, public_name, read_stream
 from fkd_infer.types import Frame
@@ -244,3 +245,27 @@ def test_names(url: str, name: str, stem: str) -> None:
 @pytest.mark.parametrize("text", ["a.mp4", "file:///a.mp4", "http:", "rtsp://", "C://x"])
 def test_other_names_are_no_streams(text: str) -> None:
     assert not is_stream(text)
+
+
+def test_one_without_an_end_ends_at_the_limit_and_what_came_is_kept() -> None:
+    def talk(connection: socket.socket) -> None:
+        connection.sendall(ANSWER)
+        first = 0
+        while True:
+            connection.sendall(transport_stream(25, first))
+            first += 25
+
+    for limits, what in ((Limits(frames=40), "more than 40 frames"), (Limits(seconds=1), "1 s")):
+        with serving(talk) as url:
+            [source] = expand_sources([url])
+            got: list[Frame] = []
+            with pytest.raises(LimitStoppedError, match=what):
+                got.extend(frames_from(source, limits=limits))
+        assert 20 < len(got) <= 40
+
+
+def test_pictures_that_are_too_large_are_refused() -> None:
+    with serving(lambda c: c.sendall(ANSWER + transport_stream())) as url:
+        [source] = expand_sources([url])
+        with pytest.raises(LimitError, match=r"127\.0\.0\.1.*64 × 48 pixels.*--limit-pixels"):
+            next(frames_from(source, limits=Limits(pixels=1000)))

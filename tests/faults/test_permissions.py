@@ -1,0 +1,95 @@
+"""Files and folders that may not be read or written, seen as a user who has no rights to them."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+from known import MODELS
+
+from fkd_infer.annotate import Annotator
+from fkd_infer.app import Outputs, Summary, Work, run
+from fkd_infer.errors import OutputError, SourceFolderError
+from fkd_infer.finder import Finder
+from fkd_infer.imagefile import write_image
+from fkd_infer.look import Look
+from fkd_infer.media import check_outputs, expand_sources
+from fkd_infer.pipeline import Pipeline, load
+
+NOBODY = 65534
+
+
+@contextmanager
+def without_rights() -> Iterator[None]:
+    """The block runs as a user without rights: as itself, or, as root, as nobody."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """A folder that everybody may use, with photos, some of them closed."""
+    folder = Path(tempfile.mkdtemp())
+    for name in ("a.png", "closed/b.png", "c.png", "open/d.png"):
+        write_image(folder / "in" / name, np.full((40, 60, 3), 99, np.uint8))
+    (folder / "out").mkdir()
+    for path, mode in ((folder, 0o755), (folder / "out", 0o777)):
+        path.chmod(mode)
+    (folder / "in" / "c.png").chmod(0)
+    (folder / "in" / "closed").chmod(0)
+    yield folder
+    (folder / "in" / "closed").chmod(0o755)
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def pipeline() -> Pipeline:
+    return load(MODELS / "fixed.onnx", detector="none")
+
+
+def done(pipeline: Pipeline, place: Path) -> Summary:
+    outputs = Outputs(place / "out", place / "out" / "faces.jsonl")
+    sources = expand_sources([str(place / "in")], place / "out")
+    check_outputs(sources, place / "out", outputs.files)
+    look = Look(Annotator(pipeline.card.landmarks))
+    return run(sources, Work(Finder(pipeline), look, outputs, workers=2), quiet=True)
+
+
+def test_what_is_closed_is_told_and_the_rest_is_done(pipeline: Pipeline, place: Path) -> None:
+    with without_rights():
+        summary = done(pipeline, place)
+    why = {Path(failure.source).name: failure.message for failure in summary.failures}
+    assert why.keys() == {"c.png", "closed"}
+    assert all("Permission denied" in line for line in why.values())
+    made = {str(p.relative_to(place / "out")) for p in (place / "out").rglob("*.png")}
+    assert made == {"a.png", "open/d.png"}
+    listed = (place / "out" / "errors.jsonl").read_text().splitlines()
+    assert {Path(json.loads(line)["source"]).name for line in listed} == why.keys()
+
+
+def test_a_folder_that_is_closed_altogether_is_one_line(place: Path) -> None:
+    with without_rights(), pytest.raises(SourceFolderError, match="Permission denied"):
+        expand_sources([str(place / "in" / "closed")])
+
+
+def test_a_folder_that_may_not_be_written_to_is_told_before_work_begins(place: Path) -> None:
+    (place / "out").chmod(0o555)
+    with without_rights():
+        sources = expand_sources([str(place / "in" / "a.png")])
+        if os.access(place / "out", os.W_OK):
+            pytest.skip("this user may write everywhere")
+        with pytest.raises(OutputError, match="no permission to write in"):
+            check_outputs(sources, place / "out")
