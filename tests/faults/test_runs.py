@@ -17,10 +17,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from faults.badfiles import bomb, video
 from faults.killing import content
 from known import MODELS
 
+from fkd_infer.cli import main
 from fkd_infer.errors import OutputError
 from fkd_infer.imagefile import write_image
 from fkd_infer.wholefile import whole_file
@@ -29,16 +31,23 @@ PHOTOS = 12
 ENDED = "the run ended there: what was done is kept"
 
 
-def command(folder: Path, out: Path, *more: str) -> list[str]:
+def arguments(folder: Path, out: Path, *more: str) -> list[str]:
     place = [str(folder), "--out", str(out / "pictures"), "--json", str(out / "faces.jsonl")]
     model = ["--model", str(MODELS / "fixed.onnx"), "--detector", "none"]
-    return [sys.executable, "-m", "fkd_infer.cli", *place, *model, *more]
+    return [*place, *model, *more]
+
+
+def command(folder: Path, out: Path, *more: str) -> list[str]:
+    return [sys.executable, "-m", "fkd_infer.cli", *arguments(folder, out, *more)]
 
 
 def ran(
     folder: Path, out: Path, *more: str, before: Callable[[], None] | None = None
 ) -> tuple[int, str]:
-    """The exit code, and what was said."""
+    """The exit code, and what was said; in a process of its own where `before` is to limit it."""
+    if before is None:
+        told = CliRunner().invoke(main, arguments(folder, out, *more), catch_exceptions=False)
+        return told.exit_code, told.stderr
     done = subprocess.run(
         command(folder, out, *more),
         capture_output=True,
