@@ -32,6 +32,9 @@ YUNET_RULE = BoxRule(scale=0.8091, shift=(0.0046, 0.1332))
 _THRESHOLD, _OVERLAP, _MOST = 0.6, 0.3, 5000
 _SMALLEST = 12.0
 _PROBE = (64, 64)
+_SHORTEST = 64
+"""Pixels of a side that OpenCV is shown at least: of a single row of cells it finds faces in black,
+now and then."""
 
 
 class YuNetDetector(SizedDetector):
@@ -67,7 +70,7 @@ class YuNetDetector(SizedDetector):
 
     def find(self, image: Pixels, least: float = 0) -> Detections:
         """All faces of an image as it is, best first."""
-        image = bgr_image(image)
+        image = _filled_up(bgr_image(image))
         with self._networks() as network:
             network.setInputSize(image.shape[1::-1])
             network.setScoreThreshold(max(self.lowest, 0.01))
@@ -77,6 +80,14 @@ class YuNetDetector(SizedDetector):
         rows = rows[np.argsort(-rows[:, 14], kind="stable")]
         boxes = np.concatenate([rows[:, :2], rows[:, :2] + rows[:, 2:4]], axis=1)
         return Detections(boxes, rows[:, 14], rows[:, 4:14].reshape(-1, 5, 2))
+
+
+def _filled_up(image: Pixels) -> Pixels:
+    """The image with black below and to its right, where it is too narrow."""
+    missing = [max(0, _SHORTEST - side) for side in image.shape[:2]]
+    if not any(missing):
+        return image
+    return np.pad(image, [(0, missing[0]), (0, missing[1]), (0, 0)])
 
 
 def _open(path: Path) -> cv2.FaceDetectorYN:

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +63,19 @@ class Page:
 
     process: subprocess.Popen[str]
     port: int
+    idle: list[int] = field(default_factory=list)
+
+    def quiet(self) -> int:
+        """Open sockets without a connection, once those of earlier tests are over."""
+        if not self.idle:
+            self.get()  # by its answer, the server has all that it opens for itself
+            counts = [-1]
+            while len(set(counts[-20:])) > 1 or len(counts) < 20:
+                time.sleep(0.01)
+                counts.append(self.sockets())
+            self.idle.append(counts[-1])
+        until(lambda: self.sockets() <= self.idle[0], seconds=30)
+        return self.idle[0]
 
     def connect(self, source: str = "127.0.0.1") -> socket.socket:
         return socket.create_connection(("127.0.0.1", self.port), 10, (source, 0))
@@ -160,6 +173,7 @@ def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def page(video: Path) -> Iterator[Page]:
     with running(video) as started:
+        started.quiet()
         yield started
 
 
@@ -229,7 +243,7 @@ SLOW = [
 
 
 def test_who_sends_slowly_or_nothing_is_cut_off(page: Page) -> None:
-    before = page.sockets()
+    before = page.quiet()
     limit = 5 + REQUEST_S + 2  # between requests uvicorn waits 5 s
     with ThreadPoolExecutor(len(SLOW)) as clients:
         said = clients.map(lambda one: outlast(page, one[0], one[1], limit), SLOW)
@@ -247,7 +261,7 @@ def test_a_request_that_comes_in_small_pieces_in_time_is_answered(page: Page) ->
 
 
 def test_viewers_that_read_nothing_make_room(page: Page) -> None:
-    before = page.sockets()
+    before = page.quiet()
     with ExitStack() as opened:
         for _ in range(VIEWERS):
             viewer = opened.enter_context(socket.socket())
@@ -262,7 +276,7 @@ def test_viewers_that_read_nothing_make_room(page: Page) -> None:
 
 
 def test_snapshots_that_nobody_takes_are_thrown_away(page: Page) -> None:
-    before = page.sockets()
+    before = page.quiet()
     with socket.socket() as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
         client.connect(("127.0.0.1", page.port))
@@ -272,7 +286,7 @@ def test_snapshots_that_nobody_takes_are_thrown_away(page: Page) -> None:
 
 
 def test_idle_connections_make_room_for_who_asks(page: Page) -> None:
-    before = page.sockets()
+    before = page.quiet()
     with ExitStack() as opened:
         for _ in range(CONNECTIONS):
             opened.enter_context(page.connect()).sendall(b"GET")
@@ -283,7 +297,7 @@ def test_idle_connections_make_room_for_who_asks(page: Page) -> None:
 
 
 def test_a_hundred_clients_at_once(page: Page) -> None:
-    before = page.sockets()
+    before = page.quiet()
     request = b"GET /state HTTP/1.1\r\n" + ME + b"Connection: close\r\n\r\n"
     with ExitStack() as opened:
         clients = []
@@ -302,7 +316,7 @@ def test_a_hundred_clients_at_once(page: Page) -> None:
 def test_more_connections_than_open_files(page: Page) -> None:
     if resource.getrlimit(resource.RLIMIT_NOFILE)[0] < 2 * HANDLES + 64:
         pytest.skip("this process may not open enough itself")
-    before = page.sockets()
+    before = page.quiet()
     with ExitStack() as opened:
         for _ in range(2 * HANDLES):
             opened.enter_context(page.connect())

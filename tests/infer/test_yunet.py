@@ -131,7 +131,9 @@ def test_a_lower_score_finds_no_fewer_and_a_higher_one_no_more(
     assert counts[2:] == [1, 0]
 
 
-@pytest.mark.parametrize("shape", [(1, 1, 3), (1, 500, 3), (20, 20, 3), (3000, 2, 3), (33, 65)])
+@pytest.mark.parametrize(
+    "shape", [(1, 1, 3), (1, 500, 3), (20, 20, 3), (32, 500, 3), (3000, 2, 3), (33, 65)]
+)
 def test_tiny_and_narrow_images_are_searched_without_harm(
     file: Path, shape: tuple[int, ...]
 ) -> None:
