@@ -37,7 +37,7 @@ class Failure:
     def of(cls, source: str, error: Exception) -> Failure:
         """What is told of an error."""
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        if lacks_memory(error) and not isinstance(error, FkdError):
+        if is_of_memory(error) and not isinstance(error, FkdError):
             error = SourceMemoryError(source)
         if isinstance(error, FkdError):
             return cls(source, type(error).__name__, str(error), now)
@@ -46,7 +46,7 @@ class Failure:
         return cls(source, type(error).__name__, message, now, trace)
 
 
-def lacks_memory(error: Exception) -> bool:
+def is_of_memory(error: Exception) -> bool:
     """Whether an error says that there was not enough memory."""
     if isinstance(error, cv2.error):
         return error.code == NO_MEMORY

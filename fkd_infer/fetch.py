@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from http.client import HTTPException, HTTPMessage
@@ -61,8 +60,6 @@ def fetched(remote: Remote, way_out: str) -> Path:
             for chunk in _chunks(remote, way_out):
                 file.write(chunk)
                 bar.update(len(chunk))
-            file.flush()
-            os.fsync(file.fileno())
         found = file_sha256(partial)
         if found != remote.sha256:
             why = f"its sha256 is {found} instead of {remote.sha256}"

@@ -14,7 +14,7 @@ import numpy as np
 
 from fkd_infer.crop import Pixels
 from fkd_infer.errors import FilterPackError
-from fkd_infer.imageformat import PNG, is_cut_short, size_of
+from fkd_infer.imageformat import PNG, fault_of, size_of
 from fkd_infer.names import Blend, FilterWhen, Warp
 from fkd_infer.regular import read_regular
 from fkd_infer.schemes import SCHEMES, LandmarkScheme
@@ -199,7 +199,7 @@ def _check_png(path: Path, field: str, data: bytes) -> None:
     """Refuses what is no PNG, cut short, or so large that it must not be decoded."""
     if not data.startswith(PNG):
         raise FilterPackError(path, f"{field} is no PNG; save it as an 8 bit RGBA PNG")
-    if is_cut_short(data):
+    if fault_of(data) is not None:
         raise FilterPackError(path, f"{field} is cut short; copy it again")
     size = size_of(data)
     if size is None:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fkd_infer.errors import OutputError, SourceMemoryError, UnreadableImageError
-from fkd_infer.imageformat import GIF, Size, is_cut_short, is_overlaid, size_of, suffix_of
+from fkd_infer.imageformat import GIF, Size, fault_of, size_of, suffix_of
 from fkd_infer.limits import Limits
 from fkd_infer.regular import open_regular, read_regular
 from fkd_infer.wholefile import whole_file, writing
@@ -54,10 +54,8 @@ def _checked_size(path: Path, data: bytes) -> Size:
         raise UnreadableImageError(path, "the file is empty")
     if suffix_of(data[:_HEAD]) is None:
         raise UnreadableImageError(path, "not an image; JPEG, PNG, WebP, BMP, TIFF and GIF are")
-    if is_cut_short(data):
-        raise UnreadableImageError(path, "the file is cut short")
-    if is_overlaid(data):
-        raise UnreadableImageError(path, "it has hundreds of scans, each over the whole picture")
+    if (fault := fault_of(data)) is not None:
+        raise UnreadableImageError(path, fault)
     size = size_of(data)
     if size is None:
         raise UnreadableImageError(path, "damaged: its header does not say its size")

@@ -7,6 +7,7 @@ large is refused before a byte of it is decoded.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
@@ -23,6 +24,7 @@ _MARKER = re.compile(rb"\xff[^\x00\xff]")
 _MARKER_AFTER_SCAN = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 _MOST_SCANS = 100
 """Scans of a progressive JPEG; encoders write about ten, and each goes over the whole picture."""
+_CUT_SHORT = "the file is cut short"
 _WIDTH, _HEIGHT = 256, 257
 _SHORT, _LONG = 3, 4
 """TIFF's tags of a picture's size, and the types that they may have."""
@@ -57,22 +59,18 @@ def size_of(data: bytes) -> Size | None:
     return size if size is not None and min(size) > 0 else None
 
 
-def is_cut_short(data: bytes) -> bool:
-    """True where the format's end is missing; OpenCV fills such pictures up with gray."""
+def fault_of(data: bytes) -> str | None:
+    """Why a file must not be decoded. Its end is missing: OpenCV fills such pictures up with gray.
+    Or a JPEG has more scans than encoders write: it is small, and takes hours to decode."""
     if data.startswith(JPEG):
-        return not _jpeg_ends(data)
+        return _jpeg_fault(data)
     if data.startswith(PNG):
-        return not _png_ends(data)
-    if data.startswith(b"RIFF"):
-        return len(data) < 8 + int.from_bytes(data[4:8], "little")
-    return False
-
-
-def is_overlaid(data: bytes) -> bool:
-    """Whether a JPEG has more scans than encoders write: it is small, and takes hours to decode."""
-    if not data.startswith(JPEG):
-        return False
-    return sum(marker == _SCAN for marker, _ in _segments(data)) > _MOST_SCANS
+        whole = _png_ends(data)
+    elif data.startswith(b"RIFF"):
+        whole = len(data) >= 8 + int.from_bytes(data[4:8], "little")
+    else:
+        return None
+    return None if whole else _CUT_SHORT
 
 
 def _fields(
@@ -114,12 +112,14 @@ def _jpeg_size(data: bytes) -> Size | None:
     return None
 
 
-def _jpeg_ends(data: bytes) -> bool:
-    """Whether the end marker comes; looked for segment by segment, since thumbnails have one too.
-
-    What phones append after it, such as a short video, does not matter.
-    """
-    return any(marker == _END for marker, _ in _segments(data))
+def _jpeg_fault(data: bytes) -> str | None:
+    """Its end is looked for segment by segment, since thumbnails have one too; what phones append
+    after it, such as a short video, does not matter."""
+    markers = Counter(marker for marker, _ in _segments(data))
+    if not markers[_END]:
+        return _CUT_SHORT
+    many = markers[_SCAN] > _MOST_SCANS
+    return "it has hundreds of scans, each over the whole picture" if many else None
 
 
 def _png_ends(data: bytes) -> bool:

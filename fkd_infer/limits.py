@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 from fkd_infer.errors import LimitError, LimitStoppedError
@@ -23,7 +24,9 @@ _FILE_BYTES = 8
 _FILE_HEAD = 1 << 26
 
 
+@cache
 def _half() -> int:
+    """Asked once: it does not change, and takes as long as to read a small picture."""
     return (memory() or _UNKNOWN) // 2
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from fkd_infer.failures import lacks_memory
+from fkd_infer.failures import is_of_memory
 from fkd_infer.finder import Finder
 from fkd_infer.imageformat import Size
 from fkd_infer.journal import Completed, Journal
@@ -97,7 +97,7 @@ class Studio:
         except Exception as error:  # noqa: BLE001 (told where the photo's turn comes)
             self._large.give()
             failure = error
-        if lacks_memory(failure):
+        if is_of_memory(failure):
             self._large.take()  # what other threads hold of large photos is free again
             try:
                 return self._searched(source, room)

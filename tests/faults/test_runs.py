@@ -86,6 +86,15 @@ def wanted(photos: Path, tmp_path: Path) -> dict[str, object]:
     return content(tmp_path / "wanted")
 
 
+@pytest.fixture
+def unfinished(photos: Path, wanted: dict[str, object], tmp_path: Path) -> Path:
+    """What a run made of the photos and of bad.png, which it failed at."""
+    assert wanted
+    (photos / "bad.png").write_text("hello")
+    assert ran(photos, tmp_path / "out")[0] == 3
+    return tmp_path / "out"
+
+
 class TestFullDisks:
     def test_records_that_do_not_fit_end_the_run_and_a_later_one_goes_on(
         self, photos: Path, wanted: dict[str, object], tmp_path: Path
@@ -294,55 +303,43 @@ class TestResume:
 
     @pytest.mark.parametrize("what", ["source", "picture gone", "picture changed"])
     def test_what_changed_is_done_again(
-        self, photos: Path, wanted: dict[str, object], tmp_path: Path, what: str
+        self, photos: Path, wanted: dict[str, object], unfinished: Path, what: str
     ) -> None:
-        out = tmp_path / "out"
-        (photos / "bad.png").write_text("hello")
-        ran(photos, out)
         (photos / "bad.png").unlink()
-        picture = out / "pictures" / "03.png"
+        picture = unfinished / "pictures" / "03.png"
         if what == "source":
             os.utime(photos / "03.png", ns=(1, 1))
         elif what == "picture gone":
             picture.unlink()
         else:
             picture.write_bytes(b"other")
-        code, said = ran(photos, out, "--resume")
+        code, said = ran(photos, unfinished, "--resume")
         assert code == 0
         assert f"{PHOTOS - 1} sources were complete" in said
-        assert content(out) == wanted
+        assert content(unfinished) == wanted
 
-    def test_other_options_are_refused(self, photos: Path, tmp_path: Path) -> None:
-        out = tmp_path / "out"
-        (photos / "bad.png").write_text("hello")
-        ran(photos, out)
-        code, said = ran(photos, out, "--resume", "--draw", "mesh", "--stride", "2")
+    def test_other_options_are_refused(self, photos: Path, unfinished: Path) -> None:
+        code, said = ran(photos, unfinished, "--resume", "--draw", "mesh", "--stride", "2")
         assert code == 1
         assert "other settings (--draw, --stride)" in said
-        code, _ = ran(photos, out, "--draw", "mesh")
+        code, _ = ran(photos, unfinished, "--draw", "mesh")
         assert code == 3, "without --resume it begins anew"
 
     @pytest.mark.parametrize("left", [0, 10, -1, -700])
     def test_a_journal_that_was_cut_counts_as_far_as_it_goes(
-        self, photos: Path, wanted: dict[str, object], tmp_path: Path, left: int
+        self, photos: Path, wanted: dict[str, object], unfinished: Path, left: int
     ) -> None:
-        out = tmp_path / "out"
-        (photos / "bad.png").write_text("hello")
-        ran(photos, out)
         (photos / "bad.png").unlink()
-        (journal,) = (out / "pictures").glob(".fkd-*.journal")
+        (journal,) = (unfinished / "pictures").glob(".fkd-*.journal")
         journal.write_bytes(journal.read_bytes()[:left])
-        code, _ = ran(photos, out, "--resume")
+        code, _ = ran(photos, unfinished, "--resume")
         assert code == 0
-        assert content(out) == wanted
+        assert content(unfinished) == wanted
 
-    def test_a_journal_of_nonsense_is_refused(self, photos: Path, tmp_path: Path) -> None:
-        out = tmp_path / "out"
-        (photos / "bad.png").write_text("hello")
-        ran(photos, out)
-        (journal,) = (out / "pictures").glob(".fkd-*.journal")
+    def test_a_journal_of_nonsense_is_refused(self, photos: Path, unfinished: Path) -> None:
+        (journal,) = (unfinished / "pictures").glob(".fkd-*.journal")
         journal.write_bytes(b"\xff\xfe nonsense\n" * 9)
-        code, said = ran(photos, out, "--resume")
+        code, said = ran(photos, unfinished, "--resume")
         assert code == 1
         assert "not a journal of a run; leave --resume out to begin anew" in said
 
@@ -398,28 +395,22 @@ class TestDamagedJournals:
         ],
     )
     def test_a_line_that_no_run_wrote_ends_what_is_known(
-        self, photos: Path, wanted: dict[str, object], tmp_path: Path, line: bytes
+        self, photos: Path, wanted: dict[str, object], unfinished: Path, line: bytes
     ) -> None:
-        out = tmp_path / "out"
-        (photos / "bad.png").write_text("hello")
-        ran(photos, out)
         (photos / "bad.png").unlink()
-        (journal,) = (out / "pictures").glob(".fkd-*.journal")
+        (journal,) = (unfinished / "pictures").glob(".fkd-*.journal")
         lines = journal.read_bytes().splitlines(keepends=True)
         journal.write_bytes(b"".join([*lines[:5], line + b"\n", *lines[5:]]))
-        code, said = ran(photos, out, "--resume")
+        code, said = ran(photos, unfinished, "--resume")
         assert code == 0
         assert "2 sources were complete" in said
-        assert content(out) == wanted
+        assert content(unfinished) == wanted
 
-    def test_frames_that_no_run_wrote_are_refused(self, photos: Path, tmp_path: Path) -> None:
-        out = tmp_path / "out"
-        (photos / "bad.png").write_text("hello")
-        ran(photos, out)
-        (journal,) = (out / "pictures").glob(".fkd-*.journal")
+    def test_frames_that_no_run_wrote_are_refused(self, photos: Path, unfinished: Path) -> None:
+        (journal,) = (unfinished / "pictures").glob(".fkd-*.journal")
         lines = journal.read_bytes().splitlines(keepends=True)
         lines[1] = b'{"frame":[1,2],"faces":[[]]}\n'
         journal.write_bytes(b"".join(lines))
-        code, said = ran(photos, out, "--resume")
+        code, said = ran(photos, unfinished, "--resume")
         assert code == 1
         assert "00.png; leave --resume out to begin anew" in said
