@@ -15,10 +15,11 @@ from types import FrameType
 import cv2
 from tqdm import tqdm
 
-from fkd_infer.errors import FkdError, RunEndedError, StoppedError
-from fkd_infer.failures import ERRORS_FILE, Failure, write_failures
+from fkd_infer.desk import Desk, EndedError, Summary, Take
+from fkd_infer.errors import FkdError, RunEndedError
+from fkd_infer.failures import ERRORS_FILE, write_failures
 from fkd_infer.finder import Finder
-from fkd_infer.journal import Completed, Journal
+from fkd_infer.journal import Journal
 from fkd_infer.limits import Limits
 from fkd_infer.look import Look
 from fkd_infer.media import Source, frame_count
@@ -28,61 +29,9 @@ from fkd_infer.photos import Photo, Studio
 from fkd_infer.recording import open_records
 from fkd_infer.records import STDOUT
 from fkd_infer.sheet import ContactSheet
-from fkd_infer.types import Face, Frame
 from fkd_infer.video import Cut
 from fkd_infer.videosink import Encoding
 from fkd_infer.window import Window
-
-PICTURES_NAMED = 10
-"""Outputs that a summary names."""
-Take = Callable[[Frame, Sequence[Face]], object]
-
-
-@dataclass
-class Summary:
-    """What a run did. `pictures` are the first of those made, which are `pictured`; `reached` names
-    the sources whose turn came; `kept` counts those that an earlier run had completed; `whole`
-    says whether all were reached, `ended` is why not where an error ended the run, and `followed`
-    what is to be told of following faces."""
-
-    frames: int = 0
-    faces: int = 0
-    seconds: float = 0.0
-    stages: dict[str, float] = field(default_factory=dict)
-    pictures: list[Path] = field(default_factory=list)
-    pictured: int = 0
-    reached: set[str] = field(default_factory=set)
-    failures: list[Failure] = field(default_factory=list)
-    kept: int = 0
-    whole: bool = False
-    stopped: bool = False
-    ended: FkdError | None = None
-    followed: str = ""
-
-    def lines(self) -> list[str]:
-        """The summary for people: counts, speed, and each stage's time.
-
-        Stages of several threads are longer in sum than the run, so there their shares are told.
-        """
-        rate = self.frames / self.seconds if self.seconds else 0.0
-        ended = "stopped early: " if self.stopped else ""
-        counts = f"{counted(self.frames, 'frame')}, {counted(self.faces, 'face')}"
-        parts = [f"{name} {1000 * s / max(1, self.frames):.1f}" for name, s in self.stages.items()]
-        per_frame = "ms per frame"
-        whole = sum(self.stages.values())
-        if whole > self.seconds:
-            shares = [f"({100 * s / whole:.0f} %)" for s in self.stages.values()]
-            parts = [f"{part} {share}" for part, share in zip(parts, shares, strict=True)]
-            per_frame += ", those of all threads added up"
-        lines = [
-            f"{ended}{counts} in {self.seconds:.1f} s, {rate:.1f} frames/s",
-            f"{per_frame}: {', '.join(parts)}",
-        ]
-        lines = lines if self.frames else []
-        if self.kept:
-            was = "was" if self.kept == 1 else "were"
-            lines.append(f"{counted(self.kept, 'source')} {was} complete from an earlier run")
-        return [*lines, self.followed] if self.followed else lines
 
 
 @dataclass(frozen=True)
@@ -166,7 +115,7 @@ def run(sources: Sequence[Source], work: Work, quiet: bool = False) -> Summary:
     started = time.perf_counter()
     try:
         _run(sources, work, quiet, summary)
-    except _Ended as ended:
+    except EndedError as ended:
         if not isinstance(ended.error, FkdError):
             raise ended.error from None
         summary.ended = RunEndedError(ended.error)
@@ -176,8 +125,8 @@ def run(sources: Sequence[Source], work: Work, quiet: bool = False) -> Summary:
 
 
 def _run(sources: Sequence[Source], work: Work, quiet: bool, summary: Summary) -> None:
-    """Does the sources; raises _Ended, once all is closed, where there is no going on."""
-    ended: _Ended | None = None
+    """Does the sources; raises EndedError, once all is closed, where there is no going on."""
+    ended: EndedError | None = None
     with ExitStack() as stack:
         stopping = stack.enter_context(_stop_on_signal())
         stack.enter_context(_opencv_silent())
@@ -194,7 +143,7 @@ def _run(sources: Sequence[Source], work: Work, quiet: bool, summary: Summary) -
         takes = _takes(work, closing_records)
         if window is not None:
             takes.append(lambda frame, _: window.write(frame))
-        desk = _Desk(summary, takes, bar.update, work.journal)
+        desk = Desk(summary, takes, bar.update, work.journal)
 
         def enough() -> bool:
             return stopping() or (window is not None and window.closed)
@@ -206,14 +155,14 @@ def _run(sources: Sequence[Source], work: Work, quiet: bool, summary: Summary) -
                 process = _photos if kind else _moving
                 process(list(group), work, desk, enough)
             summary.whole = not enough()
-        except _Ended as error:
+        except EndedError as error:
             ended = error
         # Records of what was done are made whole whatever ended it, but after mistakes of ours.
         if ended is None or isinstance(ended.error, FkdError):
             try:
                 closing_records.close()
             except FkdError as error:
-                ended = ended or _Ended(error)
+                ended = ended or EndedError(error)
         if ended is not None:
             raise ended
         if summary.whole and not summary.failures and work.journal is not None:
@@ -238,91 +187,8 @@ def _takes(work: Work, stack: ExitStack) -> list[Take]:
     return takes
 
 
-class _Ended(Exception):  # noqa: N818 (carries an error through those who would go on after it)
-    """What no source can be done after; never leaves this module."""
-
-    def __init__(self, error: Exception) -> None:
-        super().__init__(str(error))
-        self.error = error
-
-
-@dataclass(frozen=True)
-class _Desk:
-    """Where frames are taken down and counted, in one thread."""
-
-    summary: Summary
-    takes: Sequence[Take]
-    update: Callable[[], object]
-    journal: Journal | None
-
-    def record(self, frame: Frame, faces: Sequence[Face]) -> None:
-        """Takes a frame that was done."""
-        with _ending():
-            if self.journal is not None:
-                self.journal.take(frame, faces)
-            self._take(frame, faces)
-        self.summary.frames += 1
-        self.summary.faces += len(faces)
-
-    def repeat(self, source: Source, known: Completed) -> None:
-        """Takes the frames of a source that an earlier run completed."""
-        assert self.journal is not None
-        with _ending():
-            for frame, faces in self.journal.replay(source, known):
-                self._take(frame, faces)
-        self.summary.reached.add(source.name)
-        self.summary.kept += 1
-
-    def work_on(self, source: Source, picture: Path | None, process: Callable[[], bool]) -> None:
-        """Does a source, and keeps why it fails, or else where its picture is.
-
-        `process` says whether it came to the end. One bad file does not take the others' results
-        with it; the end tells of all.
-        """
-        try:
-            whole = process()
-        except _Ended:
-            raise
-        except Exception as error:  # noqa: BLE001 (told at the end, and in the list of failures)
-            self.fail(source, error)
-            kept = isinstance(error, StoppedError)
-        else:
-            kept = True
-            if whole and self.journal is not None:
-                with _ending():
-                    self.journal.done(source, picture)
-        self.summary.reached.add(source.name)
-        if kept and picture is not None:
-            self.summary.pictured += 1
-            if len(self.summary.pictures) < PICTURES_NAMED:
-                self.summary.pictures.append(picture)
-
-    def fail(self, source: Source, error: Exception) -> None:
-        """Takes down why a source failed."""
-        self.summary.reached.add(source.name)
-        self.summary.failures.append(Failure.of(source.name, error))
-        if self.journal is not None:
-            self.journal.forget_frames()
-        if isinstance(error, FkdError) and error.ends_run:
-            raise _Ended(error)
-
-    def _take(self, frame: Frame, faces: Sequence[Face]) -> None:
-        for take in self.takes:
-            take(frame, faces)
-        self.update()
-
-
-@contextmanager
-def _ending() -> Iterator[None]:
-    """Ends the run where what is for all sources fails in the block."""
-    try:
-        yield
-    except Exception as error:
-        raise _Ended(error) from error
-
-
 def _photos(
-    sources: Sequence[Source], work: Work, desk: _Desk, stopping: Callable[[], bool]
+    sources: Sequence[Source], work: Work, desk: Desk, stopping: Callable[[], bool]
 ) -> None:
     """Photos, several at once."""
     stopwatch, outputs = work.find.pipeline.stopwatch, work.outputs
@@ -342,7 +208,7 @@ def _photos(
                     )
 
 
-def _take(desk: _Desk, photo: Photo) -> bool:
+def _take(desk: Desk, photo: Photo) -> bool:
     """Takes down a photo that is done."""
     assert photo.frame is not None
     desk.record(photo.frame, photo.faces)
@@ -350,7 +216,7 @@ def _take(desk: _Desk, photo: Photo) -> bool:
 
 
 def _moving(
-    sources: Sequence[Source], work: Work, desk: _Desk, stopping: Callable[[], bool]
+    sources: Sequence[Source], work: Work, desk: Desk, stopping: Callable[[], bool]
 ) -> None:
     """Videos and cameras, one after the other."""
     outputs, journal = work.outputs, work.journal
@@ -389,11 +255,6 @@ def _total(sources: Sequence[Source], cut: Cut) -> int | None:
             return None
         total += count
     return total
-
-
-def counted(number: int, noun: str) -> str:
-    """A number with its noun, in the plural where it has to be."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 @contextmanager

@@ -10,10 +10,12 @@ import click
 
 from fkd_infer import options
 from fkd_infer.commands import SOME_FAILED, STOPPED, FkdCommandWithOthers
+from fkd_infer.resuming import check_resume, run_journal
 from fkd_infer.words import printable
 
 if TYPE_CHECKING:
-    from fkd_infer.app import Outputs, Summary
+    from fkd_infer.app import Outputs
+    from fkd_infer.desk import Summary
     from fkd_infer.limits import Limits
     from fkd_infer.options import Finding, Looks
     from fkd_infer.video import Cut
@@ -79,7 +81,7 @@ def main(
     from fkd_infer.machine import available_threads
     from fkd_infer.media import check_outputs, expand_sources
 
-    options.check_resume(resume, outputs)
+    check_resume(resume, outputs)
     found = expand_sources(sources, outputs.folder)
     sides = [path for path in (*outputs.files, outputs.failures, profile) if path is not None]
     check_outputs(found, outputs.folder, sides)
@@ -94,7 +96,7 @@ def main(
         finding.smooth == "offline",
         workers,
         limits,
-        options.journal(sources, outputs, resume, pipeline, finding, looks, cut, encoding),
+        run_journal(sources, outputs, resume, pipeline, finding, looks, cut, encoding),
     )
     with pipeline.profile(profile) if profile else nullcontext():
         summary = run(found, work, quiet)

@@ -17,7 +17,7 @@ def main(out: Path) -> None:
     from skimage import data
 
     from fkd_infer.annotate import Annotator
-    from fkd_infer.app import counted
+    from fkd_infer.desk import counted
     from fkd_infer.imagefile import write_image
     from fkd_infer.pipeline import load
     from fkd_infer.types import Frame

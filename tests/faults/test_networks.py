@@ -14,8 +14,9 @@ from faults.badfiles import video
 from known import MODELS
 
 from fkd_infer.annotate import Annotator
-from fkd_infer.app import Outputs, Summary, Work, run
+from fkd_infer.app import Outputs, Work, run
 from fkd_infer.crop import POINTS_BOX, Pixels
+from fkd_infer.desk import Summary
 from fkd_infer.finder import Finder
 from fkd_infer.imagefile import write_image
 from fkd_infer.journal import Journal, journal_path

@@ -15,7 +15,8 @@ import pytest
 from known import MODELS
 
 from fkd_infer.annotate import Annotator
-from fkd_infer.app import Outputs, Summary, Work, run
+from fkd_infer.app import Outputs, Work, run
+from fkd_infer.desk import Summary
 from fkd_infer.errors import OutputError, SourceFolderError
 from fkd_infer.finder import Finder
 from fkd_infer.imagefile import write_image

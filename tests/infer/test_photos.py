@@ -15,8 +15,9 @@ import pytest
 from known import MODELS
 
 from fkd_infer.annotate import Annotator
-from fkd_infer.app import Outputs, Summary, Work, run
+from fkd_infer.app import Outputs, Work, run
 from fkd_infer.crop import POINTS_BOX
+from fkd_infer.desk import Summary
 from fkd_infer.errors import OutputError
 from fkd_infer.finder import Finder
 from fkd_infer.imagefile import read_image, write_image
