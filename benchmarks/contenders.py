@@ -18,8 +18,9 @@ from benchmarks.runner import Kind, points_command, runner_contender
 from fkd_infer.alternate import Contender
 from fkd_infer.block import session_contender
 from fkd_infer.crop import Floats
-from fkd_infer.errors import ContenderError, FkdError, MissingExtraError, RunError
+from fkd_infer.errors import ContenderError, FkdError, InstallError
 from fkd_infer.settings import SessionSettings
+from fkd_train.errors import RunError
 
 EAGER = "torch eager"
 OURS = "ONNX Runtime, fkd's settings"
@@ -76,10 +77,10 @@ class Entry:
     def _check(self) -> None:
         """Raises FkdError for what is known to be missing, in better words than its own."""
         if self.kind.startswith("openvino") and find_spec("openvino") is None:
-            raise MissingExtraError("openvino", "bench")
+            raise InstallError.of_extra("openvino", "bench")
         compilers = [os.environ.get("CXX", ""), "g++", "clang++"]
         if self.kind == "torch-compile" and not any(map(shutil.which, filter(None, compilers))):
-            raise RunError(self.name, "there is no C++ compiler; install g++")
+            raise RunError(self.name, "there is no C++ compiler", "install g++")
 
 
 @dataclass(frozen=True)
@@ -142,10 +143,9 @@ def gather(network: Network, threads: int, wanted: Sequence[str]) -> Field:
 
 def _reason(error: FkdError, entry: Entry) -> str:
     """The error's text without the name, which stands beside it."""
-    text = str(error)
     if isinstance(error, ContenderError):
-        text = text.removeprefix(f"{entry.name} could not be timed: ")
-    return text.removeprefix(f"{entry.name}: ")
+        return error.said
+    return error.without_subject if error.subject == entry.name else str(error)
 
 
 def _cuda() -> bool:

@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from fkd_infer.errors import RunError
 from fkd_infer.machine import available_threads, cgroup_limit, cpu_features, cpu_name
+from fkd_train.errors import RunError
 
 ROOT = Path(__file__).parents[1]
 BUSY = 0.3

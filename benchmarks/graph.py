@@ -9,7 +9,7 @@ from pathlib import Path
 
 import onnx
 
-from fkd_infer.errors import RunError
+from fkd_train.errors import RunError
 
 _WEIGHT = {"Conv": 1, "ConvInteger": 1, "QLinearConv": 3}
 """Which input of a convolution is its weight."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks.child import Finished, run_pinned
-from fkd_infer.errors import RunError
+from fkd_train.errors import RunError
 
 STAGES = ("read", "detect", "crop", "landmarks", "draw", "write")
 

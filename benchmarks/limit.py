@@ -17,7 +17,7 @@ from benchmarks.operators import profile
 from benchmarks.results import Figure, LeftOut, Measurement, Recorder, digest
 from benchmarks.statistics import Interval
 from fkd_infer.alternate import alternate
-from fkd_infer.errors import RunError
+from fkd_train.errors import RunError
 
 COMMAND = "limit"
 MACHINE = "the machine"

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from fkd_infer.errors import FkdError, RunError
+from fkd_infer.errors import FkdError
+from fkd_train.errors import RunError
 
 RECIPE = "recipe:"
 
@@ -55,7 +56,7 @@ def prepared(contender: str, folder: Path) -> Path:
     """
     if not contender.startswith(RECIPE):
         if not Path(contender).is_file():
-            raise RunError(contender, "no such network; give an .onnx, a .pt or recipe:NAME")
+            raise RunError(contender, "no such network", "give an .onnx, a .pt or recipe:NAME")
         return Path(contender)
     from fkd_train.checkpoint import save_checkpoint
     from fkd_train.config import load_recipe, recipe_to_dict

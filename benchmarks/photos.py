@@ -12,9 +12,9 @@ import numpy as np
 from skimage import data as pictures
 
 from fkd_infer.crop import Pixels
-from fkd_infer.errors import DatasetError
 from fkd_infer.imagefile import read_image, write_image
 from fkd_infer.wholefile import writing
+from fkd_train.errors import DatasetError
 
 SHORTEST, LONGEST = 200, 4000
 """Longer sides, px; 4000 by 3000 are 12 megapixels."""
@@ -55,7 +55,9 @@ def _faces(data: Path | None) -> list[Pixels]:
         return [portrait]
     files = sorted((data / "test").glob("*.jpg"))
     if not files:
-        raise DatasetError(data, ["there are no pictures in test/; --data names the folder of it"])
+        raise DatasetError(
+            data, ["there are no pictures in test/"], "--data names the folder of it"
+        )
     chosen = [read_image(file) for file in files[:: max(1, len(files) // _FROM_DATA)]]
     return [*chosen, *([portrait] * (len(chosen) // 4))]
 

@@ -18,11 +18,11 @@ from benchmarks.inference import Inference
 from benchmarks.results import Figure, Measurement, Recorder
 from benchmarks.scenes import RATE, Scene, make_video
 from fkd_infer.crop import Floats
-from fkd_infer.errors import RunError
-from fkd_infer.metrics import Array
 from fkd_infer.names import DEFAULT_DETECTOR, MAX_SIZES
 from fkd_infer.pipeline import load
 from fkd_infer.schemes import IBUG68
+from fkd_train.errors import RunError
+from fkd_train.metrics import Array
 
 COMMAND = "pipeline"
 SCENES = tuple(Scene(lines, faces) for lines in (720, 1080) for faces in (1, 4))

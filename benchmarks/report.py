@@ -11,8 +11,8 @@ import pandas as pd
 from benchmarks.environment import Environment
 from benchmarks.report_plots import accuracy_against_latency, latency_bars
 from benchmarks.results import Figure, LeftOut, Measurement, Run
-from fkd_infer.errors import RunError
 from fkd_infer.wholefile import whole_file, writing
+from fkd_train.errors import RunError
 from fkd_train.plots import save_figure
 
 

@@ -14,9 +14,9 @@ from uuid import uuid4
 
 from benchmarks.environment import Environment, manifest
 from benchmarks.statistics import Interval
-from fkd_infer.errors import RunError
 from fkd_infer.tables import MismatchError, read
 from fkd_infer.wholefile import writing
+from fkd_train.errors import RunError
 
 SCHEMA = "fkd-benchmark/1"
 Better = Literal["lower", "higher"]

@@ -14,7 +14,6 @@ from benchmarks.motion import RATE, Moving, Path
 from benchmarks.results import Figure, LeftOut, Measurement, Recorder, digest
 from fkd_infer.crop import Floats, Pixels, invert, points_box, transform
 from fkd_infer.detector import Detector, SizedDetector
-from fkd_infer.errors import DatasetError
 from fkd_infer.imagefile import read_image
 from fkd_infer.lookahead import smoothed_offline
 from fkd_infer.names import DEFAULT_DETECTOR, MAX_SIZES, SMOOTHINGS
@@ -23,6 +22,7 @@ from fkd_infer.smooth import Smoother
 from fkd_infer.track import Summary, Tracker
 from fkd_infer.types import Face, Frame
 from fkd_infer.views import Search
+from fkd_train.errors import DatasetError
 
 COMMAND = "tracking"
 EVERY = "detection on every frame"
@@ -173,7 +173,7 @@ def _faces(pipeline: Pipeline, data: File | None) -> list[tuple[str, Pixels, Fac
     if data is not None:
         files = sorted((data / "test").glob("*.jpg"))
         if not files:
-            raise DatasetError(data, ["there are no pictures in test/; --data names its folder"])
+            raise DatasetError(data, ["there are no pictures in test/"], "--data names its folder")
         few = files[:: max(1, len(files) // FROM_DATA)][:FROM_DATA]
         photos += [(file.name, read_image(file)) for file in few]
     found = [(name, photo, pipeline(photo)) for name, photo in photos]

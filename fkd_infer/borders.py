@@ -37,7 +37,9 @@ def check_landmark_border(found: OnnxFile, card: ModelCard, path: Path) -> None:
     if has != wanted:
         raise InvalidModelError(path, f"the graph has {shown(has, 600)}, its card says {wanted}")
     if any(not port.shape or isinstance(port.shape[0], int) for port in ports):
-        raise InvalidModelError(path, "the graph has a fixed batch size; export it with fkd-export")
+        raise InvalidModelError(
+            path, "the graph has a fixed batch size", "export it with fkd-export"
+        )
 
 
 def check_detector_border(found: OnnxFile, path: Path) -> None:
@@ -68,7 +70,7 @@ def check_end_to_end_border(found: OnnxFile, card: EndToEndCard, path: Path) -> 
 def _check_straight(found: OnnxFile, path: Path) -> None:
     for _, name in sorted(found.operators & CONTROL_FLOW):
         why = f"it has the operator {name!r}, and only end-to-end files have branches and loops"
-        raise InvalidModelError(path, f"{why}; {WAY_OUT}")
+        raise InvalidModelError(path, why, WAY_OUT)
 
 
 def _check(found: OnnxFile, wanted: Sequence[_Border], wants: str, path: Path) -> None:

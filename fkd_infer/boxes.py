@@ -58,7 +58,7 @@ def _parse(path: Path, line: int, row: dict[str, str | None]) -> tuple[Key, list
         key = str(Path(row["source"] or "")), int(row["frame"] or "")
         as_boxes([box])
     except FkdError as error:
-        raise BoxesFileError(path, line, str(error)) from error
+        raise BoxesFileError(path, line, error.without_fix, error.fix) from error
     except ValueError as error:
         raise BoxesFileError(path, line, f"not a number: {error}") from error
     return key, box

@@ -14,6 +14,7 @@ from typing import Literal, TypeVar
 
 from fkd_infer.crop import BoxRule, CropRule
 from fkd_infer.errors import ModelCardError, WrongTaskError
+from fkd_infer.names import Platform
 from fkd_infer.schemes import LandmarkScheme, find_scheme
 from fkd_infer.tables import MismatchError, plain_problem, read
 from fkd_infer.words import name_problem, shown
@@ -98,6 +99,7 @@ class ModelCard:
     `scheme` is the name of a built-in scheme, or another one in full; raises ValueError for an
     unknown name, and for what means nothing. `box_rules` are those of detectors whose boxes were
     compared with the scheme's points, by the detector's name; the built-in scheme needs none.
+    `platform` names the CPUs that an int8 network was made for; `precision` is words for people.
     """
 
     name: str
@@ -114,6 +116,7 @@ class ModelCard:
     box_rules: dict[str, BoxRule] = field(default_factory=dict)
     parity: Parity | None = None
     exporter: dict[str, str] = field(default_factory=dict)
+    platform: Platform = "any"
     version: int = VERSION
 
     def __post_init__(self) -> None:
@@ -125,11 +128,8 @@ class ModelCard:
 
     @property
     def needs_dot_products(self) -> bool:
-        """Whether it was made for CPUs that multiply bytes exactly; others get wrong points.
-
-        `precision` is words for people, but for its end: int8 files end in "for PLATFORM)".
-        """
-        return self.precision.endswith("for vnni)")
+        """Whether it was made for CPUs that multiply bytes exactly; others get wrong points."""
+        return self.platform == "vnni"
 
     @property
     def landmarks(self) -> LandmarkScheme:

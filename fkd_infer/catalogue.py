@@ -153,7 +153,9 @@ def _verify_model(path: Path) -> Verdict:
 
 def _told(error: Exception, path: Path) -> str:
     """An error without the path that stands before it already."""
-    return str(error).removeprefix(f"{path}: ")
+    if isinstance(error, FkdError) and error.subject == str(path):
+        return error.without_subject
+    return str(error)
 
 
 def _words(accuracy: Mapping[str, str]) -> str:

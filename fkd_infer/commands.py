@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from fkd_infer.errors import FkdError, MissingExtraError
+from fkd_infer.errors import FkdError, InstallError
 from fkd_infer.words import printable
 
 SOME_FAILED = 3
@@ -48,7 +48,7 @@ class FkdCommand(click.Command):
             package = (error.name or "").partition(".")[0]
             for extra, packages in _EXTRAS.items():
                 if package in packages.split():
-                    raise MissingExtraError(package, extra) from error
+                    raise InstallError.of_extra(package, extra) from error
             raise
 
 

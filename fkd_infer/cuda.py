@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 
 from fkd_infer.crop import Floats, Pixels
-from fkd_infer.errors import CudaSettingsError
+from fkd_infer.errors import SettingsError
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -38,7 +38,7 @@ class CudaSettings:
       recording for each thread, and while it records no other thread may use CUDA.
     - `tf32` lets GPUs since Ampere round factors to 10 bits: ONNX Runtime's default.
 
-    Raises CudaSettingsError for values that no session can have.
+    Raises SettingsError for values that no session can have.
     """
 
     device: int = 0
@@ -51,14 +51,18 @@ class CudaSettings:
     tf32: bool = True
 
     def __post_init__(self) -> None:
-        if self.device < 0 or (self.memory is not None and self.memory < 1):
-            raise CudaSettingsError(f"device={self.device}, memory={self.memory}")
+        if self.device < 0:
+            raise SettingsError("device", f"is {self.device}, and has to be 0 or more")
+        if self.memory is not None and self.memory < 1:
+            raise SettingsError("memory", f"is {self.memory}, and has to be 1 or more")
         if self.search not in get_args(ConvSearch):
-            raise CudaSettingsError(f"search={self.search!r}; it is one of {get_args(ConvSearch)}")
+            raise SettingsError(
+                "search", f"is {self.search!r}", f"it is one of {get_args(ConvSearch)}"
+            )
         if any(size < 1 for size in self.buckets) or any(a >= b for a, b in pairwise(self.buckets)):
-            raise CudaSettingsError(f"buckets={self.buckets}; they ascend from 1 or more")
+            raise SettingsError("buckets", f"are {self.buckets}, and have to ascend from 1 or more")
         if not self.buckets and (self.warm_up or self.bound):
-            raise CudaSettingsError("warm_up, binding and graphs need buckets")
+            raise SettingsError("warm_up, binding and graphs", "need buckets")
 
     @property
     def bound(self) -> bool:

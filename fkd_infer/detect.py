@@ -30,8 +30,8 @@ def box_rule(kind: BoxKind, card: ModelCard) -> BoxRule:
     if kind in card.box_rules:
         return card.box_rules[kind]
     if card.scheme != IBUG68.name:
-        repair = f"{card.name} places points of its own, and does not say where its boxes have them"
-        raise DetectorError(kind, f"{repair}; export it with --data, or give --boxes of the points")
+        why = f"{card.name} places points of its own, and does not say where its boxes have them"
+        raise DetectorError(kind, why, "export it with --data, or give --boxes of the points")
     return _RULES[kind]
 
 
@@ -50,7 +50,9 @@ def build_detector(
     `threads` are for "fkd". Raises DetectorError, and what its class raises.
     """
     if name not in DETECTORS:
-        raise DetectorError(name, f"there is none of that name; there are: {', '.join(DETECTORS)}")
+        raise DetectorError(
+            name, "there is none of that name", f"there are: {', '.join(DETECTORS)}"
+        )
     if model is not None and name not in ("fkd", "yunet"):
         raise DetectorError(name, f"it takes no model, and {model} was given")
     if name == "none":

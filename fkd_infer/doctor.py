@@ -5,20 +5,18 @@ Imports nothing at its head that can be missing: each check imports what it look
 
 from __future__ import annotations
 
-import logging
 import os
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from fkd_infer import packages
 from fkd_infer.cache import cache_folder
-from fkd_infer.errors import FkdError
-from fkd_infer.findings import RUNTIMES, Finding, installed_of, listed, parted, told
+from fkd_infer.errors import FkdError, InstallError
+from fkd_infer.findings import RUNTIMES, Finding, installed_of, listed, told
 from fkd_infer.machine import (
     DOT_PRODUCTS,
     available_threads,
@@ -59,10 +57,12 @@ def _failed(check: Check, error: Exception, before: Sequence[Finding]) -> Findin
 
     What cannot be imported is no problem of its own where one was found before.
     """
-    name, (why, repair) = check.__name__.replace("_", " "), parted(told(error))
+    name, why, repair = check.__name__.replace("_", " "), told(error), _REINSTALL
+    if isinstance(error, InstallError):  # the only class whose way out is always a command
+        why, repair = error.without_fix, error.fix or _REINSTALL
     if isinstance(error, ImportError) and any(finding.problem for finding in before):
         return Finding(name, f"not looked at: {why}")
-    return Finding(name, "could not be looked at", why, repair or _REINSTALL)
+    return Finding(name, "could not be looked at", why, repair)
 
 
 def opencv_threads() -> Finding:
@@ -234,34 +234,16 @@ def cache() -> Finding:
 def tuning() -> Finding:
     """What `fkd-infer tune` found out about the shipped model here."""
     from fkd_infer.session import find_model
-    from fkd_infer.tuned import read_profile
+    from fkd_infer.tuned import Profile, find_profile
 
-    with _warnings_of("fkd_infer.tuned") as warnings:
-        profile = read_profile(find_model(DEFAULT_MODEL))
-    if warnings:
-        return Finding("tuning", "not used", *parted(warnings[0]))
-    if profile is None:
+    found = find_profile(find_model(DEFAULT_MODEL))
+    if found is None:
         return Finding("tuning", "none yet for this machine", repair="fkd-infer tune")
-    settings = profile.settings
-    fact = f"{profile.path}: for {profile.goal}, {settings.threads} threads, batch {profile.batch}"
+    if not isinstance(found, Profile):
+        return Finding("tuning", "not used", found.problem, found.fix)
+    threads = found.settings.threads
+    fact = f"{found.path}: for {found.goal}, {threads} threads, batch {found.batch}"
     return Finding("tuning", fact)
-
-
-@contextmanager
-def _warnings_of(logger: str) -> Iterator[list[str]]:
-    """What a logger says in the block, which nobody else hears."""
-    said: list[str] = []
-
-    def keep(record: logging.LogRecord) -> bool:
-        said.append(record.getMessage())
-        return False
-
-    log = logging.getLogger(logger)
-    log.addFilter(keep)
-    try:
-        yield said
-    finally:
-        log.removeFilter(keep)
 
 
 CHECKS: tuple[Check, ...] = (

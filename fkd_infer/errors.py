@@ -1,480 +1,395 @@
-"""Every error a user can cause, in one tree under FkdError.
+"""Every error that a user of the runtime can cause and mend.
 
-Each class owns its message, so the wording of a problem stands here and not where
-it is found; and each also is the builtin that it refines, so that code which
-catches FileNotFoundError or ValueError keeps working.
+A class stands for a kind of problem that a caller may want to catch. Each class is also the builtin
+that it refines, so code that catches FileNotFoundError or ValueError catches it too:
+
+    FkdError
+        SourceNotFoundError (FileNotFoundError)
+        SourceFolderError (OSError)
+        UnreadableImageError (ValueError)
+        UnreadableVideoError (ValueError)
+        CameraError (OSError)
+        StreamError (OSError)
+        StoppedError (OSError)
+        LimitError (ValueError)
+            LimitStoppedError (also a StoppedError)
+        SourceMemoryError (MemoryError)
+        NoFaceError (ValueError)
+        BoxesFileError (ValueError)
+        InvalidImageError (ValueError)
+        InvalidBoxError (ValueError)
+        OutputError (OSError)
+        ResumeError (ValueError)
+        RunEndedError
+        ModelFileNotFoundError (FileNotFoundError)
+        InvalidModelError (ValueError)
+            ManifestError
+        ModelCardError (ValueError)
+        WrongTaskError (ValueError)
+        DetectorError (RuntimeError)
+        DownloadError (OSError)
+        InstallError (ImportError)
+        ProviderError (RuntimeError)
+        OutOfMemoryError (MemoryError)
+        DeviceLostError (RuntimeError)
+        InferenceError (RuntimeError)
+            NonFiniteOutputError (FloatingPointError)
+        SettingsError (ValueError)
+        FilterError (ValueError)
+        LiveError (RuntimeError)
+        WindowError (RuntimeError)
+        ContenderError (RuntimeError)
+
+The errors of training and export are in `fkd_train.errors`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any, ClassVar
 
 
 class FkdError(Exception):
-    """Base of all errors that a user can mend; its text is one clear line.
+    """Base of all errors that a user can mend.
 
-    After one that `ends_run`, no other source of a run can be done either.
+    `subject` is what the error is about: a file, an option, a provider, a network. `problem` is
+    what is wrong with it. `fix` is the way out, or None where there is none to name. The text of
+    the error is made from these three; read the fields instead of taking the text apart.
+
+    After an error that `ends_run`, no other source of the run can be processed either.
     """
 
-    ends_run = False
+    ends_run: ClassVar[bool] = False
+    after_subject: ClassVar[str] = ": "
+    before_fix: ClassVar[str] = "; "
+
+    def __init__(self, subject: str | Path, problem: str, fix: str | None = None) -> None:
+        self.subject = str(subject)
+        self.problem = problem
+        self.fix = fix
+        # One argument: OSError takes two or more for an error number and a text.
+        super().__init__(self.without_fix + self._ending)
+
+    @property
+    def without_fix(self) -> str:
+        """Subject and problem."""
+        return f"{self.subject}{self.after_subject}{self.problem}" if self.subject else self.problem
+
+    @property
+    def without_subject(self) -> str:
+        """Problem and fix, for places that name the subject themselves."""
+        return self.problem + self._ending
+
+    @property
+    def _ending(self) -> str:
+        return "" if self.fix is None else self.before_fix + self.fix
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copies and pickles an error by its fields, whatever its class takes to be made."""
+        return _remade, (type(self), self.subject, self.problem, self.fix), self.__dict__
+
+
+def _remade(kind: type[FkdError], subject: str, problem: str, fix: str | None) -> FkdError:
+    # Of several builtins that a class refines, only the one that lays out its memory can make it.
+    base: Any = kind
+    while base.__module__ != "builtins":
+        base = base.__base__
+    error: FkdError = base.__new__(kind)
+    FkdError.__init__(error, subject, problem, fix)
+    return error
 
 
 class SourceNotFoundError(FkdError, FileNotFoundError):
-    """A photo, video, folder or glob that is not there."""
+    """A photo, video, folder or glob does not exist."""
 
     def __init__(self, source: str | Path) -> None:
-        super().__init__(f"{source}: no such file, folder, glob match or camera index")
-
-
-class UnreadableImageError(FkdError, ValueError):
-    """A file that does not decode to an image."""
-
-    def __init__(self, path: str | Path, why: str) -> None:
-        super().__init__(f"{path}: cannot be read as an image: {why}")
-
-
-class UnreadableVideoError(FkdError, ValueError):
-    """A file that does not decode to a video."""
-
-    def __init__(self, path: str | Path, why: str) -> None:
-        super().__init__(f"{path}: cannot be read as a video: {why}")
+        super().__init__(source, "no such file, folder, glob match or camera index")
 
 
 class SourceFolderError(FkdError, OSError):
-    """A folder that cannot be searched, or in which there is nothing to do."""
+    """A folder cannot be searched, or holds nothing to process."""
 
-    def __init__(self, folder: str | Path, why: str) -> None:
-        super().__init__(f"{folder}: {why}")
+
+class UnreadableImageError(FkdError, ValueError):
+    """A file does not decode to an image."""
+
+    def __init__(self, path: str | Path, why: str, fix: str | None = None) -> None:
+        super().__init__(path, f"cannot be read as an image: {why}", fix)
+
+
+class UnreadableVideoError(FkdError, ValueError):
+    """A file does not decode to a video."""
+
+    def __init__(self, path: str | Path, why: str, fix: str | None = None) -> None:
+        super().__init__(path, f"cannot be read as a video: {why}", fix)
 
 
 class CameraError(FkdError, OSError):
-    """A camera that does not open or stops sending frames."""
+    """A camera does not open."""
 
     def __init__(self, index: int, problem: str = "does not open") -> None:
-        super().__init__(f"camera {index}: {problem}; is it plugged in and free?")
+        super().__init__(f"camera {index}", problem, "is it plugged in and free?")
 
 
-class OutputError(FkdError, OSError):
-    """A place that cannot, or must not, be written to."""
+class StreamError(FkdError, OSError):
+    """A network stream does not open or shows nothing."""
 
-    def __init__(self, path: str | Path, why: str) -> None:
-        super().__init__(f"{path}: cannot be written: {why}")
+    def __init__(self, name: str, problem: str) -> None:
+        super().__init__(name, problem, "is the address right and the sender on?")
+
+
+class StoppedError(FkdError, OSError):
+    """A stream, camera or video stopped too early; the frames before it are good and are kept."""
+
+
+class LimitError(FkdError, ValueError):
+    """A source is larger than allowed."""
+
+    def __init__(self, source: str | Path, why: str, option: str) -> None:
+        super().__init__(source, why, f"if it is meant to be so large, raise {option}")
+
+
+class LimitStoppedError(LimitError, StoppedError):
+    """A source went on for longer than allowed."""
+
+
+class SourceMemoryError(FkdError, MemoryError):
+    """There was not enough memory for a source."""
+
+    def __init__(self, source: str | Path) -> None:
+        problem = "there was not enough free memory for it"
+        super().__init__(source, problem, "--workers 1 takes less at once")
+
+
+class NoFaceError(FkdError, ValueError):
+    """A picture shows no face where one is needed."""
+
+    def __init__(self, what: str) -> None:
+        fix = "take one with a face that is seen well"
+        super().__init__(what, "no face was found in it", fix)
 
 
 class BoxesFileError(FkdError, ValueError):
-    """A --boxes file that is not what the option asks for."""
+    """A --boxes file is not what the option asks for."""
 
-    def __init__(self, path: str | Path, line: int, why: str) -> None:
-        super().__init__(f"{path}, line {line}: {why}")
+    def __init__(self, path: str | Path, line: int, why: str, fix: str | None = None) -> None:
+        super().__init__(f"{path}, line {line}", why, fix)
 
 
 class InvalidImageError(FkdError, ValueError):
-    """An array that is not a frame."""
+    """An array is not a frame."""
+
+    after_subject = " "
 
     def __init__(self, got: str) -> None:
-        super().__init__(f"an image is a uint8 array of shape (height, width, 3), BGR; got {got}")
+        wanted = "is a uint8 array of shape (height, width, 3), BGR"
+        super().__init__("an image", f"{wanted}; got {got}")
 
 
 class InvalidBoxError(FkdError, ValueError):
-    """Boxes of a wrong shape, not finite, or without area."""
+    """Boxes have a wrong shape, are not finite, or have no area."""
+
+    after_subject = " "
 
     def __init__(self, why: str) -> None:
-        super().__init__(f"boxes are (n, 4): x0, y0, x1, y1 with x1 > x0 and y1 > y0; {why}")
+        super().__init__("boxes", f"are (n, 4): x0, y0, x1, y1 with x1 > x0 and y1 > y0; {why}")
+
+
+class OutputError(FkdError, OSError):
+    """A place cannot, or must not, be written to."""
+
+    def __init__(self, path: str | Path, why: str, fix: str | None = None) -> None:
+        super().__init__(path, f"cannot be written: {why}", fix)
+
+
+class ResumeError(FkdError, ValueError):
+    """A run cannot be resumed as asked."""
+
+
+class RunEndedError(FkdError):
+    """A run ended because of an error that holds for all its sources; what was done is kept."""
+
+    def __init__(self, cause: FkdError) -> None:
+        fix = (
+            "the run ended there: what was done is kept, and the same command with --resume does "
+            "the rest"
+        )
+        super().__init__("", str(cause), fix)
 
 
 class ModelFileNotFoundError(FkdError, FileNotFoundError):
-    """A model path, or the name of a shipped model, that is not there."""
+    """A model's file, or a shipped model of that name, does not exist."""
 
     def __init__(self, model: str | Path, shipped: Iterable[str]) -> None:
         names = ", ".join(shipped) or "none"
-        super().__init__(f"{model}: no such model file; shipped models: {names}")
+        super().__init__(model, "no such model file", f"shipped models: {names}")
 
 
 class InvalidModelError(FkdError, ValueError):
-    """A file that is no network of ours, that ONNX Runtime does not load, or whose inputs and
-    outputs differ from its card."""
+    """A file is no network of fkd, does not load in ONNX Runtime, or has inputs and outputs that
+    differ from its card."""
+
+    def __init__(self, path: str | Path, why: str, fix: str | None = None) -> None:
+        super().__init__(path, f"not a usable model: {why}", fix)
+
+
+class ManifestError(InvalidModelError):
+    """A manifest of model files cannot be read or is not valid."""
 
     def __init__(self, path: str | Path, why: str) -> None:
-        super().__init__(f"{path}: not a usable model: {why}")
-
-
-class ManifestError(FkdError, ValueError):
-    """A manifest of model files that says nothing sensible."""
-
-    def __init__(self, path: str | Path, why: str) -> None:
-        super().__init__(
-            f"{path}: not a usable manifest: {why}; it has a table with sha256 and bytes for each "
-            "file beside it"
-        )
+        fix = "it has a table with sha256 and bytes for each file beside it"
+        FkdError.__init__(self, path, f"not a usable manifest: {why}", fix)
 
 
 class ModelCardError(FkdError, ValueError):
-    """A model without a card, or with one that this version does not understand."""
+    """A model has no card, or one that this version does not understand."""
 
     def __init__(self, where: str | Path, why: str) -> None:
-        super().__init__(
-            f"{where}: {why}; export the model with fkd-export, which writes a valid card"
-        )
+        fix = "export the model with fkd-export, which writes a valid card"
+        super().__init__(where, why, fix)
 
 
 class WrongTaskError(FkdError, ValueError):
-    """A model that does something else than it is given for."""
+    """A model does something else than it is given for."""
 
     def __init__(self, where: str | Path, task: object, wanted: str | None) -> None:
         option = {None: "--model", "detector": "--detector-model"}
         kinds = {None: "places points", "detector": "finds faces", "end-to-end": "does both"}
         known = task if task is None or isinstance(task, str) else ""
         does = kinds.get(known, f"has the task {task!r}")
-        give = f"; it is for {option[known]}" if known in option else ""
-        super().__init__(
-            f"{where}: this network {does}, and one that {kinds[wanted]} is needed{give}"
-        )
-
-
-class ProviderError(FkdError, RuntimeError):
-    """A provider that was asked for and cannot be used."""
-
-    def __init__(self, asked: str, usable: Sequence[str], repair: str) -> None:
-        has = ", ".join(usable) or "none"
-        super().__init__(f"provider {asked!r} cannot be used (usable: {has}); {repair}")
-
-
-class CudaSettingsError(FkdError, ValueError):
-    """Options for CUDA that no session, or not this one, can have."""
-
-    def __init__(self, why: str) -> None:
-        super().__init__(f"these settings for CUDA cannot be used: {why}")
-
-
-class OutOfMemoryError(FkdError, MemoryError):
-    """A network that does not fit into what memory is left."""
-
-    def __init__(self, provider: str, what: str, way_out: str = "give smaller batches") -> None:
-        place = "the GPU" if provider == "cuda" else "this machine"
-        super().__init__(
-            f"{place} has not enough free memory {what}; end what else fills it, {way_out}"
-            + (", or take provider 'cpu'" if provider == "cuda" else "")
-        )
-
-
-class RuntimeInstallError(FkdError, ImportError):
-    """Neither ONNX Runtime package installed, or both, which overwrite each other."""
-
-    def __init__(self, installed: Sequence[str]) -> None:
-        if installed:
-            both = " and ".join(installed)
-            text = (
-                f"{both} are both installed and overwrite each other; mend it with: "
-                f"pip uninstall -y {' '.join(installed)} && pip install 'fkd[cpu]'  (or 'fkd[gpu]')"
-            )
-        else:
-            text = (
-                "ONNX Runtime is not installed; mend it with: "
-                "pip install 'fkd[cpu]'  (or 'fkd[gpu]')"
-            )
-        super().__init__(text)
-
-
-class MissingExtraError(FkdError, ImportError):
-    """A package that comes with an extra which is not installed."""
-
-    def __init__(self, package: str, extra: str) -> None:
-        super().__init__(f"{package} is not installed; mend it with: pip install 'fkd[{extra}]'")
+        problem = f"this network {does}, and one that {kinds[wanted]} is needed"
+        super().__init__(where, problem, f"it is for {option[known]}" if known in option else None)
 
 
 class DetectorError(FkdError, RuntimeError):
-    """A detector that this installation does not have."""
+    """A detector cannot be used here, or not for this."""
 
-    def __init__(self, detector: str, repair: str) -> None:
-        super().__init__(f"detector {detector!r} cannot be used: {repair}")
+    after_subject = " "
 
-
-class NonFiniteOutputError(FkdError, FloatingPointError):
-    """A network that answered NaN or infinity."""
-
-    def __init__(self, model: str) -> None:
-        super().__init__(f"model {model!r} gave points that are not finite; the file is broken")
-
-
-class DatasetError(FkdError, ValueError):
-    """A data set with bad rows: every one of them is reported, and nothing is trained."""
-
-    def __init__(self, where: str | Path, problems: Sequence[str]) -> None:
-        if len(problems) == 1:
-            super().__init__(f"{where}: {problems[0]}")
-        else:
-            lines = "".join(f"\n  {problem}" for problem in problems)
-            super().__init__(f"{where}: {len(problems)} problems, nothing was read:{lines}")
-
-
-class RecipeError(FkdError, ValueError):
-    """A training recipe with an unknown name, field or value."""
-
-    def __init__(self, recipe: str | Path, why: str) -> None:
-        super().__init__(f"recipe {recipe}: {why}")
-
-
-class RunError(FkdError, ValueError):
-    """A run folder or checkpoint that cannot be used as asked."""
-
-    def __init__(self, path: str | Path, why: str) -> None:
-        super().__init__(f"{path}: {why}")
-
-
-class DivergedError(FkdError, FloatingPointError):
-    """A training that has come to nothing finite; what was saved before is good."""
-
-    def __init__(self, run: str | Path, where: str, what: str, saved: str) -> None:
-        super().__init__(
-            f"{run}: the training diverged in {where}: {what}; {saved}; go on with --resume "
-            "--force and a lower learning rate (--set optimizer.lr=…), or train anew with another "
-            "--seed"
-        )
-
-
-class BatchError(FkdError, RuntimeError):
-    """A training that gets no more batches: a loader's process was killed, or failed."""
-
-    def __init__(self, run: str | Path, what: str) -> None:
-        super().__init__(
-            f"{run}: the next batch could not be made: {what}; where memory ran out, take fewer "
-            "--workers (0 needs least); --resume goes on from what was saved"
-        )
-
-
-class TrainingMemoryError(FkdError, MemoryError):
-    """A training step that does not fit into memory."""
-
-    def __init__(self, run: str | Path, device: str, batch: int) -> None:
-        place = "this machine" if device == "cpu" else "the GPU"
-        super().__init__(
-            f"{run}: {place} has not enough free memory for a step of {batch} images; end what "
-            "else fills it, or train anew with a smaller --set batch=…; --resume goes on from what "
-            "was saved"
-        )
-
-
-class PeerError(FkdError, RuntimeError):
-    """A process of a run of several that stops because another one failed."""
-
-    def __init__(self, run: str | Path) -> None:
-        super().__init__(f"{run}: stopped with another process of this run, which says why")
-
-
-class VerificationError(FkdError, RuntimeError):
-    """An exported network that does not compute what the checkpoint computes."""
-
-    def __init__(self, out: str | Path, report: str) -> None:
-        super().__init__(f"{out}: not written, the exported network differs: {report}")
-
-
-class TritonConfigError(FkdError, ValueError):
-    """A configuration with which Triton Inference Server would not serve a model."""
-
-    def __init__(self, config: str | Path, model: str | Path, why: str) -> None:
-        super().__init__(f"{config}: does not fit {model}: {why}")
-
-
-class SearchError(FkdError, ValueError):
-    """A size or score that frames cannot be searched with."""
-
-    def __init__(self, why: str) -> None:
-        super().__init__(f"faces cannot be searched for so: {why}")
+    def __init__(self, detector: str, why: str, fix: str | None = None) -> None:
+        super().__init__(f"detector {detector!r}", f"cannot be used: {why}", fix)
 
 
 class DownloadError(FkdError, OSError):
-    """A file that could not be fetched, or is not the one that was wanted."""
-
-    def __init__(self, url: str, why: str, way_out: str) -> None:
-        super().__init__(f"{url}: {why}; {way_out}")
+    """A file could not be fetched, or is not the one that was wanted."""
 
 
-class SettingsError(FkdError, ValueError):
-    """Options that no session can have."""
+class InstallError(FkdError, ImportError):
+    """A package is missing, or two are installed that overwrite each other.
 
-    def __init__(self, threads: int) -> None:
-        super().__init__(f"a network runs on one thread or more, not on {threads}")
+    `fix` is always a command that mends the installation.
+    """
+
+    after_subject = " "
+    before_fix = "; mend it with: "
+
+    @classmethod
+    def of_extra(cls, package: str, extra: str) -> InstallError:
+        """For a package that comes with an extra which is not installed."""
+        return cls(package, "is not installed", f"pip install 'fkd[{extra}]'")
+
+    @classmethod
+    def of_runtime(cls, installed: Sequence[str]) -> InstallError:
+        """For no package of ONNX Runtime, or for several, which overwrite each other."""
+        install = "pip install 'fkd[cpu]'  (or 'fkd[gpu]')"
+        if not installed:
+            return cls("ONNX Runtime", "is not installed", install)
+        problem = "are both installed and overwrite each other"
+        uninstall = f"pip uninstall -y {' '.join(installed)}"
+        return cls(" and ".join(installed), problem, f"{uninstall} && {install}")
 
 
-class ContenderError(FkdError, RuntimeError):
-    """A program that was to be timed and ended early."""
+class ProviderError(FkdError, RuntimeError):
+    """A provider was asked for and cannot be used."""
 
-    def __init__(self, name: str, said: str) -> None:
-        super().__init__(f"{name} could not be timed: {said}")
+    after_subject = " "
 
-
-class GraphPassError(FkdError, RuntimeError):
-    """A rewrite of an exported graph that did not leave it as it has to be."""
-
-    def __init__(self, step: str, why: str) -> None:
-        super().__init__(f"nothing was written: after the pass {step!r}, {why}")
+    def __init__(self, asked: str, usable: Sequence[str], fix: str, why: str = "") -> None:
+        problem = f"cannot be used (usable: {', '.join(usable) or 'none'})"
+        super().__init__(f"provider {asked!r}", f"{problem}; {why}" if why else problem, fix)
 
 
-class BudgetError(FkdError, RuntimeError):
-    """A variant that was asked for and is not right enough."""
+class OutOfMemoryError(FkdError, MemoryError):
+    """A network does not fit into the free memory."""
 
-    def __init__(self, out: str | Path, variant: str, why: str) -> None:
+    after_subject = " "
+
+    def __init__(self, provider: str, what: str, way_out: str = "give smaller batches") -> None:
+        on_cuda = provider == "cuda"
+        fix = f"end what else fills it, {way_out}"
         super().__init__(
-            f"{out}: nothing was written, {variant} is not right enough: {why}; allow more with "
-            "--max-nme-increase, or let --optimize auto keep what is"
-        )
-
-
-class UnknownFilterError(FkdError, FileNotFoundError):
-    """A filter that is neither built in nor a folder."""
-
-    def __init__(self, asked: str, builtin: Sequence[str]) -> None:
-        super().__init__(
-            f"filter {asked!r}: neither a folder with a filter.json nor built in; "
-            f"there are: {', '.join(builtin)}"
-        )
-
-
-class FilterPackError(FkdError, ValueError):
-    """A filter's folder with a file that is missing or not what it has to be."""
-
-    def __init__(self, path: str | Path, why: str) -> None:
-        super().__init__(f"{path}: not a usable filter: {why}")
-
-
-class FilterSchemeError(FkdError, ValueError):
-    """A filter drawn for other points than a network places."""
-
-    def __init__(self, name: str, wants: str, got: str) -> None:
-        super().__init__(
-            f"filter {name!r} is drawn for the landmark scheme {wants!r}, but the model has "
-            f"{got!r}; take a model of {wants!r}, or leave the filter out"
-        )
-
-
-class LiveAddressError(FkdError, OSError):
-    """An address at which no live page can be served."""
-
-    def __init__(self, host: str, port: int, why: str) -> None:
-        super().__init__(
-            f"{host} port {port} cannot be used: {why}; give another --port, or --port 0 for any"
-        )
-
-
-class LiveSourceError(FkdError, ValueError):
-    """Something that does not move, or several things, to be shown as they run."""
-
-    def __init__(self, source: str, why: str) -> None:
-        super().__init__(f"{source}: {why}; live takes one camera or video")
-
-
-class LiveFailedError(FkdError, RuntimeError):
-    """A live page that cannot go on, for a reason that nobody foresaw."""
-
-    def __init__(self, what: str, error: BaseException) -> None:
-        lines = str(error).splitlines() or [""]
-        why = f"{type(error).__name__}: {lines[0]}".removesuffix(": ")
-        super().__init__(f"{what} failed: {why}; the same with --debug shows where")
-
-
-class LiveEmptyError(FkdError, ValueError):
-    """A source that opens, and has no frame to show."""
-
-    def __init__(self) -> None:
-        super().__init__("the source gave no frame; does it play elsewhere?")
-
-
-class WindowError(FkdError, RuntimeError):
-    """A preview where no window can be opened."""
-
-    def __init__(self, why: str) -> None:
-        super().__init__(f"no window can be opened: {why}")
-
-
-class NoFaceError(FkdError, ValueError):
-    """A picture in which a face was needed and none was found."""
-
-    def __init__(self, what: str) -> None:
-        super().__init__(f"{what}: no face was found in it; take one with a face that is seen well")
-
-
-class StoppedError(FkdError, OSError):
-    """A source that was to go on and did not; what came before is good, and is kept."""
-
-
-class LimitError(FkdError, ValueError):
-    """A source that is larger than what is allowed."""
-
-    def __init__(self, source: str | Path, why: str, option: str) -> None:
-        super().__init__(f"{source}: {why}; if it is meant to be so large, raise {option}")
-
-
-class LimitStoppedError(LimitError, StoppedError):
-    """A source that went on for longer than what is allowed."""
-
-
-class SourceMemoryError(FkdError, MemoryError):
-    """A source for which there was not enough memory."""
-
-    def __init__(self, source: str | Path) -> None:
-        super().__init__(
-            f"{source}: there was not enough free memory for it; --workers 1 takes less at once"
-        )
-
-
-class UnexpectedError(FkdError, RuntimeError):
-    """A fault of fkd or of a library, not of the user's."""
-
-    def __init__(self, source: str | Path, error: BaseException) -> None:
-        text = " ".join(str(error).split()) or "no reason given"
-        super().__init__(f"{source}: failed unexpectedly: {type(error).__name__}: {text}")
-
-
-class RunEndedError(FkdError):
-    """What goes on for no source of a run; what was done before is kept."""
-
-    def __init__(self, cause: FkdError) -> None:
-        super().__init__(
-            f"{cause}; the run ended there: what was done is kept, and the same command with "
-            "--resume does the rest"
+            "the GPU" if on_cuda else "this machine",
+            f"has not enough free memory {what}",
+            f"{fix}, or take provider 'cpu'" if on_cuda else fix,
         )
 
 
 class DeviceLostError(FkdError, RuntimeError):
-    """A GPU that answers nothing any more, whatever it is asked."""
+    """A GPU no longer answers anything."""
 
     ends_run = True
+    after_subject = " "
 
     def __init__(self, provider: str, why: str) -> None:
-        super().__init__(f"{provider} stopped working: {why}")
+        super().__init__(provider, f"stopped working: {why}")
 
 
 class InferenceError(FkdError, RuntimeError):
-    """A network that ONNX Runtime loaded and did not run."""
+    """ONNX Runtime loaded a network and did not run it."""
 
     def __init__(self, model: str | Path, what: str, why: str) -> None:
-        super().__init__(f"{model}: could not be run {what}: {why}")
+        super().__init__(model, f"could not be run {what}: {why}")
 
 
-class ResumeError(FkdError, ValueError):
-    """A run that cannot be gone on with as asked."""
+class NonFiniteOutputError(InferenceError, FloatingPointError):
+    """A network answered NaN or infinity."""
 
-    def __init__(self, place: str | Path, why: str) -> None:
-        super().__init__(f"{place}: {why}")
+    after_subject = " "
 
-
-class StreamError(FkdError, OSError):
-    """A stream from the network that does not open or shows nothing."""
-
-    def __init__(self, name: str, problem: str) -> None:
-        super().__init__(f"{name}: {problem}; is the address right and the sender on?")
+    def __init__(self, model: str) -> None:
+        problem = "gave points that are not finite; the file is broken"
+        FkdError.__init__(self, f"model {model!r}", problem)
 
 
-class StreamStoppedError(StoppedError):
-    """A stream that stopped."""
+class SettingsError(FkdError, ValueError):
+    """An option has a value that it cannot have, or does not go with the others."""
 
-    def __init__(self, name: str, frames: int, why: str) -> None:
-        super().__init__(f"{name}: the stream stopped after {frames} frames: {why}")
+    after_subject = " "
 
 
-class CameraStoppedError(CameraError, StoppedError):
-    """A camera that stopped sending frames."""
+class FilterError(FkdError, ValueError):
+    """A filter does not exist, has a broken file, or is drawn for other points."""
 
-    def __init__(self, index: int) -> None:
-        super().__init__(index, "sends no more frames")
+    @classmethod
+    def of_pack(cls, path: str | Path, why: str, fix: str | None = None) -> FilterError:
+        """For a file of a filter's folder that is missing or not valid."""
+        return cls(path, f"not a usable filter: {why}", fix)
+
+
+class LiveError(FkdError, RuntimeError):
+    """A live page cannot be served, or its source cannot be shown."""
+
+    @classmethod
+    def of_fault(cls, what: str, error: BaseException) -> LiveError:
+        """For a fault that nobody foresaw."""
+        lines = str(error).splitlines() or [""]
+        why = f"{type(error).__name__}: {lines[0]}" if lines[0] else type(error).__name__
+        return cls("", f"{what} failed: {why}", "the same with --debug shows where")
+
+
+class WindowError(FkdError, RuntimeError):
+    """No window can be opened for a preview."""
+
+    def __init__(self, why: str, fix: str) -> None:
+        super().__init__("", f"no window can be opened: {why}", fix)
+
+
+class ContenderError(FkdError, RuntimeError):
+    """A program that was to be timed ended early."""
+
+    after_subject = " "
+
+    def __init__(self, name: str, said: str) -> None:
+        self.said = said
+        super().__init__(name, f"could not be timed: {said}")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import cv2
 
-from fkd_infer.errors import FkdError, SourceMemoryError, UnexpectedError
+from fkd_infer.errors import FkdError, SourceMemoryError
 from fkd_infer.filelock import lock
 from fkd_infer.imagefile import NO_MEMORY
 from fkd_infer.wholefile import whole_file, writing
@@ -42,7 +42,8 @@ class Failure:
         if isinstance(error, FkdError):
             return cls(source, type(error).__name__, str(error), now)
         trace = "".join(traceback.format_exception(error))
-        message = str(UnexpectedError(source, error))
+        text = " ".join(str(error).split()) or "no reason given"
+        message = f"{source}: failed unexpectedly: {type(error).__name__}: {text}"
         return cls(source, type(error).__name__, message, now, trace)
 
 

@@ -49,7 +49,7 @@ def fetched(remote: Remote, way_out: str) -> Path:
     try:
         path = remote.path
     except RuntimeError as error:
-        raise OutputError("FKD_CACHE", f"{error} Set it to a folder") from error
+        raise OutputError("FKD_CACHE", str(error).rstrip("."), "set it to a folder") from error
     if path.is_file() and file_sha256(path) == remote.sha256:
         return path
     bar = tqdm(

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from fkd_infer.crop import Pixels
-from fkd_infer.errors import FilterPackError
+from fkd_infer.errors import FilterError
 from fkd_infer.imageformat import PNG, fault_of, size_of
 from fkd_infer.names import Blend, FilterWhen, Warp
 from fkd_infer.regular import read_regular
@@ -137,16 +137,16 @@ class Pack:
 def read_pack(folder: Path) -> tuple[Pack, list[tuple[Layer, Pixels]]]:
     """A folder's filter.json, and each layer with its picture BGRA (H, W, 4), mirror images too.
 
-    Raises FilterPackError for anything that does not fit, naming file and field.
+    Raises FilterError for anything that does not fit, naming file and field.
     """
     path = folder / PACK_FILE
     table = _read_table(path)
     if problem := plain_problem(table, "filter"):
-        raise FilterPackError(path, problem)
+        raise FilterError.of_pack(path, problem)
     try:
         pack = read(Pack, table, "filter")
     except MismatchError as error:
-        raise FilterPackError(path, str(error)) from error
+        raise FilterError.of_pack(path, str(error)) from error
     layers = [
         (layer, _read_picture(path, number, layer)) for number, layer in enumerate(pack.layers)
     ]
@@ -160,13 +160,13 @@ def _read_table(path: Path) -> object:
     try:
         return json.loads(read_regular(path, LARGEST_TABLE).decode("utf-8"))
     except OSError as error:
-        raise FilterPackError(path, error.strerror or str(error)) from error
+        raise FilterError.of_pack(path, error.strerror or str(error)) from error
     except UnicodeDecodeError as error:
-        raise FilterPackError(path, f"not UTF-8: {error.reason}") from error
+        raise FilterError.of_pack(path, f"not UTF-8: {error.reason}") from error
     except ValueError as error:  # JSONDecodeError, or numbers of thousands of digits
-        raise FilterPackError(path, f"not JSON: {error}") from error
+        raise FilterError.of_pack(path, f"not JSON: {error}") from error
     except RecursionError as error:
-        raise FilterPackError(path, "it is nested too deeply") from error
+        raise FilterError.of_pack(path, "it is nested too deeply") from error
 
 
 def _read_picture(path: Path, number: int, layer: Layer) -> Pixels:
@@ -176,38 +176,38 @@ def _read_picture(path: Path, number: int, layer: Layer) -> Pixels:
     try:
         file = (folder / layer.image).resolve()
         if not file.is_relative_to(folder):
-            way_out = "put the picture into it"
-            raise FilterPackError(path, f"{field} leaves the filter's folder; {way_out}")
+            why = f"{field} leaves the filter's folder"
+            raise FilterError.of_pack(path, why, "put the picture into it")
         data = read_regular(file, LARGEST_FILE)
     except OSError as error:
-        raise FilterPackError(path, f"{field}: {error.strerror or error}") from error
+        raise FilterError.of_pack(path, f"{field}: {error.strerror or error}") from error
     except RuntimeError as error:
-        raise FilterPackError(path, f"{field}: links lead in circles") from error
+        raise FilterError.of_pack(path, f"{field}: links lead in circles") from error
     _check_png(path, field, data)
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error as error:
-        raise FilterPackError(path, f"{field} is a damaged PNG: {error.err}") from error
+        raise FilterError.of_pack(path, f"{field} is a damaged PNG: {error.err}") from error
     if image is None:
-        raise FilterPackError(path, f"{field} is a damaged PNG")
+        raise FilterError.of_pack(path, f"{field} is a damaged PNG")
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 4:
-        raise FilterPackError(path, f"{field} has no alpha; save it as an 8 bit RGBA PNG")
+        raise FilterError.of_pack(path, f"{field} has no alpha", "save it as an 8 bit RGBA PNG")
     return np.asarray(image, np.uint8)
 
 
 def _check_png(path: Path, field: str, data: bytes) -> None:
     """Refuses what is no PNG, cut short, or so large that it must not be decoded."""
     if not data.startswith(PNG):
-        raise FilterPackError(path, f"{field} is no PNG; save it as an 8 bit RGBA PNG")
+        raise FilterError.of_pack(path, f"{field} is no PNG", "save it as an 8 bit RGBA PNG")
     if fault_of(data) is not None:
-        raise FilterPackError(path, f"{field} is cut short; copy it again")
+        raise FilterError.of_pack(path, f"{field} is cut short", "copy it again")
     size = size_of(data)
     if size is None:
-        raise FilterPackError(path, f"{field} is a damaged PNG")
+        raise FilterError.of_pack(path, f"{field} is a damaged PNG")
     if max(size) > LARGEST_SIDE:
         measured = f"{size.width} × {size.height}"
-        raise FilterPackError(
-            path, f"{field} measures {measured}; make it {LARGEST_SIDE} a side at most"
+        raise FilterError.of_pack(
+            path, f"{field} measures {measured}", f"make it {LARGEST_SIDE} a side at most"
         )
 
 

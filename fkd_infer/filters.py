@@ -10,7 +10,7 @@ import numpy as np
 
 from fkd_infer.compose import Mesh, Paint, Texture, draw_affine, draw_mesh
 from fkd_infer.crop import Floats, Matrix, Pixels, within_reach
-from fkd_infer.errors import FilterPackError, FilterSchemeError, UnknownFilterError
+from fkd_infer.errors import FilterError
 from fkd_infer.filterpack import PACK_FILE, Layer, read_pack
 from fkd_infer.headpose import PACKS, HeadPose, fit_pose, mean_head
 from fkd_infer.schemes import IBUG68, LandmarkScheme
@@ -48,9 +48,14 @@ class Filter:
     pieces: tuple[Piece, ...]
 
     def check_scheme(self, scheme: LandmarkScheme) -> None:
-        """Raises FilterSchemeError where a network places other points than this is drawn for."""
+        """Raises FilterError where a network places other points than this is drawn for."""
         if scheme.name != self.scheme:
-            raise FilterSchemeError(self.name, self.scheme, scheme.name)
+            raise FilterError(
+                f"filter {self.name!r}",
+                f"it is drawn for the landmark scheme {self.scheme!r}, but the model has "
+                f"{scheme.name!r}",
+                f"take a model of {self.scheme!r}, or leave the filter out",
+            )
 
     def draw(self, canvas: Pixels, faces: Sequence[Face]) -> None:
         """Draws onto each face of a BGR image, in place; those farther away come first."""
@@ -78,7 +83,7 @@ def builtin_filters() -> tuple[str, ...]:
 def load_filter(name_or_path: str | Path) -> Filter:
     """A built-in filter by its name, or another by its folder or filter.json.
 
-    Raises UnknownFilterError, and FilterPackError for a folder that holds no usable one.
+    Raises FilterError for an unknown name, and for a folder that holds no usable filter.
     """
     path = Path(name_or_path)
     if str(name_or_path) in builtin_filters():
@@ -86,19 +91,23 @@ def load_filter(name_or_path: str | Path) -> Filter:
     elif path.name == PACK_FILE:
         path = path.parent
     if not path.is_dir():
-        raise UnknownFilterError(str(name_or_path), builtin_filters())
+        raise FilterError(
+            f"filter {str(name_or_path)!r}",
+            "neither a folder with a filter.json nor built in",
+            f"there are: {', '.join(builtin_filters())}",
+        )
     pack, layers = read_pack(path)
     try:
         pieces = [Piece(layer, _placer(layer, image)) for layer, image in layers]
     except ValueError as error:
-        raise FilterPackError(path / PACK_FILE, str(error)) from error
+        raise FilterError.of_pack(path / PACK_FILE, str(error)) from error
     return Filter(pack.name, pack.title, pack.scheme, _in_order(pieces))
 
 
 def load_filters(names: Sequence[str | Path], scheme: LandmarkScheme = IBUG68) -> Filter:
     """Several filters as one, their layers by z, for a network's landmark scheme.
 
-    Raises what load_filter does, and FilterSchemeError.
+    Raises FilterError, also for a filter that is drawn for other points.
     """
     filters = [load_filter(name) for name in names]
     for one in filters:

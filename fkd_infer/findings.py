@@ -30,12 +30,6 @@ def told(error: BaseException) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
-def parted(text: str) -> tuple[str, str]:
-    """An error's line as problem and repair; no repair where it names none."""
-    problem, _, repair = text.partition("; mend it with: ")
-    return problem, repair
-
-
 def installed_of(packages: Sequence[str]) -> dict[str, str]:
     """Those of some packages that are installed, with their versions."""
     found = {}

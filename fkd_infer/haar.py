@@ -81,9 +81,9 @@ class HaarDetector(SizedDetector):
 
 def _load_cascade() -> cv2.CascadeClassifier:
     if not hasattr(cv2, "CascadeClassifier"):
-        repair = f"OpenCV {cv2.__version__} has no cascades; take detector 'fkd', which needs none"
-        raise DetectorError("haar", f"{repair}, or pip install 'opencv-python-headless<5'")
+        fix = "take detector 'fkd', which needs none, or pip install 'opencv-python-headless<5'"
+        raise DetectorError("haar", f"OpenCV {cv2.__version__} has no cascades", fix)
     cascade = cv2.CascadeClassifier(str(Path(cv2.__file__).parent / "data" / _CASCADE))
     if cascade.empty():
-        raise DetectorError("haar", f"OpenCV's file {_CASCADE} is missing; reinstall OpenCV")
+        raise DetectorError("haar", f"OpenCV's file {_CASCADE} is missing", "reinstall OpenCV")
     return cascade

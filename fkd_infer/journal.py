@@ -135,7 +135,7 @@ class Journal:
                 try:
                     taken = _frame(source.name, json.loads(file.readline()))
                 except _DAMAGED as error:
-                    raise ResumeError(self.path, f"damaged at {source.name}; {_ANEW}") from error
+                    raise ResumeError(self.path, f"damaged at {source.name}", _ANEW) from error
                 yield taken
 
     def take(self, frame: Frame, faces: Sequence[Face]) -> None:
@@ -229,14 +229,14 @@ class Journal:
             record = json.loads(head)
             version, settings = record["fkd_journal"], dict(record["settings"])
         except _DAMAGED as error:
-            raise ResumeError(self.path, f"not a journal of a run; {_ANEW}") from error
+            raise ResumeError(self.path, "not a journal of a run", _ANEW) from error
         if version != VERSION:
-            raise ResumeError(self.path, f"written by another version of fkd; {_ANEW}")
+            raise ResumeError(self.path, "written by another version of fkd", _ANEW)
         names = sorted(settings.keys() | self._settings.keys())
         other = [name for name in names if settings.get(name) != self._settings.get(name)]
         if other:
             why = f"the run that began here had other settings ({', '.join(other)})"
-            raise ResumeError(self.path.parent, f"{why}; give the same, or {_ANEW}")
+            raise ResumeError(self.path.parent, why, f"give the same, or {_ANEW}")
 
 
 def journal_path(folder: Path, sources: Sequence[str], outputs: Sequence[Path]) -> Path:

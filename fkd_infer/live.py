@@ -22,7 +22,7 @@ import numpy as np
 
 from fkd_infer.annotate import Annotator
 from fkd_infer.crop import Pixels
-from fkd_infer.errors import FkdError, LiveEmptyError, LiveFailedError
+from fkd_infer.errors import FkdError, LiveError
 from fkd_infer.names import DEFAULT_LAYERS, Layer, Smoothing
 from fkd_infer.schemes import LandmarkScheme
 from fkd_infer.types import Face, Frame
@@ -179,7 +179,7 @@ class Live:
             self._drawer.start()
         except RuntimeError as error:  # no memory, or no leave, for one more thread
             self._finish()
-            raise LiveFailedError("starting threads", error) from error
+            raise LiveError.of_fault("starting threads", error) from error
         return self
 
     def __exit__(
@@ -234,7 +234,7 @@ class Live:
             self._failure = self._failure or error
         except BaseException as error:  # noqa: BLE001
             what = "reading the source" if work == self._reading else "finding or drawing faces"
-            failed = LiveFailedError(what, error)
+            failed = LiveError.of_fault(what, error)
             failed.__cause__ = error
             self._failure = self._failure or failed
         self._read.close()
@@ -265,7 +265,7 @@ class Live:
                     self._read.put(frame)
                     count += 1
             if count == before:
-                raise LiveEmptyError
+                raise LiveError("", "the source gave no frame", "does it play elsewhere?")
             if not self._paced:
                 return
             clock.again()

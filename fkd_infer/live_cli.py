@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 _SEARCHING = [name for name in DETECTORS if name != "none"]
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{16,256}")
+_ONE_MOVING = "live takes one camera or video"
 
 
 def _token(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
@@ -196,15 +197,15 @@ def main(
 
 
 def _one_moving(text: str) -> Source:
-    """The one source that a text stands for; raises LiveSourceError."""
-    from fkd_infer.errors import LiveSourceError
+    """The one source that a text stands for; raises LiveError."""
+    from fkd_infer.errors import LiveError
     from fkd_infer.media import expand_sources
 
     sources = expand_sources([text])
     if len(sources) != 1:
-        raise LiveSourceError(text, f"it stands for {len(sources)} sources")
+        raise LiveError(text, f"it stands for {len(sources)} sources", _ONE_MOVING)
     if sources[0].kind == "image":
-        raise LiveSourceError(text, "an image does not move")
+        raise LiveError(text, "an image does not move", _ONE_MOVING)
     return sources[0]
 
 
@@ -223,7 +224,7 @@ def _filters(
     given: Sequence[str], scheme: LandmarkScheme
 ) -> tuple[tuple[str, ...], Mapping[str, Filter]]:
     """Names of the given filters, and all to choose from: those built in for the scheme, and the
-    given ones. Raises what load_filter does, and FilterSchemeError."""
+    given ones. Raises what load_filters does."""
     from fkd_infer.filters import builtin_filters, load_filter
 
     built_in = [load_filter(name) for name in builtin_filters()]

@@ -27,7 +27,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from fkd_infer.errors import LiveAddressError, LiveFailedError
+from fkd_infer.errors import LiveError
 from fkd_infer.live import Live, Look, Shown
 from fkd_infer.live_connection import CONNECTIONS, Connection
 from fkd_infer.live_guard import HEADERS, Guard, is_everywhere
@@ -64,14 +64,14 @@ class Subject:
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """A bound socket; port 0 is any free one. Raises LiveAddressError."""
+    """A bound socket; port 0 is any free one. Raises LiveError."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         listener = socket.socket(family, kind, protocol)
     except OSError as error:
-        raise LiveAddressError(host, port, error.strerror or str(error)) from error
+        raise _unusable(host, port, error.strerror or str(error)) from error
     try:
         if os.name == "posix":  # elsewhere it would share a port that is in use
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -82,8 +82,14 @@ def bind(host: str, port: int) -> socket.socket:
         listener.close()
         taken = error.errno == errno.EADDRINUSE
         why = "it is in use" if taken else error.strerror or str(error)
-        raise LiveAddressError(host, port, why) from error
+        raise _unusable(host, port, why) from error
     return listener
+
+
+def _unusable(host: str, port: int, why: str) -> LiveError:
+    """The error for an address at which no page can be served."""
+    fix = "give another --port, or --port 0 for any"
+    return LiveError(f"{host} port {port}", f"cannot be used: {why}", fix)
 
 
 class LiveServer:
@@ -124,7 +130,7 @@ class LiveServer:
     def run(self) -> None:
         """Serves; after SIGINT or SIGTERM in the main thread, raises what their handlers raise.
 
-        Raises LiveFailedError where the machine gives the server not what it needs.
+        Raises LiveError where the machine gives the server not what it needs.
         """
         self._live.on_end = self.stop
         if self._live.ended:
@@ -133,7 +139,7 @@ class LiveServer:
             with asyncio.Runner() as runner:
                 runner.run(self._server.serve(sockets=[self._listener]))
         except OSError as error:
-            raise LiveFailedError("serving the page", error) from error
+            raise LiveError.of_fault("serving the page", error) from error
         finally:
             self._desk.close()
             self._listener.close()

@@ -19,10 +19,10 @@ from fkd_infer.animation import ANIMATED_SUFFIXES, describe, is_animated, webp_p
 from fkd_infer.animationsink import AnimationSink
 from fkd_infer.errors import (
     CameraError,
-    CameraStoppedError,
     OutputError,
     SourceFolderError,
     SourceNotFoundError,
+    StoppedError,
 )
 from fkd_infer.imagefile import IMAGE_SUFFIXES, read_image, suffix_by_content, write_image
 from fkd_infer.imageformat import Size
@@ -93,7 +93,7 @@ def check_outputs(
     originals = {_identity(source.path) for source in sources if source.path}
     for number, record in enumerate(records):
         if record in records[:number]:
-            raise OutputError(record, "two outputs would go there; give each its own file")
+            raise OutputError(record, "two outputs would go there", "give each its own file")
         if record != _STDOUT:
             _check_target(record, originals)
     if out is not None:
@@ -109,8 +109,8 @@ def _check_pictures(
         if other is not source:
             raise OutputError(
                 out / source.output,
-                f"both {other.name} and {source.name} would go there; run them one by one, "
-                "or give the folder that holds both",
+                f"both {other.name} and {source.name} would go there",
+                "run them one by one, or give the folder that holds both",
             )
     for source in sources:
         _check_target(out / source.output, originals)
@@ -365,7 +365,7 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 def _check_target(target: Path, originals: set[tuple[int, int] | None]) -> None:
     if (there := _identity(target)) is not None and there in originals:
-        raise OutputError(target, "it is one of the sources; write somewhere else")
+        raise OutputError(target, "it is one of the sources", "write somewhere else")
     folder = target.parent
     with writing(target):
         folder.mkdir(parents=True, exist_ok=True)
@@ -393,7 +393,9 @@ def _read_camera(index: int, name: str) -> Iterator[Frame]:
             got, image = camera.read()
             now = time.monotonic_ns()
             if not got or image is None:
-                raise CameraStoppedError(index)
+                raise StoppedError(
+                    f"camera {index}", "sends no more frames", "is it plugged in and free?"
+                )
             start = start if count else now
             yield Frame(
                 np.asarray(image, dtype=np.uint8), name, count, Fraction(now - start, 10**9)

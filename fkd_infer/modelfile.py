@@ -32,9 +32,9 @@ def check_file(path: Path, way_out: str = WAY_OUT) -> None:
         check_regular(path)
         _check_size(path.stat().st_size)
     except WireError as error:
-        raise InvalidModelError(path, f"{error}; {way_out}") from error
+        raise InvalidModelError(path, str(error), way_out) from error
     except OSError as error:
-        raise InvalidModelError(path, f"{error.strerror or error}; {way_out}") from error
+        raise InvalidModelError(path, error.strerror or str(error), way_out) from error
 
 
 def check_model(path: Path, way_out: str = WAY_OUT) -> OnnxFile:
@@ -50,11 +50,11 @@ def check_model(path: Path, way_out: str = WAY_OUT) -> OnnxFile:
         _check_ports("inputs", found.inputs)
         _check_ports("outputs", found.outputs)
     except WireError as error:
-        raise InvalidModelError(path, f"{error}; {way_out}") from error
+        raise InvalidModelError(path, str(error), way_out) from error
     except (OSError, MemoryError) as error:
         if isinstance(error, MemoryError) or error.errno == errno.ENOMEM:
             raise OutOfMemoryError("cpu", f"to load {path}") from error
-        raise InvalidModelError(path, f"{error.strerror or error}; {way_out}") from error
+        raise InvalidModelError(path, error.strerror or str(error), way_out) from error
     return found
 
 

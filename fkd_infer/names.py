@@ -11,6 +11,8 @@ DetectorName = Literal["fkd", "haar", "yunet", "none"]
 Goal = Literal["pipeline", "latency"]
 GraphLevel = Literal["none", "basic", "extended", "all"]
 Layer = Literal["contours", "points", "mesh", "box", "score", "id", "numbers"]
+Platform = Literal["any", "avx2", "vnni", "arm"]
+"""CPUs that an int8 network is made for."""
 Provider = Literal["auto", "cpu", "cuda"]
 Smoothing = Literal["off", "low", "medium", "high"]
 VideoSmoothing = Literal["off", "low", "medium", "high", "offline"]
@@ -21,6 +23,7 @@ DETECTORS: tuple[DetectorName, ...] = get_args(DetectorName)
 GOALS: tuple[Goal, ...] = get_args(Goal)
 GRAPH_LEVELS: tuple[GraphLevel, ...] = get_args(GraphLevel)
 LAYERS: tuple[Layer, ...] = get_args(Layer)
+PLATFORMS: tuple[Platform, ...] = get_args(Platform)
 PROVIDERS: tuple[Provider, ...] = get_args(Provider)
 VIDEO_SMOOTHINGS: tuple[VideoSmoothing, ...] = get_args(VideoSmoothing)
 SMOOTHINGS: tuple[Smoothing, ...] = get_args(Smoothing)

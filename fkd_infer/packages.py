@@ -9,8 +9,8 @@ from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
 from typing import Any
 
-from fkd_infer.errors import RuntimeInstallError
-from fkd_infer.findings import RUNTIMES, Finding, installed_of, listed, parted, told
+from fkd_infer.errors import InstallError
+from fkd_infer.findings import RUNTIMES, Finding, installed_of, listed, told
 
 _OPENCV_WHEELS = (
     "opencv-python",
@@ -97,8 +97,8 @@ def onnx_runtime() -> Finding:
     installed = installed_of(RUNTIMES)
     fact = listed(installed) or "not installed"
     if len(installed) != 1:
-        problem, repair = parted(str(RuntimeInstallError(list(installed))))
-        return Finding("onnx runtime", fact, problem, repair)
+        error = InstallError.of_runtime(list(installed))
+        return Finding("onnx runtime", fact, error.without_fix, error.fix)
     ort, why = _import("onnxruntime")
     if ort is not None and not hasattr(ort, "InferenceSession"):
         why = "its files are not whole, as after an uninstalled second package"

@@ -31,7 +31,7 @@ from fkd_infer.cuda import CudaSettings
 from fkd_infer.decode import decode
 from fkd_infer.detect import build_detector
 from fkd_infer.detector import Detector, WholeImageDetector
-from fkd_infer.errors import NonFiniteOutputError, SearchError
+from fkd_infer.errors import NonFiniteOutputError, SettingsError
 from fkd_infer.machine import available_threads
 from fkd_infer.names import (
     BATCH,
@@ -312,7 +312,7 @@ def load(
     }
     given = [name for name, value in said.items() if value is not None]
     if given and (detector == "none" or not isinstance(detector, str)):
-        raise SearchError(f"{given[0]} is for the detectors {', '.join(MAX_SIZES)}, by name")
+        raise SettingsError(given[0], f"is for the detectors {', '.join(MAX_SIZES)}, by name")
     session, batch = open_session(model, provider, threads, settings, tuned, cuda)
     if isinstance(detector, str):
         search = None

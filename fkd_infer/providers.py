@@ -56,11 +56,11 @@ def start_session(
             return session
         # First, so that a broken file is told as one, and not as a fault of CUDA.
         on_cpu = _load(ort, path, ["cpu"], settings, cuda)
-        repair = f"ONNX Runtime did not start CUDA ({why}); see what is missing with: "
-        repair += "fkd-infer doctor"
+        why = f"ONNX Runtime did not start CUDA ({why})"
+        fix = "see what is missing with: fkd-infer doctor"
         if provider == "cuda":
-            raise ProviderError("cuda", ["cpu"], repair)
-        _log.warning("%s; going on with the CPU", repair)
+            raise ProviderError("cuda", ["cpu"], fix, why)
+        _log.warning("%s; %s; going on with the CPU", why, fix)
         return on_cpu
     return _load(ort, path, ["cpu"], settings, cuda)
 

@@ -16,12 +16,7 @@ from fkd_infer.borders import check_landmark_border
 from fkd_infer.card import ModelCard
 from fkd_infer.crop import Floats, Pixels
 from fkd_infer.cuda import CudaBatches, CudaSettings
-from fkd_infer.errors import (
-    CudaSettingsError,
-    ModelFileNotFoundError,
-    OutOfMemoryError,
-    RuntimeInstallError,
-)
+from fkd_infer.errors import InstallError, ModelFileNotFoundError, OutOfMemoryError, SettingsError
 from fkd_infer.machine import DOT_PRODUCTS, cpu_features
 from fkd_infer.modelfile import check_file, check_model
 from fkd_infer.names import DETECTOR_MODEL, Provider
@@ -66,10 +61,10 @@ def find_model(model: str | Path, detectors: bool = False) -> Path:
 
 
 def import_onnxruntime() -> Any:
-    """The onnxruntime module; raises RuntimeInstallError where none, or two, are installed."""
+    """The onnxruntime module; raises InstallError where none, or two, are installed."""
     installed = [name for name in _PACKAGES if _is_installed(name)]
     if len(installed) != 1:
-        raise RuntimeInstallError(installed)
+        raise InstallError.of_runtime(installed)
     import onnxruntime
 
     return onnxruntime
@@ -88,7 +83,7 @@ class LandmarkSession:
 
     `provider`: "cpu"; "cuda", which is used or raises ProviderError; "auto", which is CUDA where
     it works. `settings` default to what is quickest for single calls. `cuda` holds for a
-    session on CUDA alone; its graphs raise CudaSettingsError where the session runs elsewhere.
+    session on CUDA alone; its graphs raise SettingsError where the session runs elsewhere.
     """
 
     def __init__(
@@ -181,8 +176,8 @@ def _answers(
     if provider == "cuda":
         return CudaBatches(ort, session, cuda)
     if cuda.graphs:
-        why = f"graphs need CUDA, and {provider!r} is what the session runs on; leave them out"
-        raise CudaSettingsError(why)
+        problem = f"need CUDA, and {provider!r} is what the session runs on"
+        raise SettingsError("graphs", problem, "leave them out")
 
     def answer(crops: Pixels) -> list[Floats]:
         outputs: list[Floats] = session.run(None, {"image": crops})

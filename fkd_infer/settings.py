@@ -46,7 +46,7 @@ class SessionSettings:
 
     def __post_init__(self) -> None:
         if self.threads < 1:
-            raise SettingsError(self.threads)
+            raise SettingsError("threads", f"is {self.threads}, and has to be 1 or more")
 
     @property
     def described(self) -> str:

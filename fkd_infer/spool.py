@@ -26,7 +26,7 @@ class SpoolingSink(ABC):
 
     def __init__(self, path: Path, spools: int) -> None:
         if path == _STDOUT:
-            raise OutputError(path, "this format is made at the end; give the name of a file")
+            raise OutputError(path, "this format is made at the end", "give the name of a file")
         self._path = path
         self._count = spools
         self._spools: list[BinaryIO] = []

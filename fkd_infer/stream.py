@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from fkd_infer.colour import bgr_of, gray_of
-from fkd_infer.errors import StreamError, StreamStoppedError
+from fkd_infer.errors import StoppedError, StreamError
 from fkd_infer.limits import Limits
 from fkd_infer.types import Frame
 
@@ -64,7 +64,7 @@ def read_stream(
     What cannot be decoded is left out, as happens until the first whole picture. Where the
     sender's clock starts anew, time goes on; another size of the picture is an end.
 
-    Raises StreamError where it does not open or shows nothing, StreamStoppedError where one that
+    Raises StreamError where it does not open or shows nothing, StoppedError where one that
     was to go on does not, and LimitError where its pictures are too large.
     """
     from av.video.reformatter import VideoReformatter
@@ -102,7 +102,7 @@ def read_stream(
     if count == 0:
         raise StreamError(name, f"shows no picture: {why}")
     if endless:
-        raise StreamStoppedError(name, count, why)
+        raise StoppedError(name, f"the stream stopped after {count} frames: {why}")
 
 
 class _Silent(Exception):  # noqa: N818 (tells an end, and never leaves this module)

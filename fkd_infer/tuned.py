@@ -87,6 +87,25 @@ class Profile:
         return self.path.with_name(f"graph-{name}.onnx")
 
 
+@dataclass(frozen=True, slots=True)
+class Unused:
+    """A file of a profile that is not used, why not, and the model that it is of."""
+
+    path: Path
+    why: str
+    model: Path
+
+    @property
+    def problem(self) -> str:
+        """What a person is told."""
+        return f"{self.path} is not used: {self.why}"
+
+    @property
+    def fix(self) -> str:
+        """The command that makes a new profile."""
+        return f"fkd-infer tune --model {self.model}"
+
+
 def _digest(parts: Sequence[object]) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
@@ -102,7 +121,7 @@ def check_writable() -> None:
     try:
         probe = cache_folder() / "tuned" / "probe"
     except RuntimeError as error:
-        raise OutputError("FKD_CACHE", f"{error} Set it to a folder") from error
+        raise OutputError("FKD_CACHE", str(error).rstrip("."), "set it to a folder") from error
     with whole_file(probe) as partial, writing(probe):
         partial.touch()
         partial.unlink()
@@ -132,9 +151,18 @@ def _save_graph(network: Path, settings: SessionSettings, out: Path) -> None:
 
 
 def read_profile(model: Path) -> Profile | None:
+    """The profile of a model file on this machine, if one can be used; warns of any other."""
+    found = find_profile(model)
+    if isinstance(found, Unused):
+        _warn(found)
+        return None
+    return found
+
+
+def find_profile(model: Path) -> Profile | Unused | None:
     """The profile of a model file on this machine, if there is one.
 
-    One that is damaged, or of another machine, runtime or model, is not used, and told of.
+    A profile that is damaged, or of another machine, runtime or model, is Unused.
     """
     if not _any_profiles():
         return None
@@ -145,12 +173,9 @@ def read_profile(model: Path) -> Profile | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, RecursionError) as error:
-        _tell_unused(path, str(error), model)
-        return None
+        return Unused(path, str(error), model)
     why = _why_not(profile, key, model)
-    if why:
-        _tell_unused(path, why, model)
-    return None if why else profile
+    return Unused(path, why, model) if why else profile
 
 
 def _why_not(profile: Profile, key: Key, model: Path) -> str:
@@ -178,8 +203,8 @@ def _is_there(variant: Variant, model: Path) -> bool:
     return path.is_file() and file_sha256(path) == variant.sha256
 
 
-def _tell_unused(path: Path, why: str, model: Path) -> None:
-    _log.warning("%s is not used: %s; mend it with: fkd-infer tune --model %s", path, why, model)
+def _warn(unused: Unused) -> None:
+    _log.warning("%s; mend it with: %s", unused.problem, unused.fix)
 
 
 def open_session(
@@ -218,7 +243,7 @@ def _open_tuned(model: Path, profile: Profile, settings: SessionSettings) -> Lan
         try:
             session = LandmarkSession(profile.graph, "cpu", replace(settings, level="none"))
         except FkdError as error:
-            _tell_unused(profile.graph, str(error), model)
+            _warn(Unused(profile.graph, str(error), model))
         else:
             # For whoever opens it anew, as to profile it: the same network, wherever it came from.
             session.path, session.settings = network, settings

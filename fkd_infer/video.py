@@ -93,7 +93,7 @@ class OpenVideo:
     def damaged(self, why: str) -> UnreadableVideoError:
         """The error for a file that opens, but does not read to its end."""
         return UnreadableVideoError(
-            self.path, f"{why}; repair it first, with: ffmpeg -i {self.path.name} repaired.mp4"
+            self.path, why, f"repair it first, with: ffmpeg -i {self.path.name} repaired.mp4"
         )
 
 

@@ -132,8 +132,8 @@ class VideoSink:
     def _check_codec(self) -> None:
         """Raises OutputError where players would not expect the codec in such a file."""
         if self._path.suffix.lower() == ".mov" and self._encoding.codec in ("vp9", "av1"):
-            why = f".mov does not hold {self._encoding.codec}; choose --codec h264 or h265"
-            raise OutputError(self._path, why)
+            why = f".mov does not hold {self._encoding.codec}"
+            raise OutputError(self._path, why, "choose --codec h264 or h265")
 
     def write(self, frame: Frame) -> None:
         """Appends a frame, which must be later than the one before and of the same size."""
@@ -252,10 +252,11 @@ class _Output:
             )
         tick = round((frame.time - self._zero) / self._time_base)
         if self._tick is not None and tick <= self._tick:
+            when = f"frame {frame.index} at {float(frame.time):.3f} s"
             raise OutputError(
                 self._path,
-                f"frame {frame.index} at {float(frame.time):.3f} s is not later than the one "
-                "before; mend the source's times with: ffmpeg -i SOURCE -fps_mode cfr mended.mp4",
+                f"{when} is not later than the one before",
+                "mend the source's times with: ffmpeg -i SOURCE -fps_mode cfr mended.mp4",
             )
         return tick
 
@@ -332,8 +333,8 @@ def _pixels(path: Path, encoding: Encoding, size: tuple[int, int]) -> str:
     if size[0] % 2 == size[1] % 2 == 0:
         return "yuv420p"
     if encoding.encoder.odd is None:
-        why = f"{encoding.codec} takes no frames of {size[0]}x{size[1]}; choose --codec h264"
-        raise OutputError(path, why)
+        why = f"{encoding.codec} takes no frames of {size[0]}x{size[1]}"
+        raise OutputError(path, why, "choose --codec h264")
     return encoding.encoder.odd
 
 
@@ -385,6 +386,6 @@ def _check_sound(path: Path, like: Path, sound: Sequence[AudioStream]) -> None:
             codec = stream.codec_context.name if stream.codec_context else "unknown"
             raise OutputError(
                 path,
-                f"{path.suffix} does not hold {codec} sound; convert it first, with: "
-                f"ffmpeg -i {like.name} -c:v copy -c:a aac {like.stem}.mkv",
+                f"{path.suffix} does not hold {codec} sound",
+                f"convert it first, with: ffmpeg -i {like.name} -c:v copy -c:a aac {like.stem}.mkv",
             ) from error

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from fkd_infer.crop import BoxRule, Floats, Matrix, Pixels, apply_rule, reduced
-from fkd_infer.errors import SearchError
+from fkd_infer.errors import SettingsError
 from fkd_infer.suppress import coverage, suppress
 from fkd_infer.types import Detections
 
@@ -29,7 +29,7 @@ class Search:
     searched for in tiles where the whole frame would show them too small (None: as it comes);
     and boxes with at least `min_score` (None: as the detector has it).
 
-    Raises SearchError for what cannot be searched with.
+    Raises SettingsError for what cannot be searched with.
     """
 
     max_size: int
@@ -38,11 +38,11 @@ class Search:
 
     def __post_init__(self) -> None:
         if self.max_size < 64:
-            raise SearchError(f"max_size is {self.max_size}, and has to be 64 pixels or more")
+            raise SettingsError("max_size", f"is {self.max_size}, and has to be 64 pixels or more")
         if self.min_face is not None and not 4 <= self.min_face < math.inf:
-            raise SearchError(f"min_face is {self.min_face}, and has to be 4 pixels or more")
+            raise SettingsError("min_face", f"is {self.min_face}, and has to be 4 pixels or more")
         if self.min_score is not None and not 0 <= self.min_score <= 1:
-            raise SearchError(f"min_score is {self.min_score}, and has to be from 0 to 1")
+            raise SettingsError("min_score", f"is {self.min_score}, and has to be from 0 to 1")
 
 
 @dataclass(frozen=True, slots=True)

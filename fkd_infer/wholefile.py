@@ -49,7 +49,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     """
     with writing(path):
         if path.exists() and not (path.is_file() or path.is_dir()):
-            raise OutputError(path, "it is no file; - is standard output, where it can be given")
+            raise OutputError(path, "it is no file", "- is standard output, where it can be given")
         path.parent.mkdir(parents=True, exist_ok=True)
         partial, lock = _claimed(path)
     try:

@@ -18,6 +18,7 @@ _CLOSING = {ord("q"), 27}
 _TRIAL = "import cv2; cv2.namedWindow('fkd'); cv2.waitKey(1); cv2.destroyAllWindows()"
 _PATIENCE = 30
 """Seconds that a window may take to open."""
+_LIVE = "use fkd-infer live"
 
 
 class Window:
@@ -67,17 +68,18 @@ def check_window() -> None:
     """
     if not cv2.currentUIFramework():
         raise WindowError(
-            "this OpenCV is made without windows; mend it with: pip uninstall -y "
-            "opencv-python-headless && pip install 'opencv-python<6'; or use fkd-infer live"
+            "this OpenCV is made without windows",
+            "mend it with: pip uninstall -y opencv-python-headless && "
+            "pip install 'opencv-python<6'; or use fkd-infer live",
         )
     if sys.platform.startswith("linux") and not os.environ.get("DISPLAY"):
-        raise WindowError("there is no display (DISPLAY is not set); use fkd-infer live")
+        raise WindowError("there is no display (DISPLAY is not set)", _LIVE)
     try:
         tried = subprocess.run(  # this Python, and the lines above  # nosec B603
             [sys.executable, "-c", _TRIAL], capture_output=True, timeout=_PATIENCE, check=False
         )
     except subprocess.TimeoutExpired as error:
-        raise WindowError("the display does not answer; use fkd-infer live") from error
+        raise WindowError("the display does not answer", _LIVE) from error
     if tried.returncode:
         display = os.environ.get("DISPLAY", "")
-        raise WindowError(f"the display {display!r} cannot be used; use fkd-infer live")
+        raise WindowError(f"the display {display!r} cannot be used", _LIVE)

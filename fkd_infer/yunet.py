@@ -53,8 +53,8 @@ class YuNetDetector(SizedDetector):
         rule: BoxRule = YUNET_RULE,
     ) -> None:
         if not hasattr(cv2, "FaceDetectorYN"):
-            repair = f"OpenCV {cv2.__version__} was built without; take detector 'fkd'"
-            raise DetectorError("yunet", repair)
+            why = f"OpenCV {cv2.__version__} was built without"
+            raise DetectorError("yunet", why, "take detector 'fkd'")
         by_hand = "download it by hand, and give the file as --detector-model (detector_model=)"
         self.path = fetched(PUBLIC, by_hand) if model is None else Path(model)
         if not os.path.exists(self.path):  # noqa: PTH110 (Path's raises for what can be no name)
@@ -62,7 +62,7 @@ class YuNetDetector(SizedDetector):
         try:
             check_model(self.path, f"take {PUBLIC.name} of OpenCV's model zoo")
         except InvalidModelError as error:
-            raise DetectorError("yunet", str(error)) from error
+            raise DetectorError("yunet", error.without_fix, error.fix) from error
         search = search or Search(MAX_SIZES["yunet"][0])
         super().__init__(YUNET_RULE, _SMALLEST, search, _THRESHOLD)
         self.rule = rule

@@ -17,13 +17,14 @@ from fkd_infer.alternate import alternate
 from fkd_infer.block import session_contender
 from fkd_infer.crop import Pixels
 from fkd_infer.machine import DOT_PRODUCTS, cpu_features
+from fkd_infer.names import Platform
 from fkd_infer.session import LandmarkSession
 from fkd_infer.settings import SessionSettings
 from fkd_train.augment import Sampler
 from fkd_train.data import Faces
 from fkd_train.evaluate import evaluate, evaluation_crops
 from fkd_train.lowrank import factorise, outputs_of
-from fkd_train.names import OptimizeGoal, Platform
+from fkd_train.names import OptimizeGoal
 from fkd_train.passes import store_half, with_metadata
 from fkd_train.quantize import WEIGHTED, Int8Scheme, Quantizer, choose, dense_layers, pack_dense
 
@@ -35,7 +36,8 @@ _INT8_CROPS, _LAYER_CROPS, _CHOOSING = 200, 1000, 400
 class Candidate:
     """A variant of the fp32 file: its name, how its numbers are kept, and its graph.
 
-    `here` is False for one that is made for another machine than this one; `cuda` for CUDA.
+    `platform` names the CPUs that an int8 variant is made for. `here` is False for a variant that
+    is made for another machine than this one, and `cuda` is True for one that is made for CUDA.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Candidate:
     model: onnx.ModelProto
     here: bool = True
     cuda: bool = False
+    platform: Platform = "any"
 
 
 @dataclass(frozen=True)
@@ -151,7 +154,7 @@ def _int8(workshop: Workshop, model: onnx.ModelProto, name: str, words: str) -> 
 
     scheme = choose(change, workshop.platform, fastest)
     precision = f"{words} ({scheme}; for {workshop.platform})"
-    return Candidate(name, precision, quantizer(scheme), here)
+    return Candidate(name, precision, quantizer(scheme), here, platform=workshop.platform)
 
 
 def runs_here(platform: Platform) -> bool:

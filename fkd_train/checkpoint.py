@@ -13,13 +13,13 @@ from zipfile import ZIP_STORED, ZipFile
 import torch
 from torch import nn
 
-from fkd_infer.errors import RecipeError, RunError
 from fkd_infer.regular import open_regular
 from fkd_infer.schemes import LARGEST
 from fkd_infer.wholefile import whole_file, writing
 from fkd_train.config import Recipe, recipe_from_dict
 from fkd_train.detector import DetectorNet
 from fkd_train.detector_config import DetectorRecipe, detector_recipe_from_dict
+from fkd_train.errors import RecipeError, RunError
 from fkd_train.models import LandmarkNet, build
 from fkd_train.recipe_kinds import is_detector
 

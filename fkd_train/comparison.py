@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from fkd_infer.detector import Detector
-from fkd_infer.errors import NonFiniteOutputError, RunError
+from fkd_infer.errors import NonFiniteOutputError
 from fkd_infer.names import BoxKind
 from fkd_train.augment import Sampler
 from fkd_train.checkpoint import find_checkpoint
 from fkd_train.data import Faces, load_evaluation
+from fkd_train.errors import RunError
 from fkd_train.evaluate import Evaluation, Predict, evaluate, evaluate_detected, open_model
 from fkd_train.names import CropProtocol, Split
 from fkd_train.perturb import Robustness, robustness
@@ -113,7 +114,7 @@ def _check_schemes(paths: Sequence[Path], samplers: Sequence[Sampler]) -> None:
     for path, sampler in zip(paths, samplers, strict=True):
         if sampler.scheme != first:
             differ = f"its scheme is {sampler.scheme.name}, that of {paths[0]} is {first.name}"
-            raise RunError(path, f"{differ}; compare models of one scheme")
+            raise RunError(path, differ, "compare models of one scheme")
 
 
 def _measure(

@@ -22,11 +22,11 @@ from pydantic_core import ErrorDetails
 
 from fkd_infer.card import LARGEST_INPUT, SMALLEST_INPUT
 from fkd_infer.crop import CropRule
-from fkd_infer.errors import RecipeError
 from fkd_infer.names import Border
 from fkd_infer.schemes import IBUG68, LandmarkScheme, find_scheme
 from fkd_infer.tables import read
 from fkd_infer.words import file_name_problem, shown
+from fkd_train.errors import RecipeError
 from fkd_train.models import ModelSpec, TrunkSpec
 from fkd_train.names import Block, Head, Split
 
@@ -274,7 +274,7 @@ def recipe_table(name: str) -> dict[str, Any]:
         table = tomllib.loads(text)
     except OSError as error:
         there_are = f"there are: {', '.join(recipe_names())}; or give a TOML file"
-        raise RecipeError(name, f"no such recipe; {there_are}") from error
+        raise RecipeError(name, "no such recipe", there_are) from error
     except ValueError as error:  # no TOML, no UTF-8, or numbers of thousands of digits
         raise RecipeError(name, f"not a TOML file: {error}") from error
     except RecursionError as error:

@@ -12,9 +12,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fkd_infer.crop import gray_plane
-from fkd_infer.errors import DatasetError, UnreadableImageError
+from fkd_infer.errors import UnreadableImageError
 from fkd_infer.imagefile import read_image
 from fkd_infer.schemes import IBUG68, LandmarkScheme
+from fkd_train.errors import DatasetError
 from fkd_train.names import Split
 
 
@@ -145,7 +146,9 @@ def _read_table(csv: Path, scheme: LandmarkScheme) -> pd.DataFrame:
     try:
         table = pd.read_csv(csv, dtype=str, keep_default_na=False, skip_blank_lines=False)
     except FileNotFoundError as error:
-        raise DatasetError(csv, ["there is no such file; --data names the folder of it"]) from error
+        raise DatasetError(
+            csv, ["there is no such file"], "--data names the folder of it"
+        ) from error
     except (OSError, ValueError) as error:
         raise DatasetError(csv, [f"not a CSV table: {error}"]) from error
     columns = 1 + 2 * scheme.count

@@ -13,7 +13,6 @@ import torch
 
 from fkd_infer.crop import Floats, Pixels, bgr_image
 from fkd_infer.detectorcard import DetectorCard, DetectorMeasured, DetectorParity
-from fkd_infer.errors import VerificationError
 from fkd_infer.fkddetector import FkdDetector
 from fkd_infer.session import import_onnxruntime
 from fkd_infer.types import Detections
@@ -36,6 +35,7 @@ from fkd_train.detector_run import (
     torch_find,
 )
 from fkd_train.drawn import draw_face
+from fkd_train.errors import VerificationError
 from fkd_train.export import OPSET, save_half, trained, versions, weights_sha256, with_card
 from fkd_train.passes import EXACT, apply
 
@@ -191,7 +191,7 @@ def export_detector(
     """Writes the detector of a checkpoint as ONNX, verified against torch on real or drawn
     pictures, as `export` does with networks that place points.
 
-    Raises VerificationError or GraphPassError, and writes nothing, where a box or point differs by
+    Raises VerificationError, and writes nothing, where a box or point differs by
     more than 0.01 px, or a score by more than 0.0001.
     """
     source = load_detector_source(checkpoint, data, half is not None)
@@ -205,7 +205,7 @@ def export_detector(
 
 def detector_model(source: DetectorSource, out: Path) -> tuple[onnx.ModelProto, DetectorCard]:
     """The whole graph and its card; compared with the network as exported, after each pass, and
-    with suppression. Raises VerificationError, which names `out`, and GraphPassError."""
+    with suppression. Raises VerificationError."""
     pictures, what = source.pictures()
     wanted = [_answer(source.searched, picture) for picture in pictures]
 
@@ -216,7 +216,7 @@ def detector_model(source: DetectorSource, out: Path) -> tuple[onnx.ModelProto, 
     plain = to_onnx(source.searched, OPSET)
     problem = differs(plain)
     if problem:
-        raise VerificationError(out, problem)
+        raise VerificationError.of_difference(out, problem)
     plain = apply(plain, EXACT, differs)
     answers = _answers(plain, pictures)
     parity = _compared(wanted, answers, what)
@@ -225,7 +225,9 @@ def detector_model(source: DetectorSource, out: Path) -> tuple[onnx.ModelProto, 
     run = session_find(with_card(whole, card))
     for picture, answer in zip(pictures, answers, strict=True):
         if _unlike(suppressed(*answer), run(picture)):
-            raise VerificationError(out, "suppression keeps other boxes, or in another order")
+            raise VerificationError.of_difference(
+                out, "suppression keeps other boxes, or in another order"
+            )
     return whole, card
 
 

@@ -17,6 +17,7 @@ from fkd_infer.detector_block import detector_contender
 from fkd_infer.detectorcard import DetectorCard
 from fkd_infer.fkddetector import FkdDetector
 from fkd_infer.machine import available_threads
+from fkd_infer.names import Platform
 from fkd_infer.wholefile import whole_file, writing
 from fkd_train.candidates import runs_here
 from fkd_train.data import load_split
@@ -29,7 +30,6 @@ from fkd_train.detector_export import (
 )
 from fkd_train.detector_run import mosaic_maker, one_by_one
 from fkd_train.export import with_card
-from fkd_train.names import Platform
 from fkd_train.optimize import BLOCKS, SECONDS, Speed, worth
 from fkd_train.passes import store_half
 from fkd_train.quantize import SCHEMES, Int8Scheme, Quantizer

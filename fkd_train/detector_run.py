@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from fkd_infer.crop import POINTS_BOX, Floats, Pixels, as_boxes, bgr_image
-from fkd_infer.errors import DatasetError, MissingExtraError, RecipeError
+from fkd_infer.errors import InstallError
 from fkd_infer.suppress import suppress
 from fkd_infer.types import Detections
 from fkd_train.batches import Batch, Key
@@ -26,6 +26,7 @@ from fkd_train.detection import Find, Matched, match
 from fkd_train.detector import Candidates, DetectorNet, all_places
 from fkd_train.detector_config import DetectorRecipe
 from fkd_train.detector_loss import detector_loss
+from fkd_train.errors import DatasetError, RecipeError
 from fkd_train.loop import Figures
 from fkd_train.mosaic import MosaicMaker, Truth
 
@@ -69,7 +70,7 @@ class Mosaics(Dataset[Batch]):
 def mosaic_maker(recipe: DetectorRecipe, faces: Faces, part: str) -> MosaicMaker:
     """What draws mosaics of faces, which are of a part of the data set.
 
-    Raises MissingExtraError without scikit-image, whose pictures a recipe may ask for.
+    Raises InstallError without scikit-image, whose pictures a recipe may ask for.
     """
     return _maker(recipe, faces, part, recipe.mosaic.pictures)
 
@@ -125,7 +126,7 @@ def faceless_pictures(names: Sequence[str]) -> list[Pixels]:
     try:
         from skimage import data
     except ImportError as error:
-        raise MissingExtraError("scikit-image", "demo") from error
+        raise InstallError.of_extra("scikit-image", "demo") from error
     pictures = []
     for name in names:
         picture = getattr(data, name, None)

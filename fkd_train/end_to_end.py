@@ -22,7 +22,6 @@ from fkd_infer.crop import BoxRule, Pixels, bgr_image
 from fkd_infer.detect import build_detector
 from fkd_infer.detectorcard import DetectorCard
 from fkd_infer.endtoendcard import EndToEndCard, EndToEndParity
-from fkd_infer.errors import VerificationError
 from fkd_infer.names import DETECTOR_MODEL, MIN_PRESENCE
 from fkd_infer.pipeline import Pipeline
 from fkd_infer.session import LandmarkSession, find_model, import_onnxruntime
@@ -32,6 +31,7 @@ from fkd_infer.wholefile import whole_file, writing
 from fkd_train.data import load_evaluation
 from fkd_train.drawn import draw_face
 from fkd_train.end_to_end_graph import Choice, end_to_end_graph
+from fkd_train.errors import VerificationError
 from fkd_train.export import Source, fp32_model, load_source, with_card
 
 BUDGET_PX = 0.1
@@ -157,7 +157,9 @@ def _verified(
         loose = parts.choice(_score_of_best(parts, pictures), 0.0)
         parity = compare(parts.graph(loose), parts.pipeline(loose), pictures, what, out)
     if not parity.faces:
-        raise VerificationError(out, f"nothing to compare, no face was found on {parity.images}")
+        raise VerificationError.of_difference(
+            out, f"nothing to compare, no face was found on {parity.images}"
+        )
     return whole, replace(parts.card(choice), parity=parity)
 
 
@@ -180,12 +182,12 @@ def compare(
         points = session.run(["points"], {"image": picture})[0]
         if len(points) != len(wanted):
             faces = f"{len(points)} faces on picture {number}, the pipeline {len(wanted)}"
-            raise VerificationError(out, f"it finds {faces}")
+            raise VerificationError.of_difference(out, f"it finds {faces}")
         largest = max(largest, _largest(wanted, points))
         count += len(wanted)
     if not largest <= BUDGET_PX:
         report = f"largest difference {largest:.2g} px from the pipeline"
-        raise VerificationError(out, f"{report}; the budget is {BUDGET_PX} px")
+        raise VerificationError.of_difference(out, f"{report}; the budget is {BUDGET_PX} px")
     return EndToEndParity(largest, count, f"{len(pictures)} {what}")
 
 

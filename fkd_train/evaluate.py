@@ -24,7 +24,6 @@ from fkd_infer.crop import (
 )
 from fkd_infer.detector import Detector
 from fkd_infer.errors import DetectorError
-from fkd_infer.metrics import Accuracy, Array, accuracy, point_errors
 from fkd_infer.schemes import IBUG68
 from fkd_infer.session import LandmarkSession
 from fkd_infer.types import Prediction
@@ -32,6 +31,7 @@ from fkd_train.augment import Sampler, window_matrix
 from fkd_train.checkpoint import find_checkpoint, load_network
 from fkd_train.config import CropConfig
 from fkd_train.data import Faces
+from fkd_train.metrics import Accuracy, Array, accuracy, point_errors
 from fkd_train.models import LandmarkNet
 from fkd_train.names import CropProtocol
 
@@ -143,13 +143,13 @@ def evaluate_detected(
     Raises DetectorError where it finds none, and for points that its boxes are not known for.
     """
     if sampler.scheme != IBUG68:
-        repair = f"its boxes are known for ibug68, not for {sampler.scheme.name}"
-        raise DetectorError(_name(detector), f"{repair}; measure in the points' boxes")
+        why = f"its boxes are known for ibug68, not for {sampler.scheme.name}"
+        raise DetectorError(_name(detector), why, "measure in the points' boxes")
     found = [best_box(detector, i, p) for i, p in zip(faces.images, faces.points, strict=True)]
     rows = [row for row, box in enumerate(found) if box is not None]
     if not rows:
-        repair = "it finds none of these faces; measure in the points' boxes"
-        raise DetectorError(_name(detector), repair)
+        why = "it finds none of these faces"
+        raise DetectorError(_name(detector), why, "measure in the points' boxes")
     boxes = np.array([found[row] for row in rows], dtype=np.float32)
     chosen, rule = faces.rows(rows), sampler.config.rule()
 

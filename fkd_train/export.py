@@ -21,7 +21,6 @@ import fkd_infer
 from fkd_infer.card import METADATA_KEY, InputSpec, Measured, ModelCard, OutputSpec, Training
 from fkd_infer.crop import BoxRule, transform
 from fkd_infer.detectorcard import DetectorCard
-from fkd_infer.errors import VerificationError
 from fkd_infer.schemes import IBUG68
 from fkd_infer.session import LandmarkSession
 from fkd_infer.wholefile import whole_file, writing
@@ -31,6 +30,7 @@ from fkd_train.checkpoint import Checkpoint, load_network, save_checkpoint
 from fkd_train.config import Recipe
 from fkd_train.data import Faces, load_evaluation, load_split
 from fkd_train.drawn import draw_face
+from fkd_train.errors import VerificationError
 from fkd_train.evaluate import Evaluation, evaluate, evaluation_crops, torch_predict
 from fkd_train.models import LandmarkNet
 from fkd_train.passes import EXACT, apply
@@ -96,8 +96,8 @@ def export(
 
     With a data set, the card also gets the accuracy on the recipe's evaluation faces, in the crops
     that the runtime cuts. With `half`, the weights are rounded to half precision first, and written
-    there as a checkpoint of half the size. Raises VerificationError or GraphPassError, and writes
-    nothing, where a point differs by more than 0.01 px, or a score by more than 0.0001.
+    there as a checkpoint of half the size. Raises VerificationError, and writes nothing, where a
+    point differs by more than 0.01 px, or a score by more than 0.0001.
     """
     source = load_source(checkpoint, data, half is not None)
     model, verification = fp32_model(source, out)
@@ -112,14 +112,13 @@ def export(
 def fp32_model(source: Source, out: Path) -> tuple[onnx.ModelProto, Verification]:
     """The exported and simplified graph with its card, and how it compares with the network.
 
-    Compared as exported and after each pass. Raises VerificationError, which names `out`, and
-    GraphPassError.
+    Compared as exported and after each pass. Raises VerificationError.
     """
     faces = verification_faces(source.faces, source.sampler)
     model = with_card(_to_onnx(source.network, source.card), source.card)
     first = _verification(source.network, model, faces)
     if not first.passes(FP32_BUDGET_PX, FP32_BUDGET_SCORE):
-        raise VerificationError(out, _over_budget(first))
+        raise VerificationError.of_difference(out, _over_budget(first))
 
     def check(after: onnx.ModelProto) -> str | None:
         found = _verification(source.network, after, faces)

@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from fkd_infer.commands import FkdCommand
-from fkd_train.names import OPTIMIZE_GOALS, PLATFORMS, OptimizeGoal, Platform
+from fkd_infer.names import PLATFORMS, Platform
+from fkd_train.names import OPTIMIZE_GOALS, OptimizeGoal
 from fkd_train.options import data_option
 
 _PATH = click.Path(path_type=Path)

@@ -11,8 +11,9 @@ import torch
 from torch import distributed
 from torch.utils.data import DataLoader
 
-from fkd_infer.errors import BatchError, FkdError, PeerError, TrainingMemoryError
+from fkd_infer.errors import FkdError
 from fkd_train.batches import Batch
+from fkd_train.errors import BatchError, PeerError, TrainingMemoryError
 
 _WORKER_DIED = "DataLoader worker (pid"
 """How torch begins what it says of a loader's process that is gone."""

@@ -14,9 +14,10 @@ import numpy as np
 
 from fkd_infer.checksum import file_sha256
 from fkd_infer.crop import Floats
-from fkd_infer.errors import RunError, UnreadableImageError
+from fkd_infer.errors import UnreadableImageError
 from fkd_infer.wholefile import whole_file, writing
 from fkd_train.data import Faces
+from fkd_train.errors import RunError
 
 
 class Mark(NamedTuple):
@@ -110,16 +111,14 @@ def load_marks(path: Path) -> Marks:
             header, *rows = csv.reader(file)
             found = tuple(Mark(*row) for row in rows)
     except (OSError, TypeError, ValueError, csv.Error) as error:
-        raise RunError(path, _damaged()) from error
+        raise RunError(path, _DAMAGED, _FORGET) from error
     if tuple(header) != Mark._fields:
-        raise RunError(path, _damaged())
+        raise RunError(path, _DAMAGED, _FORGET)
     return found
 
 
-def _damaged() -> str:
-    return (
-        "cannot be read, so nobody can tell whether the data changed; without it, --resume goes on"
-    )
+_DAMAGED = "cannot be read, so nobody can tell whether the data changed"
+_FORGET = "without it, --resume goes on"
 
 
 def _as_csv(data: Marks) -> str:

@@ -21,10 +21,10 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from fkd_infer.errors import DivergedError, RunError
 from fkd_train.batches import Batch, EpochBatches, end_workers
 from fkd_train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from fkd_train.config import OptimizerConfig
+from fkd_train.errors import DivergedError, RunError
 from fkd_train.faults import fetched, naming_faults
 from fkd_train.runlog import RunLog
 from fkd_train.together import any_of, main_does

@@ -13,7 +13,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from fkd_infer.errors import RecipeError
+from fkd_train.errors import RecipeError
 from fkd_train.names import Block, Head
 
 
@@ -350,7 +350,7 @@ def build(spec: ModelSpec) -> LandmarkNet:
     Raises RecipeError for an unknown name or an input too small for the convolutions.
     """
     if spec.name not in BODIES:
-        raise RecipeError(spec.name, f"no such network; there are: {', '.join(BODIES)}")
+        raise RecipeError(spec.name, "no such network", f"there are: {', '.join(BODIES)}")
     try:
         return LandmarkNet(spec, BODIES[spec.name](spec))
     except RuntimeError as error:

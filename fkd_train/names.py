@@ -6,12 +6,10 @@ from typing import Literal, get_args
 
 CropProtocol = Literal["model", "image"]
 OptimizeGoal = Literal["auto", "fp32", "fp16", "int8"]
-Platform = Literal["any", "avx2", "vnni", "arm"]
 Split = Literal["official", "identity"]
 Block = Literal["plain", "residual"]
 Head = Literal["direct", "simcc", "heatmap", "grid"]
 
 CROP_PROTOCOLS: tuple[CropProtocol, ...] = get_args(CropProtocol)
 OPTIMIZE_GOALS: tuple[OptimizeGoal, ...] = get_args(OptimizeGoal)
-PLATFORMS: tuple[Platform, ...] = get_args(Platform)
 SPLITS: tuple[Split, ...] = get_args(Split)

@@ -14,9 +14,9 @@ import onnx
 from fkd_infer.alternate import alternate, paired_ratio
 from fkd_infer.block import session_contender
 from fkd_infer.card import ModelCard
-from fkd_infer.errors import BudgetError, NonFiniteOutputError
+from fkd_infer.errors import NonFiniteOutputError
 from fkd_infer.machine import available_threads
-from fkd_infer.names import MIN_PRESENCE, Provider
+from fkd_infer.names import MIN_PRESENCE, Platform, Provider
 from fkd_infer.providers import usable_providers
 from fkd_infer.session import LandmarkSession, import_onnxruntime
 from fkd_infer.settings import SessionSettings
@@ -24,6 +24,7 @@ from fkd_infer.types import Prediction
 from fkd_infer.wholefile import whole_file, writing
 from fkd_train.candidates import Candidate, Workshop, candidates
 from fkd_train.data import Faces, load_split
+from fkd_train.errors import VerificationError
 from fkd_train.evaluate import evaluate, predict_all, torch_predict
 from fkd_train.export import (
     Source,
@@ -34,7 +35,7 @@ from fkd_train.export import (
     verification_faces,
     with_card,
 )
-from fkd_train.names import OptimizeGoal, Platform
+from fkd_train.names import OptimizeGoal
 from fkd_train.verify import Verification, VerificationFaces, verify
 
 FASTER, SMALLER, AS_FAST = 1.03, 0.75, 0.97
@@ -122,8 +123,8 @@ def optimize(
 
     Candidates are made with the recipe's training faces and judged on its evaluation faces, in the
     runtime's crops. A candidate whose NME rises by more than `max_nme_increase` points is not
-    kept; where `goal` asked for it by name, BudgetError is raised and nothing is written. Raises
-    what `export` raises. `tell` hears what is being done.
+    kept; where `goal` asked for it by name, VerificationError is raised and nothing is written.
+    Raises what `export` raises. `tell` hears what is being done.
     """
     source = load_source(checkpoint, data)
     name = source.recipe.name
@@ -180,7 +181,7 @@ def _measure(
     folder: Path,
 ) -> _Measured:
     path = folder / f"{candidate.name}.onnx"
-    card = replace(source.card, precision=candidate.precision)
+    card = replace(source.card, precision=candidate.precision, platform=candidate.platform)
     onnx.checker.check_model(candidate.model, full_check=False)
     onnx.save(with_card(candidate.model, card), path)
     run = LandmarkSession(path, "cpu").run
@@ -224,7 +225,7 @@ def _check_asked(
     for one in found:
         problem = _broken_budget(one, found[0], max_increase)
         if problem:
-            raise BudgetError(out, one.candidate.name, problem)
+            raise VerificationError.of_budget(out, one.candidate.name, problem)
 
 
 def _speeds(found: Sequence[_Measured], max_increase: float) -> dict[Path, Speed]:

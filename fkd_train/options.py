@@ -69,13 +69,13 @@ def _parsed(line: str) -> dict[str, Any]:
     """A TOML assignment as nested tables; raises RecipeError."""
     import tomllib
 
-    from fkd_infer.errors import RecipeError
+    from fkd_train.errors import RecipeError
 
     try:
         return tomllib.loads(line)
     except tomllib.TOMLDecodeError as error:
         example = "write it as in a recipe: model.head='grid'"
-        raise RecipeError(f"--set {line}", f"{error}; {example}") from error
+        raise RecipeError(f"--set {line}", str(error), example) from error
 
 
 def _merge(table: dict[str, Any], changes: dict[str, Any]) -> None:

@@ -12,7 +12,7 @@ import onnxslim
 from onnx import numpy_helper
 from onnx_ir.passes.common import DeduplicateHashedInitializersPass
 
-from fkd_infer.errors import GraphPassError
+from fkd_train.errors import VerificationError
 
 Rewrite = Callable[[onnx.ModelProto], onnx.ModelProto]
 Check = Callable[[onnx.ModelProto], str | None]
@@ -31,17 +31,19 @@ def apply(model: onnx.ModelProto, passes: Sequence[Pass], check: Check) -> onnx.
     """The model after all passes, looked at before the first and after each.
 
     A valid graph must stay one, with the same inputs, outputs and metadata, and its answers must
-    pass `check`. Raises GraphPassError, which names the pass.
+    pass `check`. Raises VerificationError, which names the pass.
     """
     _validate(model, "the exporter")
     for step in passes:
         after = step.rewrite(model)
         _validate(after, step.name)
         if _border(after) != _border(model):
-            raise GraphPassError(step.name, "it changed the graph's inputs, outputs or metadata")
+            raise VerificationError.of_pass(
+                step.name, "it changed the graph's inputs, outputs or metadata"
+            )
         problem = check(after)
         if problem:
-            raise GraphPassError(step.name, problem)
+            raise VerificationError.of_pass(step.name, problem)
         model = after
     return model
 
@@ -50,7 +52,7 @@ def _validate(model: onnx.ModelProto, name: str) -> None:
     try:
         onnx.checker.check_model(model, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-        raise GraphPassError(name, " ".join(str(error).split())) from error
+        raise VerificationError.of_pass(name, " ".join(str(error).split())) from error
 
 
 def _border(model: onnx.ModelProto) -> tuple[list[tuple[str, str]], dict[str, str]]:

@@ -20,13 +20,13 @@ from torch import nn
 from fkd_infer.annotate import Annotator
 from fkd_infer.crop import Floats, Pixels, transform
 from fkd_infer.imagefile import write_image
-from fkd_infer.metrics import Array, ced, nme
 from fkd_infer.strokes import outlined
 from fkd_infer.types import Face, Frame
 from fkd_infer.wholefile import whole_file, writing
 from fkd_train.augment import Sampler
 from fkd_train.data import Faces
 from fkd_train.evaluate import Evaluation
+from fkd_train.metrics import Array, ced, nme
 from fkd_train.models import LandmarkNet
 from fkd_train.runlog import Row
 

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fkd_infer.crop import Floats, Pixels, similarity
-from fkd_infer.metrics import roc_auc
 from fkd_infer.names import MIN_PRESENCE
 from fkd_train.augment import Sampler
 from fkd_train.data import Faces
 from fkd_train.evaluate import Predict, evaluation_crops, predict_all
+from fkd_train.metrics import roc_auc
 
 PHOTOS = (
     "brick",

@@ -22,7 +22,7 @@ from onnxruntime.quantization import (
 )
 
 from fkd_infer.crop import Pixels
-from fkd_train.names import Platform
+from fkd_infer.names import Platform
 from fkd_train.passes import with_metadata
 
 Integers = Literal["U8U8", "U8S8", "S8S8"]

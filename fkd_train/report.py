@@ -21,11 +21,11 @@ from numpy.typing import NDArray
 
 import fkd_infer
 from fkd_infer.crop import Floats, Pixels
-from fkd_infer.metrics import Array
 from fkd_infer.names import MIN_PRESENCE
 from fkd_infer.wholefile import whole_file, writing
 from fkd_train.comparison import Comparison, Result
 from fkd_train.data import Faces
+from fkd_train.metrics import Array
 from fkd_train.plots import ced_curves, face_sheet
 from fkd_train.report_plots import (
     Bin,

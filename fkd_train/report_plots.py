@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from fkd_infer.crop import Floats
-from fkd_infer.metrics import Array
+from fkd_train.metrics import Array
 from fkd_train.plots import add_legend, clean, line_styles
 
 _UNIT = "NME, % of interocular distance"

@@ -8,9 +8,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from fkd_infer.errors import RunError
 from fkd_infer.wholefile import whole_file, writing
 from fkd_train import fingerprint
+from fkd_train.errors import RunError
 from fkd_train.fingerprint import Marks
 from fkd_train.recipe_kinds import AnyRecipe, any_recipe, plain_recipe
 from fkd_train.runlock import LOCK_FILE, run_lock
@@ -45,11 +45,11 @@ class RunFolder:
         with run_lock(self.path):
             if self.is_started and not resume:
                 way_out = "go on with it by --resume, or choose another --out"
-                raise RunError(self.path, f"holds a training run already; {way_out}")
+                raise RunError(self.path, "holds a training run already", way_out)
             left = [name for name in _LATER_FILES if (self.path / name).exists()]
             if left and not self.is_started:
                 way_out = "put that back, or choose another --out"
-                raise RunError(self.path, f"holds {left[0]} but no {RECIPE_FILE}; {way_out}")
+                raise RunError(self.path, f"holds {left[0]} but no {RECIPE_FILE}", way_out)
             try:
                 yield
             finally:

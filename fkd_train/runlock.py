@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from fkd_infer.errors import RunError
 from fkd_infer.filelock import lock_new
 from fkd_infer.wholefile import writing
+from fkd_train.errors import RunError
 
 LOCK_FILE = ".lock"
 
@@ -29,7 +29,7 @@ def run_lock(folder: Path) -> Iterator[None]:
         lock = lock_new(path)
     if lock is None:
         raise RunError(
-            folder, f"{_holder(path)} trains into it; wait for it, or choose another --out"
+            folder, f"{_holder(path)} trains into it", "wait for it, or choose another --out"
         )
     _held.add(lock)
     try:

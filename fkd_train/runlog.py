@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from io import BytesIO, StringIO
 from pathlib import Path
 
-from fkd_infer.errors import RunError
 from fkd_infer.wholefile import whole_file, writing
+from fkd_train.errors import RunError
 
 Row = dict[str, float]
 

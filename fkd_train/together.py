@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from accelerate import Accelerator
 
-from fkd_infer.errors import PeerError
+from fkd_train.errors import PeerError
 
 
 def any_of(accelerator: Accelerator, own: bool) -> bool:

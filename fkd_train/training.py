@@ -16,7 +16,6 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy
 from torch.utils.data import Dataset
 
-from fkd_infer.errors import RunError
 from fkd_infer.wholefile import writing
 from fkd_train.augment import Sampler
 from fkd_train.batches import Batch, EpochBatches, TrainingCrops, training_loader
@@ -34,6 +33,7 @@ from fkd_train.detector_run import (
     read_others,
     torch_find,
 )
+from fkd_train.errors import RunError
 from fkd_train.evaluate import Evaluation, evaluate, torch_predict
 from fkd_train.fingerprint import Marks, digest, marks
 from fkd_train.loop import Figures, Task, Trainer
@@ -170,8 +170,8 @@ def _settle(
     if changes and not force:
         raise RunError(
             folder.path,
-            f"was started with another recipe or other data: {'; '.join(changes)}; resume with "
-            "what it was, or go on all the same by --force",
+            f"was started with another recipe or other data: {'; '.join(changes)}",
+            "resume with what it was, or go on all the same by --force",
         )
     trainer.resume()
     if changes:

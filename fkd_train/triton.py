@@ -24,9 +24,10 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx import TensorProto
 
 from fkd_infer.card import METADATA_KEY, ModelCard
-from fkd_infer.errors import InvalidModelError, OutputError, TritonConfigError
+from fkd_infer.errors import InvalidModelError, OutputError
 from fkd_infer.session import LandmarkSession
 from fkd_infer.wholefile import whole_file, writing
+from fkd_train.errors import TritonConfigError
 from fkd_train.pbtxt import Message, quoted, read
 
 CONFIG = "config.pbtxt"
@@ -64,8 +65,8 @@ def write_repository(
     for session in sessions:
         first = taken.setdefault(session.path.stem, session.path)
         if first is not session.path:
-            why = f"{first} and {session.path} have the same name; rename one"
-            raise OutputError(repository / session.path.stem, why)
+            why = f"{first} and {session.path} have the same name"
+            raise OutputError(repository / session.path.stem, why, "rename one")
     return [_write_model(repository, session.path, session.card, serving) for session in sessions]
 
 

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from fkd_infer.card import Parity
 from fkd_infer.crop import Floats
-from fkd_infer.metrics import nme
 from fkd_infer.schemes import LandmarkScheme
 from fkd_infer.types import Prediction
 from fkd_train.evaluate import Predict, joined
+from fkd_train.metrics import nme
 
 BATCHES = (1, 2, 3, 7)
 """Sizes that a graph with a baked-in batch cannot all take."""

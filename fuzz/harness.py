@@ -16,7 +16,8 @@ import atheris
 PACKAGES = ("fkd_infer", "fkd_train")
 
 with atheris.instrument_imports(include=[*PACKAGES], enable_loader_override=False):
-    from fkd_infer.errors import DatasetError, FkdError
+    from fkd_infer.errors import FkdError
+    from fkd_train.errors import DatasetError
     from fuzz.targets import TARGETS, Target
 
 

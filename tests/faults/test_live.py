@@ -690,7 +690,7 @@ CROWDED = """
 import resource, threading
 from pathlib import Path
 from playing import pictures, playing
-from fkd_infer.errors import LiveFailedError
+from fkd_infer.errors import LiveError
 
 live = playing(pictures(None, size=(64, 48)))
 threading.stack_size(1 << 28)
@@ -699,7 +699,7 @@ resource.setrlimit(resource.RLIMIT_AS, (used + (3 << 27), -1))
 try:
     with live:
         raise SystemExit("there was memory for two threads")
-except LiveFailedError as error:
+except LiveError as error:
     print(error)
 print(threading.active_count())
 """

@@ -72,6 +72,7 @@ def test_a_card_comes_back_from_json(made: ModelCard) -> None:
         (("name",), "half \ud800", r"card.name has the control character '\ud800'"),
         (("architecture",), "a\tb", "the name 'a\\tb'"),
         (("licence",), "\x07" * 5, r"card.licence has the control character '\x07'"),
+        (("platform",), "mips", "card.platform is 'mips'"),
         (("licence",), "x" * 30_000, "card.licence is 30000 characters long"),
         (("training", "data"), "\x9b31m", r"card.training.data has the control character"),
         (("exporter",), {"torch\r": "2"}, r"the name 'torch\r' in card.exporter"),

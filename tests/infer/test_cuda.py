@@ -15,7 +15,7 @@ from known import MODELS, SIZE
 
 from fkd_infer import session as sessions
 from fkd_infer.cuda import CudaBatches, CudaSettings
-from fkd_infer.errors import CudaSettingsError, DeviceLostError, OutOfMemoryError
+from fkd_infer.errors import DeviceLostError, OutOfMemoryError, SettingsError
 from fkd_infer.names import DEFAULT_MODEL
 from fkd_infer.session import LandmarkSession
 
@@ -183,9 +183,9 @@ def test_options_are_those_that_onnx_runtime_documents() -> None:
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"device": -1}, "device=-1"),
-        ({"memory": 0}, "memory=0"),
-        ({"search": "quick"}, "search='quick'.*heuristic"),
+        ({"device": -1}, "device is -1"),
+        ({"memory": 0}, "memory is 0"),
+        ({"search": "quick"}, "search is 'quick'.*heuristic"),
         ({"buckets": (0, 1)}, "ascend"),
         ({"buckets": (2, 2)}, "ascend"),
         ({"buckets": (), "graphs": True}, "need buckets"),
@@ -193,7 +193,7 @@ def test_options_are_those_that_onnx_runtime_documents() -> None:
     ],
 )
 def test_settings_that_no_session_can_have_are_refused(settings: dict[str, Any], said: str) -> None:
-    with pytest.raises(CudaSettingsError, match=said):
+    with pytest.raises(SettingsError, match=said):
         CudaSettings(**settings)
 
 
@@ -202,7 +202,7 @@ def test_graphs_are_refused_where_the_session_runs_on_the_cpu(
     provider: Any, fixed_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("fkd_infer.providers.usable_providers", lambda _: ["cpu"])
-    with pytest.raises(CudaSettingsError, match="graphs need CUDA, and 'cpu'"):
+    with pytest.raises(SettingsError, match="graphs need CUDA, and 'cpu'"):
         LandmarkSession(fixed_model, provider, cuda=CudaSettings(graphs=True))
 
 

@@ -14,7 +14,7 @@ from fkd_infer import haar
 from fkd_infer.crop import POINTS_BOX, BoxRule, CropRule, apply_rule
 from fkd_infer.detect import box_rule, build_detector
 from fkd_infer.detector import SizedDetector, WholeImageDetector
-from fkd_infer.errors import DetectorError, ModelFileNotFoundError, SearchError
+from fkd_infer.errors import DetectorError, ModelFileNotFoundError, SettingsError
 from fkd_infer.fkddetector import FkdDetector
 from fkd_infer.haar import HAAR_RULE, HaarDetector
 from fkd_infer.names import DetectorName
@@ -154,7 +154,7 @@ def test_a_pipeline_is_loaded_with_a_search(fixed_model: Path) -> None:
     given = load(fixed_model, detector_model=tiny, max_size=320, min_face=20, min_score=0.7)
     assert isinstance(given.detector, FkdDetector)
     assert given.detector.search == Search(320, 20, 0.7)
-    with pytest.raises(SearchError, match="max_size is 0"):
+    with pytest.raises(SettingsError, match="max_size is 0"):
         load(fixed_model, detector_model=tiny, max_size=0)
 
 
@@ -181,7 +181,9 @@ def test_haar_measures_faces_from_brows_to_chin_whatever_points_are_wanted() -> 
 @pytest.mark.parametrize("given", [{"max_size": 640}, {"min_face": 20}, {"min_score": 0.5}])
 def test_how_to_search_is_for_detectors_by_name(given: dict[str, float]) -> None:
     name = next(iter(given))
-    with pytest.raises(SearchError, match=f"{name} is for the detectors fkd, haar, yunet, by name"):
+    with pytest.raises(
+        SettingsError, match=f"{name} is for the detectors fkd, haar, yunet, by name"
+    ):
         load(MODELS / "fixed.onnx", detector="none", **given)  # type: ignore[arg-type]
-    with pytest.raises(SearchError, match="by name"):
+    with pytest.raises(SettingsError, match="by name"):
         load(MODELS / "fixed.onnx", detector=WholeImageDetector(CropRule(1.0)), **given)  # type: ignore[arg-type]

@@ -20,7 +20,7 @@ from click.testing import CliRunner
 from fkd_infer import doctor, findings, packages
 from fkd_infer.doctor import CHECKS, examine
 from fkd_infer.doctor_cli import main
-from fkd_infer.errors import ProviderError, RuntimeInstallError
+from fkd_infer.errors import InstallError, ProviderError
 from fkd_infer.findings import Finding
 from fkd_infer.fkddetector import FkdDetector
 from fkd_infer.tuned import Key, Profile, write_profile
@@ -352,7 +352,7 @@ def odd_one() -> Finding:
 
 
 def without_runtime() -> Finding:
-    raise RuntimeInstallError([])
+    raise InstallError.of_runtime([])
 
 
 def fine() -> Finding:

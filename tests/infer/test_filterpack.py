@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from fkd_infer.errors import FilterPackError
+from fkd_infer.errors import FilterError
 from fkd_infer.filterpack import LARGEST_FILE, Anchor, read_pack
 from fkd_infer.filters import builtin_filters, load_filter
 from fkd_infer.headpose import PACKS
@@ -33,7 +33,7 @@ def written(folder: Path, table: object) -> Path:
 
 
 def refused(folder: Path) -> str:
-    with pytest.raises(FilterPackError) as caught:
+    with pytest.raises(FilterError) as caught:
         read_pack(folder)
     text = str(caught.value)
     assert str(folder / "filter.json") in text
@@ -184,7 +184,7 @@ def test_anchors_unlike_a_face_are_refused(tmp_path: Path) -> None:
         for point, at in ((36, [0, 0]), (45, [0, 60]), (54, [60, 60]), (48, [60, 0]))
     ]
     for anchors in (same, around):
-        with pytest.raises(FilterPackError, match=r"filter\.json.*do not place the picture"):
+        with pytest.raises(FilterError, match=r"filter\.json.*do not place the picture"):
             load_filter(pack(tmp_path, anchors=anchors))
 
 

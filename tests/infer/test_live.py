@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from playing import HEIGHT, WIDTH, Circle, pictures, playing, until
 
 from fkd_infer.crop import Pixels
-from fkd_infer.errors import CameraError, LimitError, LiveEmptyError, LiveFailedError
+from fkd_infer.errors import CameraError, LimitError, LiveError
 from fkd_infer.limits import Limits
 from fkd_infer.live import SHOWN_SIZE, Live, Look, Newest, Shown, _Clock
 from fkd_infer.options import live_limits
@@ -163,7 +163,7 @@ def test_a_source_without_a_first_frame_is_told_at_once() -> None:
 @pytest.mark.parametrize("paced", [True, False])
 def test_a_source_without_frames_is_told(paced: bool) -> None:
     with (
-        pytest.raises(LiveEmptyError, match="gave no frame"),
+        pytest.raises(LiveError, match="gave no frame"),
         playing(pictures(0), paced=paced) as live,
     ):
         live.wait()
@@ -194,7 +194,7 @@ def test_what_breaks_while_drawing_ends_it_in_a_line(broken: str) -> None:
     with live:
         assert ended.wait(5)
     assert not set(threading.enumerate()) - before
-    with pytest.raises(LiveFailedError) as told:
+    with pytest.raises(LiveError) as told:
         live.check()
     assert str(told.value) == (
         "finding or drawing faces failed: ZeroDivisionError: first line; "

@@ -307,7 +307,7 @@ class TestCamera:
         assert FakeCamera.released == 1
 
     def test_falls_silent(self, camera: Source) -> None:
-        with pytest.raises(CameraError, match="camera 2: sends no more frames"):
+        with pytest.raises(StoppedError, match="camera 2: sends no more frames"):
             list(frames_from(camera))
         assert FakeCamera.released == 1
 

@@ -14,11 +14,11 @@ from fkd_infer import session as sessions
 from fkd_infer.card import ModelCard
 from fkd_infer.errors import (
     InferenceError,
+    InstallError,
     InvalidModelError,
     ModelCardError,
     ModelFileNotFoundError,
     OutOfMemoryError,
-    RuntimeInstallError,
 )
 from fkd_infer.names import DEFAULT_MODEL
 from fkd_infer.session import LandmarkSession, find_model, import_onnxruntime, shipped_models
@@ -160,7 +160,7 @@ def test_none_or_two_runtimes_say_how_to_mend_it(
             raise PackageNotFoundError
 
     monkeypatch.setattr(sessions, "distribution", distribution)
-    with pytest.raises(RuntimeInstallError, match=r"pip install 'fkd\[cpu\]'"):
+    with pytest.raises(InstallError, match=r"pip install 'fkd\[cpu\]'"):
         import_onnxruntime()
 
 
@@ -174,7 +174,7 @@ def test_int8_for_newer_cpus_says_that_it_is_wrong_here(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    made = replace(card(), precision="int8 (U8S8, per channel, min-max; for vnni)")
+    made = replace(card(), platform="vnni")
     monkeypatch.setattr(ModelCard, "from_metadata", lambda *_: made)
     monkeypatch.setattr(sessions, "cpu_features", lambda: features)
     LandmarkSession(fixed_model, "cpu")

@@ -18,7 +18,7 @@ import pytest
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from fkd_infer.errors import LimitError, LimitStoppedError, StreamError, StreamStoppedError
+from fkd_infer.errors import LimitError, LimitStoppedError, StoppedError, StreamError
 from fkd_infer.limits import Limits
 from fkd_infer.media import expand_sources, frame_count, frames_from, open_sink
 from fkd_infer.stream import PROTOCOLS, file_stem, is_stream, public_name, read_stream
@@ -75,10 +75,10 @@ def serving(talk: Callable[[socket.socket], object]) -> Iterator[str]:
             thread.join()
 
 
-def taken(frames: Iterator[Frame]) -> tuple[list[Frame], StreamStoppedError]:
+def taken(frames: Iterator[Frame]) -> tuple[list[Frame], StoppedError]:
     """The frames of a stream, and how it stopped."""
     got: list[Frame] = []
-    with pytest.raises(StreamStoppedError) as stopped:
+    with pytest.raises(StoppedError) as stopped:
         got.extend(frames)
     return got, stopped.value
 
@@ -109,7 +109,7 @@ def test_what_came_is_kept_where_it_stops(tmp_path: Path) -> None:
                 for frame in frames_from(source):
                     sink.write(frame)
 
-        with pytest.raises(StreamStoppedError):
+        with pytest.raises(StoppedError):
             record()
     [written] = tmp_path.iterdir()
     assert written.name == source.output.name

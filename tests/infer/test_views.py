@@ -10,7 +10,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from fkd_infer.errors import SearchError
+from fkd_infer.errors import SettingsError
 from fkd_infer.types import Detections
 from fkd_infer.views import Search, View, joined, plan
 
@@ -36,7 +36,7 @@ def shown_size(view: View) -> tuple[int, int]:
     ],
 )
 def test_what_cannot_be_searched_with_is_named(search: dict[str, float], said: str) -> None:
-    with pytest.raises(SearchError, match=said) as caught:
+    with pytest.raises(SettingsError, match=said) as caught:
         Search(**search)  # type: ignore[arg-type]
     assert "\n" not in str(caught.value)
     assert isinstance(caught.value, ValueError)

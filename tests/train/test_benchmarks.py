@@ -25,9 +25,10 @@ from benchmarks.photos import make_folder
 from benchmarks.results import read_runs
 from benchmarks.scenes import Scene
 from benchmarks.settings import AGAIN, DEFAULT, choices
-from fkd_infer.errors import ContenderError, RunError
+from fkd_infer.errors import ContenderError
 from fkd_infer.imagefile import read_image
 from fkd_infer.settings import SessionSettings
+from fkd_train.errors import RunError
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = ROOT / "models" / "fkdnet.onnx"

@@ -14,7 +14,7 @@ from benchmarks.ceilings import Ceiling
 from benchmarks.graph import Layer, MultiplyAdds, Work, count_work
 from benchmarks.limit import Machine, machine_of
 from benchmarks.operators import BETWEEN, WARM_UP, Operator, summed
-from fkd_infer.errors import RunError
+from fkd_train.errors import RunError
 
 ROOT = Path(__file__).parents[2]
 CONVOLUTION = 8 * 16 * 16 * 3 * 3 * 3

@@ -14,8 +14,9 @@ from benchmarks.compare import changes
 from benchmarks.contenders import EAGER, OURS
 from benchmarks.report import markdown, table
 from benchmarks.results import Figure, LeftOut, Measurement, Recorder, read_runs
-from fkd_infer.errors import OutputError, RunError
+from fkd_infer.errors import OutputError
 from fkd_infer.imagefile import read_image
+from fkd_train.errors import RunError
 
 CPU = {"device": "cpu", "batch": "1", "threads": "1"}
 

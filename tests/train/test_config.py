@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from known import five_table
 
-from fkd_infer.errors import RecipeError
 from fkd_infer.schemes import IBUG68
 from fkd_train.config import (
     Recipe,
@@ -18,6 +17,7 @@ from fkd_train.config import (
     recipe_to_dict,
 )
 from fkd_train.detector_config import DetectorRecipe
+from fkd_train.errors import RecipeError
 from fkd_train.options import overrides
 from fkd_train.recipe_kinds import any_recipe, open_recipe, plain_recipe
 

@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 import pytest
 
-from fkd_infer.errors import DatasetError
 from fkd_train.data import is_held_out, load_split, person, read_faces
+from fkd_train.errors import DatasetError
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ import pytest
 import torch
 
 from fkd_infer.crop import Pixels
-from fkd_infer.errors import VerificationError
 from fkd_infer.fkddetector import FkdDetector
 from fkd_infer.suppress import overlaps, suppress
 from fkd_train import detector_export
@@ -28,6 +27,7 @@ from fkd_train.detector_export import (
 )
 from fkd_train.detector_graph import Searched, to_onnx, with_suppression
 from fkd_train.detector_run import FLOOR, LIMIT, Exam
+from fkd_train.errors import VerificationError
 from fkd_train.export import weights_sha256
 from fkd_train.recipe_kinds import plain_recipe
 

@@ -15,7 +15,7 @@ import torch
 from click.testing import CliRunner
 
 from fkd_infer.crop import Pixels
-from fkd_infer.errors import DatasetError, MissingExtraError, RecipeError, RunError
+from fkd_infer.errors import InstallError
 from fkd_infer.types import Detections
 from fkd_train import loop
 from fkd_train.batches import Batch
@@ -41,6 +41,7 @@ from fkd_train.detector_run import (
     read_others,
     torch_find,
 )
+from fkd_train.errors import DatasetError, RecipeError, RunError
 from fkd_train.mosaic import FACE, MosaicMaker, Truth
 from fkd_train.train_cli import main
 from fkd_train.training import train
@@ -274,7 +275,7 @@ def test_an_unknown_picture_is_named(name: str) -> None:
 def test_pictures_need_scikit_image(monkeypatch: pytest.MonkeyPatch) -> None:
     assert faceless_pictures(()) == []
     monkeypatch.setitem(sys.modules, "skimage", None)
-    with pytest.raises(MissingExtraError, match="scikit-image"):
+    with pytest.raises(InstallError, match="scikit-image"):
         faceless_pictures(("moon",))
 
 

@@ -20,19 +20,14 @@ from fkd_infer.card import METADATA_KEY, InputSpec, ModelCard, OutputSpec, Parit
 from fkd_infer.crop import BoxRule, CropRule, Pixels
 from fkd_infer.detectorcard import DetectorCard
 from fkd_infer.endtoendcard import EndToEndCard
-from fkd_infer.errors import (
-    DetectorError,
-    ModelCardError,
-    ModelFileNotFoundError,
-    VerificationError,
-    WrongTaskError,
-)
+from fkd_infer.errors import DetectorError, ModelCardError, ModelFileNotFoundError, WrongTaskError
 from fkd_infer.fkddetector import FkdDetector
 from fkd_infer.session import LandmarkSession, find_model
 from fkd_infer.types import Face
 from fkd_train import end_to_end, export_cli
 from fkd_train.crop_graph import FIXED_POINT
 from fkd_train.end_to_end import Parts, compare, sheets
+from fkd_train.errors import VerificationError
 from fkd_train.verify import Verification
 
 ROOT = Path(__file__).parents[2]

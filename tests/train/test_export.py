@@ -11,7 +11,6 @@ import pytest
 import torch
 
 from fkd_infer.card import METADATA_KEY, ModelCard
-from fkd_infer.errors import VerificationError
 from fkd_infer.fkddetector import FkdDetector
 from fkd_infer.session import LandmarkSession
 from fkd_train import export as exporting
@@ -19,6 +18,7 @@ from fkd_train.augment import Sampler
 from fkd_train.checkpoint import load_detector, load_network, save_checkpoint
 from fkd_train.config import Recipe, recipe_from_dict, recipe_to_dict
 from fkd_train.data import Faces, read_faces
+from fkd_train.errors import VerificationError
 from fkd_train.evaluate import Predict, evaluate, open_model, torch_predict
 from fkd_train.export import export
 from fkd_train.models import LandmarkNet, build

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from fkd_infer.errors import RecipeError
+from fkd_train.errors import RecipeError
 from fkd_train.models import ModelSpec, TrunkSpec, build
 from fkd_train.names import Block, Head
 

@@ -13,7 +13,6 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 
-from fkd_infer.errors import BudgetError, GraphPassError, VerificationError
 from fkd_infer.session import LandmarkSession
 from fkd_train import candidates as making
 from fkd_train import export as exporting
@@ -21,6 +20,7 @@ from fkd_train import optimize as optimizing
 from fkd_train.candidates import half_precision, runs_here
 from fkd_train.checkpoint import save_checkpoint
 from fkd_train.config import Recipe, recipe_to_dict
+from fkd_train.errors import VerificationError
 from fkd_train.export_cli import main
 from fkd_train.family import table
 from fkd_train.models import build
@@ -159,7 +159,7 @@ def test_int8_that_was_asked_for_and_is_wrong_ships_nothing(
     monkeypatch.setattr(
         optimizing, "_broken_budget", lambda one, fp32, _: None if one is fp32 else "NME +9"
     )
-    with pytest.raises(BudgetError, match="int8 is not right enough: NME \\+9"):
+    with pytest.raises(VerificationError, match="int8 is not right enough: NME \\+9"):
         optimize(checkpoint, tmp_path / "o", drawn_data, "int8")
     assert not (tmp_path / "o").exists()
 
@@ -191,7 +191,7 @@ def test_a_pass_that_changes_a_weight_ships_nothing(
     checkpoint: Path, drawn_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(exporting, "EXACT", (Pass("fold badly", broken_pass),))
-    with pytest.raises(GraphPassError, match=r"'fold badly', largest difference .* px at face"):
+    with pytest.raises(VerificationError, match=r"'fold badly', largest difference .* px at face"):
         optimize(checkpoint, tmp_path / "o", drawn_data, "fp32")
     assert not (tmp_path / "o").exists()
     done = run(checkpoint, "--out", tmp_path / "o.onnx")
@@ -252,3 +252,5 @@ def test_another_platforms_int8_is_kept_untimed(
     one = judged(found, "int8")
     assert (one.kept, one.ratio) == (True, None)
     assert one.precision.endswith("for arm)")
+    cards = [LandmarkSession(path, "cpu").card for path in found.kept]
+    assert [card.platform for card in cards] == ["any", "arm"]

@@ -11,7 +11,7 @@ import pytest
 from graphs import answers, network
 from onnx import TensorProto, helper, numpy_helper
 
-from fkd_infer.errors import GraphPassError
+from fkd_train.errors import VerificationError
 from fkd_train.passes import (
     EXACT,
     Pass,
@@ -80,7 +80,7 @@ def test_a_pass_that_breaks_the_graph_is_named() -> None:
         del broken.graph.node[3]
         return broken
 
-    with pytest.raises(GraphPassError, match="after the pass 'lose a node'"):
+    with pytest.raises(VerificationError, match="after the pass 'lose a node'"):
         apply(network(), [Pass("lose a node", breaking)], fine)
 
 
@@ -91,12 +91,12 @@ def test_a_pass_that_changes_the_border_is_named() -> None:
         del changed.metadata_props[:]
         return changed
 
-    with pytest.raises(GraphPassError, match=r"'lose the card'.*metadata"):
+    with pytest.raises(VerificationError, match=r"'lose the card'.*metadata"):
         apply(network(), [Pass("lose the card", losing)], fine)
 
 
 def test_a_pass_that_changes_the_answers_is_named() -> None:
-    with pytest.raises(GraphPassError, match="'simplify', the points moved"):
+    with pytest.raises(VerificationError, match="'simplify', the points moved"):
         apply(network(), [Pass("simplify", simplify)], lambda _: "the points moved")
 
 

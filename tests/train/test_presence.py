@@ -9,13 +9,13 @@ import pytest
 import torch
 
 from fkd_infer.crop import Pixels, points_box, transform
-from fkd_infer.errors import RecipeError
 from fkd_infer.types import Prediction
 from fkd_train.augment import Sampler
 from fkd_train.checkpoint import load_checkpoint
 from fkd_train.config import AugmentConfig, CropConfig, Recipe, recipe_from_dict, recipe_to_dict
 from fkd_train.data import Faces
 from fkd_train.drawn import draw_face
+from fkd_train.errors import RecipeError
 from fkd_train.models import build
 from fkd_train.presence import PHOTOS, WINDOWS, measure_score
 from fkd_train.training import train

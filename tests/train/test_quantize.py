@@ -11,7 +11,7 @@ import pytest
 from graphs import answers, crops, dense_network, network
 from onnx import TensorProto, numpy_helper
 
-from fkd_train.names import PLATFORMS
+from fkd_infer.names import PLATFORMS
 from fkd_train.quantize import SCHEMES, Int8Scheme, Quantizer, choose, dense_layers, pack_dense
 
 

@@ -14,13 +14,14 @@ import torch
 from click.testing import CliRunner, Result
 from known import FIVE
 
-from fkd_infer.errors import NonFiniteOutputError, OutputError, RunError
+from fkd_infer.errors import NonFiniteOutputError, OutputError
 from fkd_infer.schemes import IBUG68
 from fkd_train import eval_cli
 from fkd_train.checkpoint import save_checkpoint
 from fkd_train.comparison import Comparison, Protocol, compare, distinct_names
 from fkd_train.config import ModelConfig, Recipe, TrunkConfig, recipe_to_dict
 from fkd_train.drawn import face_shape
+from fkd_train.errors import RunError
 from fkd_train.models import build
 from fkd_train.perturb import PERTURBATIONS
 from fkd_train.report import SHEET, sheet_rows, write_report

@@ -19,12 +19,13 @@ import pytest
 import torch
 from accelerate import Accelerator
 
-from fkd_infer.errors import OutputError, RunError
+from fkd_infer.errors import OutputError
 from fkd_train import loop
 from fkd_train.batches import Batch
 from fkd_train.checkpoint import load_checkpoint, save_checkpoint
 from fkd_train.config import Recipe, recipe_to_dict
 from fkd_train.data import read_faces
+from fkd_train.errors import RunError
 from fkd_train.evaluate import evaluate, open_model
 from fkd_train.loop import build_optimizer
 from fkd_train.models import build

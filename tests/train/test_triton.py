@@ -17,11 +17,12 @@ from tritonclient import grpc  # type: ignore[import-untyped]
 from tritonclient.grpc import model_config_pb2  # type: ignore[import-untyped]
 
 from fkd_infer.card import METADATA_KEY, Measured, ModelCard
-from fkd_infer.errors import InvalidModelError, ModelCardError, OutputError, TritonConfigError
+from fkd_infer.errors import InvalidModelError, ModelCardError, OutputError
 from fkd_infer.imagefile import read_image, write_image
 from fkd_infer.names import DEFAULT_MODEL, MIN_PRESENCE
 from fkd_infer.pipeline import load
 from fkd_infer.session import find_model
+from fkd_train.errors import TritonConfigError
 from fkd_train.triton import Serving, check_config, config_text, write_repository
 
 FIXED, SCORED = MODELS / "fixed.onnx", MODELS / "scored.onnx"

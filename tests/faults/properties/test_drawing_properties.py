@@ -20,7 +20,7 @@ from known import FIVE
 from properties import Guarded, check_line, faces, finite, tried
 
 from fkd_infer.annotate import Annotator
-from fkd_infer.errors import FilterPackError
+from fkd_infer.errors import FilterError
 from fkd_infer.filters import Filter, builtin_filters, load_filter
 from fkd_infer.names import LAYERS, Blend, FilterWhen, Layer, Warp
 from fkd_infer.schemes import IBUG68
@@ -97,7 +97,7 @@ def test_filters_of_any_pack_that_is_accepted_stay_within_the_frame(
         cv2.imwrite(str(Path(folder, "a.png")), picture)
         try:
             worn = load_filter(folder)
-        except FilterPackError as error:
+        except FilterError as error:
             check_line(error, folder)
             return
         worn.draw(guarded.frame, worn_by)

@@ -23,7 +23,7 @@ from fkd_infer.detectorcard import DetectorCard
 from fkd_infer.endtoendcard import EndToEndCard
 from fkd_infer.errors import (
     BoxesFileError,
-    FilterPackError,
+    FilterError,
     ManifestError,
     ModelCardError,
     WrongTaskError,
@@ -151,7 +151,7 @@ def test_any_file_is_a_filter_or_refused(content: bytes) -> None:
         Path(folder, "a.png").write_bytes(PICTURE)
         try:
             pack, layers = read_pack(path.parent)
-        except FilterPackError as error:
+        except FilterError as error:
             check_line(error, str(path))
             return
     assert len(layers) == sum(1 + layer.mirrored for layer in pack.layers)

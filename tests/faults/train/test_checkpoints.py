@@ -17,7 +17,6 @@ import torch
 from click.testing import CliRunner
 from known import FIVE
 
-from fkd_infer.errors import RecipeError, RunError
 from fkd_train import eval_cli, export_cli
 from fkd_train.checkpoint import (
     holds_detector,
@@ -27,6 +26,7 @@ from fkd_train.checkpoint import (
     save_checkpoint,
 )
 from fkd_train.config import load_recipe, recipe_from_dict, recipe_to_dict
+from fkd_train.errors import RecipeError, RunError
 from fkd_train.models import build
 from fkd_train.recipe_kinds import any_recipe, open_recipe, plain_recipe
 from fkd_train.report import _svg

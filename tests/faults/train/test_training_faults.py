@@ -23,19 +23,13 @@ from click.testing import CliRunner
 from torch.utils.data import Dataset
 from training_child import Child, Fault, Run, trained
 
-from fkd_infer.errors import (
-    BatchError,
-    DivergedError,
-    OutputError,
-    PeerError,
-    RunError,
-    TrainingMemoryError,
-)
+from fkd_infer.errors import OutputError
 from fkd_train import plots, training
 from fkd_train.batches import Batch, EpochBatches, Key, end_workers, training_loader
 from fkd_train.checkpoint import load_checkpoint, save_checkpoint
 from fkd_train.config import OptimizerConfig, Recipe
 from fkd_train.data import read_faces
+from fkd_train.errors import BatchError, DivergedError, PeerError, RunError, TrainingMemoryError
 from fkd_train.evaluate import Evaluation, evaluate
 from fkd_train.faults import fetched, naming_faults
 from fkd_train.fingerprint import differences, load_marks, marks

@@ -15,10 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from properties import damaged, plain_values, tried
 
-from fkd_infer.errors import DatasetError, RecipeError
 from fkd_infer.schemes import LandmarkScheme
 from fkd_train.config import recipe_names, recipe_table
 from fkd_train.data import read_faces
+from fkd_train.errors import DatasetError, RecipeError
 from fkd_train.recipe_kinds import any_recipe, open_recipe, plain_recipe
 
 TWO = LandmarkScheme("two", 2, {"eyes": (0, 1)}, ((0, 1),), (0, 1))

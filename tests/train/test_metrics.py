@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fkd_infer.metrics import accuracy, auc, ced, failure_rate, nme, point_errors
 from fkd_infer.schemes import IBUG68
+from fkd_train.metrics import accuracy, auc, ced, failure_rate, nme, point_errors
 
 
 def faces(count: int = 3) -> np.ndarray:
