@@ -15,12 +15,12 @@ SECONDS := 60
 
 # Tests left out where the wheel's are run again with OpenCV 5: they take a third of the time, and none of them is
 # about what OpenCV does.
-WITHOUT_OPENCV := stream tune workers
+WITHOUT_OPENCV := media/video/test_network_stream.py system/test_worker_pool.py tuning
 
 .PHONY: demo test check audit lock sbom release faults fuzz soak format wheel-test clean
 
 demo: $(VENV)/.installed-demo  ## 68 points on a photo, with the shipped model
-	$(BIN)/python -m fkd_infer.demo --out out/demo
+	$(BIN)/python -m fkd_infer.cli.demo --out out/demo
 
 test: $(VENV)/.installed-dev  ## all tests
 	$(BIN)/python -m pytest
@@ -72,7 +72,7 @@ wheel-test: $(VENV)/.installed-dev  ## the wheel alone, without torch and onnx, 
 	build/venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r constraints-opencv5.txt
 	build/venv/bin/python -m pip check
 	cd build && venv/bin/pytest -c ../pyproject.toml --rootdir .. -p no:cacheprovider ../tests/infer \
-		$(WITHOUT_OPENCV:%=--ignore=../tests/infer/test_%.py)
+		$(WITHOUT_OPENCV:%=--ignore=../tests/infer/%)
 
 clean:  ## removes what the commands above made
 	rm -rf $(VENV) build dist out

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from fkd_infer.commands import FkdCommand
-from fkd_infer.names import BOX_KINDS, BoxKind
-from fkd_train.names import SPLITS, Split
-from fkd_train.options import data_option
+from fkd_infer.choices import BOX_KINDS, BoxKind
+from fkd_infer.cli.command import FkdCommand
+from fkd_train.choices import SPLITS, Split
+from fkd_train.cli.options import data_option
 
 if TYPE_CHECKING:
-    from benchmarks.results import Recorder
-    from benchmarks.throughput import Output
+    from benchmarks.harness.results import Recorder
+    from benchmarks.programs.photos import Output
 
 MODELS = ("models/fkdnet.onnx", "models/naimishnet.onnx")
 OUT = Path("out/benchmarks")
@@ -97,9 +97,9 @@ def latency(
     untrained network of that recipe. Contenders take turns in random order, each in a process of
     its own.
     """
-    from benchmarks.latency import Turns
-    from benchmarks.latency import latency as run
-    from benchmarks.networks import read_networks
+    from benchmarks.networks.find import read_networks
+    from benchmarks.networks.latency import Turns
+    from benchmarks.networks.latency import latency as run
 
     with TemporaryDirectory() as folder:
         networks = read_networks(models or MODELS, Path(folder))
@@ -119,9 +119,9 @@ def limit(
 
     Where a network stays below 80 % of that, its operators are timed one by one.
     """
-    from benchmarks.latency import Turns
-    from benchmarks.limit import limit as run
-    from benchmarks.networks import read_networks
+    from benchmarks.networks.find import read_networks
+    from benchmarks.networks.latency import Turns
+    from benchmarks.roofline.roofline import limit as run
 
     with TemporaryDirectory() as folder:
         networks = read_networks(models or MODELS, Path(folder))
@@ -134,9 +134,9 @@ def limit(
 @results_option()
 def settings(model: Path, blocks: int, seconds: float, out: Path | None) -> None:
     """Change each default of a session in turn, alone and between OpenCV's work on a frame."""
-    from benchmarks.latency import Turns
-    from benchmarks.settings import settings as run
-    from fkd_infer.session import find_model
+    from benchmarks.networks.latency import Turns
+    from benchmarks.programs.session_settings import settings as run
+    from fkd_infer.models.shipped import find_model
 
     run(find_model(model), Turns(blocks, seconds), _recorder("settings", out))
 
@@ -155,8 +155,8 @@ def accuracy(
     out: Path | None,
 ) -> None:
     """Measure how well files place points; the shipped ones, unless MODELS are given."""
-    from benchmarks.accuracy import accuracy as run
-    from fkd_infer.session import shipped_models
+    from benchmarks.networks.accuracy import accuracy as run
+    from fkd_infer.models.shipped import shipped_models
 
     files = models or tuple(shipped_models().values())
     run(files, data, split, boxes, _recorder("accuracy", out))
@@ -189,10 +189,10 @@ def pipeline(
 ) -> None:
     """Run fkd-infer on generated videos of one and four faces, by turns with the encoder alone;
     time it and check its points."""
-    from benchmarks.inference import Inference
-    from benchmarks.pipeline import SCENES
-    from benchmarks.pipeline import pipeline as run
-    from fkd_infer.machine import available_threads
+    from benchmarks.programs.command import Inference
+    from benchmarks.programs.videos import SCENES
+    from benchmarks.programs.videos import pipeline as run
+    from fkd_infer.system.hardware import available_threads
 
     inference = Inference(cores or available_threads(), workers, tuned)
     chosen = [scene for scene in SCENES if not scenes or scene.name in scenes]
@@ -207,7 +207,7 @@ def pipeline(
 def soak(minutes: int, photos: int, folder: Path, out: Path | None) -> None:
     """Run fkd-infer on a long video and on many photos; watch what it holds, and check what came
     back."""
-    from benchmarks.soak import soak_photos, soak_video
+    from benchmarks.programs.soak import soak_photos, soak_video
 
     recorder = _recorder("soak", out)
     soak_video(minutes, folder, recorder)
@@ -242,8 +242,8 @@ def throughput(
     out: Path | None,
 ) -> None:
     """Run fkd-infer over a folder of generated pictures, kept to one core and to more."""
-    from benchmarks.inference import Inference
-    from benchmarks.throughput import throughput as run
+    from benchmarks.programs.command import Inference
+    from benchmarks.programs.photos import throughput as run
 
     ways = [Inference(count, w, tuned) for count in cores for w in workers or (None,)]
     run(images, data, ways, output, rounds, folder, _recorder("throughput", out))
@@ -256,8 +256,8 @@ def throughput(
 @results_option()
 def tracking(model: Path, seconds: float, data: Path | None, out: Path | None) -> None:
     """Follow faces on known paths: jitter, lag and error of each smoothing, and detector calls."""
-    from benchmarks.tracking import tracking as run
-    from fkd_infer.session import find_model
+    from benchmarks.faces.tracking import tracking as run
+    from fkd_infer.models.shipped import find_model
 
     run(find_model(model), seconds, data, _recorder("tracking", out))
 
@@ -283,9 +283,9 @@ def detectors(
     Contenders take turns in random order, each in a process of its own. How well they find faces,
     fkd-eval says.
     """
-    from benchmarks.detectors import detectors as run
-    from benchmarks.latency import Turns
-    from fkd_infer.session import shipped_models
+    from benchmarks.faces.detectors import detectors as run
+    from benchmarks.networks.latency import Turns
+    from fkd_infer.models.shipped import shipped_models
 
     files = models or tuple(shipped_models(detectors=True).values())
     run(files, yunet, size, threads, Turns(blocks, seconds), _recorder("detectors", out))
@@ -296,8 +296,8 @@ def detectors(
 @click.option("--out", type=_PATH, default=OUT / "report", show_default=True)
 def report(files: tuple[Path, ...], out: Path) -> None:
     """Make tables and plots of results."""
-    from benchmarks.report import write_report
-    from benchmarks.results import read_runs
+    from benchmarks.harness.results import read_runs
+    from benchmarks.report.markdown import write_report
 
     for path in write_report(read_runs(files), out):
         click.echo(path)
@@ -312,8 +312,8 @@ def report(files: tuple[Path, ...], out: Path) -> None:
 @click.pass_context
 def compare(context: click.Context, before: Path, after: Path, percent: float) -> None:
     """Tell what became worse by more than chance and so many percent; if anything, exit with 1."""
-    from benchmarks.compare import beyond, changes, differences
-    from benchmarks.results import read_runs
+    from benchmarks.harness.results import read_runs
+    from benchmarks.report.compare import beyond, changes, differences
 
     runs = read_runs([before]), read_runs([after])
     found = changes(*runs)
@@ -332,18 +332,20 @@ def compare(context: click.Context, before: Path, after: Path, percent: float) -
 @click.option("--workers", type=click.IntRange(0), default=1, show_default=True)
 @click.option("--blocks", type=_POSITIVE, default=5, show_default=True)
 def search(data: Path, out: Path, workers: int, blocks: int) -> None:
-    """Train and time every network of benchmarks/search.toml; hours, and it can be stopped.
+    """Train and time every network of benchmarks/networks/size_search.toml.
+
+    It takes hours, and can be stopped and started again.
 
     Each point trains into a folder of --out; what is there already is not trained again.
     """
-    from benchmarks.search import search as run
+    from benchmarks.networks.size_search import search as run
 
     for line in run(data, out, workers, blocks):
         click.echo(line)
 
 
 def _recorder(command: str, out: Path | None) -> Recorder:
-    from benchmarks.results import Recorder, default_path
+    from benchmarks.harness.results import Recorder, default_path
 
     return Recorder(out or default_path(OUT, command), click.echo)
 

@@ -8,8 +8,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from fkd_infer.card import ModelCard
     from fkd_infer.errors import FkdError
+    from fkd_infer.models.cards.landmark import ModelCard
     from fkd_infer.pipeline import Pipeline, load
     from fkd_infer.types import Face, Frame
 
@@ -20,7 +20,7 @@ _HOMES = {
     "Face": "types",
     "FkdError": "errors",
     "Frame": "types",
-    "ModelCard": "card",
+    "ModelCard": "models.cards.landmark",
     "Pipeline": "pipeline",
     "load": "pipeline",
 }

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
+from fkd_infer.choices import FRAMES, MEGAPIXELS, SECONDS
 from fkd_infer.errors import LimitError, LimitStoppedError
-from fkd_infer.machine import memory
-from fkd_infer.names import FRAMES, MEGAPIXELS, SECONDS
+from fkd_infer.system.hardware import memory
 from fkd_infer.types import Frame
 
 IMAGE_BYTES = 12

@@ -12,28 +12,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fkd_infer.card import ModelCard
-from fkd_infer.crop import (
-    POINTS_BOX,
-    BoxRule,
-    Floats,
-    Pixels,
-    apply_rule,
-    as_boxes,
-    check_image,
-    crop_matrices,
-    fill_batch,
-    gray_plane,
-    points_box,
-    square_boxes,
-)
-from fkd_infer.cuda import CudaSettings
-from fkd_infer.decode import decode
-from fkd_infer.detect import build_detector
-from fkd_infer.detector import Detector, WholeImageDetector
-from fkd_infer.errors import NonFiniteOutputError, SettingsError
-from fkd_infer.machine import available_threads
-from fkd_infer.names import (
+from fkd_infer.choices import (
     BATCH,
     DEFAULT_DETECTOR,
     DEFAULT_MODEL,
@@ -42,15 +21,32 @@ from fkd_infer.names import (
     DetectorName,
     Provider,
 )
-from fkd_infer.session import LandmarkSession
-from fkd_infer.settings import SessionSettings
-from fkd_infer.timing import Stopwatch
-from fkd_infer.trace import Trace
-from fkd_infer.tuned import open_session
+from fkd_infer.detection.base import Detector, WholeImageDetector
+from fkd_infer.detection.factory import build_detector
+from fkd_infer.detection.tiling import Search
+from fkd_infer.errors import NonFiniteOutputError, SettingsError
+from fkd_infer.geometry.arrays import Floats, Matrix, Pixels, check_image, gray_plane
+from fkd_infer.geometry.boxes import (
+    POINTS_BOX,
+    BoxRule,
+    apply_rule,
+    as_boxes,
+    points_box,
+    square_boxes,
+)
+from fkd_infer.geometry.crop import crop_matrices, fill_batch
+from fkd_infer.geometry.transforms import invert, transform
+from fkd_infer.models.cards.landmark import ModelCard
+from fkd_infer.runtime.cuda import CudaSettings
+from fkd_infer.runtime.session import LandmarkSession
+from fkd_infer.runtime.settings import SessionSettings
+from fkd_infer.runtime.tuned_profile import open_session
+from fkd_infer.system.chrome_trace import Trace
+from fkd_infer.system.files.atomic import whole_file, writing
+from fkd_infer.system.hardware import available_threads
+from fkd_infer.system.stopwatch import Stopwatch
+from fkd_infer.system.worker_pool import Crew
 from fkd_infer.types import Detections, Face
-from fkd_infer.views import Search
-from fkd_infer.wholefile import whole_file, writing
-from fkd_infer.workers import Crew
 
 Presence = NDArray[np.float64]
 """How sure the network is of each face (n,), NaN where it does not say."""
@@ -332,3 +328,13 @@ def load(
         min_presence = 0.0 if framed else MIN_PRESENCE
     refine = not framed if refine is None else refine
     return Pipeline(session, detector, min_presence, refine, batch)
+
+
+def decode(points_crop: Floats, matrices: Matrix, model: str) -> Floats:
+    """Points (n, k, 2) in frame pixels from crop pixels and the crops' matrices (n, 2, 3).
+
+    Raises NonFiniteOutputError, naming the model, for NaN and infinity.
+    """
+    if not np.isfinite(points_crop).all():
+        raise NonFiniteOutputError(model)
+    return transform(points_crop, invert(matrices))

@@ -5,15 +5,17 @@ Images are BGR uint8 (H, W, 3); points are (x, y) in frame pixels, boxes x0, y0,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from math import ceil
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fkd_infer.crop import Floats, Pixels, as_boxes, check_image
+from fkd_infer.geometry.arrays import Floats, Pixels, check_image
+from fkd_infer.geometry.boxes import as_boxes
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,3 +100,38 @@ class Prediction(NamedTuple):
 
     points: Floats
     scores: Floats | None
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Which frames of a video are taken: those shown from `start` on and before `end`, in seconds;
+    of these every `stride`-th, and `max_frames` at most. The default takes all."""
+
+    start: Fraction = Fraction(0)
+    end: Fraction | None = None
+    max_frames: int | None = None
+    stride: int = 1
+
+    def __call__(self, frames: Iterator[Frame]) -> Iterator[Frame]:
+        """The frames that are taken; what comes after them is not read."""
+        taken = 0
+        number = 0
+        for frame in frames:
+            if frame.time < self.start:
+                continue
+            if self.end is not None and frame.time >= self.end:
+                return
+            if number % self.stride == 0:
+                yield frame
+                taken += 1
+                if taken == self.max_frames:
+                    return
+            number += 1
+
+    def count(self, frames: int, rate: Fraction | None) -> int:
+        """How many of so many frames are taken, at a steady rate."""
+        if rate is not None:
+            end = frames if self.end is None else min(frames, ceil(self.end * rate))
+            frames = max(0, end - ceil(self.start * rate))
+        taken = ceil(frames / self.stride)
+        return taken if self.max_frames is None else min(taken, self.max_frames)

@@ -16,15 +16,17 @@ from typing import Any, get_args
 import cv2
 import numpy as np
 
-from fkd_infer.animation import chunk, riff, webp_header
-from fkd_infer.card import InputSpec, Measured, ModelCard, OutputSpec, Parity, Training
-from fkd_infer.crop import BoxRule, CropRule, Pixels
-from fkd_infer.detectorcard import DetectorCard, DetectorMeasured, DetectorParity
-from fkd_infer.endtoendcard import EndToEndCard, EndToEndParity
-from fkd_infer.names import Blend, Warp
+from fkd_infer.choices import Blend, Warp
+from fkd_infer.geometry.arrays import Pixels
+from fkd_infer.geometry.boxes import BoxRule, CropRule
+from fkd_infer.media.images.animation import chunk, riff, webp_header
+from fkd_infer.models.cards.base import Training
+from fkd_infer.models.cards.detector import DetectorCard, DetectorMeasured, DetectorParity
+from fkd_infer.models.cards.end_to_end import EndToEndCard, EndToEndParity
+from fkd_infer.models.cards.landmark import InputSpec, Measured, ModelCard, OutputSpec, Parity
 from fuzz.mutators import PNG, png_chunk
 
-_MODELS = Path(__file__).parents[1] / "tests" / "infer" / "models"
+_MODELS = Path(__file__).parents[1] / "tests" / "data" / "models"
 ONNX_TOKENS = (
     b"fkd", b"image", b"points", b"score", b"batch", b"ai.onnx", b"ai.onnx.ml", b"If", b"Loop",
     b"Scan", b"location", b"offset", b"length", b"../a", b"/a", b"a", b"C:\\a",
@@ -140,7 +142,7 @@ def cards() -> dict[str, bytes]:
 
 
 def models() -> dict[str, bytes]:
-    """The tiny networks of the tests, which tests/make_models.py makes."""
+    """The tiny networks of the tests, which tests/make_tiny_models.py makes."""
     return {path.stem: path.read_bytes() for path in sorted(_MODELS.glob("*.onnx"))}
 
 

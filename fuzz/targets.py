@@ -14,17 +14,18 @@ from pathlib import Path
 
 import numpy as np
 
-from fkd_infer import animation, imagefile
-from fkd_infer.boxes import BoxesFile
-from fkd_infer.card import METADATA_KEY, ModelCard
-from fkd_infer.catalogue import describe
-from fkd_infer.crop import Pixels
-from fkd_infer.detectorcard import DetectorCard
-from fkd_infer.endtoendcard import EndToEndCard
-from fkd_infer.filters import load_filter
-from fkd_infer.headpose import mean_head
+from fkd_infer.detection.boxes_file import BoxesFile
+from fkd_infer.filters.filter import load_filter
+from fkd_infer.geometry.arrays import Pixels
+from fkd_infer.landmarks.head_model import mean_head
+from fkd_infer.landmarks.schemes import LandmarkScheme
 from fkd_infer.limits import Limits
-from fkd_infer.schemes import LandmarkScheme
+from fkd_infer.media.images import animation, file
+from fkd_infer.models.cards.base import METADATA_KEY
+from fkd_infer.models.cards.detector import DetectorCard
+from fkd_infer.models.cards.end_to_end import EndToEndCard
+from fkd_infer.models.cards.landmark import ModelCard
+from fkd_infer.models.inventory import describe
 from fkd_infer.types import Face, Frame
 from fuzz import corpus
 from fuzz.mutators import (
@@ -62,8 +63,8 @@ def feed_image(data: bytes, folder: Path) -> None:
     """A picture is BGR and not empty, and of what can be held in memory."""
     path = folder / "a"
     path.write_bytes(data)
-    imagefile.suffix_by_content(path)
-    image = imagefile.read_image(path, _LIMITS)
+    file.suffix_by_content(path)
+    image = file.read_image(path, _LIMITS)
     _check_picture(image)
 
 
@@ -129,7 +130,7 @@ def feed_model(data: bytes, folder: Path) -> None:
 
 def feed_dataset(data: bytes, folder: Path) -> None:
     """Rows that were read have a picture and finite points."""
-    from fkd_train.data import read_faces
+    from fkd_train.data.dataset import read_faces
 
     part = folder / "training"
     if not part.is_dir():

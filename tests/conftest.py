@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from known import MODELS
+from tiny_models import MODELS
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,7 @@ from zipfile import ZipFile
 import pytest
 from packaging.requirements import Requirement
 
-from fkd_infer.checksum import file_sha256
+from fkd_infer.system.files.reading import file_sha256
 from tools import audit, release, sbom
 from tools.audit import Verdict, ask, judge
 from tools.pins import EXTRAS, FOLDER, ROOT, Pin, canonical, read_pins
@@ -242,13 +242,13 @@ def test_a_release_is_the_same_each_time(tmp_path: Path) -> None:
     )
     with ZipFile(next(path for path in made if path.suffix == ".whl")) as wheel:
         for model in sbom.shipped_models():
-            assert wheel.read(f"fkd_infer/models/{model.name}") == model.read_bytes()
+            assert wheel.read(f"fkd_infer/models/files/{model.name}") == model.read_bytes()
 
 
 @pytest.mark.parametrize("page", ["SECURITY.md", "CONTRIBUTING.md"])
 def test_what_the_pages_name_is_there(page: str) -> None:
-    from fkd_infer.cli import main as infer
-    from fkd_infer.live_cli import main as live
+    from fkd_infer.cli.live import main as live
+    from fkd_infer.cli.main import main as infer
 
     text = (ROOT / page).read_text()
     for target, anchor in re.findall(r"\]\((?!https?://)([^)#]+)(?:#([^)]+))?\)", text):

@@ -11,7 +11,8 @@ import cv2
 import numpy as np
 import skia
 
-from fkd_infer.headpose import PACKS, mean_head
+from fkd_infer.filters.pack import PACKS
+from fkd_infer.landmarks.head_model import mean_head
 
 Place = tuple[float, float]
 Colour = str

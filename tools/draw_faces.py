@@ -17,7 +17,7 @@ from artboard import (
     through,
 )
 
-from fkd_infer.headpose import mean_head
+from fkd_infer.landmarks.head_model import mean_head
 
 NOSE = (30, 31, 33, 35)
 ROOT = (0, 16, 27, 36, 45)

@@ -2,7 +2,7 @@
 
 Structure from motion without a camera's perspective: a face's points are the head's, turned,
 scaled and moved. Poses and the head's shape are solved for in turns, each by least squares, and
-the shape is made symmetrical each time. Prints fkd_infer/packs/head.json.
+the shape is made symmetrical each time. Prints fkd_infer/landmarks/head.json.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from fkd_infer.schemes import IBUG68
+from fkd_infer.landmarks.schemes import IBUG68
 
 Array = NDArray[np.float64]
 

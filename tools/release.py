@@ -12,7 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from fkd_infer.checksum import file_sha256
+from fkd_infer.system.files.reading import file_sha256
 from tools.pins import FOLDER, ROOT
 from tools.sbom import RUNTIMES, write_sboms
 

@@ -36,7 +36,7 @@ from cyclonedx.validation.json import JsonStrictValidator
 from packageurl import PackageURL
 
 import fkd_infer
-from fkd_infer.checksum import file_sha256
+from fkd_infer.system.files.reading import file_sha256
 from tools.pins import FOLDER, ROOT, Pin, read_pins
 
 RUNTIMES = ("runtime-cpu", "runtime-gpu")

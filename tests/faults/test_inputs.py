@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from faults.badfiles import BAD, UNUSUAL
-from known import MODELS
+from faults.bad_files import BAD, UNUSUAL
+from tiny_models import MODELS
 
 MEMORY = 6 << 30
 """Of address space for the run; libraries reserve far more than they use."""
@@ -47,7 +47,14 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
     for name, (bad, _) in BAD.items():
         bad(folder / name)
     out = tmp_path_factory.mktemp("out")
-    command = [sys.executable, "-m", "fkd_infer.cli", str(folder), "--out", str(out / "pictures")]
+    command = [
+        sys.executable,
+        "-m",
+        "fkd_infer.cli.main",
+        str(folder),
+        "--out",
+        str(out / "pictures"),
+    ]
     command += ["--json", str(out / "faces.jsonl"), "--detector", "none", "--draw", "box"]
     command += ["--model", str(MODELS / "fixed.onnx")]
     done = subprocess.run(
@@ -110,7 +117,7 @@ def test_no_name_drives_the_terminal(ran: Ran) -> None:
 
 
 def test_resuming_does_the_bad_ones_again_and_no_other(ran: Ran) -> None:
-    command = [sys.executable, "-m", "fkd_infer.cli", str(ran.folder), "--out", str(ran.out)]
+    command = [sys.executable, "-m", "fkd_infer.cli.main", str(ran.folder), "--out", str(ran.out)]
     command += ["--json", str(ran.out.parent / "faces.jsonl"), "--detector", "none"]
     command += ["--draw", "box", "--model", str(MODELS / "fixed.onnx"), "--resume"]
     before = {path.name: path.stat().st_mtime_ns for path in ran.out.glob("[!.]*")}

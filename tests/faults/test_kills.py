@@ -10,16 +10,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from faults.killing import KILLS, content, killed_until_done, seconds_of
-from known import MODELS
+from faults.killed_runs import KILLS, content, killed_until_done, seconds_of
+from tiny_models import MODELS
 
-from fkd_infer.animationsink import AnimationSink
-from fkd_infer.crop import Pixels
-from fkd_infer.imagefile import write_image
+from fkd_infer.geometry.arrays import Pixels
+from fkd_infer.media.images.animation_writer import AnimationSink
+from fkd_infer.media.images.file import write_image
+from fkd_infer.media.video.writer import VideoSink
 from fkd_infer.types import Frame
-from fkd_infer.videosink import VideoSink
 
-COMMAND = [sys.executable, "-m", "fkd_infer.cli", "--quiet"]
+COMMAND = [sys.executable, "-m", "fkd_infer.cli.main", "--quiet"]
 NETWORKS = [
     *("--model", str(MODELS / "scored.onnx")),
     *("--detector-model", str(MODELS / "detector.onnx")),

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from known import MODELS
+from tiny_models import MODELS
 
 if sys.platform != "linux":
     pytest.skip("counts open files in /proc", allow_module_level=True)
@@ -29,13 +29,13 @@ import resource
 pytest.importorskip("uvicorn", reason="needs the live extra: pip install 'fkd[live]'")
 pytest.importorskip("starlette", reason="needs the live extra: pip install 'fkd[live]'")
 
-from playing import TOKEN, pictures, until
+from live_runner import TOKEN, pictures, until
 
-from fkd_infer.live_attempts import REGAINED_S, WRONG, Attempts
-from fkd_infer.live_connection import CONNECTIONS
-from fkd_infer.live_guard import HEADERS
-from fkd_infer.live_server import VIEWERS
-from fkd_infer.videosink import VideoSink
+from fkd_infer.live.connection import CONNECTIONS
+from fkd_infer.live.guard import HEADERS
+from fkd_infer.live.rate_limit import REGAINED_S, WRONG, Attempts
+from fkd_infer.live.server import VIEWERS
+from fkd_infer.media.video.writer import VideoSink
 
 REQUEST_S, TAKEN_S = 2.0, 2.0
 """The limits of time as these servers have them, so that the tests are short."""
@@ -47,11 +47,11 @@ JSON = b"Content-Type: application/json\r\n"
 SHORT = f"""
 import sys, resource
 resource.setrlimit(resource.RLIMIT_NOFILE, ({HANDLES}, {HANDLES}))
-from fkd_infer import live_connection
+from fkd_infer.live import connection as live_connection
 live_connection.REQUEST_S, live_connection.TAKEN_S = {REQUEST_S}, {TAKEN_S}
 """
 MAIN = """
-from fkd_infer.cli import main
+from fkd_infer.cli.main import main
 sys.argv[0] = 'fkd-infer'
 main()
 """
@@ -359,7 +359,7 @@ DOTS = ["..", "%2e%2e", "%2E.", ".%2e", "%252e%252e", "..%00", "%c0%ae%c0%ae", "
 SLASHES = ["/", "%2f", "\\", "%5c", "%255c", "//"]
 
 
-@pytest.mark.parametrize("target", ["etc/passwd", "live.py", "live_page/index.html"])
+@pytest.mark.parametrize("target", ["etc/passwd", "server.py", "page/index.html"])
 def test_no_file_of_the_machine_can_be_read(page: Page, target: str) -> None:
     paths = [f"/{slash.join([dots] * 6)}{slash}{target}" for dots in DOTS for slash in SLASHES]
     paths += [f"/{target}", f"//{target}", f"/state/../{target}", f"/%00/{target}", f"/{target}%00"]
@@ -590,7 +590,7 @@ def test_a_network_of_ipv6_is_one_place_and_memory_is_bounded() -> None:
 
 
 BROKEN = """
-from fkd_infer import track
+from fkd_infer.tracking import tracker as track
 follow, frames = track.Tracker.__call__, 0
 def breaking(self, frame):
     global frames
@@ -666,7 +666,7 @@ def test_a_name_that_is_no_text_is_told_as_far_as_it_is(
 
 STARVED = """
 import os, resource
-from fkd_infer import live_server
+from fkd_infer.live import server as live_server
 run = live_server.LiveServer.run
 def starved(self):
     number = os.dup(0)
@@ -689,7 +689,7 @@ def test_a_machine_without_open_files_is_told(video: Path) -> None:
 CROWDED = """
 import resource, threading
 from pathlib import Path
-from playing import pictures, playing
+from live_runner import pictures, playing
 from fkd_infer.errors import LiveError
 
 live = playing(pictures(None, size=(64, 48)))

@@ -11,17 +11,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from known import MODELS
-from wire import added, field
+from protobuf_bytes import added, field
+from tiny_models import MODELS
 
-from fkd_infer import modelfile
+from fkd_infer.detection.fkd import FkdDetector
+from fkd_infer.detection.yunet import YuNetDetector
 from fkd_infer.errors import DetectorError, InvalidModelError, ModelFileNotFoundError
-from fkd_infer.fkddetector import FkdDetector
-from fkd_infer.modelfile import check_model
-from fkd_infer.session import LandmarkSession, find_model
-from fkd_infer.tuned import Variant, open_session
-from fkd_infer.variants import variants_of
-from fkd_infer.yunet import YuNetDetector
+from fkd_infer.models import check
+from fkd_infer.models.check import check_model
+from fkd_infer.models.shipped import find_model
+from fkd_infer.runtime.session import LandmarkSession
+from fkd_infer.runtime.tuned_profile import Variant, open_session
+from fkd_infer.tuning.variants import variants_of
 
 FIXED = MODELS / "fixed.onnx"
 OPENERS = [LandmarkSession, FkdDetector, YuNetDetector, open_session]
@@ -57,7 +58,7 @@ def test_what_is_no_file_is_told_at_once(no_file: Path, open_: Callable[[Path], 
 
 
 @pytest.mark.parametrize("open_", OPENERS)
-@pytest.mark.parametrize("size", [0, modelfile.LARGEST_FILE + 1])
+@pytest.mark.parametrize("size", [0, check.LARGEST_FILE + 1])
 def test_a_file_of_no_sensible_size_is_not_read(
     size: int, open_: Callable[[Path], object], tmp_path: Path
 ) -> None:
@@ -118,7 +119,7 @@ def test_graphs_in_graphs_end_early(tmp_path: Path) -> None:
 _LIMITED = """
 import resource, sys
 from pathlib import Path
-from fkd_infer.modelfile import check_model
+from fkd_infer.models.check import check_model
 used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (used + (1 << 25), resource.RLIM_INFINITY))
 try:
@@ -170,12 +171,12 @@ def test_a_file_that_shrinks_as_it_is_read_is_told(
     """Somebody cuts it between the look at its size and the look at its bytes."""
     path = tmp_path / "m.onnx"
     path.write_bytes(FIXED.read_bytes())
-    plain = modelfile._check_size
+    plain = check._check_size
 
     def cut(size: int) -> None:
         os.truncate(path, 0)
         plain(size)
 
-    monkeypatch.setattr(modelfile, "_check_size", cut)
+    monkeypatch.setattr(check, "_check_size", cut)
     with pytest.raises(InvalidModelError, match=r"m\.onnx.*became shorter"):
         check_model(path)

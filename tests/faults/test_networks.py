@@ -10,20 +10,22 @@ from typing import Any
 
 import numpy as np
 import pytest
-from faults.badfiles import video
-from known import MODELS
+from faults.bad_files import video
+from tiny_models import MODELS
 
-from fkd_infer.annotate import Annotator
-from fkd_infer.app import Outputs, Work, run
-from fkd_infer.crop import POINTS_BOX, Pixels
-from fkd_infer.desk import Summary
-from fkd_infer.finder import Finder
-from fkd_infer.imagefile import write_image
-from fkd_infer.journal import Journal, journal_path
-from fkd_infer.look import Look
-from fkd_infer.media import expand_sources
+from fkd_infer.drawing.annotator import Annotator
+from fkd_infer.drawing.overlay import Look
+from fkd_infer.geometry.arrays import Pixels
+from fkd_infer.geometry.boxes import POINTS_BOX
+from fkd_infer.jobs.face_finder import Finder
+from fkd_infer.jobs.journal import Journal, journal_path
+from fkd_infer.jobs.outputs import Outputs
+from fkd_infer.jobs.run import Work, run
+from fkd_infer.jobs.summary import Summary
+from fkd_infer.media.images.file import write_image
+from fkd_infer.media.sources import expand_sources
 from fkd_infer.pipeline import Pipeline, load
-from fkd_infer.track import Tracker
+from fkd_infer.tracking.tracker import Tracker
 from fkd_infer.types import Detections
 
 COUNT = 12
@@ -127,6 +129,8 @@ def test_the_list_of_failures_is_what_its_schema_says(folder: Path) -> None:
 
     (folder / "bad.png").write_text("hello")
     done(load(MODELS / "fixed.onnx", detector="none"), folder)
-    schema = json.loads((resources.files("fkd_infer") / "schema" / "fkd-error-1.json").read_text())
+    schema = json.loads(
+        (resources.files("fkd_infer.formats") / "schema" / "fkd-error-1.json").read_text()
+    )
     for line in lines(folder.parent / "out" / "errors.jsonl"):
         jsonschema.validate(line, schema)

@@ -12,16 +12,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from known import MODELS
+from tiny_models import MODELS
 
-from fkd_infer.annotate import Annotator
-from fkd_infer.app import Outputs, Work, run
-from fkd_infer.desk import Summary
+from fkd_infer.drawing.annotator import Annotator
+from fkd_infer.drawing.overlay import Look
 from fkd_infer.errors import OutputError, SourceFolderError
-from fkd_infer.finder import Finder
-from fkd_infer.imagefile import write_image
-from fkd_infer.look import Look
-from fkd_infer.media import check_outputs, expand_sources
+from fkd_infer.jobs.face_finder import Finder
+from fkd_infer.jobs.outputs import Outputs
+from fkd_infer.jobs.run import Work, run
+from fkd_infer.jobs.summary import Summary
+from fkd_infer.media.images.file import write_image
+from fkd_infer.media.sinks import check_outputs
+from fkd_infer.media.sources import expand_sources
 from fkd_infer.pipeline import Pipeline, load
 
 NOBODY = 65534

@@ -18,14 +18,14 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from faults.badfiles import bomb, video
-from faults.killing import content
-from known import MODELS
+from faults.bad_files import bomb, video
+from faults.killed_runs import content
+from tiny_models import MODELS
 
-from fkd_infer.cli import main
+from fkd_infer.cli.main import main
 from fkd_infer.errors import OutputError
-from fkd_infer.imagefile import write_image
-from fkd_infer.wholefile import whole_file
+from fkd_infer.media.images.file import write_image
+from fkd_infer.system.files.atomic import whole_file
 
 PHOTOS = 12
 ENDED = "the run ended there: what was done is kept"
@@ -38,7 +38,7 @@ def arguments(folder: Path, out: Path, *more: str) -> list[str]:
 
 
 def command(folder: Path, out: Path, *more: str) -> list[str]:
-    return [sys.executable, "-m", "fkd_infer.cli", *arguments(folder, out, *more)]
+    return [sys.executable, "-m", "fkd_infer.cli.main", *arguments(folder, out, *more)]
 
 
 def ran(
@@ -165,7 +165,7 @@ class TestMemory:
         script = """
 import resource
 import numpy as np
-from fkd_infer.session import LandmarkSession
+from fkd_infer.runtime.session import LandmarkSession
 session = LandmarkSession("fkdnet", "cpu")
 side, channels = session.card.input.size, session.card.input.channels
 crops = np.random.default_rng(0).integers(0, 256, (512, side, side, channels), np.uint8)
@@ -351,7 +351,7 @@ class TestResume:
     def test_what_cannot_be_resumed_is_refused(
         self, photos: Path, tmp_path: Path, more: list[str]
     ) -> None:
-        given = [sys.executable, "-m", "fkd_infer.cli", str(photos), "--resume", *more]
+        given = [sys.executable, "-m", "fkd_infer.cli.main", str(photos), "--resume", *more]
         done = subprocess.run(given, capture_output=True, text=True, cwd=tmp_path)
         assert done.returncode == 2
         assert "--resume" in done.stderr

@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from known import MODELS, SIZE, fixed_points
+from tiny_models import MODELS, SIZE, fixed_points
 
 import fkd_infer
-from fkd_infer.crop import POINTS_BOX, points_box
 from fkd_infer.errors import InvalidBoxError, InvalidImageError, NonFiniteOutputError
+from fkd_infer.geometry.boxes import POINTS_BOX, points_box
 from fkd_infer.types import Detections, Prediction
 
 SCALE = 1.25
@@ -334,7 +334,7 @@ def test_the_shipped_model_places_points_on_a_real_face() -> None:
 def test_the_runtime_loads_no_training_framework() -> None:
     code = (
         "import sys, numpy, fkd_infer; fkd_infer.load(detector='none')"
-        "(numpy.zeros((99, 99, 3), numpy.uint8)); import fkd_infer.app, fkd_infer.cli; "
+        "(numpy.zeros((99, 99, 3), numpy.uint8)); import fkd_infer.jobs.run, fkd_infer.cli.main; "
         "print(sorted({'torch', 'onnx', 'pandas', 'matplotlib'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

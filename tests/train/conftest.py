@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from drawn_set import tiny_recipe, write_part
-from known import five_points
+from drawn_dataset import tiny_recipe, write_part
+from tiny_models import five_points
 
-from fkd_train.config import Recipe
-from fkd_train.detector import DetectorNet
-from fkd_train.detector_config import DetectorRecipe, detector_recipe_from_dict
+from fkd_train.config.detector import DetectorRecipe, detector_recipe_from_dict
+from fkd_train.config.landmarks import Recipe
+from fkd_train.models.detector import DetectorNet
 
 
 @pytest.fixture(scope="session")

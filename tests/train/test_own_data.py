@@ -12,15 +12,15 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from fkd_infer import cli as infer_cli
-from fkd_infer.crop import points_box
-from fkd_infer.imagefile import read_image
-from fkd_infer.schemes import IBUG68
-from fkd_infer.session import LandmarkSession
-from fkd_train import eval_cli, export_cli, train_cli
-from fkd_train.augment import Sampler
-from fkd_train.config import AugmentConfig, Recipe, load_recipe
-from fkd_train.data import Faces, load_evaluation, load_split
+from fkd_infer.cli import main as infer_cli
+from fkd_infer.geometry.boxes import points_box
+from fkd_infer.landmarks.schemes import IBUG68
+from fkd_infer.media.images.file import read_image
+from fkd_infer.runtime.session import LandmarkSession
+from fkd_train.cli import evaluate, export, train
+from fkd_train.config.landmarks import AugmentConfig, Recipe, load_recipe
+from fkd_train.data.augment import Sampler
+from fkd_train.data.dataset import Faces, load_evaluation, load_split
 
 PAGE = Path(__file__).parents[2] / "docs" / "training.md"
 SMALLER = (
@@ -60,7 +60,7 @@ def trained(
     out = tmp_path_factory.mktemp("own") / "run"
     smaller = [part for line in SMALLER for part in ("--set", line)]
     given = ("--data", five_point_data, "--out", out, "--epochs", "12", "--size", "48")
-    run(train_cli.main, "--recipe", recipe_file, *given, "--workers", "0", *smaller)
+    run(train.main, "--recipe", recipe_file, *given, "--workers", "0", *smaller)
     return out
 
 
@@ -68,7 +68,7 @@ def trained(
 def model(trained: Path) -> Path:
     """Its exported file, verified without data."""
     path = trained.parent / "five.onnx"
-    done = run(export_cli.main, trained, "--out", path)
+    done = run(export.main, trained, "--out", path)
     assert "NME not compared, on 64 drawn faces" in done.output
     return path
 
@@ -91,7 +91,7 @@ def test_run_and_exported_file_are_measured_by_their_own_scheme(
     figures = []
     for file in (trained, model):
         given = ("--data", five_point_data, "--split", "identity", "--json", tmp_path / "m.json")
-        run(eval_cli.main, "--model", file, *given)
+        run(evaluate.main, "--model", file, *given)
         figures.append(json.loads((tmp_path / "m.json").read_text()))
     assert figures[0]["nme"] == pytest.approx(figures[1]["nme"], abs=1e-2)
     assert figures[0]["regions"].keys() == {"eyes", "nose", "mouth"}

@@ -5,27 +5,23 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
-from properties import boxes, check_line, finite, tried
+from property_strategies import boxes, check_line, finite, tried
 
-from fkd_infer.crop import (
+from fkd_infer.choices import Border
+from fkd_infer.errors import InvalidBoxError
+from fkd_infer.geometry.arrays import Floats
+from fkd_infer.geometry.boxes import (
     POINTS_BOX,
     BoxRule,
     CropRule,
-    Floats,
     apply_rule,
     as_boxes,
-    crop_batch,
-    crop_matrices,
-    invert,
     points_box,
-    reduced,
-    similarity,
     square_boxes,
-    transform,
 )
-from fkd_infer.decode import decode
-from fkd_infer.errors import InvalidBoxError
-from fkd_infer.names import Border
+from fkd_infer.geometry.crop import crop_batch, crop_matrices, reduced
+from fkd_infer.geometry.transforms import invert, similarity, transform
+from fkd_infer.pipeline import decode
 
 RULES = st.builds(CropRule, finite(0.5, 4), st.tuples(finite(-1, 1), finite(-1, 1)))
 SIZES = st.tuples(st.integers(1, 150), st.integers(1, 150))

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from properties import boxes, finite, tried
+from property_strategies import boxes, finite, tried
 
-from fkd_infer.crop import Floats, invert
-from fkd_infer.suppress import coverage, overlaps, suppress
+from fkd_infer.detection.tiling import Search, View, joined, placed, plan
+from fkd_infer.geometry.arrays import Floats
+from fkd_infer.geometry.nms import coverage, overlaps, suppress
+from fkd_infer.geometry.transforms import invert
 from fkd_infer.types import Detections
-from fkd_infer.views import Search, View, joined, placed, plan
 
 SMALLEST = 12.0
 WHOLE, CUT = 0.8, 0.9

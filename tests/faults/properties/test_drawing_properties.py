@@ -16,15 +16,15 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from known import FIVE
-from properties import Guarded, check_line, faces, finite, tried
+from property_strategies import Guarded, check_line, faces, finite, tried
+from tiny_models import FIVE
 
-from fkd_infer.annotate import Annotator
+from fkd_infer.choices import LAYERS, Blend, FilterWhen, Layer, Warp
+from fkd_infer.drawing.annotator import Annotator
+from fkd_infer.drawing.contact_sheet import ContactSheet
 from fkd_infer.errors import FilterError
-from fkd_infer.filters import Filter, builtin_filters, load_filter
-from fkd_infer.names import LAYERS, Blend, FilterWhen, Layer, Warp
-from fkd_infer.schemes import IBUG68
-from fkd_infer.sheet import ContactSheet
+from fkd_infer.filters.filter import Filter, builtin_filters, load_filter
+from fkd_infer.landmarks.schemes import IBUG68
 from fkd_infer.types import Face, Frame
 
 SECONDS = 3.0

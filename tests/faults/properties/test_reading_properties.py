@@ -14,13 +14,10 @@ import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from known import card, detector_card, five_table
-from properties import check_line, damaged, plain_values, tried
+from property_strategies import check_line, damaged, plain_values, tried
+from tiny_models import card, detector_card, five_table
 
-from fkd_infer.boxes import COLUMNS, BoxesFile
-from fkd_infer.card import METADATA_KEY, ModelCard
-from fkd_infer.detectorcard import DetectorCard
-from fkd_infer.endtoendcard import EndToEndCard
+from fkd_infer.detection.boxes_file import COLUMNS, BoxesFile
 from fkd_infer.errors import (
     BoxesFileError,
     FilterError,
@@ -28,10 +25,14 @@ from fkd_infer.errors import (
     ModelCardError,
     WrongTaskError,
 )
-from fkd_infer.filterpack import read_pack
-from fkd_infer.manifest import read_manifest
-from fkd_infer.schemes import LandmarkScheme
-from fkd_infer.tables import MismatchError, read
+from fkd_infer.filters.pack import read_pack
+from fkd_infer.landmarks.schemes import LandmarkScheme
+from fkd_infer.models.cards.base import METADATA_KEY
+from fkd_infer.models.cards.detector import DetectorCard
+from fkd_infer.models.cards.end_to_end import EndToEndCard
+from fkd_infer.models.cards.landmark import ModelCard
+from fkd_infer.models.manifest import read_manifest
+from fkd_infer.system.files.strict_dataclass import MismatchError, read
 from fkd_infer.types import Frame
 
 KINDS = (ModelCard, DetectorCard, EndToEndCard)

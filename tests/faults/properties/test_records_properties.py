@@ -16,20 +16,23 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from properties import faces, tried
+from property_strategies import faces, tried
 
 import fkd_infer
-from fkd_infer.coco import CocoSink
-from fkd_infer.crop import Pixels
-from fkd_infer.measures import FIELDS
-from fkd_infer.names import EXTRAS, Extra
-from fkd_infer.npz import NpzSink
-from fkd_infer.records import CsvSink, JsonLinesSink, RecordSink
-from fkd_infer.schemes import IBUG68
+from fkd_infer.choices import EXTRAS, Extra
+from fkd_infer.formats.base import RecordSink
+from fkd_infer.formats.coco import CocoSink
+from fkd_infer.formats.jsonl_csv import CsvSink, JsonLinesSink
+from fkd_infer.formats.npz import NpzSink
+from fkd_infer.geometry.arrays import Pixels
+from fkd_infer.landmarks.attributes import FIELDS
+from fkd_infer.landmarks.schemes import IBUG68
 from fkd_infer.types import Face, Frame
 
 jsonschema = pytest.importorskip("jsonschema")
-SCHEMA = json.loads((Path(fkd_infer.__file__).parent / "schema" / "fkd-1.json").read_text())
+SCHEMA = json.loads(
+    (Path(fkd_infer.__file__).parent / "formats" / "schema" / "fkd-1.json").read_text()
+)
 VALID = jsonschema.Draft202012Validator(SCHEMA)
 HUNDREDTH, NEAR = 0.005 + 1e-9, 1e-4
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from drawn_set import tiny_recipe, write_part
+from drawn_dataset import tiny_recipe, write_part
 
-from fkd_train.config import Recipe
+from fkd_train.config.landmarks import Recipe
 
 
 @pytest.fixture(scope="session")

@@ -15,22 +15,22 @@ from typing import Any
 import pytest
 import torch
 from click.testing import CliRunner
-from known import FIVE
+from tiny_models import FIVE
 
-from fkd_train import eval_cli, export_cli
-from fkd_train.checkpoint import (
+from fkd_train.checkpoints import (
     holds_detector,
     load_checkpoint,
     load_detector,
     load_network,
     save_checkpoint,
 )
-from fkd_train.config import load_recipe, recipe_from_dict, recipe_to_dict
+from fkd_train.cli import evaluate, export
+from fkd_train.config.landmarks import load_recipe, recipe_from_dict, recipe_to_dict
+from fkd_train.config.recipe import any_recipe, open_recipe, plain_recipe
 from fkd_train.errors import RecipeError, RunError
-from fkd_train.models import build
-from fkd_train.recipe_kinds import any_recipe, open_recipe, plain_recipe
-from fkd_train.report import _svg
-from fkd_train.report_plots import grouped_bars
+from fkd_train.models.landmarks import build
+from fkd_train.reports.comparison_plots import grouped_bars
+from fkd_train.reports.html import _svg
 
 ROOT = Path(__file__).parents[3]
 
@@ -95,8 +95,8 @@ def test_a_pickle_bomb_does_not_go_off(kind: str, content: dict[str, Any], tmp_p
     else:
         torch.save(Bomb(mark), path, _use_new_zipfile_serialization=kind == "torch")
     loads(path)
-    for command in (export_cli.main, eval_cli.main):
-        given = ["--out", str(tmp_path / "x.onnx")] if command is export_cli.main else []
+    for command in (export.main, evaluate.main):
+        given = ["--out", str(tmp_path / "x.onnx")] if command is export.main else []
         given = [str(path), *given] if given else ["--model", str(path), "--data", str(tmp_path)]
         done = CliRunner().invoke(command, given)
         assert done.exit_code == 1

@@ -21,23 +21,24 @@ import torch
 from accelerate import Accelerator
 from click.testing import CliRunner
 from torch.utils.data import Dataset
-from training_child import Child, Fault, Run, trained
+from training_process import Child, Fault, Run, trained
 
 from fkd_infer.errors import OutputError
-from fkd_train import plots, training
-from fkd_train.batches import Batch, EpochBatches, Key, end_workers, training_loader
-from fkd_train.checkpoint import load_checkpoint, save_checkpoint
-from fkd_train.config import OptimizerConfig, Recipe
-from fkd_train.data import read_faces
+from fkd_train.checkpoints import load_checkpoint, save_checkpoint
+from fkd_train.cli.train import main
+from fkd_train.config.landmarks import OptimizerConfig, Recipe
+from fkd_train.data.dataset import read_faces
+from fkd_train.data.fingerprint import differences, load_marks, marks
+from fkd_train.data.loader import Batch, EpochBatches, Key, end_workers, training_loader
 from fkd_train.errors import BatchError, DivergedError, PeerError, RunError, TrainingMemoryError
-from fkd_train.evaluate import Evaluation, evaluate
-from fkd_train.faults import fetched, naming_faults
-from fkd_train.fingerprint import differences, load_marks, marks
-from fkd_train.runlock import run_lock
-from fkd_train.runlog import RunLog
-from fkd_train.together import main_does
-from fkd_train.train_cli import main
-from fkd_train.training import train
+from fkd_train.evaluation.accuracy import Evaluation, evaluate
+from fkd_train.reports import plots
+from fkd_train.training import run as training
+from fkd_train.training.distributed import main_does
+from fkd_train.training.faults import fetched, naming_faults
+from fkd_train.training.log import RunLog
+from fkd_train.training.run import train
+from fkd_train.training.run_lock import run_lock
 
 only_linux = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 

@@ -16,10 +16,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from training_child import Fault, Run, trained
+from training_process import Fault, Run, trained
 
-from fkd_train.checkpoint import load_checkpoint
-from fkd_train.config import Recipe
+from fkd_train.checkpoints import load_checkpoint
+from fkd_train.config.landmarks import Recipe
 
 KILLS = int(os.environ.get("FKD_KILLS", "3"))
 SEED = int(os.environ.get("FKD_KILLS_SEED", "0"))

@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from properties import damaged, plain_values, tried
+from property_strategies import damaged, plain_values, tried
 
-from fkd_infer.schemes import LandmarkScheme
-from fkd_train.config import recipe_names, recipe_table
-from fkd_train.data import read_faces
+from fkd_infer.landmarks.schemes import LandmarkScheme
+from fkd_train.config.landmarks import recipe_names, recipe_table
+from fkd_train.config.recipe import any_recipe, open_recipe, plain_recipe
+from fkd_train.data.dataset import read_faces
 from fkd_train.errors import DatasetError, RecipeError
-from fkd_train.recipe_kinds import any_recipe, open_recipe, plain_recipe
 
 TWO = LandmarkScheme("two", 2, {"eyes": (0, 1)}, ((0, 1),), (0, 1))
 PICTURE = cv2.imencode(".png", np.full((8, 12, 3), 90, np.uint8))[1].tobytes()

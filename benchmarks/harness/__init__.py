@@ -1,0 +1,1 @@
+"""Times contenders in turns, each in its own process."""

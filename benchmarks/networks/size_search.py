@@ -1,0 +1,161 @@
+"""The search for fkdnet's size: accuracy on new people against latency, a run for each point."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from benchmarks.networks.flops import count_work
+from benchmarks.networks.latency import measure
+from fkd_infer.system.files.atomic import whole_file, writing
+from fkd_train.checkpoints import load_network
+from fkd_train.data.dataset import Faces, load_evaluation
+from fkd_train.evaluation.accuracy import evaluate, open_model
+from fkd_train.export.landmarks import export
+from fkd_train.reports.plots import clean, save_figure
+
+HERE = Path(__file__).parent
+BASE = HERE / "size_search_base.toml"
+
+
+@dataclass(frozen=True)
+class Point:
+    """One network of the search: a name, what it is, and its changes to the base recipe."""
+
+    name: str
+    note: str
+    changes: tuple[str, ...]
+
+    @property
+    def folder(self) -> str:
+        """The name of its run folder."""
+        return re.sub(r"[^a-z0-9.]+", "-", self.name)
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a point is worth: errors in %, milliseconds at batch 1 on one and two threads."""
+
+    name: str
+    note: str
+    nme: float
+    failure_rate_10: float
+    weights: int
+    multiply_adds: int
+    file_bytes: int
+    ms_1_thread: float
+    ms_2_threads: float
+
+
+def points(file: Path = HERE / "size_search.toml") -> list[Point]:
+    """The points of a search file."""
+    table = tomllib.loads(file.read_text())
+    return [Point(p["name"], p["note"], tuple(p["set"])) for p in table["point"]]
+
+
+def search(data: Path, out: Path, workers: int, blocks: int) -> list[str]:
+    """Trains what is not trained yet, measures all, writes search.jsonl, search.md, search.png."""
+    chosen = points()
+    for point in chosen:
+        _train(point, data, out / point.folder, workers)
+    files = [_exported(out / point.folder) for point in chosen]
+    times = [_medians(files, threads, blocks) for threads in (1, 2)]
+    faces = load_evaluation(data, "identity")
+    found = [
+        _found(point, faces, out / point.folder, file, times[0][file], times[1][file])
+        for point, file in zip(chosen, files, strict=True)
+    ]
+    _write(out / "search.jsonl", "".join(json.dumps(asdict(f)) + "\n" for f in found))
+    lines = table(found)
+    _write(out / "search.md", "\n".join(lines) + "\n")
+    save_figure(plot(found), out / "search.png")
+    return lines
+
+
+def _train(point: Point, data: Path, run: Path, workers: int) -> None:
+    """Trains a point into its run folder, or goes on with it; nothing where it is done."""
+    if (run / "plots").is_dir():
+        return
+    command = [sys.executable, "-m", "fkd_train.cli.train", "--recipe", str(BASE)]
+    command += ["--data", str(data), "--out", str(run), "--workers", str(workers)]
+    for change in point.changes:
+        command += ["--set", change]
+    if (run / "recipe.json").exists():
+        command.append("--resume")
+    subprocess.run(command, check=True)  # our own trainer  # nosec B603
+
+
+def _exported(run: Path) -> Path:
+    file = run / "model.onnx"
+    if not file.exists():
+        export(run / "last.pt", file)
+    return file
+
+
+def _medians(files: list[Path], threads: int, blocks: int) -> dict[Path, float]:
+    times = measure(files, batch=1, threads=threads, blocks=blocks)
+    return {file: 1000 * float(np.median(values)) for file, values in times.items()}
+
+
+def _found(point: Point, faces: Faces, run: Path, file: Path, one: float, two: float) -> Found:
+    predict, sampler = open_model(file)
+    figures = evaluate(predict, faces, sampler).accuracy
+    network, _, _ = load_network(run / "last.pt")
+    return Found(
+        point.name,
+        point.note,
+        figures.nme,
+        figures.failure_rate_10,
+        sum(parameter.numel() for parameter in network.parameters()),
+        count_work(file).all.total,
+        file.stat().st_size,
+        one,
+        two,
+    )
+
+
+def table(found: list[Found]) -> list[str]:
+    """The points as lines of a Markdown table."""
+    head = (
+        "| network | NME | failure rate | weights | multiply-adds | file | 1 thread | 2 threads |"
+    )
+    rows = [
+        f"| {f.note} | {f.nme:.2f} | {f.failure_rate_10:.2f} | {f.weights / 1e6:.2f} M "
+        f"| {f.multiply_adds / 1e6:.0f} M | {f.file_bytes / 1e6:.1f} MB "
+        f"| {f.ms_1_thread:.2f} ms | {f.ms_2_threads:.2f} ms |"
+        for f in found
+    ]
+    return [head, "|---" * 8 + "|", *rows]
+
+
+def plot(found: list[Found]) -> Figure:
+    """NME against latency on one thread: lower left is better."""
+    figure = Figure(figsize=(9, 4.8), layout="constrained")
+    axis = figure.subplots()
+    # Numbers, since names of networks that are close would cover each other.
+    for number, f in enumerate(found, start=1):
+        axis.scatter(
+            f.ms_1_thread, f.nme, s=36 * len(str(number)), marker=f"${number}$", label=f.name
+        )
+    figure.legend(loc="outside right upper", frameon=False, fontsize=9)
+    axis.set(
+        title="fkdnet's search: accuracy on new people against latency, 40 epochs each",
+        xlabel="ONNX Runtime, batch 1, one thread, ms",
+        ylabel="NME on held-out people, %",
+    )
+    axis.margins(x=0.15, y=0.1)
+    clean(axis)
+    return figure
+
+
+def _write(path: Path, text: str) -> None:
+    with whole_file(path) as partial, writing(path):
+        partial.write_text(text)

@@ -1,0 +1,94 @@
+"""A folder of pictures for fkd-infer; the same number of them are the same files each time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+
+import cv2
+import numpy as np
+from skimage import data as pictures
+
+from fkd_infer.geometry.arrays import Pixels
+from fkd_infer.media.images.file import read_image, write_image
+from fkd_infer.system.files.atomic import writing
+from fkd_train.errors import DatasetError
+
+SHORTEST, LONGEST = 200, 4000
+"""Longer sides, px; 4000 by 3000 are 12 megapixels."""
+_SHAPES = ((4, 3), (3, 2), (16, 9), (1, 1))
+_LARGEST_PNG = 2000
+_FROM_DATA = 200
+_MANIFEST = "made.json"
+_VERSION = 1
+
+
+def make_folder(folder: Path, count: int, data: Path | None) -> Path:
+    """So many pictures of one to nine faces: a portrait, and test images of the data set if given.
+
+    Longer sides are spread evenly over their logarithm; a quarter of those up to 2000 px are PNG,
+    all others JPEG. What was made in the same way is taken as it is. Gives the pictures' folder.
+    """
+    made = {"version": _VERSION, "count": count, "data": data is not None}
+    manifest, photos = folder / _MANIFEST, folder / "photos"
+    if manifest.is_file() and json.loads(manifest.read_text()) == made:
+        return photos
+    rng = np.random.default_rng(0)
+    faces = _faces(data)
+    for number in range(count):
+        size = _size(rng)
+        png = max(size) <= _LARGEST_PNG and rng.random() < 0.25
+        name = f"{number:05}.{'png' if png else 'jpg'}"
+        write_image(photos / name, _picture(faces, size, rng))
+    # Last, so that a folder that was not finished is made anew.
+    with writing(manifest):
+        manifest.write_text(json.dumps(made))
+    return photos
+
+
+def _faces(data: Path | None) -> list[Pixels]:
+    """Pictures of one face each; the portrait is one in five of them."""
+    portrait = np.ascontiguousarray(pictures.astronaut()[..., ::-1])  # type: ignore[no-untyped-call]
+    if data is None:
+        return [portrait]
+    files = sorted((data / "test").glob("*.jpg"))
+    if not files:
+        raise DatasetError(
+            data, ["there are no pictures in test/"], "--data names the folder of it"
+        )
+    chosen = [read_image(file) for file in files[:: max(1, len(files) // _FROM_DATA)]]
+    return [*chosen, *([portrait] * (len(chosen) // 4))]
+
+
+def _size(rng: np.random.Generator) -> tuple[int, int]:
+    """Width and height, upright or not."""
+    longer = float(np.exp(rng.uniform(np.log(SHORTEST), np.log(LONGEST))))
+    across, down = _SHAPES[rng.integers(len(_SHAPES))]
+    sides = round(longer), round(longer * down / across)
+    return sides if rng.random() < 0.7 else sides[::-1]
+
+
+def _picture(faces: Sequence[Pixels], size: tuple[int, int], rng: np.random.Generator) -> Pixels:
+    """Faces side by side: one, or, where there is room, four or nine."""
+    width, height = size
+    rows = int(rng.choice([1, 2, 3], p=[0.6, 0.3, 0.1])) if min(size) > 600 else 1
+    picture = np.empty((height, width, 3), np.uint8)
+    columns = np.linspace(0, width, rows + 1).astype(int).tolist()
+    lines = np.linspace(0, height, rows + 1).astype(int).tolist()
+    for left, right in pairwise(columns):
+        for top, bottom in pairwise(lines):
+            face = faces[int(rng.integers(len(faces)))]
+            picture[top:bottom, left:right] = _fitted(face, right - left, bottom - top)
+    return picture
+
+
+def _fitted(image: Pixels, width: int, height: int) -> Pixels:
+    """The middle of an image, enlarged or reduced to fill so much."""
+    factor = max(width / image.shape[1], height / image.shape[0])
+    shape = max(width, round(image.shape[1] * factor)), max(height, round(image.shape[0] * factor))
+    kind = cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC
+    large = np.asarray(cv2.resize(image, shape, interpolation=kind), np.uint8)
+    left, top = (shape[0] - width) // 2, (shape[1] - height) // 2
+    return large[top : top + height, left : left + width]

@@ -1,0 +1,106 @@
+"""Videos with known contents: a window moves over a photo on a known path, with a tone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+from skimage import data
+
+from fkd_infer.geometry.arrays import Floats, Pixels
+from fkd_infer.system.files.atomic import whole_file
+
+RATE, SOUND_RATE = 30, 48_000
+_ENLARGED = 3.2
+"""So that a window of 720 lines holds the face of the whole photo."""
+_HEADS = (256, 451)
+"""Height and width of the photo's part that is there four times in a picture of four faces."""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A video of so many lines, wide as 16 to 9, with one face or four."""
+
+    lines: int
+    faces: int
+
+    @property
+    def name(self) -> str:
+        """Its name for people, and its file's."""
+        return f"{self.lines}p-{self.faces}"
+
+    @property
+    def _unit(self) -> float:
+        return self.lines / 720
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the window."""
+        return self.lines * 16 // 9, self.lines
+
+    @property
+    def _path(self) -> tuple[float, float, float, float]:
+        """Centre x, y of the window's corner, and how far it moves from there, in units."""
+        return (180, 90, 170, 85) if self.faces == 1 else (30, 20, 30, 20)
+
+    def photo(self) -> Pixels:
+        """What the window moves over: NASA's portrait of Eileen Collins, once or four times."""
+        portrait = np.ascontiguousarray(data.astronaut()[..., ::-1])  # type: ignore[no-untyped-call]
+        if self.faces == 1:
+            factor = _ENLARGED * self._unit
+            large = cv2.resize(portrait, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC)
+            return np.asarray(large, np.uint8)
+        height, width = _HEADS
+        tile = cv2.resize(portrait[:height, :width], self._tile, interpolation=cv2.INTER_CUBIC)
+        return np.tile(np.asarray(tile, np.uint8), (2, 2, 1))
+
+    @property
+    def _tile(self) -> tuple[int, int]:
+        """Width and height of a quarter of the photo with four faces."""
+        x, y, dx, dy = self._path
+        width, height = self.size
+        return round((width + (x + dx) * self._unit) / 2), round(
+            (height + (y + dy) * self._unit) / 2
+        )
+
+    def corner(self, index: int) -> tuple[int, int]:
+        """The window's top left corner in the photo, at a frame: a slow known path."""
+        x, y, dx, dy = self._path
+        turn = 2 * np.pi * index / (8 * RATE)
+        right, down = x + dx * np.sin(turn), y + dy * np.sin(1.7 * turn)
+        return round(right * self._unit), round(down * self._unit)
+
+    def frame(self, photo: Pixels, index: int) -> Pixels:
+        """A frame of the video."""
+        (x, y), (width, height) = self.corner(index), self.size
+        return np.ascontiguousarray(photo[y : y + height, x : x + width])
+
+    def place(self, points: Floats) -> int:
+        """Which of the faces it is, by its points (k, 2) in the photo."""
+        if self.faces == 1:
+            return 0
+        column, row = (points.mean(axis=0) / self._tile).astype(int)
+        return int(2 * row + column)
+
+
+def make_video(scene: Scene, path: Path, seconds: int) -> None:
+    """Writes so much of a scene, with a tone of 440 Hz; a file that is there is made anew."""
+    photo = scene.photo()
+    with whole_file(path) as partial, av.open(str(partial), "w", format="mp4") as container:
+        video = container.add_stream("libx264", rate=RATE, options={"preset": "veryfast"})
+        (video.width, video.height), video.pix_fmt = scene.size, "yuv420p"
+        sound = container.add_stream("aac", rate=SOUND_RATE, layout="mono")
+        for index in range(seconds * RATE):
+            picture = av.VideoFrame.from_ndarray(scene.frame(photo, index), format="bgr24")
+            container.mux(video.encode(picture))
+        container.mux(video.encode(None))
+        for start in range(0, seconds * SOUND_RATE, 1024):
+            tone = np.sin(2 * np.pi * 440 * np.arange(start, start + 1024) / SOUND_RATE)
+            samples = (0.3 * tone).astype(np.float32)[None]
+            frame = av.AudioFrame.from_ndarray(samples, format="fltp", layout="mono")
+            frame.sample_rate, frame.pts = SOUND_RATE, start
+            container.mux(sound.encode(frame))
+        container.mux(sound.encode(None))

@@ -1,0 +1,144 @@
+"""Long runs of fkd-infer: memory, open files and threads stay flat, and results are whole."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.harness.results import Figure, Measurement, Recorder
+from benchmarks.programs.scenes import RATE, Scene, make_video
+from benchmarks.programs.videos import check_container
+from fkd_infer.errors import ContenderError
+from fkd_infer.media.images.file import write_image
+
+COMMAND = "soak"
+SCENE = Scene(180, 1)
+DIFFERENT = 500
+"""Photos that differ; the others repeat them under names of their own."""
+ALLOWED_MIB = 48.0
+"""By which the last quarter may be above the second one. An hour of MP4 takes 29 of them: libav
+keeps the file's index until its end. What grows with each frame or photo is soon above it."""
+_PATIENCE = 0.5
+_FORMATS = ("json", "csv", "coco", "npz")
+
+
+@dataclass(frozen=True)
+class Held:
+    """What a process holds."""
+
+    mib: float
+    files: float
+    threads: float
+
+
+def soak_video(minutes: int, folder: Path, recorder: Recorder) -> None:
+    """Runs fkd-infer once on a video of so many minutes, with pictures and all kinds of records."""
+    seconds = 60 * minutes
+    given = folder / f"{SCENE.name}-{seconds}s.mp4"
+    if not given.exists():
+        make_video(SCENE, given, seconds)
+    out = folder / "result"
+    figures = _figures(given, out, seconds * RATE) | check_container(given, out / given.name)
+    conditions = {"minutes": str(minutes)}
+    recorder.measured(Measurement(COMMAND, SCENE.name, "fkd-infer", conditions, figures))
+
+
+def soak_photos(count: int, folder: Path, recorder: Recorder) -> None:
+    """Runs fkd-infer once on so many photos, in folders of a thousand."""
+    given, out = folder / f"photos-{count}", folder / "result"
+    _draw_photos(given, count)
+    figures = _figures(given, out, count)
+    made = sum(1 for _ in out.rglob("*.jpg")) - 1
+    figures["pictures lost"] = Figure(count - made, "pictures")
+    recorder.measured(Measurement(COMMAND, "photos", "fkd-infer", {"photos": str(count)}, figures))
+
+
+def _draw_photos(folder: Path, count: int) -> None:
+    photo = SCENE.photo()
+    for number in range(count):
+        path = folder / f"{number // 1000:02d}" / f"{number:05d}.jpg"
+        if path.exists():
+            continue
+        first = number % DIFFERENT
+        if first == number:
+            write_image(path, SCENE.frame(photo, 11 * number))
+        else:
+            path.parent.mkdir(exist_ok=True)
+            shutil.copyfile(folder / f"{first // 1000:02d}" / f"{first:05d}.jpg", path)
+
+
+def _figures(given: Path, out: Path, items: int) -> dict[str, Figure]:
+    """Runs fkd-infer, and says how quick it was, what it held, and how many records are missing."""
+    shutil.rmtree(out, ignore_errors=True)
+    files = [part for kind in _FORMATS for part in (f"--{kind}", str(out / f"faces.{kind}"))]
+    command = [sys.executable, "-m", "fkd_infer.cli.main", str(given), "--out", str(out), *files]
+    command += ["--sheet", str(out / "sheet.jpg"), "--filter", "hat", "--draw", "points"]
+    started = time.perf_counter()
+    samples = _watched([*command, "--no-tuned", "--quiet"])
+    rate = items / (time.perf_counter() - started)
+    quarter = max(1, len(samples) // 4)
+    second, last = _median(samples[quarter : 2 * quarter]), _median(samples[-quarter:])
+    with (out / "faces.json").open() as records:
+        lines = sum(1 for _ in records)
+    return {
+        "speed": Figure(rate, "1/s", better="higher"),
+        "memory in the second quarter": Figure(second.mib, "MiB"),
+        "memory in the last quarter": Figure(last.mib, "MiB"),
+        "memory at most": Figure(max(sample.mib for sample in samples), "MiB", better="lower"),
+        "open files, second quarter": Figure(second.files, "files"),
+        "open files, last quarter": Figure(last.files, "files"),
+        "threads, second quarter": Figure(second.threads, "threads"),
+        "threads, last quarter": Figure(last.threads, "threads"),
+        "flat": Figure(float(_is_flat(second, last)), "1 for yes"),
+        "records lost": Figure(items - lines, "frames"),
+    }
+
+
+def _is_flat(second: Held, last: Held) -> bool:
+    """Whether a run held no more in its last quarter than in its second."""
+    steady = last.files <= second.files and last.threads <= second.threads
+    return steady and last.mib - second.mib <= ALLOWED_MIB
+
+
+def _median(samples: Sequence[Held]) -> Held:
+    return Held(
+        statistics.median(sample.mib for sample in samples),
+        statistics.median(sample.files for sample in samples),
+        statistics.median(sample.threads for sample in samples),
+    )
+
+
+def _watched(command: list[str]) -> list[Held]:
+    """What a program holds while it runs; raises ContenderError where it fails."""
+    samples: list[Held] = []
+    # Whoever measures gives the command.
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:  # nosec B603
+        while process.poll() is None:
+            sample = _look_at(Path("/proc", str(process.pid)))
+            if sample is not None:
+                samples.append(sample)
+            time.sleep(_PATIENCE)
+        said = process.stderr.read() if process.stderr else ""
+    if process.returncode or not samples:
+        raise ContenderError("fkd-infer", (said.strip().splitlines() or ["it said nothing"])[-1])
+    return samples
+
+
+def _look_at(process: Path) -> Held | None:
+    """What a process holds now; None where it is over."""
+    try:
+        lines = (process / "status").read_text().splitlines()
+        files = len(os.listdir(process / "fd"))  # noqa: PTH208 (counts them)
+    except OSError:
+        return None
+    fields = dict(line.split(":", 1) for line in lines)
+    if "VmRSS" not in fields:
+        return None
+    return Held(int(fields["VmRSS"].split()[0]) / 1024, files, int(fields["Threads"]))

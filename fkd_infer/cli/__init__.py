@@ -1,0 +1,1 @@
+"""The command fkd-infer and its sub-commands."""

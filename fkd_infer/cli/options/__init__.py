@@ -1,0 +1,1 @@
+"""The options of fkd-infer, by group."""

@@ -1,0 +1,56 @@
+"""Options that say what is drawn on faces."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import click
+
+from fkd_infer.choices import DEFAULT_LAYERS, LAYERS, Layer
+from fkd_infer.cli.options.group import group
+
+if TYPE_CHECKING:
+    from fkd_infer.drawing.overlay import Look
+    from fkd_infer.pipeline import Pipeline
+
+
+@dataclass(frozen=True)
+class Looks:
+    """What is drawn on faces, by name."""
+
+    layers: tuple[Layer, ...]
+    filters: tuple[str, ...]
+
+    def look(self, pipeline: Pipeline) -> Look:
+        """What draws it; filters alone where they are given and no layer is."""
+        from fkd_infer.drawing.annotator import Annotator
+        from fkd_infer.drawing.overlay import Look
+        from fkd_infer.filters.filter import load_filters
+
+        scheme = pipeline.card.landmarks
+        layers = self.layers or (() if self.filters else DEFAULT_LAYERS)
+        filters = load_filters(self.filters, scheme) if self.filters else None
+        return Look(Annotator(scheme, layers), filters)
+
+
+drawing_options = group(
+    "looks",
+    Looks,
+    layers=click.option(
+        "--draw",
+        "layers",
+        type=click.Choice(LAYERS),
+        multiple=True,
+        show_default="contours, points; none with --filter",
+        help="What to draw; may be given several times.",
+    ),
+    filters=click.option(
+        "--filter",
+        "filters",
+        metavar="NAME",
+        multiple=True,
+        help="A filter such as hat (fkd-infer filters list), or a pack's folder; several wear.",
+    ),
+)
+"""Options that say what is drawn, for a command's argument `looks`."""

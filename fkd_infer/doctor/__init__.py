@@ -1,0 +1,1 @@
+"""fkd-infer doctor: checks an installation."""

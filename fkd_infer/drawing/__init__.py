@@ -1,0 +1,1 @@
+"""Draws points and boxes, contact sheets, and the preview window."""

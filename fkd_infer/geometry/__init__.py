@@ -1,0 +1,1 @@
+"""Boxes, transforms, crops, non-maximum suppression."""

@@ -1,0 +1,42 @@
+"""Array types of images and points, and conversions of colour."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from fkd_infer.errors import InvalidImageError
+
+Floats = NDArray[np.float32]
+
+
+Matrix = NDArray[np.float64]
+
+
+Pixels = NDArray[np.uint8]
+
+
+def check_image(image: object, gray: bool = False) -> Pixels:
+    """The array itself where it is a BGR frame, or where `gray` allows it a gray one (H, W); raises
+    InvalidImageError otherwise."""
+    if not isinstance(image, np.ndarray):
+        raise InvalidImageError(f"{type(image).__name__} (did the image load?)")
+    shaped = (image.ndim == 3 and image.shape[2] == 3) or (gray and image.ndim == 2)
+    if image.dtype != np.uint8 or not shaped or image.size == 0:
+        raise InvalidImageError(f"{image.dtype} of shape {image.shape}")
+    return image
+
+
+def gray_plane(image: Pixels) -> Pixels:
+    """The luma (H, W) of a BGR image; a gray plane as it is."""
+    if image.ndim == 2:
+        return image
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), dtype=np.uint8)
+
+
+def bgr_image(image: Pixels) -> Pixels:
+    """A gray plane (H, W) as a BGR image (H, W, 3) without colour; a BGR image as it is."""
+    if image.ndim == 3:
+        return image
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_GRAY2BGR), dtype=np.uint8)

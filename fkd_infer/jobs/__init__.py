@@ -1,0 +1,1 @@
+"""A run over many sources: photos in parallel, videos in stages, a journal, failures."""

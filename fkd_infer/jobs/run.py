@@ -1,0 +1,234 @@
+"""The work of fkd-infer: frames of every source through the pipeline, into pictures and records."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import groupby
+from pathlib import Path
+from types import FrameType
+
+import cv2
+from tqdm import tqdm
+
+from fkd_infer.drawing.contact_sheet import ContactSheet
+from fkd_infer.drawing.overlay import Look
+from fkd_infer.drawing.preview_window import Window
+from fkd_infer.errors import FkdError, RunEndedError
+from fkd_infer.formats.factory import open_records
+from fkd_infer.jobs.face_finder import Finder
+from fkd_infer.jobs.failures import write_failures
+from fkd_infer.jobs.journal import Journal
+from fkd_infer.jobs.outputs import Outputs
+from fkd_infer.jobs.photos import Photo, Studio
+from fkd_infer.jobs.recorder import Desk, EndedError, Take
+from fkd_infer.jobs.summary import Summary
+from fkd_infer.jobs.videos import Reel
+from fkd_infer.limits import Limits
+from fkd_infer.media.frames import frame_count
+from fkd_infer.media.sources import Source
+from fkd_infer.media.video.writer import Encoding
+from fkd_infer.types import Cut
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is done with sources: faces are found and drawn on, photos by so many workers; of what
+    moves, the frames of a cut, written in an encoding. `offline` looks ahead to smooth. `journal`
+    keeps what is completed, for a later run."""
+
+    find: Finder
+    look: Look
+    outputs: Outputs
+    cut: Cut = field(default_factory=Cut)
+    encoding: Encoding = field(default_factory=Encoding)
+    offline: bool = False
+    workers: int = 1
+    limits: Limits = field(default_factory=Limits)
+    journal: Journal | None = None
+
+
+def run(sources: Sequence[Source], work: Work, quiet: bool = False) -> Summary:
+    """Processes the sources, and goes on after one that fails: photos that follow each other in
+    threads, so many at once, and moving pictures one by one. Records come in order.
+
+    SIGINT or SIGTERM leaves whole files of what was done, and so does an error after which no
+    source can be done; it is in the summary. The list of failures is brought up to date.
+    """
+    summary = Summary(stages=work.find.pipeline.stopwatch.seconds)
+    started = time.perf_counter()
+    try:
+        _run(sources, work, quiet, summary)
+    except EndedError as ended:
+        if not isinstance(ended.error, FkdError):
+            raise ended.error from None
+        summary.ended = RunEndedError(ended.error)
+    summary.followed = work.find.told
+    summary.seconds = time.perf_counter() - started
+    return summary
+
+
+def _run(sources: Sequence[Source], work: Work, quiet: bool, summary: Summary) -> None:
+    """Does the sources; raises EndedError, once all is closed, where there is no going on."""
+    ended: EndedError | None = None
+    with ExitStack() as stack:
+        stopping = stack.enter_context(_stop_on_signal())
+        stack.enter_context(_opencv_silent())
+        if work.journal is not None:
+            stack.enter_context(work.journal)
+        if work.outputs.failures is not None:
+            stack.callback(_list_failures, work, work.outputs.failures, summary)
+        total = _total(sources, work.cut)
+        bar = stack.enter_context(
+            tqdm(total=total, unit="frames", leave=False, disable=True if quiet else None)
+        )
+        window = stack.enter_context(Window("fkd")) if work.outputs.show else None
+        closing_records = stack.enter_context(ExitStack())
+        takes = _takes(work, closing_records)
+        if window is not None:
+            takes.append(lambda frame, _: window.write(frame))
+        desk = Desk(summary, takes, bar.update, work.journal)
+
+        def enough() -> bool:
+            return stopping() or (window is not None and window.closed)
+
+        try:
+            for kind, group in groupby(sources, key=lambda source: source.kind == "image"):
+                if enough():
+                    break
+                process = _photos if kind else _moving
+                process(list(group), work, desk, enough)
+            summary.whole = not enough()
+        except EndedError as error:
+            ended = error
+        # Records of what was done are made whole whatever ended it, but after mistakes of ours.
+        if ended is None or isinstance(ended.error, FkdError):
+            try:
+                closing_records.close()
+            except FkdError as error:
+                ended = ended or EndedError(error)
+        if ended is not None:
+            raise ended
+        if summary.whole and not summary.failures and work.journal is not None:
+            work.journal.finish()
+        summary.stopped = stopping()
+
+
+def _list_failures(work: Work, path: Path, summary: Summary) -> None:
+    run = work.journal.run if work.journal is not None else ""
+    write_failures(path, run, summary.failures, summary.reached, summary.whole)
+
+
+def _takes(work: Work, stack: ExitStack) -> list[Take]:
+    """What takes the frames and their faces into files for all sources."""
+    outputs, scheme = work.outputs, work.find.pipeline.card.landmarks
+    records = open_records(
+        outputs.json, outputs.csv, outputs.coco, outputs.npz, scheme, outputs.extras
+    )
+    takes: list[Take] = [stack.enter_context(sink).write for sink in records]
+    if outputs.sheet is not None:
+        takes.append(stack.enter_context(ContactSheet(outputs.sheet)).write)
+    return takes
+
+
+def _photos(
+    sources: Sequence[Source], work: Work, desk: Desk, stopping: Callable[[], bool]
+) -> None:
+    """Photos, several at once."""
+    stopwatch, outputs = work.find.pipeline.stopwatch, work.outputs
+    studio = Studio(
+        work.find, work.look, outputs.folder, outputs.drawn, stopping, work.limits, work.journal
+    )
+    with closing(studio.photos(sources, work.workers)) as photos:
+        for photo in photos:
+            if photo.failure is not None:
+                desk.fail(photo.source, photo.failure)
+            elif photo.completed is not None:
+                desk.repeat(photo.source, photo.completed)
+            elif photo.frame is not None:
+                with stopwatch.about([(photo.source.name, 0)]), stopwatch("write"):
+                    desk.work_on(
+                        photo.source, studio.picture(photo.source), partial(_take, desk, photo)
+                    )
+
+
+def _take(desk: Desk, photo: Photo) -> bool:
+    """Takes down a photo that is done."""
+    assert photo.frame is not None
+    desk.record(photo.frame, photo.faces)
+    return True
+
+
+def _moving(
+    sources: Sequence[Source], work: Work, desk: Desk, stopping: Callable[[], bool]
+) -> None:
+    """Videos and cameras, one after the other."""
+    outputs, journal = work.outputs, work.journal
+    drawn = outputs.drawn or outputs.folder is not None
+    reel = Reel(
+        work.find,
+        work.look,
+        outputs.folder,
+        drawn,
+        work.cut,
+        work.encoding,
+        work.offline,
+        stopping,
+        work.limits,
+    )
+    for source in sources:
+        if stopping():
+            return
+        picture = reel.picture(source)
+        known = journal.completed(source, picture) if journal is not None else None
+        if known is not None:
+            desk.repeat(source, known)
+        else:
+            desk.work_on(source, picture, partial(reel, source, desk.record))
+
+
+def _total(sources: Sequence[Source], cut: Cut) -> int | None:
+    """Frames of all sources; None where one does not say how many it has."""
+    total = 0
+    for source in sources:
+        try:
+            count = frame_count(source, cut)
+        except FkdError:
+            count = 0  # told when its turn comes
+        if count is None:
+            return None
+        total += count
+    return total
+
+
+@contextmanager
+def _stop_on_signal() -> Iterator[Callable[[], bool]]:
+    """Whether SIGINT or SIGTERM came; a second one ends the program at once."""
+    received: list[int] = []
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        if received:
+            raise KeyboardInterrupt
+        received.append(number)
+
+    before = {kind: signal.signal(kind, stop) for kind in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: bool(received)
+    finally:
+        for kind, handler in before.items():
+            signal.signal(kind, handler)
+
+
+@contextmanager
+def _opencv_silent() -> Iterator[None]:
+    """Keeps OpenCV's own lines about bad files off the terminal: each is told once, in one line."""
+    logging = cv2.utils.logging
+    before = logging.setLogLevel(logging.LOG_LEVEL_SILENT)
+    try:
+        yield
+    finally:
+        logging.setLogLevel(before)

@@ -1,0 +1,1 @@
+"""Landmark schemes, and what follows from points: head pose, aspect ratios."""

@@ -1,0 +1,129 @@
+"""Landmark schemes: what the points of a face mean."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fkd_infer.system.files.text_checks import name_problem
+
+Pair = tuple[int, int]
+LARGEST = 5000
+"""Points of a scheme, at most."""
+
+
+@dataclass(frozen=True)
+class LandmarkScheme:
+    """Names, groups and symmetries of a set of n points, numbered from 0.
+
+    Raises ValueError for a scheme that does not hold together.
+    """
+
+    name: str
+    count: int
+    groups: dict[str, tuple[int, ...]]
+    """Facial region → its points, in drawing order; every point is in exactly one group."""
+    mirror_pairs: tuple[Pair, ...]
+    """(left, right) points that change places in a mirrored image."""
+    outer_eye_corners: Pair
+    """The two points whose distance normalises errors (interocular distance)."""
+    closed: tuple[str, ...] = ()
+    """Groups whose last point joins the first when drawn."""
+
+    def __post_init__(self) -> None:
+        if self.count < 2:
+            raise ValueError(f"count is {self.count}, but errors are measured between two points")
+        if self.count > LARGEST:
+            raise ValueError(f"count is {self.count}, and {LARGEST} points are allowed")
+        for word in (self.name, *self.groups, *self.closed):
+            if problem := name_problem(word):
+                raise ValueError(f"the name {word[:100]!r} {problem}")
+        members = [point for group in self.groups.values() for point in group]
+        self._check_points("groups", members)
+        self._check_points("mirror_pairs", [point for pair in self.mirror_pairs for point in pair])
+        self._check_points("outer_eye_corners", self.outer_eye_corners)
+        if len(members) < self.count:
+            left_out = next(point for point in range(self.count) if point not in members)
+            raise ValueError(f"point {left_out} is in none of the groups")
+        for name, group in self.groups.items():
+            if not group:
+                raise ValueError(f"group {name!r} has no points")
+        for name in self.closed:
+            if name not in self.groups:
+                raise ValueError(f"closed names {name!r}, which is not one of the groups")
+
+    def _check_points(self, field: str, points: Sequence[int]) -> None:
+        """Each is one of the scheme's, and named once."""
+        seen = set[int]()
+        for point in points:
+            if not 0 <= point < self.count:
+                numbers = f"{self.count} points have the numbers 0 to {self.count - 1}"
+                raise ValueError(f"{field} names point {point}, but {numbers}")
+            if point in seen:
+                raise ValueError(f"{field} names point {point} more than once")
+            seen.add(point)
+
+    @cached_property
+    def flip_permutation(self) -> NDArray[np.intp]:
+        """(n,) such that mirrored_points[flip_permutation] are in scheme order again."""
+        permutation = np.arange(self.count)
+        for left, right in self.mirror_pairs:
+            permutation[[left, right]] = right, left
+        return permutation
+
+
+def _span(first: int, last: int) -> tuple[int, ...]:
+    return tuple(range(first, last + 1))
+
+
+def _mirrored(*pairs: tuple[tuple[int, ...], tuple[int, ...]]) -> tuple[Pair, ...]:
+    return tuple(pair for left, right in pairs for pair in zip(left, right, strict=True))
+
+
+IBUG68 = LandmarkScheme(
+    name="ibug68",
+    count=68,
+    groups={
+        "jaw": _span(0, 16),
+        "right_brow": _span(17, 21),
+        "left_brow": _span(22, 26),
+        "nose_bridge": _span(27, 30),
+        "nose_base": _span(31, 35),
+        "right_eye": _span(36, 41),
+        "left_eye": _span(42, 47),
+        "outer_lips": _span(48, 59),
+        "inner_lips": _span(60, 67),
+    },
+    closed=("right_eye", "left_eye", "outer_lips", "inner_lips"),
+    mirror_pairs=_mirrored(
+        (_span(0, 7), _span(9, 16)[::-1]),
+        (_span(17, 21), _span(22, 26)[::-1]),
+        ((31, 32), (35, 34)),
+        ((36, 37, 38, 39, 40, 41), (45, 44, 43, 42, 47, 46)),
+        ((48, 49, 50, 59, 58), (54, 53, 52, 55, 56)),
+        ((60, 61, 67), (64, 63, 65)),
+    ),
+    outer_eye_corners=(36, 45),
+)
+"""68 points in iBUG order (Sagonas et al., 300 Faces in-the-Wild, 2013); right is the person's."""
+
+SCHEMES: dict[str, LandmarkScheme] = {IBUG68.name: IBUG68}
+"""The built-in schemes."""
+
+
+def find_scheme(given: str | LandmarkScheme) -> LandmarkScheme:
+    """A built-in scheme by its name, or another as it is.
+
+    Raises ValueError for an unknown name, and for another scheme under a built-in one's name.
+    """
+    if isinstance(given, str):
+        if given not in SCHEMES:
+            raise ValueError(f"no scheme is called {given!r}; there are: {', '.join(SCHEMES)}")
+        return SCHEMES[given]
+    if SCHEMES.get(given.name, given) != given:
+        raise ValueError(f"name {given.name!r} is that of a built-in scheme; choose another")
+    return given

@@ -1,0 +1,1 @@
+"""fkd-infer live: a camera or video in the browser, as it runs."""

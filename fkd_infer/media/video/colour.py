@@ -1,0 +1,83 @@
+"""Pictures as video files store them, and as OpenCV has them, quickly and in the right colours."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from fkd_infer.geometry.arrays import Pixels
+
+if TYPE_CHECKING:
+    from av.video.frame import VideoFrame
+    from av.video.reformatter import VideoReformatter
+
+MATRIX = 6
+"""libav's number for the matrix of BT.601 (SMPTE 170M), which `i420` and OpenCV compute with."""
+_UNTAGGED = frozenset({2, 3})
+"""Values of AVColorSpace that name no colour space: unspecified and reserved."""
+_FULL_RANGE = 2
+_WITH_LUMA = frozenset(
+    {"yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p", "nv12"}
+)
+"""Formats whose first plane is luma in 8 bits."""
+_EXPAND = np.clip(np.rint((np.arange(256) - 16) * 255 / 219), 0, 255).astype(np.uint8)
+"""Luma from 16 to 235 in all of 0 to 255."""
+_LIMIT = np.rint(128 + (np.arange(256) - 128) * 224 / 255).astype(np.uint8)
+"""Chroma from 0 to 255 in 16 to 240."""
+
+
+def bgr_of(picture: VideoFrame, reformatter: VideoReformatter) -> Pixels:
+    """A decoded picture upright, BGR (H, W, 3), in the colours that players show."""
+    from av.video.reformatter import ColorRange, Colorspace, Interpolation
+
+    space: int | None = None
+    if picture.colorspace in _UNTAGGED:
+        # What players assume: high definition is BT.709, all else BT.601.
+        hd = picture.width >= 1280 or picture.height >= 720
+        space = Colorspace.ITU709 if hd else Colorspace.ITU601
+    # For this format, libav's quick way is as exact, and each chroma sample stays that of its four
+    # pixels, so that i420 gives it back. For others, it is up to 5 levels off instead of 3.
+    quick = picture.format.name in ("yuv420p", "yuvj420p")
+    exact = Interpolation.BILINEAR | (0 if quick else Interpolation.ACCURATE_RND)
+    bgr = reformatter.reformat(
+        picture,
+        format="bgr24",
+        src_colorspace=space,
+        dst_color_range=ColorRange.JPEG,
+        interpolation=exact,
+        threads=1,
+    )
+    return _upright(np.asarray(bgr.to_ndarray(), np.uint8), picture)
+
+
+def gray_of(picture: VideoFrame, reformatter: VideoReformatter) -> Pixels:
+    """A decoded picture upright, gray (H, W): its luma, from 0 to 255."""
+    if picture.format.name not in _WITH_LUMA:
+        return np.asarray(cv2.cvtColor(bgr_of(picture, reformatter), cv2.COLOR_BGR2GRAY), np.uint8)
+    plane = picture.planes[0]
+    lines = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
+    luma = lines[: picture.height, : picture.width]
+    full = picture.color_range == _FULL_RANGE or picture.format.name.startswith("yuvj")
+    expanded = luma.copy() if full else cv2.LUT(luma, _EXPAND)
+    return _upright(np.asarray(expanded, np.uint8), picture)
+
+
+def i420(image: Pixels) -> Pixels:
+    """A BGR image (H, W, 3) of even sizes in YUV 4:2:0 (H * 3 / 2, W), BT.601, limited range.
+
+    Chroma is the mean of four pixels; OpenCV's own conversion takes that of one.
+    """
+    height, width = image.shape[:2]
+    stored = cv2.cvtColor(image, cv2.COLOR_BGR2YUV_I420)
+    half = cv2.resize(image, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
+    chroma = cv2.LUT(cv2.cvtColor(half, cv2.COLOR_BGR2YCrCb), _LIMIT)
+    planes = stored[height:].reshape(2, height // 2, width // 2)
+    cv2.extractChannel(chroma, 2, planes[0])
+    cv2.extractChannel(chroma, 1, planes[1])
+    return np.asarray(stored, np.uint8)
+
+
+def _upright(stored: Pixels, picture: VideoFrame) -> Pixels:
+    return np.ascontiguousarray(np.rot90(stored, round(picture.rotation / 90)), dtype=np.uint8)

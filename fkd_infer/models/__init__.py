@@ -1,0 +1,1 @@
+"""Model files: checks before they are loaded, their cards, the shipped ones."""

@@ -1,0 +1,1 @@
+"""Model cards: what an ONNX file says of itself."""

@@ -1,0 +1,1 @@
+"""The machine: hardware, threads, stopwatch."""

@@ -1,0 +1,1 @@
+"""Follows faces through a video, and smooths their points."""

@@ -1,0 +1,1 @@
+"""fkd-infer tune: finds the fastest settings for a model on this machine."""

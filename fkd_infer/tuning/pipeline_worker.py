@@ -1,0 +1,51 @@
+"""A network between the work that OpenCV does on a frame, as a contender of `alternate`:
+`python -m fkd_infer.tuning.pipeline_worker MODEL SETTINGS`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from fkd_infer.runtime.settings import SessionSettings
+from fkd_infer.tuning.interleaved import Contender, serve
+
+_HEIGHT, _WIDTH = 96, 128
+"""So small that the search for faces takes about as long as fkdnet, and drowns it not."""
+
+
+def frame_contender(name: str, model: Path, settings: SessionSettings) -> Contender:
+    """A model under ONNX Runtime on the CPU, called for frame after frame as in a pipeline: a
+    search for faces, and points for one box, placed twice."""
+    arguments = [str(model), json.dumps(asdict(settings))]
+    return Contender(name, [sys.executable, "-P", "-m", __name__, *arguments])
+
+
+def main(model: str, settings: str) -> None:
+    """Opens the model and serves."""
+    import cv2
+    import numpy as np
+
+    from fkd_infer.detection.fkd import FkdDetector
+    from fkd_infer.pipeline import Pipeline
+    from fkd_infer.runtime.session import LandmarkSession
+
+    chosen = SessionSettings(**json.loads(settings))
+    detector = FkdDetector(settings=SessionSettings(chosen.threads))
+    pipeline = Pipeline(LandmarkSession(model, "cpu", chosen), detector)
+    coarse = np.random.default_rng(0).integers(0, 256, (_HEIGHT // 8, _WIDTH // 8, 3), np.uint8)
+    blurred = cv2.resize(coarse, (_WIDTH, _HEIGHT), interpolation=cv2.INTER_CUBIC)
+    image = np.asarray(blurred, np.uint8)
+    box = [[32, 16, 96, 80]]
+
+    def frame() -> None:
+        detector(image)
+        pipeline.landmarks(image, box)
+        pipeline.landmarks(image, box)
+
+    serve(frame)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

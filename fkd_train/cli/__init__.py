@@ -1,0 +1,1 @@
+"""The commands fkd-train, fkd-export and fkd-eval."""

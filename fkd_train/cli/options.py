@@ -1,0 +1,87 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from fkd_train.choices import SPLITS
+
+if TYPE_CHECKING:
+    from fkd_train.config.recipe import AnyRecipe
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def data_option(required: bool) -> Callable[[F], F]:
+    """--data: the data set's folder."""
+    return click.option(
+        "--data",
+        type=click.Path(path_type=Path),
+        envvar="FKD_DATA",
+        show_envvar=True,
+        required=required,
+        help="Folder with <part>_frames_keypoints.csv and <part>/.",
+    )
+
+
+def split_option(default: str | None, help: str) -> Callable[[F], F]:
+    """--split: how the data set is divided."""
+    return click.option(
+        "--split", type=click.Choice(SPLITS), default=default, show_default=True, help=help
+    )
+
+
+def overrides(
+    recipe: AnyRecipe,
+    *,
+    split: str | None,
+    epochs: int | None,
+    size: int | None,
+    seed: int | None,
+    assignments: Sequence[str] = (),
+) -> AnyRecipe:
+    """The recipe with the values that the command line gives instead; checked again.
+
+    `assignments` are TOML lines such as `model.head = "grid"`.
+    """
+    from fkd_train.config.detector import DetectorRecipe
+    from fkd_train.config.recipe import any_recipe, plain_recipe
+
+    table = plain_recipe(recipe)
+    for line in assignments:
+        _merge(table, _parsed(line))
+    given = {"split": split, "epochs": epochs, "seed": seed}
+    table |= {key: value for key, value in given.items() if value is not None}
+    if size is not None and isinstance(recipe, DetectorRecipe):
+        _merge(table, {"mosaic": {"size": size}})
+    elif size is not None and not isinstance(recipe, DetectorRecipe):
+        # The window of `image` crops grows along, so that the network sees the same part.
+        resize = round(recipe.crop.resize * size / recipe.model.size)
+        _merge(table, {"model": {"size": size}, "crop": {"resize": resize}})
+    return any_recipe(table)
+
+
+def _parsed(line: str) -> dict[str, Any]:
+    """A TOML assignment as nested tables; raises RecipeError."""
+    import tomllib
+
+    from fkd_train.errors import RecipeError
+
+    try:
+        return tomllib.loads(line)
+    except tomllib.TOMLDecodeError as error:
+        example = "write it as in a recipe: model.head='grid'"
+        raise RecipeError(f"--set {line}", str(error), example) from error
+
+
+def _merge(table: dict[str, Any], changes: dict[str, Any]) -> None:
+    """Changes values of nested tables in place."""
+    for key, value in changes.items():
+        if isinstance(value, dict) and isinstance(table.get(key), dict):
+            _merge(table[key], value)
+        else:
+            table[key] = value

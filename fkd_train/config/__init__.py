@@ -1,0 +1,1 @@
+"""Training recipes as validated configuration."""

@@ -1,0 +1,149 @@
+"""Several networks measured on the same faces, in the same way."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from fkd_infer.choices import BoxKind
+from fkd_infer.detection.base import Detector
+from fkd_infer.errors import NonFiniteOutputError
+from fkd_train.checkpoints import find_checkpoint
+from fkd_train.choices import CropProtocol, Split
+from fkd_train.data.augment import Sampler
+from fkd_train.data.dataset import Faces, load_evaluation
+from fkd_train.errors import RunError
+from fkd_train.evaluation.accuracy import (
+    Evaluation,
+    Predict,
+    evaluate,
+    evaluate_detected,
+    open_model,
+)
+from fkd_train.evaluation.presence import ScoreReport, measure_score
+from fkd_train.evaluation.robustness import Robustness, robustness
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """On what, and how, networks are measured."""
+
+    data: Path
+    split: Split
+    crop: CropProtocol
+    boxes: BoxKind
+    perturb: bool
+    score: bool = False
+    refine: bool = True
+    detector_model: Path | None = None
+
+    def detector(self) -> Detector | None:
+        """What draws the boxes; None for those of the points. Raises DetectorError."""
+        if self.boxes == "points":
+            return None
+        from fkd_train.evaluation.calibration import open_detector
+
+        return open_detector(self.boxes, self.detector_model)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What was measured of one network; `name` tells it from the others."""
+
+    name: str
+    path: Path
+    file_bytes: int
+    sampler: Sampler
+    evaluation: Evaluation
+    robustness: tuple[Robustness, ...]
+    score: ScoreReport | None = None
+
+    def figures(self) -> dict[str, object]:
+        """The figures as plain data."""
+        figures = self.evaluation.figures()
+        if self.robustness:
+            figures["robustness"] = [asdict(row) for row in self.robustness]
+        if self.score:
+            figures["score"] = asdict(self.score)
+        return figures
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Results on the same faces: those of `total` that got a box."""
+
+    protocol: Protocol
+    total: int
+    results: tuple[Result, ...]
+
+    @property
+    def faces(self) -> Faces:
+        """The faces that were measured."""
+        return self.results[0].evaluation.faces
+
+
+def compare(models: Sequence[Path], protocol: Protocol) -> Comparison:
+    """Measures models; one that is given twice is measured once.
+
+    Raises RunError where their schemes differ, and NonFiniteOutputError for a broken one.
+    """
+    paths = list({path.absolute(): path for path in models}.values())
+    opened = [open_model(path, protocol.crop) for path in paths]
+    samplers = [sampler for _, sampler in opened]
+    _check_schemes(paths, samplers)
+    detector = protocol.detector()
+    colour = detector is not None
+    faces = load_evaluation(protocol.data, protocol.split, samplers[0].scheme, colour)
+    results = [
+        _measure(name, path, predict, sampler, faces, protocol, detector)
+        for name, path, (predict, sampler) in zip(distinct_names(paths), paths, opened, strict=True)
+    ]
+    return Comparison(protocol, len(faces), tuple(results))
+
+
+def distinct_names(paths: Sequence[Path]) -> list[str]:
+    """The last part of each path, with as many of its folders as tell it from all others."""
+    return [_shortest(path.absolute(), [p.absolute() for p in paths]) for path in paths]
+
+
+def _shortest(path: Path, others: Sequence[Path]) -> str:
+    ends = (path.parts[-depth:] for depth in range(1, len(path.parts) + 1))
+    unique = (end for end in ends if sum(p.parts[-len(end) :] == end for p in others) == 1)
+    return str(Path(*next(unique)))
+
+
+def _check_schemes(paths: Sequence[Path], samplers: Sequence[Sampler]) -> None:
+    first = samplers[0].scheme
+    for path, sampler in zip(paths, samplers, strict=True):
+        if sampler.scheme != first:
+            differ = f"its scheme is {sampler.scheme.name}, that of {paths[0]} is {first.name}"
+            raise RunError(path, differ, "compare models of one scheme")
+
+
+def _measure(
+    name: str,
+    path: Path,
+    predict: Predict,
+    sampler: Sampler,
+    faces: Faces,
+    protocol: Protocol,
+    detector: Detector | None,
+) -> Result:
+    if detector is None:
+        evaluation = evaluate(predict, faces, sampler)
+    else:
+        evaluation = evaluate_detected(predict, faces, sampler, detector, refine=protocol.refine)
+    if not np.isfinite(evaluation.points).all():
+        raise NonFiniteOutputError(str(path))
+    return Result(
+        name=name,
+        path=path,
+        file_bytes=find_checkpoint(path, "last").stat().st_size,
+        sampler=sampler,
+        evaluation=evaluation,
+        robustness=robustness(predict, faces, sampler) if protocol.perturb else (),
+        score=measure_score(predict, faces, sampler) if protocol.score else None,
+    )

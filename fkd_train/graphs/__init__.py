@@ -1,0 +1,1 @@
+"""ONNX graphs built and rewritten by hand."""

@@ -1,0 +1,188 @@
+"""What `fkd_infer.geometry.crop` does for upright faces, as nodes of a graph.
+
+The arithmetic is that of the runtime and of the OpenCV which is installed: boxes in float32, places
+in float64 and, for OpenCV 4, sampled in 1/32 px, luma in 15 bits, colours rounded after each step.
+With ONNX Runtime on an x86 CPU, crops are OpenCV 4's to the bit. OpenCV 5 computes with float32 and
+fused sums: there a pixel in some thousand differs by one level.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from onnx import TensorProto
+
+from fkd_infer.choices import Border
+from fkd_infer.geometry.boxes import BoxRule, CropRule
+from fkd_infer.models.cards.landmark import InputSpec
+from fkd_train.graphs.area_resize import averaging
+from fkd_train.graphs.builder import Nodes, typed
+
+_FLOAT, _DOUBLE, _INT64 = TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.INT64
+_LUMA = np.array([[3735], [19235], [9798]], np.float32)
+"""Of blue, green and red, in parts of 2^15; sums of products stay exact in float32."""
+FIXED_POINT = int(cv2.__version__.partition(".")[0]) < 5
+"""Whether the OpenCV that is installed samples at fixed places between pixels, as 4 does; 5 samples
+anywhere."""
+_FINE, _PARTS = 1024, 32
+"""Parts of a pixel that it computes with, and those that it samples at."""
+
+
+@dataclass(frozen=True)
+class Cropped:
+    """Names of a crop (1, S, S, C) uint8; of the image's pixels that one of its own takes (1,); and
+    of the place of its first in the image (2,); both float64."""
+
+    pixels: str
+    step: str
+    origin: str
+
+
+def square(nodes: Nodes, box: str, rule: BoxRule) -> str:
+    """The square (4,) that a rule makes of a box (4,)."""
+    centre, side = _ruled(nodes, box, rule)
+    half = nodes("Mul", side, np.float32(0.5))
+    return nodes("Concat", nodes("Sub", centre, half), nodes("Add", centre, half), axis=0)
+
+
+def crop(nodes: Nodes, image: str, box: str, rule: CropRule, spec: InputSpec) -> Cropped:
+    """The network's input for a box of points (4,), cut from an image (H, W, 3) uint8."""
+    step, origin = _placed(nodes, box, rule, spec.size)
+    low, high = _region(nodes, image, step, origin, spec.size)
+    size = nodes("Sub", high, low)
+    factor = nodes("Max", nodes("Floor", step), np.float64(1))
+    small = nodes("Max", nodes("Round", nodes("Div", size, factor)), np.float64(1))
+    planes = _planes(nodes, image, low, high, spec.channels)
+    planes = _averaged(nodes, planes, factor, size, small)
+    ratio = nodes("Div", size, small)
+    # The middle of the first averaged pixel lies (ratio - 1) / 2 from that of the first pixel.
+    half = nodes("Mul", nodes("Sub", ratio, np.float64(1)), np.float64(0.5))
+    start = nodes("Div", nodes("Sub", nodes("Sub", origin, low), half), ratio)
+    x, y = _places(nodes, start, nodes("Div", step, ratio), spec.size)
+    width, height = nodes.several(2, "Split", small, axis=0, num_outputs=2)
+    planes = _between(nodes, planes, y, height, rule.border, axis=1)
+    planes = _between(nodes, planes, x, width, rule.border, axis=2)
+    colours = nodes("Cast", _rounded(nodes, planes), to=TensorProto.UINT8)
+    pixels = nodes("Transpose", colours, perm=[1, 2, 0])
+    return Cropped(nodes("Unsqueeze", pixels, np.array([0])), step, origin)
+
+
+def to_image(nodes: Nodes, points: str, cropped: Cropped) -> str:
+    """Points (1, k, 2) of a crop in pixels of the image (k, 2)."""
+    points = nodes("Cast", nodes("Squeeze", points, np.array([0])), to=_DOUBLE)
+    moved = nodes("Add", nodes("Mul", points, cropped.step), cropped.origin)
+    return nodes("Cast", moved, to=_FLOAT)
+
+
+def _ruled(nodes: Nodes, box: str, rule: BoxRule | CropRule) -> tuple[str, str]:
+    """The centre (2,) and side (1,) of the square that a rule makes of a box."""
+    low, high = nodes.several(2, "Split", box, axis=0, num_outputs=2)
+    longer = nodes("ReduceMax", nodes("Sub", high, low), keepdims=1)
+    middle = nodes("Mul", nodes("Add", low, high), np.float32(0.5))
+    shift = nodes("Mul", longer, np.array(rule.shift, np.float32))
+    return nodes("Add", middle, shift), nodes("Mul", longer, np.float32(rule.scale))
+
+
+def _placed(nodes: Nodes, box: str, rule: CropRule, size: int) -> tuple[str, str]:
+    """How far pixels of the crop are apart in the image (1,), and where the first lies (2,)."""
+    centre, side = (nodes("Cast", each, to=_DOUBLE) for each in _ruled(nodes, box, rule))
+    step = nodes("Div", side, np.float64(size))
+    reach = nodes("Mul", step, np.float64((size - 1) / 2))
+    return step, nodes("Sub", centre, reach)
+
+
+def _region(nodes: Nodes, image: str, step: str, origin: str, size: int) -> tuple[str, str]:
+    """The first and the end (2,) of the part of the image that the crop can touch."""
+    shape = nodes("Cast", nodes("Shape", image, start=0, end=2), to=_DOUBLE)
+    limit = nodes("Gather", shape, np.array([1, 0]), axis=0)
+    edges = [
+        nodes("Add", origin, nodes("Mul", step, np.float64(place))) for place in (-0.5, size - 0.5)
+    ]
+    first, last = (nodes("Cast", nodes("Cast", e, to=_FLOAT), to=_DOUBLE) for e in edges)
+    low = nodes("Max", nodes("Sub", nodes("Floor", first), np.float64(1)), np.float64(0))
+    low = nodes("Min", low, nodes("Sub", limit, np.float64(1)))
+    high = nodes("Add", nodes("Ceil", last), np.float64(2))
+    high = nodes("Max", high, nodes("Add", low, np.float64(1)))
+    return low, nodes("Min", high, limit)
+
+
+def _planes(nodes: Nodes, image: str, low: str, high: str, channels: int) -> str:
+    """That part of the image as the network wants its colours (C, h, w), float32."""
+    ends = [nodes("Cast", edge, to=_INT64) for edge in (low, high)]
+    first, end = (nodes("Gather", each, np.array([1, 0]), axis=0) for each in ends)
+    part = nodes("Slice", image, first, end, np.array([0, 1]))
+    colours = nodes("Cast", part, to=_FLOAT)
+    if channels == 1:
+        weighed = nodes("Add", nodes("MatMul", colours, _LUMA), np.float32(1 << 14))
+        colours = nodes("Floor", nodes("Mul", weighed, np.float32(1 / (1 << 15))))
+    return nodes("Transpose", colours, perm=[2, 0, 1])
+
+
+def _averaged(nodes: Nodes, planes: str, factor: str, size: str, small: str) -> str:
+    """Planes (C, h, w) averaged to the `small` size, where the crop would undersample them."""
+    needed = nodes("Squeeze", nodes("Greater", factor, np.float64(1)), np.array([0]))
+    kept = Nodes(f"{nodes.prefix}_kept")
+    return nodes(
+        "If",
+        needed,
+        then_branch=averaging(f"{nodes.prefix}_averaged", planes, size, small),
+        else_branch=kept.graph([], [typed(kept("Identity", planes), _FLOAT, None)]),
+    )
+
+
+def _places(nodes: Nodes, start: str, stride: str, count: int) -> tuple[str, str]:
+    """Columns (S,) and rows (S,) that are sampled, from `start` (2,) on, `stride` (2,) apart."""
+    numbers = np.arange(count, dtype=np.float64)
+    starts, strides = (nodes.several(2, "Split", each, num_outputs=2) for each in (start, stride))
+    offsets = [nodes("Mul", each, numbers) for each in strides]
+    if not FIXED_POINT:
+        x, y = (nodes("Add", *pair) for pair in zip(starts, offsets, strict=True))
+        return x, y
+    fine = np.float64(_FINE)
+    firsts, laters = ([nodes("Mul", one, fine) for one in part] for part in (starts, offsets))
+    # OpenCV rounds the two parts of a column each, those of a row together.
+    column = nodes("Add", nodes("Round", firsts[0]), nodes("Round", laters[0]))
+    row = nodes("Round", nodes("Add", firsts[1], laters[1]))
+    return _in_parts(nodes, column), _in_parts(nodes, row)
+
+
+def _in_parts(nodes: Nodes, places: str) -> str:
+    """Pixels, rounded to what OpenCV 4 samples at."""
+    middle = nodes("Add", places, np.float64(_FINE / _PARTS / 2))
+    parts = nodes("Floor", nodes("Mul", middle, np.float64(_PARTS / _FINE)))
+    return nodes("Mul", parts, np.float64(1 / _PARTS))
+
+
+def _rounded(nodes: Nodes, planes: str) -> str:
+    """Colours as OpenCV has them: halves are rounded up by 4, to even numbers by 5."""
+    if FIXED_POINT:
+        return nodes("Floor", nodes("Add", planes, np.float32(0.5)))
+    return nodes("Round", planes)
+
+
+def _between(
+    nodes: Nodes, planes: str, places: str, size: str, border: Border, *, axis: int
+) -> str:
+    """Planes (C, h, w) at places (S,) along an axis: of the two pixels around each, the nearer
+    has more weight."""
+    last = nodes("Sub", size, np.float64(1))
+    before = nodes("Floor", places)
+    share = nodes("Sub", places, before)
+    shares = nodes("Sub", np.float64(1), share), share
+    parts = []
+    for each, weight in zip((before, nodes("Add", before, np.float64(1))), shares, strict=True):
+        inside = nodes("Min", nodes("Max", each, np.float64(0)), last)
+        if border == "black":
+            is_inside = nodes("Cast", nodes("Equal", inside, each), to=_DOUBLE)
+            weight = nodes("Mul", weight, is_inside)
+        taken = nodes("Gather", planes, nodes("Cast", inside, to=_INT64), axis=axis)
+        factor = nodes("Reshape", nodes("Cast", weight, to=_FLOAT), _along(axis))
+        parts.append(nodes("Mul", taken, factor))
+    return nodes("Add", *parts)
+
+
+def _along(axis: int) -> NDArray[np.int64]:
+    return np.array([-1, 1] if axis == 1 else [-1], np.int64)

@@ -1,0 +1,1 @@
+"""Smaller and faster variants of an exported network, measured and kept or not."""

@@ -1,0 +1,83 @@
+"""An optimisation's report: a table for the terminal, Markdown and JSON beside the files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from fkd_infer.system.files.atomic import whole_file, writing
+from fkd_infer.system.hardware import cpu_features, cpu_name
+from fkd_train.optimize.search import Family, Judged
+
+_HEAD = ("file", "MB", "NME %", "change", "largest px", "p50 ms", "ratio")
+
+
+def table(family: Family) -> list[str]:
+    """Lines for people: a row and a verdict for each candidate."""
+    rows = [_HEAD, *(_row(one) for one in family.judged)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEAD))]
+    lines = [f"{_padded(row, widths)}" for row in rows]
+    verdicts = ["", *(one.verdict for one in family.judged)]
+    return [f"{line}  {verdict}".rstrip() for line, verdict in zip(lines, verdicts, strict=True)]
+
+
+def _padded(row: Sequence[str], widths: Sequence[int]) -> str:
+    first, *others = zip(row, widths, strict=True)
+    cells = [first[0].ljust(first[1]), *(text.rjust(width) for text, width in others)]
+    return "  ".join(cells)
+
+
+def _row(one: Judged) -> tuple[str, ...]:
+    return (
+        one.file,
+        f"{one.bytes / 1e6:.2f}",
+        f"{one.nme:.2f}",
+        f"{one.nme_change:+.3f}",
+        f"{one.largest_px:.2g}",
+        "–" if one.p50_ms is None else f"{one.p50_ms:.2f}",
+        "–" if one.ratio is None else f"{one.ratio:.2f}×",
+    )
+
+
+def protocol_lines(family: Family) -> list[str]:
+    """How the numbers were obtained."""
+    return [
+        f"NME on {family.faces}, in crops around the true points; the budget is "
+        f"{family.max_nme_increase:+g} points.",
+        "Largest distance of a point to the checkpoint's under PyTorch, on the same faces, in "
+        "pixels of the crop.",
+        f"p50: median call with one crop, ONNX Runtime, {family.threads} threads, on {cpu_name()} "
+        f"({', '.join(cpu_features()) or 'features unknown'}); processes of their own that take "
+        "turns. ratio: times as fast as fp32, rounds compared pairwise.",
+        f"int8 is made for: {family.platform}.",
+    ]
+
+
+def write_report(family: Family) -> None:
+    """`optimize.json` and `optimize.md` beside the files."""
+    content = {
+        "schema": "fkd-optimize/1",
+        "cpu": cpu_name(),
+        "features": cpu_features(),
+        **{k: v for k, v in asdict(family).items() if k != "folder"},
+    }
+    head = [f"| {' | '.join((*_HEAD, '95 %', 'precision', 'verdict'))} |", "|---" * 10 + "|"]
+    rows = [
+        f"| {' | '.join((*_row(j), _interval(j), j.precision, j.verdict))} |" for j in family.judged
+    ]
+    texts = {
+        "optimize.json": json.dumps(content, indent=1) + "\n",
+        "optimize.md": "\n".join([*head, *rows, "", *protocol_lines(family), ""]),
+    }
+    for name, text in texts.items():
+        path = family.folder / name
+        with whole_file(path) as partial, writing(path):
+            partial.write_text(text)
+
+
+def _interval(one: Judged) -> str:
+    if one.ratio_interval is None:
+        return "–"
+    low, high = one.ratio_interval
+    return f"{low:.2f}–{high:.2f}"

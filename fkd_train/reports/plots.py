@@ -1,0 +1,185 @@
+"""Pictures of a run: curves, sheets of faces, the first layer's filters, errors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import cycle
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from torch import nn
+
+from fkd_infer.drawing.annotator import Annotator
+from fkd_infer.drawing.marks import outlined
+from fkd_infer.geometry.arrays import Floats, Pixels
+from fkd_infer.geometry.transforms import transform
+from fkd_infer.media.images.file import write_image
+from fkd_infer.system.files.atomic import whole_file, writing
+from fkd_infer.types import Face, Frame
+from fkd_train.data.augment import Sampler
+from fkd_train.data.dataset import Faces
+from fkd_train.evaluation.accuracy import Evaluation
+from fkd_train.evaluation.metrics import Array, Row, ced, nme
+from fkd_train.models.landmarks import LandmarkNet
+
+TILE = 224
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
+"""Told apart by all kinds of colour vision (Okabe & Ito, Color Universal Design, 2008)."""
+_INK = "#222222"
+_BLUE = COLOURS[0]
+
+
+def plot_run(
+    out: Path,
+    log: Sequence[Row],
+    network: LandmarkNet,
+    sampler: Sampler,
+    faces: Faces,
+    evaluation: Evaluation,
+) -> None:
+    """All plots of a run into `<out>/plots/`."""
+    folder = out / "plots"
+    folder.mkdir(parents=True, exist_ok=True)
+    errors = nme(evaluation.points, faces.points, faces.scheme)
+    spread = np.linspace(0, len(faces) - 1, min(12, len(faces))).astype(int)
+    worst = np.argsort(-errors)[:12]
+    save_figure(curves(log), folder / "curves.png")
+    save_figure(ced_curve(errors), folder / "ced.png")
+    save_figure(first_filters(network, sampler, faces), folder / "filters.png")
+    for name, rows in (("faces", spread), ("worst", worst)):
+        sheet = face_sheet(faces, evaluation.points, rows, errors, sampler)
+        write_image(folder / f"{name}.png", sheet)
+
+
+def curves(log: Sequence[Row]) -> Figure:
+    """Loss, NME and the seed's figure over the epochs."""
+    epochs = [row["epoch"] for row in log]
+    panels = [
+        ("train_loss", "training loss", "mean over points"),
+        ("nme", "NME on the evaluation faces", "% of interocular distance"),
+        ("seed_mse", "MSE on the evaluation faces", "((px - 100) / 50)², central 224 crop"),
+    ]
+    figure = Figure(figsize=(13, 3.6), layout="constrained")
+    axes = figure.subplots(1, len(panels))
+    for axis, (key, title, unit) in zip(axes, panels, strict=True):
+        values = [row[key] for row in log]
+        axis.plot(epochs, values, color=_BLUE, marker="." if len(log) < 30 else "")
+        axis.set(title=f"{title}\nlast {values[-1]:.4g}", xlabel="epoch", ylabel=unit)
+        # A long run starts so high that its end would lie on the axis.
+        top = max(values) if len(log) < 30 else float(np.percentile(values, 95))
+        axis.set_ylim(0, 1.05 * top)
+        clean(axis)
+    return figure
+
+
+def ced_curve(errors: Array, limit: float = 15.0) -> Figure:
+    """Cumulative error distribution of faces' NME (n,)."""
+    figure = ced_curves({"": errors}, limit)
+    title = f"mean {errors.mean():.2f} %, {100 * np.mean(errors > 10):.1f} % of faces above 10 %"
+    figure.axes[0].set(title=title)
+    return figure
+
+
+def ced_curves(errors: Mapping[str, Array], limit: float = 15.0) -> Figure:
+    """The same of several networks, by their names."""
+    figure = Figure(figsize=(5, 3.8 + 0.22 * len(errors)), layout="constrained")
+    axis = figure.subplots()
+    for values, style in zip(errors.values(), line_styles(), strict=False):
+        x, y = ced(values, limit)
+        axis.step(x, 100 * y, where="post", **style)
+    axis.axvline(10, color=_INK, linewidth=1, linestyle=":")
+    axis.set(xlabel="NME, % of interocular distance", ylabel="% of faces below")
+    axis.set(xlim=(0, limit), ylim=(0, 100))
+    add_legend(figure, axis.lines, list(errors))
+    clean(axis)
+    return figure
+
+
+def add_legend(figure: Figure, handles: Sequence[Artist], names: Sequence[str]) -> None:
+    """Names of networks above a plot, where there are several; as they are, whatever is in them."""
+    if len(names) == 1:
+        return
+    legend = figure.legend(handles[: len(names)], names, loc="outside upper left", frameon=False)
+    for text in legend.get_texts():
+        text.set_parse_math(False)
+
+
+def line_styles() -> Iterator[dict[str, Any]]:
+    """How the lines of one network after the other look; dashes where the colours come again."""
+    for dash in cycle(("-", "--", ":")):
+        yield from ({"color": colour, "linestyle": dash} for colour in COLOURS)
+
+
+def first_filters(network: LandmarkNet, sampler: Sampler, faces: Faces, count: int = 16) -> Figure:
+    """The first convolution's filters, and below each what it makes of a face."""
+    first = next(module for module in network.modules() if isinstance(module, nn.Conv2d))
+    weights = first.weight.detach().float().cpu().mean(dim=1).numpy()[:count]
+    matrix = sampler.matrix(faces.images[0], faces.points[0])
+    pixels = sampler.cut(faces.images[0], matrix)
+    planes = torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 255
+    with torch.inference_mode():
+        maps = first(planes.to(first.weight)).float().cpu().numpy()[0, :count]
+    columns = -(-len(weights) // 2)
+    figure = Figure(figsize=(1.4 * columns, 5.8), layout="constrained")
+    axes = figure.subplots(4, columns)
+    figure.suptitle("first layer: filters, and their response to a face")
+    for number in range(2 * columns):
+        row, column = divmod(number, columns)
+        for axis, images in ((axes[2 * row, column], weights), (axes[2 * row + 1, column], maps)):
+            axis.axis("off")
+            if number < len(images):
+                axis.imshow(images[number], cmap="gray")
+    return figure
+
+
+def face_sheet(
+    faces: Faces, points: Floats, rows: NDArray[np.intp], errors: Array, sampler: Sampler
+) -> Pixels:
+    """Pairs of crops, three a line: true points left, predicted right, with the face's NME."""
+    pairs = [
+        np.hstack(
+            [
+                _tile(faces, row, faces.points[row], sampler, "true"),
+                _tile(faces, row, points[row], sampler, f"NME {errors[row]:.1f} %"),
+            ]
+        )
+        for row in rows
+    ]
+    blank = np.full_like(pairs[0], 255)
+    pairs += [blank] * (-len(pairs) % 3)
+    lines = [np.hstack(pairs[start : start + 3]) for start in range(0, len(pairs), 3)]
+    return np.asarray(np.vstack(lines), dtype=np.uint8)
+
+
+def _tile(faces: Faces, row: int, points: Floats, sampler: Sampler, text: str) -> Pixels:
+    large = replace(sampler, size=TILE)
+    enlarged = large.matrix(faces.images[row], faces.points[row])
+    pixels = large.cut(faces.images[row], enlarged)
+    colour = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR), dtype=np.uint8)
+    moved = transform(points, enlarged)
+    face = Face(moved, np.array([0, 0, TILE, TILE], np.float32))
+    drawn = Annotator(faces.scheme, ("points",))(Frame(colour, "sheet"), [face]).image
+    outlined(drawn, text, (6, TILE - 8), 0.5, (255, 255, 255), (1, 3))
+    return drawn
+
+
+def clean(axis: Axes) -> None:
+    """The look of all plots: two spines, a faint grid."""
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.grid(alpha=0.25)
+    axis.set_axisbelow(True)
+    axis.tick_params(colors=_INK)
+
+
+def save_figure(figure: Figure, path: Path) -> None:
+    """Writes a PNG, whole or not at all."""
+    with whole_file(path) as partial, writing(path):
+        figure.savefig(partial, dpi=110, format="png")

@@ -1,0 +1,163 @@
+"""The options of fkd-infer that say what searches frames for faces, and how."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+
+import cv2
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from tiny_models import DETECTED, MODELS, UNLIKELY
+
+from fkd_infer.choices import DETECTORS
+from fkd_infer.cli.main import main
+from fkd_infer.cli.options.faces import Finding
+from fkd_infer.detection.base import SizedDetector
+from fkd_infer.detection.tiling import Search
+from fkd_infer.media.sources import expand_sources
+from fkd_infer.system.files import download
+
+FIXED, TINY = str(MODELS / "fixed.onnx"), str(MODELS / "detector.onnx")
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(main, [str(a) for a in arguments], catch_exceptions=False)
+
+
+@pytest.fixture
+def photo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A light picture of 128 × 128 pixels, in the folder that the test is in."""
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "a.png"
+    _, data = cv2.imencode(".png", np.full((128, 128, 3), 204, np.uint8))
+    path.write_bytes(data.tobytes())
+    return path
+
+
+def faces(photo: Path, *options: str) -> list[dict[str, Any]]:
+    given = ("--model", FIXED, "--detector-model", TINY, "--json", "-", "--quiet")
+    done = run(photo, *given, *options)
+    assert done.exit_code == 0, done.output
+    found: list[dict[str, Any]] = json.loads(done.stdout)["faces"]
+    return found
+
+
+def test_the_default_detector_takes_a_file_of_ones_own(photo: Path) -> None:
+    (face,) = faces(photo)
+    assert face["box"] == DETECTED[0].tolist()
+    assert face["score"] == 0.8
+
+
+def test_a_lower_score_finds_more_and_a_higher_one_less(photo: Path) -> None:
+    scores = [face["score"] for face in faces(photo, "--min-score", "0.2")]
+    assert scores == [0.8, UNLIKELY]
+    assert faces(photo, "--min-score", "0.9") == []
+
+
+def test_frames_are_searched_as_small_as_was_said(photo: Path) -> None:
+    (face,) = faces(photo, "--max-size", "64")
+    assert face["box"] == (DETECTED[0] * 2 + 0.5).tolist()
+
+
+def test_frames_are_searched_as_finely_as_the_smallest_face_asks_for(photo: Path) -> None:
+    (face,) = faces(photo, "--min-face", "24")
+    assert face["box"] == (DETECTED[0] * 2 + 0.5).tolist()
+    (face,) = faces(photo, "--min-face", "6")
+    assert face["box"] == (DETECTED[0] / 2 - 0.25).tolist()
+
+
+SEARCHING = ["--detector-model d.onnx", "--max-size 640", "--min-face 20", "--min-score 0.5"]
+
+
+@pytest.mark.parametrize("searching", SEARCHING)
+@pytest.mark.parametrize("without", ["--boxes b.csv", "--detector none"])
+def test_options_of_searching_have_no_use_without(
+    photo: Path, searching: str, without: str
+) -> None:
+    done = run(photo, "--model", FIXED, "--json", "-", *searching.split(), *without.split())
+    assert done.exit_code == 2
+    assert f"{searching.split()[0]} has no use where no detector searches" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "said"),
+    [
+        ("--detector haar --detector-model d.onnx", 1, "it takes no model, and d.onnx was given"),
+        ("--detector-model nosuch.onnx", 1, "nosuch.onnx: no such model file; shipped models: fkd"),
+        (f"--detector-model {FIXED}", 1, "places points, and one that finds faces is needed; it"),
+        (f"--detector-model {FIXED}", 1, "it is for --model"),
+        (f"--model {TINY}", 1, "it is for --detector-model"),
+        ("--detector yunet --detector-model a.png", 1, "a.png: not a usable model"),
+        ("--detector yunet --detector-model nosuch.onnx", 1, "nosuch.onnx: no such model file"),
+        ("--detector yunet", 1, "give the file as --detector-model"),
+        ("--detector magic", 2, "'magic' is not one of"),
+        ("--max-size 63", 2, "--max-size"),
+        ("--min-face 3", 2, "--min-face"),
+        ("--min-face inf", 1, "min_face is inf"),
+        ("--min-face nan", 1, "min_face is nan"),
+        ("--min-score 1.1", 2, "--min-score"),
+        ("--min-score nan", 1, "min_score is nan"),
+    ],
+)
+def test_a_mistake_is_one_line(
+    photo: Path, monkeypatch: pytest.MonkeyPatch, options: str, code: int, said: str
+) -> None:
+    def unreachable(url: str, timeout: float) -> None:
+        raise URLError("Name or service not known")
+
+    monkeypatch.setattr(download, "urlopen", unreachable)
+    done = run(photo, "--model", FIXED, "--json", "-", *options.split())
+    assert done.exit_code == code
+    assert said in done.stderr
+    assert "Traceback" not in done.output
+    if code == 1:
+        assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_every_detector_is_named_in_the_help() -> None:
+    text = run("--help").output
+    assert f"[{'|'.join(DETECTORS)}]" in text
+    for option in SEARCHING:
+        assert option.split()[0] in text
+
+
+def searches(photo: Path, **said: Any) -> tuple[Search, Search]:
+    """How photos and moving pictures are searched."""
+    usual = Finding(
+        FIXED, "fkd", Path(TINY), None, "points", None, None, None, None, "off", None, None,
+        "cpu", 1, tuned=False,
+    )  # fmt: skip
+    finding = replace(usual, **said)
+    pipeline = finding.pipeline(expand_sources([str(photo)]), 1)
+    tracker = finding.finder(pipeline).tracker
+    assert tracker is not None
+    assert isinstance(tracker.detector, SizedDetector)
+    assert isinstance(pipeline.detector, SizedDetector)
+    assert type(tracker.detector) is type(pipeline.detector)
+    return pipeline.detector.search, tracker.detector.search
+
+
+def test_videos_are_searched_smaller_than_photos_unless_a_size_is_given(photo: Path) -> None:
+    assert searches(photo) == (Search(1280), Search(640))
+    assert searches(photo, max_size=800) == (Search(800), Search(800))
+    assert searches(photo, min_face=20, min_score=0.7) == (
+        Search(1280, 20, 0.7),
+        Search(640, 20, 0.7),
+    )
+
+
+@pytest.mark.skipif(not hasattr(cv2, "CascadeClassifier"), reason="this OpenCV has no cascades")
+def test_haar_searches_smaller_still(photo: Path) -> None:
+    found = searches(photo, detector="haar", detector_model=None)
+    assert found == (Search(960), Search(400))
+
+
+def test_a_detector_of_the_page_has_to_search(photo: Path) -> None:
+    done = run("live", photo, "--detector", "none")
+    assert done.exit_code == 2
+    assert "'none' is not one of" in done.stderr

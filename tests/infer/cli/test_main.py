@@ -1,0 +1,419 @@
+"""fkd-infer, as it is typed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from tiny_models import MODELS, SIZE, fixed_points
+
+from fkd_infer.cli.main import main
+from fkd_infer.filters.filter import Filter
+from fkd_infer.media.images.file import read_image
+from fkd_infer.media.video.reader import read_video
+from fkd_infer.types import Face
+
+FIXED = str(MODELS / "fixed.onnx")
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(main, [str(a) for a in arguments], catch_exceptions=False)
+
+
+def write_image(path: Path, size: int = SIZE) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _, data = cv2.imencode(path.suffix, np.zeros((size, size, 3), np.uint8))
+    path.write_bytes(data.tobytes())
+    return path
+
+
+def write_video(path: Path, frames: int = 30) -> Path:
+    import av
+
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=30)
+        stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"
+        for index in range(frames):
+            gray = np.full((64, 64, 3), index % 256, np.uint8)
+            frame = av.VideoFrame.from_ndarray(gray, format="bgr24")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_an_image_becomes_a_picture_and_a_record(tmp_path: Path) -> None:
+    photo, out, record = write_image(tmp_path / "a.png"), tmp_path / "out", tmp_path / "a.jsonl"
+    done = run(photo, "--model", FIXED, "--detector", "none", "--out", out, "--json", record)
+    assert done.exit_code == 0
+    assert "1 frame, 1 face in" in done.output
+    assert str(out / "a.png") in done.output
+    assert (read_image(out / "a.png") != 0).any()
+    (line,) = lines(record)
+    assert (line["schema"], line["width"], line["height"]) == ("fkd/1", SIZE, SIZE)
+    (face,) = line["faces"]
+    np.testing.assert_allclose(np.array(face["points"]), fixed_points(), atol=0.006)
+
+
+def test_a_folder_keeps_its_names_formats_and_sizes(tmp_path: Path) -> None:
+    for name in ("a.jpg", "sub/b.webp", "sub/c.bmp"):
+        write_image(tmp_path / "in" / name, 40)
+    done = run(tmp_path / "in", "--model", FIXED, "--detector", "none", "--out", tmp_path / "out")
+    assert done.exit_code == 0
+    made = {str(p.relative_to(tmp_path / "out")) for p in (tmp_path / "out").rglob("*.*")}
+    assert made == {"a.jpg", "sub/b.webp", "sub/c.bmp"}
+    assert read_image(tmp_path / "out" / "sub" / "b.webp").shape == (40, 40, 3)
+
+
+def test_a_video_comes_back_as_long_as_it_was(tmp_path: Path) -> None:
+    video, record = write_video(tmp_path / "v.mp4"), tmp_path / "v.jsonl"
+    out = tmp_path / "out"
+    done = run(video, "--model", FIXED, "--detector", "none", "--out", out, "--json", record)
+    assert done.exit_code == 0
+    assert [line["frame"] for line in lines(record)] == list(range(30))
+    assert [line["time"] for line in lines(record)] == pytest.approx([i / 30 for i in range(30)])
+    from fkd_infer.media.frames import frames_from
+    from fkd_infer.media.sources import expand_sources
+
+    (source,) = expand_sources([str(out / "v.mp4")])
+    assert sum(1 for _ in frames_from(source)) == 30
+
+
+def test_boxes_from_a_file_take_the_detectors_place(tmp_path: Path) -> None:
+    photo, boxes = write_image(tmp_path / "a.png", 100), tmp_path / "boxes.csv"
+    boxes.write_text("source,frame,x0,y0,x1,y1\na.png,0,10,10,50,50\na.png,0,40,40,90,90\n")
+    record = tmp_path / "a.jsonl"
+    done = run(photo, "--model", FIXED, "--boxes", boxes, "--json", record)
+    assert done.exit_code == 0
+    centres = [np.mean(f["points"], axis=0) for f in lines(record)[0]["faces"]]
+    np.testing.assert_allclose(centres, [[30, 30], [65, 65]], atol=0.1)
+
+
+def test_records_go_to_standard_output_and_nothing_else_does(tmp_path: Path) -> None:
+    photo = write_image(tmp_path / "a.png")
+    done = run(photo, "--model", FIXED, "--detector", "none", "--json", "-", "--quiet")
+    assert json.loads(done.stdout)["source"] == str(photo)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["nosuch.jpg", "--out", "o"], 1, "nosuch.jpg: no such file"),
+        (["a.png"], 2, "nothing to write: give --out DIR, --json FILE"),
+        ([], 2, "Missing argument 'SOURCE...'"),
+        (["a.png", "--out", "o", "--model", "nosuch"], 1, "nosuch: no such model file"),
+        (["a.png", "--out", "o", "--detector", "magic"], 2, "'magic' is not one of"),
+        (["a.png", "--out", "o", "--provider", "cuda"], 1, "provider 'cuda' cannot be used"),
+        (["a.png", "--out", "o", "--boxes", "nosuch.csv"], 1, "nosuch.csv"),
+        (["text.png", "--out", "o"], 3, "text.png: cannot be read as an image"),
+        (["a.png", "sub/a.png", "--out", "o"], 1, "a.png"),
+        (["a.png", "--out", "."], 1, "it is one of the sources"),
+    ],
+)
+def test_a_mistake_is_one_line(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    code: int,
+    said: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_image(tmp_path / "a.png")
+    write_image(tmp_path / "sub" / "a.png")
+    (tmp_path / "text.png").write_text("hello")
+    if "cuda" in arguments:
+        import onnxruntime
+
+        if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
+            pytest.skip("this machine may have CUDA")
+    done = run(*arguments)
+    assert done.exit_code == code
+    assert said in done.stderr
+    assert "Traceback" not in done.output
+    if code in (1, 3):
+        assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_debug_shows_where_an_error_comes_from(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        run("nosuch.jpg", "--out", tmp_path, "--debug")
+
+
+def test_help_names_every_option_and_is_quick() -> None:
+    started = time.perf_counter()
+    command = [sys.executable, "-X", "importtime", "-m", "fkd_infer.cli.main", "--help"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert time.perf_counter() - started < 5
+    loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert not {"numpy", "cv2", "av", "onnxruntime"} & loaded
+    help_text = CliRunner().invoke(main, ["--help"]).output
+    for parameter in main.params:
+        for name in parameter.opts if parameter.param_type_name == "option" else []:
+            assert name in help_text
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals")
+def test_ctrl_c_leaves_a_playable_file_of_what_was_done(tmp_path: Path) -> None:
+    video, out, record = (
+        write_video(tmp_path / "v.mp4", 4000),
+        tmp_path / "out",
+        tmp_path / "r.jsonl",
+    )
+    command = [sys.executable, "-m", "fkd_infer.cli.main", str(video), "--model", FIXED]
+    command += ["--detector", "none", "--out", str(out), "--json", str(record)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 60
+        partial = out / ".v.mp4.part"
+        while not (partial.exists() and partial.stat().st_size > 10_000):
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "stopped early" in said
+    assert "Traceback" not in said
+    done = len(lines(record))
+    assert 0 < done < 4000
+    from fkd_infer.media.frames import frames_from
+    from fkd_infer.media.sources import expand_sources
+
+    (source,) = expand_sources([str(out / "v.mp4")])
+    assert sum(1 for _ in frames_from(source)) == done
+    assert {path.name for path in out.iterdir()} == {"v.mp4"}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_leaves_whole_pictures_of_what_was_done(tmp_path: Path, number: int) -> None:
+    for index in range(400):
+        write_image(tmp_path / "in" / f"{index:03d}.png", 300)
+    out, record = tmp_path / "out", tmp_path / "r.jsonl"
+    command = [sys.executable, "-m", "fkd_infer.cli.main", str(tmp_path / "in"), "--model", FIXED]
+    command += ["--out", str(out), "--json", str(record), "--workers", "3"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 60
+        while not (out.exists() and list(out.glob("*.png"))):
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        process.send_signal(number)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "stopped early" in said
+    assert "Traceback" not in said
+    done = [Path(line["source"]).name for line in lines(record)]
+    assert 0 < len(done) < 400
+    assert done == sorted(done)
+    assert {path.name for path in out.glob("[!.]*")} == set(done)
+    assert [path.suffix for path in out.glob(".*")] == [".journal"]
+    assert all(read_image(out / name).shape == (300, 300, 3) for name in done)
+
+
+def test_photos_and_videos_keep_their_order(tmp_path: Path) -> None:
+    for name in ("a.png", "b.png", "d.png", "e.png"):
+        write_image(tmp_path / "in" / name)
+    write_video(tmp_path / "in" / "c.mp4", 3)
+    record = tmp_path / "r.jsonl"
+    given = (tmp_path / "in", "--model", FIXED, "--detector", "none", "--workers", "2")
+    done = run(*given, "--json", record)
+    assert done.exit_code == 0
+    assert "7 frames, 7 faces in" in done.stderr
+    assert "ms per frame" in done.stderr
+    names = [Path(line["source"]).name for line in lines(record)]
+    assert names == ["a.png", "b.png", "c.mp4", "c.mp4", "c.mp4", "d.png", "e.png"]
+
+
+def test_a_profile_shows_the_stages_and_the_operators_of_a_run(tmp_path: Path) -> None:
+    for name in ("a.png", "b.png"):
+        write_image(tmp_path / "in" / name)
+    write_video(tmp_path / "in" / "c.mp4", 3)
+    path = tmp_path / "trace.json"
+    given = (tmp_path / "in", "--model", FIXED, "--detector", "none", "--out", tmp_path / "out")
+    assert run(*given, "--profile", path).exit_code == 0
+    events = json.loads(path.read_text())["traceEvents"]
+    stages = [e for e in events if e.get("cat") == "stage"]
+    assert {e["name"] for e in stages} == {
+        "read", "detect", "crop", "landmarks", "draw", "write"
+    }  # fmt: skip
+    frames = {
+        (Path(e["args"]["source"]).name, e["args"]["frame"]) for e in stages if e["name"] == "write"
+    }
+    assert frames == {("a.png", 0), ("b.png", 0), ("c.mp4", 0), ("c.mp4", 1), ("c.mp4", 2)}
+    assert any(e.get("cat") == "Node" for e in events)
+
+
+def test_a_profile_has_a_place_of_its_own(tmp_path: Path) -> None:
+    photo = write_image(tmp_path / "a.png")
+    given = (photo, "--model", FIXED, "--detector", "none", "--json", tmp_path / "r")
+    for place in (tmp_path / "r", photo):
+        done = run(*given, "--profile", place)
+        assert done.exit_code == 1
+        assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_one_bad_file_does_not_cost_the_others_their_results(tmp_path: Path) -> None:
+    for name in ("a.png", "c.png"):
+        write_image(tmp_path / "in" / name)
+    (tmp_path / "in" / "b.png").write_text("hello")
+    (tmp_path / "in" / "d.mp4").write_text("hello")
+    out, record = tmp_path / "out", tmp_path / "r.jsonl"
+    given = (tmp_path / "in", "--model", FIXED, "--detector", "none")
+    done = run(*given, "--out", out, "--json", record)
+    assert done.exit_code == 3
+    assert "b.png: cannot be read as an image" in done.stderr
+    assert "d.mp4: cannot be read as a video" in done.stderr
+    assert {path.name for path in out.glob("[!.]*")} == {"a.png", "c.png", "errors.jsonl"}
+    assert len(lines(record)) == 2
+    errors = [(Path(line["source"]).name, line["error"]) for line in lines(out / "errors.jsonl")]
+    assert errors == [("b.png", "UnreadableImageError"), ("d.mp4", "UnreadableVideoError")]
+    assert "2 failed, listed in" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("records", "said"),
+    [
+        (["--json", "a.png"], "it is one of the sources"),
+        (["--json", "r", "--csv", "r"], "two outputs would go there"),
+        (["--json", "-", "--csv", "-"], "two outputs would go there"),
+        (["--json", "folder"], "a folder of that name is in the way"),
+    ],
+)
+def test_records_have_a_place_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, records: list[str], said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    photo = write_image(tmp_path / "a.png")
+    (tmp_path / "folder").mkdir()
+    before = photo.read_bytes()
+    done = run("a.png", "--model", FIXED, "--detector", "none", *records)
+    assert done.exit_code == 1
+    assert said in done.stderr
+    assert photo.read_bytes() == before
+
+
+def test_the_same_command_twice_does_not_take_its_results_for_sources(tmp_path: Path) -> None:
+    write_image(tmp_path / "trip" / "a.png")
+    trip = tmp_path / "trip"
+    given = (trip, "--model", FIXED, "--detector", "none", "--out", trip / "o")
+    for _ in range(2):
+        done = run(*given)
+        assert done.exit_code == 0
+        assert "1 frame, " in done.stderr
+
+
+def test_a_missing_extra_is_named_with_its_repair(monkeypatch: pytest.MonkeyPatch) -> None:
+    import click
+
+    from fkd_infer.cli.command import FkdCommand
+
+    @click.command(cls=FkdCommand)
+    def train() -> None:
+        raise ModuleNotFoundError("No module named 'torch'", name="torch")
+
+    done = CliRunner().invoke(train, [])
+    assert done.exit_code == 1
+    assert done.stderr.strip().endswith(
+        "torch is not installed; mend it with: pip install 'fkd[train]'"
+    )
+
+
+def test_the_demo_finds_the_astronaut(tmp_path: Path) -> None:
+    pytest.importorskip("skimage", reason="needs the demo extra's photo")
+    from fkd_infer.cli.demo import main as demo
+
+    done = CliRunner().invoke(demo, ["--out", str(tmp_path)], catch_exceptions=False)
+    assert done.exit_code == 0
+    assert f"1 face; the picture: {tmp_path / 'astronaut.png'}" in done.output
+    assert read_image(tmp_path / "astronaut.png").shape == (512, 512, 3)
+
+
+def test_faces_of_a_video_are_followed_and_steady(tmp_path: Path) -> None:
+    video = write_video(tmp_path / "a.mp4", 12)
+    record = tmp_path / "r.jsonl"
+    given = (video, "--model", FIXED, "--json", record, "--start", "0.1", "--stride", "2")
+    done = run(*given, "--max-frames", "3", "--smooth", "offline", "--detect-every", "2")
+    assert done.exit_code == 0
+    assert "3 frames, 0 faces in" in done.stderr
+    assert "detector ran on 2 of 3 frames" in done.stderr
+    assert [line["frame"] for line in lines(record)] == [0, 2, 4]
+
+
+def test_filters_are_drawn_on_videos_and_photos(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def paint(self: Filter, canvas: np.ndarray, faces: Sequence[Face]) -> None:
+        canvas[:8] = 50 * len(faces)
+
+    monkeypatch.setattr(Filter, "draw", paint)
+    photo, video = write_image(tmp_path / "a.png"), write_video(tmp_path / "b.mp4", 3)
+    boxes = tmp_path / "boxes.csv"
+    rows = [f"{photo},0,20,20,180,180", *(f"{video},{i},20,20,120,120" for i in range(3))]
+    boxes.write_text("\n".join(["source,frame,x0,y0,x1,y1", *rows]) + "\n")
+    given = (photo, video, "--model", FIXED, "--boxes", boxes, "--codec", "h265")
+    done = run(*given, "--out", tmp_path / "out", "--filter", "hat", "--quality", "90")
+    assert done.exit_code == 0
+    image = read_image(tmp_path / "out" / "a.png")
+    assert (image[:8] == 50).all()
+    assert not image[8:].any(), "with a filter, nothing else is drawn unless asked for"
+    frames = list(read_video(tmp_path / "out" / "b.mp4", ""))
+    assert [round(float(frame.image[2:6].mean()), -1) for frame in frames] == [50] * 3
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "said"),
+    [
+        (["--filter", "nosuch"], 1, "filter 'nosuch'"),
+        (["--start", "2", "--end", "1"], 2, "--end 1 is not after --start 2"),
+        (["--boxes", "b.csv", "--detect-every", "3"], 2, "--detect-every has no use with --boxes"),
+        (["--show"], 1, "this OpenCV is made without windows"),
+    ],
+)
+def test_mistakes_about_moving_pictures(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    options: list[str],
+    code: int,
+    said: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_image(tmp_path / "a.png")
+    if "--show" in options and cv2.currentUIFramework():
+        pytest.skip("this OpenCV has windows")
+    done = run("a.png", "--model", FIXED, "--detector", "none", "--json", "-", *options)
+    assert done.exit_code == code
+    assert said in done.stderr
+    assert "Traceback" not in done.output
+
+
+def test_every_record_and_a_sheet_of_one_run(tmp_path: Path) -> None:
+    photo, video = write_image(tmp_path / "a.png"), write_video(tmp_path / "b.mp4", 5)
+    boxes = tmp_path / "boxes.csv"
+    rows = [f"{photo},0,20,20,180,180", *(f"{video},{i},20,20,120,120" for i in range(5))]
+    boxes.write_text("\n".join(["source,frame,x0,y0,x1,y1", *rows]) + "\n")
+    files = {name: tmp_path / f"faces.{name}" for name in ("json", "csv", "coco", "npz")}
+    written = [part for name, path in files.items() for part in (f"--{name}", path)]
+    sheet = tmp_path / "sheet.png"
+    given = (photo, video, "--model", FIXED, "--boxes", boxes, "--sheet", sheet)
+    done = run(*given, *written, "--extras", "pose", "--extras", "ratios")
+    assert done.exit_code == 0
+    assert [len(line["faces"]) for line in lines(files["json"])] == [1] * 6
+    assert all({"pose", "ratios"} <= set(line["faces"][0]) for line in lines(files["json"]))
+    assert len(json.loads(files["coco"].read_text())["annotations"]) == 6
+    with np.load(files["npz"], allow_pickle=False) as arrays:
+        assert arrays["points"].shape == (6, 68, 2)
+    assert read_image(sheet).any(), "frames are drawn on it"

@@ -1,0 +1,246 @@
+"""fkd's own detector, by a tiny network whose answer is known, and as it is shipped."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tiny_models import DETECTED, MODELS, UNLIKELY, detected_points, detector_card
+
+from fkd_infer.choices import DETECTOR_MODEL
+from fkd_infer.detection.fkd import FkdDetector
+from fkd_infer.detection.tiling import Search
+from fkd_infer.errors import (
+    InferenceError,
+    InvalidModelError,
+    ModelCardError,
+    ModelFileNotFoundError,
+    NonFiniteOutputError,
+    OutOfMemoryError,
+    ProviderError,
+    WrongTaskError,
+)
+from fkd_infer.models.shipped import find_model, shipped_models
+from fkd_infer.pipeline import load
+from fkd_infer.runtime.session import LandmarkSession
+from fkd_infer.runtime.settings import SessionSettings
+
+TINY = MODELS / "detector.onnx"
+
+
+def gray(level: int, height: int = 120, width: int = 100) -> np.ndarray:
+    return np.full((height, width, 3), level, np.uint8)
+
+
+def tiny(name: str = "detector", search: Search | None = None) -> FkdDetector:
+    return FkdDetector(MODELS / f"{name}.onnx", search, "cpu", SessionSettings(1))
+
+
+def photo(name: str) -> np.ndarray:
+    data = pytest.importorskip("skimage.data", reason="needs the demo extra's photos")
+    return np.ascontiguousarray(getattr(data, name)()[..., ::-1])
+
+
+def test_the_answer_is_the_networks() -> None:
+    detector = tiny()
+    found = detector(gray(204))
+    np.testing.assert_array_equal(found.boxes, DETECTED[:1])
+    np.testing.assert_allclose(found.scores, [0.8], rtol=1e-6)
+    np.testing.assert_array_equal(found.points, detected_points()[:1])
+    assert detector.card == detector_card()
+    assert (detector.rule, detector.smallest) == (detector_card().box_rule, 12)
+    assert detector.provider == "cpu"
+
+
+def test_what_is_less_sure_than_the_card_asks_for_is_no_face() -> None:
+    detector = tiny()
+    assert len(detector(gray(128))) == 1
+    assert len(detector(gray(127))) == 0
+    assert detector(gray(0)).boxes.shape == (0, 4)
+
+
+def test_a_searchs_score_takes_the_place_of_the_cards() -> None:
+    detector = tiny(search=Search(1280, min_score=0.2))
+    found = detector(gray(102))
+    np.testing.assert_array_equal(found.boxes, DETECTED)
+    np.testing.assert_allclose(found.scores, [0.4, UNLIKELY], rtol=1e-6)
+    assert len(tiny(search=Search(1280, min_score=0.9))(gray(204))) == 0
+
+
+def test_find_tells_all_from_the_lowest_scores_on() -> None:
+    assert len(tiny().find(gray(204))) == 2
+    assert len(tiny().find(gray(0))) == 1
+
+
+def test_a_frame_is_shown_as_large_as_the_cards_smallest_face_asks_for() -> None:
+    """Half as large where a face of 12 pixels is found well, and one of 24 is wanted."""
+    found = tiny(search=Search(1280, min_face=24))(gray(204))
+    np.testing.assert_allclose(found.boxes, DETECTED[:1] * 2 + 0.5)
+    found = tiny(search=Search(1280, min_face=6))(gray(204))
+    np.testing.assert_allclose(found.boxes, DETECTED[:1] / 2 - 0.25)
+
+
+def test_boxes_are_in_pixels_of_the_frame_whatever_size_is_searched() -> None:
+    found = tiny(search=Search(64))(gray(204, 128, 96))
+    assert found.points is not None
+    np.testing.assert_allclose(found.boxes, DETECTED[:1] * 2 + 0.5)
+    np.testing.assert_allclose(found.points, detected_points()[:1] * 2 + 0.5)
+
+
+def test_gray_frames_have_the_same_answer() -> None:
+    rng = np.random.default_rng(0)
+    plane = rng.integers(120, 256, (90, 70), np.uint8)
+    one, other = tiny()(plane), tiny()(np.dstack([plane] * 3))
+    np.testing.assert_array_equal(one.boxes, other.boxes)
+    np.testing.assert_array_equal(one.scores, other.scores)
+
+
+def test_frames_that_do_not_lie_in_one_piece_have_the_same_answer() -> None:
+    image = np.random.default_rng(0).integers(120, 256, (90, 70, 3), np.uint8)
+    flipped = image[::-1, ::-1, ::-1]
+    wanted = tiny()(np.ascontiguousarray(flipped)).scores
+    np.testing.assert_array_equal(tiny()(flipped).scores, wanted)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 3), (1, 500, 3), (3000, 2, 3), (1, 1)])
+def test_images_of_any_shape_are_searched(shape: tuple[int, ...]) -> None:
+    assert len(tiny()(np.full(shape, 255, np.uint8))) == 1
+
+
+def test_a_network_that_answers_nan_is_told() -> None:
+    with pytest.raises(NonFiniteOutputError, match="tiny detector"):
+        tiny("detector_nan")(gray(204))
+
+
+def test_boxes_inside_out_are_left_out() -> None:
+    found = tiny("detector_inverted", Search(1280, min_score=0))(gray(204))
+    np.testing.assert_array_equal(found.boxes, DETECTED[:1])
+    np.testing.assert_array_equal(found.points, detected_points()[:1])
+
+
+def test_a_file_without_a_card_is_refused() -> None:
+    with pytest.raises(ModelCardError, match=r"detector_no_card\.onnx.*fkd-export"):
+        tiny("detector_no_card")
+
+
+def test_a_graph_that_is_no_detectors_is_refused() -> None:
+    with pytest.raises(InvalidModelError, match=r"detector_four_points\.onnx.*4, 2\]"):
+        tiny("detector_four_points")
+
+
+def test_a_file_that_is_no_model_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "text.onnx"
+    path.write_text("hello")
+    with pytest.raises(InvalidModelError, match=r"text\.onnx"):
+        FkdDetector(path, provider="cpu")
+
+
+@pytest.mark.parametrize("name", ["nosuch.onnx", "fkdnet"])
+def test_an_unknown_name_tells_of_the_detectors_that_there_are(name: str) -> None:
+    with pytest.raises(ModelFileNotFoundError, match=f"{name}: .*models: {DETECTOR_MODEL}"):
+        FkdDetector(name)
+
+
+def test_networks_in_each_others_place_name_the_right_option(fixed_model: Path) -> None:
+    with pytest.raises(WrongTaskError, match=r"fixed\.onnx: .*places points.*for --model$"):
+        FkdDetector(fixed_model, provider="cpu")
+    with pytest.raises(WrongTaskError, match=r"finds faces.*for --detector-model$"):
+        LandmarkSession(TINY, "cpu")
+
+
+def test_cuda_is_used_or_refused() -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
+        pytest.skip("this machine may have CUDA")
+    with pytest.raises(ProviderError, match=r"fkd\[gpu\]"):
+        FkdDetector(TINY, provider="cuda")
+
+
+class Full:
+    """A session that fails."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def run(self, names: None, feed: dict[str, np.ndarray]) -> list[np.ndarray]:
+        raise RuntimeError(self.text)
+
+
+def test_memory_that_runs_out_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    detector = tiny()
+    monkeypatch.setattr(detector, "_session", Full("std::bad_alloc"))
+    with pytest.raises(OutOfMemoryError, match=r"to search 100 × 120 pixels.*max-size") as caught:
+        detector(gray(204))
+    assert "\n" not in str(caught.value)
+
+
+def test_another_fault_of_the_runtime_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    detector = tiny()
+    monkeypatch.setattr(detector, "_session", Full("a fault"))
+    with pytest.raises(InferenceError, match=r"could not be run .*: a fault$"):
+        detector(gray(204))
+
+
+def test_several_threads_may_use_one_detector() -> None:
+    detector = tiny()
+    levels = [130, 153, 204, 255] * 10
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(lambda level: detector(gray(level, level)), levels))
+    scores = [one.scores.tolist() for one in found]
+    assert scores == [[pytest.approx(level / 255)] for level in levels]
+
+
+def test_moving_pictures_are_searched_in_their_own_way() -> None:
+    detector = tiny(search=Search(1280, min_score=0.9))
+    moving = detector.moving(Search(64))
+    np.testing.assert_allclose(moving(gray(204, 128)).boxes, DETECTED[:1] * 2 + 0.5)
+    assert len(moving(gray(102, 128))) == 0, "the card's threshold holds"
+    assert detector.search == Search(1280, min_score=0.9)
+    assert detector(gray(255, 128)).boxes[0].tolist() == DETECTED[0].tolist()
+
+
+def test_the_default_detector_comes_with_the_package() -> None:
+    assert DETECTOR_MODEL in shipped_models(detectors=True)
+    assert DETECTOR_MODEL not in shipped_models()
+    assert find_model(DETECTOR_MODEL, detectors=True).is_file()
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 3), (1, 500, 3), (3000, 2, 3), (33, 65), (65, 33, 3)])
+def test_the_shipped_detector_takes_images_of_any_shape(shape: tuple[int, ...]) -> None:
+    detector = FkdDetector(provider="cpu", settings=SessionSettings(1))
+    noise = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    found = detector.find(noise)
+    assert found.points is not None
+    assert (len(found.scores), *found.points.shape) == (len(found), len(found), 5, 2)
+    assert found.scores.tolist() == sorted(found.scores.tolist(), reverse=True)
+    assert (found.scores >= detector.card.floor).all()
+
+
+@pytest.mark.parametrize("colour", [True, False])
+def test_the_shipped_detector_finds_the_astronaut_first(colour: bool) -> None:
+    image = photo("astronaut")
+    found = FkdDetector()(image if colour else image[..., 1])
+    x0, y0, x1, y1 = found.boxes[0]
+    assert x0 < 224 < x1
+    assert y0 < 115 < y1
+    assert found.scores[0] > 0.99
+    assert found.points is not None
+    right_eye, left_eye, nose, right_mouth, left_mouth = found.points[0]
+    assert right_eye[0] < nose[0] < left_eye[0]
+    assert right_mouth[0] < nose[0] < left_mouth[0]
+    assert max(right_eye[1], left_eye[1]) < nose[1] < min(right_mouth[1], left_mouth[1])
+
+
+@pytest.mark.parametrize("name", ["rocket", "chelsea", "coffee"])
+def test_the_shipped_detector_finds_no_face_where_there_is_none(name: str) -> None:
+    assert len(FkdDetector()(photo(name))) == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "faces"),
+    [("astronaut", 1), ("rocket", 0), ("chelsea", 0), ("coffee", 0), ("hubble_deep_field", 0)],
+)
+def test_with_the_networks_word_there_is_one_face_and_no_false_one(name: str, faces: int) -> None:
+    assert len(load()(photo(name))) == faces

@@ -1,0 +1,203 @@
+"""Which parts of a frame are searched, and where their pixels were."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from fkd_infer.detection.tiling import Search, View, joined, plan
+from fkd_infer.errors import SettingsError
+from fkd_infer.types import Detections
+
+SMALLEST = 12.0
+NONE = Detections(np.empty((0, 4), np.float32), np.empty(0, np.float32))
+
+
+def shown_size(view: View) -> tuple[int, int]:
+    width, height = view.right - view.left, view.bottom - view.top
+    return max(1, round(width / view.factor)), max(1, round(height / view.factor))
+
+
+@pytest.mark.parametrize(
+    ("search", "said"),
+    [
+        ({"max_size": 63}, "max_size is 63"),
+        ({"max_size": 640, "min_face": 3.9}, "min_face is 3.9"),
+        ({"max_size": 640, "min_face": math.inf}, "min_face is inf"),
+        ({"max_size": 640, "min_face": math.nan}, "min_face is nan"),
+        ({"max_size": 640, "min_score": -0.1}, "min_score is -0.1"),
+        ({"max_size": 640, "min_score": 1.1}, "min_score is 1.1"),
+        ({"max_size": 640, "min_score": math.nan}, "min_score is nan"),
+    ],
+)
+def test_what_cannot_be_searched_with_is_named(search: dict[str, float], said: str) -> None:
+    with pytest.raises(SettingsError, match=said) as caught:
+        Search(**search)  # type: ignore[arg-type]
+    assert "\n" not in str(caught.value)
+    assert isinstance(caught.value, ValueError)
+
+
+def test_limits_themselves_can_be_searched_with() -> None:
+    Search(64, 4, 0)
+    Search(64, 4, 1)
+
+
+@pytest.mark.parametrize(
+    ("size", "search", "factor"),
+    [
+        ((640, 480), Search(640), 1),  # as it is
+        ((1920, 1080), Search(640), 3),  # reduced to the longer side
+        ((1080, 1920), Search(640), 3),
+        ((32, 16), Search(640), 1),  # not enlarged where nobody asks for small faces
+        ((1920, 1080), Search(640, 36), 3),  # faces of 36 are shown as 12
+        ((1920, 1080), Search(640, 120), 10),  # larger ones are enough, so coarser is
+        ((300, 200), Search(640, 120), 10),
+        ((300, 200), Search(640, 8), 8 / 12),  # enlarged, and whole
+        ((300, 200), Search(640, 4), 1 / 2),  # no more than twofold
+        ((320, 100), Search(640, 6), 1 / 2),
+        ((1, 1), Search(640), 1),
+    ],
+)
+def test_a_frame_is_shown_whole_where_that_is_enough(
+    size: tuple[int, int], search: Search, factor: float
+) -> None:
+    (view,) = plan(*size, search, SMALLEST)
+    assert (view.left, view.top, view.right, view.bottom) == (0, 0, *size)
+    assert view.factor == pytest.approx(factor)
+
+
+def test_small_faces_of_a_large_frame_are_searched_for_in_tiles() -> None:
+    whole, *tiles = plan(1920, 1080, Search(640, 12), SMALLEST)
+    assert whole == View(0, 0, 1920, 1080, 3)
+    # Each shares 1.5 × 12 × 3 = 54 pixels or more with the next.
+    lefts, tops = [0, 427, 853, 1280], [0, 440]
+    wanted_tiles = [View(x, y, x + 640, y + 640, 1) for y in tops for x in lefts]
+    assert tiles == wanted_tiles
+
+
+def test_a_frame_that_is_long_in_one_direction_is_cut_in_that_one() -> None:
+    _, *tiles = plan(2000, 100, Search(640, 12), SMALLEST)
+    assert {(view.top, view.bottom) for view in tiles} == {(0, 100)}
+    assert [view.left for view in tiles] == sorted({view.left for view in tiles})
+    assert tiles[0].left == 0
+    assert tiles[-1].right == 2000
+
+
+def test_very_large_frames_are_cut_coarsely_before_they_are_cut_finely() -> None:
+    """Else faces too large for half a tile, and too small for the whole frame, were not seen."""
+    _, *tiles = plan(3840, 2160, Search(400, 13.5), 27)
+    factors = sorted({view.factor for view in tiles}, reverse=True)
+    assert len(factors) == 2
+    assert 9.6 > factors[0] > factors[1] == 0.5
+    assert sum(view.factor == factors[0] for view in tiles) < len(tiles) / 8
+
+
+SIDES = st.integers(64, 6000)
+LARGEST = st.sampled_from([320, 400, 641, 643, 960, 1280])
+SMALLESTS = st.sampled_from([12.0, 17.5, 26.5])
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    width=SIDES,
+    height=SIDES,
+    max_size=LARGEST,
+    smallest=SMALLESTS,
+    least=st.floats(0.5, 3),
+    which=st.integers(0, 10_000),
+    grown=st.none() | st.floats(0, 1),
+    x=st.sampled_from([0.5, 0.95, 0.99]) | st.floats(0, 1),
+    y=st.sampled_from([0.5, 0.95, 0.99]) | st.floats(0, 1),
+)
+def test_every_wanted_face_lies_whole_in_a_view_and_large_enough(
+    width: int,
+    height: int,
+    max_size: int,
+    smallest: float,
+    least: float,
+    which: int,
+    grown: float | None,
+    x: float,
+    y: float,
+) -> None:
+    min_face = least * smallest
+    views = plan(width, height, Search(max_size, min_face), smallest)
+    view, room = views[which % len(views)], min(width, height)
+    # A face that some view just does not show, or any; and across the edge of a view.
+    side = 0.999 * smallest * view.factor
+    side = side if grown is None else min_face * (room / min_face) ** grown
+    assume(min_face <= side <= room)
+    left = min(max(0, view.right - x * side), width - side) - 0.5
+    top = min(max(0, view.bottom - y * side), height - side) - 0.5
+    box = np.array([[left, top, left + side, top + side]], np.float32)
+    part = Detections(box, np.ones(1, np.float32))
+    seen = [view for view in views if side / view.factor >= smallest * (1 - 1e-6)]
+    assert views[0] in seen or any(
+        len(joined([NONE, part], [views[0], view], (width, height))) for view in seen
+    )
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    width=SIDES,
+    height=SIDES,
+    max_size=LARGEST,
+    smallest=SMALLESTS,
+    min_face=st.none() | st.sampled_from([4, 6, 9, 13.3]) | st.floats(4, 500),
+)
+def test_views_cover_the_frame_and_are_no_larger_than_was_said(
+    width: int, height: int, max_size: int, smallest: float, min_face: float | None
+) -> None:
+    whole, *tiles = plan(width, height, Search(max_size, min_face), smallest)
+    assert (whole.left, whole.top, whole.right, whole.bottom) == (0, 0, width, height)
+    for view in (whole, *tiles):
+        assert max(shown_size(view)) <= max_size
+        assert 0 <= view.left < view.right <= width
+        assert 0 <= view.top < view.bottom <= height
+        assert view.factor >= 0.5
+
+
+@pytest.mark.parametrize("search", [Search(640, 12), Search(640, 20), Search(320, 6)])
+def test_neighbours_share_a_face_that_the_views_before_do_not_show(search: Search) -> None:
+    for width in range(321, 3000):
+        whole, *tiles = plan(width, 64, search, SMALLEST)
+        factors = sorted({view.factor for view in tiles}, reverse=True)
+        for coarser, factor in pairwise([whole.factor, *factors]):
+            spans = [(view.left, view.right) for view in tiles if view.factor == factor]
+            assert (spans[0][0], spans[-1][1]) == (0, width)
+            face = SMALLEST * coarser + 4 * factor
+            assert all(one[1] - other[0] >= face for one, other in pairwise(spans))
+
+
+@pytest.mark.parametrize("factor", [1, 1.5, 2.3, 3, 0.5, 0.77])
+@pytest.mark.parametrize("part", [(0, 0, 231, 173), (37, 11, 168, 88), (30, 7, 31, 90)])
+def test_the_pixels_of_a_view_come_back_to_where_they_were(
+    part: tuple[int, int, int, int], factor: float
+) -> None:
+    """In an image whose pixels say where they are."""
+    y, x = np.mgrid[:173, :231].astype(np.uint8)
+    image = np.dstack([x, y, np.zeros_like(x)])
+    view = View(*part, factor)
+    pixels, matrix = view.shown(image)
+    assert pixels.shape[1::-1] == shown_size(view)
+    assert matrix.dtype == np.float32
+    v, u = np.indices(pixels.shape[:2])
+    for channel, grid in ((0, u), (1, v)):
+        back = matrix[channel, channel] * grid + matrix[channel, 2]
+        low, high = part[channel], part[channel + 2] - 1
+        said = pixels[..., channel].astype(float)
+        assert np.abs(said - np.clip(back, low, high)).max() <= 1
+    size = np.array(pixels.shape[1::-1])
+    corners = np.stack([np.full(2, -0.5), size - 0.5]) * np.diag(matrix[:, :2]) + matrix[:, 2]
+    edges = np.array(part).reshape(2, 2) - 0.5
+    np.testing.assert_allclose(corners, edges, atol=1e-3)
+
+
+def test_gray_planes_are_shown_too() -> None:
+    pixels, _ = View(3, 2, 33, 22, 2).shown(np.zeros((40, 50), np.uint8))
+    assert pixels.shape == (10, 15)

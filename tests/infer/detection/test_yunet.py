@@ -1,0 +1,158 @@
+"""YuNet, where its file is at hand; and what is told where it is not."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from urllib.error import URLError
+
+import cv2
+import numpy as np
+import pytest
+from tiny_models import MODELS
+
+from fkd_infer.detection.tiling import Search
+from fkd_infer.detection.yunet import PUBLIC, YUNET_RULE, YuNetDetector
+from fkd_infer.errors import DetectorError, DownloadError, ModelFileNotFoundError
+from fkd_infer.geometry.boxes import BoxRule
+from fkd_infer.system.files import download
+
+if not hasattr(cv2, "FaceDetectorYN"):
+    pytest.skip("this OpenCV is made without YuNet", allow_module_level=True)
+
+BESIDE = Path(__file__).parents[4] / "shared" / "models" / "face_detection_yunet_n_640.onnx"
+
+
+@pytest.fixture(scope="module")
+def file() -> Path:
+    """A file of YuNet's: FKD_YUNET, or beside the repository."""
+    path = Path(os.environ.get("FKD_YUNET", BESIDE))
+    if not path.is_file():
+        pytest.skip(f"no YuNet at {path}; set FKD_YUNET to its file")
+    return path
+
+
+@pytest.fixture(scope="module")
+def astronaut() -> np.ndarray:
+    data = pytest.importorskip("skimage.data", reason="needs the demo extra's photo")
+    return np.ascontiguousarray(data.astronaut()[..., ::-1])
+
+
+def test_without_a_network_it_says_how_to_do_it_by_hand(
+    monkeypatch: pytest.MonkeyPatch, cache: Path
+) -> None:
+    def unreachable(url: str, timeout: float) -> None:
+        raise URLError("Name or service not known")
+
+    monkeypatch.setattr(download, "urlopen", unreachable)
+    with pytest.raises(DownloadError, match=r"by hand.*--detector-model.*detector_model=") as told:
+        YuNetDetector()
+    assert str(told.value).startswith(PUBLIC.url)
+    assert "\n" not in str(told.value)
+    assert not [path for path in cache.rglob("*") if path.is_file()]
+
+
+def test_a_missing_file_is_named() -> None:
+    with pytest.raises(ModelFileNotFoundError, match=r"nosuch\.onnx"):
+        YuNetDetector("nosuch.onnx")
+
+
+@pytest.mark.parametrize("name", ["relu.onnx", "detector.onnx", "text.onnx", "empty.onnx"])
+def test_a_file_of_something_else_is_refused_at_once(name: str, tmp_path: Path) -> None:
+    path = MODELS / name
+    if not path.exists():
+        path = tmp_path / name
+        path.write_text("hello" if name == "text.onnx" else "")
+    with pytest.raises(DetectorError, match=name) as caught:
+        YuNetDetector(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_opencv_without_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(cv2, "FaceDetectorYN")
+    with pytest.raises(DetectorError, match="take detector 'fkd'"):
+        YuNetDetector("any.onnx")
+
+
+def test_the_astronaut_is_the_only_face_of_the_photo(file: Path, astronaut: np.ndarray) -> None:
+    found = YuNetDetector(file)(astronaut)
+    ((x0, y0, x1, y1),) = found.boxes
+    assert x0 < 224 < x1
+    assert y0 < 115 < y1
+    assert 0.6 <= found.scores[0] <= 1
+    assert found.points is not None
+    ((right_eye, left_eye, nose, right_mouth, left_mouth),) = found.points
+    assert (found.points[0] > (x0, y0)).all()
+    assert (found.points[0] < (x1, y1)).all()
+    # A person's right is on the left of the picture.
+    assert right_eye[0] < nose[0] < left_eye[0]
+    assert right_mouth[0] < nose[0] < left_mouth[0]
+    assert max(right_eye[1], left_eye[1]) < nose[1] < min(right_mouth[1], left_mouth[1])
+    assert all(array.dtype == np.float32 for array in (found.boxes, found.scores, found.points))
+
+
+@pytest.mark.parametrize("scale", [0.5, 2, 3.3])
+def test_boxes_are_in_pixels_of_the_frame_whatever_its_size(
+    file: Path, astronaut: np.ndarray, scale: float
+) -> None:
+    detector = YuNetDetector(file, Search(512))
+    (wanted,) = detector(astronaut).boxes
+    other = np.asarray(cv2.resize(astronaut, None, fx=scale, fy=scale), np.uint8)
+    (box,) = detector(other).boxes
+    np.testing.assert_allclose(box / scale, wanted, atol=6)
+
+
+def test_a_small_face_of_a_large_frame_is_found_in_tiles(file: Path, astronaut: np.ndarray) -> None:
+    frame = np.full((1400, 2000, 3), 127, np.uint8)
+    small = cv2.resize(astronaut, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
+    frame[600:728, 600:728] = small
+    assert len(YuNetDetector(file, Search(320))(frame)) == 0
+    (box,) = YuNetDetector(file, Search(320, min_face=12))(frame).boxes
+    centre = (box[:2] + box[2:]) / 2
+    np.testing.assert_allclose(centre, (600 + 224 / 4, 600 + 120 / 4), atol=4)
+
+
+def test_gray_frames_are_searched_too(file: Path, astronaut: np.ndarray) -> None:
+    gray = np.asarray(cv2.cvtColor(astronaut, cv2.COLOR_BGR2GRAY), np.uint8)
+    detector = YuNetDetector(file)
+    (box,) = detector(gray).boxes
+    np.testing.assert_allclose(box, detector(astronaut).boxes[0], atol=6)
+
+
+def test_a_lower_score_finds_no_fewer_and_a_higher_one_no_more(
+    file: Path, astronaut: np.ndarray
+) -> None:
+    counts = [
+        len(YuNetDetector(file, Search(640, min_score=score))(astronaut))
+        for score in (0, 0.3, 0.6, 1)
+    ]
+    assert counts == sorted(counts, reverse=True)
+    assert counts[2:] == [1, 0]
+
+
+@pytest.mark.parametrize(
+    "shape", [(1, 1, 3), (1, 500, 3), (20, 20, 3), (32, 500, 3), (3000, 2, 3), (33, 65)]
+)
+def test_tiny_and_narrow_images_are_searched_without_harm(
+    file: Path, shape: tuple[int, ...]
+) -> None:
+    found = YuNetDetector(file)(np.zeros(shape, np.uint8))
+    assert found.boxes.shape == (0, 4)
+    assert found.points is not None
+    assert found.points.shape == (0, 5, 2)
+
+
+def test_several_threads_may_use_one_detector(file: Path, astronaut: np.ndarray) -> None:
+    detector = YuNetDetector(file)
+    images = [astronaut, astronaut[:, ::-1], astronaut[:300, :400], astronaut[200:, 10:]]
+    wanted = [detector(image) for image in images]
+    with ThreadPoolExecutor(2) as threads:
+        found = list(threads.map(detector, images * 3))
+    for one, other in zip(found, wanted * 3, strict=True):
+        np.testing.assert_array_equal(one.boxes, other.boxes)
+
+
+def test_its_rule_is_that_of_the_68_points_or_a_networks_own(file: Path) -> None:
+    assert YuNetDetector(file).rule == YUNET_RULE
+    assert YuNetDetector(file, rule=BoxRule(0.3)).rule == BoxRule(0.3)

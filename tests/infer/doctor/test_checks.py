@@ -1,0 +1,448 @@
+"""Each fault that the doctor knows is put in, and its repair is what the fault needs."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import subprocess
+import sys
+from importlib.metadata import PackageNotFoundError
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from fkd_infer.cli.doctor import main
+from fkd_infer.detection.fkd import FkdDetector
+from fkd_infer.doctor import checks, packages
+from fkd_infer.doctor import finding as findings
+from fkd_infer.doctor.checks import CHECKS, examine
+from fkd_infer.doctor.finding import Finding
+from fkd_infer.errors import InstallError, ProviderError
+from fkd_infer.runtime.tuned_profile import Key, Profile, write_profile
+from fkd_infer.types import Detections
+
+
+@pytest.fixture(autouse=True)
+def cache_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FKD_CACHE", str(tmp_path / "cache"))
+
+
+def install(monkeypatch: pytest.MonkeyPatch, **versions: str) -> None:
+    """Lets these packages be installed, and no other."""
+    there = {name.replace("_", "-"): number for name, number in versions.items()}
+
+    def version(package: str) -> str:
+        if package not in there:
+            raise PackageNotFoundError(package)
+        return there[package]
+
+    monkeypatch.setattr(findings, "version", version)
+
+
+def break_import(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    def fail(_: str) -> None:
+        raise error
+
+    monkeypatch.setattr(packages, "import_module", fail)
+
+
+def import_as(monkeypatch: pytest.MonkeyPatch, module: Any) -> None:
+    monkeypatch.setattr(packages, "import_module", lambda _: module)
+
+
+def told(finding: Finding) -> str:
+    """Problem and repair."""
+    assert finding.problem is not None
+    assert finding.repair is not None
+    return f"{finding.problem} | {finding.repair}"
+
+
+def test_here_all_is_well() -> None:
+    found = examine()
+    assert [finding for finding in found if finding.problem] == []
+    names = [finding.name for finding in found]
+    assert len(set(names)) == len(names) == len(CHECKS)
+
+
+LIBGL = ImportError("libGL.so.1: cannot open shared object file: No such file or directory")
+OPENCV = "pip install --force-reinstall 'opencv-python-headless<6,>=4.10'"
+
+
+def test_an_opencv_that_needs_a_desktop_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch, opencv_python="4.14.0.94")
+    break_import(monkeypatch, LIBGL)
+    found = packages.opencv()
+    assert found.fact == "opencv-python 4.14.0.94"
+    assert "libGL.so.1" in told(found)
+    assert found.repair == f"pip uninstall -y opencv-python && {OPENCV}"
+
+
+def test_no_opencv_at_all_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch)
+    break_import(monkeypatch, ModuleNotFoundError("No module named 'cv2'"))
+    found = packages.opencv()
+    assert (found.fact, found.repair) == ("not installed", OPENCV)
+
+
+def test_two_wheels_of_opencv_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch, opencv_python="4.12", opencv_python_headless="4.14")
+    found = packages.opencv()
+    assert "opencv-python and opencv-python-headless are all installed" in told(found)
+    assert found.repair is not None
+    assert found.repair.startswith("pip uninstall -y opencv-python opencv-python-headless && ")
+
+
+NO_CASCADES = "opencv-python-headless 5.0.0; no face cascades: detector haar cannot be used"
+
+
+def test_an_opencv_without_cascades_is_no_problem_but_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch, opencv_python_headless="5.0.0")
+    import_as(monkeypatch, SimpleNamespace(__version__="5.0.0", __file__=cv2.__file__))
+    assert packages.opencv() == Finding("opencv", NO_CASCADES)
+
+
+def test_a_cascade_that_is_missing_is_no_problem_but_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    install(monkeypatch, opencv_python_headless="5.0.0")
+    import_as(monkeypatch, SimpleNamespace(CascadeClassifier=1, __file__=str(tmp_path / "x")))
+    assert packages.opencv() == Finding("opencv", NO_CASCADES)
+
+
+def test_an_opencv_with_cascades_is_its_version(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    install(monkeypatch, opencv_python_headless="4.14.0.94")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "haarcascade_frontalface_default.xml").touch()
+    import_as(monkeypatch, SimpleNamespace(CascadeClassifier=1, __file__=str(tmp_path / "x")))
+    assert packages.opencv() == Finding("opencv", "opencv-python-headless 4.14.0.94")
+
+
+@pytest.mark.parametrize(
+    ("check", "repair"),
+    [
+        (packages.numpy, "pip install --force-reinstall 'numpy>=1.26'"),
+        (packages.pyav, "pip install --force-reinstall 'av>=18'"),
+    ],
+)
+def test_a_package_that_is_broken_is_installed_anew(
+    check: checks.Check, repair: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    break_import(monkeypatch, AttributeError("_ARRAY_API not found"))
+    found = check()
+    assert "AttributeError: _ARRAY_API not found" in told(found)
+    assert found.repair == repair
+
+
+def test_no_runtime_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch)
+    assert "pip install 'fkd[cpu]'" in told(packages.onnx_runtime())
+
+
+def test_two_runtimes_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch, onnxruntime="1.32", onnxruntime_gpu="1.31")
+    found = packages.onnx_runtime()
+    assert found.fact == "onnxruntime 1.32, onnxruntime-gpu 1.31"
+    assert "overwrite each other" in told(found)
+    assert "pip uninstall -y onnxruntime onnxruntime-gpu && pip install" in told(found)
+
+
+def test_a_runtime_with_half_its_files_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch, onnxruntime="1.32")
+    import_as(monkeypatch, SimpleNamespace())
+    assert "not whole" in told(packages.onnx_runtime())
+    assert "--force-reinstall --no-deps onnxruntime" in told(packages.onnx_runtime())
+
+
+def test_a_runtime_that_cannot_be_imported_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch, onnxruntime="1.32")
+    break_import(monkeypatch, ImportError("DLL load failed"))
+    assert "DLL load failed" in told(packages.onnx_runtime())
+
+
+def smi(monkeypatch: pytest.MonkeyPatch, code: int, said: str) -> None:
+    done = subprocess.CompletedProcess([], code, said, "")
+    monkeypatch.setattr("shutil.which", lambda _: "/usr/bin/nvidia-smi")
+    monkeypatch.setattr("subprocess.run", lambda *_, **__: done)
+
+
+def no_smi(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.which", lambda _: None)
+
+
+def test_the_driver_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    smi(monkeypatch, 0, "NVIDIA X, 580.1, 24564 MiB\n")
+    assert checks.nvidia() == Finding("nvidia", "NVIDIA X, 580.1, 24564 MiB")
+
+
+def test_a_driver_that_does_not_answer_matters_to_the_gpu_runtime(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    smi(monkeypatch, 18, "Failed to initialize NVML: Driver/library version mismatch\n")
+    install(monkeypatch, onnxruntime="1.32")
+    assert checks.nvidia().problem is None
+    install(monkeypatch, onnxruntime_gpu="1.31")
+    assert "version mismatch | nvidia-smi  (" in told(checks.nvidia())
+
+
+def runtime(monkeypatch: pytest.MonkeyPatch, *offered: str) -> None:
+    """An onnxruntime of CUDA 13 that offers these, and finds one library missing."""
+    ort = SimpleNamespace(
+        cuda_version="13.0",
+        get_available_providers=lambda: offered,
+        preload_dlls=lambda: print("Failed to load libA.so: libcublas.so.13: cannot open"),
+    )
+    monkeypatch.setattr("fkd_infer.runtime.install.import_onnxruntime", lambda: ort)
+
+
+def cuda_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise ProviderError("cuda", ["cpu"], "see the log")
+
+    runtime(monkeypatch, "CUDAExecutionProvider", "CPUExecutionProvider")
+    install(monkeypatch, onnxruntime_gpu="1.31", nvidia_cudnn_cu13="9.1")
+    monkeypatch.setattr("fkd_infer.runtime.session.LandmarkSession", fail)
+
+
+def test_libraries_of_cuda_that_are_missing_are_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    cuda_fails(monkeypatch)
+    smi(monkeypatch, 0, "NVIDIA X, 580.1, 24564 MiB\n")
+    found = checks.cuda()
+    assert found.fact == "ONNX Runtime was built with CUDA 13.0; nvidia-cudnn-cu13 9.1"
+    assert "does not start: libcublas.so.13: cannot open | " in told(found)
+    assert found.repair == "pip install --upgrade 'fkd[gpu]'"
+
+
+def test_without_a_gpu_the_runtime_of_the_cpu_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    cuda_fails(monkeypatch)
+    no_smi(monkeypatch)
+    assert "pip uninstall -y onnxruntime-gpu && pip install 'fkd[cpu]'" in told(checks.cuda())
+
+
+def test_cuda_that_starts_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    cuda_fails(monkeypatch)
+    opened: list[tuple[object, ...]] = []
+    monkeypatch.setattr(
+        "fkd_infer.runtime.session.LandmarkSession", lambda *given: opened.append(given)
+    )
+    assert checks.cuda().fact.endswith("a session starts")
+    assert opened == [("fkdnet", "cuda")]
+
+
+def test_a_gpu_that_lies_idle_is_no_problem_but_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    runtime(monkeypatch, "CPUExecutionProvider")
+    smi(monkeypatch, 0, "NVIDIA X, 580.1, 24564 MiB\n")
+    found = checks.cuda()
+    assert found.problem is None
+    assert found.repair == "pip uninstall -y onnxruntime && pip install 'fkd[gpu]'"
+
+
+@pytest.mark.parametrize(
+    ("features", "said"),
+    [
+        (("avx2", "avx_vnni"), "sums are exact"),
+        (("avx2",), "can saturate"),
+        ((), "that the system tells of"),
+    ],
+)
+def test_the_cpu_says_what_int8_can_do(
+    features: tuple[str, ...], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checks, "cpu_features", lambda: features)
+    found = checks.cpu()
+    assert said in found.fact
+    assert all(feature in found.fact for feature in features)
+
+
+def test_threads_tell_the_limit_of_the_container(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
+    monkeypatch.setattr(checks, "cgroup_limit", lambda: 2.5)
+    monkeypatch.setattr(checks, "available_threads", lambda: 2)
+    assert "8 for this process, 2.5 by its container; fkd uses 2" in checks.threads().fact
+
+
+def test_an_opencv_of_more_threads_than_cores_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checks, "available_threads", lambda: 2)
+    monkeypatch.setattr(cv2, "getNumThreads", lambda: 16)
+    assert checks.opencv_threads().repair == "export OPENCV_FOR_THREADS_NUM=2"
+
+
+def test_the_repair_of_opencvs_threads_works() -> None:
+    command = [sys.executable, "-c", "import cv2; print(cv2.getNumThreads())"]
+    environment = {**os.environ, "OPENCV_FOR_THREADS_NUM": "3"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "3"
+
+
+def test_a_model_that_answers_something_else_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = checks._drawn_face
+
+    def upside_down(size: int) -> tuple[Any, dict[str, tuple[float, float]]]:
+        face, parts = drawn(size)
+        return face, {part: (x, size - y) for part, (x, y) in parts.items()}
+
+    monkeypatch.setattr(checks, "_drawn_face", upside_down)
+    found = checks.model()
+    assert "it puts right_eye, left_eye, outer_lips elsewhere" in told(found)
+
+
+def test_a_picture_without_a_face_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = checks._drawn_face
+    monkeypatch.setattr(checks, "_drawn_face", lambda size: (drawn(size)[0] // 255, {}))
+    assert "takes a drawn face for none" in told(checks.model())
+
+
+def test_a_cache_that_cannot_be_written_to_is_told(tmp_path: Path) -> None:
+    (tmp_path / "cache").write_text("a file")
+    found = checks.cache()
+    assert "cannot be written to" in told(found)
+    assert "export FKD_CACHE=" in told(found)
+
+
+def test_a_cache_that_is_not_there_yet_is_no_problem(tmp_path: Path) -> None:
+    assert checks.cache() == Finding("cache", f"{tmp_path / 'cache'} (not there yet)")
+
+
+def test_a_user_without_a_home_is_given_a_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(checks, "cache_folder", homeless)
+    assert "home directory. | export FKD_CACHE=" in told(checks.cache())
+
+
+@pytest.fixture
+def tuned(fixed_model: Path, monkeypatch: pytest.MonkeyPatch) -> Profile:
+    """A profile of the model that stands for the shipped one."""
+    from fkd_infer.runtime.settings import SessionSettings
+
+    monkeypatch.setattr("fkd_infer.models.shipped.find_model", lambda _: fixed_model)
+    profile = Profile(Key.of(fixed_model), "pipeline", SessionSettings(3), batch=7)
+    write_profile(profile, fixed_model)
+    return profile
+
+
+def test_a_profile_is_told(tuned: Profile) -> None:
+    found = checks.tuning()
+    assert found.problem is None
+    assert found.fact == f"{tuned.path}: for pipeline, 3 threads, batch 7"
+
+
+def test_no_profile_is_no_problem() -> None:
+    found = checks.tuning()
+    assert (found.problem, found.repair) == (None, "fkd-infer tune")
+
+
+def test_a_profile_that_is_not_used_is_told(
+    tuned: Profile, caplog: pytest.LogCaptureFixture
+) -> None:
+    tuned.path.write_text("{")
+    with caplog.at_level(logging.WARNING):
+        assert "profile.json is not used" in told(checks.tuning())
+    assert "fkd-infer tune --model " in told(checks.tuning())
+    assert caplog.text == ""
+
+
+def odd_one() -> Finding:
+    raise ValueError("two\nlines")
+
+
+def without_runtime() -> Finding:
+    raise InstallError.of_runtime([])
+
+
+def fine() -> Finding:
+    return Finding("fine", "as it should be")
+
+
+def test_a_check_that_fails_ends_no_other() -> None:
+    odd, other = examine([odd_one, fine])
+    assert odd.name == "odd one"
+    assert "ValueError: two lines | pip install --force-reinstall" in told(odd)
+    assert other == fine()
+
+
+def test_what_is_missing_is_a_problem_once() -> None:
+    first, again = examine([without_runtime, without_runtime])
+    assert told(first) == (
+        "ONNX Runtime is not installed | pip install 'fkd[cpu]'  (or 'fkd[gpu]')"
+    )
+    assert again == Finding("without runtime", "not looked at: ONNX Runtime is not installed")
+
+
+def test_a_healthy_installation_ends_with_0(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checks, "CHECKS", (fine,))
+    done = CliRunner().invoke(main, catch_exceptions=False)
+    assert (done.exit_code, done.output) == (0, "         fine  as it should be\nall is well\n")
+
+
+def test_a_problem_ends_with_1_and_its_repair(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checks, "CHECKS", (fine, without_runtime))
+    done = CliRunner().invoke(main, catch_exceptions=False)
+    assert done.exit_code == 1
+    assert "problem  without runtime  could not be looked at\n" in done.output
+    assert "mend it with: pip install 'fkd[cpu]'" in done.output
+    assert done.output.endswith("1 problem\n")
+
+
+def test_json_has_the_same(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(checks, "CHECKS", (fine, without_runtime))
+    path = tmp_path / "found.json"
+    done = CliRunner().invoke(main, ["--json", str(path)], catch_exceptions=False)
+    assert done.output.endswith("1 problem\n")
+    printed = CliRunner().invoke(main, ["--json", "-"], catch_exceptions=False)
+    assert printed.exit_code == done.exit_code == 1
+    found = json.loads(path.read_text())
+    assert found == json.loads(printed.output)
+    assert not found["well"]
+    assert found["findings"][0] == {
+        "name": "fine",
+        "fact": "as it should be",
+        "problem": None,
+        "repair": None,
+    }
+
+
+def test_a_place_that_cannot_be_written_to_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(checks, "CHECKS", (fine,))
+    (tmp_path / "file").write_text("")
+    done = CliRunner().invoke(main, ["--json", str(tmp_path / "file" / "x.json")])
+    assert done.exit_code == 1
+    assert "cannot be written" in done.output
+
+
+def test_a_machine_without_any_of_the_packages_is_still_looked_at() -> None:
+    """In a Python where numpy, OpenCV, PyAV and ONNX Runtime cannot be imported."""
+    code = (
+        "import sys\n"
+        "for name in ('numpy', 'cv2', 'av', 'onnxruntime'): sys.modules[name] = None\n"
+        "from fkd_infer.cli.doctor import main\n"
+        "main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    for name in ("numpy", "opencv", "pyav", "onnx runtime"):
+        assert f"problem  {name}" in done.stdout
+    assert done.stdout.endswith("4 problems\n")
+
+
+def test_a_detector_that_sees_faces_in_nothing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = checks.detector()
+    assert found.problem is None
+    assert "searched 640 × 360 pixels in" in found.fact
+
+    def everywhere(detector: FkdDetector, image: np.ndarray) -> Detections:
+        return Detections(np.array([[0, 0, 9, 9]], np.float32), np.ones(1, np.float32))
+
+    monkeypatch.setattr(FkdDetector, "__call__", everywhere)
+    assert "finds 1 faces on a gray picture" in told(checks.detector())

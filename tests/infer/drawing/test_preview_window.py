@@ -1,0 +1,88 @@
+"""The preview window: what tells that there can be none, and one that is played."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import pytest
+
+from fkd_infer.drawing.preview_window import Window, check_window
+from fkd_infer.errors import WindowError
+from fkd_infer.types import Frame
+
+FRAME = Frame(np.zeros((40, 60, 3), np.uint8), "drawn")
+
+
+@pytest.fixture
+def toolkit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An OpenCV that says it can open windows, and a display."""
+    monkeypatch.setattr(cv2, "currentUIFramework", lambda: "QT5")
+    monkeypatch.setenv("DISPLAY", ":0")
+    monkeypatch.setattr(sys, "platform", "linux")
+
+
+def test_an_opencv_without_windows_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cv2, "currentUIFramework", lambda: "")
+    with pytest.raises(WindowError, match=r"pip install 'opencv-python<6'; or use fkd-infer live"):
+        Window("fkd")
+
+
+@pytest.mark.usefixtures("toolkit")
+def test_a_machine_without_a_display_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DISPLAY")
+    with pytest.raises(WindowError, match=r"there is no display \(DISPLAY is not set\)"):
+        check_window()
+
+
+@pytest.mark.usefixtures("toolkit")
+def test_a_display_that_ends_the_program_ends_only_the_trial(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("fkd_infer.drawing.preview_window._TRIAL", "import os; os.abort()")
+    with pytest.raises(WindowError, match="the display ':0' cannot be used"):
+        check_window()
+
+
+@pytest.mark.usefixtures("toolkit")
+def test_a_display_that_does_not_answer_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fkd_infer.drawing.preview_window._TRIAL", "import time; time.sleep(60)")
+    monkeypatch.setattr("fkd_infer.drawing.preview_window._PATIENCE", 0.2)
+    with pytest.raises(WindowError, match="the display does not answer"):
+        check_window()
+
+
+@pytest.mark.usefixtures("toolkit")
+@pytest.mark.parametrize("how", ["q", "button"])
+def test_a_window_shows_frames_until_it_is_closed(
+    monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    done: list[str] = []
+    visible, key = [1.0], [-1]
+    played = {
+        "namedWindow": lambda *_: done.append("open"),
+        "resizeWindow": lambda _, width, height: done.append(f"{width}x{height}"),
+        "imshow": lambda *_: done.append("show"),
+        "waitKey": lambda _: key[0],
+        "getWindowProperty": lambda *_: visible[0],
+        "destroyWindow": lambda _: done.append("close"),
+    }
+    for name, played_by in played.items():
+        monkeypatch.setattr(cv2, name, played_by)
+    fine: subprocess.CompletedProcess[str] = subprocess.CompletedProcess([], 0)
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: fine)
+    with Window("fkd") as window:
+        window.write(FRAME)
+        closed = [window.closed]
+        if how == "q":
+            key[0] = ord("q")
+        else:
+            visible[0] = 0.0
+        window.write(FRAME)
+        closed.append(window.closed)
+        window.write(FRAME)
+    assert closed == [False, True]
+    shown = ["open", "60x40", "show"]
+    assert done == ([*shown, "show", "close"] if how == "q" else shown)

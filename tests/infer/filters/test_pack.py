@@ -1,0 +1,216 @@
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from fkd_infer.errors import FilterError
+from fkd_infer.filters.filter import builtin_filters, load_filter
+from fkd_infer.filters.pack import LARGEST_FILE, PACKS, Anchor, read_pack
+
+ANCHORS = [{"points": [36], "at": [10, 20]}, {"points": [45, 42], "at": [50, 20]}]
+
+
+def pack(folder: Path, **changes: Any) -> Path:
+    """A good pack, but for what changes in its only layer."""
+    layer = {"image": "a.png", "anchors": ANCHORS} | changes
+    table = {"version": 1, "name": "mine", "title": "Mine", "layers": [layer]}
+    return written(folder, table)
+
+
+def written(folder: Path, table: object) -> Path:
+    (folder / "filter.json").write_text(json.dumps(table))
+    image = np.zeros((40, 60, 4), np.uint8)
+    image[:, :30] = (0, 0, 255, 255)
+    cv2.imwrite(str(folder / "a.png"), image)
+    return folder
+
+
+def refused(folder: Path) -> str:
+    with pytest.raises(FilterError) as caught:
+        read_pack(folder)
+    text = str(caught.value)
+    assert str(folder / "filter.json") in text
+    assert "\n" not in text
+    return text
+
+
+def test_a_good_pack_is_read_with_its_defaults(tmp_path: Path) -> None:
+    found, layers = read_pack(pack(tmp_path))
+    assert (found.name, found.title, found.scheme) == ("mine", "Mine", "ibug68")
+    ((layer, image),) = layers
+    assert (layer.warp, layer.blend, layer.z, layer.anchors[1].points) == (
+        "head", "normal", 0.0, (45, 42)
+    )  # fmt: skip
+    assert image.shape == (40, 60, 4)
+
+
+def test_mirrored_adds_the_other_side(tmp_path: Path) -> None:
+    _, ((layer, image), (other, flipped)) = read_pack(
+        pack(tmp_path, mirrored=True, turn=30, offset=[0.1, 0.2])
+    )
+    assert other.anchors[0] == Anchor((45,), (59 - 10, 20))
+    assert other.turn == -30
+    assert other.offset == (-0.1, 0.2)
+    assert layer.turn == 30
+    assert (flipped == image[:, ::-1]).all()
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"colour": 1}, "layers[0].colour is not a field"),
+        ({"image": "b.png"}, "b.png"),
+        ({"image": "../a.png"}, "leaves the filter's folder"),
+        ({"image": "/etc/hosts"}, "leaves the filter's folder"),
+        ({"image": 3}, "layers[0].image is 3"),
+        ({"anchors": []}, "anchors has 0"),
+        ({"anchors": ANCHORS[:1]}, "'head' needs 2"),
+        ({"warp": "affine"}, "'affine' needs 3"),
+        ({"warp": "bent"}, "layers[0].warp is 'bent'"),
+        ({"blend": "burn"}, "layers[0].blend is 'burn'"),
+        ({"opacity": 0}, "opacity is 0"),
+        ({"opacity": 1.5}, "opacity is 1.5"),
+        ({"scale": -1}, "scale is -1"),
+        ({"z": float("nan")}, "z is nan"),
+        ({"depth": float("inf")}, "depth is inf"),
+        ({"offset": [0]}, "offset is [0]"),
+        ({"warp": "similarity", "depth": 1}, "for the warp 'head'"),
+        ({"anchors": [ANCHORS[0], {"points": [68], "at": [0, 0]}]}, "names point 68"),
+        ({"anchors": [ANCHORS[0], {"points": [-1], "at": [0, 0]}]}, "names point -1"),
+        ({"anchors": [ANCHORS[0], {"points": [], "at": [0, 0]}]}, "points is empty"),
+        ({"anchors": [ANCHORS[0], {"points": [3], "at": [0, float("nan")]}]}, "at[1] is nan"),
+        ({"anchors": [ANCHORS[0], {"points": [3], "at": [-1e9, 3]}]}, "at is [-1000000000.0, 3.0]"),
+        ({"image": "a\0.png"}, "control character"),
+        ({"a\nb": 1}, "the name 'a\\nb' in filter.layers[0]"),
+        ({"scale": 1e-9}, "scale is 1e-09"),
+        ({"depth": -1e9}, "depth is -1000000000.0"),
+        ({"offset": [0, 1e9]}, "offset[1] is 1000000000.0"),
+        ({"anchors": [ANCHORS[0], ANCHORS[0]]}, "in one place"),
+        ({"warp": "affine", "anchors": [*ANCHORS, {"points": [9], "at": [30, 20]}]}, "on one line"),
+        (
+            {"warp": "piecewise", "anchors": [*ANCHORS, {"points": [9], "at": [30, 60]}] * 2},
+            "the same at",
+        ),
+    ],
+)
+def test_a_bad_layer_is_told_by_its_field(
+    tmp_path: Path, changes: dict[str, Any], told: str
+) -> None:
+    assert told in refused(pack(tmp_path, **changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"version": 2}, "version is 2"),
+        ({"title": " "}, "not empty"),
+        ({"scheme": "wflw98"}, "scheme is 'wflw98'"),
+        ({"layers": []}, "layers is empty"),
+        ({"author": "me"}, "filter.author is not a field"),
+    ],
+)
+def test_a_bad_pack_is_told_by_its_field(
+    tmp_path: Path, changes: dict[str, Any], told: str
+) -> None:
+    layer = {"image": "a.png", "anchors": ANCHORS}
+    table = {"version": 1, "name": "mine", "title": "Mine", "layers": [layer]} | changes
+    assert told in refused(written(tmp_path, table))
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("{", "not JSON"),
+        ("[]", "no table"),
+        ("", "not JSON"),
+        ("9" * 5000, "not JSON"),
+        ("[" * 100_000, "nested too deeply"),
+        ("[" * 20 + "]" * 20, "nested too deeply"),
+        (" " * 1_000_001, "larger than 1 MB"),
+    ],
+)
+def test_a_file_that_is_no_table_is_refused(tmp_path: Path, text: str, told: str) -> None:
+    pack(tmp_path)
+    (tmp_path / "filter.json").write_text(text)
+    assert told in refused(tmp_path)
+
+
+def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "filter.json").write_bytes(b"\xff\xfe")
+    assert "not UTF-8" in refused(tmp_path)
+
+
+def test_a_folder_without_the_file_is_refused(tmp_path: Path) -> None:
+    assert "No such file" in refused(tmp_path)
+
+
+def test_a_link_out_of_the_folder_is_refused(tmp_path: Path) -> None:
+    inside = tmp_path / "pack"
+    inside.mkdir()
+    pack(inside)
+    (inside / "a.png").rename(tmp_path / "a.png")
+    (inside / "a.png").symlink_to(tmp_path / "a.png")
+    assert "leaves the filter's folder" in refused(inside)
+
+
+def test_links_in_circles_are_refused(tmp_path: Path) -> None:
+    file = pack(tmp_path) / "a.png"
+    file.unlink()
+    file.symlink_to(file.name)
+    assert "links lead in circles" in refused(tmp_path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes with a name")
+def test_a_pipe_is_refused_at_once(tmp_path: Path) -> None:
+    file = pack(tmp_path) / "a.png"
+    file.unlink()
+    os.mkfifo(file)
+    assert "a pipe" in refused(tmp_path)
+
+
+def test_anchors_unlike_a_face_are_refused(tmp_path: Path) -> None:
+    """They would place the picture nowhere, or make it endlessly large."""
+    same = [{"points": [36], "at": [10, 20]}, {"points": [36], "at": [50, 20]}]
+    # Turned about the picture's middle once while the points go around the face the other way.
+    around = [
+        {"points": [point], "at": at}
+        for point, at in ((36, [0, 0]), (45, [0, 60]), (54, [60, 60]), (48, [60, 0]))
+    ]
+    for anchors in (same, around):
+        with pytest.raises(FilterError, match=r"filter\.json.*do not place the picture"):
+            load_filter(pack(tmp_path, anchors=anchors))
+
+
+def test_pictures_that_are_not_rgba_pngs_are_refused(tmp_path: Path) -> None:
+    file = pack(tmp_path) / "a.png"
+    good = file.read_bytes()
+    cases = {
+        "cut short": good[:-20],
+        "is no PNG": b"GIF89a",
+        "is cut short": good[:33] + b"\xff\xff\xff\xf0" + good[37:],  # a part of 4 GB
+        "a damaged PNG": good[:16] + bytes(4) + good[20:],
+        "measures": good[:16] + (5000).to_bytes(4, "big") + good[20:],
+        "damaged": good[:60] + bytes(20) + good[80:],
+        "larger than": bytes(LARGEST_FILE + 1),
+    }
+    for told, data in cases.items():
+        file.write_bytes(data)
+        assert told in refused(tmp_path)
+    for image in (np.zeros((9, 9, 3), np.uint8), np.zeros((9, 9, 4), np.uint16)):
+        cv2.imwrite(str(file), image)
+        assert "no alpha" in refused(tmp_path)
+
+
+def test_the_filters_that_come_along_are_usable_and_small() -> None:
+    names = builtin_filters()
+    assert {"sunglasses", "moustache", "hat", "crown", "dog", "party"} <= set(names)
+    for name in names:
+        assert load_filter(name).name == name
+        for picture in (PACKS / name).glob("*.png"):
+            assert picture.stat().st_size < 150_000

@@ -1,0 +1,319 @@
+"""Photos in threads: the same results as one by one, flat memory, and an end whatever happens."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from tiny_models import MODELS
+
+from fkd_infer.drawing.annotator import Annotator
+from fkd_infer.drawing.overlay import Look
+from fkd_infer.errors import OutputError
+from fkd_infer.formats.jsonl_csv import JsonLinesSink
+from fkd_infer.geometry.boxes import POINTS_BOX
+from fkd_infer.jobs.face_finder import Finder
+from fkd_infer.jobs.outputs import Outputs
+from fkd_infer.jobs.photos import Photo, Studio, network_threads, opencv_threads
+from fkd_infer.jobs.run import Work, run
+from fkd_infer.jobs.summary import Summary
+from fkd_infer.limits import Limits
+from fkd_infer.media.frames import frames_from, read_photo
+from fkd_infer.media.images.file import read_image, write_image
+from fkd_infer.media.images.header import Size
+from fkd_infer.media.sinks import ImageSink
+from fkd_infer.media.sources import Source, expand_sources
+from fkd_infer.pipeline import Pipeline, load
+from fkd_infer.system.hardware import available_threads
+from fkd_infer.types import Detections, Face, Frame
+
+
+class Named:
+    """Finds as many boxes as the image's first pixel says."""
+
+    rule = POINTS_BOX
+    thread_safe = True
+
+    def __call__(self, image: np.ndarray) -> Detections:
+        count = int(image[0, 0, 0]) % 4
+        boxes = np.arange(count, dtype=np.float32)[:, None] * 3 + [5, 3, 35, 33]
+        return Detections(boxes.astype(np.float32), np.ones(count, np.float32))
+
+
+@pytest.fixture(autouse=True)
+def _every_thread_ends() -> Iterator[None]:
+    yield
+    assert not [t for t in threading.enumerate() if t.name.startswith("worker")]
+
+
+@pytest.fixture
+def pipeline() -> Pipeline:
+    return load(MODELS / "fixed.onnx", detector=Named(), provider="cpu")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Twenty photos of noise of several sizes."""
+    rng = np.random.default_rng(0)
+    for number in range(20):
+        image = rng.integers(0, 256, (40 + 7 * (number % 3), 60, 3), np.uint8)
+        image[0, 0, 0] = number
+        write_image(tmp_path / "in" / f"{number:02d}.png", image)
+    return tmp_path / "in"
+
+
+def done(
+    pipeline: Pipeline, folder: Path, workers: int, out: Path | None = None, json: str = "r.jsonl"
+) -> Summary:
+    return run(
+        expand_sources([str(folder)]),
+        Work(
+            Finder(pipeline),
+            Look(Annotator(pipeline.card.landmarks)),
+            Outputs(out, folder.parent / json, folder.parent / f"{json}.csv"),
+            workers=workers,
+        ),
+        quiet=True,
+    )
+
+
+def test_records_and_pictures_are_those_of_one_worker(pipeline: Pipeline, folder: Path) -> None:
+    base = folder.parent
+    pipeline.batch = 5
+    one = done(pipeline, folder, 1, base / "one", "one.jsonl")
+    three = done(pipeline, folder, 3, base / "three", "three.jsonl")
+    assert (one.frames, one.faces, one.failures) == (20, 30, [])
+    assert (three.frames, three.faces, three.failures) == (20, 30, [])
+    for end in ("jsonl", "jsonl.csv"):
+        assert (base / f"one.{end}").read_text() == (base / f"three.{end}").read_text()
+    assert three.pictured == 20
+    assert [p.name for p in three.pictures] == [f"{n:02d}.png" for n in range(10)]
+    for picture in sorted((base / "three").glob("*.png")):
+        alone = read_image(base / "one" / picture.name)
+        np.testing.assert_array_equal(read_image(picture), alone)
+
+
+def test_the_picture_is_the_frame_with_its_faces(pipeline: Pipeline, folder: Path) -> None:
+    done(pipeline, folder, 2, folder.parent / "out")
+    (source,) = expand_sources([str(folder / "03.png")])
+    (frame,) = frames_from(source)
+    drawn = Annotator(pipeline.card.landmarks)(frame, pipeline(frame.image))
+    found = read_image(folder.parent / "out" / "03.png")
+    np.testing.assert_array_equal(found, drawn.image)
+
+
+def test_every_bad_file_is_told_in_order_and_the_others_are_done(
+    pipeline: Pipeline, folder: Path
+) -> None:
+    for name in ("03.png", "04.png", "19.png"):
+        (folder / name).write_text("hello")
+    summary = done(pipeline, folder, 3)
+    assert summary.frames == 17
+    assert [Path(failure.source).name for failure in summary.failures] == [
+        "03.png",
+        "04.png",
+        "19.png",
+    ]
+
+
+def test_a_picture_that_cannot_be_written_has_no_record(
+    pipeline: Pipeline, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = ImageSink.write
+
+    def write(sink: ImageSink, frame: Frame) -> None:
+        if frame.source.endswith("05.png"):
+            raise OutputError(frame.source, "the disk is full")
+        own(sink, frame)
+
+    monkeypatch.setattr(ImageSink, "write", write)
+    summary = done(pipeline, folder, 2, folder.parent / "out")
+    assert summary.frames == 19
+    assert len(summary.failures) == 1
+    assert "the disk is full" in summary.failures[0].message
+    assert "05.png" not in (folder.parent / "r.jsonl").read_text()
+
+
+def test_a_record_that_cannot_be_written_ends_the_run(
+    pipeline: Pipeline, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write(sink: JsonLinesSink, frame: Frame, faces: Sequence[Face]) -> None:
+        raise OutputError("r.jsonl", "the disk is full")
+
+    monkeypatch.setattr(JsonLinesSink, "write", write)
+    summary = done(pipeline, folder, 2)
+    assert (summary.frames, summary.failures) == (0, [])
+    assert "the disk is full; the run ended there" in str(summary.ended)
+    assert "--resume" in str(summary.ended)
+
+
+def a_mistake(monkeypatch: pytest.MonkeyPatch, where: str) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("a mistake of ours")
+
+    target: tuple[Any, str] = {
+        "sink": (ImageSink, "write"),
+        "record": (JsonLinesSink, "write"),
+        "draw": (Annotator, "draw"),
+        "detector": (Named, "__call__"),
+    }[where]
+    monkeypatch.setattr(*target, fail)
+
+
+@pytest.mark.parametrize("where", ["sink", "draw", "detector"])
+def test_an_error_that_nobody_expects_is_told_with_its_place(
+    pipeline: Pipeline, folder: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    a_mistake(monkeypatch, where)
+    summary = done(pipeline, folder, 3, folder.parent / "out")
+    assert (summary.frames, len(summary.failures)) == (0, 20)
+    assert "failed unexpectedly: RuntimeError: a mistake of ours" in summary.failures[0].message
+    assert "in fail" in (summary.failures[0].trace or "")
+    assert not list((folder.parent / "out").glob(".*.part"))
+
+
+def test_an_error_that_nobody_expects_of_a_record_ends_everything(
+    pipeline: Pipeline, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a_mistake(monkeypatch, "record")
+    with pytest.raises(RuntimeError, match="a mistake of ours"):
+        done(pipeline, folder, 3, folder.parent / "out")
+    assert not list(folder.parent.glob("r.jsonl*"))
+    assert not list((folder.parent / "out").glob(".*"))
+
+
+@dataclass
+class Held:
+    """How many photos are in memory."""
+
+    now: int = 0
+    most: int = 0
+
+    def took(self, image: np.ndarray) -> None:
+        with _LOCK:
+            self.now += 1
+            self.most = max(self.most, self.now)
+        weakref.finalize(image, self.let_go)
+
+    def let_go(self) -> None:
+        with _LOCK:
+            self.now -= 1
+
+
+_LOCK = threading.Lock()
+
+
+def most_held(
+    pipeline: Pipeline, folder: Path, monkeypatch: pytest.MonkeyPatch, room: int
+) -> tuple[int, int]:
+    """How many photos were in memory at most, and are at the end."""
+    held = Held()
+
+    def counted(source: Source, limits: Limits, admit: Callable[[Size], object]) -> Frame:
+        frame = read_photo(source, limits, admit)
+        held.took(frame.image)
+        return frame
+
+    monkeypatch.setattr("fkd_infer.jobs.photos.read_photo", counted)
+    monkeypatch.setattr("fkd_infer.jobs.photos.ROOM", room)
+    done(pipeline, folder, 2, folder.parent / "out")
+    return held.most, held.now
+
+
+def test_no_more_photos_are_in_memory_than_there_is_room_for(
+    pipeline: Pipeline, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two workers with room for two photos each, of 40 to 54 rows, hold that and one in hand."""
+    pipeline.batch = 1000
+    most, left = most_held(pipeline, folder, monkeypatch, 4 * 60 * 50)
+    assert most <= 2 * 3
+    assert left == 0
+
+
+def test_a_photo_that_is_too_large_comes_alone(
+    pipeline: Pipeline, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline.batch = 1000
+    assert most_held(pipeline, folder, monkeypatch, 10)[0] == 1
+
+
+def test_a_full_call_ends_gathering(
+    pipeline: Pipeline, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline.batch = 3
+    assert most_held(pipeline, folder, monkeypatch, 10**9)[0] <= 2 * 5
+
+
+def test_once_stopping_no_photo_is_begun(pipeline: Pipeline, folder: Path) -> None:
+    begun: list[str] = []
+
+    def find_photos(stop_after: int) -> list[Photo]:
+        studio = Studio(
+            Finder(pipeline),
+            Look(Annotator(pipeline.card.landmarks)),
+            None,
+            drawn=False,
+            stopping=lambda: len(begun) >= stop_after,
+        )
+        found = []
+        for photo in studio.photos(expand_sources([str(folder)]), workers=1):
+            begun.append(photo.source.name)
+            found.append(photo)
+        return found
+
+    pipeline.batch = 1
+    photos = find_photos(4)
+    kept = [photo.frame is not None for photo in photos]
+    assert len(photos) == 20
+    assert 4 <= sum(kept) < 20
+    assert kept == sorted(kept, reverse=True), "none after the first that was left out"
+
+
+def test_opencv_has_its_threads_back(pipeline: Pipeline, folder: Path) -> None:
+    before = cv2.getNumThreads()
+    seen: list[int] = []
+
+    class Looking(Named):
+        def __call__(self, image: np.ndarray) -> Detections:
+            seen.append(cv2.getNumThreads())
+            return super().__call__(image)
+
+    pipeline.detector = Looking()
+    done(pipeline, folder, available_threads())
+    assert set(seen) == {1}
+    assert cv2.getNumThreads() == before
+    with pytest.raises(ValueError, match="x"), opencv_threads(1):
+        raise ValueError("x")
+    assert cv2.getNumThreads() == before
+
+
+def test_calls_at_once_share_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fkd_infer.jobs.photos.available_threads", lambda: 8)
+    photo, video = Source("a", "image", Path("a")), Source("v", "video", Path("v"))
+    assert network_threads([photo] * 100, 8) == 1
+    assert network_threads([photo] * 3, 8) == 2
+    assert network_threads([photo] * 3, 16) == 2
+    assert network_threads([photo], 8) is None
+    assert network_threads([photo] * 9, 1) is None
+    assert network_threads([photo] * 9 + [video], 8) is None
+
+
+def test_the_summary_says_that_stages_of_several_threads_are_added_up() -> None:
+    stages = {"read": 1.0, "detect": 3.0}
+    one = Summary(10, 5, 4.0, stages).lines()
+    assert one == [
+        "10 frames, 5 faces in 4.0 s, 2.5 frames/s",
+        "ms per frame: read 100.0, detect 300.0",
+    ]
+    two = Summary(10, 5, 0.3, stages).lines()
+    assert two[0] == "10 frames, 5 faces in 0.3 s, 33.3 frames/s"
+    assert two[1] == (
+        "ms per frame, those of all threads added up: read 100.0 (25 %), detect 300.0 (75 %)"
+    )

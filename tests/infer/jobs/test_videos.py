@@ -1,0 +1,146 @@
+"""Moving pictures, each stage in a thread."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from tiny_models import MODELS
+
+from fkd_infer.drawing.annotator import Annotator
+from fkd_infer.drawing.overlay import Look
+from fkd_infer.errors import UnreadableVideoError
+from fkd_infer.jobs.face_finder import Finder
+from fkd_infer.jobs.videos import Reel
+from fkd_infer.landmarks.schemes import IBUG68
+from fkd_infer.media.sources import Source, expand_sources
+from fkd_infer.media.video.reader import read_video
+from fkd_infer.media.video.writer import Encoding
+from fkd_infer.pipeline import load
+from fkd_infer.tracking.tracker import Tracker
+from fkd_infer.types import Cut, Detections, Face, Frame
+
+COUNT = 30
+
+
+@dataclass
+class Taken:
+    """What a reel handed out."""
+
+    frames: list[Frame] = field(default_factory=list)
+    faces: list[Sequence[Face]] = field(default_factory=list)
+
+    def __call__(self, frame: Frame, faces: Sequence[Face]) -> None:
+        self.frames.append(frame)
+        self.faces.append(faces)
+
+
+class Middle:
+    """One box, always there."""
+
+    takes_gray = True
+
+    def __init__(self) -> None:
+        self.rule = load(MODELS / "fixed.onnx", tuned=False).detector.rule
+        self.shapes: set[int] = set()
+
+    def __call__(self, image: np.ndarray) -> Detections:
+        self.shapes.add(image.ndim)
+        return Detections(np.array([[20, 16, 44, 40]], np.float32), np.ones(1, np.float32))
+
+
+class Paint:
+    """Marks the frame of each call."""
+
+    def draw(self, canvas: np.ndarray, faces: Sequence[Face]) -> None:
+        canvas[:8, :8] = 255
+
+
+@pytest.fixture(autouse=True)
+def _every_thread_ends() -> Iterator[None]:
+    before = threading.active_count()
+    yield
+    assert threading.active_count() == before
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Source:
+    path = tmp_path / "in" / "a.mp4"
+    path.parent.mkdir()
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=30)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for index in range(COUNT):
+            picture = np.full((48, 64, 3), 8 * index, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="bgr24")))
+        container.mux(stream.encode(None))
+    [found] = expand_sources([str(path)])
+    return found
+
+
+def reel(out: Path | None, **changed: object) -> Reel:
+    pipeline = load(MODELS / "fixed.onnx", tuned=False)
+    look = Look(Annotator(IBUG68, ()), Paint())
+    find = Finder(pipeline, Tracker(pipeline, Middle()))
+    made = Reel(find, look, out, out is not None, Cut(), Encoding(), False, lambda: False)
+    return replace(made, **changed)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("offline", [False, True])
+def test_every_frame_comes_in_order_and_is_written(
+    offline: bool, source: Source, tmp_path: Path
+) -> None:
+    taken = Taken()
+    work = reel(tmp_path / "out", offline=offline)
+    work(source, taken)
+    assert [frame.index for frame in taken.frames] == list(range(COUNT))
+    written = list(read_video(tmp_path / "out" / "a.mp4", ""))
+    assert [frame.time for frame in written] == [frame.time for frame in taken.frames]
+    assert all(frame.image[2:6, 2:6].min() > 240 for frame in written), "each is drawn on"
+    levels = [float(frame.image[24:].mean()) for frame in written]
+    assert levels == pytest.approx([8 * i for i in range(COUNT)], abs=7)
+
+
+def test_gray_is_enough_where_nothing_is_drawn(source: Source) -> None:
+    taken = Taken()
+    work = reel(None)
+    work(source, taken)
+    assert work.find.tracker is not None
+    detector = work.find.tracker.detector
+    assert isinstance(detector, Middle)
+    gray = work.find.pipeline.card.input.channels == 1
+    assert detector.shapes == ({2} if gray else {3})
+    assert {frame.image.ndim for frame in taken.frames} == detector.shapes
+
+
+def test_stopping_leaves_a_whole_video_of_what_was_done(source: Source, tmp_path: Path) -> None:
+    taken = Taken()
+    work = reel(tmp_path / "out", stopping=lambda: len(taken.frames) >= 7)
+    work(source, taken)
+    assert len(taken.frames) == 7
+    assert len(list(read_video(tmp_path / "out" / "a.mp4", ""))) == 7
+
+
+def test_a_damaged_video_ends_every_thread_and_leaves_nothing(
+    source: Source, tmp_path: Path
+) -> None:
+    assert source.path is not None
+    source.path.write_bytes(source.path.read_bytes()[:-900])
+    with pytest.raises(UnreadableVideoError):
+        reel(tmp_path / "out")(source, Taken())
+    assert not list((tmp_path / "out").glob("*"))
+
+
+def test_an_error_of_whoever_takes_frames_ends_every_thread(source: Source, tmp_path: Path) -> None:
+    def fail(frame: Frame, faces: Sequence[Face]) -> None:
+        if frame.index == 3:
+            raise KeyError("full")
+
+    with pytest.raises(KeyError, match="full"):
+        reel(tmp_path / "out")(source, fail)
+    assert not list((tmp_path / "out").glob("*"))

@@ -1,0 +1,174 @@
+"""Pictures whose corners have known colours go through files; damaged files are named as such."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from fkd_infer.errors import OutputError, UnreadableImageError
+from fkd_infer.media.images.file import IMAGE_SUFFIXES, read_image, suffix_by_content, write_image
+
+RED, GREEN, BLUE, WHITE = (0, 0, 255), (0, 255, 0), (255, 0, 0), (255, 255, 255)
+LOSSLESS = [".png", ".bmp", ".tif", ".tiff"]
+
+
+def corners(height: int = 64, width: int = 96) -> NDArray[np.uint8]:
+    """Red top left, green top right, blue bottom left, white bottom right."""
+    image = np.empty((height, width, 3), np.uint8)
+    middle, centre = height // 2, width // 2
+    image[:middle, :centre], image[:middle, centre:] = RED, GREEN
+    image[middle:, :centre], image[middle:, centre:] = BLUE, WHITE
+    return image
+
+
+def encoded(suffix: str, image: NDArray[np.uint8] | None = None) -> bytes:
+    image = corners() if image is None else image
+    return bytes(cv2.imencode(suffix, image)[1].tobytes())
+
+
+def oriented_jpeg(image: NDArray[np.uint8], orientation: int) -> bytes:
+    """A JPEG whose EXIF block holds nothing but an orientation."""
+    entry = struct.pack("<HHIHH", 0x0112, 3, 1, orientation, 0)
+    tiff = b"II*\0" + struct.pack("<IH", 8, 1) + entry + struct.pack("<I", 0)
+    block = b"Exif\0\0" + tiff
+    data = encoded(".jpg", image)
+    return data[:2] + b"\xff\xe1" + struct.pack(">H", len(block) + 2) + block + data[2:]
+
+
+@pytest.mark.parametrize("suffix", sorted(IMAGE_SUFFIXES))
+def test_written_and_read_back(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / "new" / f"a{suffix.upper()}"
+    write_image(path, corners())
+    difference = np.abs(read_image(path).astype(int) - corners())
+    assert difference.mean() <= (0 if suffix in LOSSLESS else 4)
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+STORED_AS = {
+    1: lambda upright: upright,
+    2: lambda upright: upright[:, ::-1],
+    3: lambda upright: upright[::-1, ::-1],
+    4: lambda upright: upright[::-1],
+    5: lambda upright: upright.transpose(1, 0, 2),
+    6: lambda upright: np.rot90(upright),
+    7: lambda upright: np.rot90(upright, 2).transpose(1, 0, 2),
+    8: lambda upright: np.rot90(upright, -1),
+}
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_is_applied(orientation: int, tmp_path: Path) -> None:
+    path = tmp_path / "phone.jpg"
+    stored = np.ascontiguousarray(STORED_AS[orientation](corners()))
+    path.write_bytes(oriented_jpeg(stored, orientation))
+    assert read_image(path).shape == corners().shape
+    assert np.abs(read_image(path).astype(int) - corners()).mean() < 4
+
+
+def test_content_decides_and_alpha_is_dropped(tmp_path: Path) -> None:
+    path = tmp_path / "really a png.jpg"
+    alpha = np.zeros((64, 96, 1), np.uint8)
+    path.write_bytes(encoded(".png", np.concatenate([corners(), alpha], axis=2)))
+    np.testing.assert_array_equal(read_image(path), corners())
+
+
+def test_gray_and_16_bit_become_bgr(tmp_path: Path) -> None:
+    path = tmp_path / "deep.png"
+    path.write_bytes(encoded(".png", np.full((4, 5), 0x8000, np.uint16)))
+    np.testing.assert_array_equal(read_image(path), np.full((4, 5, 3), 128))
+
+
+def test_name_beyond_ascii(tmp_path: Path) -> None:
+    path = tmp_path / "Ærø 写真.png"
+    write_image(path, corners())
+    np.testing.assert_array_equal(read_image(path), corners())
+
+
+@pytest.mark.parametrize("kept", [0.05, 0.5, 0.999])
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp"])
+def test_cut_short(suffix: str, kept: float, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    data = encoded(suffix, rng.integers(0, 256, (64, 96, 3), dtype=np.uint8))
+    path = tmp_path / f"cut{suffix}"
+    path.write_bytes(data[: int(len(data) * kept)])
+    with pytest.raises(UnreadableImageError, match=f"cut{suffix}.*cut short"):
+        read_image(path)
+
+
+def test_thumbnail_does_not_hide_that_a_jpeg_is_cut_short(tmp_path: Path) -> None:
+    thumbnail, data = encoded(".jpg"), encoded(".jpg")
+    block = b"\xff\xe1" + struct.pack(">H", len(thumbnail) + 2) + thumbnail
+    path = tmp_path / "a.jpg"
+    path.write_bytes(data[:2] + block + data[2:])
+    assert read_image(path).shape == (64, 96, 3)
+    path.write_bytes(data[:2] + block + data[2:-200])
+    with pytest.raises(UnreadableImageError, match="cut short"):
+        read_image(path)
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp"])
+def test_what_is_appended_does_not_matter(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"with video{suffix}"
+    path.write_bytes(encoded(suffix) + b"\xff\xda ftypmp42 a moving picture" * 99)
+    assert read_image(path).shape == (64, 96, 3)
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (None, "No such file"),
+        (b"", "the file is empty"),
+        (b"x,y\n1,2\n", "not an image"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(40), "the file is cut short"),
+        (encoded(".png")[:-12] + b"\xe0\0\0\0IEND\xae\x42\x60\x82", "the file is cut short"),
+    ],
+)
+def test_not_an_image(content: bytes | None, why: str, tmp_path: Path) -> None:
+    path = tmp_path / "photo.jpg"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(UnreadableImageError, match=f"photo.jpg: cannot be read as an image: {why}"):
+        read_image(path)
+
+
+def test_a_folder_is_no_image(tmp_path: Path) -> None:
+    with pytest.raises(UnreadableImageError, match="it is a folder, not a file"):
+        read_image(tmp_path)
+
+
+def test_a_failed_write_leaves_what_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(b"before")
+
+    def fail(self: Path, data: bytes) -> int:
+        with self.open("wb") as file:
+            file.write(data[:10])
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", fail)
+    with pytest.raises(OutputError, match=r"a\.png: cannot be written: No space left"):
+        write_image(path, corners())
+    assert path.read_bytes() == b"before"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_unknown_suffix_is_named(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match=r"a\.xyz.*ends in .*\.png"):
+        write_image(tmp_path / "a.xyz", corners())
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("suffix", sorted(IMAGE_SUFFIXES - {".jpeg", ".tiff"}))
+def test_suffix_by_content(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / "unnamed"
+    path.write_bytes(encoded(suffix))
+    assert suffix_by_content(path) == suffix
+    path.write_bytes(b"\0\0\0\x20ftypisom")
+    assert suffix_by_content(path) is None

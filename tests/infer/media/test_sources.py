@@ -1,0 +1,354 @@
+"""Sources as a user names them, and the places where their pictures go."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from fractions import Fraction
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from fkd_infer.errors import (
+    CameraError,
+    OutputError,
+    SourceFolderError,
+    SourceNotFoundError,
+    StoppedError,
+    UnreadableImageError,
+    UnreadableVideoError,
+)
+from fkd_infer.media.frames import frame_count, frames_from
+from fkd_infer.media.images.file import read_image, write_image
+from fkd_infer.media.sinks import ImageSink, NullSink, check_outputs, open_sink
+from fkd_infer.media.sources import Source, expand_sources
+from fkd_infer.media.video.reader import read_video
+from fkd_infer.media.video.writer import VideoSink
+from fkd_infer.types import Frame
+
+
+def gray(level: int) -> NDArray[np.uint8]:
+    return np.full((48, 64, 3), level, np.uint8)
+
+
+def put_image(path: Path) -> Path:
+    write_image(path, gray(99))
+    return path
+
+
+def put_video(path: Path, count: int = 5) -> Path:
+    with VideoSink(path, None) as sink:
+        for index in range(count):
+            sink.write(Frame(gray(40 * index), "", index, Fraction(index, 25)))
+    return path
+
+
+def touched(folder: Path, *names: str) -> None:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"")
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+class TestExpand:
+    def test_folder_is_searched_to_the_bottom_in_order(self, here: Path) -> None:
+        touched(here / "trip", "b.PNG", "a.jpg", "day 2/c.Mp4", "day 2/d.avi", "notes.txt", "none")
+        touched(here / "trip", ".a.jpg.part", ".hidden.jpg", ".cache/e.jpg")
+        found = expand_sources(["trip"])
+        assert [(source.name, source.kind, str(source.output)) for source in found] == [
+            ("trip/a.jpg", "image", "a.jpg"),
+            ("trip/b.PNG", "image", "b.PNG"),
+            ("trip/day 2/c.Mp4", "video", "day 2/c.Mp4"),
+            ("trip/day 2/d.avi", "video", "day 2/d.mp4"),
+        ]
+        assert [source.path for source in found] == [Path(source.name) for source in found]
+
+    def test_order_of_what_is_given_is_kept(self, here: Path) -> None:
+        touched(here, "b.jpg", "a.jpg", "c/d.jpg")
+        assert [source.name for source in expand_sources(["b.jpg", "c", "a.jpg"])] == [
+            "b.jpg",
+            "c/d.jpg",
+            "a.jpg",
+        ]
+
+    @pytest.mark.parametrize(
+        ("name", "output"),
+        [
+            ("deep/er/a.jpeg", "a.jpeg"),
+            ("a.mov", "a.mov"),
+            ("a.mkv", "a.mkv"),
+            ("a.m4v", "a.m4v"),
+            ("a.b.webm", "a.b.mp4"),
+            ("a.ts", "a.mp4"),
+        ],
+    )
+    def test_file(self, name: str, output: str, here: Path) -> None:
+        touched(here, name)
+        [source] = expand_sources([name])
+        assert (source.name, source.path, source.output) == (name, Path(name), Path(output))
+
+    @pytest.mark.parametrize(
+        ("pattern", "found"),
+        [
+            ("trip/*.jpg", {"trip/a.jpg": "a.jpg", "trip/b.jpg": "b.jpg"}),
+            ("trip/?.jpg", {"trip/a.jpg": "a.jpg", "trip/b.jpg": "b.jpg"}),
+            ("trip/[b]*", {"trip/b.jpg": "b.jpg"}),
+            ("trip/*/*", {"trip/x/a.jpg": "x/a.jpg"}),
+            ("**/a.jpg", {"trip/a.jpg": "trip/a.jpg", "trip/x/a.jpg": "trip/x/a.jpg"}),
+        ],
+    )
+    def test_glob(self, pattern: str, found: dict[str, str], here: Path) -> None:
+        touched(here, "trip/a.jpg", "trip/b.jpg", "trip/.c.jpg", "trip/x/a.jpg", "trip/boxes.csv")
+        sources = expand_sources([pattern])
+        assert {source.name: str(source.output) for source in sources} == found
+        sources = expand_sources([str(here / pattern)])
+        assert {source.name: str(source.output) for source in sources} == {
+            str(here / name): output for name, output in found.items()
+        }
+
+    def test_a_file_with_wildcards_in_its_name_is_that_file(self, here: Path) -> None:
+        touched(here, "a[1].jpg", "a1.jpg")
+        assert [source.name for source in expand_sources(["a[1].jpg"])] == ["a[1].jpg"]
+
+    def test_camera_number(self, here: Path) -> None:
+        [source] = expand_sources(["0"])
+        assert source == Source("0", "camera", Path("camera0.mp4"), None, 0)
+        put_image(here / "0.png").rename("0")
+        assert expand_sources(["0"])[0].kind == "image"
+
+    @pytest.mark.parametrize(("suffix", "output"), [(".png", "a.png"), (".jpg", "a.jpg")])
+    def test_content_decides_where_the_suffix_does_not(
+        self, suffix: str, output: str, here: Path
+    ) -> None:
+        put_image(here / f"x{suffix}").rename("a.dat")
+        put_video(here / "x.mp4").rename("b")
+        image, video = expand_sources(["a.dat", "b"])
+        assert (image.kind, image.output) == ("image", Path(output))
+        assert (video.kind, video.output) == ("video", Path("b.mp4"))
+        assert len(list(frames_from(video))) == 5
+
+    @pytest.mark.parametrize("text", ["a.jpg", "none*.jpg", "-1", "", "x" * 5000, "a\0b"])
+    def test_nothing_there(self, text: str, here: Path) -> None:
+        with pytest.raises(SourceNotFoundError, match="no such file, folder, glob match or camera"):
+            expand_sources([text])
+
+    def test_nothing_in_it(self, here: Path) -> None:
+        touched(here, "empty/notes.txt", "empty/.hidden.jpg")
+        with pytest.raises(SourceFolderError, match=r"^empty: no image or video.*\.jpg.*\.mp4"):
+            expand_sources(["empty"])
+        with pytest.raises(SourceNotFoundError, match=r"^empty/\*"):
+            expand_sources(["empty/*"])
+
+    def test_a_folder_that_cannot_be_searched(
+        self, here: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        touched(here, "trip/shut/a.jpg")
+
+        def denied(path: str) -> None:
+            raise PermissionError(13, "Permission denied", str(path))
+
+        monkeypatch.setattr(os, "scandir", denied)
+        with pytest.raises(SourceFolderError, match="trip: Permission denied"):
+            expand_sources(["trip"])
+
+
+class TestCheckOutputs:
+    def test_folders_are_made(self, here: Path) -> None:
+        touched(here, "trip/x/a.jpg")
+        check_outputs(expand_sources(["trip"]), here / "new" / "out")
+        assert (here / "new" / "out" / "x").is_dir()
+
+    def test_no_out_no_check(self, here: Path) -> None:
+        touched(here, "a/x.jpg", "b/x.jpg")
+        check_outputs(expand_sources(["a", "b"]), None)
+
+    @pytest.mark.parametrize("given", [["a", "b"], ["a/x.jpg", "b/x.jpg"], ["a", "a/x.jpg"]])
+    def test_two_of_one_name(self, given: list[str], here: Path) -> None:
+        touched(here, "a/x.jpg", "b/x.jpg")
+        with pytest.raises(OutputError, match=r"out/x\.jpg.*both a/x.jpg and .*/x\.jpg.*folder"):
+            check_outputs(expand_sources(given), Path("out"))
+        assert not (here / "out").exists()
+
+    def test_two_that_would_become_one_name_keep_their_suffixes(self, here: Path) -> None:
+        touched(here, "a/x.avi", "a/x.webm", "a/x.mp4", "a/y.avi")
+        sources = expand_sources(["a"])
+        check_outputs(sources, Path("out"))
+        outputs = [str(source.output) for source in sources]
+        assert outputs == ["x.avi.mp4", "x.mp4", "x.webm.mp4", "y.mp4"]
+
+    @pytest.mark.parametrize("out", [".", "trip/.."])
+    def test_never_over_a_source(self, out: str, here: Path) -> None:
+        touched(here, "trip/a.jpg", "a.jpg")
+        with pytest.raises(OutputError, match="one of the sources"):
+            check_outputs(expand_sources(["a.jpg"]), Path(out))
+        with pytest.raises(OutputError, match="one of the sources"):
+            check_outputs(expand_sources(["trip"]), Path("trip"))
+
+    def test_nor_over_another_source_or_through_a_link(self, here: Path) -> None:
+        touched(here, "a.jpg", "out/b.jpg")
+        (here / "out" / "a.jpg").symlink_to(here / "out" / "b.jpg")
+        with pytest.raises(OutputError, match=r"out/a\.jpg.*one of the sources"):
+            check_outputs(expand_sources(["a.jpg", "out/b.jpg"]), Path("out"))
+
+    def test_over_an_earlier_result(self, here: Path) -> None:
+        touched(here, "a.jpg", "out/a.jpg")
+        check_outputs(expand_sources(["a.jpg"]), Path("out"))
+
+    def test_in_the_way(self, here: Path) -> None:
+        touched(here, "a.jpg", "file", "out/a.jpg/b.jpg")
+        with pytest.raises(OutputError, match=r"file/a\.jpg: cannot be written: "):
+            check_outputs(expand_sources(["a.jpg"]), Path("file"))
+        with pytest.raises(OutputError, match="a folder of that name"):
+            check_outputs(expand_sources(["a.jpg"]), Path("out"))
+
+    def test_no_permission(self, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        touched(here, "a.jpg")
+        monkeypatch.setattr(os, "access", lambda *_: False)
+        with pytest.raises(OutputError, match="no permission to write in out"):
+            check_outputs(expand_sources(["a.jpg"]), Path("out"))
+
+
+class TestFrames:
+    def test_image_is_one_frame(self, here: Path) -> None:
+        put_image(here / "a.png")
+        [source] = expand_sources(["a.png"])
+        [frame] = frames_from(source)
+        assert (frame.source, frame.index, frame.time) == ("a.png", 0, Fraction(0))
+        np.testing.assert_array_equal(frame.image, gray(99))
+        assert frame_count(source) == 1
+
+    def test_video(self, here: Path) -> None:
+        put_video(here / "a.mp4")
+        [source] = expand_sources(["a.mp4"])
+        frames = list(frames_from(source))
+        assert [frame.time for frame in frames] == [Fraction(i, 25) for i in range(5)]
+        assert {frame.source for frame in frames} == {"a.mp4"}
+        assert [round(float(frame.image.mean()) / 40) for frame in frames] == list(range(5))
+        assert frame_count(source) == 5
+
+    def test_not_what_the_suffix_says(self, here: Path) -> None:
+        touched(here, "a.jpg", "a.mp4")
+        image, video = expand_sources(["a.jpg", "a.mp4"])
+        with pytest.raises(UnreadableImageError):
+            next(frames_from(image))
+        with pytest.raises(UnreadableVideoError):
+            next(frames_from(video))
+
+
+class FakeCamera:
+    """Three frames, then silence; where it is told to, one that does not open."""
+
+    released = 0
+    opens = True
+
+    def __init__(self, index: int) -> None:
+        self.frames = iter([gray(10), gray(20), gray(30)])
+
+    def isOpened(self) -> bool:  # noqa: N802
+        return self.opens
+
+    def read(self) -> tuple[bool, NDArray[np.uint8] | None]:
+        image = next(self.frames, None)
+        return image is not None, image
+
+    def release(self) -> None:
+        FakeCamera.released += 1
+
+
+@pytest.fixture
+def camera(monkeypatch: pytest.MonkeyPatch) -> Source:
+    monkeypatch.setattr(cv2, "VideoCapture", FakeCamera)
+    monkeypatch.setattr(FakeCamera, "released", 0)
+    return Source("2", "camera", Path("camera2.mp4"), camera=2)
+
+
+class TestCamera:
+    def test_frames_carry_the_time_of_a_clock(
+        self, camera: Source, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        clock = iter([7_000_000_000, 7_040_000_000, 7_100_000_001])
+        monkeypatch.setattr("time.monotonic_ns", lambda: next(clock))
+        frames = list(itertools.islice(frames_from(camera), 3))
+        assert [frame.time for frame in frames] == [
+            0,
+            Fraction(1, 25),
+            Fraction(100_000_001, 10**9),
+        ]
+        assert [(frame.source, frame.index) for frame in frames] == [("2", 0), ("2", 1), ("2", 2)]
+        assert [int(frame.image[0, 0, 0]) for frame in frames] == [10, 20, 30]
+        assert frame_count(camera) is None
+
+    def test_released_when_frames_are_no_longer_wanted(self, camera: Source) -> None:
+        frames = frames_from(camera)
+        next(frames)
+        assert FakeCamera.released == 0
+        del frames
+        assert FakeCamera.released == 1
+
+    def test_does_not_open(self, camera: Source, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(FakeCamera, "opens", False)
+        with pytest.raises(CameraError, match="camera 2: does not open"):
+            next(frames_from(camera))
+        assert FakeCamera.released == 1
+
+    def test_falls_silent(self, camera: Source) -> None:
+        with pytest.raises(StoppedError, match="camera 2: sends no more frames"):
+            list(frames_from(camera))
+        assert FakeCamera.released == 1
+
+    def test_what_came_before_silence_is_kept(self, camera: Source, tmp_path: Path) -> None:
+        def record() -> None:
+            with open_sink(camera, tmp_path) as sink:
+                for frame in frames_from(camera):
+                    sink.write(frame)
+
+        with pytest.raises(StoppedError, match="sends no more frames"):
+            record()
+        assert len(list(read_video(tmp_path / "camera2.mp4", ""))) == 3
+
+    def test_is_recorded(self, camera: Source, tmp_path: Path) -> None:
+        with open_sink(camera, tmp_path) as sink:
+            for frame in itertools.islice(frames_from(camera), 3):
+                sink.write(frame)
+        levels = [float(frame.image.mean()) for frame in read_video(tmp_path / "camera2.mp4", "")]
+        assert levels == pytest.approx([10, 20, 30], abs=1.5)
+
+
+class TestSinks:
+    @pytest.mark.parametrize("name", ["a.png", "x/a.bmp", "a.mp4", "x/a.mkv"])
+    def test_each_source_comes_out_under_its_name(self, name: str, here: Path) -> None:
+        put_image(here / "in" / name) if name[-3:] in ("png", "bmp") else put_video(
+            here / "in" / name
+        )
+        [source] = expand_sources(["in"])
+        before = list(frames_from(source))
+        with open_sink(source, here / "out") as sink:
+            for frame in before:
+                sink.write(frame)
+        [again] = expand_sources(["out"])
+        after = list(frames_from(again))
+        assert again.output == source.output == Path(name)
+        assert [frame.time for frame in after] == [frame.time for frame in before]
+        for old, new in zip(before, after, strict=True):
+            assert np.abs(old.image.astype(int) - new.image).max() <= 3
+
+    def test_no_out_no_file(self, here: Path) -> None:
+        put_image(here / "a.png")
+        [source] = expand_sources(["a.png"])
+        with open_sink(source, None) as sink:
+            assert isinstance(sink, NullSink)
+            sink.write(Frame(gray(0), "a.png"))
+        assert [path.name for path in here.iterdir()] == ["a.png"]
+
+    def test_image_sink_writes_the_frame(self, tmp_path: Path) -> None:
+        with ImageSink(tmp_path / "new" / "a.png") as sink:
+            sink.write(Frame(gray(7), ""))
+        np.testing.assert_array_equal(read_image(tmp_path / "new" / "a.png"), gray(7))

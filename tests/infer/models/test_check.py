@@ -1,0 +1,376 @@
+"""Model files are looked at before a runtime reads them: each of these is the tiny network with a
+few bytes changed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from protobuf_bytes import added, build, changed, field, only, parse, replaced, varint, without
+from tiny_models import MODELS, SIZE
+
+from fkd_infer.detection.fkd import FkdDetector
+from fkd_infer.detection.yunet import YuNetDetector
+from fkd_infer.errors import DetectorError, FkdError, InvalidModelError, WrongTaskError
+from fkd_infer.models import check
+from fkd_infer.models.check import check_model
+from fkd_infer.models.reader import Port
+from fkd_infer.models.shipped import shipped_models
+from fkd_infer.runtime.session import LandmarkSession
+
+FIXED = (MODELS / "fixed.onnx").read_bytes()
+GRAPH, NODE, INITIALIZER, INPUT, OUTPUT = 7, 1, 5, 11, 12
+OP_TYPE, ATTRIBUTE, DOMAIN = 4, 5, 7
+OPSET, METADATA = 8, 14
+EXTERNAL = field(14, 1)
+_MICROSOFT = "com.microsoft"
+
+
+def entry(key: str, value: str, number: int = 13) -> bytes:
+    """A pair of external data, or of metadata."""
+    return field(number, field(1, key.encode()) + field(2, value.encode()))
+
+
+def opset(domain: str, version: int) -> bytes:
+    return field(OPSET, field(1, domain.encode()) + field(2, version))
+
+
+def node(op: str, domain: str = "", *attributes: bytes) -> bytes:
+    name = field(1, b"x") + field(2, b"y") + field(OP_TYPE, op.encode())
+    place = field(DOMAIN, domain.encode()) if domain else b""
+    return field(NODE, name + place + b"".join(field(ATTRIBUTE, one) for one in attributes))
+
+
+def tensor(*fields: bytes, kind: int = 1, name: bytes = b"w") -> bytes:
+    return field(2, kind) + field(8, name) + b"".join(fields)
+
+
+def with_tensor(*fields: bytes, kind: int = 1) -> bytes:
+    return added(FIXED, [GRAPH], field(INITIALIZER, tensor(*fields, kind=kind)))
+
+
+def with_node(op: str, domain: str = "", *attributes: bytes) -> bytes:
+    return added(FIXED, [GRAPH], node(op, domain, *attributes))
+
+
+def kept_in(location: str, *more: bytes) -> bytes:
+    """Four floats in another file."""
+    return with_tensor(field(1, 4), EXTERNAL, entry("location", location), *more)
+
+
+def nested(depth: int) -> bytes:
+    """A graph in an attribute of a node of a graph …"""
+    graph = b""
+    for _ in range(depth):
+        graph = node("Relu", "", field(1, b"body") + field(6, graph))
+    return with_node("Relu", "", field(1, b"body") + field(6, graph))
+
+
+BAD: dict[str, tuple[bytes, str]] = {
+    "empty": (b"", "the file is empty"),
+    "text": (b"hello, this is no model", "wire type|cut short"),
+    "a picture": (b"\x89PNG\r\n\x1a\n" + bytes(50), "a field without a number"),
+    "no field number": (bytes(40), "a field without a number"),
+    "half": (FIXED[: len(FIXED) // 2], "cut short"),
+    "one byte less": (FIXED[:-1], "cut short"),
+    "a length beyond the end": (FIXED + varint(15 << 3 | 2) + varint(1 << 60), "cut short"),
+    "a number without an end": (FIXED + b"\x78" + b"\xff" * 11, "in the middle of a number"),
+    "a group": (FIXED + varint(15 << 3 | 3), "wire type 3"),
+    "a graph that is a number": (replaced(FIXED, [GRAPH], 5), "field 7 has the wire type 0"),
+    "no graph": (without(FIXED, GRAPH), "no ONNX file"),
+    "two graphs": (FIXED + field(GRAPH, b""), "two graphs"),
+    "functions": (FIXED + field(25, field(1, b"f")), "functions of its own"),
+    "training": (FIXED + field(20, b""), "training steps"),
+    "an old format": (replaced(FIXED, [1], 2), "ir_version 2, and 3 to"),
+    "a format to come": (replaced(FIXED, [1], 99), "ir_version 99"),
+    "a format below zero": (replaced(FIXED, [1], -1), "ir_version -1"),
+    "an opset to come": (replaced(FIXED, [OPSET, 2], 1000), "opset 1000, and 6 to"),
+    "no opset": (without(FIXED, OPSET), "opset 0"),
+    "an opset of ONNX Runtime to come": (
+        with_node("FusedConv", _MICROSOFT) + opset(_MICROSOFT, 2),
+        "opset 2 of com.microsoft, and 1 is known",
+    ),
+    "an unknown operator": (with_node("Launch"), "operator 'Launch', and may not"),
+    "an operator of nobody's": (with_node("Relu", "evil.example"), "'Relu' of 'evil.example'"),
+    "Python": (with_node("PyOp", "ai.onnx.contrib"), "'PyOp'"),
+    "a loop": (with_node("Loop"), "'Loop', and only end-to-end files have"),
+    "a branch": (with_node("If"), "'If', and only end-to-end files have"),
+    "random numbers": (with_node("RandomNormal"), "'RandomNormal'"),
+    "sequences": (with_node("SequenceConstruct"), "'SequenceConstruct'"),
+    "strings": (with_node("StringConcat"), "'StringConcat'"),
+    "an operator of control characters": (with_node("\x1b[2J"), r"'\\x1b\[2J'"),
+    "a long operator": (with_node("A" * 5000), "a text of 5000 bytes where 1000"),
+    "an operator that is no text": (
+        replaced(FIXED, [GRAPH, NODE, OP_TYPE], b"\xff\xfe"),
+        "not UTF-8",
+    ),
+    "graphs in graphs": (nested(50), "nested more than 8 deep"),
+    "an attribute with a type": (with_node("Relu", "", field(14, b"")), "attribute of a type"),
+    "sparse weights": (added(FIXED, [GRAPH], field(15, b"")), "sparse weights"),
+    "more numbers than are there": (with_tensor(field(1, 1 << 40)), "1099511627776 numbers"),
+    "fewer bytes than a shape": (with_tensor(field(1, 4), field(9, bytes(15))), "16 bytes, and"),
+    "more bytes than a shape": (with_tensor(field(1, 4), field(9, bytes(17))), "16 bytes, and"),
+    "a shape below zero": (with_tensor(field(1, -4), field(9, b"")), "the shape"),
+    "a shape of a hundred sides": (with_tensor(*[field(1, 1)] * 100), "16 dimensions"),
+    "text for weights": (with_tensor(field(1, 1), field(6, b"x"), kind=8), "of strings"),
+    "weights of an unknown type": (with_tensor(field(1, 1), field(9, b"x"), kind=77), "type 77"),
+    "no outputs": (changed(FIXED, [GRAPH], lambda graph: without(graph, OUTPUT)), "0 outputs"),
+    "forty outputs": (
+        changed(FIXED, [GRAPH], lambda graph: graph + 40 * only(graph, OUTPUT)),
+        "41 outputs",
+    ),
+    "two outputs of one name": (
+        changed(FIXED, [GRAPH], lambda graph: graph + only(graph, OUTPUT)),
+        "two of its outputs have one name",
+    ),
+    "an input that is no tensor": (
+        replaced(FIXED, [GRAPH, INPUT, 2], field(4, b"")),
+        "'image' is no tensor",
+    ),
+    "an input with a line end in its name": (
+        replaced(FIXED, [GRAPH, INPUT, 1], b"im\nage"),
+        r"'im\\nage'.*cannot be shown",
+    ),
+    "an input of text": (replaced(FIXED, [GRAPH, INPUT, 2, 1, 1], 8), r"tensor\(type 8\)"),
+    "an input of floats": (replaced(FIXED, [GRAPH, INPUT, 2, 1, 1], 1), "its card says"),
+    "an input of another name": (replaced(FIXED, [GRAPH, INPUT, 1], b"picture"), "its card says"),
+    "two cards": (FIXED + entry("fkd", "{}", METADATA), "'fkd' twice"),
+    "much metadata": (
+        FIXED + b"".join(entry(str(number), "", METADATA) for number in range(200)),
+        "more than 100 entries",
+    ),
+    "long metadata": (FIXED + entry("x", "y" * (2 << 20), METADATA), "2097152 bytes where"),
+    "weights nowhere": (with_tensor(field(1, 4), EXTERNAL), "'', which is no file's name"),
+    "weights at an absolute path": (kept_in("/etc/passwd"), "'/etc/passwd', which is an absolute"),
+    "weights at a path of Windows": (kept_in("C:\\secret"), "is an absolute path"),
+    "weights on another machine": (kept_in("\\\\host\\share"), "is an absolute path"),
+    "weights in the folder above": (kept_in("../secret"), "leads out of the model's folder"),
+    "weights above, in disguise": (kept_in("a/../../secret"), "leads out of the model's folder"),
+    "weights above, with other slashes": (kept_in("..\\secret"), "leads out"),
+    "weights in memory": (kept_in("*/_ORT_MEM_ADDR_/*"), "an address in memory"),
+    "weights at a name with a zero": (kept_in("a\0b"), "is no file's name"),
+    "weights in a missing file": (kept_in("nosuch"), "'nosuch', which cannot be read: No such"),
+    "weights in a folder": (kept_in("."), "which cannot be read: it is a folder"),
+    "weights that an attribute keeps elsewhere": (
+        with_node(
+            "Constant", "", field(5, tensor(field(1, 4), EXTERNAL, entry("location", "/x")))
+        ),
+        "'/x', which is an absolute",
+    ),
+    "weights that a graph in a graph keeps elsewhere": (
+        with_node(
+            "If",
+            "",
+            field(6, field(INITIALIZER, tensor(field(1, 4), entry("location", "../x")))),
+        ),
+        "'../x', which leads out",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_file_is_told_in_one_line(name: str, tmp_path: Path) -> None:
+    content, said = BAD[name]
+    path = tmp_path / "bad.onnx"
+    path.write_bytes(content)
+    with pytest.raises(InvalidModelError, match=said) as caught:
+        LandmarkSession(path, "cpu")
+    message = str(caught.value)
+    assert message.startswith(f"{path}: not a usable model: ")
+    assert message.isprintable()
+    assert len(message) < 1500
+    assert "fkd-export" in message or "its card says" in message
+
+
+@pytest.mark.parametrize("open_", [FkdDetector, YuNetDetector])
+def test_detectors_files_are_looked_at_too(open_: Callable[..., object], tmp_path: Path) -> None:
+    path = tmp_path / "bad.onnx"
+    detector = (MODELS / "detector.onnx").read_bytes()
+    for content in (
+        detector[:-1],
+        added(detector, [GRAPH], node("Launch")),
+        kept_in("/etc/passwd"),
+    ):
+        path.write_bytes(content)
+        with pytest.raises((InvalidModelError, DetectorError), match=r"bad\.onnx") as caught:
+            open_(path)
+        assert str(caught.value).isprintable()
+        assert "not a usable model" in str(caught.value)
+
+
+def test_every_cut_of_a_file_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "cut.onnx"
+    whole = len(FIXED)
+    for size in range(0, whole, 7):
+        path.write_bytes(FIXED[:size])
+        with pytest.raises(FkdError) as caught:
+            LandmarkSession(path, "cpu")
+        assert "\n" not in str(caught.value)
+
+
+def test_changed_bytes_pass_or_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "changed.onnx"
+    rng = np.random.default_rng(0)
+    told = 0
+    for place in rng.choice(len(FIXED), 300, replace=False):
+        content = bytearray(FIXED)
+        content[place] ^= int(rng.integers(1, 256))
+        path.write_bytes(content)
+        with suppress(InvalidModelError):
+            check_model(path)
+            continue
+        told += 1
+    assert told > 50
+
+
+@pytest.mark.parametrize("path", [*shipped_models().values(), *shipped_models(True).values()])
+def test_shipped_models_pass(path: Path) -> None:
+    found = check_model(path)
+    assert [port.name for port in found.inputs] == ["image"]
+    assert "fkd" in found.metadata
+    assert found.opsets[""] == 18
+
+
+def test_what_a_file_says_is_what_onnx_runtime_reads(fixed_model: Path) -> None:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(fixed_model, providers=["CPUExecutionProvider"])
+    found = check_model(fixed_model)
+    for ports, nodes in (
+        (found.inputs, session.get_inputs()),
+        (found.outputs, session.get_outputs()),
+    ):
+        assert list(ports) == [Port(n.name, n.type, tuple(n.shape)) for n in nodes]
+    assert found.metadata == session.get_modelmeta().custom_metadata_map
+
+
+@pytest.mark.parametrize("level", ["BASIC", "EXTENDED", "ALL"])
+@pytest.mark.parametrize("name", ["fkdnet", "fkdnet-int8", "fkd-detector"])
+def test_graphs_that_onnx_runtime_rewrote_pass(name: str, level: str, tmp_path: Path) -> None:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = getattr(
+        onnxruntime.GraphOptimizationLevel, f"ORT_ENABLE_{level}"
+    )
+    options.log_severity_level = 3
+    options.optimized_model_filepath = str(tmp_path / "graph.onnx")
+    model = (shipped_models() | shipped_models(detectors=True))[name]
+    onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    assert check_model(tmp_path / "graph.onnx").metadata == check_model(model).metadata
+
+
+def test_loops_are_seen_through(tmp_path: Path) -> None:
+    path = tmp_path / "loop.onnx"
+    path.write_bytes(with_node("Loop", "", field(6, node("Launch"))))
+    with pytest.raises(InvalidModelError, match="the operator 'Launch'"):
+        check_model(path)
+    path.write_bytes(with_node("Loop", "", field(6, node("Relu"))))
+    assert {("", "Loop"), ("", "Relu")} < check_model(path).operators
+
+
+@pytest.mark.parametrize("open_", [LandmarkSession, FkdDetector])
+def test_a_file_that_does_both_is_told_as_one(open_: Callable[..., object], tmp_path: Path) -> None:
+    """It has loops, and what a user needs to know is that it is for no option."""
+    path = tmp_path / "faces.onnx"
+    card = b'{"task": "end-to-end", "version": 1}'
+    path.write_bytes(replaced(with_node("Loop"), [METADATA, 2], card))
+    with pytest.raises(WrongTaskError, match="does both"):
+        open_(path)
+
+
+def test_weights_beside_the_model_are_allowed(tmp_path: Path) -> None:
+    """ONNX Runtime reads them where the check saw them."""
+    (tmp_path / "weights").mkdir()
+
+    def moved(number: int, value: Any) -> Any:
+        raw = next((v for n, _, v in parse(value) if n == 9), b"") if number == INITIALIZER else b""
+        if not isinstance(raw, bytes) or b"offset" not in value:
+            return value
+        (tmp_path / "weights" / "w.bin").write_bytes(bytes(64) + raw)
+        pairs = [("location", "weights/w.bin"), ("offset", "64"), ("length", str(len(raw)))]
+        return without(value, 9) + EXTERNAL + b"".join(entry(*pair) for pair in pairs)
+
+    path = tmp_path / "model.onnx"
+    path.write_bytes(
+        changed(
+            FIXED, [GRAPH], lambda graph: build([(n, w, moved(n, v)) for n, w, v in parse(graph)])
+        )
+    )
+    assert (tmp_path / "weights" / "w.bin").stat().st_size == 64 + 68 * 2 * 4
+    crops = np.zeros((2, SIZE, SIZE, 1), np.uint8)
+    wanted = LandmarkSession(MODELS / "fixed.onnx", "cpu").run(crops).points
+    np.testing.assert_array_equal(LandmarkSession(path, "cpu").run(crops).points, wanted)
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ([entry("length", "16")], None),
+        ([entry("offset", "4")], "ends at byte 20 of 'w.bin', which has 16"),
+        ([entry("length", "8")], "takes 16 bytes, and is told to have 8"),
+        ([entry("offset", "-4")], "'-4' bytes"),
+        ([entry("offset", "9" * 30)], "begins at or takes"),
+        ([entry("offset", "1e3")], "begins at or takes"),
+        ([entry("location", "w.bin")], "'location' twice"),
+    ],
+)
+def test_weights_beside_the_model_are_all_there(
+    more: list[bytes], said: str | None, tmp_path: Path
+) -> None:
+    (tmp_path / "w.bin").write_bytes(bytes(16))
+    path = tmp_path / "model.onnx"
+    path.write_bytes(kept_in("w.bin", *more))
+    if said is None:
+        check_model(path)
+        return
+    with pytest.raises(InvalidModelError, match=said):
+        check_model(path)
+
+
+def test_links_out_of_the_folder_are_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (tmp_path / "secret").write_bytes(bytes(16))
+    (folder / "link").symlink_to(tmp_path / "secret")
+    (folder / "up").symlink_to(tmp_path)
+    (folder / "circle").symlink_to(folder / "circle")
+    path = folder / "model.onnx"
+    for location, said in (
+        ("link", "leads out of the model's folder"),
+        ("up/secret", "leads out of the model's folder"),
+        ("circle", "cannot be read"),
+    ):
+        path.write_bytes(kept_in(location))
+        with pytest.raises(InvalidModelError, match=said):
+            check_model(path)
+
+
+def test_weights_that_are_too_large_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "model.onnx"
+    path.write_bytes(kept_in("w.bin"))
+    (tmp_path / "w.bin").touch()
+    os.truncate(tmp_path / "w.bin", check.LARGEST_FILE + 1)
+    with pytest.raises(InvalidModelError, match=r"'w\.bin', which has 1073741825 bytes"):
+        check_model(path)
+
+
+def test_weights_may_be_inputs_as_old_files_have_them(tmp_path: Path) -> None:
+    shape = field(1, field(1, 4))
+    port = field(1, b"w") + field(2, field(1, field(1, 1) + field(2, shape)))
+    path = tmp_path / "old.onnx"
+    path.write_bytes(added(with_tensor(field(1, 4), field(9, bytes(16))), [GRAPH], field(11, port)))
+    assert [port.name for port in check_model(path).inputs] == ["image"]
+
+
+def test_unknown_fields_are_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "new.onnx"
+    path.write_bytes(FIXED + field(200, b"new") + field(201, 7) + varint(202 << 3 | 5) + bytes(4))
+    assert check_model(path) == check_model(MODELS / "fixed.onnx")

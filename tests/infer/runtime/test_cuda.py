@@ -1,0 +1,316 @@
+"""Batches for CUDA: sizes, buffers and recordings, on ONNX Runtime's CPU; and on a GPU if any."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+from tiny_models import MODELS, SIZE
+
+from fkd_infer.choices import DEFAULT_MODEL
+from fkd_infer.errors import DeviceLostError, OutOfMemoryError, SettingsError
+from fkd_infer.runtime import session as sessions
+from fkd_infer.runtime.cuda import CudaBatches, CudaSettings
+from fkd_infer.runtime.session import LandmarkSession
+
+SMALL = (1, 2, 4)
+
+
+def crops(count: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (count, SIZE, SIZE, 1), np.uint8)
+
+
+class OnHost(onnxruntime.OrtValue):  # type: ignore[misc]
+    """A buffer that says it is on the GPU; reading it copies, as there."""
+
+    asked: list[tuple[Sequence[int], str, int]]
+
+    @classmethod
+    def ortvalue_from_shape_and_type(
+        cls, shape: Sequence[int], kind: Any, place: str, device: int
+    ) -> Any:
+        cls.asked.append((shape, place, device))
+        return super().ortvalue_from_shape_and_type(shape, kind)
+
+    def numpy(self) -> np.ndarray:
+        return np.array(super().numpy())
+
+
+class Recorder:
+    """A session of ONNX Runtime's CPU that notes how it is called."""
+
+    def __init__(self, path: Path = MODELS / "scored.onnx") -> None:
+        self.inner = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        self.sizes: list[int] = []
+        self.last: np.ndarray
+        self.graphs: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+    def run(self, names: None, feed: dict[str, np.ndarray]) -> Any:
+        self.last = feed["image"]
+        self.sizes.append(len(self.last))
+        return self.inner.run(names, feed)
+
+    def run_with_iobinding(self, binding: Any, options: Any) -> None:
+        try:
+            self.graphs.append(options.get_run_config_entry("gpu_graph_id"))
+        except RuntimeError:  # no such entry
+            self.graphs.append("")
+        self.inner.run_with_iobinding(binding, options)
+
+
+@pytest.fixture
+def runtime(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    monkeypatch.setattr(OnHost, "asked", [], raising=False)
+    return SimpleNamespace(OrtValue=OnHost, RunOptions=onnxruntime.RunOptions)
+
+
+@pytest.mark.parametrize("binding", [False, True])
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 11])
+def test_a_batch_of_any_size_has_the_networks_answer(
+    count: int, binding: bool, runtime: SimpleNamespace
+) -> None:
+    session = Recorder()
+    found = CudaBatches(runtime, session, CudaSettings(buckets=SMALL, binding=binding))(
+        crops(count)
+    )
+    wanted = session.inner.run(None, {"image": crops(count)})
+    for one, other in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("count", "sizes"), [(1, [1]), (3, [4]), (4, [4]), (5, [4, 1]), (11, [4, 4, 4])]
+)
+def test_only_the_bucket_sizes_are_run(
+    count: int, sizes: list[int], runtime: SimpleNamespace
+) -> None:
+    session = Recorder()
+    CudaBatches(runtime, session, CudaSettings(buckets=SMALL))(crops(count))
+    assert session.sizes == sizes
+
+
+def test_a_batch_is_filled_up_with_its_last_crop(runtime: SimpleNamespace) -> None:
+    session = Recorder()
+    CudaBatches(runtime, session, CudaSettings(buckets=(8,)))(crops(3))
+    np.testing.assert_array_equal(session.last, crops(3)[[0, 1, 2, 2, 2, 2, 2, 2]])
+
+
+@pytest.mark.parametrize("buckets", [(), (2, 5)])
+def test_a_batch_that_fits_is_not_copied(
+    buckets: tuple[int, ...], runtime: SimpleNamespace
+) -> None:
+    session, batch = Recorder(), crops(5)
+    CudaBatches(runtime, session, CudaSettings(buckets=buckets))(batch)
+    assert session.last.ctypes.data == batch.ctypes.data
+
+
+def test_buffers_are_made_once_for_each_size(runtime: SimpleNamespace) -> None:
+    batches = CudaBatches(runtime, Recorder(), CudaSettings(buckets=SMALL, binding=True, device=3))
+    for count in (3, 4, 3, 1):
+        batches(crops(count))
+    assert OnHost.asked == [
+        ([size, *shape], "cuda", 3) for size in (4, 1) for shape in ([SIZE, SIZE, 1], [68, 2], [])
+    ]
+
+
+def test_an_answer_outlives_the_next_call(runtime: SimpleNamespace) -> None:
+    batches = CudaBatches(runtime, Recorder(), CudaSettings(buckets=SMALL, binding=True))
+    first = batches(np.zeros((2, SIZE, SIZE, 1), np.uint8))
+    batches(np.full((2, SIZE, SIZE, 1), 255, np.uint8))
+    np.testing.assert_allclose(first[1], [0, 0], atol=1e-6)
+
+
+def test_crops_that_do_not_lie_in_one_piece_reach_the_buffer_whole(
+    runtime: SimpleNamespace,
+) -> None:
+    session, strided = Recorder(), crops(4).transpose(0, 2, 1, 3)
+    found = CudaBatches(runtime, session, CudaSettings(buckets=SMALL, binding=True))(strided)
+    wanted = session.inner.run(None, {"image": np.ascontiguousarray(strided)})
+    np.testing.assert_allclose(found[0], wanted[0], atol=1e-6)
+
+
+def test_threads_do_not_mix_their_buffers(runtime: SimpleNamespace) -> None:
+    batches = CudaBatches(runtime, Recorder(), CudaSettings(buckets=SMALL, binding=True))
+
+    def score(gray: int) -> float:
+        return float(batches(np.full((1, SIZE, SIZE, 1), gray, np.uint8))[1][0])
+
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(score, range(200)))
+    np.testing.assert_allclose(found, np.arange(200) / 255, atol=1e-5)
+
+
+def test_each_size_is_a_recording_of_its_own(runtime: SimpleNamespace) -> None:
+    recorded, plain = Recorder(), Recorder()
+    for session, settings in (
+        (recorded, CudaSettings(buckets=SMALL, graphs=True)),
+        (plain, CudaSettings(buckets=SMALL, binding=True)),
+    ):
+        batches = CudaBatches(runtime, session, settings)
+        for count in (3, 1, 4):
+            batches(crops(count))
+    assert recorded.graphs == ["4", "1", "4"]
+    assert plain.graphs == ["", "", ""]
+
+
+def test_options_are_those_that_onnx_runtime_documents() -> None:
+    assert CudaSettings().options() == {
+        "arena_extend_strategy": "kSameAsRequested",
+        "cudnn_conv_algo_search": "HEURISTIC",
+        "enable_cuda_graph": "0",
+        "use_tf32": "1",
+    }
+    other = CudaSettings(device=2, memory=1 << 30, search="exhaustive", graphs=True, tf32=False)
+    assert other.options() == {
+        "arena_extend_strategy": "kSameAsRequested",
+        "cudnn_conv_algo_search": "EXHAUSTIVE",
+        "device_id": "2",
+        "enable_cuda_graph": "1",
+        "gpu_mem_limit": str(1 << 30),
+        "use_tf32": "0",
+    }
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"device": -1}, "device is -1"),
+        ({"memory": 0}, "memory is 0"),
+        ({"search": "quick"}, "search is 'quick'.*heuristic"),
+        ({"buckets": (0, 1)}, "ascend"),
+        ({"buckets": (2, 2)}, "ascend"),
+        ({"buckets": (), "graphs": True}, "need buckets"),
+        ({"buckets": (), "warm_up": True}, "need buckets"),
+    ],
+)
+def test_settings_that_no_session_can_have_are_refused(settings: dict[str, Any], said: str) -> None:
+    with pytest.raises(SettingsError, match=said):
+        CudaSettings(**settings)
+
+
+@pytest.mark.parametrize("provider", ["cpu", "auto"])
+def test_graphs_are_refused_where_the_session_runs_on_the_cpu(
+    provider: Any, fixed_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fkd_infer.runtime.providers.usable_providers", lambda _: ["cpu"])
+    with pytest.raises(SettingsError, match="graphs need CUDA, and 'cpu'"):
+        LandmarkSession(fixed_model, provider, cuda=CudaSettings(graphs=True))
+
+
+@pytest.fixture
+def as_cuda(monkeypatch: pytest.MonkeyPatch, runtime: SimpleNamespace) -> Recorder:
+    """The session that LandmarkSession is made to take for one on CUDA."""
+    recorder = Recorder()
+    monkeypatch.setattr(sessions, "import_onnxruntime", lambda: runtime)
+    monkeypatch.setattr(sessions, "start_session", lambda *_: recorder)
+    monkeypatch.setattr(sessions, "provider_of", lambda _: "cuda")
+    return recorder
+
+
+def test_a_session_on_cuda_runs_in_buckets(as_cuda: Recorder) -> None:
+    session = LandmarkSession(MODELS / "scored.onnx", "cuda")
+    assert as_cuda.sizes == []
+    points, scores = session.run(crops(5))
+    assert (points.shape, as_cuda.sizes) == ((5, 68, 2), [8])
+    assert scores is not None
+    assert scores.shape == (5,)
+
+
+def test_a_warm_up_runs_every_bucket_at_load(as_cuda: Recorder) -> None:
+    LandmarkSession(MODELS / "scored.onnx", "cuda", cuda=CudaSettings(buckets=SMALL, warm_up=True))
+    assert as_cuda.sizes == list(SMALL)
+
+
+def test_a_gpu_without_memory_left_says_what_to_do(
+    as_cuda: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("CUDA failure 2: out of memory ; GPU=0 ; expr=cudaMalloc(&p, size);")
+
+    monkeypatch.setattr(as_cuda, "run", fail)
+    with pytest.raises(OutOfMemoryError, match=r"the GPU.*for a batch of 1;.*provider 'cpu'"):
+        LandmarkSession(MODELS / "scored.onnx", "cuda").run(crops(5))
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "CUDA failure 700: an illegal memory access was encountered ; GPU=0 ; hostname=h",
+        "CUDA failure 999: unknown error ; GPU=-1 ; expr=cudaSetDevice(0);",
+        "CUDNN failure 5003: CUDNN_STATUS_EXECUTION_FAILED_CUDART ; GPU=0",
+        "CUBLAS failure 13: the GPU program failed to execute; CUBLAS_STATUS_EXECUTION_FAILED",
+    ],
+)
+def test_a_gpu_that_is_lost_ends_everything(
+    as_cuda: Recorder, monkeypatch: pytest.MonkeyPatch, said: str
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError(said)
+
+    monkeypatch.setattr(as_cuda, "run", fail)
+    with pytest.raises(DeviceLostError, match="CUDA stopped working: CU") as caught:
+        LandmarkSession(MODELS / "scored.onnx", "cuda").run(crops(5))
+    assert caught.value.ends_run
+
+
+def on_gpu(**settings: Any) -> LandmarkSession:
+    """The shipped model on CUDA; skips the test where there is none."""
+    if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
+        pytest.skip("no CUDA in this onnxruntime")
+    session = LandmarkSession(DEFAULT_MODEL, "cuda", cuda=CudaSettings(**settings))
+    assert session.provider == "cuda"
+    return session
+
+
+def shipped_crops(session: LandmarkSession, count: int) -> np.ndarray:
+    size, channels = session.card.input.size, session.card.input.channels
+    return np.random.default_rng(0).integers(0, 256, (count, size, size, channels), np.uint8)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"buckets": ()},
+        {"search": "exhaustive"},
+        {"binding": True},
+        {"graphs": True},
+        {"graphs": True, "warm_up": True},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize(("tf32", "px"), [(True, 0.05), (False, 0.005)])
+def test_cuda_agrees_with_the_cpu(settings: dict[str, Any], tf32: bool, px: float) -> None:
+    on_cuda = on_gpu(tf32=tf32, **settings)
+    on_cpu = LandmarkSession(DEFAULT_MODEL, "cpu")
+    for count in (5, 1, 33, 5, 2):  # a size comes again after others, in new crops
+        batch = shipped_crops(on_cpu, count)[::-1]
+        np.testing.assert_allclose(
+            on_cuda.run(batch).points, on_cpu.run(batch).points, rtol=0, atol=px
+        )
+
+
+@pytest.mark.gpu
+def test_a_graph_reads_each_new_batch() -> None:
+    on_cuda = on_gpu(graphs=True)
+    batch = shipped_crops(on_cuda, 2)
+    first, again = on_cuda.run(batch).points, on_cuda.run(255 - batch).points
+    assert np.abs(first - again).max() > 0.1
+
+
+@pytest.mark.gpu
+def test_a_limit_of_memory_is_told_when_it_is_reached() -> None:
+    session = on_gpu(memory=64 << 20, buckets=(4096,))
+    batch = shipped_crops(session, 4096)
+    with pytest.raises(OutOfMemoryError, match="the GPU"):
+        session.run(batch)

@@ -1,0 +1,283 @@
+"""Files from the network, which here is memory or a server of the test's own."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Callable, Iterator
+from http.client import IncompleteRead, RemoteDisconnected
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from threading import Thread
+from urllib.error import URLError
+
+import pytest
+
+from fkd_infer.errors import DownloadError, OutputError
+from fkd_infer.system.files import download
+from fkd_infer.system.files.download import Remote, fetched
+
+CONTENT = bytes(range(256)) * 1000
+REMOTE = Remote(
+    "https://example.org/files/a.bin", hashlib.sha256(CONTENT).hexdigest(), len(CONTENT), "a.bin"
+)
+WAY_OUT = "download it by hand"
+
+
+class Breaking(io.BytesIO):
+    """A response that breaks off with an error."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(CONTENT)
+        self.error = error
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if self.tell():
+            raise self.error
+        return super().read(size)
+
+
+class Endless(io.BytesIO):
+    """A response that goes on and on; `taken` are the bytes that it gave."""
+
+    taken = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        assert size is not None
+        assert size > 0
+        self.taken += size
+        return bytes(size)
+
+
+class Network:
+    """Answers in the place of urlopen, and counts."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.answer: Callable[[], io.BytesIO] = lambda: io.BytesIO(CONTENT)
+        self.given: list[io.BytesIO] = []
+
+    def __call__(self, url: str, timeout: float) -> io.BytesIO:
+        assert timeout > 0
+        self.asked.append(url)
+        self.given.append(self.answer())
+        return self.given[-1]
+
+
+@pytest.fixture
+def network(monkeypatch: pytest.MonkeyPatch) -> Network:
+    network = Network()
+    monkeypatch.setattr(download, "urlopen", network)
+    return network
+
+
+def kept(cache: Path) -> list[str]:
+    return [path.name for path in cache.rglob("*") if path.is_file()]
+
+
+def raising(error: Exception) -> Callable[[], io.BytesIO]:
+    def answer() -> io.BytesIO:
+        raise error
+
+    return answer
+
+
+def test_the_right_file_is_kept_and_fetched_once(network: Network, cache: Path) -> None:
+    for _ in range(2):
+        path = fetched(REMOTE, WAY_OUT)
+        assert path == REMOTE.path
+        assert path.read_bytes() == CONTENT
+    assert path.is_relative_to(cache)
+    assert network.asked == [REMOTE.url]
+    assert network.given[0].closed
+    assert kept(cache) == ["a.bin"]
+
+
+@pytest.mark.parametrize("damaged", [b"", CONTENT[:-1], CONTENT + b"x", b"\1" + CONTENT[1:]])
+def test_a_damaged_file_is_fetched_anew(network: Network, damaged: bytes) -> None:
+    REMOTE.path.parent.mkdir(parents=True)
+    REMOTE.path.write_bytes(damaged)
+    assert fetched(REMOTE, WAY_OUT).read_bytes() == CONTENT
+    assert len(network.asked) == 1
+
+
+@pytest.mark.parametrize("content", [b"", CONTENT[:-1], CONTENT[::-1], CONTENT + b"x", b"<html>"])
+def test_another_file_is_told_and_not_kept(network: Network, cache: Path, content: bytes) -> None:
+    network.answer = lambda: io.BytesIO(content)
+    with pytest.raises(DownloadError, match="sha256") as caught:
+        fetched(REMOTE, WAY_OUT)
+    said = str(caught.value)
+    assert said.startswith(REMOTE.url)
+    assert said.endswith(WAY_OUT)
+    assert kept(cache) == []
+
+
+def test_no_more_is_read_than_the_file_is_long(network: Network, cache: Path) -> None:
+    endless = Endless()
+    network.answer = lambda: endless
+    with pytest.raises(DownloadError, match="sha256"):
+        fetched(REMOTE, WAY_OUT)
+    assert endless.taken == len(CONTENT) + 1
+    assert kept(cache) == []
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        URLError("Name or service not known"),
+        TimeoutError("timed out"),
+        ConnectionResetError(104, "Connection reset by peer"),
+        IncompleteRead(b"x", 5),
+        RemoteDisconnected("Remote end closed connection"),
+    ],
+)
+@pytest.mark.parametrize("when", ["at first", "in the middle"])
+def test_a_network_that_fails_is_told(
+    network: Network, cache: Path, error: Exception, when: str
+) -> None:
+    network.answer = raising(error) if when == "at first" else lambda: Breaking(error)
+    with pytest.raises(DownloadError) as caught:
+        fetched(REMOTE, WAY_OUT)
+    said = str(caught.value)
+    assert said.startswith(f"{REMOTE.url}: cannot be fetched (")
+    assert said.endswith(f"; {WAY_OUT}")
+    assert "cannot be written" not in said
+    assert "\n" not in said
+    assert kept(cache) == []
+
+
+def test_a_failed_download_leaves_the_file_of_before(network: Network) -> None:
+    REMOTE.path.parent.mkdir(parents=True)
+    REMOTE.path.write_bytes(b"old")
+    network.answer = raising(URLError("no network"))
+    with pytest.raises(DownloadError):
+        fetched(REMOTE, WAY_OUT)
+    assert REMOTE.path.read_bytes() == b"old"
+
+
+def test_a_cache_that_cannot_be_written_is_no_fault_of_the_network(
+    network: Network, cache: Path
+) -> None:
+    cache.write_text("a file in the way")
+    with pytest.raises(OutputError, match=r"a\.bin: cannot be written"):
+        fetched(REMOTE, WAY_OUT)
+    assert network.asked == []
+
+
+def test_a_full_disk_is_no_fault_of_the_network(
+    network: Network, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OutputError, match="No space left on device"):
+        fetched(REMOTE, WAY_OUT)
+    assert kept(cache) == []
+
+
+def test_a_user_without_a_home_is_told_of_the_cache(
+    network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("FKD_CACHE")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", homeless)
+    with pytest.raises(OutputError, match=r"FKD_CACHE: .*home directory"):
+        fetched(REMOTE, WAY_OUT)
+
+
+@pytest.mark.parametrize("url", ["http://example.org/a", "file:///etc/passwd", "ftp://a/b"])
+def test_nothing_but_https_is_fetched(url: str) -> None:
+    with pytest.raises(ValueError, match="https alone"):
+        Remote(url, "", 1, "a")
+
+
+class Redirecting(HTTPServer):
+    """Answers /file with a file, /nothing with an error, and sends all others to `target`."""
+
+    target = ""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Answer)
+        self.asked: list[str] = []
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+class _Answer(BaseHTTPRequestHandler):
+    server: Redirecting
+
+    def do_GET(self) -> None:
+        self.server.asked.append(self.path)
+        if self.path == "/nothing":
+            self.send_error(404)
+            return
+        if self.path == "/file":
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(CONTENT)
+            return
+        self.send_response(302)
+        self.send_header("Location", self.server.target)
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Standard error is pytest's."""
+
+
+@pytest.fixture
+def server() -> Iterator[Redirecting]:
+    with Redirecting() as server:
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def remote_at(url: str) -> Remote:
+    """A file at an address that only a test may ask: a server of its own has no certificate."""
+    remote = Remote(REMOTE.url, REMOTE.sha256, REMOTE.size, REMOTE.name)
+    object.__setattr__(remote, "url", url)
+    return remote
+
+
+def test_a_real_server_gives_the_file(server: Redirecting) -> None:
+    assert fetched(remote_at(f"{server.url}/file"), WAY_OUT).read_bytes() == CONTENT
+
+
+def test_an_answer_without_a_file_is_told(server: Redirecting, cache: Path) -> None:
+    with pytest.raises(DownloadError, match=r"cannot be fetched \(HTTP Error 404"):
+        fetched(remote_at(f"{server.url}/nothing"), WAY_OUT)
+    assert kept(cache) == []
+
+
+@pytest.mark.parametrize(
+    "target", ["{url}/file", "http://127.0.0.1:9/file", "file:///etc/passwd", "ftp://127.0.0.1/a"]
+)
+def test_a_redirect_to_anything_but_https_is_not_followed(
+    server: Redirecting, cache: Path, target: str
+) -> None:
+    server.target = target.format(url=server.url)
+    with pytest.raises(DownloadError, match=r"cannot be fetched") as caught:
+        fetched(remote_at(f"{server.url}/elsewhere"), WAY_OUT)
+    said = str(caught.value)
+    assert "\n" not in said
+    assert said.endswith(WAY_OUT)
+    if target.startswith(("http", "ftp", "{")):
+        assert "over https alone" in said
+    assert server.asked == ["/elsewhere"]
+    assert kept(cache) == []
+
+
+def test_a_redirect_to_https_is_followed(server: Redirecting, cache: Path) -> None:
+    # Nobody speaks TLS there: that the handshake fails shows that it was tried.
+    server.target = f"https://127.0.0.1:{server.server_port}/file"
+    with pytest.raises(DownloadError, match="SSL"):
+        fetched(remote_at(f"{server.url}/elsewhere"), WAY_OUT)
+    assert kept(cache) == []

@@ -1,0 +1,301 @@
+"""The search of fkd-infer tune: what is quicker wins, and noise does not."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from numpy.typing import NDArray
+from tiny_models import MODELS
+
+import fkd_infer
+from fkd_infer.choices import BATCH
+from fkd_infer.cli.main import main
+from fkd_infer.models.shipped import find_model
+from fkd_infer.runtime.settings import SessionSettings
+from fkd_infer.runtime.tuned_profile import Profile, read_profile
+from fkd_infer.tuning import search as tuning
+from fkd_infer.tuning.interleaved import Contender
+from fkd_infer.tuning.trial import LEAST_ROUNDS, Trial, Way, best_of, is_quicker
+from fkd_infer.tuning.variants import accuracy_against, read_card, variants_of
+
+WAY = Way(Path("m.onnx"), SessionSettings(1))
+
+
+def trial(rounds: NDArray[np.float64], name: str = "") -> Trial:
+    return Trial(name, WAY, rounds)
+
+
+def test_what_is_quicker_by_more_than_the_noise_wins() -> None:
+    noise = np.random.default_rng(0).normal(1, 0.02, (3, 20))
+    current, five, ten = (trial(row * f) for row, f in zip(noise, (1, 0.95, 0.9), strict=True))
+    assert best_of([current, five, ten], current) is ten
+    assert best_of([current, five, ten], ten) is ten
+    assert five.speed(current) == pytest.approx(1 / 0.95, abs=0.02)
+
+
+def test_a_machine_that_slows_down_between_rounds_hides_no_difference() -> None:
+    drift = np.geomspace(1, 4, 12)
+    assert is_quicker(trial(0.9 * drift), trial(drift))
+    assert not is_quicker(trial(drift), trial(0.9 * drift))
+
+
+def test_less_than_a_percent_is_not_worth_a_change() -> None:
+    even = np.ones(50)
+    assert not is_quicker(trial(0.995 * even), trial(even))
+    assert is_quicker(trial(0.98 * even), trial(even))
+
+
+def test_few_rounds_prove_nothing() -> None:
+    few = np.ones(LEAST_ROUNDS - 1)
+    assert not is_quicker(trial(0.5 * few), trial(few))
+
+
+def test_noise_alone_seldom_wins() -> None:
+    """Eight that are alike, and one is chosen in place of the first in 5 % of runs at most."""
+    rng = np.random.default_rng(1)
+    changes = 0
+    for _ in range(200):
+        alike = [trial(rng.lognormal(0, 0.1, 12)) for _ in range(8)]
+        changes += best_of(alike, alike[0]) is not alike[0]
+    assert changes <= 10
+
+
+def with_weights(source: str, out: Path, weights: str = "abcd") -> Path:
+    """A tiny network whose card says that it is of these weights; the file keeps its length."""
+    content = (MODELS / source).read_bytes()
+    for old, new in {
+        '"data": "none"': '"data": ""',
+        '_sha256": ""': f'_sha256": "{weights}"',
+    }.items():
+        assert content.count(old.encode()) == 1
+        content = content.replace(old.encode(), new.encode())
+    out.parent.mkdir(exist_ok=True)
+    out.write_bytes(content)
+    return out
+
+
+@pytest.fixture
+def family(tmp_path: Path) -> Path:
+    """model.onnx, with a variant and other files in its folder."""
+    folder = tmp_path / "family"
+    model = with_weights("fixed.onnx", folder / "model.onnx")
+    with_weights("not_finite.onnx", folder / "model-int8.onnx")
+    with_weights("fixed.onnx", folder / "other.onnx", "wxyz")
+    with_weights("scored.onnx", folder / "scored.onnx")
+    (folder / "no_card.onnx").write_bytes((MODELS / "no_card.onnx").read_bytes())
+    (folder / "notes.onnx").write_text("no model at all")
+    (folder / "large.onnx").write_bytes(model.read_bytes() + b"\x00" * 5 * model.stat().st_size)
+    return model
+
+
+def test_variants_have_the_same_weights_and_border(family: Path) -> None:
+    assert [path.name for path in variants_of(family)] == ["model-int8.onnx"]
+
+
+def test_no_weights_in_the_card_make_no_family(fixed_model: Path) -> None:
+    assert variants_of(fixed_model) == {}
+
+
+def test_the_accuracy_of_a_variant_is_told_against_the_models(fixed_model: Path) -> None:
+    shipped = read_card(find_model("fkdnet"))
+    nme = f"{shipped.accuracy['official split'].nme:.3f} %"
+    assert f"NME {nme} against {nme} (official split)" in accuracy_against(shipped, shipped)
+    assert "do not say" in accuracy_against(read_card(fixed_model), shipped)
+
+
+Cost = Callable[[Way, str], float]
+
+
+@pytest.fixture
+def simulated(monkeypatch: pytest.MonkeyPatch) -> Callable[[Cost], None]:
+    """Replaces timing by a formula, with a little noise, on a machine of 4 threads."""
+
+    def simulate(cost: Cost) -> None:
+        kinds: dict[str, tuple[Way, str]] = {}
+
+        def contender(kind: str) -> Callable[..., Contender]:
+            def build(
+                name: str, network: Path, settings: SessionSettings, batch: int = 1
+            ) -> Contender:
+                kinds[name] = Way(network, settings, batch), kind
+                return Contender(name, [])
+
+            return build
+
+        def alternate(contenders: Sequence[Contender], *_: object) -> dict[str, list[list[float]]]:
+            rng = np.random.default_rng(0)
+            return {
+                one.name: [[cost(*kinds[one.name]) * rng.normal(1, 0.005)] for _ in range(10)]
+                for one in contenders
+            }
+
+        monkeypatch.setattr(tuning, "frame_contender", contender("frame"))
+        monkeypatch.setattr(tuning, "session_contender", contender("alone"))
+        monkeypatch.setattr(tuning, "alternate", alternate)
+        monkeypatch.setattr(tuning, "available_threads", lambda: 4)
+        monkeypatch.setattr(tuning, "SessionSettings", lambda: SessionSettings(4))
+
+    return simulate
+
+
+def tuned(model: Path, *, goal: Any = "pipeline", alone: bool = True) -> tuple[Profile, str]:
+    told: list[str] = []
+    profile = tuning.tune(model, goal, 60, alone, told.append)
+    return profile, "\n".join(told)
+
+
+def test_nothing_is_changed_where_all_is_alike(
+    fixed_model: Path, simulated: Callable[[Cost], None]
+) -> None:
+    simulated(lambda way, _: 0.001 * way.batch)
+    profile, told = tuned(fixed_model)
+    assert (profile.settings, profile.batch, profile.variant) == (SessionSettings(4), BATCH, None)
+    assert "all of it" not in told
+    assert "nothing is quicker for certain" in told
+
+
+def test_each_question_keeps_what_the_one_before_found(
+    fixed_model: Path, simulated: Callable[[Cost], None]
+) -> None:
+    def cost(way: Way, _: str) -> float:
+        slow = 1 + abs(way.settings.threads - 2) + (not way.settings.spin)
+        slow += way.settings.level != "extended"
+        return slow * (way.batch + 0.01 * (way.batch - 32) ** 2)
+
+    simulated(cost)
+    profile, told = tuned(fixed_model)
+    assert profile.settings == SessionSettings(2, spin=True, level="extended")
+    assert profile.batch == 32
+    assert "* 2 threads, spinning" in told
+    assert "Best: 2 threads, spinning, level extended, 32 faces a call" in told
+
+
+def test_the_goal_decides_what_is_timed(
+    fixed_model: Path, simulated: Callable[[Cost], None]
+) -> None:
+    """Threads that spin are quicker alone, and in the way of others."""
+
+    def cost(way: Way, kind: str) -> float:
+        return 2 - way.settings.spin * (0.5 if kind == "alone" else -0.5)
+
+    simulated(cost)
+    assert not tuned(fixed_model)[0].settings.spin
+    assert tuned(fixed_model, goal="latency")[0].settings.spin
+
+
+def test_what_was_chosen_has_to_win_against_the_defaults_once_more(
+    fixed_model: Path, simulated: Callable[[Cost], None]
+) -> None:
+    for cost, kept in ((0.9, 1), (1.0, 4)):
+        simulated(lambda way, _, cost=cost: 1.0 if way.settings.threads == 4 else cost)  # type: ignore[misc]
+        search = tuning._Search(fixed_model, "pipeline", 60, lambda _: None)
+        search.best = Way(fixed_model, SessionSettings(1))
+        search.confirm()
+        assert search.best.settings.threads == kept
+
+
+def test_a_variant_that_is_quicker_stands_in_and_is_named(
+    family: Path, simulated: Callable[[Cost], None]
+) -> None:
+    simulated(lambda way, _: 0.5 if way.network.name == "model-int8.onnx" else 1.0)
+    profile, told = tuned(family, alone=False)
+    assert profile.variant is not None
+    assert profile.variant.file == "model-int8.onnx"
+    assert "model-int8.onnx stands in for model.onnx: the cards do not say" in told
+    assert tuned(family)[0].variant is None
+
+
+def test_a_machine_at_work_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    monkeypatch.setattr(tuning, "available_threads", lambda: 4)
+    loads = {4.2: False, 4.8: True, 20.0: True}
+    for load, warned in loads.items():
+        monkeypatch.setattr(os, "getloadavg", lambda load=load: (load, 0.0, 0.0))
+        said = tuning.load_warning()
+        assert (said is not None) == warned
+    assert said is not None
+    assert "load average 20.0 on 8 cores" in said
+
+
+def run(*arguments: object) -> Any:
+    words = ["tune", *(str(argument) for argument in arguments)]
+    return CliRunner().invoke(main, words, catch_exceptions=False)
+
+
+@pytest.mark.slow
+def test_the_command_keeps_to_its_time_and_load_uses_what_it_found(fixed_model: Path) -> None:
+    handler = signal.getsignal(signal.SIGTERM)
+    started = time.monotonic()
+    done = run("--model", fixed_model, "--seconds", 12)
+    passed = time.monotonic() - started
+    assert signal.getsignal(signal.SIGTERM) is handler
+    assert done.exit_code == 0, done.output
+    assert passed < 12 + 8, "contenders that start slowly may need a little longer"
+    profile = read_profile(fixed_model)
+    assert profile is not None
+    assert str(profile.path) in done.output
+    pipeline = fkd_infer.load(fixed_model, detector="none")
+    assert pipeline.batch == profile.batch
+    assert len(pipeline(np.zeros((50, 50, 3), np.uint8))) == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_stopping_it_saves_nothing(number: int, fixed_model: Path, cache: Path) -> None:
+    command = [
+        sys.executable,
+        "-u",
+        "-m",
+        "fkd_infer.cli.main",
+        "tune",
+        "--model",
+        str(fixed_model),
+    ]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("Tuning")
+        process.send_signal(number)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert said.strip().endswith("stopped, nothing was saved")
+    assert "Traceback" not in said
+    assert [path for path in cache.rglob("*") if path.is_file()] == []
+
+
+def test_a_place_where_nothing_can_be_kept_is_told_before_the_work(
+    fixed_model: Path, cache: Path
+) -> None:
+    cache.write_text("a file")
+    done = run("--model", fixed_model)
+    assert done.exit_code == 1
+    assert "cannot be written" in done.output
+    assert "Tuning" not in done.output
+
+
+def test_a_user_without_a_home_is_told_what_to_set(
+    fixed_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr("fkd_infer.runtime.tuned_profile.cache_folder", homeless)
+    done = run("--model", fixed_model)
+    assert done.exit_code == 1
+    assert "FKD_CACHE" in done.output
+
+
+def test_an_unknown_model_is_one_line() -> None:
+    done = run("--model", "nosuch")
+    assert done.exit_code == 1
+    assert "nosuch: no such model file" in done.output

@@ -1,0 +1,143 @@
+"""Makes the tiny networks of tests/data/models: `python tests/make_tiny_models.py`."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+from tiny_models import (
+    DETECTED,
+    MODELS,
+    SIZE,
+    UNLIKELY,
+    card,
+    detected_points,
+    detector_card,
+    fixed_points,
+)
+
+from fkd_infer.models.cards.base import METADATA_KEY
+
+
+def network(offset: NDArray[np.float32], columns: int = 2) -> onnx.ModelProto:
+    """points = offset + mean gray of the crop / 255 (so that a batch's rows differ)."""
+    nodes = [
+        helper.make_node("Cast", ["image"], ["float"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMean", ["float", "axes"], ["mean"], keepdims=0),
+        helper.make_node("Div", ["mean", "white"], ["share"]),
+        helper.make_node("Unsqueeze", ["share", "axes12"], ["column"]),
+        helper.make_node("Add", ["column", "offset"], ["points"]),
+    ]
+    constants: dict[str, NDArray[np.generic]] = {
+        "axes": np.array([1, 2, 3], np.int64),
+        "axes12": np.array([1, 2], np.int64),
+        "white": np.array(255, np.float32),
+        "offset": offset[None, :, :columns],
+    }
+    graph = helper.make_graph(
+        nodes,
+        "fixed",
+        [helper.make_tensor_value_info("image", TensorProto.UINT8, ["batch", SIZE, SIZE, 1])],
+        [helper.make_tensor_value_info("points", TensorProto.FLOAT, ["batch", 68, columns])],
+        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+
+
+def scored(model: onnx.ModelProto) -> onnx.ModelProto:
+    """With a second output: score = mean gray of the crop / 255."""
+    model.graph.node.append(helper.make_node("Identity", ["share"], ["score"]))
+    model.graph.output.append(helper.make_tensor_value_info("score", TensorProto.FLOAT, ["batch"]))
+    return model
+
+
+def with_card(model: onnx.ModelProto, score: bool = False) -> onnx.ModelProto:
+    helper.set_model_props(model, {METADATA_KEY: card(score).to_json()})
+    return model
+
+
+def detector(boxes: NDArray[np.float32], points: int = 5) -> onnx.ModelProto:
+    """Two boxes, those of them with scores from the floor on: mean of the image / 255, and
+    UNLIKELY."""
+    outputs: dict[str, list[int | str]] = {
+        "boxes": ["faces", 4],
+        "scores": ["faces"],
+        "points": ["faces", points, 2],
+    }
+    nodes = [
+        helper.make_node("Cast", ["image"], ["float"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMean", ["float", "axes"], ["mean"], keepdims=0),
+        helper.make_node("Div", ["mean", "white"], ["share"]),
+        helper.make_node("Unsqueeze", ["share", "first"], ["brightness"]),
+        helper.make_node("Concat", ["brightness", "unlikely"], ["all_scores"], axis=0),
+        helper.make_node("GreaterOrEqual", ["all_scores", "floor"], ["found"]),
+    ]
+    nodes += [
+        helper.make_node("Compress", [f"all_{name}", "found"], [name], axis=0) for name in outputs
+    ]
+    constants: dict[str, NDArray[np.generic]] = {
+        "axes": np.array([0, 1, 2], np.int64),
+        "first": np.array([0], np.int64),
+        "white": np.array(255, np.float32),
+        "unlikely": np.array([UNLIKELY], np.float32),
+        "floor": np.array(detector_card().floor, np.float32),
+        "all_boxes": boxes,
+        "all_points": np.ascontiguousarray(detected_points()[:, :points]),
+    }
+    graph = helper.make_graph(
+        nodes,
+        "detector",
+        [helper.make_tensor_value_info("image", TensorProto.UINT8, ["height", "width", 3])],
+        [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in outputs.items()],
+        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+
+
+def with_detector_card(model: onnx.ModelProto) -> onnx.ModelProto:
+    helper.set_model_props(model, {METADATA_KEY: detector_card().to_json()})
+    return model
+
+
+def relu() -> onnx.ModelProto:
+    """A network that OpenCV reads, and that finds no faces."""
+    shape = [1, 3, SIZE, SIZE]
+    graph = helper.make_graph(
+        [helper.make_node("Relu", ["input"], ["output"])],
+        "relu",
+        [helper.make_tensor_value_info("input", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("output", TensorProto.FLOAT, shape)],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 12)], ir_version=8)
+
+
+def main() -> None:
+    MODELS.mkdir(exist_ok=True)
+    points = fixed_points()
+    broken = points.copy()
+    broken[3] = np.nan
+    nan_box, inverted_box = DETECTED.copy(), DETECTED.copy()
+    nan_box[0, 1] = np.nan
+    inverted_box[1] = inverted_box[1, [2, 1, 0, 3]]
+    models = {
+        "fixed": with_card(network(points)),
+        "scored": with_card(scored(network(points)), score=True),
+        "no_score": with_card(network(points), score=True),
+        "no_card": network(points),
+        "wrong_output": with_card(network(points, columns=1)),
+        "not_finite": with_card(network(broken)),
+        "detector": with_detector_card(detector(DETECTED)),
+        "detector_no_card": detector(DETECTED),
+        "detector_nan": with_detector_card(detector(nan_box)),
+        "detector_inverted": with_detector_card(detector(inverted_box)),
+        "detector_four_points": with_detector_card(detector(DETECTED, points=4)),
+        "relu": relu(),
+    }
+    for name, model in models.items():
+        onnx.checker.check_model(model, full_check=True)
+        onnx.save(model, MODELS / f"{name}.onnx")
+
+
+if __name__ == "__main__":
+    main()

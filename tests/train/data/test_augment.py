@@ -1,0 +1,147 @@
+"""Crops for training: points stay on the picture whatever is done to it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+
+from fkd_infer.geometry.boxes import points_box
+from fkd_infer.geometry.transforms import transform
+from fkd_infer.landmarks.schemes import IBUG68
+from fkd_train.config.landmarks import AugmentConfig, CropConfig
+from fkd_train.data.augment import Sampler, photometric, window_matrix
+from fkd_train.data.synthetic import draw_face, face_shape
+
+SAMPLER = Sampler(112, 1, CropConfig(scale=1.25), IBUG68)
+STRONG = AugmentConfig(flip=0.5, shift=0.05, scale=0.1, roll=20, stretch=0.06)
+LOOSE = replace(STRONG, loose=1.0)
+
+
+def dots(points: np.ndarray, size: int = 300) -> np.ndarray:
+    """A black image with a white disc on each point."""
+    image = np.zeros((size, size), np.uint8)
+    for x, y in np.rint(points * 16).astype(int).tolist():
+        cv2.circle(image, (x, y), 5 * 16, 255, -1, cv2.LINE_AA, 4)
+    return image
+
+
+def test_the_evaluation_crop_holds_the_face_at_its_share() -> None:
+    _, points = draw_face(200, np.random.default_rng(0))
+    image = dots(points)
+    box = points_box(transform(points, SAMPLER.matrix(image, points)))
+    assert (box[2:] - box[:2]).max() == pytest.approx(112 / 1.25, rel=1e-4)
+    np.testing.assert_allclose((box[2:] + box[:2]) / 2, [55.5, 55.5], atol=1e-3)
+
+
+@pytest.mark.parametrize("augment", [STRONG, LOOSE], ids=["strong", "loose"])
+@pytest.mark.parametrize("seed", range(12))
+def test_random_crops_carry_their_points_along(seed: int, augment: AugmentConfig) -> None:
+    points = face_shape() * 150 + 150
+    pixels, moved = SAMPLER.random(dots(points), points, augment, np.random.default_rng(seed))
+    inside = ((moved > 3) & (moved < 108)).all(axis=1)
+    assert inside.sum() > 40
+    at = np.rint(moved[inside]).astype(int)
+    assert (pixels[at[:, 1], at[:, 0], 0] > 200).all()
+
+
+def test_a_flip_renames_left_and_right() -> None:
+    """Eyes drawn black and white: in every crop, the points of each eye are on its own colour."""
+    points = face_shape() * 150 + 150
+    image = np.full((300, 300), 128, np.uint8)
+    for group, value in (("right_eye", 0), ("left_eye", 255)):
+        x, y = np.rint(points[list(IBUG68.groups[group])].mean(axis=0)).astype(int).tolist()
+        cv2.circle(image, (x, y), 12, value, -1)
+    flip = AugmentConfig(flip=1.0)
+    pixels, moved = SAMPLER.random(image, points, flip, np.random.default_rng(0))
+    right, left = (moved[list(IBUG68.groups[g])].mean(axis=0) for g in ("right_eye", "left_eye"))
+    assert pixels[round(right[1]), round(right[0]), 0] == pytest.approx(255, abs=2)
+    assert pixels[round(left[1]), round(left[0]), 0] == pytest.approx(0, abs=2)
+    # In the mirror the person's right eye is still the one on the picture's left.
+    assert right[0] < left[0]
+
+
+def test_flipping_twice_gives_the_face_back() -> None:
+    image, points = draw_face(160, np.random.default_rng(3))
+    flip = AugmentConfig(flip=1.0)
+    own = Sampler(112, 1, CropConfig(scale=1.25), IBUG68)
+    once, moved = own.random(image, points, flip, np.random.default_rng(0))
+    twice, back = own.random(once[..., 0], moved, flip, np.random.default_rng(0))
+    matrix = own.matrix(once[..., 0], moved)
+    again = transform(moved, matrix)
+    np.testing.assert_allclose(back[IBUG68.flip_permutation][:, 0], 111 - again[:, 0], atol=1e-3)
+    plain = own.cut(image, own.matrix(image, points))
+    assert np.abs(twice.astype(int) - plain).mean() < 3
+
+
+def test_the_seed_window_is_a_resize_and_a_whole_pixel_crop() -> None:
+    image, _ = draw_face(200, np.random.default_rng(1))
+    image = image[:, :150]
+    resized = cv2.resize(image, (250, 333), interpolation=cv2.INTER_LINEAR)
+    matrix = window_matrix(image, 250, 224, 0.5, 0.25)
+    x, y = 13, 27
+    sampler = Sampler(224, 1, CropConfig(scale=2.2, reference="image"), IBUG68)
+    found = sampler.cut(image, matrix)[..., 0].astype(int)
+    # 333 is 333.3 rounded, so rows drift by a third of a pixel over the picture; a window one
+    # pixel off differs by 4 levels.
+    assert np.abs(found - resized[y : y + 224, x : x + 224]).mean() < 1
+    moved = transform(np.array([[-0.5, -0.5]]), matrix)
+    np.testing.assert_allclose(moved, [[-0.5 - x, -0.5 - y]], atol=1e-4)
+
+
+def test_the_same_generator_gives_the_same_crop() -> None:
+    image, points = draw_face(160, np.random.default_rng(5))
+    every = replace(STRONG, light=1, blur=1, noise=1, occlusion=1, low_resolution=1)
+    first, second = (
+        SAMPLER.random(image, points, every, np.random.default_rng([0, 3, 8])) for _ in range(2)
+    )
+    np.testing.assert_array_equal(first[0], second[0])
+    np.testing.assert_array_equal(first[1], second[1])
+
+
+@pytest.mark.parametrize("name", ["glasses", "hand"])
+def test_what_is_worn_covers_pixels_and_moves_no_point(name: str) -> None:
+    image, points = draw_face(160, np.random.default_rng(5))
+    wearing = AugmentConfig(**{name: 1.0})
+    bare, where = SAMPLER.random(image, points, AugmentConfig(), np.random.default_rng(0))
+    for seed in range(8):
+        worn, moved = SAMPLER.random(image, points, wearing, np.random.default_rng(seed))
+        np.testing.assert_array_equal(moved, where)
+        assert 20 < np.count_nonzero(worn != bare) < 0.8 * bare.size
+
+
+def test_glasses_sit_on_the_eyes() -> None:
+    image, points = draw_face(160, np.random.default_rng(5))
+    flat = np.full_like(image, 200)
+    glasses = AugmentConfig(glasses=1.0)
+    for seed in range(8):
+        worn, moved = SAMPLER.random(flat, points, glasses, np.random.default_rng(seed))
+        rows, columns = np.nonzero(worn[..., 0] != 200)
+        eyes = moved[36:48].mean(axis=0)
+        reach = float(np.linalg.norm(moved[45] - moved[36]))
+        worn_at = np.array([columns.mean(), rows.mean()])
+        np.testing.assert_allclose(worn_at, eyes, atol=0.2 * reach)
+
+
+@pytest.mark.parametrize(
+    "name", ["light", "lamp", "blur", "noise", "occlusion", "low_resolution", "jpeg"]
+)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_each_photometric_change_changes_pixels_alone(name: str, channels: int) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (64, 64, channels), np.uint8)
+    before = pixels.copy()
+    only = AugmentConfig(**{name: 1.0})
+    changed = [photometric(pixels, only, np.random.default_rng(seed)) for seed in range(8)]
+    np.testing.assert_array_equal(pixels, before)
+    assert all(c.shape == pixels.shape and c.dtype == np.uint8 for c in changed)
+    assert all((c != pixels).any() for c in changed)
+
+
+def test_no_strength_is_no_change() -> None:
+    image, points = draw_face(160, np.random.default_rng(5))
+    pixels, moved = SAMPLER.random(image, points, AugmentConfig(), np.random.default_rng(0))
+    matrix = SAMPLER.matrix(image, points)
+    np.testing.assert_array_equal(pixels, SAMPLER.cut(image, matrix))
+    np.testing.assert_allclose(moved, transform(points, matrix), atol=1e-4)

@@ -1,0 +1,143 @@
+"""The evaluation's figures against their definitions."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tiny_models import needs_haar
+
+from fkd_infer.detection.fkd import FkdDetector
+from fkd_infer.detection.haar import HaarDetector
+from fkd_infer.errors import DetectorError
+from fkd_infer.geometry.arrays import Pixels
+from fkd_infer.geometry.boxes import POINTS_BOX, apply_rule, points_box
+from fkd_infer.geometry.transforms import transform
+from fkd_infer.landmarks.schemes import IBUG68
+from fkd_infer.runtime.session import LandmarkSession
+from fkd_infer.types import Prediction
+from fkd_train.config.landmarks import CropConfig
+from fkd_train.data.augment import Sampler, window_matrix
+from fkd_train.data.dataset import Faces, read_faces
+from fkd_train.evaluation.accuracy import (
+    best_box,
+    evaluate,
+    evaluate_detected,
+    evaluation_crops,
+    is_face,
+    open_model,
+    seed_mse,
+)
+from fkd_train.evaluation.presence import measure_score
+
+MODELS = Path(__file__).parents[3] / "models"
+SAMPLER = Sampler(64, 1, CropConfig(scale=1.25), IBUG68)
+
+
+@pytest.fixture(scope="module")
+def faces(drawn_data: Path) -> Faces:
+    return read_faces(drawn_data, "test")
+
+
+def test_a_perfect_network_has_no_error(faces: Faces) -> None:
+    crops, matrices = evaluation_crops(faces, SAMPLER)
+    answers = {
+        crop.tobytes(): p for crop, p in zip(crops, transform(faces.points, matrices), strict=True)
+    }
+
+    def perfect(batch: Pixels) -> Prediction:
+        return Prediction(np.stack([answers[c.tobytes()] for c in batch]), None)
+
+    result = evaluate(perfect, faces, SAMPLER, 4)
+    assert result.accuracy.nme == pytest.approx(0, abs=1e-4)
+    assert result.seed_mse == pytest.approx(0, abs=1e-8)
+    np.testing.assert_allclose(result.points, faces.points, atol=1e-3)
+
+
+def test_the_seeds_figure_is_in_its_own_units(faces: Faces) -> None:
+    """Ten pixels off in the resized window is (10 / 50)² in one coordinate, half over both."""
+    scales = np.array([250 / min(image.shape) for image in faces.images], np.float32)
+    off = np.zeros_like(faces.points)
+    off[..., 0] = 10 / scales[:, None]
+    assert seed_mse(faces.points + off, faces) == pytest.approx(0.02, rel=1e-3)
+
+
+def test_the_central_window_scales_with_the_networks_input() -> None:
+    image = np.zeros((400, 300), np.uint8)
+    full = window_matrix(image, 250, 224, 0.5, 0.5)
+    half = window_matrix(image, 125, 112, 0.5, 0.5)
+    middle = np.array([[[150.0, 200.0]]])
+    assert transform(middle, full[None])[0, 0, 0] == pytest.approx(111.5, abs=1)
+    np.testing.assert_allclose(
+        transform(middle, half[None]), transform(middle, full[None]) / 2, atol=1
+    )
+
+
+def test_detected_boxes_are_judged_by_centre_and_size() -> None:
+    points = np.array([[40, 40], [80, 40], [60, 90], [60, 70]], np.float32)
+    boxes = np.array([[30, 30, 90, 95], [0, 0, 30, 30], [0, 0, 200, 200], [55, 55, 65, 65]])
+    assert is_face(boxes.astype(np.float32), points).tolist() == [True, False, False, False]
+
+
+def test_a_detector_that_finds_no_face_says_so(faces: Faces) -> None:
+    blank = replace(faces, images=tuple(np.full_like(image, 127) for image in faces.images))
+
+    def nowhere(crops: Pixels) -> Prediction:
+        return Prediction(np.zeros((len(crops), 68, 2), np.float32), None)
+
+    with pytest.raises(DetectorError, match="finds none of these faces"):
+        evaluate_detected(nowhere, blank, SAMPLER, FkdDetector(provider="cpu"))
+
+
+@needs_haar
+def test_haar_boxes_lead_to_nearly_the_points_boxes(data_folder: Path) -> None:
+    """Its rule was fitted on training images; on test images its crops are off by a few percent."""
+    detector = HaarDetector()
+    faces = read_faces(data_folder, "test").rows(range(0, 770, 20))
+    shifts, ratios = [], []
+    for image, points in zip(faces.images, faces.points, strict=True):
+        box = best_box(detector, image, points)
+        if box is not None:
+            centre, side = apply_rule(box[None], detector.rule)
+            wanted, wanted_side = apply_rule(points_box(points)[None], POINTS_BOX)
+            shifts.append((centre - wanted)[0] / wanted_side)
+            ratios.append(float(np.log(side / wanted_side)[0]))
+    assert len(shifts) > 35
+    assert np.abs(np.mean(shifts, axis=0)).max() < 0.04
+    assert abs(np.mean(ratios)) < 0.04
+
+
+@pytest.mark.parametrize(("name", "nme"), [("fkdnet", 4.4), ("naimishnet", 6.0)])
+def test_the_shipped_file_keeps_its_cards_accuracy(
+    data_folder: Path, name: str, nme: float
+) -> None:
+    """On the real test faces, from the .onnx, through the runtime's own session."""
+    session = LandmarkSession(MODELS / f"{name}.onnx", "cpu")
+    predict, sampler = open_model(session.path)
+    figures = evaluate(predict, read_faces(data_folder, "test"), sampler).accuracy
+    assert figures.count == 770
+    assert figures.nme < nme
+    assert figures.nme == pytest.approx(session.card.accuracy["official split"].nme, abs=0.01)
+
+
+def test_the_shipped_score_tells_faces_from_what_is_beside_them(data_folder: Path) -> None:
+    """The official test people are known to the network; docs/training.md has new people."""
+    pytest.importorskip("skimage", reason="needs the demo extra's photos")
+    faces = read_faces(data_folder, "test").only(lambda name: name.startswith(("A", "B")))
+    predict, sampler = open_model(MODELS / "fkdnet.onnx")
+    report = measure_score(predict, faces, sampler)
+    assert report is not None
+    assert report.auc > 0.99
+    assert report.rejected < 1
+
+
+@pytest.mark.parametrize("name", ["fkdnet", "naimishnet"])
+def test_the_shipped_checkpoint_is_the_shipped_file(data_folder: Path, name: str) -> None:
+    faces = read_faces(data_folder, "test").only(lambda name: name.startswith("A"))
+    points = []
+    for kind in ("pt", "onnx"):
+        predict, sampler = open_model(MODELS / f"{name}.{kind}")
+        points.append(evaluate(predict, faces, sampler).points)
+    np.testing.assert_allclose(points[0], points[1], atol=0.05)

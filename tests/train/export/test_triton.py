@@ -1,0 +1,319 @@
+"""The server's model repository: read with the server's own schema, checked against the graphs."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from google.protobuf import text_format  # type: ignore[import-untyped]
+from tiny_models import MODELS, SIZE, card
+from tritonclient import grpc  # type: ignore[import-untyped]
+from tritonclient.grpc import model_config_pb2  # type: ignore[import-untyped]
+
+from fkd_infer.choices import DEFAULT_MODEL, MIN_PRESENCE
+from fkd_infer.errors import InvalidModelError, ModelCardError, OutputError
+from fkd_infer.media.images.file import read_image, write_image
+from fkd_infer.models.cards.base import METADATA_KEY
+from fkd_infer.models.cards.landmark import Measured, ModelCard
+from fkd_infer.models.shipped import find_model
+from fkd_infer.pipeline import load
+from fkd_train.errors import TritonConfigError
+from fkd_train.export.triton import Serving, check_config, config_text, write_repository
+
+FIXED, SCORED = MODELS / "fixed.onnx", MODELS / "scored.onnx"
+UINT8, FP32 = model_config_pb2.TYPE_UINT8, model_config_pb2.TYPE_FP32
+
+
+def parsed(config: Path) -> Any:
+    """The server's own message; unknown fields and values raise."""
+    return text_format.Parse(config.read_text("utf-8"), model_config_pb2.ModelConfig())
+
+
+def files(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    write_repository(tmp_path / "repository", [FIXED, SCORED])
+    return tmp_path / "repository"
+
+
+def test_each_model_has_a_configuration_and_a_first_version(tmp_path: Path) -> None:
+    folders = write_repository(tmp_path, [FIXED, SCORED])
+    assert folders == [tmp_path / "fixed" / "1", tmp_path / "scored" / "1"]
+    assert files(tmp_path) == {
+        f"{name}/{file}"
+        for name in ("fixed", "scored")
+        for file in ("config.pbtxt", "1/model.onnx")
+    }
+    assert (tmp_path / "scored" / "1" / "model.onnx").read_bytes() == SCORED.read_bytes()
+
+
+def test_the_configuration_says_what_the_model_takes_and_gives(repository: Path) -> None:
+    config = parsed(repository / "scored" / "config.pbtxt")
+    assert (config.name, config.backend, config.max_batch_size) == ("scored", "onnxruntime", 64)
+    (image,) = config.input
+    assert (image.name, image.data_type, image.dims) == ("image", UINT8, [SIZE, SIZE, 1])
+    points, score = config.output
+    assert (points.name, points.data_type, points.dims) == ("points", FP32, [68, 2])
+    assert not points.HasField("reshape")
+    assert (score.name, score.data_type, score.dims) == ("score", FP32, [1])
+    assert score.HasField("reshape")
+    assert score.reshape.shape == []
+
+
+def test_a_model_without_a_score_has_points_alone(repository: Path) -> None:
+    config = parsed(repository / "fixed" / "config.pbtxt")
+    assert [output.name for output in config.output] == ["points"]
+
+
+def test_the_server_gathers_batches_and_warms_them_up(repository: Path) -> None:
+    config = parsed(repository / "scored" / "config.pbtxt")
+    assert config.version_policy.latest.num_versions == 1
+    assert config.dynamic_batching.preferred_batch_size == [8, 32]
+    assert config.dynamic_batching.max_queue_delay_microseconds == 500
+    assert [warmup.batch_size for warmup in config.model_warmup] == [1, 8, 32]
+    for warmup in config.model_warmup:
+        image = warmup.inputs["image"]
+        assert (image.data_type, image.dims, image.zero_data) == (UINT8, [SIZE, SIZE, 1], True)
+    (group,) = config.instance_group
+    assert (group.kind, group.count) == (model_config_pb2.ModelInstanceGroup.KIND_CPU, 1)
+    assert config.parameters["intra_op_thread_count"].string_value == "0"
+
+
+def test_serving_is_for_the_caller_to_say(tmp_path: Path) -> None:
+    serving = Serving(gpu=True, threads=3, largest=16, preferred=(1, 4), delay_us=70)
+    write_repository(tmp_path, [FIXED], serving)
+    config = parsed(tmp_path / "fixed" / "config.pbtxt")
+    assert config.instance_group[0].kind == model_config_pb2.ModelInstanceGroup.KIND_GPU
+    assert config.parameters["intra_op_thread_count"].string_value == "3"
+    assert config.max_batch_size == 16
+    assert config.dynamic_batching.preferred_batch_size == [1, 4]
+    assert config.dynamic_batching.max_queue_delay_microseconds == 70
+    assert [warmup.batch_size for warmup in config.model_warmup] == [1, 4]
+
+
+def test_a_client_can_ask_for_the_card(repository: Path) -> None:
+    config = parsed(repository / "scored" / "config.pbtxt")
+    text = config.parameters[METADATA_KEY].string_value
+    assert ModelCard.from_json(text, "the server") == card(score=True)
+
+
+def test_names_and_figures_are_comments_and_never_more(tmp_path: Path) -> None:
+    measured = Measured(nme=4.125, failure_rate_10=0.1, count=770, seed_mse=0.1)
+    network = card()
+    object.__setattr__(network, "name", 'a "\nmax_batch_size: 1')
+    network.accuracy["official split"] = measured
+    folder = tmp_path / 'ä"b'
+    folder.mkdir()
+    (folder / "config.pbtxt").write_text(config_text(folder.name, network, Serving()), "utf-8")
+    check_config(folder / "config.pbtxt", FIXED)
+    assert parsed(folder / "config.pbtxt").name == folder.name
+    first, second, _ = (folder / "config.pbtxt").read_text("utf-8").split("\n", 2)
+    assert first == '# a " max_batch_size: 1: 68 points, fp32, opset 18'
+    assert second == "# official split: NME 4.12 % on 770 faces"
+
+
+@pytest.mark.parametrize("name", ["fixed", "scored"])
+def test_the_served_file_answers_as_configured(repository: Path, name: str) -> None:
+    """What the server does with the configuration, done by hand for each warm-up request."""
+    config = parsed(repository / name / "config.pbtxt")
+    session = onnxruntime.InferenceSession(repository / name / "1" / "model.onnx")
+    for warmup in config.model_warmup:
+        crops = {
+            key: np.zeros([warmup.batch_size, *value.dims], np.uint8)
+            for key, value in warmup.inputs.items()
+        }
+        answers = session.run([output.name for output in config.output], crops)
+        for output, answer in zip(config.output, answers, strict=True):
+            shape = output.reshape.shape if output.HasField("reshape") else output.dims
+            assert answer.shape == (warmup.batch_size, *shape)
+            assert answer.dtype == np.float32
+            assert answer.reshape(warmup.batch_size, *output.dims).size == answer.size
+
+
+def test_an_unchanged_file_adds_no_version(repository: Path) -> None:
+    assert write_repository(repository, [FIXED]) == [repository / "fixed" / "1"]
+    assert files(repository / "fixed") == {"config.pbtxt", "1/model.onnx"}
+
+
+def test_a_changed_file_is_the_next_version(repository: Path, tmp_path: Path) -> None:
+    changed = tmp_path / "fixed.onnx"
+    changed.write_bytes(SCORED.read_bytes())
+    assert write_repository(repository, [changed]) == [repository / "fixed" / "2"]
+    assert (repository / "fixed" / "1" / "model.onnx").read_bytes() == FIXED.read_bytes()
+    assert (repository / "fixed" / "2" / "model.onnx").read_bytes() == SCORED.read_bytes()
+    assert len(parsed(repository / "fixed" / "config.pbtxt").output) == 2
+
+
+def test_only_what_the_server_takes_for_a_version_counts(repository: Path) -> None:
+    for folder in ("9", "10", "011", "old", "12a"):
+        (repository / "fixed" / folder).mkdir()
+    (repository / "fixed" / "13").write_text("a file")
+    assert write_repository(repository, [FIXED]) == [repository / "fixed" / "11"]
+
+
+@pytest.mark.parametrize(
+    ("bad", "error", "why"),
+    [
+        (MODELS / "no_card.onnx", ModelCardError, r"no_card\.onnx.*no fkd model card"),
+        (MODELS / "wrong_output.onnx", InvalidModelError, r"wrong_output\.onnx.*its card says"),
+        (FIXED, OutputError, r"fixed: cannot be written.*have the same name; rename one"),
+    ],
+)
+def test_one_bad_file_and_nothing_is_written(
+    tmp_path: Path, bad: Path, error: type[Exception], why: str
+) -> None:
+    with pytest.raises(error, match=why):
+        write_repository(tmp_path, [FIXED, bad])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_repository_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match=r"config\.pbtxt: cannot be written: Not a directory"):
+        write_repository(tmp_path / "file", [FIXED])
+
+
+def test_a_disk_that_fills_up_leaves_no_half_of_a_model(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_source: Path, target: Path) -> None:
+        target.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    before = {path: path.read_bytes() for path in repository.rglob("*") if path.is_file()}
+    monkeypatch.setattr(shutil, "copyfile", full)
+    for model in (tmp_path / "fixed.onnx", tmp_path / "new.onnx"):
+        model.write_bytes(SCORED.read_bytes())
+        with pytest.raises(OutputError, match="cannot be written: No space left"):
+            write_repository(repository, [model])
+    after = {path: path.read_bytes() for path in repository.rglob("*") if path.is_file()}
+    assert after == before
+    assert {path.name for path in repository.iterdir()} == {"fixed", "scored"}
+    assert {path.name for path in (repository / "fixed").iterdir()} == {"config.pbtxt", "1"}
+
+
+WRONG = {
+    "its own name": (
+        'name: "scored"',
+        'name: "other"',
+        "its name is 'other', its folder's 'scored'",
+    ),
+    "backend": ('"onnxruntime"', '"tensorrt"', "its backend is 'tensorrt'"),
+    "no batches": ("size: 64", "size: 0", "its max_batch_size is 0, and has to be 1 or more"),
+    "preferred": ("[ 8, 32 ]", "[ 8, 65 ]", "its preferred_batch_size 65 is not from 1 to .*, 64"),
+    "warm-up": ("batch_size: 32", "batch_size: 99", "its model_warmup 99 is not from 1"),
+    "input name": ('name: "image"', 'name: "img"', "input 'img' is none of the model's: image"),
+    "missing input": ('name: "image"', 'name: "img"', "input 'image' of the model is missing"),
+    "input type": ("UINT8", "INT8", "input 'image' has data_type TYPE_INT8, the model TYPE_UINT8"),
+    "input dims": ("[ 16, 16, 1 ]", "[ 1, 16, 16 ]", r"input 'image' has dims \[1, 16, 16\] after"),
+    "output name": ('"points"', '"point"', "output 'point' is none of the model's: points, score"),
+    "missing output": ('"score"', '"x"', "output 'score' of the model is missing"),
+    "output type": ("FP32", "FP16", "output 'points' has data_type TYPE_FP16, the model TYPE_FP32"),
+    "output dims": ("[ 68, 2 ]", "[ 68, 3 ]", r"'points' has dims \[68, 3\] .* model \[68, 2\]"),
+    "variable dims": ("[ 68, 2 ]", "[ -1, 2 ]", r"'points' has dims \[-1, 2\] .* model \[68, 2\]"),
+    "score's reshape": ("reshape { shape: [ ] }", "", r"'score' has dims \[1\] .* the model \[\]"),
+    "score's dims": ("dims: [ 1 ] reshape", "reshape", "output 'score' has no dims"),
+    "another size": ("dims: [ 1 ] reshape", "dims: [ 2 ] reshape", r"\[2\], which cannot take"),
+    "warm-up's name": ('key: "image"', 'key: "img"', "warm-up input 'img' is none of the model's"),
+    "no value": ("value { data", "values { data", "'value' stands 0 times, and may once"),
+    "no text": ("output [", "output (", r"line \d+ has '\(' where none can stand"),
+}
+
+
+@pytest.mark.parametrize("field", WRONG)
+def test_a_wrong_configuration_is_refused_by_name(repository: Path, field: str) -> None:
+    config = repository / "scored" / "config.pbtxt"
+    right, wrong, why = WRONG[field]
+    text = config.read_text("utf-8")
+    assert right in text
+    config.write_text(text.replace(right, wrong, 1), "utf-8")
+    with pytest.raises(TritonConfigError, match=rf"config\.pbtxt: does not fit .*\.onnx: .*{why}"):
+        check_config(config, SCORED)
+
+
+def test_a_configuration_is_held_to_its_own_model(repository: Path) -> None:
+    check_config(repository / "scored" / "config.pbtxt", SCORED)
+    with pytest.raises(TritonConfigError, match="output 'score' is none of the model's: points"):
+        check_config(repository / "scored" / "config.pbtxt", FIXED)
+
+
+def test_a_configuration_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(TritonConfigError, match=r"config\.pbtxt: .* No such file"):
+        check_config(tmp_path / "config.pbtxt", FIXED)
+
+
+def test_a_graph_with_a_fixed_batch_takes_no_batches(repository: Path, tmp_path: Path) -> None:
+    model = onnx.load(FIXED)
+    model.graph.output[0].type.tensor_type.shape.dim[0].dim_value = 1
+    onnx.save(model, tmp_path / "one.onnx")
+    with pytest.raises(
+        TritonConfigError, match=r"'points' has no batch in the model: .*\[1, 68, 2"
+    ):
+        check_config(repository / "fixed" / "config.pbtxt", tmp_path / "one.onnx")
+
+
+def test_a_model_that_is_none_is_refused(repository: Path, tmp_path: Path) -> None:
+    (tmp_path / "text.onnx").write_text("hello")
+    with pytest.raises(InvalidModelError, match=r"text\.onnx: not a usable model"):
+        check_config(repository / "fixed" / "config.pbtxt", tmp_path / "text.onnx")
+
+
+def test_serving_that_the_server_would_refuse_writes_nothing(tmp_path: Path) -> None:
+    with pytest.raises(TritonConfigError, match="preferred_batch_size 128"):
+        write_repository(tmp_path, [FIXED], Serving(preferred=(128,)))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_client_of_the_docs_places_the_points_that_the_file_places(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a stand-in for the connection, which answers in the shapes of the configuration."""
+    data = pytest.importorskip("skimage.data", reason="needs the demo extra's photo")
+    monkeypatch.chdir(tmp_path)
+    write_image(Path("photo.png"), data.astronaut()[..., ::-1].copy())
+    (folder,) = write_repository(tmp_path / "repository", [find_model(DEFAULT_MODEL)])
+    config = parsed(folder.parent / "config.pbtxt")
+    session = onnxruntime.InferenceSession(folder / "model.onnx")
+
+    class Connection:
+        def __init__(self, url: str) -> None:
+            assert url == "localhost:8001"
+
+        def get_model_config(self, name: str) -> Any:
+            assert name == config.name
+            return SimpleNamespace(config=config)
+
+        def infer(self, _name: str, inputs: list[Any]) -> Any:
+            (image,) = inputs
+            (asked,) = config.input
+            assert (image.name(), image.datatype()) == (asked.name, "UINT8")
+            assert image.shape()[1:] == list(asked.dims)
+            crops = np.frombuffer(image._get_content(), np.uint8).reshape(image.shape())
+            answers = session.run([output.name for output in config.output], {"image": crops})
+            shaped = {
+                output.name: answer.reshape(-1, *output.dims)
+                for output, answer in zip(config.output, answers, strict=True)
+            }
+            return SimpleNamespace(as_numpy=shaped.get)
+
+    monkeypatch.setattr(grpc, "InferenceServerClient", Connection)
+    page = (Path(__file__).parents[3] / "docs" / "triton.md").read_text("utf-8")
+    code = page.partition("## A client")[2].partition("```python\n")[2].partition("```")[0]
+    scope: dict[str, Any] = {}
+    exec(compile(code.replace("photo.jpg", "photo.png"), "triton.md", "exec"), scope)
+    pipeline = load(DEFAULT_MODEL, provider="cpu", refine=False)
+    (face,) = pipeline(read_image(Path("photo.png")))
+    assert face.presence is not None
+    # The pipeline leaves out what the network takes for no face; the client says so.
+    sure = scope["score"][:, 0] >= MIN_PRESENCE
+    np.testing.assert_allclose(scope["points"][sure], face.points[None], atol=0.01)
+    np.testing.assert_allclose(scope["score"][sure], [[face.presence]], atol=1e-4)

@@ -1,0 +1,110 @@
+"""The networks are the published ones."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import get_args
+
+import pytest
+import torch
+from torch import nn
+
+from fkd_train.choices import Block, Head
+from fkd_train.errors import RecipeError
+from fkd_train.models.landmarks import ModelSpec, TrunkSpec, build
+
+
+def spec(name: str, size: int, channels: int = 1) -> ModelSpec:
+    return ModelSpec(name, size, unit=size / 4, offset=size / 2, channels=channels)
+
+
+def weights(network: nn.Module) -> int:
+    return sum(p.numel() for p in network.parameters())
+
+
+def test_the_seeds_network_has_its_twenty_million_weights() -> None:
+    network = build(spec("naimishnet", 224))
+    dense = next(m for m in network.modules() if isinstance(m, nn.Linear))
+    assert dense.weight.shape == (1024, 512 * 6 * 6)
+    assert weights(network) == 19_989_896
+    assert dense.weight.numel() / weights(network) == pytest.approx(0.94, abs=0.005)
+
+
+def test_the_papers_network_has_its_layers() -> None:
+    network = build(spec("naimishnet-paper", 96))
+    kernels = [m.kernel_size[0] for m in network.modules() if isinstance(m, nn.Conv2d)]
+    rates = [m.p for m in network.modules() if isinstance(m, nn.Dropout)]
+    assert kernels == [4, 3, 2, 1]
+    assert rates == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
+    assert weights(network) == pytest.approx(7.6e6, rel=0.02)
+    assert any(isinstance(m, nn.ELU) for m in network.modules())
+
+
+def test_dense_layers_start_he_normal() -> None:
+    torch.manual_seed(0)
+    layer = next(m for m in build(spec("naimishnet", 112)).modules() if isinstance(m, nn.Linear))
+    assert float(layer.weight.detach().std()) == pytest.approx(
+        (2 / layer.in_features) ** 0.5, rel=0.02
+    )
+    assert float(layer.bias.detach().abs().max()) == 0
+
+
+@pytest.mark.parametrize("name", ["naimishnet", "naimishnet-paper"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_uint8_crops_go_in_and_crop_pixels_come_out(name: str, channels: int) -> None:
+    network = build(spec(name, 96, channels)).eval()
+    image = torch.randint(0, 256, (3, 96, 96, channels), dtype=torch.uint8)
+    (points,) = network(image)
+    assert points.shape == (3, 68, 2)
+    torch.testing.assert_close(
+        points, network.body(image.permute(0, 3, 1, 2) / 255.0).view(3, 68, 2) * 24 + 48
+    )
+
+
+def fkdnet(size: int = 64, **changes: object) -> ModelSpec:
+    trunk = TrunkSpec(stem=8, widths=(8, 16, 24), depths=(1, 2, 1), block="plain")
+    given = replace(spec("fkdnet", size), trunk=trunk, head="grid", score=True)
+    return replace(given, **changes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("head", get_args(Head))
+@pytest.mark.parametrize("block", get_args(Block))
+@pytest.mark.parametrize("size", [64, 96])
+def test_fkdnet_places_points_and_scores_with_every_head_and_block(
+    head: Head, block: Block, size: int
+) -> None:
+    trunk = TrunkSpec(stem=8, widths=(8, 16, 24), depths=(1, 2, 1), block=block)
+    network = build(fkdnet(size, head=head, trunk=trunk, points=5)).eval()
+    points, score = network(torch.randint(0, 256, (3, size, size, 1), dtype=torch.uint8))
+    assert points.shape == (3, 5, 2)
+    assert score.shape == (3,)
+    assert ((score > 0) & (score < 1)).all()
+
+
+@pytest.mark.parametrize("head", get_args(Head))
+def test_every_head_learns_points_even_outside_the_crop(head: Head) -> None:
+    """One crop, told by heart: points inside, at the border and a little beyond it."""
+    torch.manual_seed(0)
+    network = build(fkdnet(head=head, points=4, score=False))
+    image = torch.randint(0, 256, (4, 64, 64, 1), dtype=torch.uint8)
+    wanted = torch.tensor([[10.0, 20.0], [40.0, 50.0], [0.0, 63.0], [-4.0, 67.0]])
+    optimizer = torch.optim.Adam(network.parameters(), lr=0.01)
+    for _ in range(150):
+        optimizer.zero_grad()
+        (network(image)[0] - wanted).abs().mean().backward()
+        optimizer.step()
+    assert float((network(image)[0] - wanted).detach().abs().mean()) < 1.5
+
+
+def test_without_a_score_there_is_one_output() -> None:
+    assert len(build(fkdnet(score=False))(torch.zeros(2, 64, 64, 1, dtype=torch.uint8))) == 1
+
+
+def test_an_unknown_network_names_the_known() -> None:
+    with pytest.raises(RecipeError, match="naimishnet-paper"):
+        build(spec("resnet", 96))
+
+
+def test_an_input_too_small_is_refused() -> None:
+    with pytest.raises(RecipeError, match="size 20 is too small"):
+        build(spec("naimishnet", 20))

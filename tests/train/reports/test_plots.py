@@ -1,0 +1,56 @@
+"""What plots show is what they say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from fkd_infer.landmarks.schemes import IBUG68
+from fkd_train.config.landmarks import CropConfig
+from fkd_train.data.augment import Sampler
+from fkd_train.data.dataset import read_faces
+from fkd_train.reports.plots import COLOURS, TILE, ced_curve, ced_curves, curves, face_sheet
+
+SAMPLER = Sampler(64, 1, CropConfig(scale=1.25), IBUG68)
+
+
+def test_a_sheet_shows_true_points_left_and_predicted_right(drawn_data: Path) -> None:
+    faces = read_faces(drawn_data, "test")
+    errors = np.arange(6, dtype=np.float32)
+    rows = np.array([4, 1, 0, 2])
+    same = face_sheet(faces, faces.points, rows, errors, SAMPLER)
+    assert same.shape == (2 * TILE, 6 * TILE, 3)
+    left, right = same[: TILE - 30, :TILE], same[: TILE - 30, TILE : 2 * TILE]
+    np.testing.assert_array_equal(left, right)
+    moved = face_sheet(faces, faces.points + 5, rows, errors, SAMPLER)
+    np.testing.assert_array_equal(moved[: TILE - 30, :TILE], left)
+    assert (moved[: TILE - 30, TILE : 2 * TILE] != right).any()
+
+
+def test_the_ced_reaches_the_share_of_faces_below_its_limit() -> None:
+    figure = ced_curve(np.array([1.0, 4.0, 12.0, 40.0], np.float32))
+    shares = [np.asarray(line.get_ydata()).tolist() for line in figure.axes[0].lines]
+    assert [0, 25, 50, 75, 75] in shares
+
+
+def test_curves_of_several_networks_are_told_apart_by_colour_and_then_by_dashes() -> None:
+    errors = {f"network {n}": np.array([1.0, 4.0 + n], np.float32) for n in range(8)}
+    figure = ced_curves(errors)
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == list(errors)
+    looks = [(line.get_color(), line.get_linestyle()) for line in figure.axes[0].lines[:8]]
+    assert looks[:6] == [(colour, "-") for colour in COLOURS]
+    assert looks[6:] == [(colour, "--") for colour in COLOURS[:2]]
+
+
+def test_curves_name_their_last_value() -> None:
+    rows = [
+        {"epoch": e, "train_loss": 1 / e, "nme": 9.0 / e, "seed_mse": 0.1 / e} for e in (1.0, 2.0)
+    ]
+    figure = curves(rows)
+    assert [axis.get_title().splitlines()[-1] for axis in figure.axes] == [
+        "last 0.5",
+        "last 4.5",
+        "last 0.05",
+    ]
