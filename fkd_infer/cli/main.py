@@ -17,8 +17,8 @@ from fkd_infer.cli.resume import check_resume, run_journal
 from fkd_infer.system.files.text_checks import printable
 
 if TYPE_CHECKING:
-    from fkd_infer.cli.options.drawing import Looks
-    from fkd_infer.cli.options.faces import Finding
+    from fkd_infer.cli.options.drawing import DrawingOptions
+    from fkd_infer.cli.options.faces import FaceOptions
     from fkd_infer.jobs.outputs import Outputs
     from fkd_infer.jobs.summary import Summary
     from fkd_infer.limits import Limits
@@ -66,8 +66,8 @@ def main(
     context: click.Context,
     sources: tuple[str, ...],
     outputs: Outputs,
-    looks: Looks,
-    finding: Finding,
+    drawing: DrawingOptions,
+    faces: FaceOptions,
     cut: Cut,
     encoding: Encoding,
     limits: Limits,
@@ -81,7 +81,7 @@ def main(
     SOURCE is an image, a video, a folder, a glob such as 'trip/*.jpg', a stream's URL, or a
     camera's number.
     """
-    from fkd_infer.jobs.run import Work, run
+    from fkd_infer.jobs.run import Job, run
     from fkd_infer.media.sinks import check_outputs
     from fkd_infer.media.sources import expand_sources
     from fkd_infer.system.hardware import available_threads
@@ -91,20 +91,20 @@ def main(
     sides = [path for path in (*outputs.files, outputs.failures, profile) if path is not None]
     check_outputs(found, outputs.folder, sides)
     workers = workers or available_threads()
-    pipeline = finding.pipeline(found, workers)
-    work = Work(
-        finding.finder(pipeline),
-        looks.look(pipeline),
+    pipeline = faces.pipeline(found, workers)
+    job = Job(
+        faces.finder(pipeline),
+        drawing.overlay(pipeline),
         outputs,
         cut,
         encoding,
-        finding.smooth == "offline",
+        faces.smooth == "offline",
         workers,
         limits,
-        run_journal(sources, outputs, resume, pipeline, finding, looks, cut, encoding),
+        run_journal(sources, outputs, resume, pipeline, faces, drawing, cut, encoding),
     )
     with pipeline.profile(profile) if profile else nullcontext():
-        summary = run(found, work, quiet)
+        summary = run(found, job, quiet)
     if not quiet:
         _tell(summary)
     _tell_failures(context, summary, outputs, quiet)

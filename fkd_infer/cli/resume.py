@@ -11,8 +11,8 @@ import click
 from fkd_infer.system.files.reading import file_sha256
 
 if TYPE_CHECKING:
-    from fkd_infer.cli.options.drawing import Looks
-    from fkd_infer.cli.options.faces import Finding
+    from fkd_infer.cli.options.drawing import DrawingOptions
+    from fkd_infer.cli.options.faces import FaceOptions
     from fkd_infer.jobs.journal import Journal
     from fkd_infer.jobs.outputs import Outputs
     from fkd_infer.media.video.writer import Encoding
@@ -34,8 +34,8 @@ def run_journal(
     outputs: Outputs,
     resume: bool,
     pipeline: Pipeline,
-    finding: Finding,
-    looks: Looks,
+    faces: FaceOptions,
+    drawing: DrawingOptions,
     cut: Cut,
     encoding: Encoding,
 ) -> Journal | None:
@@ -52,9 +52,9 @@ def run_journal(
     settings: dict[str, object] = {
         "version": __version__,
         "--model": file_sha256(pipeline.session.path),
-        **finding.settings(pipeline),
-        "--draw": sorted(looks.layers),
-        "--filter": [_content(name) for name in looks.filters],
+        **faces.settings(pipeline),
+        "--draw": sorted(drawing.layers),
+        "--filter": [_content(name) for name in drawing.filters],
         "--start": str(cut.start),
         "--end": None if cut.end is None else str(cut.end),
         "--max-frames": cut.max_frames,

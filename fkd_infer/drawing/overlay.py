@@ -20,7 +20,7 @@ class Drawing(Protocol):
 
 
 @dataclass(frozen=True)
-class Look:
+class Overlay:
     """Filters under an overlay."""
 
     annotator: Annotator

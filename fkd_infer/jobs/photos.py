@@ -11,7 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from fkd_infer.drawing.overlay import Look
+from fkd_infer.drawing.overlay import Overlay
 from fkd_infer.jobs.face_finder import Finder
 from fkd_infer.jobs.failures import is_of_memory
 from fkd_infer.jobs.journal import Completed, Journal
@@ -40,7 +40,7 @@ class Photo:
 
 
 @dataclass(frozen=True)
-class Studio:
+class PhotoProcessor:
     """What is done with photos; pictures go into `folder`, if there is one, and where `drawn` says
     so they are drawn on and kept until they are handed out. Those that the journal has are not done
     again.
@@ -48,8 +48,8 @@ class Studio:
     Once `stopping` says so, no photo is begun, and those that were are finished.
     """
 
-    find: Finder
-    look: Look
+    finder: Finder
+    overlay: Overlay
     folder: Path | None
     drawn: bool
     stopping: Callable[[], bool]
@@ -73,7 +73,7 @@ class Studio:
             together=self._placed,
             end=partial(self._drawn, room=room),
             size=lambda _: 1,
-            room=2 * workers * self.find.pipeline.batch,
+            room=2 * workers * self.finder.pipeline.batch,
             workers=workers,
         )
         # With as many photos as cores at once, threads within each have nothing left to gain:
@@ -116,24 +116,24 @@ class Studio:
             if size.width * size.height > room:
                 self._large.take()
 
-        stopwatch = self.find.pipeline.stopwatch
+        stopwatch = self.finder.pipeline.stopwatch
         with stopwatch.about([(source.name, 0)]):
             with stopwatch("read"):
                 frame = read_photo(source, self.limits, admit)
-            return Photo(source, frame, self.find.search(frame))
+            return Photo(source, frame, self.finder.search(frame))
 
     def _full(self, begun: Sequence[Photo], room: int) -> bool:
         """Whether they are enough for a call of the network, or as many as memory is meant for."""
         pixels = sum(photo.frame.width * photo.frame.height for photo in begun if photo.frame)
         searched = [photo.searched for photo in begun if photo.searched]
-        return pixels >= room or self.find.pipeline.fills_a_call(searched)
+        return pixels >= room or self.finder.pipeline.fills_a_call(searched)
 
     def _placed(self, begun: Sequence[Photo]) -> list[Photo]:
         """Places the points of several."""
         about = [(photo.source.name, 0) for photo in begun if photo.searched]
         try:
-            with self.find.pipeline.stopwatch.about(about):
-                faces = iter(self.find.faces([p.searched for p in begun if p.searched]))
+            with self.finder.pipeline.stopwatch.about(about):
+                faces = iter(self.finder.faces([p.searched for p in begun if p.searched]))
         except Exception as error:
             if len(begun) > 1:
                 raise  # whose fault it is shows one by one
@@ -153,12 +153,12 @@ class Studio:
                 self._large.give()
 
     def _written(self, photo: Photo, frame: Frame) -> Photo:
-        stopwatch = self.find.pipeline.stopwatch
+        stopwatch = self.finder.pipeline.stopwatch
         try:
             with stopwatch.about([(photo.source.name, 0)]):
                 with stopwatch("draw"):
                     if self.drawn or self.folder is not None:
-                        self.look.draw(frame.image, photo.faces)
+                        self.overlay.draw(frame.image, photo.faces)
                 with stopwatch("write"), open_sink(photo.source, self.folder) as pictures:
                     pictures.write(frame)
         except Exception as error:  # noqa: BLE001 (told where the photo's turn comes)

@@ -27,7 +27,7 @@ class EndedError(Exception):
 
 
 @dataclass(frozen=True)
-class Desk:
+class RunRecorder:
     """Where frames are taken down and counted, in one thread."""
 
     summary: Summary

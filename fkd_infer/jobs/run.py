@@ -16,7 +16,7 @@ import cv2
 from tqdm import tqdm
 
 from fkd_infer.drawing.contact_sheet import ContactSheet
-from fkd_infer.drawing.overlay import Look
+from fkd_infer.drawing.overlay import Overlay
 from fkd_infer.drawing.preview_window import Window
 from fkd_infer.errors import FkdError, RunEndedError
 from fkd_infer.formats.factory import open_records
@@ -24,10 +24,10 @@ from fkd_infer.jobs.face_finder import Finder
 from fkd_infer.jobs.failures import write_failures
 from fkd_infer.jobs.journal import Journal
 from fkd_infer.jobs.outputs import Outputs
-from fkd_infer.jobs.photos import Photo, Studio
-from fkd_infer.jobs.recorder import Desk, EndedError, Take
+from fkd_infer.jobs.photos import Photo, PhotoProcessor
+from fkd_infer.jobs.recorder import EndedError, RunRecorder, Take
 from fkd_infer.jobs.summary import Summary
-from fkd_infer.jobs.videos import Reel
+from fkd_infer.jobs.videos import VideoProcessor
 from fkd_infer.limits import Limits
 from fkd_infer.media.frames import frame_count
 from fkd_infer.media.sources import Source
@@ -36,13 +36,13 @@ from fkd_infer.types import Cut
 
 
 @dataclass(frozen=True)
-class Work:
+class Job:
     """What is done with sources: faces are found and drawn on, photos by so many workers; of what
     moves, the frames of a cut, written in an encoding. `offline` looks ahead to smooth. `journal`
     keeps what is completed, for a later run."""
 
-    find: Finder
-    look: Look
+    finder: Finder
+    overlay: Overlay
     outputs: Outputs
     cut: Cut = field(default_factory=Cut)
     encoding: Encoding = field(default_factory=Encoding)
@@ -52,46 +52,46 @@ class Work:
     journal: Journal | None = None
 
 
-def run(sources: Sequence[Source], work: Work, quiet: bool = False) -> Summary:
+def run(sources: Sequence[Source], job: Job, quiet: bool = False) -> Summary:
     """Processes the sources, and goes on after one that fails: photos that follow each other in
     threads, so many at once, and moving pictures one by one. Records come in order.
 
     SIGINT or SIGTERM leaves whole files of what was done, and so does an error after which no
     source can be done; it is in the summary. The list of failures is brought up to date.
     """
-    summary = Summary(stages=work.find.pipeline.stopwatch.seconds)
+    summary = Summary(stages=job.finder.pipeline.stopwatch.seconds)
     started = time.perf_counter()
     try:
-        _run(sources, work, quiet, summary)
+        _run(sources, job, quiet, summary)
     except EndedError as ended:
         if not isinstance(ended.error, FkdError):
             raise ended.error from None
         summary.ended = RunEndedError(ended.error)
-    summary.followed = work.find.told
+    summary.followed = job.finder.told
     summary.seconds = time.perf_counter() - started
     return summary
 
 
-def _run(sources: Sequence[Source], work: Work, quiet: bool, summary: Summary) -> None:
+def _run(sources: Sequence[Source], job: Job, quiet: bool, summary: Summary) -> None:
     """Does the sources; raises EndedError, once all is closed, where there is no going on."""
     ended: EndedError | None = None
     with ExitStack() as stack:
         stopping = stack.enter_context(_stop_on_signal())
         stack.enter_context(_opencv_silent())
-        if work.journal is not None:
-            stack.enter_context(work.journal)
-        if work.outputs.failures is not None:
-            stack.callback(_list_failures, work, work.outputs.failures, summary)
-        total = _total(sources, work.cut)
+        if job.journal is not None:
+            stack.enter_context(job.journal)
+        if job.outputs.failures is not None:
+            stack.callback(_list_failures, job, job.outputs.failures, summary)
+        total = _total(sources, job.cut)
         bar = stack.enter_context(
             tqdm(total=total, unit="frames", leave=False, disable=True if quiet else None)
         )
-        window = stack.enter_context(Window("fkd")) if work.outputs.show else None
+        window = stack.enter_context(Window("fkd")) if job.outputs.show else None
         closing_records = stack.enter_context(ExitStack())
-        takes = _takes(work, closing_records)
+        takes = _takes(job, closing_records)
         if window is not None:
             takes.append(lambda frame, _: window.write(frame))
-        desk = Desk(summary, takes, bar.update, work.journal)
+        recorder = RunRecorder(summary, takes, bar.update, job.journal)
 
         def enough() -> bool:
             return stopping() or (window is not None and window.closed)
@@ -101,7 +101,7 @@ def _run(sources: Sequence[Source], work: Work, quiet: bool, summary: Summary) -
                 if enough():
                     break
                 process = _photos if kind else _moving
-                process(list(group), work, desk, enough)
+                process(list(group), job, recorder, enough)
             summary.whole = not enough()
         except EndedError as error:
             ended = error
@@ -113,19 +113,19 @@ def _run(sources: Sequence[Source], work: Work, quiet: bool, summary: Summary) -
                 ended = ended or EndedError(error)
         if ended is not None:
             raise ended
-        if summary.whole and not summary.failures and work.journal is not None:
-            work.journal.finish()
+        if summary.whole and not summary.failures and job.journal is not None:
+            job.journal.finish()
         summary.stopped = stopping()
 
 
-def _list_failures(work: Work, path: Path, summary: Summary) -> None:
-    run = work.journal.run if work.journal is not None else ""
+def _list_failures(job: Job, path: Path, summary: Summary) -> None:
+    run = job.journal.run if job.journal is not None else ""
     write_failures(path, run, summary.failures, summary.reached, summary.whole)
 
 
-def _takes(work: Work, stack: ExitStack) -> list[Take]:
+def _takes(job: Job, stack: ExitStack) -> list[Take]:
     """What takes the frames and their faces into files for all sources."""
-    outputs, scheme = work.outputs, work.find.pipeline.card.landmarks
+    outputs, scheme = job.outputs, job.finder.pipeline.card.landmarks
     records = open_records(
         outputs.json, outputs.csv, outputs.coco, outputs.npz, scheme, outputs.extras
     )
@@ -136,59 +136,61 @@ def _takes(work: Work, stack: ExitStack) -> list[Take]:
 
 
 def _photos(
-    sources: Sequence[Source], work: Work, desk: Desk, stopping: Callable[[], bool]
+    sources: Sequence[Source], job: Job, recorder: RunRecorder, stopping: Callable[[], bool]
 ) -> None:
     """Photos, several at once."""
-    stopwatch, outputs = work.find.pipeline.stopwatch, work.outputs
-    studio = Studio(
-        work.find, work.look, outputs.folder, outputs.drawn, stopping, work.limits, work.journal
+    stopwatch, outputs = job.finder.pipeline.stopwatch, job.outputs
+    processor = PhotoProcessor(
+        job.finder, job.overlay, outputs.folder, outputs.drawn, stopping, job.limits, job.journal
     )
-    with closing(studio.photos(sources, work.workers)) as photos:
+    with closing(processor.photos(sources, job.workers)) as photos:
         for photo in photos:
             if photo.failure is not None:
-                desk.fail(photo.source, photo.failure)
+                recorder.fail(photo.source, photo.failure)
             elif photo.completed is not None:
-                desk.repeat(photo.source, photo.completed)
+                recorder.repeat(photo.source, photo.completed)
             elif photo.frame is not None:
                 with stopwatch.about([(photo.source.name, 0)]), stopwatch("write"):
-                    desk.work_on(
-                        photo.source, studio.picture(photo.source), partial(_take, desk, photo)
+                    recorder.work_on(
+                        photo.source,
+                        processor.picture(photo.source),
+                        partial(_take, recorder, photo),
                     )
 
 
-def _take(desk: Desk, photo: Photo) -> bool:
+def _take(recorder: RunRecorder, photo: Photo) -> bool:
     """Takes down a photo that is done."""
     assert photo.frame is not None
-    desk.record(photo.frame, photo.faces)
+    recorder.record(photo.frame, photo.faces)
     return True
 
 
 def _moving(
-    sources: Sequence[Source], work: Work, desk: Desk, stopping: Callable[[], bool]
+    sources: Sequence[Source], job: Job, recorder: RunRecorder, stopping: Callable[[], bool]
 ) -> None:
     """Videos and cameras, one after the other."""
-    outputs, journal = work.outputs, work.journal
+    outputs, journal = job.outputs, job.journal
     drawn = outputs.drawn or outputs.folder is not None
-    reel = Reel(
-        work.find,
-        work.look,
+    processor = VideoProcessor(
+        job.finder,
+        job.overlay,
         outputs.folder,
         drawn,
-        work.cut,
-        work.encoding,
-        work.offline,
+        job.cut,
+        job.encoding,
+        job.offline,
         stopping,
-        work.limits,
+        job.limits,
     )
     for source in sources:
         if stopping():
             return
-        picture = reel.picture(source)
+        picture = processor.picture(source)
         known = journal.completed(source, picture) if journal is not None else None
         if known is not None:
-            desk.repeat(source, known)
+            recorder.repeat(source, known)
         else:
-            desk.work_on(source, picture, partial(reel, source, desk.record))
+            recorder.work_on(source, picture, partial(processor, source, recorder.record))
 
 
 def _total(sources: Sequence[Source], cut: Cut) -> int | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
-from fkd_infer.drawing.overlay import Look
+from fkd_infer.drawing.overlay import Overlay
 from fkd_infer.jobs.face_finder import Finder
 from fkd_infer.limits import Limits
 from fkd_infer.media.frames import frames_from
@@ -25,15 +25,15 @@ _ROOM = 3
 
 
 @dataclass(frozen=True)
-class Reel:
+class VideoProcessor:
     """What is done with a video, a camera or a stream.
 
     Pictures go into `folder`, if there is one, and frames are drawn on where `drawn` says so.
     `offline` looks ahead for smoothing. Once `stopping` says so, no more frames are taken.
     """
 
-    find: Finder
-    look: Look
+    finder: Finder
+    overlay: Overlay
     folder: Path | None
     drawn: bool
     cut: Cut
@@ -47,7 +47,7 @@ class Reel:
 
         False where it was stopped before the end.
         """
-        stopwatch = self.find.pipeline.stopwatch
+        stopwatch = self.finder.pipeline.stopwatch
         with ExitStack() as stack:
             pictures = stack.enter_context(self._sink(source))
             for frame, faces in stack.enter_context(closing(self._done(source))):
@@ -67,14 +67,14 @@ class Reel:
 
     def _done(self, source: Source) -> Generator[Seen, None, None]:
         """Frames with their faces, drawn on; each stage in a thread."""
-        gray = not self.drawn and self.find.takes_gray
+        gray = not self.drawn and self.finder.takes_gray
         read = ahead(self._read(source, gray), _ROOM, "read")
         seen = ahead(self._found(read, source), _ROOM, "find")
         return ahead(self._drawn(seen), _ROOM, "draw") if self.drawn else seen
 
     def _read(self, source: Source, gray: bool) -> Iterator[Frame]:
         """The frames of a source, their reading counted as a stage."""
-        stopwatch = self.find.pipeline.stopwatch
+        stopwatch = self.finder.pipeline.stopwatch
         frames = frames_from(source, self.cut, gray, self.limits)
         for number in count():
             with stopwatch.about([(source.name, number)]), stopwatch("read"):
@@ -90,14 +90,14 @@ class Reel:
     def _faces(self, frames: Generator[Frame, None, None], source: Source) -> Iterator[Seen]:
         with closing(frames):
             for frame in frames:
-                with self.find.pipeline.stopwatch.about([(frame.source, frame.index)]):
-                    faces = self.find(frame, source.kind)
+                with self.finder.pipeline.stopwatch.about([(frame.source, frame.index)]):
+                    faces = self.finder(frame, source.kind)
                 yield frame, faces
 
     def _drawn(self, seen: Generator[Seen, None, None]) -> Iterator[Seen]:
-        stopwatch = self.find.pipeline.stopwatch
+        stopwatch = self.finder.pipeline.stopwatch
         with closing(seen):
             for frame, faces in seen:
                 with stopwatch.about([(frame.source, frame.index)]), stopwatch("draw"):
-                    self.look.draw(frame.image, faces)
+                    self.overlay.draw(frame.image, faces)
                 yield frame, faces

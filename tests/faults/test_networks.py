@@ -14,13 +14,13 @@ from faults.bad_files import video
 from tiny_models import MODELS
 
 from fkd_infer.drawing.annotator import Annotator
-from fkd_infer.drawing.overlay import Look
+from fkd_infer.drawing.overlay import Overlay
 from fkd_infer.geometry.arrays import Pixels
 from fkd_infer.geometry.boxes import POINTS_BOX
 from fkd_infer.jobs.face_finder import Finder
 from fkd_infer.jobs.journal import Journal, journal_path
 from fkd_infer.jobs.outputs import Outputs
-from fkd_infer.jobs.run import Work, run
+from fkd_infer.jobs.run import Job, run
 from fkd_infer.jobs.summary import Summary
 from fkd_infer.media.images.file import write_image
 from fkd_infer.media.sources import expand_sources
@@ -66,10 +66,10 @@ def done(pipeline: Pipeline, folder: Path, tracker: Tracker | None = None) -> Su
     out = folder.parent / "out"
     outputs = Outputs(out, out / "faces.jsonl")
     journal = Journal(journal_path(out, [str(folder)], [out]), {}, resume=False, faces=True)
-    look = Look(Annotator(pipeline.card.landmarks))
+    overlay = Overlay(Annotator(pipeline.card.landmarks))
     finder = Finder(pipeline, tracker)
-    work = Work(finder, look, outputs, workers=2, journal=journal)
-    return run(expand_sources([str(folder)]), work, quiet=True)
+    job = Job(finder, overlay, outputs, workers=2, journal=journal)
+    return run(expand_sources([str(folder)]), job, quiet=True)
 
 
 def lines(path: Path) -> list[dict[str, Any]]:

@@ -15,11 +15,11 @@ import pytest
 from tiny_models import MODELS
 
 from fkd_infer.drawing.annotator import Annotator
-from fkd_infer.drawing.overlay import Look
+from fkd_infer.drawing.overlay import Overlay
 from fkd_infer.errors import OutputError, SourceFolderError
 from fkd_infer.jobs.face_finder import Finder
 from fkd_infer.jobs.outputs import Outputs
-from fkd_infer.jobs.run import Work, run
+from fkd_infer.jobs.run import Job, run
 from fkd_infer.jobs.summary import Summary
 from fkd_infer.media.images.file import write_image
 from fkd_infer.media.sinks import check_outputs
@@ -67,8 +67,8 @@ def done(pipeline: Pipeline, place: Path) -> Summary:
     outputs = Outputs(place / "out", place / "out" / "faces.jsonl")
     sources = expand_sources([str(place / "in")], place / "out")
     check_outputs(sources, place / "out", outputs.files)
-    look = Look(Annotator(pipeline.card.landmarks))
-    return run(sources, Work(Finder(pipeline), look, outputs, workers=2), quiet=True)
+    overlay = Overlay(Annotator(pipeline.card.landmarks))
+    return run(sources, Job(Finder(pipeline), overlay, outputs, workers=2), quiet=True)
 
 
 def test_what_is_closed_is_told_and_the_rest_is_done(pipeline: Pipeline, place: Path) -> None:

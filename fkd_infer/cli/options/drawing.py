@@ -11,32 +11,32 @@ from fkd_infer.choices import DEFAULT_LAYERS, LAYERS, Layer
 from fkd_infer.cli.options.group import group
 
 if TYPE_CHECKING:
-    from fkd_infer.drawing.overlay import Look
+    from fkd_infer.drawing.overlay import Overlay
     from fkd_infer.pipeline import Pipeline
 
 
 @dataclass(frozen=True)
-class Looks:
+class DrawingOptions:
     """What is drawn on faces, by name."""
 
     layers: tuple[Layer, ...]
     filters: tuple[str, ...]
 
-    def look(self, pipeline: Pipeline) -> Look:
+    def overlay(self, pipeline: Pipeline) -> Overlay:
         """What draws it; filters alone where they are given and no layer is."""
         from fkd_infer.drawing.annotator import Annotator
-        from fkd_infer.drawing.overlay import Look
+        from fkd_infer.drawing.overlay import Overlay
         from fkd_infer.filters.filter import load_filters
 
         scheme = pipeline.card.landmarks
         layers = self.layers or (() if self.filters else DEFAULT_LAYERS)
         filters = load_filters(self.filters, scheme) if self.filters else None
-        return Look(Annotator(scheme, layers), filters)
+        return Overlay(Annotator(scheme, layers), filters)
 
 
 drawing_options = group(
-    "looks",
-    Looks,
+    "drawing",
+    DrawingOptions,
     layers=click.option(
         "--draw",
         "layers",
@@ -53,4 +53,4 @@ drawing_options = group(
         help="A filter such as hat (fkd-infer filters list), or a pack's folder; several wear.",
     ),
 )
-"""Options that say what is drawn, for a command's argument `looks`."""
+"""Options that say what is drawn, for a command's argument `drawing`."""

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Finding:
+class FaceOptions:
     """How faces are found; None leaves a choice to what it is about."""
 
     model: str
@@ -159,8 +159,8 @@ min_score_option: Decorator = click.option(
 
 
 face_options = group(
-    "finding",
-    Finding,
+    "faces",
+    FaceOptions,
     model=model_option,
     detector=click.option(
         "--detector",
@@ -227,4 +227,4 @@ face_options = group(
         help="Run the network as fkd-infer tune found best on this machine.",
     ),
 )
-"""Options that say how faces are found, for a command's argument `finding`."""
+"""Options that say how faces are found, for a command's argument `faces`."""

@@ -15,14 +15,14 @@ import pytest
 from tiny_models import MODELS
 
 from fkd_infer.drawing.annotator import Annotator
-from fkd_infer.drawing.overlay import Look
+from fkd_infer.drawing.overlay import Overlay
 from fkd_infer.errors import OutputError
 from fkd_infer.formats.jsonl_csv import JsonLinesSink
 from fkd_infer.geometry.boxes import POINTS_BOX
 from fkd_infer.jobs.face_finder import Finder
 from fkd_infer.jobs.outputs import Outputs
-from fkd_infer.jobs.photos import Photo, Studio, network_threads, opencv_threads
-from fkd_infer.jobs.run import Work, run
+from fkd_infer.jobs.photos import Photo, PhotoProcessor, network_threads, opencv_threads
+from fkd_infer.jobs.run import Job, run
 from fkd_infer.jobs.summary import Summary
 from fkd_infer.limits import Limits
 from fkd_infer.media.frames import frames_from, read_photo
@@ -74,9 +74,9 @@ def done(
 ) -> Summary:
     return run(
         expand_sources([str(folder)]),
-        Work(
+        Job(
             Finder(pipeline),
-            Look(Annotator(pipeline.card.landmarks)),
+            Overlay(Annotator(pipeline.card.landmarks)),
             Outputs(out, folder.parent / json, folder.parent / f"{json}.csv"),
             workers=workers,
         ),
@@ -255,15 +255,15 @@ def test_once_stopping_no_photo_is_begun(pipeline: Pipeline, folder: Path) -> No
     begun: list[str] = []
 
     def find_photos(stop_after: int) -> list[Photo]:
-        studio = Studio(
+        processor = PhotoProcessor(
             Finder(pipeline),
-            Look(Annotator(pipeline.card.landmarks)),
+            Overlay(Annotator(pipeline.card.landmarks)),
             None,
             drawn=False,
             stopping=lambda: len(begun) >= stop_after,
         )
         found = []
-        for photo in studio.photos(expand_sources([str(folder)]), workers=1):
+        for photo in processor.photos(expand_sources([str(folder)]), workers=1):
             begun.append(photo.source.name)
             found.append(photo)
         return found

@@ -13,10 +13,10 @@ import pytest
 from tiny_models import MODELS
 
 from fkd_infer.drawing.annotator import Annotator
-from fkd_infer.drawing.overlay import Look
+from fkd_infer.drawing.overlay import Overlay
 from fkd_infer.errors import UnreadableVideoError
 from fkd_infer.jobs.face_finder import Finder
-from fkd_infer.jobs.videos import Reel
+from fkd_infer.jobs.videos import VideoProcessor
 from fkd_infer.landmarks.schemes import IBUG68
 from fkd_infer.media.sources import Source, expand_sources
 from fkd_infer.media.video.reader import read_video
@@ -30,7 +30,7 @@ COUNT = 30
 
 @dataclass
 class Taken:
-    """What a reel handed out."""
+    """What a processor handed out."""
 
     frames: list[Frame] = field(default_factory=list)
     faces: list[Sequence[Face]] = field(default_factory=list)
@@ -83,11 +83,12 @@ def source(tmp_path: Path) -> Source:
     return found
 
 
-def reel(out: Path | None, **changed: object) -> Reel:
+def processor(out: Path | None, **changed: object) -> VideoProcessor:
     pipeline = load(MODELS / "fixed.onnx", tuned=False)
-    look = Look(Annotator(IBUG68, ()), Paint())
-    find = Finder(pipeline, Tracker(pipeline, Middle()))
-    made = Reel(find, look, out, out is not None, Cut(), Encoding(), False, lambda: False)
+    overlay = Overlay(Annotator(IBUG68, ()), Paint())
+    finder = Finder(pipeline, Tracker(pipeline, Middle()))
+    drawn = out is not None
+    made = VideoProcessor(finder, overlay, out, drawn, Cut(), Encoding(), False, lambda: False)
     return replace(made, **changed)  # type: ignore[arg-type]
 
 
@@ -96,8 +97,8 @@ def test_every_frame_comes_in_order_and_is_written(
     offline: bool, source: Source, tmp_path: Path
 ) -> None:
     taken = Taken()
-    work = reel(tmp_path / "out", offline=offline)
-    work(source, taken)
+    process = processor(tmp_path / "out", offline=offline)
+    process(source, taken)
     assert [frame.index for frame in taken.frames] == list(range(COUNT))
     written = list(read_video(tmp_path / "out" / "a.mp4", ""))
     assert [frame.time for frame in written] == [frame.time for frame in taken.frames]
@@ -108,20 +109,20 @@ def test_every_frame_comes_in_order_and_is_written(
 
 def test_gray_is_enough_where_nothing_is_drawn(source: Source) -> None:
     taken = Taken()
-    work = reel(None)
-    work(source, taken)
-    assert work.find.tracker is not None
-    detector = work.find.tracker.detector
+    process = processor(None)
+    process(source, taken)
+    assert process.finder.tracker is not None
+    detector = process.finder.tracker.detector
     assert isinstance(detector, Middle)
-    gray = work.find.pipeline.card.input.channels == 1
+    gray = process.finder.pipeline.card.input.channels == 1
     assert detector.shapes == ({2} if gray else {3})
     assert {frame.image.ndim for frame in taken.frames} == detector.shapes
 
 
 def test_stopping_leaves_a_whole_video_of_what_was_done(source: Source, tmp_path: Path) -> None:
     taken = Taken()
-    work = reel(tmp_path / "out", stopping=lambda: len(taken.frames) >= 7)
-    work(source, taken)
+    process = processor(tmp_path / "out", stopping=lambda: len(taken.frames) >= 7)
+    process(source, taken)
     assert len(taken.frames) == 7
     assert len(list(read_video(tmp_path / "out" / "a.mp4", ""))) == 7
 
@@ -132,7 +133,7 @@ def test_a_damaged_video_ends_every_thread_and_leaves_nothing(
     assert source.path is not None
     source.path.write_bytes(source.path.read_bytes()[:-900])
     with pytest.raises(UnreadableVideoError):
-        reel(tmp_path / "out")(source, Taken())
+        processor(tmp_path / "out")(source, Taken())
     assert not list((tmp_path / "out").glob("*"))
 
 
@@ -142,5 +143,5 @@ def test_an_error_of_whoever_takes_frames_ends_every_thread(source: Source, tmp_
             raise KeyError("full")
 
     with pytest.raises(KeyError, match="full"):
-        reel(tmp_path / "out")(source, fail)
+        processor(tmp_path / "out")(source, fail)
     assert not list((tmp_path / "out").glob("*"))

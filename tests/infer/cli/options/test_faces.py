@@ -16,7 +16,7 @@ from tiny_models import DETECTED, MODELS, UNLIKELY
 
 from fkd_infer.choices import DETECTORS
 from fkd_infer.cli.main import main
-from fkd_infer.cli.options.faces import Finding
+from fkd_infer.cli.options.faces import FaceOptions
 from fkd_infer.detection.base import SizedDetector
 from fkd_infer.detection.tiling import Search
 from fkd_infer.media.sources import expand_sources
@@ -128,13 +128,13 @@ def test_every_detector_is_named_in_the_help() -> None:
 
 def searches(photo: Path, **said: Any) -> tuple[Search, Search]:
     """How photos and moving pictures are searched."""
-    usual = Finding(
+    usual = FaceOptions(
         FIXED, "fkd", Path(TINY), None, "points", None, None, None, None, "off", None, None,
         "cpu", 1, tuned=False,
     )  # fmt: skip
-    finding = replace(usual, **said)
-    pipeline = finding.pipeline(expand_sources([str(photo)]), 1)
-    tracker = finding.finder(pipeline).tracker
+    options = replace(usual, **said)
+    pipeline = options.pipeline(expand_sources([str(photo)]), 1)
+    tracker = options.finder(pipeline).tracker
     assert tracker is not None
     assert isinstance(tracker.detector, SizedDetector)
     assert isinstance(pipeline.detector, SizedDetector)
