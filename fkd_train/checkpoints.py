@@ -17,7 +17,7 @@ from fkd_infer.landmarks.schemes import LARGEST
 from fkd_infer.system.files.atomic import whole_file, writing
 from fkd_infer.system.files.reading import open_regular
 from fkd_train.config.detector import DetectorRecipe, detector_recipe_from_dict
-from fkd_train.config.landmarks import Recipe, recipe_from_dict
+from fkd_train.config.landmarks import LandmarkRecipe, landmark_recipe_from_dict
 from fkd_train.config.recipe import is_detector
 from fkd_train.errors import RecipeError, RunError
 from fkd_train.models.detector import DetectorNet
@@ -114,13 +114,13 @@ def holds_detector(path: Path) -> bool:
     return is_detector(load_checkpoint(path)["recipe"])
 
 
-def load_network(path: Path) -> tuple[LandmarkNet, Recipe, Checkpoint]:
+def load_landmark_network(path: Path) -> tuple[LandmarkNet, LandmarkRecipe, Checkpoint]:
     """The network of a checkpoint, ready for inference, with its recipe."""
     content = load_checkpoint(path)
     if is_detector(content["recipe"]):
         raise RunError(path, "holds a detector, and a network that places points is needed")
     with _recipe_of(path):
-        recipe = recipe_from_dict(content["recipe"])
+        recipe = landmark_recipe_from_dict(content["recipe"])
         spec = recipe.model.spec(content["points"])
         return _filled(lambda: build(spec), content, path), recipe, content
 

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from fkd_infer.geometry.arrays import Floats
-from fkd_train.config.landmarks import Recipe, recipe_from_dict
+from fkd_train.config.landmarks import LandmarkRecipe, landmark_recipe_from_dict
 from fkd_train.data.synthetic import draw_face
 
 
@@ -36,9 +36,9 @@ def write_part(
     (folder / f"{part}_frames_keypoints.csv").write_text("\n".join([header, *lines]) + "\n")
 
 
-def tiny_recipe() -> Recipe:
+def tiny_recipe() -> LandmarkRecipe:
     """Two epochs of five steps on 20 faces, with everything switched on."""
-    return recipe_from_dict(
+    return landmark_recipe_from_dict(
         {
             "name": "tiny",
             "summary": "for tests",

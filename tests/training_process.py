@@ -18,7 +18,7 @@ from typing import Literal, NamedTuple
 import torch
 
 from fkd_train.cli.train import main
-from fkd_train.config.landmarks import Recipe, recipe_to_dict
+from fkd_train.config.landmarks import LandmarkRecipe, landmark_recipe_to_dict
 
 if sys.platform != "win32":
     import resource
@@ -45,7 +45,7 @@ class Fault(NamedTuple):
 class Run:
     """A training on one thread into `out`, which is in a folder for tests alone."""
 
-    recipe: Recipe
+    recipe: LandmarkRecipe
     data: Path
     out: Path
     options: tuple[str, ...] = ()
@@ -55,7 +55,7 @@ class Run:
     def arguments(self) -> list[str]:
         """The command's, and the file of the recipe that they name."""
         file = self.out.with_name(f"{self.out.name}.toml")
-        file.write_text(_toml(recipe_to_dict(self.recipe)))
+        file.write_text(_toml(landmark_recipe_to_dict(self.recipe)))
         places = ("--recipe", str(file), "--data", str(self.data), "--out", str(self.out))
         return [*places, *self.options]
 

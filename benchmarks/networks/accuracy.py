@@ -11,7 +11,7 @@ from benchmarks.harness import statistics
 from benchmarks.harness.results import Figure, LeftOut, Measurement, Recorder, digest
 from fkd_infer.choices import BoxKind
 from fkd_infer.runtime.session import LandmarkSession
-from fkd_train.checkpoints import find_checkpoint, load_network
+from fkd_train.checkpoints import find_checkpoint, load_landmark_network
 from fkd_train.choices import Split
 from fkd_train.data.dataset import person
 from fkd_train.evaluation.comparison import Protocol, Result, compare, distinct_names
@@ -54,7 +54,7 @@ def _trained_on(file: Path) -> str:
     """The split that a network was trained on."""
     if file.suffix == ".onnx":
         return LandmarkSession(file, "cpu").card.training.split
-    return load_network(find_checkpoint(file, "last"))[1].split
+    return load_landmark_network(find_checkpoint(file, "last"))[1].split
 
 
 def _figures(result: Result, total: int) -> dict[str, Figure]:

@@ -59,14 +59,14 @@ def prepared(contender: str, folder: Path) -> Path:
             raise RunError(contender, "no such network", "give an .onnx, a .pt or recipe:NAME")
         return Path(contender)
     from fkd_train.checkpoints import save_checkpoint
-    from fkd_train.config.landmarks import load_recipe, recipe_to_dict
+    from fkd_train.config.landmarks import landmark_recipe_to_dict, load_landmark_recipe
     from fkd_train.export.landmarks import export
     from fkd_train.models.landmarks import build
 
-    recipe = load_recipe(contender.removeprefix(RECIPE))
+    recipe = load_landmark_recipe(contender.removeprefix(RECIPE))
     count = recipe.landmarks.count
     weights = build(recipe.model.spec(count)).state_dict()
-    content = {"recipe": recipe_to_dict(recipe), "points": count, "weights": weights}
+    content = {"recipe": landmark_recipe_to_dict(recipe), "points": count, "weights": weights}
     checkpoint = folder / f"{recipe.name}-untrained.pt"
     save_checkpoint(checkpoint, {**content, "progress": {"epoch": 0}})
     return export(checkpoint, checkpoint.with_suffix(".onnx")).path
@@ -108,10 +108,10 @@ def _weights(onnx: Path) -> str | None:
 
 @cache
 def _of_checkpoint(file: Path) -> str | None:
-    from fkd_train.checkpoints import load_network
+    from fkd_train.checkpoints import load_landmark_network
     from fkd_train.export.landmarks import weights_sha256
 
     try:
-        return weights_sha256(load_network(file)[0])
+        return weights_sha256(load_landmark_network(file)[0])
     except FkdError:
         return None

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from benchmarks.networks.flops import count_work
 from benchmarks.networks.latency import measure
 from fkd_infer.system.files.atomic import whole_file, writing
-from fkd_train.checkpoints import load_network
+from fkd_train.checkpoints import load_landmark_network
 from fkd_train.data.dataset import Faces, load_evaluation
 from fkd_train.evaluation.accuracy import evaluate, open_model
 from fkd_train.export.landmarks import export
@@ -108,7 +108,7 @@ def _medians(files: list[Path], threads: int, blocks: int) -> dict[Path, float]:
 def _found(point: Point, faces: Faces, run: Path, file: Path, one: float, two: float) -> Found:
     predict, sampler = open_model(file)
     figures = evaluate(predict, faces, sampler).accuracy
-    network, _, _ = load_network(run / "last.pt")
+    network, _, _ = load_landmark_network(run / "last.pt")
     return Found(
         point.name,
         point.note,

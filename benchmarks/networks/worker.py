@@ -79,10 +79,10 @@ def _open_torch(kind: Kind, file: Path, batch: int, threads: int) -> Opened:
     """torch_predict would do, but it sets the network's mode at each call, which takes time."""
     import torch
 
-    from fkd_train.checkpoints import load_network
+    from fkd_train.checkpoints import load_landmark_network
 
     torch.set_num_threads(threads)
-    network, recipe, _ = load_network(file)
+    network, recipe, _ = load_landmark_network(file)
     device = "cuda" if kind.endswith("cuda") else "cpu"
     size, channels = recipe.model.size, recipe.model.channels
     example = torch.zeros(batch, size, size, channels, dtype=torch.uint8, device=device)

@@ -11,7 +11,7 @@ import click
 from fkd_train.choices import SPLITS
 
 if TYPE_CHECKING:
-    from fkd_train.config.recipe import AnyRecipe
+    from fkd_train.config.recipe import Recipe
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -35,23 +35,23 @@ def split_option(default: str | None, help: str) -> Callable[[F], F]:
     )
 
 
-def overrides(
-    recipe: AnyRecipe,
+def with_overrides(
+    recipe: Recipe,
     *,
     split: str | None,
     epochs: int | None,
     size: int | None,
     seed: int | None,
     assignments: Sequence[str] = (),
-) -> AnyRecipe:
+) -> Recipe:
     """The recipe with the values that the command line gives instead; checked again.
 
     `assignments` are TOML lines such as `model.head = "grid"`.
     """
     from fkd_train.config.detector import DetectorRecipe
-    from fkd_train.config.recipe import any_recipe, plain_recipe
+    from fkd_train.config.recipe import recipe_from_dict, recipe_to_dict
 
-    table = plain_recipe(recipe)
+    table = recipe_to_dict(recipe)
     for line in assignments:
         _merge(table, _parsed(line))
     given = {"split": split, "epochs": epochs, "seed": seed}
@@ -62,7 +62,7 @@ def overrides(
         # The window of `image` crops grows along, so that the network sees the same part.
         resize = round(recipe.crop.resize * size / recipe.model.size)
         _merge(table, {"model": {"size": size}, "crop": {"resize": resize}})
-    return any_recipe(table)
+    return recipe_from_dict(table)
 
 
 def _parsed(line: str) -> dict[str, Any]:

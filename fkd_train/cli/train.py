@@ -8,7 +8,7 @@ import click
 
 from fkd_infer.cli.command import FkdCommand
 from fkd_train.choices import Split
-from fkd_train.cli.options import data_option, overrides, split_option
+from fkd_train.cli.options import data_option, split_option, with_overrides
 
 
 @click.command(cls=FkdCommand)
@@ -73,12 +73,12 @@ def main(
 
     Under `accelerate launch` the same command trains in several processes.
     """
-    from fkd_train.config.landmarks import recipe_names
-    from fkd_train.config.recipe import open_recipe
+    from fkd_train.config.landmarks import shipped_recipe_names
+    from fkd_train.config.recipe import load_recipe
 
     if name == "":
-        for known in recipe_names():
-            click.echo(f"{known:18} {open_recipe(known).summary}")
+        for known in shipped_recipe_names():
+            click.echo(f"{known:18} {load_recipe(known).summary}")
         return
     missing = [o for o, v in (("--recipe", name), ("--data", data), ("--out", out)) if v is None]
     if name is None or data is None or out is None:
@@ -87,8 +87,8 @@ def main(
         )
     if force and not resume:
         raise click.UsageError("--force goes with --resume")
-    recipe = overrides(
-        open_recipe(name),
+    recipe = with_overrides(
+        load_recipe(name),
         split=split,
         epochs=epochs,
         size=size,

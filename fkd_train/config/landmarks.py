@@ -214,7 +214,7 @@ class OptimizerConfig:
 
 
 @dataclass(frozen=True, config=STRICT)
-class Recipe:
+class LandmarkRecipe:
     """One training run, but for where the data and the run folder are."""
 
     name: FileName
@@ -250,19 +250,19 @@ class Recipe:
         return find_scheme(self.scheme)
 
 
-_RECIPE = TypeAdapter(Recipe)
+_RECIPE = TypeAdapter(LandmarkRecipe)
 _MOST_WORDED = 40
 """Of wrong fields, as many as a line has room for."""
 T = TypeVar("T")
 
 
-def recipe_names() -> list[str]:
+def shipped_recipe_names() -> list[str]:
     """Names of the recipes in the package."""
     shipped = files("fkd_train") / "recipes"
     return sorted(Path(f.name).stem for f in shipped.iterdir() if f.name.endswith(".toml"))
 
 
-def recipe_table(name: str) -> dict[str, Any]:
+def read_recipe_table(name: str) -> dict[str, Any]:
     """The plain data of a recipe of the package, by name, or of any, by the path of its TOML file.
 
     Raises RecipeError for an unknown name and for what is no TOML.
@@ -273,7 +273,7 @@ def recipe_table(name: str) -> dict[str, Any]:
         text = path.read_text() if path.suffix == ".toml" else shipped.read_text()
         table = tomllib.loads(text)
     except OSError as error:
-        there_are = f"there are: {', '.join(recipe_names())}; or give a TOML file"
+        there_are = f"there are: {', '.join(shipped_recipe_names())}; or give a TOML file"
         raise RecipeError(name, "no such recipe", there_are) from error
     except ValueError as error:  # no TOML, no UTF-8, or numbers of thousands of digits
         raise RecipeError(name, f"not a TOML file: {error}") from error
@@ -282,13 +282,12 @@ def recipe_table(name: str) -> dict[str, Any]:
     return {"name": path.stem, **table}
 
 
-def load_recipe(name: str) -> Recipe:
-    """A recipe for landmarks, as recipe_table finds it; raises RecipeError for every field that is
-    wrong, too."""
-    return recipe_from_dict(recipe_table(name))
+def load_landmark_recipe(name: str) -> LandmarkRecipe:
+    """Reads a landmark recipe by name or path; raises RecipeError that names every wrong field."""
+    return landmark_recipe_from_dict(read_recipe_table(name))
 
 
-def recipe_from_dict(table: dict[str, object]) -> Recipe:
+def landmark_recipe_from_dict(table: dict[str, object]) -> LandmarkRecipe:
     """A recipe for landmarks from plain data; raises RecipeError for every field that is wrong."""
     return checked(_RECIPE, table)
 
@@ -313,7 +312,7 @@ def _worded(error: ErrorDetails) -> str:
     return f"{where}: {error['msg']}" if where else error["msg"]
 
 
-def recipe_to_dict(recipe: Recipe) -> dict[str, object]:
-    """Plain data that recipe_from_dict reads back."""
+def landmark_recipe_to_dict(recipe: LandmarkRecipe) -> dict[str, object]:
+    """Plain data that landmark_recipe_from_dict reads back."""
     plain: dict[str, object] = _RECIPE.dump_python(recipe, mode="json")
     return plain

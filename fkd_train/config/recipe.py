@@ -7,21 +7,26 @@ from fkd_train.config.detector import (
     detector_recipe_from_dict,
     detector_recipe_to_dict,
 )
-from fkd_train.config.landmarks import Recipe, recipe_from_dict, recipe_table, recipe_to_dict
+from fkd_train.config.landmarks import (
+    LandmarkRecipe,
+    landmark_recipe_from_dict,
+    landmark_recipe_to_dict,
+    read_recipe_table,
+)
 
-AnyRecipe = Recipe | DetectorRecipe
+Recipe = LandmarkRecipe | DetectorRecipe
 
 
-def open_recipe(name: str) -> AnyRecipe:
+def load_recipe(name: str) -> Recipe:
     """A recipe by its name in the package, or by the path of its file; raises RecipeError."""
-    return any_recipe(recipe_table(name))
+    return recipe_from_dict(read_recipe_table(name))
 
 
-def any_recipe(table: dict[str, object]) -> AnyRecipe:
+def recipe_from_dict(table: dict[str, object]) -> Recipe:
     """A recipe from plain data, of the kind that it says; raises RecipeError."""
     if is_detector(table):
         return detector_recipe_from_dict(table)
-    return recipe_from_dict(table)
+    return landmark_recipe_from_dict(table)
 
 
 def is_detector(table: dict[str, object]) -> bool:
@@ -29,8 +34,8 @@ def is_detector(table: dict[str, object]) -> bool:
     return table.get("task") == "detector"
 
 
-def plain_recipe(recipe: AnyRecipe) -> dict[str, object]:
-    """Plain data that any_recipe reads back."""
+def recipe_to_dict(recipe: Recipe) -> dict[str, object]:
+    """Plain data that recipe_from_dict reads back."""
     if isinstance(recipe, DetectorRecipe):
         return detector_recipe_to_dict(recipe)
-    return recipe_to_dict(recipe)
+    return landmark_recipe_to_dict(recipe)

@@ -16,13 +16,13 @@ from fkd_infer.geometry.boxes import apply_rule, points_box
 from fkd_infer.geometry.crop import crop, crop_matrices
 from fkd_infer.geometry.transforms import similarity, transform
 from fkd_infer.landmarks.schemes import LandmarkScheme
-from fkd_train.config.landmarks import AugmentConfig, CropConfig, Recipe
+from fkd_train.config.landmarks import AugmentConfig, CropConfig, LandmarkRecipe
 
 Rng = np.random.Generator
 
 
 @dataclass(frozen=True)
-class Sampler:
+class CropSampler:
     """Cuts inputs (size, size, channels) uint8 with their points (n, 2), crop pixels."""
 
     size: int
@@ -31,7 +31,7 @@ class Sampler:
     scheme: LandmarkScheme
 
     @classmethod
-    def of(cls, recipe: Recipe) -> Sampler:
+    def of(cls, recipe: LandmarkRecipe) -> CropSampler:
         """The crops that a recipe's network takes."""
         return cls(recipe.model.size, recipe.model.channels, recipe.crop, recipe.landmarks)
 

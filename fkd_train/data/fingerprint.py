@@ -20,7 +20,7 @@ from fkd_train.data.dataset import Faces
 from fkd_train.errors import RunError
 
 
-class Mark(NamedTuple):
+class FaceFingerprint(NamedTuple):
     """A face: what it is used for, its file within the data set, and the beginnings of two sha256,
     that of the file and that of what is annotated in it."""
 
@@ -30,14 +30,14 @@ class Mark(NamedTuple):
     annotation: str
 
 
-Marks = tuple[Mark, ...]
+Fingerprints = tuple[FaceFingerprint, ...]
 _HEX = 16
 _NOTHING: Floats = np.zeros(0, np.float32)
 
 
-def marks(
+def fingerprint_faces(
     use: str, folder: Path, part: str, faces: Faces, others: Mapping[str, Floats] | None = None
-) -> Marks:
+) -> Fingerprints:
     """Marks of faces of `<folder>/<part>`, in their order, with boxes (k, 4) of `others` by image.
 
     Raises UnreadableImageError for a file that is gone by now.
@@ -47,7 +47,7 @@ def marks(
         boxes = (others or {}).get(name, _NOTHING)
         annotation = hashlib.sha256(points.astype("<f4").tobytes() + boxes.astype("<f4").tobytes())
         image = _file_mark(folder / part / name)
-        found.append(Mark(use, f"{part}/{name}", image, annotation.hexdigest()[:_HEX]))
+        found.append(FaceFingerprint(use, f"{part}/{name}", image, annotation.hexdigest()[:_HEX]))
     return tuple(found)
 
 
@@ -58,12 +58,12 @@ def _file_mark(path: Path) -> str:
         raise UnreadableImageError(path, error.strerror or str(error)) from error
 
 
-def digest(data: Marks) -> str:
+def digest(data: Fingerprints) -> str:
     """One sha256 of all marks and their order."""
     return hashlib.sha256(_as_csv(data).encode()).hexdigest()
 
 
-def differences(before: Marks, now: Marks) -> list[str]:
+def differences(before: Fingerprints, now: Fingerprints) -> list[str]:
     """What changed, each with a count and the first name; nothing where nothing did."""
     old, new = _by_face(before), _by_face(now)
     both = [key for key in old if key in new]
@@ -81,7 +81,7 @@ def differences(before: Marks, now: Marks) -> list[str]:
     return found
 
 
-def _by_face(data: Marks) -> dict[tuple[str, str, int], Mark]:
+def _by_face(data: Fingerprints) -> dict[tuple[str, str, int], FaceFingerprint]:
     """Marks by use, file and, since an image may have several rows, how often it came before."""
     seen: Counter[tuple[str, str]] = Counter()
     found = {}
@@ -98,21 +98,21 @@ def _counted(keys: Sequence[tuple[str, str, int]]) -> str:
     return f"{len(keys)} rows (the first: {file}, for {use})"
 
 
-def save_marks(path: Path, data: Marks) -> None:
+def save_fingerprints(path: Path, data: Fingerprints) -> None:
     """Writes them as CSV, whole or not at all."""
     with whole_file(path) as partial, writing(path):
         partial.write_text(_as_csv(data), "utf-8", newline="")
 
 
-def load_marks(path: Path) -> Marks:
+def load_fingerprints(path: Path) -> Fingerprints:
     """Marks as they were saved; raises RunError for anything else."""
     try:
         with path.open(encoding="utf-8", newline="") as file:
             header, *rows = csv.reader(file)
-            found = tuple(Mark(*row) for row in rows)
+            found = tuple(FaceFingerprint(*row) for row in rows)
     except (OSError, TypeError, ValueError, csv.Error) as error:
         raise RunError(path, _DAMAGED, _FORGET) from error
-    if tuple(header) != Mark._fields:
+    if tuple(header) != FaceFingerprint._fields:
         raise RunError(path, _DAMAGED, _FORGET)
     return found
 
@@ -121,9 +121,9 @@ _DAMAGED = "cannot be read, so nobody can tell whether the data changed"
 _FORGET = "without it, --resume goes on"
 
 
-def _as_csv(data: Marks) -> str:
+def _as_csv(data: Fingerprints) -> str:
     text = StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(Mark._fields)
+    writer.writerow(FaceFingerprint._fields)
     writer.writerows(data)
     return text.getvalue()

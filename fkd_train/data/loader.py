@@ -19,25 +19,25 @@ from torch.utils.data import DataLoader, Dataset
 from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 
 from fkd_train.config.landmarks import AugmentConfig
-from fkd_train.data.augment import Sampler
+from fkd_train.data.augment import CropSampler
 from fkd_train.data.dataset import Faces
 
-Key = tuple[int, int]
+SampleKey = tuple[int, int]
 Batch = tuple[Tensor, ...]
 """Images (N, S, S, C) uint8, and what is known of them."""
 
 
 @dataclass(frozen=True)
-class TrainingCrops(Dataset[Batch]):
+class CropDataset(Dataset[Batch]):
     """Random crops, keyed by (epoch, image), with their points (n, 2), crop pixels, and presence:
     1 for a well-framed face, 0 for anything else, whose points mean nothing."""
 
     faces: Faces
-    sampler: Sampler
+    sampler: CropSampler
     augment: AugmentConfig
     seed: int
 
-    def __getitem__(self, key: Key) -> Batch:
+    def __getitem__(self, key: SampleKey) -> Batch:
         epoch, row = key
         rng = np.random.default_rng([self.seed, epoch, row])
         image, points = self.faces.images[row], self.faces.points[row]
@@ -50,7 +50,7 @@ class TrainingCrops(Dataset[Batch]):
 
 
 @dataclass
-class EpochBatches:
+class EpochBatchSampler:
     """Shuffled batches of keys for one epoch; every process takes its share of each batch."""
 
     count: int
@@ -66,7 +66,7 @@ class EpochBatches:
         # Every process needs a share, so a last batch of fewer images than processes is left out.
         return full + (rest >= max(1, self.world))
 
-    def __iter__(self) -> Iterator[list[Key]]:
+    def __iter__(self) -> Iterator[list[SampleKey]]:
         order = np.random.default_rng([self.seed, self.epoch]).permutation(self.count)
         for step in range(self.first, len(self)):
             rows = order[step * self.batch :][: self.batch][self.rank :: self.world]
@@ -78,7 +78,7 @@ class EpochBatches:
 
 
 def training_loader(
-    crops: Dataset[Batch], batches: EpochBatches, workers: int
+    crops: Dataset[Batch], batches: EpochBatchSampler, workers: int
 ) -> DataLoader[Batch]:
     """A loader whose workers stay alive between epochs, and not longer than this process."""
     # Forked, they share the images, and see when this process is killed; started by Python's fork

@@ -37,7 +37,7 @@ _BLOWN_UP = 2.5
 
 
 @dataclass(frozen=True)
-class Truth:
+class GroundTruth:
     """What is to be found: boxes (n, 4) tight around the 68 points, five points (n, 5, 2) of each,
     in pixels, and kinds (n,); the points of ignored boxes mean nothing."""
 
@@ -46,7 +46,7 @@ class Truth:
     kinds: NDArray[np.int64]
 
     @classmethod
-    def of(cls, points: Floats, ignored: Floats | None = None) -> Truth:
+    def of(cls, points: Floats, ignored: Floats | None = None) -> GroundTruth:
         """Faces with 68 points each (n, 68, 2), and boxes (k, 4) to be ignored."""
         more = np.empty((0, 4), np.float32) if ignored is None else ignored
         boxes = np.concatenate([points_box(points), more.astype(np.float32)])
@@ -54,7 +54,7 @@ class Truth:
         return cls(boxes, five, np.repeat([FACE, IGNORED], [len(points), len(more)]))
 
     @classmethod
-    def joined(cls, parts: Sequence[Truth]) -> Truth:
+    def joined(cls, parts: Sequence[GroundTruth]) -> GroundTruth:
         """All of several."""
         if not parts:
             return cls.of(np.empty((0, 68, 2), np.float32))
@@ -75,7 +75,7 @@ def five_points(points: Floats) -> Floats:
 
 
 @dataclass(frozen=True)
-class MosaicMaker:
+class MosaicGenerator:
     """Draws mosaics from colour faces; `others` are boxes (k, 4) of faces without points on images,
     by name, and `pictures` are without any face."""
 
@@ -84,14 +84,14 @@ class MosaicMaker:
     pictures: Sequence[Pixels]
     config: MosaicConfig
 
-    def __call__(self, rng: Rng) -> tuple[Pixels, Truth]:
+    def __call__(self, rng: Rng) -> tuple[Pixels, GroundTruth]:
         """One mosaic (S, S, 3), BGR, and what is on it."""
         size = self.config.size
         canvas = np.empty((size, size, 3), np.uint8)
         alone = rng.random() < self.config.single
         areas = [(0, 0, size, size)] if alone else _split((0, 0, size, size), rng)
         faceless = rng.random() < self.config.faceless
-        truths: list[Truth] = []
+        truths: list[GroundTruth] = []
         for left, top, right, bottom in areas:
             tile = canvas[top:bottom, left:right]
             self._fill(tile, rng)
@@ -99,7 +99,7 @@ class MosaicMaker:
                 truths.append(_moved(self._with_face(tile, rng), left, top))
             if rng.random() < self.config.relit:
                 tile[:] = relit(tile, rng)
-        return self._finished(canvas, rng), Truth.joined(truths)
+        return self._finished(canvas, rng), GroundTruth.joined(truths)
 
     def _fill(self, tile: Pixels, rng: Rng) -> None:
         """Something without a face."""
@@ -152,7 +152,7 @@ class MosaicMaker:
         _warp(self.faces.images[row], matrix, square, cv2.BORDER_REPLICATE)
         tile[:] = scrambled(square, rng)[: tile.shape[0], : tile.shape[1]]
 
-    def _with_face(self, tile: Pixels, rng: Rng) -> Truth:
+    def _with_face(self, tile: Pixels, rng: Rng) -> GroundTruth:
         """Puts an image with its face into a tile."""
         row, scale = self._chosen(tile, rng)
         points = self.faces.points[row]
@@ -172,7 +172,7 @@ class MosaicMaker:
         self._cover(tile, moved, rng)
         ignored = [points_box(transform(c, matrix)) for c in map(_corners, self._others(row))]
         others = np.array(ignored, np.float32).reshape(-1, 4)
-        return _shown(Truth.of(moved[None], others), wide, high)
+        return _shown(GroundTruth.of(moved[None], others), wide, high)
 
     def _chosen(self, tile: Pixels, rng: Rng) -> tuple[int, float]:
         """An image, and by how much it is enlarged, for a face of some size."""
@@ -301,19 +301,19 @@ def _scaled(pixels: Pixels, factors: NDArray[np.float64]) -> Pixels:
     return np.asarray(cv2.LUT(pixels, lookup.reshape(1, 256, 3)), np.uint8)
 
 
-def _shown(truth: Truth, wide: int, high: int) -> Truth:
+def _shown(truth: GroundTruth, wide: int, high: int) -> GroundTruth:
     """Faces that are seen; those of which little is seen are ignored, and the rest left out."""
     edges = np.array([wide, high], np.float32) - 0.5
     seen = np.minimum(truth.boxes[:, 2:], edges) - np.maximum(truth.boxes[:, :2], -0.5)
     share = np.prod(seen.clip(0), axis=1) / _areas(truth.boxes)
     kinds = np.where(share >= _SHOWN, truth.kinds, IGNORED)
     kept = share >= _HINTED
-    return Truth(truth.boxes[kept], truth.points[kept], kinds[kept])
+    return GroundTruth(truth.boxes[kept], truth.points[kept], kinds[kept])
 
 
-def _moved(truth: Truth, left: int, top: int) -> Truth:
+def _moved(truth: GroundTruth, left: int, top: int) -> GroundTruth:
     corner = np.array([left, top], np.float32)
-    return Truth(truth.boxes + np.tile(corner, 2), truth.points + corner, truth.kinds)
+    return GroundTruth(truth.boxes + np.tile(corner, 2), truth.points + corner, truth.kinds)
 
 
 def _corners(box: Floats) -> Floats:

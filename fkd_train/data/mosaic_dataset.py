@@ -19,8 +19,8 @@ from fkd_infer.geometry.arrays import Floats, Pixels, bgr_image
 from fkd_infer.geometry.boxes import as_boxes
 from fkd_train.config.detector import DetectorRecipe
 from fkd_train.data.dataset import Faces
-from fkd_train.data.loader import Batch, Key
-from fkd_train.data.mosaic import MosaicMaker
+from fkd_train.data.loader import Batch, SampleKey
+from fkd_train.data.mosaic import MosaicGenerator
 from fkd_train.errors import DatasetError, RecipeError
 
 _MOST = 48
@@ -28,14 +28,14 @@ _MOST = 48
 
 
 @dataclass(frozen=True)
-class Mosaics(Dataset[Batch]):
+class MosaicDataset(Dataset[Batch]):
     """Training mosaics, keyed by (epoch, number): the picture (S, S, 3), boxes (M, 4), points
     (M, 5, 2) and kinds (M,), 0 where there are fewer than M."""
 
-    maker: MosaicMaker
+    maker: MosaicGenerator
     seed: int
 
-    def __getitem__(self, key: Key) -> Batch:
+    def __getitem__(self, key: SampleKey) -> Batch:
         image, truth = self.maker(np.random.default_rng([self.seed, *key]))
         most = _MOST * math.ceil(len(image) / 320) ** 2
         count = min(most, len(truth))
@@ -47,23 +47,23 @@ class Mosaics(Dataset[Batch]):
         return tuple(torch.from_numpy(np.ascontiguousarray(part)) for part in parts)
 
 
-def mosaic_maker(recipe: DetectorRecipe, faces: Faces, part: str) -> MosaicMaker:
+def mosaic_generator(recipe: DetectorRecipe, faces: Faces, part: str) -> MosaicGenerator:
     """What draws mosaics of faces, which are of a part of the data set.
 
     Raises InstallError without scikit-image, whose pictures a recipe may ask for.
     """
-    return build_mosaic_maker(recipe, faces, part, recipe.mosaic.pictures)
+    return build_mosaic_generator(recipe, faces, part, recipe.mosaic.pictures)
 
 
-def build_mosaic_maker(
+def build_mosaic_generator(
     recipe: DetectorRecipe, faces: Faces, part: str, pictures: Sequence[str]
-) -> MosaicMaker:
+) -> MosaicGenerator:
     """Builds the maker of mosaics from a recipe, annotated faces and pictures without faces."""
-    others = read_others(recipe.others, part) if recipe.others else {}
-    return MosaicMaker(faces, others, faceless_pictures(pictures), recipe.mosaic)
+    others = read_other_faces(recipe.others, part) if recipe.others else {}
+    return MosaicGenerator(faces, others, pictures_without_faces(pictures), recipe.mosaic)
 
 
-def read_others(name: str, part: str) -> dict[str, Floats]:
+def read_other_faces(name: str, part: str) -> dict[str, Floats]:
     """Boxes (k, 4) of faces without points, by the image's name, of one part of a data set.
 
     Raises RecipeError where the file is not there, and DatasetError for a bad row.
@@ -89,7 +89,7 @@ def read_others(name: str, part: str) -> dict[str, Floats]:
     return {image: np.array(boxes, np.float32) for image, boxes in found.items()}
 
 
-def faceless_pictures(names: Sequence[str]) -> list[Pixels]:
+def pictures_without_faces(names: Sequence[str]) -> list[Pixels]:
     """Pictures of scikit-image without a face, by the names of their functions, as BGR."""
     if not names:
         return []

@@ -19,10 +19,10 @@ from fkd_infer.geometry.transforms import invert, transform
 from fkd_infer.landmarks.schemes import IBUG68
 from fkd_infer.runtime.session import LandmarkSession
 from fkd_infer.types import Prediction
-from fkd_train.checkpoints import find_checkpoint, load_network
+from fkd_train.checkpoints import find_checkpoint, load_landmark_network
 from fkd_train.choices import CropProtocol
 from fkd_train.config.landmarks import CropConfig
-from fkd_train.data.augment import Sampler, window_matrix
+from fkd_train.data.augment import CropSampler, window_matrix
 from fkd_train.data.dataset import Faces
 from fkd_train.evaluation.metrics import Accuracy, Array, accuracy, point_errors
 from fkd_train.models.landmarks import LandmarkNet
@@ -79,7 +79,7 @@ def torch_predict(network: LandmarkNet, device: torch.device | str = "cpu") -> P
     return predict
 
 
-def open_model(model: Path, crop: CropProtocol = "model") -> tuple[Predict, Sampler]:
+def open_model(model: Path, crop: CropProtocol = "model") -> tuple[Predict, CropSampler]:
     """An ONNX file, a checkpoint or a run folder as a function, with the crops that it takes.
 
     `crop` "image" cuts the seed protocol's central window instead of the model's own crop.
@@ -89,11 +89,11 @@ def open_model(model: Path, crop: CropProtocol = "model") -> tuple[Predict, Samp
         card = session.card
         config = CropConfig(card.crop.scale, "points", card.crop.shift, card.crop.border)
         predict: Predict = session.run
-        sampler = Sampler(card.input.size, card.input.channels, config, card.landmarks)
+        sampler = CropSampler(card.input.size, card.input.channels, config, card.landmarks)
     else:
-        network, recipe, _ = load_network(find_checkpoint(model, "last"))
+        network, recipe, _ = load_landmark_network(find_checkpoint(model, "last"))
         predict = torch_predict(network)
-        sampler = Sampler.of(recipe)
+        sampler = CropSampler.of(recipe)
     if crop == "image":
         # The window scales with the input, so that smaller networks see the same part.
         resize = round(SEED_RESIZE * sampler.size / SEED_SIZE)
@@ -102,19 +102,19 @@ def open_model(model: Path, crop: CropProtocol = "model") -> tuple[Predict, Samp
     return predict, sampler
 
 
-def evaluation_matrices(faces: Faces, sampler: Sampler) -> Matrix:
+def evaluation_matrices(faces: Faces, sampler: CropSampler) -> Matrix:
     """Crops (n, 2, 3) by the points' own boxes."""
     pairs = zip(faces.images, faces.points, strict=True)
     return np.array([sampler.matrix(image, points) for image, points in pairs])
 
 
-def evaluation_crops(faces: Faces, sampler: Sampler) -> tuple[Pixels, Matrix]:
+def evaluation_crops(faces: Faces, sampler: CropSampler) -> tuple[Pixels, Matrix]:
     """Inputs (n, S, S, C) and their matrices (n, 2, 3), by the points' own boxes."""
     matrices = evaluation_matrices(faces, sampler)
     return _cut(faces, matrices, sampler), matrices
 
 
-def evaluate(predict: Predict, faces: Faces, sampler: Sampler, batch: int = 64) -> Evaluation:
+def evaluate(predict: Predict, faces: Faces, sampler: CropSampler, batch: int = 64) -> Evaluation:
     """Predicts all faces and measures the points in image pixels."""
     points = _place(predict, faces, evaluation_matrices(faces, sampler), sampler, batch)
     return Evaluation.of(points, faces)
@@ -123,7 +123,7 @@ def evaluate(predict: Predict, faces: Faces, sampler: Sampler, batch: int = 64) 
 def evaluate_detected(
     predict: Predict,
     faces: Faces,
-    sampler: Sampler,
+    sampler: CropSampler,
     detector: Detector,
     batch: int = 64,
     refine: bool = True,
@@ -174,12 +174,12 @@ def is_face(boxes: Floats, points: Floats, smallest: float = 0.5) -> NDArray[np.
     return np.asarray(inside.all(axis=1) & (ratio > smallest) & (ratio < 1.3))
 
 
-def _cut(faces: Faces, matrices: Matrix, sampler: Sampler) -> Pixels:
+def _cut(faces: Faces, matrices: Matrix, sampler: CropSampler) -> Pixels:
     return np.stack([sampler.cut(i, m) for i, m in zip(faces.images, matrices, strict=True)])
 
 
 def _place(
-    predict: Predict, faces: Faces, matrices: Matrix, sampler: Sampler, batch: int
+    predict: Predict, faces: Faces, matrices: Matrix, sampler: CropSampler, batch: int
 ) -> Floats:
     """Points (n, k, 2) in image pixels, by the crops of the matrices (n, 2, 3)."""
     crops = _cut(faces, matrices, sampler)

@@ -13,7 +13,7 @@ from fkd_infer.detection.base import Detector
 from fkd_infer.errors import NonFiniteOutputError
 from fkd_train.checkpoints import find_checkpoint
 from fkd_train.choices import CropProtocol, Split
-from fkd_train.data.augment import Sampler
+from fkd_train.data.augment import CropSampler
 from fkd_train.data.dataset import Faces, load_evaluation
 from fkd_train.errors import RunError
 from fkd_train.evaluation.accuracy import (
@@ -56,7 +56,7 @@ class Result:
     name: str
     path: Path
     file_bytes: int
-    sampler: Sampler
+    sampler: CropSampler
     evaluation: Evaluation
     robustness: tuple[Robustness, ...]
     score: ScoreReport | None = None
@@ -115,7 +115,7 @@ def _shortest(path: Path, others: Sequence[Path]) -> str:
     return str(Path(*next(unique)))
 
 
-def _check_schemes(paths: Sequence[Path], samplers: Sequence[Sampler]) -> None:
+def _check_schemes(paths: Sequence[Path], samplers: Sequence[CropSampler]) -> None:
     first = samplers[0].scheme
     for path, sampler in zip(paths, samplers, strict=True):
         if sampler.scheme != first:
@@ -127,7 +127,7 @@ def _measure(
     name: str,
     path: Path,
     predict: Predict,
-    sampler: Sampler,
+    sampler: CropSampler,
     faces: Faces,
     protocol: Protocol,
     detector: Detector | None,

@@ -12,7 +12,7 @@ from fkd_infer.geometry.arrays import Floats, Pixels
 from fkd_infer.geometry.boxes import BoxRule, apply_rule, square_boxes
 from fkd_infer.geometry.nms import coverage, overlaps
 from fkd_infer.types import Detections
-from fkd_train.data.mosaic import FACE, Truth
+from fkd_train.data.mosaic import FACE, GroundTruth
 
 Find = Callable[[Pixels], Detections]
 OVERLAP = 0.5
@@ -61,7 +61,7 @@ class Matched:
 
 def match(
     found: Sequence[Detections],
-    truths: Sequence[Truth],
+    truths: Sequence[GroundTruth],
     rule: BoxRule,
     sizes: tuple[float, float] = (0.0, np.inf),
 ) -> Matched:
@@ -80,7 +80,7 @@ def match(
 def _match_image(
     found: Detections,
     squares: Floats,
-    truth: Truth,
+    truth: GroundTruth,
     sizes: tuple[float, float],
     scores: list[float],
     right: list[bool],

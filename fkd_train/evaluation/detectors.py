@@ -24,11 +24,16 @@ from fkd_infer.models.cards.detector import TASK
 from fkd_infer.models.check import check_model
 from fkd_train.choices import Split
 from fkd_train.config.detector import detector_recipe_from_dict
-from fkd_train.config.landmarks import recipe_table
+from fkd_train.config.landmarks import read_recipe_table
 from fkd_train.data.dataset import Faces, load_evaluation
-from fkd_train.data.mosaic import FACE, IGNORED, Truth
+from fkd_train.data.mosaic import FACE, IGNORED, GroundTruth
 from fkd_train.evaluation.detection_metrics import Matched, match
-from fkd_train.evaluation.detector_exam import FALSE_PER_IMAGE, FLOOR, judging_maker, mosaic_exam
+from fkd_train.evaluation.detector_evaluation import (
+    FALSE_PER_IMAGE,
+    FLOOR,
+    evaluation_mosaics,
+    mosaic_evaluation_set,
+)
 
 SIZES = ((12.0, 24.0), (24.0, 48.0), (48.0, 96.0), (96.0, np.inf))
 """Longer sides of the points' box that mosaics are looked at by, in pixels."""
@@ -58,7 +63,7 @@ class _Pool:
     is to be found, and the sizes that count."""
 
     images: Sequence[Pixels]
-    rows: Mapping[str, tuple[Sequence[Truth], tuple[float, float]]]
+    rows: Mapping[str, tuple[Sequence[GroundTruth], tuple[float, float]]]
 
 
 def evaluate_detectors(
@@ -98,14 +103,14 @@ def _row(pictures: str, detector: str, found: Matched, threshold: float) -> Row:
 
 
 def _pools(data: Path, split: Split) -> Iterator[_Pool]:
-    recipe = detector_recipe_from_dict(recipe_table("detector"))
+    recipe = detector_recipe_from_dict(read_recipe_table("detector"))
     faces = load_evaluation(data, split, colour=True)
-    maker = judging_maker(replace(recipe, split=split), faces)
+    maker = evaluation_mosaics(replace(recipe, split=split), faces)
     for kind, change in CHANGES.items():
         changed = [_changed(change, faces, row, maker.others) for row in range(len(faces))]
         truths = [truth for _, truth in changed]
         yield _Pool([image for image, _ in changed], {kind: (truths, (0.0, np.inf))})
-    mosaics = mosaic_exam(maker, MOSAICS)
+    mosaics = mosaic_evaluation_set(maker, MOSAICS)
     rows = {
         f"mosaics, faces of {low:.0f} px and more"
         if high == np.inf
@@ -118,20 +123,20 @@ def _pools(data: Path, split: Split) -> Iterator[_Pool]:
     yield _Pool(mosaics.images, rows)
 
 
-def _of_size(truth: Truth, low: float, high: float) -> Truth:
+def _of_size(truth: GroundTruth, low: float, high: float) -> GroundTruth:
     """Faces of other sizes are ignored."""
     longer = (truth.boxes[:, 2:] - truth.boxes[:, :2]).max(axis=1)
     other = (longer < low) | (longer >= high)
     return replace(truth, kinds=np.where(other & (truth.kinds == FACE), IGNORED, truth.kinds))
 
 
-Change = Callable[[Pixels, Floats, Floats, np.random.Generator], tuple[Pixels, Truth]]
+Change = Callable[[Pixels, Floats, Floats, np.random.Generator], tuple[Pixels, GroundTruth]]
 """An image (H, W, 3), its points (68, 2), boxes (k, 4) of other faces, and a generator."""
 
 
 def _changed(
     change: Change, faces: Faces, row: int, others: Mapping[str, Floats]
-) -> tuple[Pixels, Truth]:
+) -> tuple[Pixels, GroundTruth]:
     name = faces.names[row]
     # Seeded by the name, so that the same faces are always changed in the same way.
     rng = np.random.default_rng(zlib.crc32(name.encode()))
@@ -141,13 +146,13 @@ def _changed(
 
 def _as_it_is(
     image: Pixels, points: Floats, others: Floats, rng: np.random.Generator
-) -> tuple[Pixels, Truth]:
-    return image, Truth.of(points[None], others)
+) -> tuple[Pixels, GroundTruth]:
+    return image, GroundTruth.of(points[None], others)
 
 
 def _tilted(
     image: Pixels, points: Floats, others: Floats, rng: np.random.Generator, degrees: float
-) -> tuple[Pixels, Truth]:
+) -> tuple[Pixels, GroundTruth]:
     """Turned about its middle to either side, its edges going on beyond them."""
     height, width = image.shape[:2]
     middle = np.array([(width - 1) / 2, (height - 1) / 2])
@@ -158,19 +163,19 @@ def _tilted(
     )
     corners = others[:, [0, 1, 2, 1, 2, 3, 0, 3]].reshape(-1, 4, 2)
     moved = points_box(transform(corners, matrix)) if len(others) else others
-    return np.asarray(turned, np.uint8), Truth.of(transform(points, matrix)[None], moved)
+    return np.asarray(turned, np.uint8), GroundTruth.of(transform(points, matrix)[None], moved)
 
 
 def _darkened(
     image: Pixels, points: Floats, others: Floats, rng: np.random.Generator, factor: float
-) -> tuple[Pixels, Truth]:
-    return np.rint(factor * image).astype(np.uint8), Truth.of(points[None], others)
+) -> tuple[Pixels, GroundTruth]:
+    return np.rint(factor * image).astype(np.uint8), GroundTruth.of(points[None], others)
 
 
 def _grayed(
     image: Pixels, points: Floats, others: Floats, rng: np.random.Generator
-) -> tuple[Pixels, Truth]:
-    return bgr_image(gray_plane(image)), Truth.of(points[None], others)
+) -> tuple[Pixels, GroundTruth]:
+    return bgr_image(gray_plane(image)), GroundTruth.of(points[None], others)
 
 
 CHANGES: dict[str, Change] = {

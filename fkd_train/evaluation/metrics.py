@@ -91,11 +91,11 @@ def roc_auc(positives: Array, negatives: Array) -> float:
     return float(np.mean(below + not_above) / (2 * len(negatives)))
 
 
-class Figures(NamedTuple):
+class EpochMetrics(NamedTuple):
     """An epoch's evaluation: figures for the log, and the one that is best where it is lowest."""
 
     row: dict[str, float]
     error: float
 
 
-Row = dict[str, float]
+LogRow = dict[str, float]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from fkd_infer.choices import MIN_PRESENCE
 from fkd_infer.geometry.arrays import Floats, Pixels
 from fkd_infer.geometry.transforms import similarity
-from fkd_train.data.augment import Sampler
+from fkd_train.data.augment import CropSampler
 from fkd_train.data.dataset import Faces
 from fkd_train.evaluation.accuracy import Predict, evaluation_crops, predict_all
 from fkd_train.evaluation.metrics import roc_auc
@@ -60,7 +60,7 @@ class ScoreReport:
     groups: dict[str, Group]
 
 
-def measure_score(predict: Predict, faces: Faces, sampler: Sampler) -> ScoreReport | None:
+def measure_score(predict: Predict, faces: Faces, sampler: CropSampler) -> ScoreReport | None:
     """Scores of faces against crops beside them, of scikit-image's photos, and of bad frames.
 
     None where the network has no score. The crops are the same at each call.
@@ -92,7 +92,7 @@ def _group(true: Floats, other: Floats) -> Group:
     return Group(len(other), roc_auc(true, other), accepted)
 
 
-def _beside(faces: Faces, sampler: Sampler) -> Iterator[Pixels]:
+def _beside(faces: Faces, sampler: CropSampler) -> Iterator[Pixels]:
     """A crop of each image that has room for one beside its face."""
     for row, (image, points) in enumerate(zip(faces.images, faces.points, strict=True)):
         matrix = sampler.background_matrix(image, points, np.random.default_rng(row))
@@ -100,13 +100,13 @@ def _beside(faces: Faces, sampler: Sampler) -> Iterator[Pixels]:
             yield sampler.cut(image, matrix)
 
 
-def _misframed(faces: Faces, sampler: Sampler) -> Iterator[Pixels]:
+def _misframed(faces: Faces, sampler: CropSampler) -> Iterator[Pixels]:
     for row, (image, points) in enumerate(zip(faces.images, faces.points, strict=True)):
         matrix = sampler.misframed_matrix(points, np.random.default_rng(row))
         yield sampler.cut(image, matrix)
 
 
-def _photo_windows(sampler: Sampler) -> Iterator[Pixels]:
+def _photo_windows(sampler: CropSampler) -> Iterator[Pixels]:
     """Squares of all sizes and places from scikit-image's pictures."""
     from skimage import data
 

@@ -20,7 +20,7 @@ from fkd_infer.geometry.arrays import Floats, Matrix, Pixels
 from fkd_infer.geometry.boxes import POINTS_BOX, CropRule, apply_rule, points_box, square_boxes
 from fkd_infer.geometry.crop import reduced
 from fkd_infer.geometry.transforms import invert, similarity, transform
-from fkd_train.data.augment import Rng, Sampler, jpeg
+from fkd_train.data.augment import CropSampler, Rng, jpeg
 from fkd_train.data.dataset import Faces
 from fkd_train.evaluation.accuracy import Evaluation, Predict, predict_all
 
@@ -126,7 +126,7 @@ class Robustness:
     ratio: float
 
 
-def robustness(predict: Predict, faces: Faces, sampler: Sampler) -> tuple[Robustness, ...]:
+def robustness(predict: Predict, faces: Faces, sampler: CropSampler) -> tuple[Robustness, ...]:
     """A row for each perturbation, in crops around the points' boxes as the runtime cuts them."""
     names = tqdm(PERTURBATIONS, desc="perturbed", leave=False, disable=None)
     measured = {
@@ -141,7 +141,7 @@ def robustness(predict: Predict, faces: Faces, sampler: Sampler) -> tuple[Robust
 
 
 def evaluate_perturbed(
-    predict: Predict, faces: Faces, sampler: Sampler, perturbation: Perturbation
+    predict: Predict, faces: Faces, sampler: CropSampler, perturbation: Perturbation
 ) -> Evaluation:
     """Predicts all faces as a perturbation shows them; measured in pixels of their own images."""
     crops, matrices, to_originals = [], [], []

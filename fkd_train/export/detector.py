@@ -24,12 +24,12 @@ from fkd_train.data.synthetic import draw_face
 from fkd_train.errors import VerificationError
 from fkd_train.evaluation.calibration import fit_logistic
 from fkd_train.evaluation.detection_metrics import Find, Matched
-from fkd_train.evaluation.detector_exam import (
+from fkd_train.evaluation.detector_evaluation import (
     FALSE_PER_IMAGE,
     FLOOR,
     LIMIT,
-    Exam,
-    exams,
+    EvaluationSet,
+    evaluation_sets,
     one_by_one,
     suppressed,
     torch_find,
@@ -64,13 +64,13 @@ class DetectorSource:
     searched: Searched
     recipe: DetectorRecipe
     content: Checkpoint
-    exams: dict[str, Exam]
+    evaluation_sets: dict[str, EvaluationSet]
     card: DetectorCard
 
     def pictures(self) -> tuple[list[Pixels], str]:
         """Pictures of many sizes that files are compared on, and what they are."""
-        if self.exams:
-            mosaics, photos = self.exams.values()
+        if self.evaluation_sets:
+            mosaics, photos = self.evaluation_sets.values()
             chosen = [*mosaics.images[: _VERIFIED // 2], *photos.images[: _VERIFIED // 2]]
             return [_cut(image, number) for number, image in enumerate(chosen)], "real pictures"
         rng = np.random.default_rng(0)
@@ -119,13 +119,13 @@ def load_detector_source(
     if half:
         network = network.half().float()
     digest = weights_sha256(network)
-    judged: dict[str, Exam] = {}
+    judged: dict[str, EvaluationSet] = {}
     if data is not None:
-        judged = exams(recipe, load_evaluation(data, recipe.split, colour=True))
+        judged = evaluation_sets(recipe, load_evaluation(data, recipe.split, colour=True))
     slope, intercept, threshold, accuracy = 1.0, 0.0, 0.5, {}
     if judged:
         slope, intercept = _calibrated(network, judged["mosaics"])
-    network.fold_white()
+    network.fold_input_scale()
     searched = Searched(network, slope, intercept).eval()
     if judged:
         found = {name: exam(one_by_one(_find(searched))) for name, exam in judged.items()}
@@ -150,7 +150,7 @@ def load_detector_source(
     return DetectorSource(searched, recipe, content, judged, card)
 
 
-def _calibrated(network: DetectorNet, exam: Exam) -> tuple[float, float]:
+def _calibrated(network: DetectorNet, exam: EvaluationSet) -> tuple[float, float]:
     """Slope and intercept of the chance that a box is a face's, given its logit; 1 and 0 where that
     says nothing, as of a network that finds no face, or nothing else."""
     found = exam(torch_find(network))

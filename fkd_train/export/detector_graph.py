@@ -31,7 +31,7 @@ class Searched(nn.Module):
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Boxes (A, 4), scores (A,) and points (A, 5, 2)."""
-        found = self.network.all_sizes(image[None])
+        found = self.network.search_multiscale(image[None])
         chance = (found.logits[0] * self.slope + self.intercept).sigmoid()
         return found.boxes[0], chance, found.points[0]
 

@@ -26,10 +26,10 @@ from fkd_infer.models.cards.detector import DetectorCard
 from fkd_infer.models.cards.landmark import InputSpec, Measured, ModelCard, OutputSpec
 from fkd_infer.runtime.session import LandmarkSession
 from fkd_infer.system.files.atomic import whole_file, writing
-from fkd_train.checkpoints import Checkpoint, load_network, save_checkpoint
-from fkd_train.config.landmarks import Recipe
-from fkd_train.config.recipe import AnyRecipe
-from fkd_train.data.augment import Sampler
+from fkd_train.checkpoints import Checkpoint, load_landmark_network, save_checkpoint
+from fkd_train.config.landmarks import LandmarkRecipe
+from fkd_train.config.recipe import Recipe
+from fkd_train.data.augment import CropSampler
 from fkd_train.data.dataset import Faces, load_evaluation, load_split
 from fkd_train.data.synthetic import draw_face
 from fkd_train.errors import VerificationError
@@ -52,9 +52,9 @@ class Source:
     """
 
     network: LandmarkNet
-    recipe: Recipe
+    recipe: LandmarkRecipe
     content: Checkpoint
-    sampler: Sampler
+    sampler: CropSampler
     faces: Faces | None
     card: ModelCard
 
@@ -74,10 +74,10 @@ def load_source(checkpoint: Path, data: Path | None = None, half: bool = False) 
     With a data set, its evaluation faces, and the accuracy on them in the card. With `half`, the
     weights are rounded to half precision.
     """
-    network, recipe, content = load_network(checkpoint)
+    network, recipe, content = load_landmark_network(checkpoint)
     if half:
         network = network.half().float()
-    sampler = replace(Sampler.of(recipe), config=replace(recipe.crop, reference="points"))
+    sampler = replace(CropSampler.of(recipe), config=replace(recipe.crop, reference="points"))
     card = _card(network, recipe, content["progress"]["epoch"])
     if data is None:
         return Source(network, recipe, content, sampler, None, card)
@@ -136,7 +136,7 @@ def _over_budget(verification: Verification) -> str:
     return f"{verification.report()}; the budget is {allowed}"
 
 
-def protocol(recipe: Recipe) -> str:
+def protocol(recipe: LandmarkRecipe) -> str:
     """What the card calls the evaluation faces of a recipe."""
     return f"{recipe.split} split"
 
@@ -147,7 +147,7 @@ def measured(result: Evaluation) -> Measured:
     return Measured(figures.nme, figures.failure_rate_10, figures.count, result.seed_mse)
 
 
-def _box_rules(data: Path, recipe: Recipe) -> dict[str, BoxRule]:
+def _box_rules(data: Path, recipe: LandmarkRecipe) -> dict[str, BoxRule]:
     """Where detectors' boxes have points of one's own; the built-in scheme's are known."""
     if recipe.landmarks == IBUG68:
         return {}
@@ -174,7 +174,7 @@ def weights_sha256(network: nn.Module) -> str:
     return digest.hexdigest()
 
 
-def _card(network: LandmarkNet, recipe: Recipe, epochs: int) -> ModelCard:
+def _card(network: LandmarkNet, recipe: LandmarkRecipe, epochs: int) -> ModelCard:
     return ModelCard(
         name=recipe.name,
         architecture=recipe.model.name,
@@ -190,7 +190,7 @@ def _card(network: LandmarkNet, recipe: Recipe, epochs: int) -> ModelCard:
     )
 
 
-def trained(recipe: AnyRecipe, epochs: int, digest: str) -> Training:
+def trained(recipe: Recipe, epochs: int, digest: str) -> Training:
     """Where the weights of a recipe come from, as a card has it."""
     data, split, seed = recipe.data.name, recipe.split, recipe.seed
     return Training(recipe.name, data, split, epochs, seed, digest)
@@ -260,7 +260,9 @@ def with_card(model: onnx.ModelProto, card: ModelCard | DetectorCard) -> onnx.Mo
     return model
 
 
-def verification_faces(faces: Faces | None, sampler: Sampler, count: int = 64) -> VerificationFaces:
+def verification_faces(
+    faces: Faces | None, sampler: CropSampler, count: int = 64
+) -> VerificationFaces:
     """The first faces of the data set, or drawn ones, as the network's crops.
 
     Drawn faces have points of their own scheme; for a network of another, they have none.

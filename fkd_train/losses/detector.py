@@ -15,7 +15,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, smooth_l1_loss
 
 from fkd_train.config.detector import DetectorLossConfig
 from fkd_train.data.mosaic import FACE, IGNORED
-from fkd_train.models.detector import Candidates
+from fkd_train.models.detector import CellPredictions
 
 _SEEN, _FRAMED = 0.5, 4.0
 """Powers of a cell's score and of its box's IoU in how well it is suited to a face."""
@@ -34,7 +34,7 @@ class Targets(NamedTuple):
 
 
 def detector_loss(
-    found: Candidates,
+    found: CellPredictions,
     places: Tensor,
     truth: tuple[Tensor, Tensor, Tensor],
     config: DetectorLossConfig,
@@ -60,7 +60,12 @@ def detector_loss(
 
 @torch.no_grad()
 def assign(
-    found: Candidates, places: Tensor, of: Tensor, boxes: Tensor, kinds: Tensor, candidates: int
+    found: CellPredictions,
+    places: Tensor,
+    of: Tensor,
+    boxes: Tensor,
+    kinds: Tensor,
+    candidates: int,
 ) -> Targets:
     """The cells that learn each of P faces, which are of the images `of` (P,), with boxes (P, 4)
     and kinds (P,): the best suited ones of those that lie in its box."""

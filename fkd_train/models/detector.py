@@ -42,7 +42,7 @@ class DetectorSpec:
     coarser: int = 3
 
 
-class Candidates(NamedTuple):
+class CellPredictions(NamedTuple):
     """What each of A cells says of N images, in pixels: boxes (N, A, 4) xyxy, logits of the chance
     of a face (N, A), and five points (N, A, 5, 2)."""
 
@@ -108,18 +108,18 @@ class DetectorNet(nn.Module):
         self.white = 255.0
 
     @torch.no_grad()
-    def fold_white(self) -> None:
+    def fold_input_scale(self) -> None:
         """Makes the division by white a part of the first weights, for good."""
         convolution = self.stem[0]  # type: ignore[index]
         assert isinstance(convolution, nn.Conv2d)
         convolution.weight /= self.white
         self.white = 1.0
 
-    def forward(self, images: Tensor) -> Candidates:
+    def forward(self, images: Tensor) -> CellPredictions:
         """Candidates for images uint8 (N, H, W, 3), as they are."""
         return self._search(_planes(images))
 
-    def all_sizes(self, images: Tensor) -> Candidates:
+    def search_multiscale(self, images: Tensor) -> CellPredictions:
         """The same, and those of the images averaged to be coarser, where large faces are seen."""
         planes, factor = _planes(images), self.spec.coarser
         fine = self._search(planes)
@@ -131,13 +131,13 @@ class DetectorNet(nn.Module):
         # What is small there is seen better as it is.
         small = (coarse.boxes[..., 2:] - coarse.boxes[..., :2]).amax(-1) < _LEAST_COARSE
         logits = coarse.logits.masked_fill(small, _NEVER)
-        return Candidates(
+        return CellPredictions(
             torch.cat([fine.boxes, coarse.boxes * factor + offset], 1),
             torch.cat([fine.logits, logits], 1),
             torch.cat([fine.points, coarse.points * factor + offset], 1),
         )
 
-    def _search(self, planes: Tensor) -> Candidates:
+    def _search(self, planes: Tensor) -> CellPredictions:
         features = self.stem(planes / self.white)
         maps = []
         for stage in self.stages:
@@ -146,34 +146,34 @@ class DetectorNet(nn.Module):
         mixed = self.neck(maps[1:])
         levels = zip(self.heads, mixed, STRIDES, strict=True)
         found = [_decoded(head(level).float(), stride) for head, level, stride in levels]
-        return Candidates(*(torch.cat(parts, 1) for parts in zip(*found, strict=True)))
+        return CellPredictions(*(torch.cat(parts, 1) for parts in zip(*found, strict=True)))
 
 
 def _planes(images: Tensor) -> Tensor:
     return images.permute(0, 3, 1, 2).float()
 
 
-def _decoded(numbers: Tensor, stride: int) -> Candidates:
+def _decoded(numbers: Tensor, stride: int) -> CellPredictions:
     """What the cells of one map (N, 15, h, w) say: a logit, the box's centre, from the cell, and
     logarithms of its sides, and the points, from the cell."""
-    places = cell_places(numbers.shape[2], numbers.shape[3], stride, numbers)
+    places = map_cell_centres(numbers.shape[2], numbers.shape[3], stride, numbers)
     cells = numbers.flatten(2).transpose(1, 2)
     centre = places + cells[..., 1:3] * stride
     half = cells[..., 3:5].clamp(max=4.0).exp() * (stride * _TYPICAL / 2)
     offsets = cells[..., 5:].reshape(cells.shape[0], -1, 5, 2) * (stride * _TYPICAL / 2)
     points = places[:, None] + offsets
-    return Candidates(torch.cat([centre - half, centre + half], -1), cells[..., 0], points)
+    return CellPredictions(torch.cat([centre - half, centre + half], -1), cells[..., 0], points)
 
 
-def cell_places(high: int, wide: int, stride: int, like: Tensor) -> Tensor:
+def map_cell_centres(high: int, wide: int, stride: int, like: Tensor) -> Tensor:
     """Pixels (h · w, 2) that the cells of a map are centred on."""
     x = torch.arange(wide, device=like.device, dtype=torch.float32) * stride
     y = torch.arange(high, device=like.device, dtype=torch.float32) * stride
     return torch.stack(torch.meshgrid(x, y, indexing="xy"), -1).reshape(-1, 2)
 
 
-def all_places(size: int, like: Tensor) -> Tensor:
+def cell_centres(size: int, like: Tensor) -> Tensor:
     """Those of all cells (A, 2) of a square image, as `DetectorNet` has them."""
     cells = [-(-size // stride) for stride in STRIDES]
     maps = zip(cells, STRIDES, strict=True)
-    return torch.cat([cell_places(count, count, stride, like) for count, stride in maps])
+    return torch.cat([map_cell_centres(count, count, stride, like) for count, stride in maps])

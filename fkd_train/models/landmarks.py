@@ -337,7 +337,7 @@ class FkdNet(nn.Module):
         return points, self.score(coarser.mean((2, 3)))
 
 
-BODIES: dict[str, Callable[[ModelSpec], nn.Module]] = {
+NETWORKS: dict[str, Callable[[ModelSpec], nn.Module]] = {
     "naimishnet": naimishnet,
     "naimishnet-paper": naimishnet_paper,
     "fkdnet": FkdNet,
@@ -349,9 +349,9 @@ def build(spec: ModelSpec) -> LandmarkNet:
 
     Raises RecipeError for an unknown name or an input too small for the convolutions.
     """
-    if spec.name not in BODIES:
-        raise RecipeError(spec.name, "no such network", f"there are: {', '.join(BODIES)}")
+    if spec.name not in NETWORKS:
+        raise RecipeError(spec.name, "no such network", f"there are: {', '.join(NETWORKS)}")
     try:
-        return LandmarkNet(spec, BODIES[spec.name](spec))
+        return LandmarkNet(spec, NETWORKS[spec.name](spec))
     except RuntimeError as error:
         raise RecipeError(spec.name, f"input size {spec.size} is too small for it") from error

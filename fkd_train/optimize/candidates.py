@@ -21,7 +21,7 @@ from fkd_infer.system.hardware import DOT_PRODUCTS, cpu_features
 from fkd_infer.tuning.interleaved import alternate
 from fkd_infer.tuning.session_worker import session_contender
 from fkd_train.choices import OptimizeGoal
-from fkd_train.data.augment import Sampler
+from fkd_train.data.augment import CropSampler
 from fkd_train.data.dataset import Faces
 from fkd_train.evaluation.accuracy import evaluate, evaluation_crops
 from fkd_train.graphs.passes import store_half, with_metadata
@@ -65,7 +65,7 @@ class Workshop:
     """
 
     fp32: onnx.ModelProto
-    sampler: Sampler
+    sampler: CropSampler
     training: Faces
     budget: float
     platform: Platform

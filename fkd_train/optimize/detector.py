@@ -20,8 +20,8 @@ from fkd_infer.system.hardware import available_threads
 from fkd_infer.tuning.detector_worker import detector_contender
 from fkd_infer.tuning.interleaved import alternate, paired_ratio
 from fkd_train.data.dataset import load_split
-from fkd_train.data.mosaic_dataset import mosaic_maker
-from fkd_train.evaluation.detector_exam import one_by_one
+from fkd_train.data.mosaic_dataset import mosaic_generator
+from fkd_train.evaluation.detector_evaluation import one_by_one
 from fkd_train.export.detector import DetectorSource, detector_model, load_detector_source, measured
 from fkd_train.export.landmarks import with_card
 from fkd_train.graphs.passes import store_half
@@ -110,7 +110,7 @@ def _candidates(
     yield "fp32", "fp32", fp32
     yield "fp16-weights", "fp32, weights stored in fp16", store_half(fp32)
     faces, _ = load_split(data, source.recipe.split, colour=True)
-    maker = mosaic_maker(source.recipe, faces, "training")
+    maker = mosaic_generator(source.recipe, faces, "training")
     images = [maker(np.random.default_rng([1, number]))[0] for number in range(_CALIBRATION)]
     scheme, model = _int8(source, fp32, images, folder, platform)
     yield "int8", f"int8 ({scheme}, heads in fp32; for {platform})", model
@@ -159,7 +159,7 @@ def _made(
     find = FkdDetector(path, provider="cpu").find
     accuracy = {
         f"{source.recipe.split} split, {kind}": measured(exam(one_by_one(find)), card.threshold)
-        for kind, exam in source.exams.items()
+        for kind, exam in source.evaluation_sets.items()
     }
     card = replace(card, accuracy=accuracy)
     onnx.save(with_card(model, card), path)

@@ -24,10 +24,10 @@ from fkd_infer.geometry.transforms import transform
 from fkd_infer.media.images.file import write_image
 from fkd_infer.system.files.atomic import whole_file, writing
 from fkd_infer.types import Face, Frame
-from fkd_train.data.augment import Sampler
+from fkd_train.data.augment import CropSampler
 from fkd_train.data.dataset import Faces
 from fkd_train.evaluation.accuracy import Evaluation
-from fkd_train.evaluation.metrics import Array, Row, ced, nme
+from fkd_train.evaluation.metrics import Array, LogRow, ced, nme
 from fkd_train.models.landmarks import LandmarkNet
 
 TILE = 224
@@ -39,9 +39,9 @@ _BLUE = COLOURS[0]
 
 def plot_run(
     out: Path,
-    log: Sequence[Row],
+    log: Sequence[LogRow],
     network: LandmarkNet,
-    sampler: Sampler,
+    sampler: CropSampler,
     faces: Faces,
     evaluation: Evaluation,
 ) -> None:
@@ -59,7 +59,7 @@ def plot_run(
         write_image(folder / f"{name}.png", sheet)
 
 
-def curves(log: Sequence[Row]) -> Figure:
+def curves(log: Sequence[LogRow]) -> Figure:
     """Loss, NME and the seed's figure over the epochs."""
     epochs = [row["epoch"] for row in log]
     panels = [
@@ -118,7 +118,9 @@ def line_styles() -> Iterator[dict[str, Any]]:
         yield from ({"color": colour, "linestyle": dash} for colour in COLOURS)
 
 
-def first_filters(network: LandmarkNet, sampler: Sampler, faces: Faces, count: int = 16) -> Figure:
+def first_filters(
+    network: LandmarkNet, sampler: CropSampler, faces: Faces, count: int = 16
+) -> Figure:
     """The first convolution's filters, and below each what it makes of a face."""
     first = next(module for module in network.modules() if isinstance(module, nn.Conv2d))
     weights = first.weight.detach().float().cpu().mean(dim=1).numpy()[:count]
@@ -141,7 +143,7 @@ def first_filters(network: LandmarkNet, sampler: Sampler, faces: Faces, count: i
 
 
 def face_sheet(
-    faces: Faces, points: Floats, rows: NDArray[np.intp], errors: Array, sampler: Sampler
+    faces: Faces, points: Floats, rows: NDArray[np.intp], errors: Array, sampler: CropSampler
 ) -> Pixels:
     """Pairs of crops, three a line: true points left, predicted right, with the face's NME."""
     pairs = [
@@ -159,7 +161,7 @@ def face_sheet(
     return np.asarray(np.vstack(lines), dtype=np.uint8)
 
 
-def _tile(faces: Faces, row: int, points: Floats, sampler: Sampler, text: str) -> Pixels:
+def _tile(faces: Faces, row: int, points: Floats, sampler: CropSampler, text: str) -> Pixels:
     large = replace(sampler, size=TILE)
     enlarged = large.matrix(faces.images[row], faces.points[row])
     pixels = large.cut(faces.images[row], enlarged)

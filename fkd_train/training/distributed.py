@@ -11,7 +11,7 @@ from accelerate import Accelerator
 from fkd_train.errors import PeerError
 
 
-def any_of(accelerator: Accelerator, own: bool) -> bool:
+def any_process(accelerator: Accelerator, own: bool) -> bool:
     """Whether it is so in any of the processes, which all have to ask."""
     if accelerator.num_processes == 1:
         return own
@@ -19,7 +19,7 @@ def any_of(accelerator: Accelerator, own: bool) -> bool:
     return bool(accelerator.reduce(flag, reduction="sum").item() > 0)
 
 
-def main_does(accelerator: Accelerator, out: Path, work: Callable[[], None]) -> None:
+def run_on_main_process(accelerator: Accelerator, out: Path, work: Callable[[], None]) -> None:
     """Work of the main process, which the others wait for.
 
     Where it raises there, PeerError is raised in the others, which would wait for ever.
@@ -30,6 +30,6 @@ def main_does(accelerator: Accelerator, out: Path, work: Callable[[], None]) -> 
             work()
         failed = False
     finally:
-        any_failed = any_of(accelerator, failed)
+        any_failed = any_process(accelerator, failed)
     if any_failed:
         raise PeerError(out)

@@ -25,7 +25,7 @@ _PEER_GONE = ("Connection closed by peer", "Connection reset by peer")
 """What gloo says where another process of a run is gone, the same."""
 
 
-def fetched(loader: DataLoader[Batch], run: Path) -> Iterator[Batch]:
+def fetch_batches(loader: DataLoader[Batch], run: Path) -> Iterator[Batch]:
     """A loader's batches; raises BatchError where one could not be made."""
     batches: Iterator[Batch] | None = None
     while True:
@@ -42,7 +42,7 @@ def fetched(loader: DataLoader[Batch], run: Path) -> Iterator[Batch]:
 
 
 @contextmanager
-def naming_faults(run: Path, device: str, batch: int) -> Iterator[None]:
+def translate_faults(run: Path, device: str, batch: int) -> Iterator[None]:
     """Turns a loader's process that died during the block into BatchError, too little memory for a
     step of `batch` images into TrainingMemoryError, and the end of another process of the run into
     PeerError."""

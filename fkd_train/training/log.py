@@ -10,7 +10,7 @@ from pathlib import Path
 
 from fkd_infer.system.files.atomic import whole_file, writing
 from fkd_train.errors import RunError
-from fkd_train.evaluation.metrics import Row
+from fkd_train.evaluation.metrics import LogRow
 
 
 @dataclass
@@ -26,7 +26,7 @@ class RunLog:
         """Where the lines go."""
         return self.folder / "log.csv"
 
-    def append(self, row: Row) -> None:
+    def append(self, row: LogRow) -> None:
         """Adds the line of one epoch; raises OutputError where it cannot be written."""
         if not self.enabled:
             return
@@ -40,7 +40,7 @@ class RunLog:
         if self.tensorboard:
             self._to_tensorboard(row)
 
-    def _to_tensorboard(self, row: Row) -> None:
+    def _to_tensorboard(self, row: LogRow) -> None:
         """A file for each epoch, named by it: an epoch that is trained again replaces its own."""
         from tensorboard.compat.proto.event_pb2 import Event
         from tensorboard.compat.proto.summary_pb2 import Summary
@@ -66,7 +66,7 @@ class RunLog:
         if len(lines) > epochs + 1:
             self._write("".join(lines[: epochs + 1]))
 
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[LogRow]:
         """All lines as numbers; raises RunError for a file that is no log."""
         try:
             return [

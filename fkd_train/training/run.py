@@ -19,32 +19,32 @@ from torch.utils.data import Dataset
 from fkd_infer.system.files.atomic import writing
 from fkd_train.checkpoints import Checkpoint
 from fkd_train.config.detector import DetectorRecipe
-from fkd_train.config.landmarks import Recipe
-from fkd_train.config.recipe import AnyRecipe, any_recipe, plain_recipe
-from fkd_train.data.augment import Sampler
+from fkd_train.config.landmarks import LandmarkRecipe
+from fkd_train.config.recipe import Recipe, recipe_from_dict, recipe_to_dict
+from fkd_train.data.augment import CropSampler
 from fkd_train.data.dataset import Faces, evaluation_part, load_split
-from fkd_train.data.fingerprint import Marks, digest, marks
-from fkd_train.data.loader import Batch, EpochBatches, TrainingCrops, training_loader
-from fkd_train.data.mosaic_dataset import Mosaics, mosaic_maker, read_others
+from fkd_train.data.fingerprint import Fingerprints, digest, fingerprint_faces
+from fkd_train.data.loader import Batch, CropDataset, EpochBatchSampler, training_loader
+from fkd_train.data.mosaic_dataset import MosaicDataset, mosaic_generator, read_other_faces
 from fkd_train.errors import RunError
 from fkd_train.evaluation.accuracy import Evaluation, evaluate, torch_predict
-from fkd_train.evaluation.detector_exam import examined, exams, torch_find
-from fkd_train.evaluation.metrics import Figures, Row
+from fkd_train.evaluation.detector_evaluation import evaluate_detector, evaluation_sets, torch_find
+from fkd_train.evaluation.metrics import EpochMetrics, LogRow
 from fkd_train.losses.landmarks import build_loss
 from fkd_train.models.detector import DetectorNet
 from fkd_train.models.landmarks import LandmarkNet, build
 from fkd_train.training.detector_task import mosaic_loss
-from fkd_train.training.distributed import main_does
+from fkd_train.training.distributed import run_on_main_process
 from fkd_train.training.log import RunLog
 from fkd_train.training.run_folder import RunFolder
-from fkd_train.training.trainer import Task, Trainer
+from fkd_train.training.trainer import Trainer, TrainingTask
 
 SAVE_EVERY = 600.0
 """Seconds of an epoch after which it is saved as far as it got."""
 
 
 @dataclass(frozen=True)
-class Finished:
+class RunResult:
     """How a run ended: what the last evaluation says, for people, or None where a signal stopped
     it, resumable.
 
@@ -56,21 +56,21 @@ class Finished:
 
 
 @dataclass(frozen=True)
-class Job:
+class PreparedRun:
     """What a recipe comes down to: the network, its task, and `count` training images an epoch.
     `data` marks what it is trained and judged on. `finish` evaluates the trained network, draws
     plots, in the main process, of the log's rows, and says how it did."""
 
     network: nn.Module
-    task: Task
-    data: Marks
+    task: TrainingTask
+    data: Fingerprints
     images: Dataset[Batch]
     count: int
-    finish: Callable[[nn.Module, list[Row] | None], str]
+    finish: Callable[[nn.Module, list[LogRow] | None], str]
 
 
 def train(
-    recipe: AnyRecipe,
+    recipe: Recipe,
     data: Path,
     out: Path,
     *,
@@ -80,7 +80,7 @@ def train(
     tensorboard: bool = False,
     save_every: float = SAVE_EVERY,
     tell: Callable[[str], None] = lambda _: None,
-) -> Finished:
+) -> RunResult:
     """Trains into a run folder: recipe.json, data.csv, log.csv, best.pt, last.pt, plots/.
 
     `last.pt` is saved after every epoch, and within one every `save_every` seconds. `force` resumes
@@ -92,27 +92,27 @@ def train(
     accelerator = _accelerator(recipe)
     folder = RunFolder(out)
     with ExitStack() as held:
-        main_does(accelerator, out, lambda: held.enter_context(folder.claimed(resume)))
+        run_on_main_process(accelerator, out, lambda: held.enter_context(folder.claimed(resume)))
         if isinstance(recipe, DetectorRecipe):
             job = _detector_job(recipe, data, accelerator)
         else:
             job = _landmark_job(recipe, data, out, accelerator)
         trainer = _trainer(recipe, job, accelerator, out, workers, tensorboard, save_every)
         settle = partial(_settle, folder, recipe, job.data, trainer, force, tell)
-        main_does(accelerator, out, settle)
+        run_on_main_process(accelerator, out, settle)
         if resume and not accelerator.is_main_process:
             trainer.resume()
         if not trainer.run():
-            return Finished(None, accelerator.is_main_process)
+            return RunResult(None, accelerator.is_main_process)
         rows = trainer.log.rows() if accelerator.is_main_process else None
         told = job.finish(trainer.result, rows)
         accelerator.end_training()
-        return Finished(told, accelerator.is_main_process)
+        return RunResult(told, accelerator.is_main_process)
 
 
 def _trainer(
-    recipe: AnyRecipe,
-    job: Job,
+    recipe: Recipe,
+    job: PreparedRun,
     accelerator: Accelerator,
     out: Path,
     workers: int,
@@ -122,7 +122,7 @@ def _trainer(
     if accelerator.process_index:
         # The same weights in every process, but masks of dropout of its own.
         torch.manual_seed(recipe.seed + accelerator.process_index)
-    batches = EpochBatches(
+    batches = EpochBatchSampler(
         job.count,
         recipe.batch,
         recipe.seed,
@@ -146,8 +146,8 @@ def _trainer(
 
 def _settle(
     folder: RunFolder,
-    recipe: AnyRecipe,
-    data: Marks,
+    recipe: Recipe,
+    data: Fingerprints,
     trainer: Trainer,
     force: bool,
     tell: Callable[[str], None],
@@ -177,55 +177,57 @@ def _settle(
 
 
 def _task(
-    recipe: AnyRecipe,
+    recipe: Recipe,
     loss: Callable[[nn.Module, Batch], Tensor],
-    validate: Callable[[nn.Module], Figures],
+    validate: Callable[[nn.Module], EpochMetrics],
     points: int,
-    data: Marks,
-) -> Task:
+    data: Fingerprints,
+) -> TrainingTask:
     known = digest(data)
 
     def continues(saved: Checkpoint) -> bool:
-        return any_recipe(saved["recipe"]) == recipe and saved.get("data", known) == known
+        return recipe_from_dict(saved["recipe"]) == recipe and saved.get("data", known) == known
 
-    return Task(
+    return TrainingTask(
         loss=loss,
         validate=validate,
         # The official test rows choose nothing: there, the best weights are the latest.
         chooses=recipe.split != "official",
-        header={"recipe": plain_recipe(recipe), "points": points, "data": known},
+        header={"recipe": recipe_to_dict(recipe), "points": points, "data": known},
         continues=continues,
     )
 
 
-def _known(recipe: AnyRecipe, data: Path, training: Faces, evaluation_faces: Faces) -> Marks:
+def _known(recipe: Recipe, data: Path, training: Faces, evaluation_faces: Faces) -> Fingerprints:
     """Marks of all faces of a run, and of those that a detector's recipe knows beside them."""
     parts = {"training": "training", "evaluation": evaluation_part(recipe.split)}
-    found: Marks = ()
+    found: Fingerprints = ()
     for (use, part), faces in zip(parts.items(), (training, evaluation_faces), strict=True):
         named = recipe.others if isinstance(recipe, DetectorRecipe) else ""
-        others = read_others(named, part) if named else {}
-        found += marks(use, data, part, faces, others)
+        others = read_other_faces(named, part) if named else {}
+        found += fingerprint_faces(use, data, part, faces, others)
     return found
 
 
-def _landmark_job(recipe: Recipe, data: Path, out: Path, accelerator: Accelerator) -> Job:
+def _landmark_job(
+    recipe: LandmarkRecipe, data: Path, out: Path, accelerator: Accelerator
+) -> PreparedRun:
     training, evaluation_faces = load_split(data, recipe.split, recipe.landmarks)
     set_seed(recipe.seed)
     network = build(recipe.model.spec(recipe.landmarks.count))
-    sampler = Sampler.of(recipe)
+    sampler = CropSampler.of(recipe)
 
     def measure(network: nn.Module) -> Evaluation:
         assert isinstance(network, LandmarkNet)
         return evaluate(torch_predict(network, accelerator.device), evaluation_faces, sampler)
 
-    def validate(network: nn.Module) -> Figures:
+    def validate(network: nn.Module) -> EpochMetrics:
         measured = measure(network)
         figures = measured.accuracy
         row = {"nme": figures.nme, "failure_rate_10": figures.failure_rate_10}
-        return Figures(row | {"seed_mse": measured.seed_mse}, figures.nme)
+        return EpochMetrics(row | {"seed_mse": measured.seed_mse}, figures.nme)
 
-    def finish(network: nn.Module, rows: list[Row] | None) -> str:
+    def finish(network: nn.Module, rows: list[LogRow] | None) -> str:
         assert isinstance(network, LandmarkNet)
         measured = measure(network)
         if rows is not None:
@@ -239,12 +241,12 @@ def _landmark_job(recipe: Recipe, data: Path, out: Path, accelerator: Accelerato
     known = _known(recipe, data, training, evaluation_faces)
     loss = _landmark_loss(recipe, accelerator)
     task = _task(recipe, loss, validate, recipe.landmarks.count, known)
-    crops = TrainingCrops(training, sampler, recipe.augment, recipe.seed)
-    return Job(network, task, known, crops, len(training), finish)
+    crops = CropDataset(training, sampler, recipe.augment, recipe.seed)
+    return PreparedRun(network, task, known, crops, len(training), finish)
 
 
 def _landmark_loss(
-    recipe: Recipe, accelerator: Accelerator
+    recipe: LandmarkRecipe, accelerator: Accelerator
 ) -> Callable[[nn.Module, Batch], Tensor]:
     """The points' loss, of faces alone but over all crops, and the score's."""
     of_points, unit = build_loss(recipe.loss), recipe.model.spec(recipe.landmarks.count).unit
@@ -261,18 +263,18 @@ def _landmark_loss(
     return loss
 
 
-def _detector_job(recipe: DetectorRecipe, data: Path, accelerator: Accelerator) -> Job:
+def _detector_job(recipe: DetectorRecipe, data: Path, accelerator: Accelerator) -> PreparedRun:
     training, evaluation_faces = load_split(data, recipe.split, colour=True)
-    maker = mosaic_maker(recipe, training, "training")
-    judged = exams(recipe, evaluation_faces)
+    maker = mosaic_generator(recipe, training, "training")
+    judged = evaluation_sets(recipe, evaluation_faces)
     set_seed(recipe.seed)
     network = DetectorNet(recipe.model.spec())
 
-    def validate(network: nn.Module) -> Figures:
+    def validate(network: nn.Module) -> EpochMetrics:
         assert isinstance(network, DetectorNet)
-        return examined(torch_find(network, accelerator.device), judged)
+        return evaluate_detector(torch_find(network, accelerator.device), judged)
 
-    def finish(network: nn.Module, _rows: list[Row] | None) -> str:
+    def finish(network: nn.Module, _rows: list[LogRow] | None) -> str:
         row, mosaics = validate(network).row, recipe.mosaic.validation
         return (
             f"average precision {100 * row['mosaic_ap']:.2f} % on {mosaics} mosaics; "
@@ -281,11 +283,11 @@ def _detector_job(recipe: DetectorRecipe, data: Path, accelerator: Accelerator) 
 
     known = _known(recipe, data, training, evaluation_faces)
     task = _task(recipe, mosaic_loss(recipe, accelerator), validate, 5, known)
-    mosaics = Mosaics(maker, recipe.seed)
-    return Job(network, task, known, mosaics, recipe.mosaic.per_epoch, finish)
+    mosaics = MosaicDataset(maker, recipe.seed)
+    return PreparedRun(network, task, known, mosaics, recipe.mosaic.per_epoch, finish)
 
 
-def _accelerator(recipe: AnyRecipe) -> Accelerator:
+def _accelerator(recipe: Recipe) -> Accelerator:
     # accelerate keeps the precision of a process's first run; each of ours has its own.
     AcceleratorState._reset_state()
     return Accelerator(

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fkd_infer.system.files.atomic import whole_file, writing
-from fkd_train.config.recipe import AnyRecipe, any_recipe, plain_recipe
+from fkd_train.config.recipe import Recipe, recipe_from_dict, recipe_to_dict
 from fkd_train.data import fingerprint
-from fkd_train.data.fingerprint import Marks
+from fkd_train.data.fingerprint import Fingerprints
 from fkd_train.errors import RunError
 from fkd_train.training.run_lock import LOCK_FILE, run_lock
 
@@ -63,12 +63,14 @@ class RunFolder:
             if is_made:
                 self.path.rmdir()
 
-    def changes(self, recipe: AnyRecipe, data: Marks) -> list[str]:
+    def changes(self, recipe: Recipe, data: Fingerprints) -> list[str]:
         """What of recipe and data is not as the run was started with; raises RunError where that
         cannot be read."""
         found = self._recipe_changes(recipe)
         if self.knows_data:
-            found += fingerprint.differences(fingerprint.load_marks(self.path / DATA_FILE), data)
+            found += fingerprint.differences(
+                fingerprint.load_fingerprints(self.path / DATA_FILE), data
+            )
         return found
 
     @property
@@ -76,29 +78,31 @@ class RunFolder:
         """Whether it has marks of its data; earlier versions made none."""
         return (self.path / DATA_FILE).exists()
 
-    def _recipe_changes(self, recipe: AnyRecipe) -> list[str]:
+    def _recipe_changes(self, recipe: Recipe) -> list[str]:
         file = self.path / RECIPE_FILE
         try:
-            before = any_recipe(json.loads(file.read_text("utf-8")))
+            before = recipe_from_dict(json.loads(file.read_text("utf-8")))
         except OSError as error:
             raise RunError(file, f"cannot be read: {error.strerror}") from error
         except (ValueError, AttributeError):  # neither JSON nor a recipe
             return [f"{RECIPE_FILE}, which holds no recipe"]
-        old, new = _flat(plain_recipe(before)), _flat(plain_recipe(recipe))
+        old, new = _flat(recipe_to_dict(before)), _flat(recipe_to_dict(recipe))
         keys = [key for key in {**old, **new} if old.get(key) != new.get(key)]
         found = [f"{key} {_short(old.get(key))} -> {_short(new.get(key))}" for key in keys[:_NAMED]]
         if len(keys) > _NAMED:
             found.append(f"{len(keys) - _NAMED} more fields of the recipe")
         return found
 
-    def start(self, recipe: AnyRecipe, data: Marks) -> None:
+    def start(self, recipe: Recipe, data: Fingerprints) -> None:
         """Writes what the run is started with, the recipe last: with it, a folder holds a run."""
-        fingerprint.save_marks(self.path / DATA_FILE, data)
+        fingerprint.save_fingerprints(self.path / DATA_FILE, data)
         file = self.path / RECIPE_FILE
         with whole_file(file) as partial, writing(file):
-            partial.write_text(json.dumps(plain_recipe(recipe), indent=2) + "\n", "utf-8")
+            partial.write_text(json.dumps(recipe_to_dict(recipe), indent=2) + "\n", "utf-8")
 
-    def change(self, changes: Sequence[str], epochs: int, recipe: AnyRecipe, data: Marks) -> None:
+    def change(
+        self, changes: Sequence[str], epochs: int, recipe: Recipe, data: Fingerprints
+    ) -> None:
         """Records what is changed after so many epochs, and takes it for what the run has now."""
         file = self.path / CHANGES_FILE
         line = json.dumps({"epochs": epochs, "changes": list(changes)}, ensure_ascii=False)

@@ -23,16 +23,16 @@ from tqdm import tqdm
 
 from fkd_train.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from fkd_train.config.landmarks import OptimizerConfig
-from fkd_train.data.loader import Batch, EpochBatches, end_workers
+from fkd_train.data.loader import Batch, EpochBatchSampler, end_workers
 from fkd_train.errors import DivergedError, RunError
-from fkd_train.evaluation.metrics import Figures
-from fkd_train.training.distributed import any_of, main_does
-from fkd_train.training.faults import fetched, naming_faults
+from fkd_train.evaluation.metrics import EpochMetrics
+from fkd_train.training.distributed import any_process, run_on_main_process
+from fkd_train.training.faults import fetch_batches, translate_faults
 from fkd_train.training.log import RunLog
 
 
 @dataclass(frozen=True)
-class Task:
+class TrainingTask:
     """What is trained: the loss of a batch under the model that is called, and the figures of the
     network after an epoch. Where the evaluation faces may `choose`, `best.pt` is the epoch of the
     lowest error, elsewhere the latest. `header` is what every checkpoint says of the network and of
@@ -40,7 +40,7 @@ class Task:
     change."""
 
     loss: Callable[[nn.Module, Batch], Tensor]
-    validate: Callable[[nn.Module], Figures]
+    validate: Callable[[nn.Module], EpochMetrics]
     chooses: bool
     header: Checkpoint
     continues: Callable[[Checkpoint], bool]
@@ -93,13 +93,13 @@ class Trainer:
     saved of weights that are not finite.
     """
 
-    task: Task
+    task: TrainingTask
     network: nn.Module
     config: OptimizerConfig
     epochs: int
     seed: int
     loader: DataLoader[Batch]
-    batches: EpochBatches
+    batches: EpochBatchSampler
     accelerator: Accelerator
     out: Path
     log: RunLog
@@ -135,7 +135,7 @@ class Trainer:
         another process failed; what was saved before is whole.
         """
         device = self.accelerator.device.type
-        with _stop_on_signal(self), naming_faults(self.out, device, self.batches.batch):
+        with _stop_on_signal(self), translate_faults(self.out, device, self.batches.batch):
             try:
                 while self.progress.epoch < self.epochs and not self.stopping:
                     self._epoch()
@@ -199,7 +199,7 @@ class Trainer:
         self.model.train()
         with self._bar() as bar:
             started = time.perf_counter()
-            for batch in fetched(self.loader, self.out):
+            for batch in fetch_batches(self.loader, self.out):
                 waited = time.perf_counter() - started
                 loss = self._step(batch)
                 now.step += 1
@@ -211,15 +211,15 @@ class Trainer:
                 bar.update(self.batches.size(now.step - 1))
                 bar.set_postfix(loss=f"{now.loss_sum / now.step:.4f}")
                 if now.step < len(self.batches) and (self.stopping or self.save_due):
-                    main_does(self.accelerator, self.out, self._save_within_epoch)
+                    run_on_main_process(self.accelerator, self.out, self._save_within_epoch)
                     self._note_saved()
                     if self.stopping:
                         return
                 started = time.perf_counter()
-        main_does(self.accelerator, self.out, self._finish_epoch)
+        run_on_main_process(self.accelerator, self.out, self._finish_epoch)
         self.progress = Progress(epoch=now.epoch + 1, best=self.progress.best)
         self._note_saved()
-        self.stopping = any_of(self.accelerator, self.signalled)
+        self.stopping = any_process(self.accelerator, self.signalled)
 
     def _step(self, batch: Batch) -> float:
         # Each process holds a share of the batch; weighting it so makes the averaged gradient

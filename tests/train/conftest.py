@@ -11,7 +11,7 @@ from drawn_dataset import tiny_recipe, write_part
 from tiny_models import five_points
 
 from fkd_train.config.detector import DetectorRecipe, detector_recipe_from_dict
-from fkd_train.config.landmarks import Recipe
+from fkd_train.config.landmarks import LandmarkRecipe
 from fkd_train.models.detector import DetectorNet
 
 
@@ -33,7 +33,7 @@ def five_point_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny() -> Recipe:
+def tiny() -> LandmarkRecipe:
     """Two epochs of five steps, with everything switched on."""
     return tiny_recipe()
 

@@ -18,8 +18,8 @@ from fkd_infer.landmarks.schemes import IBUG68
 from fkd_infer.media.images.file import read_image
 from fkd_infer.runtime.session import LandmarkSession
 from fkd_train.cli import evaluate, export, train
-from fkd_train.config.landmarks import AugmentConfig, Recipe, load_recipe
-from fkd_train.data.augment import Sampler
+from fkd_train.config.landmarks import AugmentConfig, LandmarkRecipe, load_landmark_recipe
+from fkd_train.data.augment import CropSampler
 from fkd_train.data.dataset import Faces, load_evaluation, load_split
 
 PAGE = Path(__file__).parents[2] / "docs" / "training.md"
@@ -48,8 +48,8 @@ def recipe_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def recipe(recipe_file: Path) -> Recipe:
-    return load_recipe(str(recipe_file))
+def recipe(recipe_file: Path) -> LandmarkRecipe:
+    return load_landmark_recipe(str(recipe_file))
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +74,7 @@ def model(trained: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def held_out(recipe: Recipe, five_point_data: Path) -> Faces:
+def held_out(recipe: LandmarkRecipe, five_point_data: Path) -> Faces:
     return load_evaluation(five_point_data, recipe.split, recipe.landmarks)
 
 
@@ -97,7 +97,7 @@ def test_run_and_exported_file_are_measured_by_their_own_scheme(
     assert figures[0]["regions"].keys() == {"eyes", "nose", "mouth"}
 
 
-def test_the_file_brings_its_scheme_along(model: Path, recipe: Recipe) -> None:
+def test_the_file_brings_its_scheme_along(model: Path, recipe: LandmarkRecipe) -> None:
     card = LandmarkSession(model, "cpu").card
     assert card.landmarks == recipe.landmarks
     assert card.parity is not None
@@ -133,10 +133,10 @@ def test_a_crop_needs_no_boxes(
     assert np.array(face["points"]).shape == (5, 2)
 
 
-def test_all_augmentation_works_for_any_points(recipe: Recipe, held_out: Faces) -> None:
+def test_all_augmentation_works_for_any_points(recipe: LandmarkRecipe, held_out: Faces) -> None:
     sure = ("flip", "loose", "light", "lamp", "blur", "noise", "occlusion", "glasses", "hand")
     strong = AugmentConfig(shift=0.1, scale=0.2, roll=20, stretch=0.1, **dict.fromkeys(sure, 1.0))
-    sampler, rng = Sampler.of(recipe), np.random.default_rng(0)
+    sampler, rng = CropSampler.of(recipe), np.random.default_rng(0)
     for image, points in zip(held_out.images, held_out.points, strict=True):
         pixels, moved = sampler.random(image, points, strong, rng)
         assert pixels.shape == (128, 128, 1)
@@ -145,8 +145,10 @@ def test_all_augmentation_works_for_any_points(recipe: Recipe, held_out: Faces) 
         assert moved[0, 0] < moved[1, 0]
 
 
-def test_a_crop_beside_two_points_in_a_row_is_found(recipe: Recipe, held_out: Faces) -> None:
-    sampler, rng = Sampler.of(recipe), np.random.default_rng(0)
+def test_a_crop_beside_two_points_in_a_row_is_found(
+    recipe: LandmarkRecipe, held_out: Faces
+) -> None:
+    sampler, rng = CropSampler.of(recipe), np.random.default_rng(0)
     level = np.array([[40, 40], [50, 40]], np.float32)
     found = [sampler.background_matrix(held_out.images[0], level, rng) for _ in range(20)]
     assert any(matrix is not None for matrix in found)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from drawn_dataset import tiny_recipe, write_part
 
-from fkd_train.config.landmarks import Recipe
+from fkd_train.config.landmarks import LandmarkRecipe
 
 
 @pytest.fixture(scope="session")
@@ -20,6 +20,6 @@ def drawn_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny() -> Recipe:
+def tiny() -> LandmarkRecipe:
     """Two epochs of five steps, with everything switched on."""
     return tiny_recipe()

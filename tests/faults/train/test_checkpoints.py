@@ -21,12 +21,16 @@ from fkd_train.checkpoints import (
     holds_detector,
     load_checkpoint,
     load_detector,
-    load_network,
+    load_landmark_network,
     save_checkpoint,
 )
 from fkd_train.cli import evaluate, export
-from fkd_train.config.landmarks import load_recipe, recipe_from_dict, recipe_to_dict
-from fkd_train.config.recipe import any_recipe, open_recipe, plain_recipe
+from fkd_train.config.landmarks import (
+    landmark_recipe_from_dict,
+    landmark_recipe_to_dict,
+    load_landmark_recipe,
+)
+from fkd_train.config.recipe import load_recipe, recipe_from_dict, recipe_to_dict
 from fkd_train.errors import RecipeError, RunError
 from fkd_train.models.landmarks import build
 from fkd_train.reports.comparison_plots import grouped_bars
@@ -48,16 +52,16 @@ class Bomb:
 @pytest.fixture(scope="module")
 def content() -> dict[str, Any]:
     """A small network's checkpoint."""
-    table = recipe_to_dict(load_recipe("naimishnet"))
-    recipe = recipe_from_dict(table | {"model": {"name": "naimishnet", "size": 64}})
+    table = landmark_recipe_to_dict(load_landmark_recipe("naimishnet"))
+    recipe = landmark_recipe_from_dict(table | {"model": {"name": "naimishnet", "size": 64}})
     weights = build(recipe.model.spec(68)).state_dict()
-    plain = recipe_to_dict(recipe)
+    plain = landmark_recipe_to_dict(recipe)
     return {"recipe": plain, "points": 68, "weights": weights, "progress": {"epoch": 3}}
 
 
 def loads(path: Path) -> None:
     """Whatever reads checkpoints refuses it in one line that names it."""
-    for load in (load_network, load_detector, holds_detector, load_checkpoint):
+    for load in (load_landmark_network, load_detector, holds_detector, load_checkpoint):
         with pytest.raises(RunError) as caught:
             load(path)
         assert str(caught.value).startswith(f"{path}: ")
@@ -66,7 +70,7 @@ def loads(path: Path) -> None:
 
 def test_the_checkpoint_is_read(content: dict[str, Any], tmp_path: Path) -> None:
     save_checkpoint(tmp_path / "good.pt", content)
-    assert load_network(tmp_path / "good.pt")[1].model.size == 64
+    assert load_landmark_network(tmp_path / "good.pt")[1].model.size == 64
 
 
 def test_every_checkpoint_is_read_as_data() -> None:
@@ -200,7 +204,7 @@ def test_an_absurd_recipe_is_told(name: str, content: dict[str, Any], tmp_path: 
     path = tmp_path / "absurd.pt"
     save_checkpoint(path, changed)
     with pytest.raises(RunError, match="recipe") as caught:
-        load_network(path)
+        load_landmark_network(path)
     assert str(caught.value).startswith(f"{path}: ")
     assert str(caught.value).isprintable()
 
@@ -217,7 +221,7 @@ def test_a_network_larger_than_memory_is_not_made(
     keys: tuple[str, ...], value: Any, content: dict[str, Any], tmp_path: Path
 ) -> None:
     """Such networks have up to 10^14 weights, and the file has not."""
-    changed = {**content, "recipe": plain_recipe(open_recipe("fkdnet"))}
+    changed = {**content, "recipe": recipe_to_dict(load_recipe("fkdnet"))}
     inner: Any = changed["recipe"]["model"]
     for key in keys[:-1]:
         inner = inner[key]
@@ -225,7 +229,7 @@ def test_a_network_larger_than_memory_is_not_made(
     path = tmp_path / "huge.pt"
     save_checkpoint(path, changed)
     with pytest.raises(RunError, match="its weights are not those of its recipe's network"):
-        load_network(path)
+        load_landmark_network(path)
 
 
 def test_a_tensor_that_is_larger_than_its_numbers_is_told(
@@ -238,16 +242,16 @@ def test_a_tensor_that_is_larger_than_its_numbers_is_told(
     weights[name] = torch.zeros(1).expand(HUGE)
     save_checkpoint(path, {**content, "weights": weights})
     with pytest.raises(RunError, match="whose weights cannot be right"):
-        load_network(path)
+        load_landmark_network(path)
 
 
 @pytest.mark.parametrize("name", ["a/b", "..", "a\nb", "", "CON"])
 @pytest.mark.parametrize("recipe", ["fkdnet", "detector"])
 def test_a_recipe_is_called_like_a_file(recipe: str, name: str) -> None:
     """Exports call files so."""
-    table = plain_recipe(open_recipe(recipe))
+    table = recipe_to_dict(load_recipe(recipe))
     with pytest.raises(RecipeError, match="and exported files are called so"):
-        any_recipe(table | {"name": name})
+        recipe_from_dict(table | {"name": name})
 
 
 def test_a_scheme_may_call_its_groups_as_it_likes() -> None:

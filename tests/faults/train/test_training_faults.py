@@ -26,16 +26,16 @@ from training_process import Child, Fault, Run, trained
 from fkd_infer.errors import OutputError
 from fkd_train.checkpoints import load_checkpoint, save_checkpoint
 from fkd_train.cli.train import main
-from fkd_train.config.landmarks import OptimizerConfig, Recipe
+from fkd_train.config.landmarks import LandmarkRecipe, OptimizerConfig
 from fkd_train.data.dataset import read_faces
-from fkd_train.data.fingerprint import differences, load_marks, marks
-from fkd_train.data.loader import Batch, EpochBatches, Key, end_workers, training_loader
+from fkd_train.data.fingerprint import differences, fingerprint_faces, load_fingerprints
+from fkd_train.data.loader import Batch, EpochBatchSampler, SampleKey, end_workers, training_loader
 from fkd_train.errors import BatchError, DivergedError, PeerError, RunError, TrainingMemoryError
 from fkd_train.evaluation.accuracy import Evaluation, evaluate
 from fkd_train.reports import plots
 from fkd_train.training import run as training
-from fkd_train.training.distributed import main_does
-from fkd_train.training.faults import fetched, naming_faults
+from fkd_train.training.distributed import run_on_main_process
+from fkd_train.training.faults import fetch_batches, translate_faults
 from fkd_train.training.log import RunLog
 from fkd_train.training.run import train
 from fkd_train.training.run_lock import run_lock
@@ -60,14 +60,14 @@ def _no_pictures() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def short(tiny: Recipe) -> Recipe:
+def short(tiny: LandmarkRecipe) -> LandmarkRecipe:
     """Two epochs of four steps, whose best is chosen; each epoch saved on its own."""
     return replace(tiny, split="identity")
 
 
 @pytest.fixture(scope="module")
 def trained_once(
-    short: Recipe, drawn_data: Path, tmp_path_factory: pytest.TempPathFactory
+    short: LandmarkRecipe, drawn_data: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, Path]:
     """A folder with a run of `short` to its end, and its data."""
     folder = tmp_path_factory.mktemp("once")
@@ -86,7 +86,7 @@ def run(trained_once: tuple[Path, Path], tmp_path: Path) -> tuple[Path, Path]:
     return tmp_path / "run", tmp_path / "data"
 
 
-def with_rate(recipe: Recipe, lr: float, **others: object) -> Recipe:
+def with_rate(recipe: LandmarkRecipe, lr: float, **others: object) -> LandmarkRecipe:
     optimizer = OptimizerConfig("adamw", lr, schedule="constant", ema=recipe.optimizer.ema)
     return replace(recipe, optimizer=optimizer, **others)  # type: ignore[arg-type]
 
@@ -105,7 +105,7 @@ def epochs_of(path: Path) -> int:
 
 
 def test_a_loss_that_is_not_finite_ends_a_run_that_saved_nothing(
-    short: Recipe, drawn_data: Path, tmp_path: Path
+    short: LandmarkRecipe, drawn_data: Path, tmp_path: Path
 ) -> None:
     line = (
         r"diverged in epoch 1, step [23]: the loss is (nan|inf); nothing was saved before; go on "
@@ -116,7 +116,9 @@ def test_a_loss_that_is_not_finite_ends_a_run_that_saved_nothing(
     assert not (tmp_path / "run" / "log.csv").exists()
 
 
-def test_the_way_out_of_a_divergence_leads_out(run: tuple[Path, Path], short: Recipe) -> None:
+def test_the_way_out_of_a_divergence_leads_out(
+    run: tuple[Path, Path], short: LandmarkRecipe
+) -> None:
     out, data = run
     before = [(out / name).read_bytes() for name in ("last.pt", "best.pt")]
     longer = replace(short, epochs=4)
@@ -139,7 +141,7 @@ def test_the_way_out_of_a_divergence_leads_out(run: tuple[Path, Path], short: Re
 
 @pytest.mark.parametrize("save_every", [0.0, 600.0])
 def test_weights_that_are_not_finite_are_not_saved(
-    short: Recipe, drawn_data: Path, tmp_path: Path, save_every: float
+    short: LandmarkRecipe, drawn_data: Path, tmp_path: Path, save_every: float
 ) -> None:
     """A finite loss, and the step after it, the last of its epoch, goes beyond all numbers."""
     recipe = with_rate(short, 1e300, batch=100 if save_every else 8)
@@ -149,7 +151,7 @@ def test_weights_that_are_not_finite_are_not_saved(
 
 
 def test_an_evaluation_that_is_not_finite_is_never_the_best(
-    short: Recipe, drawn_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    short: LandmarkRecipe, drawn_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     measured = []
 
@@ -173,7 +175,7 @@ def test_an_evaluation_that_is_not_finite_is_never_the_best(
 # Another recipe, other data
 
 
-def test_what_differs_in_the_recipe_is_named(run: tuple[Path, Path], short: Recipe) -> None:
+def test_what_differs_in_the_recipe_is_named(run: tuple[Path, Path], short: LandmarkRecipe) -> None:
     out, data = run
     other = replace(with_rate(short, 0.5), batch=5)
     line = r"other data: batch 4 -> 5; optimizer\.lr 0\.001 -> 0\.5; optimizer\.schedule one_cycle "
@@ -185,7 +187,7 @@ def test_what_differs_in_the_recipe_is_named(run: tuple[Path, Path], short: Reci
 
 
 def test_force_goes_on_with_another_batch_and_average(
-    run: tuple[Path, Path], short: Recipe
+    run: tuple[Path, Path], short: LandmarkRecipe
 ) -> None:
     """With as many epochs as asked for, the schedule of the new recipe, and its average."""
     out, data = run
@@ -204,7 +206,9 @@ def test_force_goes_on_with_another_batch_and_average(
     assert (best_epoch > 2) == ((out / "best.pt").read_bytes() != best)
 
 
-def test_force_into_another_network_is_one_line(run: tuple[Path, Path], short: Recipe) -> None:
+def test_force_into_another_network_is_one_line(
+    run: tuple[Path, Path], short: LandmarkRecipe
+) -> None:
     out, data = run
     other = replace(short, model=replace(short.model, size=96))
     before = (out / "recipe.json").read_text()
@@ -216,7 +220,7 @@ def test_force_into_another_network_is_one_line(run: tuple[Path, Path], short: R
         train(short, data, out, workers=0, resume=True)
 
 
-def test_other_data_are_refused_and_named(run: tuple[Path, Path], short: Recipe) -> None:
+def test_other_data_are_refused_and_named(run: tuple[Path, Path], short: LandmarkRecipe) -> None:
     out, data = run
     table = data / "training_frames_keypoints.csv"
     header, first, *rest = table.read_text().splitlines(keepends=True)
@@ -243,10 +247,12 @@ def test_every_change_of_data_is_found(drawn_data: Path, tmp_path: Path) -> None
     header, first, second, *rest = table.read_text().splitlines(keepends=True)
 
     def now(others: dict[str, np.ndarray[tuple[int, ...], np.dtype[np.float32]]] = {}) -> list[str]:  # noqa: B006
-        found = marks("training", data, "training", read_faces(data, "training"), others)
+        found = fingerprint_faces(
+            "training", data, "training", read_faces(data, "training"), others
+        )
         return differences(before, found)
 
-    before = marks("training", data, "training", read_faces(data, "training"))
+    before = fingerprint_faces("training", data, "training", read_faces(data, "training"))
     assert now() == []
     table.write_text("".join([header, second, first, *rest]))
     assert now() == ["rows of the data in another order"]
@@ -271,7 +277,7 @@ def test_every_change_of_data_is_found(drawn_data: Path, tmp_path: Path) -> None
 
 
 def test_a_run_of_an_older_version_goes_on_and_is_told_so(
-    run: tuple[Path, Path], short: Recipe
+    run: tuple[Path, Path], short: LandmarkRecipe
 ) -> None:
     out, data = run
     known = (out / "data.csv").read_text()
@@ -293,10 +299,10 @@ def test_a_damaged_record_of_the_data_is_one_line(tmp_path: Path, content: bytes
     path = tmp_path / "data.csv"
     path.write_bytes(content)
     with pytest.raises(RunError, match=r"data\.csv: cannot be read, so nobody can tell whether"):
-        load_marks(path)
+        load_fingerprints(path)
 
 
-def test_force_goes_with_resume_alone(short: Recipe, tmp_path: Path) -> None:
+def test_force_goes_with_resume_alone(short: LandmarkRecipe, tmp_path: Path) -> None:
     places = ["--recipe", "fkdnet", "--data", str(tmp_path), "--out", str(tmp_path / "run")]
     done = CliRunner().invoke(main, [*places, "--force"])
     assert done.exit_code == 2
@@ -304,7 +310,7 @@ def test_force_goes_with_resume_alone(short: Recipe, tmp_path: Path) -> None:
 
 
 def test_checkpoints_without_their_recipe_are_left_alone(
-    run: tuple[Path, Path], short: Recipe
+    run: tuple[Path, Path], short: LandmarkRecipe
 ) -> None:
     out, data = run
     (out / "recipe.json").unlink()
@@ -317,7 +323,7 @@ def test_checkpoints_without_their_recipe_are_left_alone(
 
 
 def test_two_runs_do_not_get_into_one_folder(
-    short: Recipe, drawn_data: Path, tmp_path: Path
+    short: LandmarkRecipe, drawn_data: Path, tmp_path: Path
 ) -> None:
     """Not even before the first one wrote anything, and a kill opens the folder at once."""
     out = tmp_path / "run"
@@ -335,7 +341,7 @@ def test_two_runs_do_not_get_into_one_folder(
 
 @only_linux
 def test_a_killed_run_leaves_no_process_and_no_lock(
-    short: Recipe, drawn_data: Path, tmp_path: Path
+    short: LandmarkRecipe, drawn_data: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "run"
     child = Child(Run(replace(short, epochs=4000), drawn_data, out, ("--workers", "2")))
@@ -351,7 +357,7 @@ def test_a_killed_run_leaves_no_process_and_no_lock(
 
 @only_linux
 def test_a_killed_worker_ends_the_run_in_one_line(
-    short: Recipe, drawn_data: Path, tmp_path: Path
+    short: LandmarkRecipe, drawn_data: Path, tmp_path: Path
 ) -> None:
     """As the system does where memory runs out."""
     out = tmp_path / "run"
@@ -393,7 +399,7 @@ class Failing(Dataset[Batch]):
     def __init__(self, how: str) -> None:
         self.how = how
 
-    def __getitem__(self, key: Key) -> Batch:
+    def __getitem__(self, key: SampleKey) -> Batch:
         if key[1] == 5:
             if self.how == "dies":
                 os.kill(os.getpid(), signal.SIGKILL)
@@ -412,13 +418,13 @@ class Failing(Dataset[Batch]):
 def test_a_batch_that_cannot_be_made_is_one_line(
     request: pytest.FixtureRequest, how: str, workers: int, line: str
 ) -> None:
-    loader = training_loader(Failing(how), EpochBatches(8, 2, 0), workers)
+    loader = training_loader(Failing(how), EpochBatchSampler(8, 2, 0), workers)
     request.addfinalizer(lambda: end_workers(loader))
     with (
         pytest.raises(BatchError, match=f"run: the next batch could not be made: {line}") as caught,
-        naming_faults(Path("run"), "cpu", 2),
+        translate_faults(Path("run"), "cpu", 2),
     ):
-        list(fetched(loader, Path("run")))
+        list(fetch_batches(loader, Path("run")))
     assert "\n" not in str(caught.value)
     assert caught.value.__cause__ is not None
 
@@ -426,13 +432,13 @@ def test_a_batch_that_cannot_be_made_is_one_line(
 def test_too_little_memory_for_a_step_is_one_line() -> None:
     with (
         pytest.raises(TrainingMemoryError, match="run: this machine has not enough free memory fo"),
-        naming_faults(Path("run"), "cpu", 64),
+        translate_faults(Path("run"), "cpu", 64),
     ):
         torch.empty(1 << 55)
     gone = "[gloo/transport/tcp/pair.cc:1] Connection closed by peer [127.0.0.1]:1"
-    with pytest.raises(PeerError), naming_faults(Path("run"), "cpu", 64):
+    with pytest.raises(PeerError), translate_faults(Path("run"), "cpu", 64):
         raise RuntimeError(gone)
-    with pytest.raises(RuntimeError, match="shape"), naming_faults(Path("run"), "cpu", 64):
+    with pytest.raises(RuntimeError, match="shape"), translate_faults(Path("run"), "cpu", 64):
         torch.empty(2, 3).view(4)
 
 
@@ -441,7 +447,7 @@ def test_too_little_memory_for_a_step_is_one_line() -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sets a limit of POSIX")
 def test_a_full_disk_is_one_line_and_whatever_was_there_is_gone_on_with(
-    trained_once: tuple[Path, Path], short: Recipe, tmp_path: Path
+    trained_once: tuple[Path, Path], short: LandmarkRecipe, tmp_path: Path
 ) -> None:
     """The disk is full for each file in turn, in a run that is resumed each time."""
     whole, data = trained_once
@@ -490,7 +496,7 @@ def test_a_log_that_cannot_be_written_or_read_is_one_line(tmp_path: Path) -> Non
 )
 def test_a_signal_outside_of_steps_ends_a_run_there(
     trained_once: tuple[Path, Path],
-    short: Recipe,
+    short: LandmarkRecipe,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     number: signal.Signals,
@@ -508,7 +514,7 @@ def test_a_signal_outside_of_steps_ends_a_run_there(
 
 
 def test_a_signal_after_the_last_step_finds_a_run_that_is_done(
-    short: Recipe, drawn_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    short: LandmarkRecipe, drawn_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     signalling(monkeypatch, "log", signal.SIGTERM)
     done = train(replace(short, epochs=1), drawn_data, tmp_path / "run", workers=0)
@@ -535,7 +541,7 @@ def signalling(monkeypatch: pytest.MonkeyPatch, where: str, number: int) -> None
 
 
 def test_long_epochs_are_saved_on_the_way(
-    trained_once: tuple[Path, Path], short: Recipe, tmp_path: Path
+    trained_once: tuple[Path, Path], short: LandmarkRecipe, tmp_path: Path
 ) -> None:
     """And a run that was killed goes on in the middle of one, to the same bit."""
     whole, data = trained_once
@@ -558,7 +564,7 @@ def test_the_other_processes_stop_with_the_main_one(
 
     accelerator = Accelerator(cpu=True)
     with pytest.raises(OutputError, match=r"last\.pt"):
-        main_does(accelerator, tmp_path, fails)
+        run_on_main_process(accelerator, tmp_path, fails)
 
     class Other:
         num_processes, is_main_process, device = 2, False, torch.device("cpu")
@@ -568,4 +574,4 @@ def test_the_other_processes_stop_with_the_main_one(
             return own + 1
 
     with pytest.raises(PeerError, match="stopped with another process of this run, which says why"):
-        main_does(Other(), tmp_path, fails)
+        run_on_main_process(Other(), tmp_path, fails)

@@ -19,7 +19,7 @@ import torch
 from training_process import Fault, Run, trained
 
 from fkd_train.checkpoints import load_checkpoint
-from fkd_train.config.landmarks import Recipe
+from fkd_train.config.landmarks import LandmarkRecipe
 
 KILLS = int(os.environ.get("FKD_KILLS", "3"))
 SEED = int(os.environ.get("FKD_KILLS_SEED", "0"))
@@ -38,7 +38,7 @@ class Totals:
 
 
 @pytest.fixture(scope="module")
-def recipe(tiny: Recipe) -> Recipe:
+def recipe(tiny: LandmarkRecipe) -> LandmarkRecipe:
     """Four epochs whose best is chosen, with dropout and an average of the weights."""
     return replace(tiny, split="identity", epochs=4)
 
@@ -81,7 +81,7 @@ def options(rng: random.Random, out: Path) -> tuple[str, ...]:
 
 @pytest.mark.slow
 def test_a_run_that_is_killed_again_and_again_loses_nothing(
-    recipe: Recipe, drawn_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    recipe: LandmarkRecipe, drawn_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # It cleans up what killed processes leave, and says so.
     monkeypatch.setenv("PYTHONWARNINGS", "ignore::UserWarning:multiprocessing.resource_tracker")

@@ -9,42 +9,42 @@ import pytest
 from tiny_models import five_table
 
 from fkd_infer.landmarks.schemes import IBUG68
-from fkd_train.cli.options import overrides
+from fkd_train.cli.options import with_overrides
 from fkd_train.config.detector import DetectorRecipe
 from fkd_train.config.landmarks import (
-    Recipe,
-    load_recipe,
-    recipe_from_dict,
-    recipe_names,
-    recipe_to_dict,
+    LandmarkRecipe,
+    landmark_recipe_from_dict,
+    landmark_recipe_to_dict,
+    load_landmark_recipe,
+    shipped_recipe_names,
 )
-from fkd_train.config.recipe import any_recipe, open_recipe, plain_recipe
+from fkd_train.config.recipe import load_recipe, recipe_from_dict, recipe_to_dict
 from fkd_train.errors import RecipeError
 
 
-@pytest.mark.parametrize("name", recipe_names())
+@pytest.mark.parametrize("name", shipped_recipe_names())
 def test_shipped_recipes_are_read_and_come_back_from_plain_data(name: str) -> None:
-    recipe = open_recipe(name)
+    recipe = load_recipe(name)
     assert recipe.name == name
     assert recipe.summary
-    assert any_recipe(plain_recipe(recipe)) == recipe
-    assert any_recipe(json.loads(json.dumps(plain_recipe(recipe)))) == recipe
+    assert recipe_from_dict(recipe_to_dict(recipe)) == recipe
+    assert recipe_from_dict(json.loads(json.dumps(recipe_to_dict(recipe)))) == recipe
 
 
 def test_a_recipe_is_of_the_kind_that_it_says() -> None:
-    kinds = {name: type(open_recipe(name)) for name in recipe_names()}
+    kinds = {name: type(load_recipe(name)) for name in shipped_recipe_names()}
     assert kinds.pop("detector") is DetectorRecipe
-    assert set(kinds.values()) == {Recipe}
+    assert set(kinds.values()) == {LandmarkRecipe}
     with pytest.raises(RecipeError, match="task = 'detector'"):
-        load_recipe("detector")
+        load_landmark_recipe("detector")
     for task in ("landmarks", 3):
-        table = plain_recipe(open_recipe("detector")) | {"task": task}
+        table = recipe_to_dict(load_recipe("detector")) | {"task": task}
         with pytest.raises(RecipeError, match=f"task = {task!r}"):
-            any_recipe(table)
+            recipe_from_dict(table)
 
 
 def test_the_seed_recipe_is_the_original_to_the_letter() -> None:
-    seed = load_recipe("seed")
+    seed = load_landmark_recipe("seed")
     spec = seed.model.spec(68)
     assert (spec.size, spec.unit, spec.offset) == pytest.approx((224, 50, 100))
     assert (seed.epochs, seed.batch, seed.optimizer.name, seed.optimizer.lr) == (
@@ -60,14 +60,14 @@ def test_the_seed_recipe_is_the_original_to_the_letter() -> None:
 
 def test_an_unknown_recipe_names_the_known() -> None:
     with pytest.raises(RecipeError, match=r"naimishnet, .*seed"):
-        load_recipe("nosuch")
+        load_landmark_recipe("nosuch")
 
 
 def test_every_wrong_field_is_named(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text('summary = "x"\nsplit = "half"\nepochs = "many"\nbatch = 4\ncolour = 1\n')
     with pytest.raises(RecipeError) as caught:
-        load_recipe(str(path))
+        load_landmark_recipe(str(path))
     for said in ("split = 'half'", "epochs = 'many'", "colour", "model"):
         assert said in str(caught.value)
 
@@ -77,7 +77,7 @@ def test_what_is_no_toml_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "mine.toml"
     path.write_text(text)
     with pytest.raises(RecipeError, match="not a TOML file"):
-        load_recipe(str(path))
+        load_landmark_recipe(str(path))
 
 
 @pytest.mark.parametrize(
@@ -97,10 +97,10 @@ def test_what_is_no_toml_is_refused(tmp_path: Path, text: str) -> None:
     ],
 )
 def test_values_out_of_range_are_refused(section: str | None, field: str, value: object) -> None:
-    table: dict[str, Any] = recipe_to_dict(load_recipe("naimishnet"))
+    table: dict[str, Any] = landmark_recipe_to_dict(load_landmark_recipe("naimishnet"))
     (table if section is None else table[section])[field] = value
     with pytest.raises(RecipeError, match=field):
-        recipe_from_dict(table)
+        landmark_recipe_from_dict(table)
 
 
 @pytest.mark.parametrize(
@@ -125,57 +125,59 @@ def test_values_out_of_range_are_refused(section: str | None, field: str, value:
 def test_a_detectors_values_out_of_range_are_refused(
     section: str | None, field: str, value: object
 ) -> None:
-    table: dict[str, Any] = plain_recipe(open_recipe("detector"))
+    table: dict[str, Any] = recipe_to_dict(load_recipe("detector"))
     (table if section is None else table[section])[field] = value
     with pytest.raises(RecipeError, match=field):
-        any_recipe(table)
+        recipe_from_dict(table)
 
 
 @pytest.mark.parametrize("field", ["flip", "roll", "occlusion", "glasses", "hand", "unframed"])
 def test_a_mosaic_is_not_changed_so_that_its_faces_are_elsewhere_or_hidden(field: str) -> None:
-    table: dict[str, Any] = plain_recipe(open_recipe("detector"))
+    table: dict[str, Any] = recipe_to_dict(load_recipe("detector"))
     table["mosaic"]["augment"][field] = 0.5
     with pytest.raises(RecipeError, match=r"mosaic: .*augment takes changes of pixels"):
-        any_recipe(table)
+        recipe_from_dict(table)
 
 
 def test_a_size_is_that_of_a_detectors_mosaics() -> None:
-    recipe = open_recipe("detector")
-    small = overrides(recipe, split="official", epochs=3, size=96, seed=4)
+    recipe = load_recipe("detector")
+    small = with_overrides(recipe, split="official", epochs=3, size=96, seed=4)
     assert isinstance(small, DetectorRecipe)
     assert (small.mosaic.size, small.split, small.epochs, small.seed) == (96, "official", 3, 4)
     assert isinstance(recipe, DetectorRecipe)
     assert small.mosaic == replace(recipe.mosaic, size=96)
     with pytest.raises(RecipeError, match=r"mosaic\.size = 100"):
-        overrides(recipe, split=None, epochs=None, size=100, seed=None)
+        with_overrides(recipe, split=None, epochs=None, size=100, seed=None)
     given = ["model.stem = 8", "mosaic.gray = 0"]
-    other = overrides(recipe, split=None, epochs=None, size=None, seed=None, assignments=given)
+    other = with_overrides(recipe, split=None, epochs=None, size=None, seed=None, assignments=given)
     assert isinstance(other, DetectorRecipe)
     assert (other.model.stem, other.mosaic.gray) == (8, 0)
 
 
 def test_windows_of_the_image_take_no_geometric_augmentation() -> None:
-    table: dict[str, Any] = recipe_to_dict(load_recipe("seed"))
+    table: dict[str, Any] = landmark_recipe_to_dict(load_landmark_recipe("seed"))
     table["augment"] = {"flip": 0.5}
     with pytest.raises(RecipeError, match="takes no flip, shift, scale, roll"):
-        recipe_from_dict(table)
+        landmark_recipe_from_dict(table)
 
 
 def test_windows_grow_along_with_the_input() -> None:
-    half = overrides(load_recipe("seed"), split=None, epochs=None, size=112, seed=None)
-    assert isinstance(half, Recipe)
+    half = with_overrides(
+        load_landmark_recipe("seed"), split=None, epochs=None, size=112, seed=None
+    )
+    assert isinstance(half, LandmarkRecipe)
     assert (half.model.size, half.crop.resize) == (112, 125)
 
 
 def test_a_recipe_has_the_68_points_or_a_scheme_of_its_own() -> None:
-    table = recipe_to_dict(load_recipe("naimishnet"))
+    table = landmark_recipe_to_dict(load_landmark_recipe("naimishnet"))
     assert table["scheme"] == "ibug68"
     del table["scheme"]
-    assert recipe_from_dict(table).landmarks is IBUG68
-    own = recipe_from_dict(table | {"scheme": five_table()})
+    assert landmark_recipe_from_dict(table).landmarks is IBUG68
+    own = landmark_recipe_from_dict(table | {"scheme": five_table()})
     assert own.landmarks.groups == {"eyes": (0, 1), "nose": (2,), "mouth": (3, 4)}
     assert own.landmarks.flip_permutation.tolist() == [1, 0, 2, 4, 3]
-    assert recipe_from_dict(json.loads(json.dumps(recipe_to_dict(own)))) == own
+    assert landmark_recipe_from_dict(json.loads(json.dumps(landmark_recipe_to_dict(own)))) == own
     assert replace(own, seed=1).landmarks == own.landmarks
 
 
@@ -193,7 +195,7 @@ def test_a_recipe_has_the_68_points_or_a_scheme_of_its_own() -> None:
     ],
 )
 def test_a_wrong_scheme_is_one_line(scheme: object, said: str) -> None:
-    table = recipe_to_dict(load_recipe("naimishnet")) | {"scheme": scheme}
+    table = landmark_recipe_to_dict(load_landmark_recipe("naimishnet")) | {"scheme": scheme}
     with pytest.raises(RecipeError, match=said) as caught:
-        recipe_from_dict(table)
+        landmark_recipe_from_dict(table)
     assert "\n" not in str(caught.value)

@@ -12,10 +12,10 @@ from fkd_infer.geometry.boxes import points_box
 from fkd_infer.geometry.transforms import transform
 from fkd_infer.landmarks.schemes import IBUG68
 from fkd_train.config.landmarks import AugmentConfig, CropConfig
-from fkd_train.data.augment import Sampler, photometric, window_matrix
+from fkd_train.data.augment import CropSampler, photometric, window_matrix
 from fkd_train.data.synthetic import draw_face, face_shape
 
-SAMPLER = Sampler(112, 1, CropConfig(scale=1.25), IBUG68)
+SAMPLER = CropSampler(112, 1, CropConfig(scale=1.25), IBUG68)
 STRONG = AugmentConfig(flip=0.5, shift=0.05, scale=0.1, roll=20, stretch=0.06)
 LOOSE = replace(STRONG, loose=1.0)
 
@@ -66,7 +66,7 @@ def test_a_flip_renames_left_and_right() -> None:
 def test_flipping_twice_gives_the_face_back() -> None:
     image, points = draw_face(160, np.random.default_rng(3))
     flip = AugmentConfig(flip=1.0)
-    own = Sampler(112, 1, CropConfig(scale=1.25), IBUG68)
+    own = CropSampler(112, 1, CropConfig(scale=1.25), IBUG68)
     once, moved = own.random(image, points, flip, np.random.default_rng(0))
     twice, back = own.random(once[..., 0], moved, flip, np.random.default_rng(0))
     matrix = own.matrix(once[..., 0], moved)
@@ -82,7 +82,7 @@ def test_the_seed_window_is_a_resize_and_a_whole_pixel_crop() -> None:
     resized = cv2.resize(image, (250, 333), interpolation=cv2.INTER_LINEAR)
     matrix = window_matrix(image, 250, 224, 0.5, 0.25)
     x, y = 13, 27
-    sampler = Sampler(224, 1, CropConfig(scale=2.2, reference="image"), IBUG68)
+    sampler = CropSampler(224, 1, CropConfig(scale=2.2, reference="image"), IBUG68)
     found = sampler.cut(image, matrix)[..., 0].astype(int)
     # 333 is 333.3 rounded, so rows drift by a third of a pixel over the picture; a window one
     # pixel off differs by 4 levels.

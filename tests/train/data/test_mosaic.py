@@ -14,7 +14,7 @@ from fkd_train.config.detector import MosaicConfig
 from fkd_train.config.landmarks import AugmentConfig
 from fkd_train.data import mosaic
 from fkd_train.data.dataset import Faces
-from fkd_train.data.mosaic import FACE, IGNORED, MosaicMaker, Truth, five_points
+from fkd_train.data.mosaic import FACE, IGNORED, GroundTruth, MosaicGenerator, five_points
 from fkd_train.data.synthetic import face_shape
 
 PLAIN = MosaicConfig(
@@ -70,16 +70,16 @@ def painted() -> Faces:
     return faces_of(image, points)
 
 
-def maker(faces: Faces, config: MosaicConfig, others: Floats | None = None) -> MosaicMaker:
+def maker(faces: Faces, config: MosaicConfig, others: Floats | None = None) -> MosaicGenerator:
     boxes = {} if others is None else {"face": others}
-    return MosaicMaker(faces, boxes, [np.full((50, 70, 3), 60, np.uint8)], config)
+    return MosaicGenerator(faces, boxes, [np.full((50, 70, 3), 60, np.uint8)], config)
 
 
-def drawn(own: MosaicMaker, count: int) -> list[tuple[Pixels, Truth]]:
+def drawn(own: MosaicGenerator, count: int) -> list[tuple[Pixels, GroundTruth]]:
     return [own(np.random.default_rng([5, number])) for number in range(count)]
 
 
-def shares(truth: Truth, size: int) -> Floats:
+def shares(truth: GroundTruth, size: int) -> Floats:
     """How much of each box is on the picture."""
     seen = truth.boxes.clip(-0.5, size - 0.5)
     whole = np.prod(truth.boxes[:, 2:] - truth.boxes[:, :2], axis=1)
@@ -206,13 +206,13 @@ def test_a_faceless_mosaic_has_no_truths() -> None:
 
 
 def test_ignored_boxes_of_a_photo_follow_its_face() -> None:
-    truth = Truth.of(shape()[None], NEIGHBOUR)
+    truth = GroundTruth.of(shape()[None], NEIGHBOUR)
     assert truth.kinds.tolist() == [FACE, IGNORED]
     np.testing.assert_allclose(truth.boxes, [points_box(shape()), NEIGHBOUR[0]])
-    assert Truth.of(shape()[None], None).kinds.tolist() == [FACE]
-    both = Truth.joined([truth, truth])
+    assert GroundTruth.of(shape()[None], None).kinds.tolist() == [FACE]
+    both = GroundTruth.joined([truth, truth])
     assert both.kinds.tolist() == [FACE, IGNORED, FACE, IGNORED]
-    assert len(Truth.joined([])) == 0
+    assert len(GroundTruth.joined([])) == 0
 
 
 @pytest.mark.parametrize("size", [64, 96, 352])

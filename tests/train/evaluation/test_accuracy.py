@@ -19,7 +19,7 @@ from fkd_infer.landmarks.schemes import IBUG68
 from fkd_infer.runtime.session import LandmarkSession
 from fkd_infer.types import Prediction
 from fkd_train.config.landmarks import CropConfig
-from fkd_train.data.augment import Sampler, window_matrix
+from fkd_train.data.augment import CropSampler, window_matrix
 from fkd_train.data.dataset import Faces, read_faces
 from fkd_train.evaluation.accuracy import (
     best_box,
@@ -33,7 +33,7 @@ from fkd_train.evaluation.accuracy import (
 from fkd_train.evaluation.presence import measure_score
 
 MODELS = Path(__file__).parents[3] / "models"
-SAMPLER = Sampler(64, 1, CropConfig(scale=1.25), IBUG68)
+SAMPLER = CropSampler(64, 1, CropConfig(scale=1.25), IBUG68)
 
 
 @pytest.fixture(scope="module")

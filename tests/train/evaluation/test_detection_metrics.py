@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from fkd_infer.geometry.boxes import POINTS_BOX, BoxRule
 from fkd_infer.types import Detections
-from fkd_train.data.mosaic import FACE, IGNORED, Truth
+from fkd_train.data.mosaic import FACE, IGNORED, GroundTruth
 from fkd_train.evaluation.detection_metrics import Matched, match
 
 Box = tuple[float, float, float, float]
@@ -20,10 +20,10 @@ A, B, C = (0, 0, 10, 10), (20, 0, 30, 10), (50, 0, 60, 10)
 NOWHERE = (200, 200, 210, 210)
 
 
-def truth(faces: list[Box], ignored: list[Box] | None = None) -> Truth:
+def truth(faces: list[Box], ignored: list[Box] | None = None) -> GroundTruth:
     boxes = np.array([*faces, *(ignored or [])], np.float32).reshape(-1, 4)
     kinds = np.array([FACE] * len(faces) + [IGNORED] * len(ignored or []), np.int64)
-    return Truth(boxes, np.zeros((len(boxes), 5, 2), np.float32), kinds)
+    return GroundTruth(boxes, np.zeros((len(boxes), 5, 2), np.float32), kinds)
 
 
 def found(*boxes: tuple[Box, float]) -> Detections:

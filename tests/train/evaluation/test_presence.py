@@ -16,11 +16,11 @@ from fkd_train.checkpoints import load_checkpoint
 from fkd_train.config.landmarks import (
     AugmentConfig,
     CropConfig,
-    Recipe,
-    recipe_from_dict,
-    recipe_to_dict,
+    LandmarkRecipe,
+    landmark_recipe_from_dict,
+    landmark_recipe_to_dict,
 )
-from fkd_train.data.augment import Sampler
+from fkd_train.data.augment import CropSampler
 from fkd_train.data.dataset import Faces
 from fkd_train.data.synthetic import draw_face
 from fkd_train.errors import RecipeError
@@ -33,18 +33,18 @@ CROP = CropConfig(scale=1.25)
 
 
 @pytest.fixture
-def scored(tiny: Recipe) -> Recipe:
+def scored(tiny: LandmarkRecipe) -> LandmarkRecipe:
     """A small fkdnet with a score, whose weights do not decay."""
     trunk = {"stem": 8, "widths": [8, 16], "depths": [1, 1]}
-    table = recipe_to_dict(tiny)
+    table = landmark_recipe_to_dict(tiny)
     table["model"] = {"name": "fkdnet", "size": SIZE, "trunk": trunk, "head": "grid", "score": True}
     table["augment"] = {"unframed": 0.3}
-    return recipe_from_dict(table)
+    return landmark_recipe_from_dict(table)
 
 
 @pytest.fixture
-def sampler(scored: Recipe) -> Sampler:
-    return Sampler.of(scored)
+def sampler(scored: LandmarkRecipe) -> CropSampler:
+    return CropSampler.of(scored)
 
 
 def face_in_a_room(seed: int) -> tuple[Pixels, np.ndarray]:
@@ -56,7 +56,7 @@ def face_in_a_room(seed: int) -> tuple[Pixels, np.ndarray]:
 
 
 @pytest.mark.parametrize("seed", range(30))
-def test_a_background_crop_has_next_to_nothing_of_the_face(sampler: Sampler, seed: int) -> None:
+def test_a_background_crop_has_next_to_nothing_of_the_face(sampler: CropSampler, seed: int) -> None:
     image, points = face_in_a_room(seed)
     matrix = sampler.background_matrix(image, points, np.random.default_rng(seed))
     assert matrix is not None
@@ -65,7 +65,7 @@ def test_a_background_crop_has_next_to_nothing_of_the_face(sampler: Sampler, see
     assert inside.mean() < 0.35
 
 
-def test_a_face_that_fills_its_image_has_no_background(sampler: Sampler) -> None:
+def test_a_face_that_fills_its_image_has_no_background(sampler: CropSampler) -> None:
     image, points = draw_face(120, np.random.default_rng(0))
     low, high = np.split(points_box(points).astype(int), 2)
     filled = image[low[1] : high[1], low[0] : high[0]]
@@ -73,7 +73,7 @@ def test_a_face_that_fills_its_image_has_no_background(sampler: Sampler) -> None
 
 
 @pytest.mark.parametrize("seed", range(30))
-def test_a_badly_framed_face_is_far_from_the_rule(sampler: Sampler, seed: int) -> None:
+def test_a_badly_framed_face_is_far_from_the_rule(sampler: CropSampler, seed: int) -> None:
     _, points = face_in_a_room(seed)
     found = transform(points, sampler.misframed_matrix(points, np.random.default_rng(seed)))
     box = points_box(found)
@@ -84,7 +84,7 @@ def test_a_badly_framed_face_is_far_from_the_rule(sampler: Sampler, seed: int) -
     assert off > 0.35 or share < 0.6 or share > 1.7 or upside_down
 
 
-def test_a_crop_without_a_face_is_a_crop(sampler: Sampler) -> None:
+def test_a_crop_without_a_face_is_a_crop(sampler: CropSampler) -> None:
     image, points = face_in_a_room(0)
     every = AugmentConfig(unframed=1, light=1, lamp=1, jpeg=1, blur=1, noise=1)
     for seed in range(40):
@@ -95,11 +95,11 @@ def test_a_crop_without_a_face_is_a_crop(sampler: Sampler) -> None:
 
 
 def test_crops_without_a_face_teach_no_points(
-    scored: Recipe, drawn_data: Path, tmp_path: Path
+    scored: LandmarkRecipe, drawn_data: Path, tmp_path: Path
 ) -> None:
-    table = recipe_to_dict(scored)
+    table = landmark_recipe_to_dict(scored)
     table["augment"] = {"unframed": 1.0}
-    recipe = recipe_from_dict(table)
+    recipe = landmark_recipe_from_dict(table)
     train(recipe, drawn_data, tmp_path / "run", workers=0)
     after = load_checkpoint(tmp_path / "run" / "last.pt")["network"]
     torch.manual_seed(recipe.seed)
@@ -108,14 +108,14 @@ def test_crops_without_a_face_teach_no_points(
     assert not torch.equal(before["body.score.weight"], after["body.score.weight"])
 
 
-def test_a_score_and_what_teaches_it_come_together(scored: Recipe) -> None:
-    table = recipe_to_dict(scored)
+def test_a_score_and_what_teaches_it_come_together(scored: LandmarkRecipe) -> None:
+    table = landmark_recipe_to_dict(scored)
     table["augment"] = {}
     with pytest.raises(RecipeError, match=r"augment\.unframed"):
-        recipe_from_dict(table)
+        landmark_recipe_from_dict(table)
 
 
-def test_the_report_counts_what_passes_and_what_is_lost(sampler: Sampler) -> None:
+def test_the_report_counts_what_passes_and_what_is_lost(sampler: CropSampler) -> None:
     """A network that takes for a face what has the drawn face's dark lines on light skin."""
     pytest.importorskip("skimage", reason="needs the demo extra's photos")
     images, points = zip(*(face_in_a_room(seed) for seed in range(6)), strict=True)
@@ -137,7 +137,7 @@ def test_the_report_counts_what_passes_and_what_is_lost(sampler: Sampler) -> Non
     assert again == report
 
 
-def test_a_network_without_a_score_has_no_report(sampler: Sampler) -> None:
+def test_a_network_without_a_score_has_no_report(sampler: CropSampler) -> None:
     image, points = face_in_a_room(0)
 
     def silent(crops: Pixels) -> Prediction:

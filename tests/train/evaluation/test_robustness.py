@@ -14,7 +14,7 @@ from fkd_infer.geometry.transforms import invert, transform
 from fkd_infer.landmarks.schemes import IBUG68
 from fkd_infer.types import Prediction
 from fkd_train.config.landmarks import CropConfig
-from fkd_train.data.augment import Sampler
+from fkd_train.data.augment import CropSampler
 from fkd_train.data.dataset import Faces, read_faces
 from fkd_train.evaluation.accuracy import Predict, evaluate
 from fkd_train.evaluation.robustness import (
@@ -26,7 +26,7 @@ from fkd_train.evaluation.robustness import (
     shrunk,
 )
 
-SAMPLER = Sampler(64, 1, CropConfig(scale=1.25, shift=(0.02, -0.06)), IBUG68)
+SAMPLER = CropSampler(64, 1, CropConfig(scale=1.25, shift=(0.02, -0.06)), IBUG68)
 RULE = SAMPLER.config.rule()
 
 

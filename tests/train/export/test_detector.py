@@ -15,11 +15,11 @@ from fkd_infer.geometry.arrays import Pixels
 from fkd_infer.geometry.nms import overlaps, suppress
 from fkd_train.checkpoints import load_detector, save_checkpoint
 from fkd_train.config.detector import DetectorRecipe
-from fkd_train.config.recipe import plain_recipe
+from fkd_train.config.recipe import recipe_to_dict
 from fkd_train.errors import VerificationError
 from fkd_train.evaluation.calibration import fit_logistic
 from fkd_train.evaluation.detection_metrics import Matched
-from fkd_train.evaluation.detector_exam import FLOOR, LIMIT, Exam
+from fkd_train.evaluation.detector_evaluation import FLOOR, LIMIT, EvaluationSet
 from fkd_train.export import detector as detector_export
 from fkd_train.export.detector import (
     ExportedDetector,
@@ -36,7 +36,7 @@ SIZES = [(64, 64), (65, 99), (130, 71), (200, 264), (9, 50), (1, 1)]
 
 
 def saved(network: DetectorNet, recipe: DetectorRecipe, path: Path) -> Path:
-    content = {"recipe": plain_recipe(recipe), "points": 5, "weights": network.state_dict()}
+    content = {"recipe": recipe_to_dict(recipe), "points": 5, "weights": network.state_dict()}
     save_checkpoint(path, {**content, "progress": {"epoch": 3}})
     return path
 
@@ -95,7 +95,7 @@ def test_the_file_finds_what_torch_finds_once_suppressed_by_numpy(
     image = picture(high, wide)
     network = load_detector(made.checkpoint)[0]
     with torch.inference_mode():
-        said = network.all_sizes(torch.from_numpy(image)[None])
+        said = network.search_multiscale(torch.from_numpy(image)[None])
     boxes, points = said.boxes[0].numpy(), said.points[0].numpy()
     scores = said.logits[0].sigmoid().numpy()
     rows = np.flatnonzero(scores >= FLOOR)
@@ -259,11 +259,11 @@ def test_scores_that_say_nothing_of_faces_stay_as_they_are(
 ) -> None:
     """A network that finds no face has nothing that its scores could be fitted to."""
 
-    def nothing(exam: Exam, _: object) -> Matched:
+    def nothing(exam: EvaluationSet, _: object) -> Matched:
         faces = np.full(sum(map(len, exam.truths)), np.nan)
         return Matched(np.array([0.3, 0.2]), np.zeros(2, bool), faces, len(exam.images))
 
-    monkeypatch.setattr(Exam, "__call__", nothing)
+    monkeypatch.setattr(EvaluationSet, "__call__", nothing)
     source = load_detector_source(made.checkpoint, drawn_data)
     assert (source.searched.slope, source.searched.intercept) == (1, 0)
 

@@ -14,10 +14,14 @@ from fkd_infer.detection.fkd import FkdDetector
 from fkd_infer.models.cards.base import METADATA_KEY
 from fkd_infer.models.cards.landmark import ModelCard
 from fkd_infer.runtime.session import LandmarkSession
-from fkd_train.checkpoints import load_detector, load_network, save_checkpoint
+from fkd_train.checkpoints import load_detector, load_landmark_network, save_checkpoint
 from fkd_train.choices import Head
-from fkd_train.config.landmarks import Recipe, recipe_from_dict, recipe_to_dict
-from fkd_train.data.augment import Sampler
+from fkd_train.config.landmarks import (
+    LandmarkRecipe,
+    landmark_recipe_from_dict,
+    landmark_recipe_to_dict,
+)
+from fkd_train.data.augment import CropSampler
 from fkd_train.data.dataset import Faces, read_faces
 from fkd_train.errors import VerificationError
 from fkd_train.evaluation.accuracy import Predict, evaluate, open_model, torch_predict
@@ -26,35 +30,41 @@ from fkd_train.export.landmarks import export
 from fkd_train.models.landmarks import LandmarkNet, build
 
 
-def save(network: LandmarkNet, recipe: Recipe, path: Path) -> Path:
-    content = {"recipe": recipe_to_dict(recipe), "points": 68, "weights": network.state_dict()}
+def save(network: LandmarkNet, recipe: LandmarkRecipe, path: Path) -> Path:
+    content = {
+        "recipe": landmark_recipe_to_dict(recipe),
+        "points": 68,
+        "weights": network.state_dict(),
+    }
     save_checkpoint(path, {**content, "progress": {"epoch": 3}})
     return path
 
 
-def untrained(name: str, tiny: Recipe, path: Path, head: str = "grid") -> Path:
+def untrained(name: str, tiny: LandmarkRecipe, path: Path, head: str = "grid") -> Path:
     """An untrained network; what it computes does not matter, that it is the same does."""
     torch.manual_seed(0)
-    table: dict[str, Any] = recipe_to_dict(tiny)
+    table: dict[str, Any] = landmark_recipe_to_dict(tiny)
     table["model"] = {"name": name, "size": 64}
     if name == "fkdnet":
         trunk = {"stem": 8, "widths": [16, 32, 64], "depths": [1, 1, 1]}
         table["model"] |= {"trunk": trunk, "head": head, "score": True}
         table["augment"]["unframed"] = 0.2
-    recipe = recipe_from_dict(table)
+    recipe = landmark_recipe_from_dict(table)
     network = build(recipe.model.spec(68))
     return save(network, recipe, path)
 
 
 @pytest.fixture(scope="module", params=["naimishnet", "naimishnet-paper", "fkdnet"])
 def checkpoint(
-    request: pytest.FixtureRequest, tiny: Recipe, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, tiny: LandmarkRecipe, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
     return untrained(request.param, tiny, tmp_path_factory.mktemp("export") / "last.pt")
 
 
 @pytest.mark.parametrize("head", [head for head in get_args(Head) if head != "grid"])
-def test_every_head_is_exported_for_any_batch(head: str, tiny: Recipe, tmp_path: Path) -> None:
+def test_every_head_is_exported_for_any_batch(
+    head: str, tiny: LandmarkRecipe, tmp_path: Path
+) -> None:
     exported = export(untrained("fkdnet", tiny, tmp_path / "a.pt", head), tmp_path / "a.onnx")
     assert exported.card.parity is not None
     assert exported.card.output.score
@@ -69,7 +79,7 @@ def exported(checkpoint: Path) -> exporting.Exported:
 def test_onnx_computes_what_torch_computes(
     checkpoint: Path, exported: exporting.Exported, count: int
 ) -> None:
-    network, _, _ = load_network(checkpoint)
+    network, _, _ = load_landmark_network(checkpoint)
     crops = np.random.default_rng(count).integers(0, 256, (count, 64, 64, 1), np.uint8)
     found = LandmarkSession(exported.path, "cpu").run(crops)
     wanted = torch_predict(network)(crops)
@@ -112,7 +122,7 @@ def test_half_precision_rounds_first_so_that_both_files_agree(
     model, half = tmp_path / "m.onnx", tmp_path / "m.pt"
     exported = export(checkpoint, model, half=half)
     assert half.stat().st_size < 0.6 * model.stat().st_size
-    network, recipe, content = load_network(half)
+    network, recipe, content = load_landmark_network(half)
     assert {t.dtype for t in content["weights"].values()} <= {torch.float16, torch.int64}
     assert recipe.name == "tiny"
     assert exported.card.training.weights_sha256 == exporting.weights_sha256(network)
@@ -131,17 +141,17 @@ def test_the_card_measures_what_the_runtime_cuts(
     checkpoint: Path, drawn_data: Path, tmp_path: Path
 ) -> None:
     """A network that was trained on windows of the image is judged in crops around points."""
-    network, recipe, _ = load_network(checkpoint)
-    table: dict[str, Any] = recipe_to_dict(recipe)
+    network, recipe, _ = load_landmark_network(checkpoint)
+    table: dict[str, Any] = landmark_recipe_to_dict(recipe)
     table["crop"] = {"scale": 2.2, "reference": "image", "resize": 72}
     table["augment"] = {"unframed": table["augment"]["unframed"]}
-    windows = save(network, recipe_from_dict(table), tmp_path / "windows.pt")
+    windows = save(network, landmark_recipe_from_dict(table), tmp_path / "windows.pt")
     exported = export(windows, tmp_path / "m.onnx", drawn_data)
     again = evaluate(*_with_faces(tmp_path / "m.onnx", drawn_data)).accuracy
     assert exported.card.accuracy["official split"].nme == pytest.approx(again.nme, rel=1e-4)
 
 
-def _with_faces(model: Path, data: Path) -> tuple[Predict, Faces, Sampler]:
+def _with_faces(model: Path, data: Path) -> tuple[Predict, Faces, CropSampler]:
     predict, sampler = open_model(model)
     return predict, read_faces(data, "test"), sampler
 
@@ -172,7 +182,7 @@ def test_a_broken_export_ships_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_network_that_answers_nan_ships_nothing(tiny: Recipe, tmp_path: Path) -> None:
+def test_a_network_that_answers_nan_ships_nothing(tiny: LandmarkRecipe, tmp_path: Path) -> None:
     network = build(tiny.model.spec(68))
     with torch.no_grad():
         next(network.parameters())[0] = float("nan")
@@ -193,7 +203,7 @@ def test_a_file_that_was_there_stays_when_the_check_fails(
     assert out.read_bytes() == b"the one before"
 
 
-def test_the_weights_digest_names_the_weights(tiny: Recipe) -> None:
+def test_the_weights_digest_names_the_weights(tiny: LandmarkRecipe) -> None:
     network = build(tiny.model.spec(68))
     before = exporting.weights_sha256(network)
     assert before == exporting.weights_sha256(network)
@@ -205,7 +215,7 @@ def test_the_weights_digest_names_the_weights(tiny: Recipe) -> None:
 @pytest.mark.parametrize("name", ["fkdnet", "naimishnet"])
 def test_shipped_files_and_checkpoints_hold_the_same_weights(name: str) -> None:
     models = Path(__file__).parents[3] / "models"
-    digest = exporting.weights_sha256(load_network(models / f"{name}.pt")[0])
+    digest = exporting.weights_sha256(load_landmark_network(models / f"{name}.pt")[0])
     files = [file for file in models.glob("*.onnx") if file.stem.partition("-")[0] == name]
     assert files
     for file in files:

@@ -11,14 +11,14 @@ from torch import Tensor
 
 from fkd_train.config.detector import DetectorLossConfig, DetectorRecipe
 from fkd_train.data.dataset import Faces
-from fkd_train.data.mosaic import FACE, IGNORED, MosaicMaker
-from fkd_train.data.mosaic_dataset import Mosaics
+from fkd_train.data.mosaic import FACE, IGNORED, MosaicGenerator
+from fkd_train.data.mosaic_dataset import MosaicDataset
 from fkd_train.data.synthetic import draw_face
 from fkd_train.losses.detector import Targets, assign, detector_loss, distance_iou, iou
-from fkd_train.models.detector import Candidates, DetectorNet, all_places
+from fkd_train.models.detector import CellPredictions, DetectorNet, cell_centres
 
 SIZE = 64
-PLACES = all_places(SIZE, torch.zeros(0))  # 8 × 8, 4 × 4 and 2 × 2 cells
+PLACES = cell_centres(SIZE, torch.zeros(0))  # 8 × 8, 4 × 4 and 2 × 2 cells
 CELLS = len(PLACES)
 FACE_BOX = [12.0, 12.0, 52.0, 52.0]
 CONFIG = DetectorLossConfig()
@@ -28,16 +28,16 @@ def boxes(*rows: list[float]) -> Tensor:
     return torch.tensor(rows).reshape(-1, 4)
 
 
-def candidates(count: int = 1, logit: float = -12.0) -> Candidates:
+def candidates(count: int = 1, logit: float = -12.0) -> CellPredictions:
     """Cells that see no face, and frame nothing."""
     far = torch.tensor([900.0, 900.0, 901.0, 901.0]).expand(count, CELLS, 4).clone()
-    return Candidates(
+    return CellPredictions(
         far, torch.full((count, CELLS), float(logit)), torch.zeros(count, CELLS, 5, 2)
     )
 
 
 def assigned(
-    found: Candidates, faces: Tensor, of: list[int], kinds: list[int], most: int = 9
+    found: CellPredictions, faces: Tensor, of: list[int], kinds: list[int], most: int = 9
 ) -> Targets:
     return assign(found, PLACES, torch.tensor(of), faces, torch.tensor(kinds), most)
 
@@ -65,7 +65,7 @@ def inside(box: list[float]) -> Tensor:
     return ((low <= PLACES) & (high >= PLACES)).all(-1)
 
 
-def perfect() -> Candidates:
+def perfect() -> CellPredictions:
     """Four cells are sure of the face, and all in it frame it."""
     found, within = candidates(), inside(FACE_BOX)
     found.boxes[0, within] = torch.tensor(FACE_BOX)
@@ -204,7 +204,7 @@ def test_losses_and_gradients_are_finite_whatever_cells_say(kinds: list[int]) ->
         found.boxes[:, ::2] = PLACES[::2].repeat(1, 2)  # without area
         found.boxes[0, cell(24, 24)] = torch.tensor(FACE_BOX)
         leaves = [part.clone().requires_grad_() for part in found]
-        loss = detector_loss(Candidates(*leaves), PLACES, truth, CONFIG)
+        loss = detector_loss(CellPredictions(*leaves), PLACES, truth, CONFIG)
         loss.backward()  # type: ignore[no-untyped-call]
         assert loss.isfinite()
         assert all(leaf.grad is None or leaf.grad.isfinite().all() for leaf in leaves)
@@ -225,13 +225,13 @@ def test_a_tiny_network_learns_a_drawn_mosaic_by_heart(tiny_detector: DetectorRe
     images = tuple(np.dstack([image] * 3) for image, _ in drawn)
     faces = Faces(tuple("abcd"), images, np.stack([points for _, points in drawn]))
     config = replace(tiny_detector.mosaic, single=1.0, empty=0.0, faceless=0.0)
-    mosaics = Mosaics(MosaicMaker(faces, {}, [], config), seed=0)
+    mosaics = MosaicDataset(MosaicGenerator(faces, {}, [], config), seed=0)
     parts = zip(*(mosaics[0, number] for number in range(2)), strict=True)
     pictures, *truth = (torch.stack(part) for part in parts)
     torch.manual_seed(0)
     network = DetectorNet(tiny_detector.model.spec())
     optimizer = torch.optim.AdamW(network.parameters(), lr=0.02)
-    places, losses = all_places(config.size, pictures), []
+    places, losses = cell_centres(config.size, pictures), []
     for _ in range(60):
         boxes, points, kinds = truth
         loss = detector_loss(network(pictures), places, (boxes, points, kinds), CONFIG)

@@ -9,8 +9,14 @@ import pytest
 import torch
 
 from fkd_train.config.detector import DetectorRecipe
-from fkd_train.config.recipe import open_recipe
-from fkd_train.models.detector import STRIDES, Candidates, DetectorNet, DetectorSpec, all_places
+from fkd_train.config.recipe import load_recipe
+from fkd_train.models.detector import (
+    STRIDES,
+    CellPredictions,
+    DetectorNet,
+    DetectorSpec,
+    cell_centres,
+)
 
 SPEC = DetectorSpec(4, (8, 8, 8, 8), (1, 1, 1, 1))
 
@@ -49,7 +55,7 @@ def test_images_of_any_size_are_searched(high: int, wide: int, network: Detector
     coarse = cells(ceil(high / 3), ceil(wide / 3))
     for found, count in (
         (network(images), cells(high, wide)),
-        (network.all_sizes(images), cells(high, wide) + coarse),
+        (network.search_multiscale(images), cells(high, wide) + coarse),
     ):
         assert found.boxes.shape == (2, count, 4)
         assert found.logits.shape == (2, count)
@@ -61,7 +67,7 @@ def test_images_of_any_size_are_searched(high: int, wide: int, network: Detector
 @pytest.mark.parametrize("size", [64, 96, 320])
 @torch.no_grad()
 def test_all_places_are_those_of_the_networks_cells(size: int, silent: DetectorNet) -> None:
-    places = all_places(size, torch.zeros(0))
+    places = cell_centres(size, torch.zeros(0))
     found = silent(noise(size, size))
     assert len(places) == cells(size, size)
     boxes = found.boxes[0]
@@ -87,7 +93,7 @@ def test_an_image_moved_by_the_largest_stride_moves_boxes_and_points_along(
     size, move = 640, 32
     image = noise(size, size)
     first, moved = network(image), network(torch.roll(image, (move, move), (1, 2)))
-    places = all_places(size, image)
+    places = cell_centres(size, image)
     middle = ((places >= 224) & (places < 416)).all(-1)
     there = ((places >= 224 + move) & (places < 416 + move)).all(-1)
     assert middle.sum() == there.sum() > 500
@@ -99,7 +105,7 @@ def test_an_image_moved_by_the_largest_stride_moves_boxes_and_points_along(
 
 @torch.no_grad()
 def test_cells_of_the_coarse_image_lie_in_the_middle_of_what_they_see(silent: DetectorNet) -> None:
-    found = silent.all_sizes(noise(100, 190))
+    found = silent.search_multiscale(noise(100, 190))
     fine = cells(100, 190)
     boxes = found.boxes[0, fine:]
     first, row = 3, ceil(ceil(190 / 3) / 8)
@@ -124,11 +130,11 @@ def test_what_is_seen_in_the_coarse_image_is_where_it_is_in_the_image(
     """A search that finds the brightest pixel, on an image with one bright square; boxes of less
     than 32 coarse pixels are not looked for there."""
 
-    def brightest(planes: torch.Tensor) -> Candidates:
+    def brightest(planes: torch.Tensor) -> CellPredictions:
         plane = planes[0, 0]
         row, column = divmod(int(plane.argmax()), plane.shape[1])
         place = torch.tensor([column, row], dtype=torch.float32)
-        return Candidates(
+        return CellPredictions(
             torch.cat([place - reach, place + reach])[None, None],
             plane.max()[None, None],
             place.expand(1, 1, 5, 2),
@@ -137,7 +143,7 @@ def test_what_is_seen_in_the_coarse_image_is_where_it_is_in_the_image(
     monkeypatch.setattr(network, "_search", brightest)
     image = torch.zeros(1, 102, 202, 3, dtype=torch.uint8)
     image[:, y : y + 3, x : x + 3] = 200
-    found = network.all_sizes(image)
+    found = network.search_multiscale(image)
     torch.testing.assert_close(found.points[0, 1, 0], torch.tensor([x + 1.0, y + 1.0]))
     torch.testing.assert_close(
         found.boxes[0, 1],
@@ -149,16 +155,16 @@ def test_what_is_seen_in_the_coarse_image_is_where_it_is_in_the_image(
 @torch.no_grad()
 def test_white_folded_into_the_weights_leaves_the_answers(network: DetectorNet) -> None:
     image = noise(70, 90)
-    before = network.all_sizes(image)
+    before = network.search_multiscale(image)
     for _ in range(2):
-        network.fold_white()
+        network.fold_input_scale()
         assert network.white == 1
-        for own, wanted in zip(network.all_sizes(image), before, strict=True):
+        for own, wanted in zip(network.search_multiscale(image), before, strict=True):
             torch.testing.assert_close(own, wanted, atol=1e-3, rtol=1e-5)
 
 
 def test_the_shipped_recipes_network_has_less_than_200_000_parameters() -> None:
-    recipe = open_recipe("detector")
+    recipe = load_recipe("detector")
     assert isinstance(recipe, DetectorRecipe)
     network = DetectorNet(recipe.model.spec())
     count = sum(weights.numel() for weights in network.parameters())

@@ -16,7 +16,7 @@ from click.testing import CliRunner, Result
 from fkd_infer.runtime.session import LandmarkSession
 from fkd_train.checkpoints import save_checkpoint
 from fkd_train.cli.export import main
-from fkd_train.config.landmarks import Recipe, recipe_to_dict
+from fkd_train.config.landmarks import LandmarkRecipe, landmark_recipe_to_dict
 from fkd_train.errors import VerificationError
 from fkd_train.export import landmarks as exporting
 from fkd_train.export.verify import verify
@@ -32,12 +32,16 @@ Blocks = dict[str, list[list[float]]]
 
 
 @pytest.fixture(scope="module")
-def checkpoint(tiny: Recipe, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def checkpoint(tiny: LandmarkRecipe, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An untrained network whose first dense layer is large enough to be packed."""
     torch.manual_seed(0)
     network = build(tiny.model.spec(68))
     path = tmp_path_factory.mktemp("optimize") / "last.pt"
-    content = {"recipe": recipe_to_dict(tiny), "points": 68, "weights": network.state_dict()}
+    content = {
+        "recipe": landmark_recipe_to_dict(tiny),
+        "points": 68,
+        "weights": network.state_dict(),
+    }
     save_checkpoint(path, {**content, "progress": {"epoch": 1}})
     return path
 

@@ -18,7 +18,12 @@ from fkd_infer.errors import NonFiniteOutputError, OutputError
 from fkd_infer.landmarks.schemes import IBUG68
 from fkd_train.checkpoints import save_checkpoint
 from fkd_train.cli import evaluate
-from fkd_train.config.landmarks import ModelConfig, Recipe, TrunkConfig, recipe_to_dict
+from fkd_train.config.landmarks import (
+    LandmarkRecipe,
+    ModelConfig,
+    TrunkConfig,
+    landmark_recipe_to_dict,
+)
 from fkd_train.data.synthetic import face_shape
 from fkd_train.errors import RunError
 from fkd_train.evaluation.comparison import Comparison, Protocol, compare, distinct_names
@@ -30,27 +35,27 @@ from fkd_train.reports.html import SHEET, sheet_rows, write_report
 
 
 @pytest.fixture(scope="module")
-def small(tiny: Recipe) -> Recipe:
+def small(tiny: LandmarkRecipe) -> LandmarkRecipe:
     """A network that answers quickly."""
     trunk = TrunkConfig(stem=8, widths=(8, 16), depths=(1, 1))
     return replace(tiny, model=ModelConfig("fkdnet", 64, trunk=trunk, head="grid"))
 
 
-def untrained(path: Path, recipe: Recipe, seed: int = 0, broken: bool = False) -> Path:
+def untrained(path: Path, recipe: LandmarkRecipe, seed: int = 0, broken: bool = False) -> Path:
     """A checkpoint whose network has not learnt anything, or answers NaN."""
     torch.manual_seed(seed)
     network = build(recipe.model.spec(recipe.landmarks.count))
     if broken:
         for parameter in network.parameters():
             torch.nn.init.constant_(parameter, torch.nan)
-    content = {"recipe": recipe_to_dict(recipe), "points": recipe.landmarks.count}
+    content = {"recipe": landmark_recipe_to_dict(recipe), "points": recipe.landmarks.count}
     path.parent.mkdir(parents=True, exist_ok=True)
     save_checkpoint(path, {**content, "weights": network.state_dict(), "progress": {"epoch": 0}})
     return path
 
 
 @pytest.fixture(scope="module")
-def models(small: Recipe, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+def models(small: LandmarkRecipe, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Two networks of one name."""
     folder = tmp_path_factory.mktemp("models")
     return [untrained(folder / run / "last.pt", small, seed=s) for s, run in enumerate(["a", "b"])]
@@ -143,7 +148,7 @@ def test_one_model_without_perturbations_has_no_table_of_them(
 
 
 def test_points_of_another_scheme_have_no_yaw(
-    small: Recipe, five_point_data: Path, tmp_path: Path
+    small: LandmarkRecipe, five_point_data: Path, tmp_path: Path
 ) -> None:
     five = untrained(tmp_path / "five.pt", replace(small, scheme=FIVE))
     measured = compare([five], replace(protocol(five_point_data), split="identity"))
@@ -159,7 +164,7 @@ def test_points_of_another_scheme_have_no_yaw(
 
 
 def test_a_broken_network_names_itself(
-    models: list[Path], small: Recipe, drawn_data: Path, tmp_path: Path
+    models: list[Path], small: LandmarkRecipe, drawn_data: Path, tmp_path: Path
 ) -> None:
     broken = untrained(tmp_path / "broken.pt", small, broken=True)
     with pytest.raises(NonFiniteOutputError, match=r"broken\.pt"):
@@ -260,7 +265,7 @@ def test_perturbations_take_no_other_crops(more: tuple[str, str]) -> None:
     assert "leave --crop and --boxes out" in done.stderr
 
 
-def test_a_score_is_told_and_shown(small: Recipe, drawn_data: Path, tmp_path: Path) -> None:
+def test_a_score_is_told_and_shown(small: LandmarkRecipe, drawn_data: Path, tmp_path: Path) -> None:
     pytest.importorskip("skimage", reason="needs the demo extra's photos")
     augment = replace(small.augment, unframed=0.2)
     scored = replace(small, model=replace(small.model, score=True), augment=augment)

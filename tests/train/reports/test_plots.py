@@ -8,11 +8,11 @@ import numpy as np
 
 from fkd_infer.landmarks.schemes import IBUG68
 from fkd_train.config.landmarks import CropConfig
-from fkd_train.data.augment import Sampler
+from fkd_train.data.augment import CropSampler
 from fkd_train.data.dataset import read_faces
 from fkd_train.reports.plots import COLOURS, TILE, ced_curve, ced_curves, curves, face_sheet
 
-SAMPLER = Sampler(64, 1, CropConfig(scale=1.25), IBUG68)
+SAMPLER = CropSampler(64, 1, CropConfig(scale=1.25), IBUG68)
 
 
 def test_a_sheet_shows_true_points_left_and_predicted_right(drawn_data: Path) -> None:

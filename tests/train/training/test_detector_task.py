@@ -21,24 +21,29 @@ from fkd_train.checkpoints import (
     holds_detector,
     load_checkpoint,
     load_detector,
-    load_network,
+    load_landmark_network,
     save_checkpoint,
 )
 from fkd_train.cli.train import main
 from fkd_train.config.detector import DetectorRecipe
-from fkd_train.config.landmarks import Recipe, recipe_to_dict
+from fkd_train.config.landmarks import LandmarkRecipe, landmark_recipe_to_dict
 from fkd_train.data.dataset import load_split
 from fkd_train.data.loader import Batch
-from fkd_train.data.mosaic import FACE, MosaicMaker, Truth
+from fkd_train.data.mosaic import FACE, GroundTruth, MosaicGenerator
 from fkd_train.data.mosaic_dataset import (
-    Mosaics,
+    MosaicDataset,
     as_bgr,
-    faceless_pictures,
-    mosaic_maker,
-    read_others,
+    mosaic_generator,
+    pictures_without_faces,
+    read_other_faces,
 )
 from fkd_train.errors import DatasetError, RecipeError, RunError
-from fkd_train.evaluation.detector_exam import examined, exams, one_by_one, torch_find
+from fkd_train.evaluation.detector_evaluation import (
+    evaluate_detector,
+    evaluation_sets,
+    one_by_one,
+    torch_find,
+)
 from fkd_train.models.detector import DetectorNet
 from fkd_train.training import trainer as loop
 from fkd_train.training.run import train
@@ -141,11 +146,11 @@ def test_a_size_on_the_command_line_is_that_of_the_mosaics(
 
 
 def test_checkpoints_of_the_other_kind_are_one_line(
-    run: tuple[Path, str], tiny: Recipe, tmp_path: Path
+    run: tuple[Path, str], tiny: LandmarkRecipe, tmp_path: Path
 ) -> None:
     with pytest.raises(RunError, match=r"last\.pt: holds a detector, and a network that places"):
-        load_network(run[0] / "last.pt")
-    content = {"recipe": recipe_to_dict(tiny), "points": 68, "weights": {}}
+        load_landmark_network(run[0] / "last.pt")
+    content = {"recipe": landmark_recipe_to_dict(tiny), "points": 68, "weights": {}}
     save_checkpoint(tmp_path / "points.pt", {**content, "progress": {"epoch": 0}})
     assert not holds_detector(tmp_path / "points.pt")
     with pytest.raises(RunError, match=r"points\.pt: .*, and a detector is needed"):
@@ -160,7 +165,7 @@ def test_mosaics_depend_on_their_key_alone_and_have_room_for_all_faces(
     tiny_detector: DetectorRecipe, drawn_data: Path
 ) -> None:
     faces = load_split(drawn_data, "official", colour=True)[0]
-    mosaics = Mosaics(mosaic_maker(tiny_detector, faces, "training"), seed=3)
+    mosaics = MosaicDataset(mosaic_generator(tiny_detector, faces, "training"), seed=3)
     first, again, other = mosaics[1, 2], mosaics[1, 2], mosaics[2, 1]
     assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
     assert not torch.equal(first[0], other[0])
@@ -169,19 +174,19 @@ def test_mosaics_depend_on_their_key_alone_and_have_room_for_all_faces(
 
 
 @dataclass(frozen=True)
-class Crowd(MosaicMaker):
+class Crowd(MosaicGenerator):
     """Mosaics of a hundred faces."""
 
-    def __call__(self, rng: np.random.Generator) -> tuple[Pixels, Truth]:
+    def __call__(self, rng: np.random.Generator) -> tuple[Pixels, GroundTruth]:
         points = rng.uniform(0, 600, (100, 68, 2)).astype(np.float32)
-        return np.zeros((640, 640, 3), np.uint8), Truth.of(points)
+        return np.zeros((640, 640, 3), np.uint8), GroundTruth.of(points)
 
 
 def test_a_large_mosaic_has_room_for_more_faces(
     tiny_detector: DetectorRecipe, drawn_data: Path
 ) -> None:
     faces = load_split(drawn_data, "official", colour=True)[0]
-    _, boxes, _, kinds = Mosaics(Crowd(faces, {}, [], tiny_detector.mosaic), seed=0)[0, 0]
+    _, boxes, _, kinds = MosaicDataset(Crowd(faces, {}, [], tiny_detector.mosaic), seed=0)[0, 0]
     assert int((kinds == FACE).sum()) == 100
     assert (boxes[:, 2:] > boxes[:, :2]).all()
 
@@ -190,7 +195,7 @@ def test_a_perfect_detector_finds_all_and_a_blind_one_nothing(
     tiny_detector: DetectorRecipe, drawn_data: Path
 ) -> None:
     faces = load_split(drawn_data, "official", colour=True)[1]
-    judged = exams(tiny_detector, faces)
+    judged = evaluation_sets(tiny_detector, faces)
     photos = judged["images"]
     assert len(judged["mosaics"].images) == tiny_detector.mosaic.validation
     assert len({image.shape for image in photos.images}) == 1
@@ -202,11 +207,11 @@ def test_a_perfect_detector_finds_all_and_a_blind_one_nothing(
         for image, truth in zip(exam.images, exam.truths, strict=True):
             own = truth.boxes[truth.kinds == FACE]
             answers[image.tobytes()] = Detections(own, np.full(len(own), 0.9, np.float32))
-    found = examined(one_by_one(lambda image: answers[image.tobytes()]), judged)
+    found = evaluate_detector(one_by_one(lambda image: answers[image.tobytes()]), judged)
     assert (found.error, found.row["photo_false_at_half"]) == (0, 0)
     assert [found.row[name] for name in FIGURES] == [1, 1, 1, 1]
     none = Detections(np.empty((0, 4), np.float32), np.empty(0, np.float32))
-    blind = examined(one_by_one(lambda _: none), judged)
+    blind = evaluate_detector(one_by_one(lambda _: none), judged)
     assert (blind.error, *blind.row.values()) == (1, 0, 0, 0, 0, 0)
 
 
@@ -239,10 +244,10 @@ def test_boxes_of_other_faces_are_read_by_part_and_image(tmp_path: Path) -> None
     file = tmp_path / "others.csv"
     rows = ["training,a.jpg,1,2,3.5,4", "test,a.jpg,0,0,9,9", "training,a.jpg,5,5,6,6"]
     file.write_text("part,name,x0,y0,x1,y1\n" + "\n".join(rows) + "\n")
-    found = read_others(str(file), "training")
+    found = read_other_faces(str(file), "training")
     assert set(found) == {"a.jpg"}
     np.testing.assert_allclose(found["a.jpg"], [[1.0, 2.0, 3.5, 4.0], [5.0, 5.0, 6.0, 6.0]])
-    assert len(read_others("youtube-faces-68.others.csv", "training")) > 100
+    assert len(read_other_faces("youtube-faces-68.others.csv", "training")) > 100
 
 
 @pytest.mark.parametrize(
@@ -252,28 +257,28 @@ def test_a_bad_row_of_other_faces_is_named(row: str, tmp_path: Path) -> None:
     file = tmp_path / "others.csv"
     file.write_text(f"part,name,x0,y0,x1,y1\ntest,b.jpg,0,0,1,1\n{row}\n")
     with pytest.raises(DatasetError, match=r"others\.csv: line 3: not part,name,x0,y0,x1,y1"):
-        read_others(str(file), "training")
+        read_other_faces(str(file), "training")
 
 
 def test_other_faces_without_a_file_are_one_line(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match=r"nosuch\.csv: others: no such file"):
-        read_others("nosuch.csv", "training")
+        read_other_faces("nosuch.csv", "training")
     (tmp_path / "latin.csv").write_bytes(b"part,name\n\xe9\n")
     with pytest.raises(DatasetError, match="not a CSV table in UTF-8"):
-        read_others(str(tmp_path / "latin.csv"), "training")
+        read_other_faces(str(tmp_path / "latin.csv"), "training")
 
 
 @pytest.mark.parametrize("name", ["nosuchpicture", "data_dir"])
 def test_an_unknown_picture_is_named(name: str) -> None:
     with pytest.raises(RecipeError, match=rf"{name}: mosaic\.pictures"):
-        faceless_pictures(("moon", name))
+        pictures_without_faces(("moon", name))
 
 
 def test_pictures_need_scikit_image(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert faceless_pictures(()) == []
+    assert pictures_without_faces(()) == []
     monkeypatch.setitem(sys.modules, "skimage", None)
     with pytest.raises(InstallError, match="scikit-image"):
-        faceless_pictures(("moon",))
+        pictures_without_faces(("moon",))
 
 
 def test_pictures_of_any_kind_become_bgr() -> None:

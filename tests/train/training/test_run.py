@@ -21,7 +21,7 @@ from accelerate import Accelerator
 
 from fkd_infer.errors import OutputError
 from fkd_train.checkpoints import load_checkpoint, save_checkpoint
-from fkd_train.config.landmarks import Recipe, recipe_to_dict
+from fkd_train.config.landmarks import LandmarkRecipe, landmark_recipe_to_dict
 from fkd_train.data.dataset import read_faces
 from fkd_train.data.loader import Batch
 from fkd_train.errors import RunError
@@ -36,15 +36,24 @@ import json, sys
 from pathlib import Path
 import torch
 torch.set_num_threads(1)
-from fkd_train.config.landmarks import recipe_from_dict
+from fkd_train.config.landmarks import landmark_recipe_from_dict
 from fkd_train.training.run import train
 recipe, data, out, resume = json.loads(sys.argv[1]), *sys.argv[2:]
-train(recipe_from_dict(recipe), Path(data), Path(out), resume=resume == "resume", workers=0)
+recipe = landmark_recipe_from_dict(recipe)
+train(recipe, Path(data), Path(out), resume=resume == "resume", workers=0)
 """
 
 
-def command(recipe: Recipe, data: Path, out: Path, how: str = "start") -> list[str]:
-    return [sys.executable, "-c", RUN, json.dumps(recipe_to_dict(recipe)), str(data), str(out), how]
+def command(recipe: LandmarkRecipe, data: Path, out: Path, how: str = "start") -> list[str]:
+    return [
+        sys.executable,
+        "-c",
+        RUN,
+        json.dumps(landmark_recipe_to_dict(recipe)),
+        str(data),
+        str(out),
+        how,
+    ]
 
 
 def run_to_end(arguments: list[str]) -> None:
@@ -82,7 +91,9 @@ def assert_same_weights(first: Path, second: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tiny: Recipe, drawn_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def undisturbed(
+    tiny: LandmarkRecipe, drawn_data: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     """A run of four epochs on one thread, from start to end."""
     out = tmp_path_factory.mktemp("runs") / "undisturbed"
     run_to_end(command(replace(tiny, epochs=4), drawn_data, out))
@@ -101,7 +112,7 @@ def test_a_run_leaves_all_that_it_promises(undisturbed: Path) -> None:
 
 
 def test_kill_9_and_resume_end_in_the_same_weights(
-    undisturbed: Path, tiny: Recipe, drawn_data: Path, tmp_path: Path
+    undisturbed: Path, tiny: LandmarkRecipe, drawn_data: Path, tmp_path: Path
 ) -> None:
     recipe, out = replace(tiny, epochs=4), tmp_path / "killed"
     second_epoch = lambda: (out / "log.csv").exists() and len(log(out)) >= 2  # noqa: E731
@@ -112,7 +123,7 @@ def test_kill_9_and_resume_end_in_the_same_weights(
 
 
 def test_kill_9_before_the_first_checkpoint_starts_anew(
-    undisturbed: Path, tiny: Recipe, drawn_data: Path, tmp_path: Path
+    undisturbed: Path, tiny: LandmarkRecipe, drawn_data: Path, tmp_path: Path
 ) -> None:
     recipe, out = replace(tiny, epochs=4), tmp_path / "killed"
     interrupt(command(recipe, drawn_data, out), (out / "recipe.json").exists, signal.SIGKILL)
@@ -123,7 +134,7 @@ def test_kill_9_before_the_first_checkpoint_starts_anew(
 
 def test_sigterm_saves_in_the_middle_of_an_epoch_and_resumes_there(
     undisturbed: Path,
-    tiny: Recipe,
+    tiny: LandmarkRecipe,
     drawn_data: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -151,7 +162,9 @@ def test_sigterm_saves_in_the_middle_of_an_epoch_and_resumes_there(
 
 
 @pytest.mark.slow
-def test_two_processes_train_what_one_does(tiny: Recipe, drawn_data: Path, tmp_path: Path) -> None:
+def test_two_processes_train_what_one_does(
+    tiny: LandmarkRecipe, drawn_data: Path, tmp_path: Path
+) -> None:
     """`accelerate launch` with two CPU processes: the same batches, halved between them."""
     recipe, program = tmp_path / "plain.toml", tmp_path / "without_dropout.py"
     recipe.write_text(
@@ -176,14 +189,14 @@ def test_two_processes_train_what_one_does(tiny: Recipe, drawn_data: Path, tmp_p
 
 
 def test_a_folder_with_a_run_is_not_overwritten(
-    undisturbed: Path, tiny: Recipe, drawn_data: Path
+    undisturbed: Path, tiny: LandmarkRecipe, drawn_data: Path
 ) -> None:
     with pytest.raises(RunError, match="go on with it by --resume"):
         train(tiny, drawn_data, undisturbed, workers=0)
 
 
 def test_a_run_from_before_a_recipe_had_a_field_is_resumed(
-    undisturbed: Path, tiny: Recipe, drawn_data: Path, tmp_path: Path
+    undisturbed: Path, tiny: LandmarkRecipe, drawn_data: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "older"
     shutil.copytree(undisturbed, out)
@@ -194,7 +207,7 @@ def test_a_run_from_before_a_recipe_had_a_field_is_resumed(
 
 
 def test_resuming_with_another_recipe_is_refused(
-    undisturbed: Path, tiny: Recipe, drawn_data: Path
+    undisturbed: Path, tiny: LandmarkRecipe, drawn_data: Path
 ) -> None:
     before = (undisturbed / "recipe.json").read_text()
     with pytest.raises(RunError, match="another recipe"):
@@ -203,7 +216,7 @@ def test_resuming_with_another_recipe_is_refused(
 
 
 def test_a_kill_between_the_log_and_the_first_checkpoint_logs_no_epoch_twice(
-    tiny: Recipe, drawn_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny: LandmarkRecipe, drawn_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     own_save = loop.Trainer._save
 
@@ -222,7 +235,7 @@ def test_a_kill_between_the_log_and_the_first_checkpoint_logs_no_epoch_twice(
 
 
 def test_a_signal_while_processes_agree_is_not_lost(
-    tiny: Recipe, drawn_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny: LandmarkRecipe, drawn_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     own_reduce = Accelerator.reduce
 
@@ -237,7 +250,7 @@ def test_a_signal_while_processes_agree_is_not_lost(
 
 
 def test_a_signal_to_the_whole_group_leaves_the_loader_working(
-    tiny: Recipe, drawn_data: Path, tmp_path: Path
+    tiny: LandmarkRecipe, drawn_data: Path, tmp_path: Path
 ) -> None:
     """As systemd and timeout send it: to the workers too."""
     out = tmp_path / "run"
@@ -255,12 +268,16 @@ def test_a_signal_to_the_whole_group_leaves_the_loader_working(
     assert b"Traceback" not in said
 
 
-def test_there_must_be_a_run_to_resume(tiny: Recipe, drawn_data: Path, tmp_path: Path) -> None:
+def test_there_must_be_a_run_to_resume(
+    tiny: LandmarkRecipe, drawn_data: Path, tmp_path: Path
+) -> None:
     with pytest.raises(RunError, match="no training run"):
         train(tiny, drawn_data, tmp_path / "none", resume=True, workers=0)
 
 
-def test_workers_change_nothing_but_speed(tiny: Recipe, drawn_data: Path, tmp_path: Path) -> None:
+def test_workers_change_nothing_but_speed(
+    tiny: LandmarkRecipe, drawn_data: Path, tmp_path: Path
+) -> None:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -272,7 +289,7 @@ def test_workers_change_nothing_but_speed(tiny: Recipe, drawn_data: Path, tmp_pa
 
 
 def test_evaluation_is_in_full_precision_whatever_training_is_in(
-    tiny: Recipe, drawn_data: Path, tmp_path: Path
+    tiny: LandmarkRecipe, drawn_data: Path, tmp_path: Path
 ) -> None:
     """What a half-precision run logs is what its checkpoint gives afterwards."""
     out = tmp_path / "run"
@@ -283,7 +300,7 @@ def test_evaluation_is_in_full_precision_whatever_training_is_in(
 
 
 @pytest.mark.parametrize("steps", [1, 2, 3, 10, 100])
-def test_one_cycle_ends_at_nothing_however_short_the_run(tiny: Recipe, steps: int) -> None:
+def test_one_cycle_ends_at_nothing_however_short_the_run(tiny: LandmarkRecipe, steps: int) -> None:
     network = build(tiny.model.spec(68))
     optimizer, schedule = build_optimizer(network, tiny.optimizer, steps)
     rates = []
@@ -296,7 +313,9 @@ def test_one_cycle_ends_at_nothing_however_short_the_run(tiny: Recipe, steps: in
         assert rates[-1] < 0.01 * max(rates)
 
 
-def test_tensorboard_gets_every_figure(tiny: Recipe, drawn_data: Path, tmp_path: Path) -> None:
+def test_tensorboard_gets_every_figure(
+    tiny: LandmarkRecipe, drawn_data: Path, tmp_path: Path
+) -> None:
     train(replace(tiny, epochs=1), drawn_data, tmp_path / "run", workers=0, tensorboard=True)
     (events,) = (tmp_path / "run" / "tensorboard").glob("events.*")
     content = events.read_bytes()

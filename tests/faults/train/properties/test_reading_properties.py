@@ -16,14 +16,14 @@ from hypothesis import strategies as st
 from property_strategies import damaged, plain_values, tried
 
 from fkd_infer.landmarks.schemes import LandmarkScheme
-from fkd_train.config.landmarks import recipe_names, recipe_table
-from fkd_train.config.recipe import any_recipe, open_recipe, plain_recipe
+from fkd_train.config.landmarks import read_recipe_table, shipped_recipe_names
+from fkd_train.config.recipe import load_recipe, recipe_from_dict, recipe_to_dict
 from fkd_train.data.dataset import read_faces
 from fkd_train.errors import DatasetError, RecipeError
 
 TWO = LandmarkScheme("two", 2, {"eyes": (0, 1)}, ((0, 1),), (0, 1))
 PICTURE = cv2.imencode(".png", np.full((8, 12, 3), 90, np.uint8))[1].tobytes()
-RECIPES = {name: recipe_table(name) for name in recipe_names()}
+RECIPES = {name: read_recipe_table(name) for name in shipped_recipe_names()}
 CELLS = (
     st.sampled_from(
         ["a.png", "b.png", "", "nan", "1e9", '"', "1_0", "9" * 5000, "../training/a.png"]
@@ -70,12 +70,12 @@ def test_any_file_is_a_data_set_or_refused(content: bytes) -> None:
 )
 def test_any_table_is_a_recipe_or_refused(table: dict[str, Any]) -> None:
     try:
-        recipe = any_recipe(table)
+        recipe = recipe_from_dict(table)
     except RecipeError as error:
         check_refusal(error)
         return
-    plain = json.loads(json.dumps(plain_recipe(recipe)))
-    assert any_recipe(plain) == recipe
+    plain = json.loads(json.dumps(recipe_to_dict(recipe)))
+    assert recipe_from_dict(plain) == recipe
 
 
 @tried(80)
@@ -85,7 +85,7 @@ def test_any_file_is_a_recipe_or_refused(content: bytes) -> None:
         path = Path(folder, "mine.toml")
         path.write_bytes(content)
         with pytest.raises(RecipeError) as caught:
-            open_recipe(str(path))
+            load_recipe(str(path))
     check_refusal(caught.value)
 
 
@@ -110,17 +110,17 @@ def test_numbers_and_tables_that_parsers_choke_on_are_refused(said: str, tmp_pat
     lines = [line for line in good.splitlines() if not line.startswith(f"{key} =")]
     path.write_text("\n".join([said, *lines]))
     with pytest.raises(RecipeError) as caught:
-        open_recipe(str(path))
+        load_recipe(str(path))
     check_refusal(caught.value)
 
 
 @pytest.mark.parametrize("name", ["a" * 5000, "../seed", ".", "", "a\nb"])
 def test_a_name_that_no_recipe_has_is_refused(name: str) -> None:
     with pytest.raises(RecipeError):
-        open_recipe(name)
+        load_recipe(name)
 
 
 def test_shipped_recipes_come_back() -> None:
     for name, table in RECIPES.items():
-        recipe = any_recipe(table)
-        assert any_recipe(plain_recipe(recipe)) == recipe, name
+        recipe = recipe_from_dict(table)
+        assert recipe_from_dict(recipe_to_dict(recipe)) == recipe, name

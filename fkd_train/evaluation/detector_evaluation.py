@@ -14,10 +14,10 @@ from fkd_infer.geometry.nms import suppress
 from fkd_infer.types import Detections
 from fkd_train.config.detector import DetectorRecipe
 from fkd_train.data.dataset import Faces
-from fkd_train.data.mosaic import MosaicMaker, Truth
-from fkd_train.data.mosaic_dataset import build_mosaic_maker
+from fkd_train.data.mosaic import GroundTruth, MosaicGenerator
+from fkd_train.data.mosaic_dataset import build_mosaic_generator
 from fkd_train.evaluation.detection_metrics import Find, Matched, match
-from fkd_train.evaluation.metrics import Figures
+from fkd_train.evaluation.metrics import EpochMetrics
 from fkd_train.models.detector import DetectorNet
 
 FLOOR = 0.02
@@ -32,7 +32,7 @@ FALSE_PER_IMAGE = 0.01
 """False boxes an image that recall is measured at."""
 
 
-JUDGING_PICTURES = ("chelsea", "coffee", "hubble_deep_field", "retina", "rocket")
+EVALUATION_PICTURES = ("chelsea", "coffee", "hubble_deep_field", "retina", "rocket")
 """Pictures of scikit-image that mosaics for judging are made with, and no others."""
 
 
@@ -47,45 +47,45 @@ _TOGETHER = 8
 FindAll = Callable[[Sequence[Pixels]], list[Detections]]
 
 
-def judging_maker(recipe: DetectorRecipe, faces: Faces) -> MosaicMaker:
+def evaluation_mosaics(recipe: DetectorRecipe, faces: Faces) -> MosaicGenerator:
     """The same for a recipe's evaluation faces, with pictures that no recipe trains on."""
     part = "test" if recipe.split == "official" else "training"
-    return build_mosaic_maker(
-        recipe, faces, part, JUDGING_PICTURES if recipe.mosaic.pictures else ()
+    return build_mosaic_generator(
+        recipe, faces, part, EVALUATION_PICTURES if recipe.mosaic.pictures else ()
     )
 
 
-def exams(recipe: DetectorRecipe, faces: Faces) -> dict[str, Exam]:
+def evaluation_sets(recipe: DetectorRecipe, faces: Faces) -> dict[str, EvaluationSet]:
     """What a recipe's detector is judged on: mosaics of its evaluation faces, and their images."""
-    maker = judging_maker(recipe, faces)
-    photos = photo_exam(faces, dict(maker.others))
-    return {"mosaics": mosaic_exam(maker, recipe.mosaic.validation), "images": photos}
+    maker = evaluation_mosaics(recipe, faces)
+    photos = photo_evaluation_set(faces, dict(maker.others))
+    return {"mosaics": mosaic_evaluation_set(maker, recipe.mosaic.validation), "images": photos}
 
 
 @dataclass(frozen=True)
-class Exam:
+class EvaluationSet:
     """Faces that a detector is judged on: images (H, W, 3), and what is to be found."""
 
     images: list[Pixels]
-    truths: list[Truth]
+    truths: list[GroundTruth]
 
     def __call__(self, find: FindAll) -> Matched:
         """How a detector with boxes around the points does."""
         return match(find(self.images), self.truths, POINTS_BOX)
 
 
-def mosaic_exam(maker: MosaicMaker, count: int) -> Exam:
+def mosaic_evaluation_set(maker: MosaicGenerator, count: int) -> EvaluationSet:
     """Mosaics that are always the same."""
     drawn = [maker(np.random.default_rng([_JUDGING, number])) for number in range(count)]
-    return Exam([image for image, _ in drawn], [truth for _, truth in drawn])
+    return EvaluationSet([image for image, _ in drawn], [truth for _, truth in drawn])
 
 
-def photo_exam(faces: Faces, others: dict[str, Floats]) -> Exam:
+def photo_evaluation_set(faces: Faces, others: dict[str, Floats]) -> EvaluationSet:
     """Images as they are, but for a black margin that leaves few sizes: torch prepares anew for
     each, which takes longer than to search it."""
     rows = zip(faces.names, faces.points, strict=True)
-    truths = [Truth.of(points[None], others.get(name)) for name, points in rows]
-    return Exam([_with_margin(image, 256) for image in faces.images], truths)
+    truths = [GroundTruth.of(points[None], others.get(name)) for name, points in rows]
+    return EvaluationSet([_with_margin(image, 256) for image in faces.images], truths)
 
 
 def _with_margin(image: Pixels, step: int) -> Pixels:
@@ -110,7 +110,7 @@ def torch_find(network: DetectorNet, device: torch.device | str = "cpu") -> Find
         for rows in _batches([image.shape for image in images]):
             together = torch.from_numpy(np.stack([images[row] for row in rows])).to(device)
             with torch.inference_mode():
-                said = network.all_sizes(together)
+                said = network.search_multiscale(together)
             parts = (said.boxes, said.logits.sigmoid(), said.points)
             arrays = [part.cpu().numpy() for part in parts]
             for number, row in enumerate(rows):
@@ -137,7 +137,7 @@ def suppressed(boxes: Floats, scores: Floats, points: Floats) -> Detections:
     return Detections(boxes[kept], scores[kept], points[kept])
 
 
-def examined(find: FindAll, judged: Mapping[str, Exam]) -> Figures:
+def evaluate_detector(find: FindAll, judged: Mapping[str, EvaluationSet]) -> EpochMetrics:
     """What the log says of an epoch; the error is the share of precision and recall on mosaics that
     is missing."""
     drawn, plain = judged["mosaics"](find), judged["images"](find)
@@ -149,4 +149,4 @@ def examined(find: FindAll, judged: Mapping[str, Exam]) -> Figures:
         "photo_recall_at_half": plain.recall(0.5),
         "photo_false_at_half": plain.false_per_image(0.5),
     }
-    return Figures(row, 1 - row["mosaic_ap"])
+    return EpochMetrics(row, 1 - row["mosaic_ap"])
