@@ -10,7 +10,7 @@ Codec = Literal["h264", "h265", "vp9", "av1"]
 DetectorName = Literal["fkd", "haar", "yunet", "none"]
 Goal = Literal["pipeline", "latency"]
 GraphLevel = Literal["none", "basic", "extended", "all"]
-Layer = Literal["contours", "points", "mesh", "box", "score", "id", "numbers"]
+DrawLayer = Literal["contours", "points", "mesh", "box", "score", "id", "numbers"]
 Platform = Literal["any", "avx2", "vnni", "arm"]
 """CPUs that an int8 network is made for."""
 Provider = Literal["auto", "cpu", "cuda"]
@@ -22,7 +22,7 @@ CODECS: tuple[Codec, ...] = get_args(Codec)
 DETECTORS: tuple[DetectorName, ...] = get_args(DetectorName)
 GOALS: tuple[Goal, ...] = get_args(Goal)
 GRAPH_LEVELS: tuple[GraphLevel, ...] = get_args(GraphLevel)
-LAYERS: tuple[Layer, ...] = get_args(Layer)
+DRAW_LAYERS: tuple[DrawLayer, ...] = get_args(DrawLayer)
 PLATFORMS: tuple[Platform, ...] = get_args(Platform)
 PROVIDERS: tuple[Provider, ...] = get_args(Provider)
 VIDEO_SMOOTHINGS: tuple[VideoSmoothing, ...] = get_args(VideoSmoothing)
@@ -31,7 +31,7 @@ SMOOTHINGS: tuple[Smoothing, ...] = get_args(Smoothing)
 DEFAULT_MODEL = "fkdnet"
 BATCH = 16
 """Faces that one call of the network takes at once, where there are so many."""
-DEFAULT_LAYERS: tuple[Layer, ...] = ("contours", "points")
+DEFAULT_DRAW_LAYERS: tuple[DrawLayer, ...] = ("contours", "points")
 DEFAULT_SMOOTHING: VideoSmoothing = "medium"
 MIN_PRESENCE = 0.5
 """A found face is kept where the network is at least so sure that it saw one."""

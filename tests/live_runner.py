@@ -15,7 +15,7 @@ import numpy as np
 from fkd_infer.choices import Smoothing
 from fkd_infer.geometry.arrays import Pixels
 from fkd_infer.landmarks.schemes import IBUG68
-from fkd_infer.live.runner import Live, Look
+from fkd_infer.live.runner import LiveRunner, ViewSettings
 from fkd_infer.types import Face, Frame
 
 if TYPE_CHECKING:
@@ -72,18 +72,20 @@ def pictures(
     return frames
 
 
-def playing(frames: Callable[[], Iterator[Frame]], paced: bool = True) -> Live:
-    """A Live of frames, with nothing drawn at first."""
-    return Live(frames, Circle(), IBUG68, EFFECTS, Look(layers=()), paced)
+def playing(frames: Callable[[], Iterator[Frame]], paced: bool = True) -> LiveRunner:
+    """A LiveRunner of frames, with nothing drawn at first."""
+    return LiveRunner(frames, Circle(), IBUG68, EFFECTS, ViewSettings(layers=()), paced)
 
 
 @contextmanager
-def serving(live: Live, token: str | None = None, host: str = "127.0.0.1") -> Iterator[LiveServer]:
-    """The server of a Live, in a thread; both end with the block."""
-    from fkd_infer.live.server import LiveServer, Subject, bind
+def serving(
+    live: LiveRunner, token: str | None = None, host: str = "127.0.0.1"
+) -> Iterator[LiveServer]:
+    """The server of a LiveRunner, in a thread; both end with the block."""
+    from fkd_infer.live.server import LiveServer, PageInfo, open_listener
 
-    subject = Subject("clip.mp4", {"red": "Red corner", "green": "Green corner"})
-    server = LiveServer(live, subject, bind(host, 0), host, token)
+    subject = PageInfo("clip.mp4", {"red": "Red corner", "green": "Green corner"})
+    server = LiveServer(live, subject, open_listener(host, 0), host, token)
     thread = threading.Thread(target=server.run, name="server")
     with live:
         live.wait()

@@ -39,17 +39,17 @@ def preview(
 ) -> None:
     """Draw filters on a photo, all at once, or each in its own row of a sheet."""
     from fkd_infer.filters.filter import load_filters
-    from fkd_infer.filters.preview import draw_sheet, portrait
+    from fkd_infer.filters.preview import draw_preview_sheet, sample_portrait
     from fkd_infer.media.images.file import read_image, write_image
     from fkd_infer.pipeline import load
 
     loaded = load_filters(filters)
-    photo = portrait() if image is None else read_image(image)
+    photo = sample_portrait() if image is None else read_image(image)
     pipeline = load(model)
     loaded.check_scheme(pipeline.card.landmarks)
     faces = pipeline(photo)
     if sheet:
-        photo = draw_sheet(photo, faces, [load_filters([name]) for name in filters])
+        photo = draw_preview_sheet(photo, faces, [load_filters([name]) for name in filters])
     else:
         loaded.draw(photo, faces)
     write_image(out, photo)
@@ -65,7 +65,7 @@ def validate(paths: tuple[Path, ...]) -> None:
 
     for path in paths:
         loaded = load_filter(path)
-        count = len(loaded.pieces)
+        count = len(loaded.layers)
         pictures = "1 picture" if count == 1 else f"{count} pictures"
         click.echo(f"{path}: {loaded.name}, {loaded.title!r}: {pictures}, fit to be worn")
 

@@ -15,14 +15,14 @@ import click
 
 from fkd_infer.choices import (
     DEFAULT_DETECTOR,
-    DEFAULT_LAYERS,
+    DEFAULT_DRAW_LAYERS,
     DEFAULT_SMOOTHING,
     DETECTORS,
-    LAYERS,
+    DRAW_LAYERS,
     MAX_SIZES,
     SMOOTHINGS,
     DetectorName,
-    Layer,
+    DrawLayer,
     Provider,
     Smoothing,
 )
@@ -95,9 +95,9 @@ def _token(context: click.Context, parameter: click.Parameter, value: str | None
 @click.option(
     "--draw",
     "layers",
-    type=click.Choice(LAYERS),
+    type=click.Choice(DRAW_LAYERS),
     multiple=True,
-    default=DEFAULT_LAYERS,
+    default=DEFAULT_DRAW_LAYERS,
     show_default=True,
     help="What is drawn at first; may be given several times.",
 )
@@ -140,7 +140,7 @@ def main(
     detect_every: int | None,
     smooth: Smoothing,
     filters: tuple[str, ...],
-    layers: tuple[Layer, ...],
+    layers: tuple[DrawLayer, ...],
     provider: Provider,
     threads: int | None,
     host: str,
@@ -157,8 +157,8 @@ def main(
     from fkd_infer.detection.base import SizedDetector
     from fkd_infer.detection.tiling import Search
     from fkd_infer.live.guard import is_loopback
-    from fkd_infer.live.runner import Live, Look
-    from fkd_infer.live.server import LiveServer, Subject, bind
+    from fkd_infer.live.runner import LiveRunner, ViewSettings
+    from fkd_infer.live.server import LiveServer, PageInfo, open_listener
     from fkd_infer.media.frames import frames_from
     from fkd_infer.pipeline import load
     from fkd_infer.tracking.tracker import Tracker
@@ -166,7 +166,7 @@ def main(
     found = _one_moving(source)
     if token is None and not is_loopback(host):
         token = secrets.token_urlsafe(24)
-    with bind(host, port) as listener, _ending_on_signals(context):
+    with open_listener(host, port) as listener, _ending_on_signals(context):
         pipeline = load(
             model,
             detector=detector,
@@ -179,18 +179,18 @@ def main(
         searching = pipeline.detector.moving(search)
         scheme = pipeline.card.landmarks
         on, known = _filters(filters, scheme)
-        live = Live(
+        live = LiveRunner(
             partial(frames_from, found, limits=limits),
             Tracker(pipeline, searching, detect_every, smooth),
             scheme,
             known,
-            Look(on, smooth, layers),
+            ViewSettings(on, smooth, layers),
             paced=found.kind == "video",
         )
         titles = {name: one.title for name, one in known.items()}
         server = LiveServer(
             live,
-            Subject(_title(found), titles),
+            PageInfo(_title(found), titles),
             listener,
             host,
             token,

@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fkd_infer.choices import DEFAULT_LAYERS, Layer
-from fkd_infer.drawing.marks import FONT, Colour, discs, outlined
+from fkd_infer.choices import DEFAULT_DRAW_LAYERS, DrawLayer
+from fkd_infer.drawing.marks import FONT, Colour, draw_discs, draw_outlined_text
 from fkd_infer.geometry.arrays import Floats, Pixels
 from fkd_infer.geometry.transforms import within_reach
 from fkd_infer.geometry.triangulation import delaunay
@@ -48,7 +48,7 @@ class Annotator:
     """
 
     scheme: LandmarkScheme
-    layers: tuple[Layer, ...] = DEFAULT_LAYERS
+    layers: tuple[DrawLayer, ...] = DEFAULT_DRAW_LAYERS
     point_colour: Colour = (80, 255, 120)
     line_colour: Colour = (255, 190, 60)
     box_colour: Colour = (60, 200, 255)
@@ -63,7 +63,7 @@ class Annotator:
 
     def draw(self, canvas: Pixels, faces: Sequence[Face]) -> None:
         """Draws the faces into a BGR image itself, which saves a copy where nobody needs it."""
-        draw: dict[Layer, Callable[[Pixels, Face], None]] = {
+        draw: dict[DrawLayer, Callable[[Pixels, Face], None]] = {
             "contours": self._contours,
             "points": self._points,
             "mesh": self._mesh,
@@ -93,13 +93,13 @@ class Annotator:
     def _points(self, canvas: Pixels, face: Face) -> None:
         radius = max(0.9, _extent(face) / 110)
         if radius > 1.3:
-            discs(canvas, face.points, radius * 1.35, _DARK)
+            draw_discs(canvas, face.points, radius * 1.35, _DARK)
         colour = self.point_colour
         if face.id is not None:
             # Lighter than the lines that they lie on.
             blue, green, red = ((255 + c) // 2 for c in self._colour(face, colour))
             colour = blue, green, red
-        discs(canvas, face.points, radius, colour)
+        draw_discs(canvas, face.points, radius, colour)
 
     def _mesh(self, canvas: Pixels, face: Face) -> None:
         edges = _edges() if self.scheme == IBUG68 else _edges_of(face.points)
@@ -157,7 +157,7 @@ def _write(
     far = np.nan_to_num(np.array(corner), posinf=1e6, neginf=-1e6)
     x = int(np.clip(far[0], rim, max(rim, canvas.shape[1] - width - rim)))
     y = int(np.clip(far[1], height + rim, max(height + rim, canvas.shape[0] - base - rim)))
-    outlined(canvas, text, (x, y), scale, colour, (thickness, outline))
+    draw_outlined_text(canvas, text, (x, y), scale, colour, (thickness, outline))
 
 
 @lru_cache(maxsize=1)

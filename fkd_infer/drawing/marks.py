@@ -25,7 +25,7 @@ FONT = cv2.FONT_HERSHEY_SIMPLEX
 _DARK: Colour = (0, 0, 0)
 
 
-def discs(canvas: Pixels, points: Floats, radius: float, colour: Colour) -> None:
+def draw_discs(canvas: Pixels, points: Floats, radius: float, colour: Colour) -> None:
     """Draws discs around points (n, 2) into a BGR image itself; OpenCV's small circles are crosses.
 
     Centres are right to 1/32 of a pixel and radii to 1/16. Points that are not finite, or far away,
@@ -73,7 +73,7 @@ def _stamps(radius: int, colour: Colour) -> tuple[Pixels, Pixels]:
     return keep, add
 
 
-def outlined(
+def draw_outlined_text(
     canvas: Pixels,
     text: str,
     start: tuple[int, int],

@@ -11,7 +11,7 @@ from fkd_infer.geometry.arrays import Pixels
 from fkd_infer.types import Face
 
 
-class Drawing(Protocol):
+class Effect(Protocol):
     """Something that is drawn on faces."""
 
     def draw(self, canvas: Pixels, faces: Sequence[Face]) -> None:
@@ -24,7 +24,7 @@ class Overlay:
     """Filters under an overlay."""
 
     annotator: Annotator
-    filters: Drawing | None = None
+    filters: Effect | None = None
 
     def draw(self, canvas: Pixels, faces: Sequence[Face]) -> None:
         """Draws the faces on a BGR image itself."""

@@ -21,7 +21,7 @@ _PATIENCE = 30
 _LIVE = "use fkd-infer live"
 
 
-class Window:
+class PreviewWindow:
     """Shows each frame at once; `closed` turns true when the person closes it, or types q.
 
     A context manager. Raises WindowError where no window can be opened.

@@ -10,7 +10,7 @@ import numpy as np
 
 from fkd_infer.errors import FilterError
 from fkd_infer.filters.blend import Paint
-from fkd_infer.filters.pack import PACK_FILE, PACKS, Layer, read_pack
+from fkd_infer.filters.pack import PACK_FILE, PACKS, FilterLayer, read_pack
 from fkd_infer.filters.placement import Placer, placer
 from fkd_infer.geometry.arrays import Floats, Pixels
 from fkd_infer.geometry.transforms import within_reach
@@ -28,10 +28,10 @@ _LIPS, _OPENS, _OPEN = (62, 66), 0.16, 0.2
 
 
 @dataclass(frozen=True, eq=False)
-class Piece:
+class WarpedLayer:
     """A layer that is ready to be drawn; `place` draws it into a frame on a face's points."""
 
-    layer: Layer
+    layer: FilterLayer
     place: Placer
 
 
@@ -42,7 +42,7 @@ class Filter:
     name: str
     title: str
     scheme: str
-    pieces: tuple[Piece, ...]
+    layers: tuple[WarpedLayer, ...]
 
     def check_scheme(self, scheme: LandmarkScheme) -> None:
         """Raises FilterError where a network places other points than this is drawn for."""
@@ -61,7 +61,7 @@ class Filter:
         posed.sort(key=lambda found: found[1].scale)
         gains = [brightness(canvas, points) for points, _ in posed]
         for (points, pose), gain in zip(posed, gains, strict=True):
-            for piece in self.pieces:
+            for piece in self.layers:
                 strength = 1.0
                 if piece.layer.when == "mouth_open":
                     strength = mouth_opening(points, pose)
@@ -93,12 +93,12 @@ def load_filter(name_or_path: str | Path) -> Filter:
             "neither a folder with a filter.json nor built in",
             f"there are: {', '.join(builtin_filters())}",
         )
-    pack, layers = read_pack(path)
+    pack, pictures = read_pack(path)
     try:
-        pieces = [Piece(layer, placer(layer, image)) for layer, image in layers]
+        layers = [WarpedLayer(layer, placer(layer, image)) for layer, image in pictures]
     except ValueError as error:
         raise FilterError.of_pack(path / PACK_FILE, str(error)) from error
-    return Filter(pack.name, pack.title, pack.scheme, _in_order(pieces))
+    return Filter(pack.name, pack.title, pack.scheme, _in_order(layers))
 
 
 def load_filters(names: Sequence[str | Path], scheme: LandmarkScheme = IBUG68) -> Filter:
@@ -113,7 +113,7 @@ def load_filters(names: Sequence[str | Path], scheme: LandmarkScheme = IBUG68) -
         "+".join(one.name for one in filters),
         ", ".join(one.title for one in filters),
         scheme.name,
-        _in_order([piece for one in filters for piece in one.pieces]),
+        _in_order([piece for one in filters for piece in one.layers]),
     )
 
 
@@ -138,5 +138,5 @@ def mouth_opening(points: Floats, pose: HeadPose) -> float:
     return float(np.clip((gap - _OPENS) / (_OPEN - _OPENS), 0, 1))
 
 
-def _in_order(pieces: Sequence[Piece]) -> tuple[Piece, ...]:
-    return tuple(sorted(pieces, key=lambda piece: piece.layer.z))
+def _in_order(layers: Sequence[WarpedLayer]) -> tuple[WarpedLayer, ...]:
+    return tuple(sorted(layers, key=lambda piece: piece.layer.z))

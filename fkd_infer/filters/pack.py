@@ -57,7 +57,7 @@ class Anchor:
 
 
 @dataclass(frozen=True)
-class Layer:
+class FilterLayer:
     """One picture of a filter, and how it follows the face; docs/filters.md tells of each field."""
 
     image: str
@@ -111,7 +111,7 @@ class Pack:
     version: int
     name: str
     title: str
-    layers: tuple[Layer, ...]
+    layers: tuple[FilterLayer, ...]
     scheme: str = "ibug68"
 
     def __post_init__(self) -> None:
@@ -136,7 +136,7 @@ class Pack:
                 )
 
 
-def read_pack(folder: Path) -> tuple[Pack, list[tuple[Layer, Pixels]]]:
+def read_pack(folder: Path) -> tuple[Pack, list[tuple[FilterLayer, Pixels]]]:
     """A folder's filter.json, and each layer with its picture BGRA (H, W, 4), mirror images too.
 
     Raises FilterError for anything that does not fit, naming file and field.
@@ -171,7 +171,7 @@ def _read_table(path: Path) -> object:
         raise FilterError.of_pack(path, "it is nested too deeply") from error
 
 
-def _read_picture(path: Path, number: int, layer: Layer) -> Pixels:
+def _read_picture(path: Path, number: int, layer: FilterLayer) -> Pixels:
     """A layer's picture; its file lies in the pack's folder or below."""
     field = f"layers[{number}].image {layer.image!r}"
     folder = path.parent.resolve()
@@ -213,7 +213,9 @@ def _check_png(path: Path, field: str, data: bytes) -> None:
         )
 
 
-def _mirrored(layer: Layer, image: Pixels, scheme: LandmarkScheme) -> tuple[Layer, Pixels]:
+def _mirrored(
+    layer: FilterLayer, image: Pixels, scheme: LandmarkScheme
+) -> tuple[FilterLayer, Pixels]:
     """The layer for the other side of the face."""
     last = image.shape[1] - 1
     other = scheme.flip_permutation

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fkd_infer.filters.blend import Paint
-from fkd_infer.filters.pack import Layer
+from fkd_infer.filters.pack import FilterLayer
 from fkd_infer.filters.warp import Mesh, Texture, draw_affine, draw_mesh
 from fkd_infer.geometry.arrays import Floats, Matrix, Pixels
 from fkd_infer.landmarks.head_model import HeadPose, mean_head
@@ -21,7 +21,7 @@ are laid over the head."""
 Placer = Callable[[Pixels, Floats, HeadPose, Paint], None]
 
 
-def placer(layer: Layer, image: Pixels) -> Placer:
+def placer(layer: FilterLayer, image: Pixels) -> Placer:
     """How a layer of this warp is drawn."""
     texture = Texture(image, layer.opacity)
     select = _selection(layer)
@@ -59,7 +59,7 @@ class _Card:
     round: bool
 
     @staticmethod
-    def of(layer: Layer, select: Matrix, at: Matrix, width: int) -> _Card:
+    def of(layer: FilterLayer, select: Matrix, at: Matrix, width: int) -> _Card:
         """The card whose pixels `at` (k, 2) lie nearest to the mean head's anchors."""
         angle = np.radians(layer.turn)
         x, y = np.array([np.cos(angle), 0, np.sin(angle)]), np.array([0.0, 1.0, 0.0])
@@ -85,7 +85,7 @@ class _Card:
         return np.column_stack([across, down, corner])
 
 
-def _selection(layer: Layer) -> Matrix:
+def _selection(layer: FilterLayer) -> Matrix:
     """The matrix (anchors, points) that means the points of each anchor."""
     matrix = np.zeros((len(layer.anchors), len(mean_head())))
     for row, anchor in zip(matrix, layer.anchors, strict=True):
@@ -94,7 +94,7 @@ def _selection(layer: Layer) -> Matrix:
     return matrix
 
 
-def _moved(layer: Layer, select: Matrix) -> Matrix:
+def _moved(layer: FilterLayer, select: Matrix) -> Matrix:
     """The anchors' pixels (k, 2), such that the picture has the layer's offset and scale.
 
     Raises ValueError for anchors that lie nowhere near like their points on a head.

@@ -27,14 +27,14 @@ _CUT = ((0.0, -1.05), (1.6, 0.0), (0.0, 1.2), (-1.6, 0.0))
 """How far a face is pushed across each border, in units of the head."""
 
 
-def portrait() -> Pixels:
+def sample_portrait() -> Pixels:
     """NASA's portrait of Eileen Collins, BGR, which scikit-image ships."""
     from skimage import data
 
     return np.ascontiguousarray(data.astronaut()[..., ::-1])  # type: ignore[no-untyped-call]
 
 
-def draw_sheet(photo: Pixels, faces: Sequence[Face], filters: Sequence[Filter]) -> Pixels:
+def draw_preview_sheet(photo: Pixels, faces: Sequence[Face], filters: Sequence[Filter]) -> Pixels:
     """A row of tiles for each filter, on the first face; raises NoFaceError without one."""
     pose = fit_pose(faces[0].points) if faces else None
     if pose is None:

@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from fkd_infer.drawing.contact_sheet import ContactSheet
 from fkd_infer.drawing.overlay import Overlay
-from fkd_infer.drawing.preview_window import Window
+from fkd_infer.drawing.preview_window import PreviewWindow
 from fkd_infer.errors import FkdError, RunEndedError
 from fkd_infer.formats.factory import open_records
 from fkd_infer.jobs.face_finder import Finder
@@ -86,7 +86,7 @@ def _run(sources: Sequence[Source], job: Job, quiet: bool, summary: Summary) -> 
         bar = stack.enter_context(
             tqdm(total=total, unit="frames", leave=False, disable=True if quiet else None)
         )
-        window = stack.enter_context(Window("fkd")) if job.outputs.show else None
+        window = stack.enter_context(PreviewWindow("fkd")) if job.outputs.show else None
         closing_records = stack.enter_context(ExitStack())
         takes = _takes(job, closing_records)
         if window is not None:

@@ -21,7 +21,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from fkd_infer.live.rate_limit import Attempts
+from fkd_infer.live.rate_limit import FailedAttempts
 
 HEADERS = {
     "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'none'; "
@@ -60,7 +60,7 @@ class Guard:
     host: str
     port: int
     token: str | None = None
-    _attempts: Attempts = field(default_factory=Attempts, repr=False)
+    _attempts: FailedAttempts = field(default_factory=FailedAttempts, repr=False)
     _ticket: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

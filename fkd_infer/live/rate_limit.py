@@ -6,15 +6,15 @@ import time
 from collections.abc import Callable
 from ipaddress import IPv6Address, IPv6Network, ip_address
 
-WRONG = 10
+MAX_WRONG_TOKENS = 10
 """Wrong tokens that an address may send in a row."""
-REGAINED_S = 6.0
+SECONDS_PER_RETRY = 6.0
 """Seconds after which it may try once more."""
 _KEPT = 1024
 """Addresses that are remembered, the latest."""
 
 
-class Attempts:
+class FailedAttempts:
     """How many wrong tokens came from where; `clock` gives seconds that only grow."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -23,7 +23,7 @@ class Attempts:
 
     def wait(self, address: str) -> float:
         """Seconds until a token from an address is looked at again, 0 where it is at once."""
-        return max(0.0, self._level(_place(address)) - (WRONG - 1)) * REGAINED_S
+        return max(0.0, self._level(_place(address)) - (MAX_WRONG_TOKENS - 1)) * SECONDS_PER_RETRY
 
     def count(self, address: str) -> None:
         """Counts a wrong token."""
@@ -37,7 +37,7 @@ class Attempts:
     def _level(self, place: str) -> float:
         """Wrong tokens that are not forgiven yet."""
         level, when = self._wrong.get(place, (0.0, 0.0))
-        return max(0.0, level - (self._clock() - when) / REGAINED_S)
+        return max(0.0, level - (self._clock() - when) / SECONDS_PER_RETRY)
 
 
 def _place(address: str) -> str:

@@ -20,7 +20,7 @@ from typing import Generic, Protocol, Self, TypeVar
 import cv2
 import numpy as np
 
-from fkd_infer.choices import DEFAULT_LAYERS, Layer, Smoothing
+from fkd_infer.choices import DEFAULT_DRAW_LAYERS, DrawLayer, Smoothing
 from fkd_infer.drawing.annotator import Annotator
 from fkd_infer.errors import FkdError, LiveError
 from fkd_infer.geometry.arrays import Pixels
@@ -29,7 +29,7 @@ from fkd_infer.types import Face, Frame
 
 T = TypeVar("T")
 
-SHOWN_SIZE = 1280
+MAX_VIEW_SIDE = 1280
 """Longer side, in pixels, that a picture to be watched has at most."""
 _QUALITY = 80
 _LATE = 0.5
@@ -46,7 +46,7 @@ _RECENT = 30
 """Calls whose median is the time of the network."""
 
 
-class Follower(Protocol):
+class FrameTracker(Protocol):
     """Finds faces in frame after frame, as a Tracker does."""
 
     smoothing: Smoothing
@@ -66,12 +66,12 @@ class Effect(Protocol):
 
 
 @dataclass(frozen=True)
-class Look:
+class ViewSettings:
     """What is drawn, and how steady: what viewers may change while it runs."""
 
     filters: tuple[str, ...] = ()
     smoothing: Smoothing = "off"
-    layers: tuple[Layer, ...] = DEFAULT_LAYERS
+    layers: tuple[DrawLayer, ...] = DEFAULT_DRAW_LAYERS
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class Stats:
 
 
 @dataclass(frozen=True, eq=False)
-class Shown:
+class DrawnFrame:
     """A drawn frame; `number` counts those of the run, from 1."""
 
     image: Pixels
@@ -96,9 +96,9 @@ class Shown:
     faces: int
 
     def jpeg(self) -> bytes:
-        """The picture to be watched: SHOWN_SIZE at most."""
+        """The picture to be watched: MAX_VIEW_SIDE at most."""
         height, width = self.image.shape[:2]
-        scale = SHOWN_SIZE / max(height, width)
+        scale = MAX_VIEW_SIDE / max(height, width)
         image = self.image
         if scale < 1:
             size = (max(1, round(width * scale)), max(1, round(height * scale)))
@@ -110,7 +110,7 @@ class Shown:
         return _encoded(".png", self.image, [cv2.IMWRITE_PNG_COMPRESSION, 1])
 
 
-class Newest(Generic[T]):
+class Latest(Generic[T]):
     """Holds one value, the newest; whoever takes it waits until there is one."""
 
     def __init__(self) -> None:
@@ -142,7 +142,7 @@ class Newest(Generic[T]):
             self._changed.notify_all()
 
 
-class Live:
+class LiveRunner:
     """A source that runs from `with` to the end of its block, in two threads.
 
     `look` may be replaced at any time. `on_frame` is called after each frame, and `on_end` once
@@ -153,20 +153,20 @@ class Live:
     def __init__(
         self,
         frames: Callable[[], Iterator[Frame]],
-        follow: Follower,
+        follow: FrameTracker,
         scheme: LandmarkScheme,
         effects: Mapping[str, Effect],
-        look: Look,
+        look: ViewSettings,
         paced: bool = False,
     ) -> None:
-        self.look = look
-        self.newest: Shown | None = None
+        self.settings = look
+        self.newest: DrawnFrame | None = None
         self.on_frame: Callable[[], object] = _nothing
         self.on_end: Callable[[], object] = _nothing
         self._frames, self._follow, self._scheme = frames, follow, scheme
         self._effects = effects
         self._paced = paced
-        self._read: Newest[Frame] = Newest()
+        self._read: Latest[Frame] = Latest()
         self._stop, self._ready = threading.Event(), threading.Event()
         self._failure: FkdError | None = None
         self._meter = _Meter()
@@ -281,8 +281,8 @@ class Live:
             self._ready.set()
             self.on_frame()
 
-    def _drawn(self, frame: Frame, number: int) -> Shown:
-        look = self.look
+    def _drawn(self, frame: Frame, number: int) -> DrawnFrame:
+        look = self.settings
         if self._follow.smoothing != look.smoothing:
             self._follow.smoothing = look.smoothing
         started = time.perf_counter()
@@ -292,7 +292,7 @@ class Live:
         for name in look.filters:
             self._effects[name].draw(canvas, faces)
         Annotator(self._scheme, look.layers).draw(canvas, faces)
-        return Shown(canvas, number, len(faces))
+        return DrawnFrame(canvas, number, len(faces))
 
 
 class _Clock:

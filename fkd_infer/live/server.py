@@ -27,13 +27,13 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from fkd_infer.choices import LAYERS, SMOOTHINGS
+from fkd_infer.choices import DRAW_LAYERS, SMOOTHINGS
 from fkd_infer.errors import LiveError
 from fkd_infer.live.connection import CONNECTIONS, Connection
 from fkd_infer.live.guard import HEADERS, Guard, is_everywhere
-from fkd_infer.live.runner import Live, Look, Shown
+from fkd_infer.live.runner import DrawnFrame, LiveRunner, ViewSettings
 
-VIEWERS = 16
+MAX_VIEWERS = 16
 """Streams that are sent at once; more are refused."""
 _BODY = 4096
 """Bytes that a request's body has at most."""
@@ -56,14 +56,14 @@ _BOUNDARY = "fkd-frame"
 
 
 @dataclass(frozen=True)
-class Subject:
+class PageInfo:
     """What the page shows: the source's name, and the filters to choose from, by name."""
 
     source: str
     filters: Mapping[str, str]
 
 
-def bind(host: str, port: int) -> socket.socket:
+def open_listener(host: str, port: int) -> socket.socket:
     """A bound socket; port 0 is any free one. Raises LiveError."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
@@ -93,10 +93,15 @@ def _unusable(host: str, port: int, why: str) -> LiveError:
 
 
 class LiveServer:
-    """Serves what a Live shows on a bound socket, until `stop`, SIGINT or SIGTERM."""
+    """Serves what a LiveRunner shows on a bound socket, until `stop`, SIGINT or SIGTERM."""
 
     def __init__(
-        self, live: Live, subject: Subject, listener: socket.socket, host: str, token: str | None
+        self,
+        live: LiveRunner,
+        subject: PageInfo,
+        listener: socket.socket,
+        host: str,
+        token: str | None,
     ) -> None:
         self._live, self._listener = live, listener
         self.port: int = listener.getsockname()[1]
@@ -177,7 +182,7 @@ class _Server(uvicorn.Server):
 class _Desk:
     """Answers requests; all but `ring` in the server's loop."""
 
-    def __init__(self, live: Live, subject: Subject) -> None:
+    def __init__(self, live: LiveRunner, subject: PageInfo) -> None:
         self._live, self._subject = live, subject
         folder = resources.files("fkd_infer.live") / "page"
         self._assets = {
@@ -186,7 +191,7 @@ class _Desk:
         self._viewers = 0
         self._closed = False
         self._rung = asyncio.Event()
-        self._encodings: dict[Callable[[Shown], bytes], tuple[int, asyncio.Task[bytes]]] = {}
+        self._encodings: dict[Callable[[DrawnFrame], bytes], tuple[int, asyncio.Task[bytes]]] = {}
 
     def application(self) -> Starlette:
         """The routes."""
@@ -228,7 +233,7 @@ class _Desk:
         return Response(content, media_type=kind)
 
     async def _tell(self, request: Request) -> Response:
-        look, filters = self._live.look, self._subject.filters
+        look, filters = self._live.settings, self._subject.filters
         return JSONResponse(
             {
                 "source": self._subject.source,
@@ -236,7 +241,7 @@ class _Desk:
                 "choices": {
                     "filters": [{"name": n, "title": t} for n, t in filters.items()],
                     "smoothing": list(SMOOTHINGS),
-                    "layers": list(LAYERS),
+                    "layers": list(DRAW_LAYERS),
                 },
                 "stats": {**asdict(self._live.stats()), "viewers": self._viewers},
             }
@@ -249,27 +254,27 @@ class _Desk:
             wanted = json.loads(await _body(request))
         except (ValueError, RecursionError) as error:
             raise HTTPException(400, "that is not JSON") from error
-        self._live.look = _changed(self._live.look, wanted, self._subject.filters)
+        self._live.settings = _changed(self._live.settings, wanted, self._subject.filters)
         return await self._tell(request)
 
     async def _snapshot(self, request: Request) -> Response:
         shown = self._shown()
         name = f"fkd-{shown.number:06}.png"
-        content = await self._encoded(Shown.png, shown)
+        content = await self._encoded(DrawnFrame.png, shown)
         disposition = {"Content-Disposition": f'attachment; filename="{name}"'}
         return Response(content, media_type="image/png", headers=disposition)
 
     async def _stream(self, request: Request) -> Response:
         if request.method == "HEAD":
             return Response(media_type=f"multipart/x-mixed-replace; boundary={_BOUNDARY}")
-        if self._viewers >= VIEWERS:
-            raise HTTPException(503, f"{VIEWERS} viewers are watching already")
+        if self._viewers >= MAX_VIEWERS:
+            raise HTTPException(503, f"{MAX_VIEWERS} viewers are watching already")
         return _Stream(self._pictures(), self._count)
 
     def _count(self, change: int) -> None:
         self._viewers += change
 
-    def _shown(self) -> Shown:
+    def _shown(self) -> DrawnFrame:
         if self._live.newest is None:
             raise HTTPException(503, "there is no picture yet")
         return self._live.newest
@@ -284,13 +289,15 @@ class _Desk:
                 await rung.wait()
                 continue
             last = shown.number
-            picture = await self._encoded(Shown.jpeg, shown)
+            picture = await self._encoded(DrawnFrame.jpeg, shown)
             head = f"Content-Type: image/jpeg\r\nContent-Length: {len(picture)}\r\n\r\n".encode()
             yield head + picture + f"\r\n--{_BOUNDARY}\r\n".encode()
             # Returns when the viewer has taken the last part: only then the next is chosen.
             yield b""
 
-    def _encoded(self, encode: Callable[[Shown], bytes], shown: Shown) -> Awaitable[bytes]:
+    def _encoded(
+        self, encode: Callable[[DrawnFrame], bytes], shown: DrawnFrame
+    ) -> Awaitable[bytes]:
         """The picture, compressed once for all who ask."""
         number, task = self._encodings.get(encode, (0, None))
         if task is None or number != shown.number:
@@ -332,9 +339,9 @@ async def _body(request: Request) -> bytes:
     return body
 
 
-def _changed(look: Look, wanted: Any, filters: Mapping[str, str]) -> Look:
+def _changed(look: ViewSettings, wanted: Any, filters: Mapping[str, str]) -> ViewSettings:
     """The look with the wanted changes; whatever else they hold is refused."""
-    choices = {"filters": tuple(filters), "layers": LAYERS, "smoothing": SMOOTHINGS}
+    choices = {"filters": tuple(filters), "layers": DRAW_LAYERS, "smoothing": SMOOTHINGS}
     if not isinstance(wanted, dict):
         raise HTTPException(400, f"send an object with any of: {', '.join(choices)}")
     changes: dict[str, Any] = {}

@@ -33,8 +33,8 @@ from live_runner import TOKEN, pictures, until
 
 from fkd_infer.live.connection import CONNECTIONS
 from fkd_infer.live.guard import HEADERS
-from fkd_infer.live.rate_limit import REGAINED_S, WRONG, Attempts
-from fkd_infer.live.server import VIEWERS
+from fkd_infer.live.rate_limit import MAX_WRONG_TOKENS, SECONDS_PER_RETRY, FailedAttempts
+from fkd_infer.live.server import MAX_VIEWERS
 from fkd_infer.media.video.writer import VideoSink
 
 REQUEST_S, TAKEN_S = 2.0, 2.0
@@ -263,12 +263,12 @@ def test_a_request_that_comes_in_small_pieces_in_time_is_answered(page: Page) ->
 def test_viewers_that_read_nothing_make_room(page: Page) -> None:
     before = page.quiet()
     with ExitStack() as opened:
-        for _ in range(VIEWERS):
+        for _ in range(MAX_VIEWERS):
             viewer = opened.enter_context(socket.socket())
             viewer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
             viewer.connect(("127.0.0.1", page.port))
             viewer.sendall(b"GET /stream HTTP/1.1\r\n" + ME + b"\r\n")
-        until(lambda: page.stats()["viewers"] == VIEWERS)
+        until(lambda: page.stats()["viewers"] == MAX_VIEWERS)
         assert page.get("/stream").status == 503
         until(lambda: page.stats()["viewers"] == 0, seconds=30)
         assert page.get("/stream").status == 200
@@ -544,7 +544,7 @@ def test_the_token_is_no_cookie(locked: Page) -> None:
 def test_whoever_guesses_has_to_wait_and_nobody_else(locked: Page) -> None:
     guesser = "127.0.0.66"
     cookie = locked.get(f"/?token={TOKEN}", source=guesser).headers["Set-Cookie"].partition(";")[0]
-    for number in range(WRONG):
+    for number in range(MAX_WRONG_TOKENS):
         if number % 2:
             found = locked.get(f"/?token=guess-{number}", source=guesser)
         else:
@@ -553,7 +553,7 @@ def test_whoever_guesses_has_to_wait_and_nobody_else(locked: Page) -> None:
     for path, headers in ((f"/?token={TOKEN}", ()), ("/state", (RIGHT,)), ("/?token=x", ())):
         found = locked.get(path, *headers, source=guesser)
         assert found.status == 429
-        assert 0 < int(found.headers["Retry-After"]) <= REGAINED_S
+        assert 0 < int(found.headers["Retry-After"]) <= SECONDS_PER_RETRY
         assert "Set-Cookie" not in found.headers
         assert_headers(found)
     assert locked.get("/state", source=guesser).status == 401
@@ -563,23 +563,23 @@ def test_whoever_guesses_has_to_wait_and_nobody_else(locked: Page) -> None:
 
 def test_tries_come_back_one_by_one() -> None:
     now = 0.0
-    attempts = Attempts(lambda: now)
-    for _ in range(WRONG):
+    attempts = FailedAttempts(lambda: now)
+    for _ in range(MAX_WRONG_TOKENS):
         assert attempts.wait("192.0.2.1") == 0
         attempts.count("192.0.2.1")
-    assert attempts.wait("192.0.2.1") == REGAINED_S
+    assert attempts.wait("192.0.2.1") == SECONDS_PER_RETRY
     assert attempts.wait("192.0.2.2") == 0
-    now = REGAINED_S
+    now = SECONDS_PER_RETRY
     assert attempts.wait("192.0.2.1") == 0
     attempts.count("192.0.2.1")
-    assert attempts.wait("192.0.2.1") == pytest.approx(REGAINED_S)
-    now = REGAINED_S * (WRONG + 5)
+    assert attempts.wait("192.0.2.1") == pytest.approx(SECONDS_PER_RETRY)
+    now = SECONDS_PER_RETRY * (MAX_WRONG_TOKENS + 5)
     assert attempts.wait("192.0.2.1") == 0
 
 
 def test_a_network_of_ipv6_is_one_place_and_memory_is_bounded() -> None:
-    attempts = Attempts(lambda: 0.0)
-    for number in range(WRONG):
+    attempts = FailedAttempts(lambda: 0.0)
+    for number in range(MAX_WRONG_TOKENS):
         attempts.count(f"2001:db8::{number}%eth0")
     assert attempts.wait("2001:db8::ffff") > 0
     assert attempts.wait("2001:db8:0:1::1") == 0

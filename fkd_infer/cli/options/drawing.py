@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fkd_infer.choices import DEFAULT_LAYERS, LAYERS, Layer
+from fkd_infer.choices import DEFAULT_DRAW_LAYERS, DRAW_LAYERS, DrawLayer
 from fkd_infer.cli.options.group import group
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class DrawingOptions:
     """What is drawn on faces, by name."""
 
-    layers: tuple[Layer, ...]
+    layers: tuple[DrawLayer, ...]
     filters: tuple[str, ...]
 
     def overlay(self, pipeline: Pipeline) -> Overlay:
@@ -29,7 +29,7 @@ class DrawingOptions:
         from fkd_infer.filters.filter import load_filters
 
         scheme = pipeline.card.landmarks
-        layers = self.layers or (() if self.filters else DEFAULT_LAYERS)
+        layers = self.layers or (() if self.filters else DEFAULT_DRAW_LAYERS)
         filters = load_filters(self.filters, scheme) if self.filters else None
         return Overlay(Annotator(scheme, layers), filters)
 
@@ -40,7 +40,7 @@ drawing_options = group(
     layers=click.option(
         "--draw",
         "layers",
-        type=click.Choice(LAYERS),
+        type=click.Choice(DRAW_LAYERS),
         multiple=True,
         show_default="contours, points; none with --filter",
         help="What to draw; may be given several times.",

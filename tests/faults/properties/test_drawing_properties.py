@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from property_strategies import Guarded, check_line, faces, finite, tried
 from tiny_models import FIVE
 
-from fkd_infer.choices import LAYERS, Blend, FilterWhen, Layer, Warp
+from fkd_infer.choices import DRAW_LAYERS, Blend, DrawLayer, FilterWhen, Warp
 from fkd_infer.drawing.annotator import Annotator
 from fkd_infer.drawing.contact_sheet import ContactSheet
 from fkd_infer.errors import FilterError
@@ -105,9 +105,9 @@ def test_filters_of_any_pack_that_is_accepted_stay_within_the_frame(
 
 
 @tried(250)
-@given(layer=st.sampled_from(LAYERS), size=SIZES, drawn=FACES)
+@given(layer=st.sampled_from(DRAW_LAYERS), size=SIZES, drawn=FACES)
 def test_every_layer_stays_within_the_frame(
-    layer: Layer, size: tuple[int, int], drawn: list[Face]
+    layer: DrawLayer, size: tuple[int, int], drawn: list[Face]
 ) -> None:
     guarded = Guarded(*size)
     with soon():
@@ -116,9 +116,9 @@ def test_every_layer_stays_within_the_frame(
 
 
 @tried(60)
-@given(layer=st.sampled_from(LAYERS), size=SIZES, drawn=FACES)
+@given(layer=st.sampled_from(DRAW_LAYERS), size=SIZES, drawn=FACES)
 def test_so_does_every_layer_of_another_scheme(
-    layer: Layer, size: tuple[int, int], drawn: list[Face]
+    layer: DrawLayer, size: tuple[int, int], drawn: list[Face]
 ) -> None:
     guarded = Guarded(*size)
     of_five = [Face(face.points[:5], face.box, face.score, face.id) for face in drawn]

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from fkd_infer.choices import LAYERS
+from fkd_infer.choices import DRAW_LAYERS
 from fkd_infer.drawing.annotator import PALETTE, Annotator
 from fkd_infer.landmarks.schemes import IBUG68
 from fkd_infer.types import Face, Frame
@@ -45,7 +45,7 @@ def test_without_faces_the_frame_is_the_same_object() -> None:
     assert Annotator(IBUG68)(given, []) is given
 
 
-@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("layer", DRAW_LAYERS)
 def test_every_layer_draws_something(layer: str) -> None:
     given = frame(480, 480), [face((240, 240), 300, id=2)]
     drawn = Annotator(IBUG68, (layer,))(*given)  # type: ignore[arg-type]
@@ -57,14 +57,14 @@ def test_every_layer_draws_something(layer: str) -> None:
 def test_faces_at_and_beyond_the_border_are_drawn_without_harm(
     centre: tuple[float, float], size: float
 ) -> None:
-    drawn = Annotator(IBUG68, LAYERS)(frame(), [face(centre, size, id=3)])
+    drawn = Annotator(IBUG68, DRAW_LAYERS)(frame(), [face(centre, size, id=3)])
     assert drawn.image.shape == (120, 160, 3)
 
 
 def test_points_too_far_to_be_drawn_do_no_harm() -> None:
     near = face(id=3)
     far = Face(near.points * np.float32(1e36), near.box, 0.9, 3)
-    assert (Annotator(IBUG68, LAYERS)(frame(), [far]).image == 40).all()
+    assert (Annotator(IBUG68, DRAW_LAYERS)(frame(), [far]).image == 40).all()
 
 
 def test_larger_faces_get_larger_points() -> None:
@@ -109,5 +109,5 @@ def test_labels_have_an_outline_all_around() -> None:
 def test_points_that_are_no_numbers_are_not_drawn() -> None:
     broken = face()
     broken.points[3] = np.nan
-    drawn = Annotator(IBUG68, LAYERS)(frame(), [broken])
+    drawn = Annotator(IBUG68, DRAW_LAYERS)(frame(), [broken])
     assert (drawn.image == 40).all()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fkd_infer.drawing.marks import discs
+from fkd_infer.drawing.marks import draw_discs
 
 
 @pytest.mark.parametrize("radius", [0.9, 1.5, 2.75, 6.0, 12.5, 16.25])
@@ -14,7 +14,7 @@ def test_a_disc_is_where_and_as_large_as_it_should_be(
     radius: float, centre: tuple[float, float]
 ) -> None:
     canvas = np.zeros((40, 40, 3), np.uint8)
-    discs(canvas, np.array([centre], np.float32), radius, (255, 255, 255))
+    draw_discs(canvas, np.array([centre], np.float32), radius, (255, 255, 255))
     cover = canvas[..., 0] / 255
     rows, columns = np.mgrid[:40, :40]
     area = cover.sum()
@@ -26,14 +26,14 @@ def test_a_disc_is_where_and_as_large_as_it_should_be(
 
 def test_a_huge_disc_takes_no_more_memory_than_the_picture() -> None:
     canvas = np.zeros((40, 40, 3), np.uint8)
-    discs(canvas, np.array([[1e5, 20], [-1e6, 1e6]], np.float32), 1e5 - 20, (255, 255, 255))
+    draw_discs(canvas, np.array([[1e5, 20], [-1e6, 1e6]], np.float32), 1e5 - 20, (255, 255, 255))
     assert not canvas[:, :19].any()
     assert canvas[:, 21:].all()
 
 
 def test_it_is_mixed_with_what_is_there() -> None:
     canvas = np.full((9, 9, 3), 200, np.uint8)
-    discs(canvas, np.array([[4, 4]], np.float32), 2, (0, 100, 255))
+    draw_discs(canvas, np.array([[4, 4]], np.float32), 2, (0, 100, 255))
     assert canvas[4, 4].tolist() == [0, 100, 255]
     assert canvas[0, 0].tolist() == [200, 200, 200]
     edge = canvas[4, 6].astype(int)
@@ -43,6 +43,6 @@ def test_it_is_mixed_with_what_is_there() -> None:
 def test_what_is_cut_by_the_border_is_the_same_inside() -> None:
     large, small = np.zeros((30, 30, 3), np.uint8), np.zeros((10, 10, 3), np.uint8)
     points = np.array([[10.3, 12.1], [20, 20], [9, 19.4], [np.nan, 3], [1e9, 5]], np.float32)
-    discs(large, points, 3, (9, 99, 199))
-    discs(small, points - 10, 3, (9, 99, 199))
+    draw_discs(large, points, 3, (9, 99, 199))
+    draw_discs(small, points - 10, 3, (9, 99, 199))
     np.testing.assert_array_equal(large[10:20, 10:20], small)

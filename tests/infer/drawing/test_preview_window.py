@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from fkd_infer.drawing.preview_window import Window, check_window
+from fkd_infer.drawing.preview_window import PreviewWindow, check_window
 from fkd_infer.errors import WindowError
 from fkd_infer.types import Frame
 
@@ -27,7 +27,7 @@ def toolkit(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_opencv_without_windows_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cv2, "currentUIFramework", lambda: "")
     with pytest.raises(WindowError, match=r"pip install 'opencv-python<6'; or use fkd-infer live"):
-        Window("fkd")
+        PreviewWindow("fkd")
 
 
 @pytest.mark.usefixtures("toolkit")
@@ -73,7 +73,7 @@ def test_a_window_shows_frames_until_it_is_closed(
         monkeypatch.setattr(cv2, name, played_by)
     fine: subprocess.CompletedProcess[str] = subprocess.CompletedProcess([], 0)
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: fine)
-    with Window("fkd") as window:
+    with PreviewWindow("fkd") as window:
         window.write(FRAME)
         closed = [window.closed]
         if how == "q":

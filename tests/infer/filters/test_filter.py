@@ -21,7 +21,7 @@ from fkd_infer.filters.filter import (
     mouth_opening,
 )
 from fkd_infer.filters.placement import fit_affine, fit_similarity
-from fkd_infer.filters.preview import TILE, draw_sheet
+from fkd_infer.filters.preview import TILE, draw_preview_sheet
 from fkd_infer.geometry.arrays import Floats, Pixels
 from fkd_infer.landmarks.head_model import fit_pose, mean_head
 from fkd_infer.landmarks.schemes import IBUG68
@@ -309,12 +309,12 @@ def test_an_unknown_filter_is_told_with_those_there_are() -> None:
 
 
 def test_a_sheet_has_a_row_for_each_filter_and_needs_a_face() -> None:
-    sheet = draw_sheet(canvas(), [face()], [load_filter("hat"), load_filter("cat")])
+    sheet = draw_preview_sheet(canvas(), [face()], [load_filter("hat"), load_filter("cat")])
     assert sheet.shape == (2 * TILE, 8 * TILE, 3)
     assert all((sheet[TILE * row :, TILE * k :][:TILE, :TILE] != 120).any()
                for row in range(2) for k in range(8))  # fmt: skip
     with pytest.raises(NoFaceError, match="no face"):
-        draw_sheet(canvas(), [], [load_filter("hat")])
+        draw_preview_sheet(canvas(), [], [load_filter("hat")])
 
 
 def test_list_and_validate_tell_what_there_is(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ pytest.importorskip("playwright", reason="needs pip install playwright")
 from live_runner import HEIGHT, TOKEN, WIDTH, pictures, playing, serving, until
 from playwright.sync_api import sync_playwright
 
-from fkd_infer.live.runner import Live
+from fkd_infer.live.runner import LiveRunner
 from fkd_infer.live.server import LiveServer
 from fkd_infer.media.images.file import read_image
 
@@ -51,12 +51,12 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def live() -> Live:
+def live() -> LiveRunner:
     return playing(pictures(None))
 
 
 @pytest.fixture
-def server(live: Live) -> Iterator[LiveServer]:
+def server(live: LiveRunner) -> Iterator[LiveServer]:
     with serving(live, TOKEN) as running:
         yield running
 
@@ -100,18 +100,18 @@ def test_the_token_does_not_stay_in_the_address(page: Page, server: LiveServer) 
     assert page.url == f"http://127.0.0.1:{server.port}/"
 
 
-def test_switches_change_what_is_shown(page: Page, live: Live) -> None:
+def test_switches_change_what_is_shown(page: Page, live: LiveRunner) -> None:
     page.get_by_label("Red corner").check()
-    until(lambda: live.look.filters == ("red",))
+    until(lambda: live.settings.filters == ("red",))
     until(lambda: pixel(page)[0] > 230 and pixel(page)[1] < 30)
     page.get_by_label("Red corner").uncheck()
     page.get_by_label("High", exact=True).check()
     page.get_by_label("Boxes").check()
-    until(lambda: (live.look.smoothing, live.look.layers) == ("high", ("box",)))
-    assert live.look.filters == ()
+    until(lambda: (live.settings.smoothing, live.settings.layers) == ("high", ("box",)))
+    assert live.settings.filters == ()
 
 
-def test_all_of_it_works_from_the_keyboard(page: Page, live: Live) -> None:
+def test_all_of_it_works_from_the_keyboard(page: Page, live: LiveRunner) -> None:
     names = []
     for _ in range(6):
         page.keyboard.press("Tab")
@@ -122,7 +122,7 @@ def test_all_of_it_works_from_the_keyboard(page: Page, live: Live) -> None:
         )
         if names[-1] == "Green corner":
             page.keyboard.press("Space")
-    until(lambda: live.look.filters == ("green",))
+    until(lambda: live.settings.filters == ("green",))
     assert names == [
         "Full screen",
         "Save snapshot",
@@ -141,8 +141,8 @@ def test_every_control_has_a_name(page: Page) -> None:
     assert unnamed == 0
 
 
-def test_another_viewers_change_is_seen(page: Page, live: Live) -> None:
-    live.look = type(live.look)(("green",), "medium", ("points",))
+def test_another_viewers_change_is_seen(page: Page, live: LiveRunner) -> None:
+    live.settings = type(live.settings)(("green",), "medium", ("points",))
     page.wait_for_selector("#filters input[value=green]:checked")
     page.wait_for_selector("#smoothing input[value=medium]:checked")
     page.wait_for_selector("#layers input[value=points]:checked")

@@ -20,12 +20,19 @@ from fkd_infer.errors import CameraError, LimitError, LiveError
 from fkd_infer.geometry.arrays import Pixels
 from fkd_infer.landmarks.schemes import IBUG68
 from fkd_infer.limits import Limits
-from fkd_infer.live.runner import SHOWN_SIZE, Live, Look, Newest, Shown, _Clock
+from fkd_infer.live.runner import (
+    MAX_VIEW_SIDE,
+    DrawnFrame,
+    Latest,
+    LiveRunner,
+    ViewSettings,
+    _Clock,
+)
 from fkd_infer.types import Face, Frame
 
 
 def test_the_newest_takes_the_place_of_what_nobody_took() -> None:
-    newest: Newest[int] = Newest()
+    newest: Latest[int] = Latest()
     for value in (1, 2, 3):
         newest.put(value)
     assert newest.take(lambda: True) == 3
@@ -33,7 +40,7 @@ def test_the_newest_takes_the_place_of_what_nobody_took() -> None:
 
 
 def test_a_closed_newest_gives_nothing_and_keeps_nobody_waiting() -> None:
-    newest: Newest[int] = Newest()
+    newest: Latest[int] = Latest()
     taken: list[int | None] = []
     thread = threading.Thread(target=lambda: taken.append(newest.take(lambda: True)))
     thread.start()
@@ -43,7 +50,7 @@ def test_a_closed_newest_gives_nothing_and_keeps_nobody_waiting() -> None:
 
 
 def test_nobody_waits_for_a_partner_that_is_gone() -> None:
-    newest: Newest[int] = Newest()
+    newest: Latest[int] = Latest()
     started = time.monotonic()
     assert newest.take(lambda: False) is None
     assert time.monotonic() - started < 1
@@ -96,7 +103,7 @@ def test_a_slow_network_drops_frames_and_sees_the_newest() -> None:
 
     seen: list[int] = []
     frames = pictures(None, rate=100, size=(64, 48))
-    with Live(frames, Slow(), IBUG68, {}, Look(), paced=True) as live:
+    with LiveRunner(frames, Slow(), IBUG68, {}, ViewSettings(), paced=True) as live:
         until(lambda: len(seen) >= 8)
         assert live.stats().dropped >= 16
     assert seen[-1] - seen[0] >= 3 * (len(seen) - 1)
@@ -111,9 +118,9 @@ def test_what_is_drawn_changes_while_it_runs() -> None:
     with playing(pictures(None)) as live:
         live.wait()
         assert colour()[0] == colour()[2]
-        live.look = replace(live.look, filters=("red",))
+        live.settings = replace(live.settings, filters=("red",))
         until(lambda: colour() == [0, 0, 255])
-        live.look = replace(live.look, filters=("red", "green"), smoothing="high")
+        live.settings = replace(live.settings, filters=("red", "green"), smoothing="high")
         until(lambda: colour() == [0, 255, 0])
         assert live._follow.smoothing == "high"
         stats = live.stats()
@@ -127,8 +134,8 @@ def test_the_readers_frame_is_left_as_it_is() -> None:
     def still() -> Iterator[Frame]:
         yield Frame(image, "still")
 
-    look = Look(layers=("points", "contours"))
-    with Live(still, Circle(), IBUG68, {}, look) as live:
+    look = ViewSettings(layers=("points", "contours"))
+    with LiveRunner(still, Circle(), IBUG68, {}, look) as live:
         live.wait()
     assert live.newest is not None
     assert live.newest.image.any()
@@ -185,8 +192,8 @@ def test_what_breaks_while_drawing_ends_it_in_a_line(broken: str) -> None:
 
     before = set(threading.enumerate())
     effects = {"broken": Broken()}
-    look = Look(filters=("broken",) if broken == "effect" else (), layers=())
-    live = Live(pictures(None), Broken(), IBUG68, effects, look, paced=True)
+    look = ViewSettings(filters=("broken",) if broken == "effect" else (), layers=())
+    live = LiveRunner(pictures(None), Broken(), IBUG68, effects, look, paced=True)
     if broken == "listener":
         live.on_frame = listen
     ended = threading.Event()
@@ -275,16 +282,16 @@ def decoded(data: bytes) -> Pixels:
 @pytest.mark.parametrize(
     ("width", "height", "shown"),
     [
-        (WIDTH, HEIGHT, (960, SHOWN_SIZE)),
-        (HEIGHT, WIDTH, (SHOWN_SIZE, 960)),
+        (WIDTH, HEIGHT, (960, MAX_VIEW_SIDE)),
+        (HEIGHT, WIDTH, (MAX_VIEW_SIDE, 960)),
         (64, 48, (48, 64)),
-        (9000, 2, (1, SHOWN_SIZE)),
+        (9000, 2, (1, MAX_VIEW_SIDE)),
     ],
 )
 def test_pictures_to_watch_are_bounded_and_snapshots_exact(
     width: int, height: int, shown: tuple[int, int]
 ) -> None:
     image = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
-    drawn = Shown(image, 1, 0)
+    drawn = DrawnFrame(image, 1, 0)
     assert decoded(drawn.jpeg()).shape[:2] == shown
     np.testing.assert_array_equal(decoded(drawn.png()), image)

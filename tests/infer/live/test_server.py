@@ -29,8 +29,8 @@ pytest.importorskip("starlette", reason="needs the live extra: pip install 'fkd[
 from live_runner import HEIGHT, TOKEN, WIDTH, pictures, playing, serving, until
 
 from fkd_infer.errors import LiveError
-from fkd_infer.live.runner import Shown
-from fkd_infer.live.server import VIEWERS, LiveServer, Subject, _Desk, bind
+from fkd_infer.live.runner import DrawnFrame
+from fkd_infer.live.server import MAX_VIEWERS, LiveServer, PageInfo, _Desk, open_listener
 
 JSON = {"Content-Type": "application/json"}
 
@@ -318,8 +318,8 @@ def test_viewers_do_not_wait_for_a_slow_one(server: LiveServer) -> None:
 
 
 def test_a_viewer_that_took_long_is_sent_the_newest() -> None:
-    def gray(number: int) -> Shown:
-        return Shown(np.full((960, 1280, 3), number, np.uint8), number, 0)
+    def gray(number: int) -> DrawnFrame:
+        return DrawnFrame(np.full((960, 1280, 3), number, np.uint8), number, 0)
 
     async def seen() -> list[float]:
         stream, found = desk._pictures(), []
@@ -337,16 +337,16 @@ def test_a_viewer_that_took_long_is_sent_the_newest() -> None:
         return found
 
     live = playing(pictures(1))
-    desk = _Desk(live, Subject("clip.mp4", {}))
+    desk = _Desk(live, PageInfo("clip.mp4", {}))
     assert asyncio.run(seen()) == [10, 200]
 
 
 def test_too_many_viewers_are_told(server: LiveServer) -> None:
-    viewers = [watching(server) for _ in range(VIEWERS)]
+    viewers = [watching(server) for _ in range(MAX_VIEWERS)]
     for viewer in viewers:
         viewer.__enter__()
     try:
-        until(lambda: state(server)["stats"]["viewers"] == VIEWERS)
+        until(lambda: state(server)["stats"]["viewers"] == MAX_VIEWERS)
         status, body, _ = ask(server, "/stream")
         assert (status, json.loads(body)["error"]) == (503, "16 viewers are watching already")
     finally:
@@ -377,12 +377,12 @@ def test_the_end_frees_the_port_and_leaves_no_thread(caplog: pytest.LogCaptureFi
         assert time.monotonic() - started < 8
     until(lambda: not set(threading.enumerate()) - before)
     assert not caplog.records
-    bind("127.0.0.1", server.port).close()
+    open_listener("127.0.0.1", server.port).close()
 
 
 def test_an_address_of_ipv6_is_written_in_brackets() -> None:
     try:
-        bind("::1", 0).close()
+        open_listener("::1", 0).close()
     except LiveError:
         pytest.skip("this machine has no IPv6")
     with serving(playing(pictures(None)), host="::1") as server:
@@ -394,12 +394,12 @@ def test_an_address_of_ipv6_is_written_in_brackets() -> None:
 
 
 def test_a_port_in_use_is_told() -> None:
-    with bind("127.0.0.1", 0) as taken:
+    with open_listener("127.0.0.1", 0) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(LiveError, match=rf"127\.0\.0\.1 port {port}: cannot be used: it is"):
-            bind("127.0.0.1", port)
+            open_listener("127.0.0.1", port)
     with pytest.raises(LiveError, match=r"no-such-host\.invalid port 1: cannot be used"):
-        bind("no-such-host.invalid", 1)
+        open_listener("no-such-host.invalid", 1)
 
 
 def command(*arguments: str | Path) -> subprocess.Popen[str]:
@@ -472,7 +472,7 @@ def test_mistakes_are_told_in_a_line(
     from fkd_infer.media.images.file import write_image
 
     write_image(tmp_path / "photo.png", np.zeros((8, 8, 3), np.uint8))
-    with bind("127.0.0.1", 0) as taken:
+    with open_listener("127.0.0.1", 0) as taken:
         known = {
             "photo": tmp_path / "photo.png",
             "video": write_video(tmp_path / "clip.mp4"),
