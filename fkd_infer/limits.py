@@ -9,7 +9,7 @@ from pathlib import Path
 
 from fkd_infer.choices import FRAMES, MEGAPIXELS, SECONDS
 from fkd_infer.errors import LimitError, LimitStoppedError
-from fkd_infer.system.hardware import memory
+from fkd_infer.system.hardware import memory_limit
 from fkd_infer.types import Frame
 
 IMAGE_BYTES = 12
@@ -27,7 +27,7 @@ _FILE_HEAD = 1 << 26
 @cache
 def _half() -> int:
     """Asked once: it does not change, and takes as long as to read a small picture."""
-    return (memory() or _UNKNOWN) // 2
+    return (memory_limit() or _UNKNOWN) // 2
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,10 +42,10 @@ from fkd_infer.runtime.session import LandmarkSession
 from fkd_infer.runtime.settings import SessionSettings
 from fkd_infer.runtime.tuned_profile import open_session
 from fkd_infer.system.chrome_trace import Trace
-from fkd_infer.system.files.atomic import whole_file, writing
+from fkd_infer.system.files.atomic import atomic_write, output_errors
 from fkd_infer.system.hardware import available_threads
 from fkd_infer.system.stopwatch import Stopwatch
-from fkd_infer.system.worker_pool import Crew
+from fkd_infer.system.worker_pool import WorkerPool
 from fkd_infer.types import Detections, Face
 
 Presence = NDArray[np.float64]
@@ -118,7 +118,7 @@ class Pipeline:
         """
         workers = workers or available_threads()
         least = ROOM // (2 * workers * self.batch)
-        crew: Crew[Pixels, Searched, list[Face], list[Face]] = Crew(
+        crew: WorkerPool[Pixels, Searched, list[Face], list[Face]] = WorkerPool(
             begin=lambda image: self.search(image, self.detector),
             full=self.fills_a_call,
             together=self.faces,
@@ -202,7 +202,7 @@ class Pipeline:
         measure. For chrome://tracing and ui.perfetto.dev.
         """
         path = Path(path)
-        with whole_file(path) as partial, TemporaryDirectory() as folder:
+        with atomic_write(path) as partial, TemporaryDirectory() as folder:
             session = self.session
             self.stopwatch.trace = trace = Trace()
             self.session = profiled = session.profiled(str(Path(folder) / "operators"))
@@ -211,7 +211,7 @@ class Pipeline:
             finally:
                 self.session, self.stopwatch.trace = session, None
                 operators, zero = profiled.end_profile()
-            with writing(path):
+            with output_errors(path):
                 trace.write(partial, operators, zero)
 
     def _sure(self, presence: Presence) -> NDArray[np.bool_]:

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from fkd_infer.landmarks.schemes import LARGEST
-from fkd_infer.system.files.atomic import whole_file, writing
+from fkd_infer.system.files.atomic import atomic_write, output_errors
 from fkd_infer.system.files.reading import open_regular
 from fkd_train.config.detector import DetectorRecipe, detector_recipe_from_dict
 from fkd_train.config.landmarks import LandmarkRecipe, landmark_recipe_from_dict
@@ -38,7 +38,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     # Serialised in memory: torch words a full disk as an internal error.
     content = BytesIO()
     torch.save({"format": FORMAT, **checkpoint}, content)
-    with whole_file(path) as partial, writing(path):
+    with atomic_write(path) as partial, output_errors(path):
         partial.write_bytes(content.getbuffer())
 
 

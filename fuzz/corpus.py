@@ -19,7 +19,7 @@ import numpy as np
 from fkd_infer.choices import Blend, Warp
 from fkd_infer.geometry.arrays import Pixels
 from fkd_infer.geometry.boxes import BoxRule, CropRule
-from fkd_infer.media.images.animation import chunk, riff, webp_header
+from fkd_infer.media.images.animation import riff_chunk, webp_file, webp_header
 from fkd_infer.models.cards.base import Training
 from fkd_infer.models.cards.detector import DetectorCard, DetectorMeasured, DetectorParity
 from fkd_infer.models.cards.end_to_end import EndToEndCard, EndToEndParity
@@ -290,10 +290,14 @@ def _animated_webp(still: bytes) -> bytes:
     width, height = 12, 10
     size = (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
     frames = b"".join(
-        chunk(b"ANMF", bytes(6) + size + duration.to_bytes(3, "little") + bytes([flags]) + parts)
+        riff_chunk(
+            b"ANMF", bytes(6) + size + duration.to_bytes(3, "little") + bytes([flags]) + parts
+        )
         for duration, flags in ((40, 0), (0, 3), (100, 1))
     )
-    return riff(webp_header(width, height, 0x12) + chunk(b"ANIM", bytes(4) + b"\2\0") + frames)
+    return webp_file(
+        webp_header(width, height, 0x12) + riff_chunk(b"ANIM", bytes(4) + b"\2\0") + frames
+    )
 
 
 def _landmark_card() -> ModelCard:

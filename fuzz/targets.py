@@ -72,7 +72,7 @@ def feed_animation(data: bytes, folder: Path) -> None:
     """Durations are positive; frames are pictures, in the order of their times."""
     path = folder / "a"
     path.write_bytes(data)
-    found = animation.describe(path)
+    found = animation.read_animation(path)
     if found is None:
         return
     _require(all(duration > 0 for duration in found.durations), "a frame is shown for no time")
@@ -81,7 +81,7 @@ def feed_animation(data: bytes, folder: Path) -> None:
         return
     _LIMITS.check_moving(path, *found.size)  # as whoever reads one does
     last = Fraction(-1)
-    for image, time in islice(animation.webp_pictures(path), 50):
+    for image, time in islice(animation.read_webp(path), 50):
         _check_picture(image)
         _require(time > last, "frames go back in time")
         last = time

@@ -14,8 +14,8 @@ from uuid import uuid4
 
 from benchmarks.harness.environment import Environment, manifest
 from benchmarks.harness.statistics import Interval
-from fkd_infer.system.files.atomic import writing
-from fkd_infer.system.files.strict_dataclass import MismatchError, read
+from fkd_infer.system.files.atomic import output_errors
+from fkd_infer.system.files.strict_dataclass import MismatchError, parse_dataclass
 from fkd_train.errors import RunError
 
 SCHEMA = "fkd-benchmark/1"
@@ -106,7 +106,7 @@ class Recorder:
     def __init__(self, path: Path, tell: Callable[[str], object]) -> None:
         self._path, self._tell, self._run = path, tell, uuid4().hex[:12]
         environment = manifest()
-        with writing(path):
+        with output_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
         self._append("environment", asdict(environment))
         for line in (*environment.warnings(), f"results: {path}"):
@@ -124,7 +124,7 @@ class Recorder:
 
     def _append(self, kind: str, content: dict[str, object]) -> None:
         line = {"schema": SCHEMA, "run": self._run, "kind": kind, kind: content}
-        with writing(self._path), self._path.open("a", encoding="utf-8") as file:
+        with output_errors(self._path), self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line, allow_nan=False) + "\n")
 
 
@@ -151,11 +151,11 @@ def _take(table: dict[str, object], runs: dict[str, Run]) -> None:
     name, kind = str(table["run"]), str(table["kind"])
     content = table[kind]
     if kind == "environment":
-        runs[name] = Run(read(Environment, content, kind))
+        runs[name] = Run(parse_dataclass(Environment, content, kind))
     elif kind == "measurement":
-        runs[name].measurements.append(read(Measurement, content, kind))
+        runs[name].measurements.append(parse_dataclass(Measurement, content, kind))
     else:
-        runs[name].left_out.append(read(LeftOut, content, kind))
+        runs[name].left_out.append(parse_dataclass(LeftOut, content, kind))
 
 
 @cache

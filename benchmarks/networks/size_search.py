@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from benchmarks.networks.flops import count_work
 from benchmarks.networks.latency import measure
-from fkd_infer.system.files.atomic import whole_file, writing
+from fkd_infer.system.files.atomic import atomic_write, output_errors
 from fkd_train.checkpoints import load_landmark_network
 from fkd_train.data.dataset import Faces, load_evaluation
 from fkd_train.evaluation.accuracy import evaluate, open_model
@@ -157,5 +157,5 @@ def plot(found: list[Found]) -> Figure:
 
 
 def _write(path: Path, text: str) -> None:
-    with whole_file(path) as partial, writing(path):
+    with atomic_write(path) as partial, output_errors(path):
         partial.write_text(text)

@@ -13,7 +13,7 @@ from skimage import data as pictures
 
 from fkd_infer.geometry.arrays import Pixels
 from fkd_infer.media.images.file import read_image, write_image
-from fkd_infer.system.files.atomic import writing
+from fkd_infer.system.files.atomic import output_errors
 from fkd_train.errors import DatasetError
 
 SHORTEST, LONGEST = 200, 4000
@@ -43,7 +43,7 @@ def make_folder(folder: Path, count: int, data: Path | None) -> Path:
         name = f"{number:05}.{'png' if png else 'jpg'}"
         write_image(photos / name, _picture(faces, size, rng))
     # Last, so that a folder that was not finished is made anew.
-    with writing(manifest):
+    with output_errors(manifest):
         manifest.write_text(json.dumps(made))
     return photos
 

@@ -11,7 +11,7 @@ import numpy as np
 from skimage import data
 
 from fkd_infer.geometry.arrays import Floats, Pixels
-from fkd_infer.system.files.atomic import whole_file
+from fkd_infer.system.files.atomic import atomic_write
 
 RATE, SOUND_RATE = 30, 48_000
 _ENLARGED = 3.2
@@ -89,7 +89,7 @@ class Scene:
 def make_video(scene: Scene, path: Path, seconds: int) -> None:
     """Writes so much of a scene, with a tone of 440 Hz; a file that is there is made anew."""
     photo = scene.photo()
-    with whole_file(path) as partial, av.open(str(partial), "w", format="mp4") as container:
+    with atomic_write(path) as partial, av.open(str(partial), "w", format="mp4") as container:
         video = container.add_stream("libx264", rate=RATE, options={"preset": "veryfast"})
         (video.width, video.height), video.pix_fmt = scene.size, "yuv420p"
         sound = container.add_stream("aac", rate=SOUND_RATE, layout="mono")

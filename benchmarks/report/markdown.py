@@ -11,7 +11,7 @@ import pandas as pd
 from benchmarks.harness.environment import Environment
 from benchmarks.harness.results import Figure, LeftOut, Measurement, Run
 from benchmarks.report.plots import accuracy_against_latency, latency_bars
-from fkd_infer.system.files.atomic import whole_file, writing
+from fkd_infer.system.files.atomic import atomic_write, output_errors
 from fkd_train.errors import RunError
 from fkd_train.reports.plots import save_figure
 
@@ -69,7 +69,7 @@ def write_report(runs: Sequence[Run], folder: Path) -> list[Path]:
         save_figure(figure, folder / name)
     lines = [*_pages(measurements, runs), *_pictures(figures)]
     page = folder / "report.md"
-    with whole_file(page) as partial, writing(page):
+    with atomic_write(page) as partial, output_errors(page):
         partial.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return [page, *(folder / name for name in figures)]
 

@@ -58,7 +58,7 @@ def _tell(findings: Sequence[Finding]) -> None:
 
 def _write(findings: Sequence[Finding], path: Path) -> None:
     """One JSON object; raises OutputError."""
-    from fkd_infer.system.files.atomic import whole_file, writing
+    from fkd_infer.system.files.atomic import atomic_write, output_errors
 
     well = not any(finding.problem for finding in findings)
     text = json.dumps(
@@ -67,7 +67,7 @@ def _write(findings: Sequence[Finding], path: Path) -> None:
     if path == _STDOUT:
         click.echo(text)
         return
-    with whole_file(path) as partial, writing(path):
+    with atomic_write(path) as partial, output_errors(path):
         partial.write_text(f"{text}\n", "utf-8")
 
 

@@ -15,7 +15,7 @@ from fkd_infer.detection.tiling import Search
 from fkd_infer.errors import DetectorError
 from fkd_infer.geometry.arrays import Floats, Pixels, gray_plane
 from fkd_infer.geometry.boxes import BoxRule
-from fkd_infer.system.object_pool import Idle
+from fkd_infer.system.object_pool import ObjectPool
 from fkd_infer.types import Detections
 
 HAAR_RULE = BoxRule(scale=0.8842, shift=(0.0116, 0.1665))
@@ -46,7 +46,7 @@ class HaarDetector(SizedDetector):
         search = search or Search(MAX_SIZES["haar"][int(quick)])
         super().__init__(HAAR_RULE, _SMALLEST * HAAR_RULE.scale, search)
         self.rule = rule
-        self._cascade = Idle(_load_cascade)
+        self._cascade = ObjectPool(_load_cascade)
 
     def find(self, image: Pixels, least: float) -> Detections:
         """All faces of an image as it is, best first."""

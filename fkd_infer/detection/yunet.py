@@ -16,11 +16,11 @@ from fkd_infer.errors import DetectorError, InvalidModelError, ModelFileNotFound
 from fkd_infer.geometry.arrays import Pixels, bgr_image
 from fkd_infer.geometry.boxes import BoxRule
 from fkd_infer.models.check import check_model
-from fkd_infer.system.files.download import Remote, fetched
-from fkd_infer.system.object_pool import Idle
+from fkd_infer.system.files.download import RemoteFile, fetch
+from fkd_infer.system.object_pool import ObjectPool
 from fkd_infer.types import Detections
 
-PUBLIC = Remote(
+PUBLIC = RemoteFile(
     url="https://media.githubusercontent.com/media/opencv/opencv_zoo/main/models/"
     "face_detection_yunet/face_detection_yunet_2023mar.onnx",
     sha256="8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4",
@@ -57,7 +57,7 @@ class YuNetDetector(SizedDetector):
             why = f"OpenCV {cv2.__version__} was built without"
             raise DetectorError("yunet", why, "take detector 'fkd'")
         by_hand = "download it by hand, and give the file as --detector-model (detector_model=)"
-        self.path = fetched(PUBLIC, by_hand) if model is None else Path(model)
+        self.path = fetch(PUBLIC, by_hand) if model is None else Path(model)
         if not os.path.exists(self.path):  # noqa: PTH110 (Path's raises for what can be no name)
             raise ModelFileNotFoundError(self.path, [])
         try:
@@ -67,7 +67,7 @@ class YuNetDetector(SizedDetector):
         search = search or Search(MAX_SIZES["yunet"][0])
         super().__init__(YUNET_RULE, _SMALLEST, search, _THRESHOLD)
         self.rule = rule
-        self._networks = Idle(partial(_open, self.path))
+        self._networks = ObjectPool(partial(_open, self.path))
 
     def find(self, image: Pixels, least: float = 0) -> Detections:
         """All faces of an image as it is, best first."""

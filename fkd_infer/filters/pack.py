@@ -16,9 +16,9 @@ from fkd_infer.choices import Blend, FilterWhen, Warp
 from fkd_infer.errors import FilterError
 from fkd_infer.geometry.arrays import Pixels
 from fkd_infer.landmarks.schemes import SCHEMES, LandmarkScheme
-from fkd_infer.media.images.header import PNG, fault_of, size_of
+from fkd_infer.media.images.header import PNG, image_problem, image_size
 from fkd_infer.system.files.reading import read_regular
-from fkd_infer.system.files.strict_dataclass import MismatchError, plain_problem, read
+from fkd_infer.system.files.strict_dataclass import MismatchError, parse_dataclass, plain_problem
 
 PACKS = Path(__file__).with_name("packs")
 """The folder of the built-in packs."""
@@ -146,7 +146,7 @@ def read_pack(folder: Path) -> tuple[Pack, list[tuple[FilterLayer, Pixels]]]:
     if problem := plain_problem(table, "filter"):
         raise FilterError.of_pack(path, problem)
     try:
-        pack = read(Pack, table, "filter")
+        pack = parse_dataclass(Pack, table, "filter")
     except MismatchError as error:
         raise FilterError.of_pack(path, str(error)) from error
     layers = [
@@ -201,9 +201,9 @@ def _check_png(path: Path, field: str, data: bytes) -> None:
     """Refuses what is no PNG, cut short, or so large that it must not be decoded."""
     if not data.startswith(PNG):
         raise FilterError.of_pack(path, f"{field} is no PNG", "save it as an 8 bit RGBA PNG")
-    if fault_of(data) is not None:
+    if image_problem(data) is not None:
         raise FilterError.of_pack(path, f"{field} is cut short", "copy it again")
-    size = size_of(data)
+    size = image_size(data)
     if size is None:
         raise FilterError.of_pack(path, f"{field} is a damaged PNG")
     if max(size) > LARGEST_SIDE:

@@ -16,7 +16,7 @@ from fkd_infer.choices import Extra
 from fkd_infer.formats.base import STDOUT, check_count, rounded, short
 from fkd_infer.landmarks.attributes import FIELDS, in_order, measure
 from fkd_infer.landmarks.schemes import IBUG68, LandmarkScheme
-from fkd_infer.system.files.atomic import discarded_on_error, whole_file, writing
+from fkd_infer.system.files.atomic import atomic_write, output_errors, removed_on_error
 from fkd_infer.types import Face, Frame
 
 SCHEMA = "fkd/1"
@@ -45,8 +45,8 @@ class _TextSink:
     def __enter__(self) -> Self:
         with ExitStack() as stack:
             if self._path is not None and self._path != STDOUT:
-                self._partial = stack.enter_context(whole_file(self._path))
-                with writing(self._path):
+                self._partial = stack.enter_context(atomic_write(self._path))
+                with output_errors(self._path):
                     self._file = _open_text(self._partial)
                 stack.callback(self._close)
             self._begin()
@@ -68,12 +68,12 @@ class _TextSink:
         if self._path == STDOUT:
             _print(text)
         elif self._file is not None and self._path is not None:
-            with writing(self._path), discarded_on_error(self._partial):
+            with output_errors(self._path), removed_on_error(self._partial):
                 self._file.write(text)
 
     def _close(self) -> None:
         if self._file is not None and self._path is not None:
-            with writing(self._path):
+            with output_errors(self._path):
                 self._file.close()
 
 

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import BinaryIO, Self
 
 from fkd_infer.errors import OutputError
-from fkd_infer.system.files.atomic import discarded_on_error, whole_file, writing
+from fkd_infer.system.files.atomic import atomic_write, output_errors, removed_on_error
 from fkd_infer.types import Face, Frame
 
 _STDOUT = Path("-")
@@ -34,7 +34,7 @@ class SpoolingSink(ABC):
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
-            self._partial = stack.enter_context(whole_file(self._path))
+            self._partial = stack.enter_context(atomic_write(self._path))
             self._spools = [self._open(stack) for _ in range(self._count)]
             self._stack = stack.pop_all()
         return self
@@ -48,7 +48,7 @@ class SpoolingSink(ABC):
         if error is not None:
             self._stack.__exit__(kind, error, trace)
             return
-        with self._stack, writing(self._path):
+        with self._stack, output_errors(self._path):
             if not self._partial.exists():
                 return  # a part of it could not be written
             for spool in self._spools:
@@ -57,19 +57,19 @@ class SpoolingSink(ABC):
 
     def write(self, frame: Frame, faces: Sequence[Face]) -> None:
         """Takes a frame's faces."""
-        with writing(self._path), discarded_on_error(self._partial):
+        with output_errors(self._path), removed_on_error(self._partial):
             self._take(frame, faces)
 
     def _open(self, stack: ExitStack) -> BinaryIO:
         """A spool that is gone with the stack."""
-        with writing(self._path):
+        with output_errors(self._path):
             spool = _temporary(self._path.parent)
         stack.callback(self._close, spool)
         return spool
 
     def _close(self, spool: BinaryIO) -> None:
         # What a full disk kept in the buffer fails once more here.
-        with writing(self._path):
+        with output_errors(self._path):
             spool.close()
 
     @abstractmethod

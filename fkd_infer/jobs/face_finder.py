@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from fkd_infer.detection.boxes_file import BoxesFile
 from fkd_infer.geometry.boxes import POINTS_BOX, BoxRule
-from fkd_infer.media.sources import Kind
+from fkd_infer.media.sources import SourceKind
 from fkd_infer.pipeline import Pipeline, Searched
 from fkd_infer.tracking.tracker import Tracker
 from fkd_infer.types import Face, Frame
@@ -24,7 +24,7 @@ class Finder:
     boxes: BoxesFile | None = None
     boxes_rule: BoxRule = POINTS_BOX
 
-    def __call__(self, frame: Frame, kind: Kind) -> list[Face]:
+    def __call__(self, frame: Frame, kind: SourceKind) -> list[Face]:
         """All faces of one frame."""
         if kind != "image" and self.tracker is not None:
             return self.tracker(frame)

@@ -15,7 +15,7 @@ import cv2
 
 from fkd_infer.errors import FkdError, SourceMemoryError
 from fkd_infer.media.images.file import NO_MEMORY
-from fkd_infer.system.files.atomic import whole_file, writing
+from fkd_infer.system.files.atomic import atomic_write, output_errors
 from fkd_infer.system.files.lock import lock
 
 ERRORS_FILE = "errors.jsonl"
@@ -64,13 +64,13 @@ def write_failures(
     that share it lose nothing. What an earlier run said of the rest goes, and all of it where this
     one `ended`. Without any failure there is no file. Raises OutputError.
     """
-    with writing(path), _one_at_a_time(path.parent):
+    with output_errors(path), _one_at_a_time(path.parent):
         lines = [line for line in _lines(path) if _stays(line, run, reached, ended)]
         lines += [json.dumps({"schema": SCHEMA, "run": run, **asdict(one)}) for one in failures]
         if not lines:
             path.unlink(missing_ok=True)
             return
-        with whole_file(path) as partial:
+        with atomic_write(path) as partial:
             partial.write_text("".join(f"{line}\n" for line in lines), "utf-8")
 
 

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from fkd_infer.errors import ResumeError
 from fkd_infer.geometry.arrays import Floats
 from fkd_infer.media.sources import Source
-from fkd_infer.system.files.atomic import writing
+from fkd_infer.system.files.atomic import output_errors
 from fkd_infer.system.files.lock import lock_new
 from fkd_infer.types import Face, Frame
 
@@ -84,7 +84,7 @@ class Journal:
         self._frames = 0
 
     def __enter__(self) -> Self:
-        with writing(self.path):
+        with output_errors(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             descriptor = lock_new(self.path)
         if descriptor is None:
@@ -92,7 +92,7 @@ class Journal:
             raise ResumeError(self.path.parent, f"{why} place for outputs")
         self._file: BinaryIO = os.fdopen(descriptor, "r+b")
         try:
-            with writing(self.path):
+            with output_errors(self.path):
                 self._begin()
         except BaseException:
             self._file.close()
@@ -106,7 +106,7 @@ class Journal:
         trace: TracebackType | None,
     ) -> None:
         useless = not self._any or (self._finished and error is None)
-        with writing(self.path):
+        with output_errors(self.path):
             if useless:
                 self.path.unlink(missing_ok=True)
             try:
@@ -129,7 +129,7 @@ class Journal:
 
     def replay(self, source: Source, known: Completed) -> Iterator[tuple[Frame, list[Face]]]:
         """The frames of a source that is done, without their pixels, and their faces."""
-        with writing(self.path), self.path.open("rb") as file:
+        with output_errors(self.path), self.path.open("rb") as file:
             file.seek(known.start)
             for _ in range(known.frames):
                 try:
@@ -171,7 +171,7 @@ class Journal:
 
     def _write(self, record: Mapping[str, object], flush: bool = False) -> None:
         self._broken = True
-        with writing(self.path):
+        with output_errors(self.path):
             self._file.write(_line(record))
             if flush:
                 self._file.flush()

@@ -22,7 +22,7 @@ from fkd_infer.media.sinks import open_sink
 from fkd_infer.media.sources import Source
 from fkd_infer.pipeline import ROOM, Searched
 from fkd_infer.system.hardware import available_threads
-from fkd_infer.system.worker_pool import Crew, Turn
+from fkd_infer.system.worker_pool import ExclusiveLock, WorkerPool
 from fkd_infer.types import Face, Frame
 
 
@@ -55,7 +55,7 @@ class PhotoProcessor:
     stopping: Callable[[], bool]
     limits: Limits = field(default_factory=Limits)
     journal: Journal | None = None
-    _large: Turn = field(default_factory=Turn)
+    _large: ExclusiveLock = field(default_factory=ExclusiveLock)
 
     def photos(self, sources: Sequence[Source], workers: int) -> Generator[Photo, None, None]:
         """The photos, done, in the order of their sources.
@@ -67,7 +67,7 @@ class PhotoProcessor:
         """
         workers = min(workers, len(sources))
         room = self.limits.room(ROOM) // workers
-        crew = Crew(
+        crew = WorkerPool(
             begin=partial(self._begun, room=room),
             full=partial(self._full, room=room),
             together=self._placed,
@@ -97,16 +97,16 @@ class PhotoProcessor:
         try:
             return self._searched(source, room)
         except Exception as error:  # noqa: BLE001 (told where the photo's turn comes)
-            self._large.give()
+            self._large.release()
             failure = error
         if is_of_memory(failure):
-            self._large.take()  # what other threads hold of large photos is free again
+            self._large.acquire()  # what other threads hold of large photos is free again
             try:
                 return self._searched(source, room)
             except Exception as error:  # noqa: BLE001 (as above)
                 failure = error
             finally:
-                self._large.give()
+                self._large.release()
         return Photo(source, failure=failure)
 
     def _searched(self, source: Source, room: int) -> Photo:
@@ -114,10 +114,10 @@ class PhotoProcessor:
 
         def admit(size: Size) -> None:
             if size.width * size.height > room:
-                self._large.take()
+                self._large.acquire()
 
         stopwatch = self.finder.pipeline.stopwatch
-        with stopwatch.about([(source.name, 0)]):
+        with stopwatch.for_frames([(source.name, 0)]):
             with stopwatch("read"):
                 frame = read_photo(source, self.limits, admit)
             return Photo(source, frame, self.finder.search(frame))
@@ -132,7 +132,7 @@ class PhotoProcessor:
         """Places the points of several."""
         about = [(photo.source.name, 0) for photo in begun if photo.searched]
         try:
-            with self.finder.pipeline.stopwatch.about(about):
+            with self.finder.pipeline.stopwatch.for_frames(about):
                 faces = iter(self.finder.faces([p.searched for p in begun if p.searched]))
         except Exception as error:
             if len(begun) > 1:
@@ -144,18 +144,18 @@ class PhotoProcessor:
         """Writes the picture of one, and lets go of its pixels."""
         if photo.frame is None:
             if photo.failure is not None:
-                self._large.give()
+                self._large.release()
             return photo
         try:
             return self._written(photo, photo.frame)
         finally:
             if photo.frame.width * photo.frame.height > room:
-                self._large.give()
+                self._large.release()
 
     def _written(self, photo: Photo, frame: Frame) -> Photo:
         stopwatch = self.finder.pipeline.stopwatch
         try:
-            with stopwatch.about([(photo.source.name, 0)]):
+            with stopwatch.for_frames([(photo.source.name, 0)]):
                 with stopwatch("draw"):
                     if self.drawn or self.folder is not None:
                         self.overlay.draw(frame.image, photo.faces)

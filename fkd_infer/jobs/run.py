@@ -150,7 +150,7 @@ def _photos(
             elif photo.completed is not None:
                 recorder.repeat(photo.source, photo.completed)
             elif photo.frame is not None:
-                with stopwatch.about([(photo.source.name, 0)]), stopwatch("write"):
+                with stopwatch.for_frames([(photo.source.name, 0)]), stopwatch("write"):
                     recorder.work_on(
                         photo.source,
                         processor.picture(photo.source),

@@ -15,7 +15,7 @@ from fkd_infer.media.frames import frames_from
 from fkd_infer.media.sinks import FrameSink, open_sink
 from fkd_infer.media.sources import Source
 from fkd_infer.media.video.writer import Encoding
-from fkd_infer.system.prefetch import ahead
+from fkd_infer.system.prefetch import prefetch
 from fkd_infer.tracking.offline_smoothing import smoothed_offline
 from fkd_infer.types import Cut, Face, Frame
 
@@ -51,7 +51,7 @@ class VideoProcessor:
         with ExitStack() as stack:
             pictures = stack.enter_context(self._sink(source))
             for frame, faces in stack.enter_context(closing(self._done(source))):
-                with stopwatch.about([(frame.source, frame.index)]), stopwatch("write"):
+                with stopwatch.for_frames([(frame.source, frame.index)]), stopwatch("write"):
                     pictures.write(frame)
                     record(frame, faces)
                 if self.stopping():
@@ -68,16 +68,16 @@ class VideoProcessor:
     def _done(self, source: Source) -> Generator[Seen, None, None]:
         """Frames with their faces, drawn on; each stage in a thread."""
         gray = not self.drawn and self.finder.takes_gray
-        read = ahead(self._read(source, gray), _ROOM, "read")
-        seen = ahead(self._found(read, source), _ROOM, "find")
-        return ahead(self._drawn(seen), _ROOM, "draw") if self.drawn else seen
+        read = prefetch(self._read(source, gray), _ROOM, "read")
+        seen = prefetch(self._found(read, source), _ROOM, "find")
+        return prefetch(self._drawn(seen), _ROOM, "draw") if self.drawn else seen
 
     def _read(self, source: Source, gray: bool) -> Iterator[Frame]:
         """The frames of a source, their reading counted as a stage."""
         stopwatch = self.finder.pipeline.stopwatch
         frames = frames_from(source, self.cut, gray, self.limits)
         for number in count():
-            with stopwatch.about([(source.name, number)]), stopwatch("read"):
+            with stopwatch.for_frames([(source.name, number)]), stopwatch("read"):
                 frame = next(frames, None)
             if frame is None:
                 return
@@ -90,7 +90,7 @@ class VideoProcessor:
     def _faces(self, frames: Generator[Frame, None, None], source: Source) -> Iterator[Seen]:
         with closing(frames):
             for frame in frames:
-                with self.finder.pipeline.stopwatch.about([(frame.source, frame.index)]):
+                with self.finder.pipeline.stopwatch.for_frames([(frame.source, frame.index)]):
                     faces = self.finder(frame, source.kind)
                 yield frame, faces
 
@@ -98,6 +98,6 @@ class VideoProcessor:
         stopwatch = self.finder.pipeline.stopwatch
         with closing(seen):
             for frame, faces in seen:
-                with stopwatch.about([(frame.source, frame.index)]), stopwatch("draw"):
+                with stopwatch.for_frames([(frame.source, frame.index)]), stopwatch("draw"):
                     self.overlay.draw(frame.image, faces)
                 yield frame, faces

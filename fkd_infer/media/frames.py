@@ -8,7 +8,7 @@ from pathlib import Path
 from fkd_infer.errors import SourceFolderError, SourceNotFoundError
 from fkd_infer.limits import Limits
 from fkd_infer.media.camera import read_camera
-from fkd_infer.media.images.animation import describe, webp_pictures
+from fkd_infer.media.images.animation import read_animation, read_webp
 from fkd_infer.media.images.file import read_image
 from fkd_infer.media.images.header import Size
 from fkd_infer.media.sources import Source
@@ -54,7 +54,7 @@ def _frames_of_video(source: Source, cut: Cut, gray: bool, limits: Limits) -> It
     elif source.path is None:
         raise SourceNotFoundError(source.name)
     else:
-        animation = describe(source.path)
+        animation = read_animation(source.path)
         if animation is not None:
             limits.check_moving(source.path, *animation.size)
         if animation is not None and animation.suffix == ".webp":
@@ -69,7 +69,7 @@ def frame_count(source: Source, cut: Cut = Cut()) -> int | None:  # noqa: B008 (
         return cut.max_frames
     if source.kind == "image":
         return 1
-    animation = describe(source.path)
+    animation = read_animation(source.path)
     if animation is not None:
         count = len(animation.durations)
         length = sum(animation.durations)
@@ -79,7 +79,7 @@ def frame_count(source: Source, cut: Cut = Cut()) -> int | None:  # noqa: B008 (
 
 def _read_webp(path: Path, name: str, cut: Cut, gray: bool) -> Iterator[Frame]:
     """Frames of an animated WebP, numbered from the cut's start as those of videos."""
-    pictures = webp_pictures(path, gray)
+    pictures = read_webp(path, gray)
     later = ((image, shown) for image, shown in pictures if shown >= cut.start)
     for number, (image, shown) in enumerate(later):
         yield Frame(image, name, number, shown)

@@ -14,7 +14,7 @@ from fkd_infer.media.images.animation_writer import AnimationSink
 from fkd_infer.media.images.file import write_image
 from fkd_infer.media.sources import STDOUT, Source
 from fkd_infer.media.video.writer import Encoding, VideoSink
-from fkd_infer.system.files.atomic import writing
+from fkd_infer.system.files.atomic import output_errors
 from fkd_infer.types import Cut, Frame
 
 
@@ -132,7 +132,7 @@ def _check_target(target: Path, originals: set[tuple[int, int] | None]) -> None:
     if (there := _identity(target)) is not None and there in originals:
         raise OutputError(target, "it is one of the sources", "write somewhere else")
     folder = target.parent
-    with writing(target):
+    with output_errors(target):
         folder.mkdir(parents=True, exist_ok=True)
     if not os.access(folder, os.W_OK | os.X_OK):
         raise OutputError(target, f"no permission to write in {folder}")

@@ -18,7 +18,7 @@ from fkd_infer.media.images.file import IMAGE_SUFFIXES, suffix_by_content
 from fkd_infer.media.video.network_stream import file_stem, is_stream, public_name
 from fkd_infer.media.video.writer import CONTAINERS
 
-Kind = Literal["image", "video", "camera", "stream"]
+SourceKind = Literal["image", "video", "camera", "stream"]
 
 STDOUT = Path("-")
 _BROADCAST = {".mpg", ".mpeg", ".ts", ".mts", ".m2ts"}
@@ -39,7 +39,7 @@ class Source:
     """
 
     name: str
-    kind: Kind
+    kind: SourceKind
     output: Path
     path: Path | None = None
     camera: int | None = None

@@ -17,7 +17,7 @@ from fkd_infer.models.external_data import WeightFiles
 from fkd_infer.models.protobuf import Message, WireError
 from fkd_infer.models.reader import OnnxFile, Port, read_onnx
 from fkd_infer.system.files.reading import check_regular, open_regular
-from fkd_infer.system.files.text_checks import shown
+from fkd_infer.system.files.text_checks import short_repr
 
 LARGEST_FILE = 1 << 30
 """Bytes of a model's file, and of each file that it keeps weights in."""
@@ -91,8 +91,8 @@ def _check_versions(found: OnnxFile) -> None:
 
 def _check_operators(found: OnnxFile) -> None:
     for domain, name in sorted(found.operators - TENSORS - CONTROL_FLOW):
-        of = f" of {shown(domain)}" if domain else ""
-        raise WireError(f"it has the operator {shown(name)}{of}, and may not")
+        of = f" of {short_repr(domain)}" if domain else ""
+        raise WireError(f"it has the operator {short_repr(name)}{of}, and may not")
 
 
 def _check_ports(what: str, ports: tuple[Port, ...]) -> None:

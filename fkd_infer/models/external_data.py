@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from fkd_infer.models.protobuf import WireError
 from fkd_infer.system.files.reading import check_regular
-from fkd_infer.system.files.text_checks import shown
+from fkd_infer.system.files.text_checks import short_repr
 
 
 class WeightFiles:
@@ -29,8 +29,8 @@ class WeightFiles:
             raise WireError(f"its tensor {name} takes {size} bytes, and is told to have {length}")
         if offset + length > there:
             raise WireError(
-                f"its tensor {name} ends at byte {offset + length} of {shown(location)}, which has "
-                f"{there}"
+                f"its tensor {name} ends at byte {offset + length} of "
+                f"{short_repr(location)}, which has {there}"
             )
 
     def _size(self, name: str, location: str) -> int:
@@ -38,7 +38,9 @@ class WeightFiles:
         if location not in self._sizes:
             problem = _location_problem(location) or self._problem(location)
             if problem:
-                raise WireError(f"its tensor {name} is kept in {shown(location)}, which {problem}")
+                raise WireError(
+                    f"its tensor {name} is kept in {short_repr(location)}, which {problem}"
+                )
         return self._sizes[location]
 
     def _problem(self, location: str) -> str:
@@ -74,5 +76,5 @@ def _location_problem(location: str) -> str:
 
 def _whole_number(text: str, name: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 20):
-        raise WireError(f"its tensor {name} begins at or takes {shown(text)} bytes")
+        raise WireError(f"its tensor {name} begins at or takes {short_repr(text)} bytes")
     return int(text)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from fkd_infer.errors import ManifestError
 from fkd_infer.system.files.reading import read_regular
-from fkd_infer.system.files.strict_dataclass import MismatchError, read
-from fkd_infer.system.files.text_checks import file_name_problem, shown
+from fkd_infer.system.files.strict_dataclass import MismatchError, parse_dataclass
+from fkd_infer.system.files.text_checks import file_name_problem, short_repr
 
 MANIFEST = "manifest.toml"
 _LARGEST = 1_000_000
@@ -33,9 +33,9 @@ class Entry:
 
     def __post_init__(self) -> None:
         if not _SHA256.fullmatch(self.sha256):
-            raise ValueError(f"sha256 is {shown(self.sha256)}, and has 64 digits from 0 to f")
+            raise ValueError(f"sha256 is {short_repr(self.sha256)}, and has 64 digits from 0 to f")
         if not 1 <= self.bytes <= _MOST:
-            raise ValueError(f"bytes is {shown(self.bytes)}, and a file has 1 to {_MOST}")
+            raise ValueError(f"bytes is {short_repr(self.bytes)}, and a file has 1 to {_MOST}")
 
 
 def read_manifest(path: Path) -> dict[str, Entry]:
@@ -50,13 +50,13 @@ def read_manifest(path: Path) -> dict[str, Entry]:
     except UnicodeDecodeError as error:
         raise ManifestError(path, "not UTF-8") from error
     except (tomllib.TOMLDecodeError, RecursionError, ValueError) as error:
-        raise ManifestError(path, f"not TOML: {shown(str(error))}") from error
+        raise ManifestError(path, f"not TOML: {short_repr(str(error))}") from error
     if not table:
         raise ManifestError(path, "it names no files")
     for name in table:
         if problem := file_name_problem(name):
-            raise ManifestError(path, f"the name {shown(name)} {problem}")
+            raise ManifestError(path, f"the name {short_repr(name)} {problem}")
     try:
-        return {name: read(Entry, entry, name) for name, entry in table.items()}
+        return {name: parse_dataclass(Entry, entry, name) for name, entry in table.items()}
     except MismatchError as error:
         raise ManifestError(path, str(error)) from error

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from fkd_infer.models.allowed_operators import ONNX, Operator
 from fkd_infer.models.external_data import WeightFiles
 from fkd_infer.models.protobuf import BYTES, Field, Message, WireError, number_of, part_of
-from fkd_infer.system.files.text_checks import name_problem, shown
+from fkd_infer.system.files.text_checks import name_problem, short_repr
 
 _MOST_SIDES = 16
 _MOST_METADATA = 100
@@ -132,7 +132,7 @@ class _Reader:
             elif inner[0] == 2:
                 value = self._message.text(inner, _LONGEST_METADATA)
         if key in entries:
-            raise WireError(f"its {what} has {shown(key)} twice")
+            raise WireError(f"its {what} has {short_repr(key)} twice")
         if len(entries) >= _MOST_METADATA:
             raise WireError(f"its {what} has more than {_MOST_METADATA} entries")
         entries[key] = value
@@ -204,7 +204,7 @@ class _Reader:
 
     def _check_numbers(self, tensor: _Tensor) -> None:
         """A tensor's numbers are all there, and it is no larger than they are."""
-        name = shown(tensor.name)
+        name = short_repr(tensor.name)
         if tensor.kind not in _TYPES:
             raise WireError(f"its tensor {name} is of the unknown type {tensor.kind}")
         if any(side < 0 for side in tensor.shape):
@@ -228,9 +228,9 @@ class _Reader:
             elif inner[0] == 2:
                 kind, shape = self._type(*part_of(inner))
         if problem := name_problem(name):
-            raise WireError(f"the name {shown(name)} of an input or output {problem}")
+            raise WireError(f"the name {short_repr(name)} of an input or output {problem}")
         if not kind:
-            raise WireError(f"its input or output {shown(name)} is no tensor")
+            raise WireError(f"its input or output {short_repr(name)} is no tensor")
         return Port(name, kind, shape)
 
     def _type(self, start: int, end: int) -> tuple[str, tuple[int | str | None, ...]]:

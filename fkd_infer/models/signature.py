@@ -11,7 +11,7 @@ from fkd_infer.models.allowed_operators import CONTROL_FLOW
 from fkd_infer.models.cards.landmark import ModelCard
 from fkd_infer.models.check import WAY_OUT
 from fkd_infer.models.reader import OnnxFile
-from fkd_infer.system.files.text_checks import shown
+from fkd_infer.system.files.text_checks import short_repr
 
 if TYPE_CHECKING:
     from fkd_infer.models.cards.end_to_end import EndToEndCard
@@ -35,7 +35,9 @@ def check_landmark_border(found: OnnxFile, card: ModelCard, path: Path) -> None:
     ports = [*found.inputs, *found.outputs]
     has = [(port.name, port.kind, list(port.shape[1:])) for port in ports]
     if has != wanted:
-        raise InvalidModelError(path, f"the graph has {shown(has, 600)}, its card says {wanted}")
+        raise InvalidModelError(
+            path, f"the graph has {short_repr(has, 600)}, its card says {wanted}"
+        )
     if any(not port.shape or isinstance(port.shape[0], int) for port in ports):
         raise InvalidModelError(
             path, "the graph has a fixed batch size", "export it with fkd-export"
@@ -79,4 +81,4 @@ def _check(found: OnnxFile, wanted: Sequence[_Border], wants: str, path: Path) -
         for port in (*found.inputs, *found.outputs)
     ]
     if has != wanted:
-        raise InvalidModelError(path, f"the graph has {shown(has, 600)}, {wants}")
+        raise InvalidModelError(path, f"the graph has {short_repr(has, 600)}, {wants}")

@@ -18,10 +18,10 @@ from fkd_infer.runtime.install import import_onnxruntime
 from fkd_infer.runtime.providers import usable_providers
 from fkd_infer.runtime.session import LandmarkSession
 from fkd_infer.runtime.settings import SessionSettings
-from fkd_infer.system.files.atomic import whole_file, writing
+from fkd_infer.system.files.atomic import atomic_write, output_errors
 from fkd_infer.system.files.cache import cache_folder
 from fkd_infer.system.files.reading import file_sha256
-from fkd_infer.system.files.strict_dataclass import read
+from fkd_infer.system.files.strict_dataclass import parse_dataclass
 from fkd_infer.system.hardware import available_threads, cpu_features, cpu_name
 
 _log = logging.getLogger(__name__)
@@ -124,7 +124,7 @@ def check_writable() -> None:
         probe = cache_folder() / "tuned" / "probe"
     except RuntimeError as error:
         raise OutputError("FKD_CACHE", str(error).rstrip("."), "set it to a folder") from error
-    with whole_file(probe) as partial, writing(probe):
+    with atomic_write(probe) as partial, output_errors(probe):
         partial.touch()
         partial.unlink()
 
@@ -133,9 +133,9 @@ def write_profile(profile: Profile, model: Path) -> None:
     """Keeps a profile of a model file, with its rewritten graph; raises OutputError."""
     network = model if profile.variant is None else model.with_name(profile.variant.file)
     if profile.settings.level != "none":
-        with whole_file(profile.graph) as partial:
+        with atomic_write(profile.graph) as partial:
             _save_graph(network, profile.settings, partial)
-    with whole_file(profile.path) as partial:
+    with atomic_write(profile.path) as partial:
         partial.write_text(json.dumps(asdict(profile), indent=1))
     for graph in profile.path.parent.glob("graph-*.onnx"):
         if graph != profile.graph:
@@ -171,7 +171,7 @@ def find_profile(model: Path) -> Profile | Unused | None:
     key = Key.of(model)
     path = _profile_path(key)
     try:
-        profile = read(Profile, json.loads(path.read_text("utf-8")), "profile")
+        profile = parse_dataclass(Profile, json.loads(path.read_text("utf-8")), "profile")
     except FileNotFoundError:
         return None
     except (OSError, ValueError, RecursionError) as error:

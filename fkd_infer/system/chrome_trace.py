@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-Subject = tuple[str, int]
+FrameId = tuple[str, int]
 """A source, and the index of one of its frames."""
 _CLOCKS = (time.perf_counter_ns, time.monotonic_ns, time.time_ns)
 _PIPELINE, _OPERATORS = 1, 2
@@ -30,7 +30,7 @@ class Span(NamedTuple):
     started: int
     ended: int
     thread: int
-    subjects: tuple[Subject, ...]
+    subjects: tuple[FrameId, ...]
 
 
 @dataclass
@@ -41,7 +41,7 @@ class Trace:
     threads: dict[int, str] = field(default_factory=dict)
     _zeros: tuple[int, ...] = field(default_factory=lambda: _all_clocks())
 
-    def add(self, stage: str, started: int, ended: int, subjects: tuple[Subject, ...]) -> None:
+    def add(self, stage: str, started: int, ended: int, subjects: tuple[FrameId, ...]) -> None:
         """Takes a span of the calling thread."""
         thread = threading.get_native_id()
         self.threads[thread] = threading.current_thread().name
@@ -99,7 +99,7 @@ def _named(process: int, name: str, thread: int | None = None) -> dict[str, Any]
     return {"ph": "M", "name": what, "pid": process, "tid": thread or 0, "args": {"name": name}}
 
 
-def _arguments(subjects: tuple[Subject, ...]) -> dict[str, Any]:
+def _arguments(subjects: tuple[FrameId, ...]) -> dict[str, Any]:
     if len(subjects) == 1:
         ((source, frame),) = subjects
         return {"source": source, "frame": frame}

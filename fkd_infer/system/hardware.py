@@ -51,7 +51,9 @@ def cgroup_limit(root: Path = _CGROUPS, own: Path = _OWN_GROUPS) -> float | None
     return min((limit for one in groups if (limit := _limit_of(one)) is not None), default=None)
 
 
-def memory(root: Path = _CGROUPS, own: Path = _OWN_GROUPS, meminfo: Path = _MEMINFO) -> int | None:
+def memory_limit(
+    root: Path = _CGROUPS, own: Path = _OWN_GROUPS, meminfo: Path = _MEMINFO
+) -> int | None:
     """Bytes that this process may have at most: the machine's, or what its control groups or its
     own limit of address space leave of them; None where the system does not tell."""
     found = []

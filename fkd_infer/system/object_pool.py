@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
-class Idle(Generic[T]):
+class ObjectPool(Generic[T]):
     """As many as threads want at once, made where none is free.
 
     One is made at the start, so that what is wrong with it is told before any work.

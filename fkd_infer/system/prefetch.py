@@ -25,7 +25,7 @@ class _End:
     error: BaseException | None = None
 
 
-def ahead(items: Iterable[T], room: int = 2, name: str = "ahead") -> Generator[T, None, None]:
+def prefetch(items: Iterable[T], room: int = 2, name: str = "ahead") -> Generator[T, None, None]:
     """The same items, in order, made in a thread; at most `room` of them wait to be taken.
 
     An error is raised where the item would have been. Closing the generator ends the thread, and
@@ -54,10 +54,10 @@ def ahead(items: Iterable[T], room: int = 2, name: str = "ahead") -> Generator[T
     finally:
         closed.set()
         _emptied(ready)  # so that a thread that waits for room goes on, and sees that it is over
-        leave(thread)
+        join_or_abandon(thread)
 
 
-def leave(thread: threading.Thread, patience: float = PATIENCE_AT_THE_END) -> None:
+def join_or_abandon(thread: threading.Thread, patience: float = PATIENCE_AT_THE_END) -> None:
     """Waits until a daemon thread is over; one that hangs in a driver or on a network disk is left
     behind with a warning, since the program is to end all the same."""
     thread.join(patience)

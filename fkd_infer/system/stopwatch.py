@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from fkd_infer.system.chrome_trace import Subject, Trace
+from fkd_infer.system.chrome_trace import FrameId, Trace
 
 
 @dataclass
@@ -38,7 +38,7 @@ class Stopwatch:
                 trace.add(stage, started, ended, getattr(self._own, "subjects", ()))
 
     @contextmanager
-    def about(self, subjects: Sequence[Subject]) -> Iterator[None]:
+    def for_frames(self, subjects: Sequence[FrameId]) -> Iterator[None]:
         """Says what this thread's stages of a block are about: (source, frame) of each image."""
         self._own.subjects = tuple(subjects)
         try:

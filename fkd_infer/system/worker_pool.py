@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
 
-from fkd_infer.system.prefetch import leave
+from fkd_infer.system.prefetch import join_or_abandon
 
 T = TypeVar("T")
 """What is given: a source, or an image."""
@@ -26,7 +26,7 @@ _PATIENCE = 1.0
 """Seconds after which an idle thread looks whether the program is ending without it."""
 
 
-class Turn:
+class ExclusiveLock:
     """What one thread may have at a time; it gives it back itself, and may do so without having it.
 
     A thread that has it must not wait for another before it gives it back.
@@ -36,14 +36,14 @@ class Turn:
         self._lock = threading.Lock()
         self._owner: int | None = None
 
-    def take(self) -> None:
+    def acquire(self) -> None:
         """Waits until no other thread has it; the one that has it may take it again."""
         if self._owner != threading.get_ident():
             while not self._lock.acquire(timeout=_PATIENCE):
                 continue
             self._owner = threading.get_ident()
 
-    def give(self) -> None:
+    def release(self) -> None:
         """Lets another thread have it."""
         if self._owner == threading.get_ident():
             self._owner = None
@@ -51,7 +51,7 @@ class Turn:
 
 
 @dataclass(frozen=True)
-class Crew(Generic[T, U, V, R]):
+class WorkerPool(Generic[T, U, V, R]):
     """Threads that each take what comes next and `begin` it, do what several have in common
     `together`, and `end` each.
 
@@ -103,7 +103,7 @@ class Crew(Generic[T, U, V, R]):
             for _ in threads:
                 tasks.put(None)
             for thread in threads:
-                leave(thread)
+                join_or_abandon(thread)
 
     def _given(
         self, items: Iterable[T], tasks: SimpleQueue[tuple[Future[R], T] | None]

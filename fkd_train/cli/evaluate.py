@@ -11,7 +11,7 @@ import click
 from fkd_infer.choices import BOX_KINDS, MIN_PRESENCE, BoxKind
 from fkd_infer.cli.command import FkdCommand
 from fkd_infer.cli.options.faces import detector_model_option
-from fkd_infer.system.files.atomic import whole_file, writing
+from fkd_infer.system.files.atomic import atomic_write, output_errors
 from fkd_train.choices import CROP_PROTOCOLS, CropProtocol, Split
 from fkd_train.cli.options import data_option, split_option
 
@@ -140,7 +140,7 @@ def _detectors(
     for line in table(rows):
         click.echo(line)
     if json_:
-        with whole_file(json_) as partial, writing(json_):
+        with atomic_write(json_) as partial, output_errors(json_):
             partial.write_text(json.dumps(plain(rows), indent=2) + "\n")
 
 
@@ -185,7 +185,7 @@ def _write_json(path: Path, comparison: Comparison) -> None:
     """One object for one model, a list of them for several."""
     tables = [_table(result, comparison.protocol) for result in comparison.results]
     content = json.dumps(tables[0] if len(tables) == 1 else tables, indent=2)
-    with whole_file(path) as partial, writing(path):
+    with atomic_write(path) as partial, output_errors(path):
         partial.write_text(content + "\n")
 
 

@@ -24,8 +24,8 @@ from fkd_infer.choices import Border
 from fkd_infer.geometry.boxes import CropRule
 from fkd_infer.landmarks.schemes import IBUG68, LandmarkScheme, find_scheme
 from fkd_infer.models.cards.landmark import LARGEST_INPUT, SMALLEST_INPUT
-from fkd_infer.system.files.strict_dataclass import read
-from fkd_infer.system.files.text_checks import file_name_problem, shown
+from fkd_infer.system.files.strict_dataclass import parse_dataclass
+from fkd_infer.system.files.text_checks import file_name_problem, short_repr
 from fkd_train.choices import Block, Head, Split
 from fkd_train.errors import RecipeError
 from fkd_train.models.landmarks import ModelSpec, TrunkSpec
@@ -56,7 +56,7 @@ FileName = Annotated[str, AfterValidator(_checked_name)]
 def _read_scheme(given: object) -> str | LandmarkScheme:
     """Checked as the card's reader does, which is stricter than pydantic about numbers."""
     if not isinstance(given, str | LandmarkScheme):
-        given = read(LandmarkScheme, given, "scheme")
+        given = parse_dataclass(LandmarkScheme, given, "scheme")
     find_scheme(given)
     return given
 
@@ -308,7 +308,7 @@ def checked(kind: TypeAdapter[T], table: dict[str, object]) -> T:
 def _worded(error: ErrorDetails) -> str:
     where = ".".join(str(part) for part in error["loc"])
     if isinstance(error["input"], str | int | float):
-        where += f" = {shown(error['input'])}"
+        where += f" = {short_repr(error['input'])}"
     return f"{where}: {error['msg']}" if where else error["msg"]
 
 

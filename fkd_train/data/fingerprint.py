@@ -14,7 +14,7 @@ import numpy as np
 
 from fkd_infer.errors import UnreadableImageError
 from fkd_infer.geometry.arrays import Floats
-from fkd_infer.system.files.atomic import whole_file, writing
+from fkd_infer.system.files.atomic import atomic_write, output_errors
 from fkd_infer.system.files.reading import file_sha256
 from fkd_train.data.dataset import Faces
 from fkd_train.errors import RunError
@@ -100,7 +100,7 @@ def _counted(keys: Sequence[tuple[str, str, int]]) -> str:
 
 def save_fingerprints(path: Path, data: Fingerprints) -> None:
     """Writes them as CSV, whole or not at all."""
-    with whole_file(path) as partial, writing(path):
+    with atomic_write(path) as partial, output_errors(path):
         partial.write_text(_as_csv(data), "utf-8", newline="")
 
 

@@ -15,7 +15,7 @@ from fkd_infer.detection.fkd import FkdDetector
 from fkd_infer.geometry.arrays import Floats, Pixels, bgr_image
 from fkd_infer.models.cards.detector import DetectorCard, DetectorMeasured, DetectorParity
 from fkd_infer.runtime.install import import_onnxruntime
-from fkd_infer.system.files.atomic import whole_file, writing
+from fkd_infer.system.files.atomic import atomic_write, output_errors
 from fkd_infer.types import Detections
 from fkd_train.checkpoints import Checkpoint, load_detector
 from fkd_train.config.detector import DetectorRecipe
@@ -203,7 +203,7 @@ def export_detector(
     """
     source = load_detector_source(checkpoint, data, half is not None)
     model, card = detector_model(source, out)
-    with whole_file(out) as partial, writing(out):
+    with atomic_write(out) as partial, output_errors(out):
         onnx.save(with_card(model, card), partial)
         if half is not None:
             save_half(half, load_detector(checkpoint)[0].half(), source.content)

@@ -30,7 +30,7 @@ from fkd_infer.models.shipped import find_model
 from fkd_infer.pipeline import Pipeline
 from fkd_infer.runtime.install import import_onnxruntime
 from fkd_infer.runtime.session import LandmarkSession
-from fkd_infer.system.files.atomic import whole_file, writing
+from fkd_infer.system.files.atomic import atomic_write, output_errors
 from fkd_infer.types import Face
 from fkd_train.data.dataset import load_evaluation
 from fkd_train.data.synthetic import draw_face
@@ -145,7 +145,7 @@ def export_end_to_end(
         onnx.save(with_card(model, card), landmarks)
         whole, whole_card = _verified(Parts.of(landmarks, detector), pictures, what, out)
     onnx.helper.set_model_props(whole, {METADATA_KEY: whole_card.to_json()})
-    with whole_file(out) as partial, writing(out):
+    with atomic_write(out) as partial, output_errors(out):
         onnx.save(whole, partial)
     return ExportedEndToEnd(out, whole_card)
 

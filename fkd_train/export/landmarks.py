@@ -25,7 +25,7 @@ from fkd_infer.models.cards.base import METADATA_KEY, Training
 from fkd_infer.models.cards.detector import DetectorCard
 from fkd_infer.models.cards.landmark import InputSpec, Measured, ModelCard, OutputSpec
 from fkd_infer.runtime.session import LandmarkSession
-from fkd_infer.system.files.atomic import whole_file, writing
+from fkd_infer.system.files.atomic import atomic_write, output_errors
 from fkd_train.checkpoints import Checkpoint, load_landmark_network, save_checkpoint
 from fkd_train.config.landmarks import LandmarkRecipe
 from fkd_train.config.recipe import Recipe
@@ -104,7 +104,7 @@ def export(
     source = load_source(checkpoint, data, half is not None)
     model, verification = fp32_model(source, out)
     card = replace(source.card, parity=verification.parity)
-    with whole_file(out) as partial, writing(out):
+    with atomic_write(out) as partial, output_errors(out):
         onnx.save(with_card(model, card), partial)
         if half is not None:
             save_half(half, source.network, source.content)

@@ -27,7 +27,7 @@ from fkd_infer.errors import InvalidModelError, OutputError
 from fkd_infer.models.cards.base import METADATA_KEY
 from fkd_infer.models.cards.landmark import ModelCard
 from fkd_infer.runtime.session import LandmarkSession
-from fkd_infer.system.files.atomic import whole_file, writing
+from fkd_infer.system.files.atomic import atomic_write, output_errors
 from fkd_train.errors import TritonConfigError
 from fkd_train.export.pbtxt import Message, quoted, read
 
@@ -74,8 +74,8 @@ def write_repository(
 def _write_model(repository: Path, model: Path, card: ModelCard, serving: Serving) -> Path:
     folder = repository / model.stem
     config = folder / CONFIG
-    with _no_empty_folder(folder), whole_file(config) as partial:
-        with writing(config):
+    with _no_empty_folder(folder), atomic_write(config) as partial:
+        with output_errors(config):
             partial.write_text(config_text(model.stem, card, serving), encoding="utf-8")
         check_config(partial, model)
         # Before the configuration's own name: a server that looks in between then finds either the
@@ -95,7 +95,7 @@ def _no_empty_folder(folder: Path) -> Iterator[None]:
 
 def _add_version(folder: Path, model: Path) -> Path:
     """The folder of the version that is this file, made where the highest is another."""
-    with writing(folder):
+    with output_errors(folder):
         versions = [0, *(int(path.name) for path in folder.iterdir() if _is_version(path))]
         highest = folder / str(max(versions))
         if (highest / MODEL).is_file() and (highest / MODEL).read_bytes() == model.read_bytes():

@@ -15,7 +15,7 @@ from fkd_infer.choices import Platform
 from fkd_infer.detection.fkd import FkdDetector
 from fkd_infer.geometry.arrays import Pixels
 from fkd_infer.models.cards.detector import DetectorCard
-from fkd_infer.system.files.atomic import whole_file, writing
+from fkd_infer.system.files.atomic import atomic_write, output_errors
 from fkd_infer.system.hardware import available_threads
 from fkd_infer.tuning.detector_worker import detector_contender
 from fkd_infer.tuning.interleaved import alternate, paired_ratio
@@ -95,7 +95,7 @@ def optimize_detector(
         for one, verdict in zip(made, judged, strict=True):
             if verdict.kept:
                 path = out / verdict.file
-                with whole_file(path) as partial, writing(path):
+                with atomic_write(path) as partial, output_errors(path):
                     partial.write_bytes(one.path.read_bytes())
     return judged
 

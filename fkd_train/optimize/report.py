@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from fkd_infer.system.files.atomic import whole_file, writing
+from fkd_infer.system.files.atomic import atomic_write, output_errors
 from fkd_infer.system.hardware import cpu_features, cpu_name
 from fkd_train.optimize.search import Family, Judged
 
@@ -72,7 +72,7 @@ def write_report(family: Family) -> None:
     }
     for name, text in texts.items():
         path = family.folder / name
-        with whole_file(path) as partial, writing(path):
+        with atomic_write(path) as partial, output_errors(path):
             partial.write_text(text)
 
 

@@ -18,7 +18,7 @@ from fkd_infer.runtime.install import import_onnxruntime
 from fkd_infer.runtime.providers import usable_providers
 from fkd_infer.runtime.session import LandmarkSession
 from fkd_infer.runtime.settings import SessionSettings
-from fkd_infer.system.files.atomic import whole_file, writing
+from fkd_infer.system.files.atomic import atomic_write, output_errors
 from fkd_infer.system.hardware import available_threads
 from fkd_infer.tuning.interleaved import alternate, paired_ratio
 from fkd_infer.tuning.session_worker import session_contender
@@ -304,5 +304,5 @@ def _write(out: Path, found: Sequence[_Measured], judged: Sequence[Judged]) -> N
         path = out / result.file
         if not result.kept:
             continue
-        with whole_file(path) as partial, writing(path):
+        with atomic_write(path) as partial, output_errors(path):
             partial.write_bytes(one.path.read_bytes())

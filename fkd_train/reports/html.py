@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 import fkd_infer
 from fkd_infer.choices import MIN_PRESENCE
 from fkd_infer.geometry.arrays import Floats, Pixels
-from fkd_infer.system.files.atomic import whole_file, writing
+from fkd_infer.system.files.atomic import atomic_write, output_errors
 from fkd_train.data.dataset import Faces
 from fkd_train.evaluation.comparison import Comparison, Result
 from fkd_train.evaluation.metrics import Array
@@ -188,5 +188,5 @@ def _rounded(values: Array) -> Any:
 
 
 def _write(path: Path, text: str) -> None:
-    with whole_file(path) as partial, writing(path):
+    with atomic_write(path) as partial, output_errors(path):
         partial.write_text(text, encoding="utf-8")

@@ -22,7 +22,7 @@ from fkd_infer.drawing.marks import draw_outlined_text
 from fkd_infer.geometry.arrays import Floats, Pixels
 from fkd_infer.geometry.transforms import transform
 from fkd_infer.media.images.file import write_image
-from fkd_infer.system.files.atomic import whole_file, writing
+from fkd_infer.system.files.atomic import atomic_write, output_errors
 from fkd_infer.types import Face, Frame
 from fkd_train.data.augment import CropSampler
 from fkd_train.data.dataset import Faces
@@ -183,5 +183,5 @@ def clean(axis: Axes) -> None:
 
 def save_figure(figure: Figure, path: Path) -> None:
     """Writes a PNG, whole or not at all."""
-    with whole_file(path) as partial, writing(path):
+    with atomic_write(path) as partial, output_errors(path):
         figure.savefig(partial, dpi=110, format="png")

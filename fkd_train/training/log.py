@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from io import BytesIO, StringIO
 from pathlib import Path
 
-from fkd_infer.system.files.atomic import whole_file, writing
+from fkd_infer.system.files.atomic import atomic_write, output_errors
 from fkd_train.errors import RunError
 from fkd_train.evaluation.metrics import LogRow
 
@@ -55,7 +55,7 @@ class RunLog:
             event = Event(wall_time=now, step=epoch, summary=summary)
             records.write(event.SerializeToString())
         path = self.folder / "tensorboard" / f"events.out.tfevents.{epoch:010}"
-        with whole_file(path) as partial, writing(path):
+        with atomic_write(path) as partial, output_errors(path):
             partial.write_bytes(content.getvalue())
 
     def rewind(self, epochs: int) -> None:
@@ -86,5 +86,5 @@ class RunLog:
             raise RunError(self.path, f"cannot be read: {error}") from error
 
     def _write(self, text: str) -> None:
-        with whole_file(self.path) as partial, writing(self.path):
+        with atomic_write(self.path) as partial, output_errors(self.path):
             partial.write_bytes(text.encode())

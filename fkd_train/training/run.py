@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy
 from torch.utils.data import Dataset
 
-from fkd_infer.system.files.atomic import writing
+from fkd_infer.system.files.atomic import output_errors
 from fkd_train.checkpoints import Checkpoint
 from fkd_train.config.detector import DetectorRecipe
 from fkd_train.config.landmarks import LandmarkRecipe
@@ -233,7 +233,7 @@ def _landmark_job(
         if rows is not None:
             from fkd_train.reports.plots import plot_run
 
-            with writing(out / "plots"):
+            with output_errors(out / "plots"):
                 plot_run(out, rows, network, sampler, evaluation_faces, measured)
         figures = measured.accuracy
         return f"NME {figures.nme:.2f} %, seed MSE {measured.seed_mse:.4f} ({figures.count} faces)"

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from fkd_infer.system.files.atomic import whole_file, writing
+from fkd_infer.system.files.atomic import atomic_write, output_errors
 from fkd_train.config.recipe import Recipe, recipe_from_dict, recipe_to_dict
 from fkd_train.data import fingerprint
 from fkd_train.data.fingerprint import Fingerprints
@@ -97,7 +97,7 @@ class RunFolder:
         """Writes what the run is started with, the recipe last: with it, a folder holds a run."""
         fingerprint.save_fingerprints(self.path / DATA_FILE, data)
         file = self.path / RECIPE_FILE
-        with whole_file(file) as partial, writing(file):
+        with atomic_write(file) as partial, output_errors(file):
             partial.write_text(json.dumps(recipe_to_dict(recipe), indent=2) + "\n", "utf-8")
 
     def change(
@@ -106,7 +106,7 @@ class RunFolder:
         """Records what is changed after so many epochs, and takes it for what the run has now."""
         file = self.path / CHANGES_FILE
         line = json.dumps({"epochs": epochs, "changes": list(changes)}, ensure_ascii=False)
-        with whole_file(file) as partial, writing(file):
+        with atomic_write(file) as partial, output_errors(file):
             before = file.read_text("utf-8") if file.exists() else ""
             partial.write_text(f"{before}{line}\n", "utf-8")
         self.start(recipe, data)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from fkd_infer.system.files.atomic import writing
+from fkd_infer.system.files.atomic import output_errors
 from fkd_infer.system.files.lock import lock_new
 from fkd_train.errors import RunError
 
@@ -24,7 +24,7 @@ def run_lock(folder: Path) -> Iterator[None]:
     The file stays, and says who had it last. Raises RunError where another run has the folder.
     """
     path = folder / LOCK_FILE
-    with writing(path):
+    with output_errors(path):
         folder.mkdir(parents=True, exist_ok=True)
         lock = lock_new(path)
     if lock is None:
@@ -33,7 +33,7 @@ def run_lock(folder: Path) -> Iterator[None]:
         )
     _held.add(lock)
     try:
-        with writing(path):
+        with output_errors(path):
             os.ftruncate(lock, 0)
             os.write(lock, f"process {os.getpid()} on {socket.gethostname()}".encode())
         yield

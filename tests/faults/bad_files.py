@@ -20,7 +20,7 @@ from av.audio.stream import AudioStream
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from fkd_infer.media.images.animation import chunk, riff, webp_header
+from fkd_infer.media.images.animation import riff_chunk, webp_file, webp_header
 from fkd_infer.media.images.animation_writer import AnimationSink
 from fkd_infer.media.video.writer import Encoding, VideoSink
 from fkd_infer.types import Frame
@@ -164,7 +164,7 @@ def bmp(width: int, height: int) -> bytes:
 def vp8l(width: int, height: int) -> bytes:
     """A lossless WebP of nothing but a size."""
     bits = (width - 1) | (height - 1) << 14
-    return riff(chunk(b"VP8L", b"\x2f" + bits.to_bytes(4, "little") + bytes(20)))
+    return webp_file(riff_chunk(b"VP8L", b"\x2f" + bits.to_bytes(4, "little") + bytes(20)))
 
 
 def vast_frames() -> bytes:
@@ -265,7 +265,10 @@ BAD: dict[str, tuple[Make, str]] = {
     "vast.bmp": (_bytes(lambda: bmp(100_000, 100_000)), _LARGE),
     "vast upside down.bmp": (_bytes(lambda: bmp(100_000, -100_000)), _LARGE),
     "vast.tif": (_bytes(lambda: tiff(10**6, 10**6)), _LARGE),
-    "vast.webp": (_bytes(lambda: riff(webp_header(2**24, 2**24, 0) + chunk(b"VP8 ", b""))), _LARGE),
+    "vast.webp": (
+        _bytes(lambda: webp_file(webp_header(2**24, 2**24, 0) + riff_chunk(b"VP8 ", b""))),
+        _LARGE,
+    ),
     "vast lossless.webp": (_bytes(lambda: vp8l(16_384, 16_384)), _LARGE),
     "vast animated.webp": (_bytes(lambda: patched(webp(), 24, b"\xff" * 6)), _LARGE),
     "vast.gif": (_bytes(lambda: patched(gif(1), 6, b"\xff" * 4)), _LARGE),
@@ -287,7 +290,10 @@ BAD: dict[str, tuple[Make, str]] = {
     "no directory.tif": (_bytes(lambda: tiff(64, 48, 10**6)), "does not say its size"),
     "no pixels.tif": (_bytes(lambda: tiff(64, 48)), "cannot be read as an image"),
     "no chunks.webp": (_bytes(lambda: b"RIFF\x04\0\0\0WEBP"), "does not say its size"),
-    "wrong chunk.webp": (_bytes(lambda: riff(chunk(b"VP8 ", bytes(40)))), "does not say its size"),
+    "wrong chunk.webp": (
+        _bytes(lambda: webp_file(riff_chunk(b"VP8 ", bytes(40)))),
+        "does not say its size",
+    ),
     "damaged.mp4": (_bytes(lambda: _damaged_video()), _NO_VIDEO),
     "real numbers.tif": (
         _bytes(lambda: encoded(".tif", image=picture().astype(np.float32))),

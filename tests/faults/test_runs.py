@@ -25,7 +25,7 @@ from tiny_models import MODELS
 from fkd_infer.cli.main import main
 from fkd_infer.errors import OutputError
 from fkd_infer.media.images.file import write_image
-from fkd_infer.system.files.atomic import whole_file
+from fkd_infer.system.files.atomic import atomic_write
 
 PHOTOS = 12
 ENDED = "the run ended there: what was done is kept"
@@ -269,7 +269,7 @@ class TestTwoRuns:
 
         def write(text: str) -> None:
             for _ in range(20):
-                with whole_file(path) as partial:
+                with atomic_write(path) as partial:
                     partial.write_text(text)
 
         threads = [threading.Thread(target=write, args=(text,)) for text in texts]
@@ -361,14 +361,14 @@ class TestNames:
     def test_a_device_is_not_replaced(self, tmp_path: Path) -> None:
         pipe = tmp_path / "pipe"
         os.mkfifo(pipe)
-        with pytest.raises(OutputError, match="it is no file"), whole_file(pipe):
+        with pytest.raises(OutputError, match="it is no file"), atomic_write(pipe):
             pass
         assert not pipe.is_file()
         assert [file.name for file in tmp_path.iterdir()] == ["pipe"]
 
     def test_the_longest_name_can_be_written(self, tmp_path: Path) -> None:
         path = tmp_path / ("é" * 120 + ".jpg")
-        with whole_file(path) as partial:
+        with atomic_write(path) as partial:
             partial.write_text("there")
         assert path.read_text() == "there"
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from fkd_infer.errors import UnreadableVideoError
 from fkd_infer.geometry.arrays import Pixels, gray_plane
-from fkd_infer.media.images.header import GIF, Size, size_of, suffix_of
+from fkd_infer.media.images.header import GIF, Size, image_size, image_suffix
 from fkd_infer.system.files.reading import open_regular, read_regular
 
 ONCE = -1
@@ -53,7 +53,7 @@ class Animation:
         return later[min(stride, len(later)) - 1] if later else time + _USUAL
 
 
-def describe(path: Path) -> Animation | None:
+def read_animation(path: Path) -> Animation | None:
     """What a GIF or WebP file says of its frames; None for any other file, and for none.
 
     Raises UnreadableVideoError where it cannot be read.
@@ -68,13 +68,13 @@ def is_animated(path: Path) -> bool:
     """Whether a file holds a GIF or WebP of several frames; False where it cannot be read, which
     is told by whoever reads it."""
     try:
-        found = describe(path)
+        found = read_animation(path)
     except UnreadableVideoError:
         return False
     return found is not None and len(found.durations) > 1
 
 
-def webp_pictures(path: Path, gray: bool = False) -> Iterator[tuple[Pixels, Fraction]]:
+def read_webp(path: Path, gray: bool = False) -> Iterator[tuple[Pixels, Fraction]]:
     """Pictures of an animated WebP, BGR (H, W, 3) or gray (H, W), and when each is shown.
 
     What is transparent is white. Raises UnreadableVideoError at the first damage.
@@ -99,7 +99,7 @@ def webp_pictures(path: Path, gray: bool = False) -> Iterator[tuple[Pixels, Frac
         )
 
 
-def chunk(name: bytes, content: bytes) -> bytes:
+def riff_chunk(name: bytes, content: bytes) -> bytes:
     """A part of a RIFF file, filled up to an even length."""
     return name + len(content).to_bytes(4, "little") + content + bytes(len(content) % 2)
 
@@ -107,10 +107,10 @@ def chunk(name: bytes, content: bytes) -> bytes:
 def webp_header(width: int, height: int, flags: int) -> bytes:
     """The part of a WebP that says its size, and by flags what else is in it."""
     size = (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
-    return chunk(b"VP8X", bytes([flags, 0, 0, 0]) + size)
+    return riff_chunk(b"VP8X", bytes([flags, 0, 0, 0]) + size)
 
 
-def riff(parts: bytes) -> bytes:
+def webp_file(parts: bytes) -> bytes:
     """A WebP file of parts."""
     return b"RIFF" + (4 + len(parts)).to_bytes(4, "little") + b"WEBP" + parts
 
@@ -119,7 +119,7 @@ def _read(path: Path) -> bytes | None:
     """A file's bytes; None without reading on where it is neither a GIF nor a WebP."""
     try:
         with open_regular(path) as file:
-            if suffix_of(file.read(16)) not in ANIMATED_SUFFIXES:
+            if image_suffix(file.read(16)) not in ANIMATED_SUFFIXES:
                 return None
         return read_regular(path, _LARGEST)
     except OSError as error:
@@ -148,7 +148,7 @@ def _gif(data: bytes) -> Animation:
         else:
             whole = kind == _TRAILER
             break
-    return Animation(".gif", size_of(data) or Size(0, 0), tuple(durations), loop, whole)
+    return Animation(".gif", image_size(data) or Size(0, 0), tuple(durations), loop, whole)
 
 
 @lru_cache(4096)
@@ -211,8 +211,8 @@ def _paste(canvas: Pixels, content: bytes) -> Pixels | None:
     parts = content[16:]
     if parts.startswith(b"ALPH"):
         parts = webp_header(width + 1, height + 1, _ALPHA) + parts
-    picture = riff(parts)
-    if size_of(picture) != place.shape[1::-1]:
+    picture = webp_file(parts)
+    if image_size(picture) != place.shape[1::-1]:
         return None
     try:
         image = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_UNCHANGED)

@@ -21,12 +21,12 @@ from fkd_infer.geometry.arrays import Pixels
 from fkd_infer.media.images.animation import (
     ANIMATED_SUFFIXES,
     Animation,
-    chunk,
-    describe,
-    riff,
+    read_animation,
+    riff_chunk,
+    webp_file,
     webp_header,
 )
-from fkd_infer.system.files.atomic import whole_file, writing
+from fkd_infer.system.files.atomic import atomic_write, output_errors
 from fkd_infer.types import Cut, Frame
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class AnimationSink:
         self._path = path
         self._quality = _QUALITY if quality is None else quality
         self._cut = cut
-        self._like: Animation | None = describe(like) if like else None
+        self._like: Animation | None = read_animation(like) if like else None
         self._writer: _Writer | None = None
         self._size = (0, 0)
         self._zero = self._last = Fraction(0)
@@ -96,7 +96,7 @@ class AnimationSink:
         if tick < self._tick + self._writer.shortest:
             return
         self._tick = tick
-        with writing(self._path), _encoding(self._path):
+        with output_errors(self._path), _encoding(self._path):
             self._writer.add(frame.image, tick)
 
     def __exit__(
@@ -115,7 +115,7 @@ class AnimationSink:
             same = self._like.suffix == self._path.suffix.lower()
             loop = self._like.loop if same else 0
         ticks = max(self._tick + writer.shortest, round((end - self._zero) * writer.clock))
-        with whole_file(self._path) as partial, writing(self._path), _encoding(self._path):
+        with atomic_write(self._path) as partial, output_errors(self._path), _encoding(self._path):
             writer.finish(partial, ticks, loop)
 
 
@@ -235,9 +235,9 @@ class _Webp:
         size = bytes(6) + (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
         parts = [
             webp_header(width, height, _ANIMATED),
-            chunk(b"ANIM", bytes([255] * 4) + loop.to_bytes(2, "little")),
+            riff_chunk(b"ANIM", bytes([255] * 4) + loop.to_bytes(2, "little")),
         ]
         for (tick, data), until in zip(self._frames, ends, strict=True):
             shown = (until - tick).to_bytes(3, "little")
-            parts.append(chunk(b"ANMF", size + shown + bytes([_NO_BLEND]) + data))
-        path.write_bytes(riff(b"".join(parts)))
+            parts.append(riff_chunk(b"ANMF", size + shown + bytes([_NO_BLEND]) + data))
+        path.write_bytes(webp_file(b"".join(parts)))

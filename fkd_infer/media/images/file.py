@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from fkd_infer.errors import OutputError, SourceMemoryError, UnreadableImageError
 from fkd_infer.limits import Limits
-from fkd_infer.media.images.header import GIF, Size, fault_of, size_of, suffix_of
-from fkd_infer.system.files.atomic import whole_file, writing
+from fkd_infer.media.images.header import GIF, Size, image_problem, image_size, image_suffix
+from fkd_infer.system.files.atomic import atomic_write, output_errors
 from fkd_infer.system.files.reading import open_regular, read_regular
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
@@ -52,11 +52,11 @@ def _checked_size(path: Path, data: bytes) -> Size:
     """The size of a picture whose bytes look right."""
     if not data:
         raise UnreadableImageError(path, "the file is empty")
-    if suffix_of(data[:_HEAD]) is None:
+    if image_suffix(data[:_HEAD]) is None:
         raise UnreadableImageError(path, "not an image; JPEG, PNG, WebP, BMP, TIFF and GIF are")
-    if (fault := fault_of(data)) is not None:
+    if (fault := image_problem(data)) is not None:
         raise UnreadableImageError(path, fault)
-    size = size_of(data)
+    size = image_size(data)
     if size is None:
         raise UnreadableImageError(path, "damaged: its header does not say its size")
     return size
@@ -101,7 +101,7 @@ def write_image(path: Path, image: NDArray[np.uint8]) -> None:
         raise OutputError(path, error.err) from error
     if not done:
         raise OutputError(path, f"OpenCV does not encode {suffix!r} images")
-    with whole_file(path) as partial, writing(path):
+    with atomic_write(path) as partial, output_errors(path):
         partial.write_bytes(data.data)
 
 
@@ -109,6 +109,6 @@ def suffix_by_content(path: Path) -> str | None:
     """The suffix that a file's first bytes ask for; None where they are not an image's."""
     try:
         with open_regular(path) as file:
-            return suffix_of(file.read(_HEAD))
+            return image_suffix(file.read(_HEAD))
     except OSError as error:
         raise UnreadableImageError(path, error.strerror or str(error)) from error

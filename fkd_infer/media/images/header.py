@@ -37,14 +37,14 @@ class Size(NamedTuple):
     height: int
 
 
-def suffix_of(head: bytes) -> str | None:
+def image_suffix(head: bytes) -> str | None:
     """The suffix that a file's first 16 bytes ask for; None where they are not an image's."""
     if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
         return ".webp"
     return next((suffix for start, suffix in _BEGINNINGS.items() if head.startswith(start)), None)
 
 
-def size_of(data: bytes) -> Size | None:
+def image_size(data: bytes) -> Size | None:
     """The size of an image of a known format; None where its header does not say it."""
     readers = {
         ".jpg": _jpeg_size,
@@ -54,12 +54,12 @@ def size_of(data: bytes) -> Size | None:
         ".tif": _tiff_size,
         ".webp": _webp_size,
     }
-    suffix = suffix_of(data[:16])
+    suffix = image_suffix(data[:16])
     size = readers[suffix](data) if suffix else None
     return size if size is not None and min(size) > 0 else None
 
 
-def fault_of(data: bytes) -> str | None:
+def image_problem(data: bytes) -> str | None:
     """Why a file must not be decoded. Its end is missing: OpenCV fills such pictures up with gray.
     Or a JPEG has more scans than encoders write: it is small, and takes hours to decode."""
     if data.startswith(JPEG):

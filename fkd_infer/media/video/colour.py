@@ -28,7 +28,7 @@ _LIMIT = np.rint(128 + (np.arange(256) - 128) * 224 / 255).astype(np.uint8)
 """Chroma from 0 to 255 in 16 to 240."""
 
 
-def bgr_of(picture: VideoFrame, reformatter: VideoReformatter) -> Pixels:
+def to_bgr(picture: VideoFrame, reformatter: VideoReformatter) -> Pixels:
     """A decoded picture upright, BGR (H, W, 3), in the colours that players show."""
     from av.video.reformatter import ColorRange, Colorspace, Interpolation
 
@@ -52,10 +52,10 @@ def bgr_of(picture: VideoFrame, reformatter: VideoReformatter) -> Pixels:
     return _upright(np.asarray(bgr.to_ndarray(), np.uint8), picture)
 
 
-def gray_of(picture: VideoFrame, reformatter: VideoReformatter) -> Pixels:
+def to_gray(picture: VideoFrame, reformatter: VideoReformatter) -> Pixels:
     """A decoded picture upright, gray (H, W): its luma, from 0 to 255."""
     if picture.format.name not in _WITH_LUMA:
-        return np.asarray(cv2.cvtColor(bgr_of(picture, reformatter), cv2.COLOR_BGR2GRAY), np.uint8)
+        return np.asarray(cv2.cvtColor(to_bgr(picture, reformatter), cv2.COLOR_BGR2GRAY), np.uint8)
     plane = picture.planes[0]
     lines = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
     luma = lines[: picture.height, : picture.width]
@@ -64,7 +64,7 @@ def gray_of(picture: VideoFrame, reformatter: VideoReformatter) -> Pixels:
     return _upright(np.asarray(expanded, np.uint8), picture)
 
 
-def i420(image: Pixels) -> Pixels:
+def to_i420(image: Pixels) -> Pixels:
     """A BGR image (H, W, 3) of even sizes in YUV 4:2:0 (H * 3 / 2, W), BT.601, limited range.
 
     Chroma is the mean of four pixels; OpenCV's own conversion takes that of one.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from fkd_infer.errors import StoppedError, StreamError
 from fkd_infer.limits import Limits
-from fkd_infer.media.video.colour import bgr_of, gray_of
+from fkd_infer.media.video.colour import to_bgr, to_gray
 from fkd_infer.types import Frame
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def read_stream(
     from av.video.reformatter import VideoReformatter
 
     name = public_name(url)
-    convert = gray_of if gray else bgr_of
+    convert = to_gray if gray else to_bgr
     reformatter = VideoReformatter()
     limits = limits or Limits()
     with _opened(url, name, opening, silence) as container:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from fkd_infer.errors import UnreadableVideoError
 from fkd_infer.limits import Limits
-from fkd_infer.media.images.animation import describe
-from fkd_infer.media.video.colour import bgr_of, gray_of
+from fkd_infer.media.images.animation import read_animation
+from fkd_infer.media.video.colour import to_bgr, to_gray
 from fkd_infer.system.files.reading import check_regular
 from fkd_infer.types import Cut, Frame
 
@@ -142,7 +142,7 @@ def read_video(
     """
     from av.video.reformatter import VideoReformatter
 
-    convert, limits = gray_of if gray else bgr_of, limits or Limits()
+    convert, limits = to_gray if gray else to_bgr, limits or Limits()
     with open_video(path) as video:
         limits.check_moving(path, video.stream.width, video.stream.height)
         # Frames may grow in the middle of a file: the decoder refuses those by itself.
@@ -246,7 +246,7 @@ def _ends_early(video: OpenVideo, packets: int, end: Fraction, whole: bool) -> b
         if whole:
             return packets < len(video.stream.index_entries)
         return video.end is not None and end + _LATE < video.end
-    animation = describe(video.path) if video.container.format.name == "gif" else None
+    animation = read_animation(video.path) if video.container.format.name == "gif" else None
     if animation is not None:
         return not animation.whole
     promised: Fraction | None = None

@@ -16,7 +16,7 @@ _AHEAD = 1
 """Seconds within which a file stores what belongs together."""
 
 
-class Original:
+class SourceAudio:
     """Packets of sound in step with frames, and how long the last frame is shown.
 
     Nothing is decoded. Packets of video tell which frames there are, and so whether the frames

@@ -21,10 +21,10 @@ import numpy as np
 from fkd_infer.choices import Codec
 from fkd_infer.errors import OutputError, StoppedError
 from fkd_infer.geometry.arrays import Pixels
-from fkd_infer.media.video.colour import MATRIX, i420
+from fkd_infer.media.video.colour import MATRIX, to_i420
 from fkd_infer.media.video.reader import open_video
-from fkd_infer.media.video.source_audio import Original
-from fkd_infer.system.files.atomic import whole_file
+from fkd_infer.media.video.source_audio import SourceAudio
+from fkd_infer.system.files.atomic import atomic_write
 from fkd_infer.types import Cut, Frame
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ class VideoSink:
         self._like = like
         self._encoding = encoding
         self._cut = cut
-        self._original: Original | None = None
+        self._original: SourceAudio | None = None
         self._output: _Output | None = None
         self._stack = ExitStack()
 
@@ -120,10 +120,10 @@ class VideoSink:
             raise OutputError(self._path, f"a video's name ends in {', '.join(CONTAINERS)}")
         self._check_codec()
         with ExitStack() as stack:
-            self._partial = stack.enter_context(whole_file(self._path))
+            self._partial = stack.enter_context(atomic_write(self._path))
             if self._like is not None:
                 video = stack.enter_context(open_video(self._like))
-                self._original = Original(video, self._cut.start)
+                self._original = SourceAudio(video, self._cut.start)
                 _check_sound(self._path, self._like, self._original.sound)
             stack.push(self._close)
             self._stack = stack.pop_all()
@@ -179,7 +179,7 @@ class _Output:
         path: Path,
         partial: Path,
         first: Frame,
-        original: Original | None,
+        original: SourceAudio | None,
         encoding: Encoding,
         cut: Cut,
     ) -> None:
@@ -291,7 +291,7 @@ class _Output:
         from av.video.reformatter import ColorRange, Colorspace, Interpolation
 
         if self._stream.pix_fmt == "yuv420p":
-            picture = VideoFrame.from_ndarray(i420(image), format="yuv420p")
+            picture = VideoFrame.from_ndarray(to_i420(image), format="yuv420p")
         else:
             exactly = Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INP
             picture = self._reformatter.reformat(
@@ -349,7 +349,7 @@ def _encoding(path: Path) -> Iterator[None]:
         raise OutputError(path, error.strerror or str(error)) from error
 
 
-def _clock(original: Original | None) -> tuple[Fraction, Fraction]:
+def _clock(original: SourceAudio | None) -> tuple[Fraction, Fraction]:
     """The unit of time, so that every frame's time is exact, and the rate."""
     if original is None:
         return _TIME_BASE, _RATE

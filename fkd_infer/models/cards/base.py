@@ -10,8 +10,8 @@ from typing import TypeVar
 
 from fkd_infer.errors import ModelCardError, WrongTaskError
 from fkd_infer.geometry.boxes import BoxRule, CropRule
-from fkd_infer.system.files.strict_dataclass import MismatchError, plain_problem, read
-from fkd_infer.system.files.text_checks import name_problem, shown
+from fkd_infer.system.files.strict_dataclass import MismatchError, parse_dataclass, plain_problem
+from fkd_infer.system.files.text_checks import name_problem, short_repr
 
 METADATA_KEY = "fkd"
 
@@ -53,7 +53,7 @@ def check_names(*names: str) -> None:
     """Raises ValueError for what is not one line of a sensible length."""
     for name in names:
         if problem := name_problem(name):
-            raise ValueError(f"the name {shown(name)} {problem}")
+            raise ValueError(f"the name {short_repr(name)} {problem}")
 
 
 def check_rule(where: str, rule: BoxRule | CropRule) -> None:
@@ -91,12 +91,12 @@ def _read_card(kind: type[Card], text: str, where: str | Path, task: str | None)
     version = table.get("version") if isinstance(table, dict) else None
     if version != VERSION:
         known = f"this fkd reads version {VERSION}"
-        raise ModelCardError(where, f"its card has version {shown(version)}, {known}")
+        raise ModelCardError(where, f"its card has version {short_repr(version)}, {known}")
     if problem := plain_problem(table, "card"):
         raise ModelCardError(where, problem)
     if table.get("task") != task:
         raise WrongTaskError(where, table.get("task"), task)
     try:
-        return read(kind, table, "card")
+        return parse_dataclass(kind, table, "card")
     except MismatchError as error:
         raise ModelCardError(where, str(error)) from None

@@ -18,7 +18,7 @@ _LONGEST = 200
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[None]:
+def output_errors(path: Path) -> Iterator[None]:
     """Turns an OSError of the block, such as a full disk, into an OutputError that names `path`."""
     try:
         yield
@@ -29,7 +29,7 @@ def writing(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def discarded_on_error(partial: Path) -> Iterator[None]:
+def removed_on_error(partial: Path) -> Iterator[None]:
     """Removes a temporary file where the block fails to write a part of it: so a file with a gap
     never appears, even if the next part fits again."""
     try:
@@ -40,21 +40,21 @@ def discarded_on_error(partial: Path) -> Iterator[None]:
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """A temporary file beside `path`; at the end it is brought to the disk and takes its place.
 
     After an exception it is removed, and a block that removed it leaves what was there. Nobody else
     has the same temporary file at a time; one that a killed process left behind is used again.
     Raises OutputError, also where `path` is a device or a pipe, which must not be replaced.
     """
-    with writing(path):
+    with output_errors(path):
         if path.exists() and not (path.is_file() or path.is_dir()):
             raise OutputError(path, "it is no file", "- is standard output, where it can be given")
         path.parent.mkdir(parents=True, exist_ok=True)
         partial, lock = _claimed(path)
     try:
         yield partial
-        with writing(path):
+        with output_errors(path):
             if _is_ours(partial, lock):
                 _sync(partial)
                 partial.replace(path)

@@ -13,7 +13,7 @@ from urllib.request import HTTPRedirectHandler, Request, build_opener
 from tqdm import tqdm
 
 from fkd_infer.errors import DownloadError, OutputError
-from fkd_infer.system.files.atomic import whole_file, writing
+from fkd_infer.system.files.atomic import atomic_write, output_errors
 from fkd_infer.system.files.cache import cache_folder
 from fkd_infer.system.files.reading import file_sha256
 
@@ -22,7 +22,7 @@ _PATIENCE_S = 30
 
 
 @dataclass(frozen=True)
-class Remote:
+class RemoteFile:
     """A public file: where it is, over https alone, what it is, and what it is called here."""
 
     url: str
@@ -40,7 +40,7 @@ class Remote:
         return cache_folder() / "fetched" / self.name
 
 
-def fetched(remote: Remote, way_out: str) -> Path:
+def fetch(remote: RemoteFile, way_out: str) -> Path:
     """The file, from the cache, or else from the network, with a progress bar on standard error.
 
     Raises DownloadError, which ends in `way_out`, where it cannot be had or is another one, and
@@ -55,8 +55,8 @@ def fetched(remote: Remote, way_out: str) -> Path:
     bar = tqdm(
         total=remote.size, desc=remote.name, unit="B", unit_scale=True, leave=False, disable=None
     )
-    with whole_file(path) as partial:
-        with writing(path), partial.open("wb") as file, bar:
+    with atomic_write(path) as partial:
+        with output_errors(path), partial.open("wb") as file, bar:
             for chunk in _chunks(remote, way_out):
                 file.write(chunk)
                 bar.update(len(chunk))
@@ -84,7 +84,7 @@ def urlopen(url: str, timeout: float) -> Any:
     return build_opener(_HttpsAlone).open(url, timeout=timeout)
 
 
-def _chunks(remote: Remote, way_out: str) -> Iterator[bytes]:
+def _chunks(remote: RemoteFile, way_out: str) -> Iterator[bytes]:
     """What the network has: no more than the file's size and a little, since what is longer is
     another file."""
     left = remote.size + 1

@@ -8,7 +8,7 @@ from dataclasses import MISSING, fields, is_dataclass
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
-from fkd_infer.system.files.text_checks import name_problem, shown, text_problem
+from fkd_infer.system.files.text_checks import name_problem, short_repr, text_problem
 
 T = TypeVar("T")
 _DEEPEST = 10
@@ -19,7 +19,7 @@ class MismatchError(ValueError):
     """A value that does not fit its field; the text names both."""
 
 
-def read(kind: type[T], value: object, where: str) -> T:
+def parse_dataclass(kind: type[T], value: object, where: str) -> T:
     """A dataclass, or a value of the types that its fields are made of, from plain data.
 
     `where` is the value's name in the text of a MismatchError, which is raised for everything
@@ -32,21 +32,24 @@ def read(kind: type[T], value: object, where: str) -> T:
     if origin is Literal and any(type(value) is type(a) and value == a for a in arguments):
         return cast(T, value)
     if origin in (Union, UnionType):
-        return cast(T, read(_member(arguments, value), value, where))
+        return cast(T, parse_dataclass(_member(arguments, value), value, where))
     if origin is dict and isinstance(value, dict):
-        return cast(T, {str(k): read(arguments[1], v, _within(where, k)) for k, v in value.items()})
+        return cast(
+            T,
+            {str(k): parse_dataclass(arguments[1], v, _within(where, k)) for k, v in value.items()},
+        )
     if origin is tuple and isinstance(value, list | tuple):
         if len(arguments) == 2 and arguments[1] is Ellipsis:
             arguments = (arguments[0],) * len(value)
         if len(value) == len(arguments):
             items = enumerate(zip(arguments, value, strict=True))
-            return cast(T, tuple(read(a, v, f"{where}[{i}]") for i, (a, v) in items))
+            return cast(T, tuple(parse_dataclass(a, v, f"{where}[{i}]") for i, (a, v) in items))
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         with suppress(OverflowError):  # what is too large for a float does not fit
             return cast(T, float(value))
     if kind in (str, int, float, bool, NoneType) and type(value) is kind:
         return value
-    raise MismatchError(f"{where} is {shown(value)}, which does not fit {_type_name(kind)}")
+    raise MismatchError(f"{where} is {short_repr(value)}, which does not fit {_type_name(kind)}")
 
 
 def plain_problem(value: object, where: str, depth: int = 0) -> str:
@@ -67,7 +70,7 @@ def plain_problem(value: object, where: str, depth: int = 0) -> str:
     if isinstance(value, dict):
         for key, item in value.items():
             if problem := name_problem(key):
-                return f"the name {shown(key)} in {where} {problem}"
+                return f"the name {short_repr(key)} in {where} {problem}"
             if problem := plain_problem(item, f"{where}.{key}", depth + 1):
                 return problem
     return ""
@@ -84,7 +87,7 @@ def _member(kinds: tuple[Any, ...], value: object) -> Any:
 
 def _read_dataclass(kind: type[Any], value: object, where: str) -> object:
     if not isinstance(value, dict):
-        raise MismatchError(f"{where} is {shown(value)}, which is no table")
+        raise MismatchError(f"{where} is {short_repr(value)}, which is no table")
     known = {f.name: f for f in fields(kind)}
     for name in value.keys() - known.keys():
         raise MismatchError(f"{_within(where, name)} is not a field of it")
@@ -93,7 +96,7 @@ def _read_dataclass(kind: type[Any], value: object, where: str) -> object:
         if required and name not in value:
             raise MismatchError(f"{where}.{name} is missing")
     hints = get_type_hints(kind)
-    found = {name: read(hints[name], v, f"{where}.{name}") for name, v in value.items()}
+    found = {name: parse_dataclass(hints[name], v, f"{where}.{name}") for name, v in value.items()}
     try:
         return kind(**found)
     except ValueError as error:
@@ -103,7 +106,7 @@ def _read_dataclass(kind: type[Any], value: object, where: str) -> object:
 def _within(where: str, name: object) -> str:
     """What a name that data chose is called in one line."""
     text = str(name)
-    return f"{where}.{shown(text) if name_problem(text) else text}"
+    return f"{where}.{short_repr(text) if name_problem(text) else text}"
 
 
 def _type_name(kind: object) -> str:

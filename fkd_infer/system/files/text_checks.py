@@ -48,7 +48,7 @@ def file_name_problem(name: str) -> str:
     return "is a device's name" if name.partition(".")[0].lower() in _RESERVED else ""
 
 
-def shown(value: object, most: int = 200) -> str:
+def short_repr(value: object, most: int = 200) -> str:
     """A value from a file in one line of so many characters at most."""
     try:
         text = repr(value)

@@ -32,7 +32,7 @@ from fkd_infer.models.cards.detector import DetectorCard
 from fkd_infer.models.cards.end_to_end import EndToEndCard
 from fkd_infer.models.cards.landmark import ModelCard
 from fkd_infer.models.manifest import read_manifest
-from fkd_infer.system.files.strict_dataclass import MismatchError, read
+from fkd_infer.system.files.strict_dataclass import MismatchError, parse_dataclass
 from fkd_infer.types import Frame
 
 KINDS = (ModelCard, DetectorCard, EndToEndCard)
@@ -118,7 +118,7 @@ FITS: dict[str, Any] = {
 @given(value=damaged(FITS) | plain_values())
 def test_any_plain_data_fits_or_does_not(value: object) -> None:
     try:
-        found = read(_Outer, value, "it")
+        found = parse_dataclass(_Outer, value, "it")
     except MismatchError as error:
         check_line(error, "it")
         return

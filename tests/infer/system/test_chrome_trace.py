@@ -66,9 +66,9 @@ def test_a_stage_that_fails_counts_too() -> None:
 def test_spans_say_when_where_and_of_what(tmp_path: Path) -> None:
     stopwatch = Stopwatch(trace=Trace())
     assert stopwatch.trace is not None
-    with stopwatch.about([("v.mp4", 12)]), stopwatch("read"):
+    with stopwatch.for_frames([("v.mp4", 12)]), stopwatch("read"):
         time.sleep(0.01)
-    with stopwatch.about([("a.jpg", 0), ("b.jpg", 0)]), stopwatch("landmarks"):
+    with stopwatch.for_frames([("a.jpg", 0), ("b.jpg", 0)]), stopwatch("landmarks"):
         pass
     with stopwatch("draw"):
         pass

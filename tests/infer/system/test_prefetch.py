@@ -9,7 +9,7 @@ from contextlib import closing
 
 import pytest
 
-from fkd_infer.system.prefetch import ahead, leave
+from fkd_infer.system.prefetch import join_or_abandon, prefetch
 
 
 def threads() -> set[str]:
@@ -21,7 +21,7 @@ def test_items_come_in_order_from_another_thread() -> None:
         for _ in range(50):
             yield threading.current_thread().name
 
-    assert list(ahead(names(), 3, "other")) == ["other"] * 50
+    assert list(prefetch(names(), 3, "other")) == ["other"] * 50
     assert "other" not in threads()
 
 
@@ -31,7 +31,7 @@ def test_an_error_is_raised_in_its_place() -> None:
         yield 2
         raise KeyError("third")
 
-    taken = ahead(failing(), 5, "failing")
+    taken = prefetch(failing(), 5, "failing")
     assert [next(taken), next(taken)] == [1, 2]
     with pytest.raises(KeyError, match="third"):
         next(taken)
@@ -47,7 +47,7 @@ def test_no_more_wait_than_there_is_room() -> None:
             made.append(number)
             yield number
 
-    with closing(ahead(counting(), 3)) as taken:
+    with closing(prefetch(counting(), 3)) as taken:
         for number in taken:
             time.sleep(0.002)
             # Three wait, one is being put, and one was taken.
@@ -68,7 +68,7 @@ def test_closing_ends_the_thread_and_what_it_works_off() -> None:
         finally:
             ended.append(threading.current_thread().name)
 
-    taken = ahead(ahead(forever(), 1, "inner"), 1, "outer")
+    taken = prefetch(prefetch(forever(), 1, "inner"), 1, "outer")
     assert next(taken) == 0
     started = time.perf_counter()
     taken.close()
@@ -79,7 +79,7 @@ def test_closing_ends_the_thread_and_what_it_works_off() -> None:
 
 def test_an_error_of_the_consumer_ends_it_too() -> None:
     def consume() -> None:
-        with closing(ahead(iter(range(100)), 2, "left")) as taken:
+        with closing(prefetch(iter(range(100)), 2, "left")) as taken:
             for number in taken:
                 if number == 5:
                     raise ValueError("enough")
@@ -90,7 +90,7 @@ def test_an_error_of_the_consumer_ends_it_too() -> None:
 
 
 def test_one_that_was_never_asked_is_not_begun() -> None:
-    ahead(iter([1]), 1, "never").close()
+    prefetch(iter([1]), 1, "never").close()
     assert "never" not in threads()
 
 
@@ -98,7 +98,7 @@ def test_a_thread_that_hangs_is_left_behind(caplog: pytest.LogCaptureFixture) ->
     over = threading.Event()
     thread = threading.Thread(target=over.wait, name="stuck", daemon=True)
     thread.start()
-    leave(thread, patience=0.05)
+    join_or_abandon(thread, patience=0.05)
     assert "the thread 'stuck' hangs, and is left behind" in caplog.text
     over.set()
     thread.join()

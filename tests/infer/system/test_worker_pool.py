@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from fkd_infer.errors import OutputError
-from fkd_infer.system.worker_pool import Crew
+from fkd_infer.system.worker_pool import WorkerPool
 
 
 def crew(
@@ -24,8 +24,8 @@ def crew(
     size: Callable[[int], int] = lambda _: 1,
     room: int = 12,
     workers: int = 3,
-) -> Crew[int, int, int, int]:
-    return Crew(begin, full, together, end, size, room, workers)
+) -> WorkerPool[int, int, int, int]:
+    return WorkerPool(begin, full, together, end, size, room, workers)
 
 
 @pytest.fixture(autouse=True)
@@ -164,10 +164,10 @@ def test_what_is_not_begun_when_asking_ends_is_never_done() -> None:
 def test_a_program_that_ends_by_an_error_ends() -> None:
     """Its traceback holds the iterator, which so is never closed."""
     code = (
-        "import itertools\nfrom fkd_infer.system.worker_pool import Crew\n"
+        "import itertools\nfrom fkd_infer.system.worker_pool import WorkerPool\n"
         "same = lambda one: one\n"
-        "crew = Crew(same, lambda _: True, same, same, lambda _: 1, 9, 2)\n"
-        "found = crew(itertools.count())\nfor number in found:\n    1 / 0\n"
+        "pool = WorkerPool(same, lambda _: True, same, same, lambda _: 1, 9, 2)\n"
+        "found = pool(itertools.count())\nfor number in found:\n    1 / 0\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.returncode == 1

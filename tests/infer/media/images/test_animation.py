@@ -15,7 +15,14 @@ from numpy.typing import NDArray
 from fkd_infer.errors import LimitError, OutputError, UnreadableVideoError
 from fkd_infer.geometry.arrays import gray_plane
 from fkd_infer.media.frames import frame_count, frames_from
-from fkd_infer.media.images.animation import ONCE, chunk, describe, is_animated, riff, webp_header
+from fkd_infer.media.images.animation import (
+    ONCE,
+    is_animated,
+    read_animation,
+    riff_chunk,
+    webp_file,
+    webp_header,
+)
 from fkd_infer.media.images.animation_writer import AnimationSink
 from fkd_infer.media.images.file import write_image
 from fkd_infer.media.sinks import open_sink
@@ -57,9 +64,9 @@ def timed(path: Path, loop: int = 3) -> Path:
         for index, duration in enumerate(DURATIONS):
             data = cv2.imencode(".webp", shaded(index), [cv2.IMWRITE_WEBP_QUALITY, 95])[1]
             shown = int(duration * 1000).to_bytes(3, "little")
-            frames.append(chunk(b"ANMF", size + shown + b"\2" + data.tobytes()[12:]))
-        head = webp_header(128, 96, 2) + chunk(b"ANIM", bytes(4) + loop.to_bytes(2, "little"))
-        path.write_bytes(riff(head + b"".join(frames)))
+            frames.append(riff_chunk(b"ANMF", size + shown + b"\2" + data.tobytes()[12:]))
+        head = webp_header(128, 96, 2) + riff_chunk(b"ANIM", bytes(4) + loop.to_bytes(2, "little"))
+        path.write_bytes(webp_file(head + b"".join(frames)))
         return path
     written = simple(path, starts(DURATIONS)).read_bytes()
     repeated = written.index(b"NETSCAPE2.0\3\1") + 13
@@ -73,7 +80,7 @@ def timed(path: Path, loop: int = 3) -> Path:
 @pytest.mark.parametrize("suffix", KINDS)
 class TestBoth:
     def test_says_how_long_and_how_often(self, suffix: str, tmp_path: Path) -> None:
-        found = describe(timed(tmp_path / f"a{suffix}"))
+        found = read_animation(timed(tmp_path / f"a{suffix}"))
         assert found is not None
         assert (found.suffix, list(found.durations), found.loop) == (suffix, DURATIONS, 3)
         assert found.whole
@@ -95,7 +102,7 @@ class TestBoth:
             for frame in frames_from(source):
                 sink.write(frame)
         written = tmp_path / "out" / f"a{suffix}"
-        assert describe(written) == describe(path)
+        assert read_animation(written) == read_animation(path)
         [again] = expand_sources([str(written)])
         for new, old in zip(frames_from(again), frames_from(source), strict=True):
             assert new.time == old.time
@@ -114,7 +121,7 @@ class TestBoth:
             for frame in frames_from(source, cut):
                 assert (frame.index, frame.time) == (0, Fraction(1, 25))
                 sink.write(frame)
-        found = describe(tmp_path / "out" / source.output)
+        found = read_animation(tmp_path / "out" / source.output)
         assert found is not None
         assert found.durations == (Fraction(27, 100),)
 
@@ -171,14 +178,16 @@ class TestBoth:
 
 def test_rounding_of_a_gif_does_not_add_up(tmp_path: Path) -> None:
     times = [Fraction(number, 30) for number in range(30)]
-    found = describe(simple(tmp_path / "a.gif", times))
+    found = read_animation(simple(tmp_path / "a.gif", times))
     assert found is not None
     for start, time in zip(starts(found.durations), times, strict=True):
         assert abs(start - time) <= Fraction(1, 200)
 
 
 def test_frames_too_short_for_players_are_left_out(tmp_path: Path) -> None:
-    found = describe(simple(tmp_path / "a.gif", [Fraction(number, 100) for number in range(10)]))
+    found = read_animation(
+        simple(tmp_path / "a.gif", [Fraction(number, 100) for number in range(10)])
+    )
     assert found is not None
     assert starts(found.durations) == [Fraction(number, 50) for number in range(5)]
 
@@ -188,7 +197,7 @@ def test_a_gif_without_repetition_is_played_once(tmp_path: Path) -> None:
     data = path.read_bytes()
     at = data.index(b"\x21\xff\x0bNETSCAPE2.0")
     path.write_bytes(data[:at] + data[at + 19 :])
-    found = describe(path)
+    found = read_animation(path)
     assert found is not None
     assert (found.loop, found.durations) == (ONCE, tuple(DURATIONS))
 
@@ -205,9 +214,11 @@ def test_parts_of_a_webp_are_put_together(tmp_path: Path) -> None:
         data = cv2.imencode(".webp", image, [cv2.IMWRITE_WEBP_QUALITY, 101])[1].tobytes()
         parts = data[30:] if data[12:16] == b"VP8X" else data[12:]
         head = place + size + (40).to_bytes(3, "little") + bytes([flags])
-        frames.append(chunk(b"ANMF", head + parts))
+        frames.append(riff_chunk(b"ANMF", head + parts))
     path = tmp_path / "a.webp"
-    path.write_bytes(riff(webp_header(60, 40, 2) + chunk(b"ANIM", bytes(6)) + b"".join(frames)))
+    path.write_bytes(
+        webp_file(webp_header(60, 40, 2) + riff_chunk(b"ANIM", bytes(6)) + b"".join(frames))
+    )
     [source] = expand_sources([str(path)])
     first, second, third = (frame.image for frame in frames_from(source))
     assert (first == (0, 0, 200)).all()

@@ -8,7 +8,7 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
-from fkd_infer.media.video.colour import MATRIX, bgr_of, gray_of, i420
+from fkd_infer.media.video.colour import MATRIX, to_bgr, to_gray, to_i420
 
 RED, BLUE = 0.299, 0.114
 """Shares of luma in BT.601."""
@@ -36,7 +36,7 @@ def smooth(height: int, width: int) -> NDArray[np.uint8]:
 
 def test_i420_is_the_matrix_of_its_tag() -> None:
     image = smooth(96, 128)
-    stored = i420(image)
+    stored = to_i420(image)
     assert MATRIX == 6
     assert stored.shape == (144, 128)
     wanted = exactly(image.astype(np.float64))
@@ -50,15 +50,15 @@ def test_chroma_is_the_mean_of_four_pixels() -> None:
     image = np.zeros((4, 4, 3), np.uint8)
     image[::2, ::2] = (255, 255, 255)
     image[1::2, 1::2, 2] = 255
-    chroma = i420(image)[4:].reshape(2, 2, 2)
+    chroma = to_i420(image)[4:].reshape(2, 2, 2)
     wanted = exactly(image.astype(np.float64)).reshape(2, 2, 2, 2, 3).mean(axis=(1, 3))
     np.testing.assert_allclose(chroma, np.moveaxis(wanted[..., 1:], -1, 0), atol=1.6)
 
 
 def test_what_was_stored_comes_back() -> None:
-    picture = VideoFrame.from_ndarray(i420(smooth(96, 128)), format="yuv420p")
+    picture = VideoFrame.from_ndarray(to_i420(smooth(96, 128)), format="yuv420p")
     picture.colorspace = MATRIX
-    again = i420(bgr_of(picture, VideoReformatter()))
+    again = to_i420(to_bgr(picture, VideoReformatter()))
     stored = picture.to_ndarray()
     assert np.abs(again[:96].astype(int) - stored[:96]).max() <= 2
     assert np.abs(again[96:].astype(int) - stored[96:]).max() <= 2
@@ -70,7 +70,7 @@ def test_gray_goes_from_black_to_white(full: bool, low: int, high: int) -> None:
     planes[:8], planes[8:16] = low, high
     picture = VideoFrame.from_ndarray(planes, format="yuv420p")
     picture.color_range = 2 if full else 1
-    gray = gray_of(picture, VideoReformatter())
+    gray = to_gray(picture, VideoReformatter())
     assert gray.shape == (16, 16)
     assert (gray[:8] == 0).all()
     assert (gray[8:] == 255).all()

@@ -15,10 +15,10 @@ import pytest
 
 from fkd_infer.errors import DownloadError, OutputError
 from fkd_infer.system.files import download
-from fkd_infer.system.files.download import Remote, fetched
+from fkd_infer.system.files.download import RemoteFile, fetch
 
 CONTENT = bytes(range(256)) * 1000
-REMOTE = Remote(
+REMOTE = RemoteFile(
     "https://example.org/files/a.bin", hashlib.sha256(CONTENT).hexdigest(), len(CONTENT), "a.bin"
 )
 WAY_OUT = "download it by hand"
@@ -84,7 +84,7 @@ def raising(error: Exception) -> Callable[[], io.BytesIO]:
 
 def test_the_right_file_is_kept_and_fetched_once(network: Network, cache: Path) -> None:
     for _ in range(2):
-        path = fetched(REMOTE, WAY_OUT)
+        path = fetch(REMOTE, WAY_OUT)
         assert path == REMOTE.path
         assert path.read_bytes() == CONTENT
     assert path.is_relative_to(cache)
@@ -97,7 +97,7 @@ def test_the_right_file_is_kept_and_fetched_once(network: Network, cache: Path) 
 def test_a_damaged_file_is_fetched_anew(network: Network, damaged: bytes) -> None:
     REMOTE.path.parent.mkdir(parents=True)
     REMOTE.path.write_bytes(damaged)
-    assert fetched(REMOTE, WAY_OUT).read_bytes() == CONTENT
+    assert fetch(REMOTE, WAY_OUT).read_bytes() == CONTENT
     assert len(network.asked) == 1
 
 
@@ -105,7 +105,7 @@ def test_a_damaged_file_is_fetched_anew(network: Network, damaged: bytes) -> Non
 def test_another_file_is_told_and_not_kept(network: Network, cache: Path, content: bytes) -> None:
     network.answer = lambda: io.BytesIO(content)
     with pytest.raises(DownloadError, match="sha256") as caught:
-        fetched(REMOTE, WAY_OUT)
+        fetch(REMOTE, WAY_OUT)
     said = str(caught.value)
     assert said.startswith(REMOTE.url)
     assert said.endswith(WAY_OUT)
@@ -116,7 +116,7 @@ def test_no_more_is_read_than_the_file_is_long(network: Network, cache: Path) ->
     endless = Endless()
     network.answer = lambda: endless
     with pytest.raises(DownloadError, match="sha256"):
-        fetched(REMOTE, WAY_OUT)
+        fetch(REMOTE, WAY_OUT)
     assert endless.taken == len(CONTENT) + 1
     assert kept(cache) == []
 
@@ -137,7 +137,7 @@ def test_a_network_that_fails_is_told(
 ) -> None:
     network.answer = raising(error) if when == "at first" else lambda: Breaking(error)
     with pytest.raises(DownloadError) as caught:
-        fetched(REMOTE, WAY_OUT)
+        fetch(REMOTE, WAY_OUT)
     said = str(caught.value)
     assert said.startswith(f"{REMOTE.url}: cannot be fetched (")
     assert said.endswith(f"; {WAY_OUT}")
@@ -151,7 +151,7 @@ def test_a_failed_download_leaves_the_file_of_before(network: Network) -> None:
     REMOTE.path.write_bytes(b"old")
     network.answer = raising(URLError("no network"))
     with pytest.raises(DownloadError):
-        fetched(REMOTE, WAY_OUT)
+        fetch(REMOTE, WAY_OUT)
     assert REMOTE.path.read_bytes() == b"old"
 
 
@@ -160,7 +160,7 @@ def test_a_cache_that_cannot_be_written_is_no_fault_of_the_network(
 ) -> None:
     cache.write_text("a file in the way")
     with pytest.raises(OutputError, match=r"a\.bin: cannot be written"):
-        fetched(REMOTE, WAY_OUT)
+        fetch(REMOTE, WAY_OUT)
     assert network.asked == []
 
 
@@ -172,7 +172,7 @@ def test_a_full_disk_is_no_fault_of_the_network(
 
     monkeypatch.setattr("os.fsync", full)
     with pytest.raises(OutputError, match="No space left on device"):
-        fetched(REMOTE, WAY_OUT)
+        fetch(REMOTE, WAY_OUT)
     assert kept(cache) == []
 
 
@@ -186,13 +186,13 @@ def test_a_user_without_a_home_is_told_of_the_cache(
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.setattr(Path, "home", homeless)
     with pytest.raises(OutputError, match=r"FKD_CACHE: .*home directory"):
-        fetched(REMOTE, WAY_OUT)
+        fetch(REMOTE, WAY_OUT)
 
 
 @pytest.mark.parametrize("url", ["http://example.org/a", "file:///etc/passwd", "ftp://a/b"])
 def test_nothing_but_https_is_fetched(url: str) -> None:
     with pytest.raises(ValueError, match="https alone"):
-        Remote(url, "", 1, "a")
+        RemoteFile(url, "", 1, "a")
 
 
 class Redirecting(HTTPServer):
@@ -240,20 +240,20 @@ def server() -> Iterator[Redirecting]:
         thread.join()
 
 
-def remote_at(url: str) -> Remote:
+def remote_at(url: str) -> RemoteFile:
     """A file at an address that only a test may ask: a server of its own has no certificate."""
-    remote = Remote(REMOTE.url, REMOTE.sha256, REMOTE.size, REMOTE.name)
+    remote = RemoteFile(REMOTE.url, REMOTE.sha256, REMOTE.size, REMOTE.name)
     object.__setattr__(remote, "url", url)
     return remote
 
 
 def test_a_real_server_gives_the_file(server: Redirecting) -> None:
-    assert fetched(remote_at(f"{server.url}/file"), WAY_OUT).read_bytes() == CONTENT
+    assert fetch(remote_at(f"{server.url}/file"), WAY_OUT).read_bytes() == CONTENT
 
 
 def test_an_answer_without_a_file_is_told(server: Redirecting, cache: Path) -> None:
     with pytest.raises(DownloadError, match=r"cannot be fetched \(HTTP Error 404"):
-        fetched(remote_at(f"{server.url}/nothing"), WAY_OUT)
+        fetch(remote_at(f"{server.url}/nothing"), WAY_OUT)
     assert kept(cache) == []
 
 
@@ -265,7 +265,7 @@ def test_a_redirect_to_anything_but_https_is_not_followed(
 ) -> None:
     server.target = target.format(url=server.url)
     with pytest.raises(DownloadError, match=r"cannot be fetched") as caught:
-        fetched(remote_at(f"{server.url}/elsewhere"), WAY_OUT)
+        fetch(remote_at(f"{server.url}/elsewhere"), WAY_OUT)
     said = str(caught.value)
     assert "\n" not in said
     assert said.endswith(WAY_OUT)
@@ -279,5 +279,5 @@ def test_a_redirect_to_https_is_followed(server: Redirecting, cache: Path) -> No
     # Nobody speaks TLS there: that the handshake fails shows that it was tried.
     server.target = f"https://127.0.0.1:{server.server_port}/file"
     with pytest.raises(DownloadError, match="SSL"):
-        fetched(remote_at(f"{server.url}/elsewhere"), WAY_OUT)
+        fetch(remote_at(f"{server.url}/elsewhere"), WAY_OUT)
     assert kept(cache) == []
