@@ -11,9 +11,10 @@ import click
 from fkd_infer.cli.command import SOME_FAILED, STOPPED, FkdCommandWithOthers
 from fkd_infer.cli.options.drawing import drawing_options
 from fkd_infer.cli.options.faces import face_options
+from fkd_infer.cli.options.group import neutral_option
 from fkd_infer.cli.options.media import cut_options, encoding_options, limit_options
 from fkd_infer.cli.options.outputs import output_options
-from fkd_infer.cli.resume import check_resume, run_journal
+from fkd_infer.cli.resume import check_resume, open_journal
 from fkd_infer.system.files.text_checks import printable
 
 if TYPE_CHECKING:
@@ -46,20 +47,20 @@ if TYPE_CHECKING:
 @cut_options
 @encoding_options
 @limit_options
-@click.option(
+@neutral_option(
     "--resume",
     is_flag=True,
     help="Leave out what is complete: of a run that was stopped, or failed in part.",
 )
-@click.option(
+@neutral_option(
     "--workers", type=click.IntRange(1), help="Photos worked on at once; default: all cores."
 )
-@click.option(
+@neutral_option(
     "--profile",
     type=click.Path(path_type=Path),
     help="File for a Chrome trace: what happened when.",
 )
-@click.option("--quiet", is_flag=True, help="No progress bar and no summary.")
+@neutral_option("--quiet", is_flag=True, help="No progress bar and no summary.")
 @click.version_option(package_name="fkd")
 @click.pass_context
 def main(
@@ -101,7 +102,7 @@ def main(
         faces.smooth == "offline",
         workers,
         limits,
-        run_journal(sources, outputs, resume, pipeline, faces, drawing, cut, encoding),
+        open_journal(context, sources, outputs, resume, pipeline),
     )
     with pipeline.profile(profile) if profile else nullcontext():
         summary = run(found, job, quiet)

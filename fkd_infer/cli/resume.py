@@ -1,4 +1,4 @@
-"""How fkd-infer goes on with a run: whether it can, and what has to be as it was."""
+"""Checks of --resume, and the settings that a resumed run has to share with the first."""
 
 from __future__ import annotations
 
@@ -8,20 +8,17 @@ from typing import TYPE_CHECKING
 
 import click
 
+from fkd_infer.cli.options.group import NameOrPath, NeutralOption
 from fkd_infer.system.files.reading import file_sha256
 
 if TYPE_CHECKING:
-    from fkd_infer.cli.options.drawing import DrawingOptions
-    from fkd_infer.cli.options.faces import FaceOptions
     from fkd_infer.jobs.journal import Journal
     from fkd_infer.jobs.outputs import Outputs
-    from fkd_infer.media.video.writer import Encoding
     from fkd_infer.pipeline import Pipeline
-    from fkd_infer.types import Cut
 
 
 def check_resume(resume: bool, outputs: Outputs) -> None:
-    """Refuses what cannot be resumed."""
+    """Raises UsageError for outputs that a run cannot resume."""
     if resume and outputs.sheet is not None:
         why = "--sheet shows frames as they are drawn, and --resume leaves out what is complete"
         raise click.UsageError(f"{why}; make it in a run of its own")
@@ -29,49 +26,67 @@ def check_resume(resume: bool, outputs: Outputs) -> None:
         raise click.UsageError("--resume needs outputs that are files, such as --out DIR")
 
 
-def run_journal(
+def open_journal(
+    context: click.Context,
     sources: Sequence[str],
     outputs: Outputs,
     resume: bool,
     pipeline: Pipeline,
-    faces: FaceOptions,
-    drawing: DrawingOptions,
-    cut: Cut,
-    encoding: Encoding,
 ) -> Journal | None:
-    """Where a run keeps what it has completed; None where nothing becomes a file.
-
-    What it depends on goes along: files by their content, options by what they are, and nothing
-    that only changes how long it takes.
-    """
+    """The journal of a run; None if no output is a file."""
     if outputs.place is None:
         return None
-    from fkd_infer import __version__
     from fkd_infer.jobs.journal import Journal, journal_path
 
-    settings: dict[str, object] = {
-        "version": __version__,
-        "--model": file_sha256(pipeline.session.path),
-        **faces.settings(pipeline),
-        "--draw": sorted(drawing.layers),
-        "--filter": [_content(name) for name in drawing.filters],
-        "--start": str(cut.start),
-        "--end": None if cut.end is None else str(cut.end),
-        "--max-frames": cut.max_frames,
-        "--stride": cut.stride,
-        "--codec": encoding.codec,
-        "--quality": encoding.quality,
-    }
     places = [path for path in (outputs.folder, *outputs.files) if path is not None]
     path = journal_path(outputs.place, sources, places)
-    return Journal(path, settings, resume, faces=outputs.recorded)
+    return Journal(path, result_settings(context, pipeline), resume, faces=outputs.recorded)
 
 
-def _content(name: str) -> str:
-    """A filter's name, and for one of the user's own what is in its folder."""
-    folder = Path(name)
-    if not folder.exists():
+def result_settings(context: click.Context, pipeline: Pipeline) -> dict[str, object]:
+    """The version, and the value of each option that results depend on, by the option's name.
+
+    Files are compared by content. Models are the files that the pipeline runs, which may be the
+    shipped ones.
+    """
+    from fkd_infer import __version__
+
+    detector_file: Path | None = getattr(pipeline.detector, "path", None)
+    models = {"model": pipeline.session.path, "detector_model": detector_file}
+    values = {**context.params, **models}
+    compared = compared_options(context.command)
+    options = {option.opts[0]: _comparable(option, values[option.name]) for option in compared}
+    return {"version": __version__, **options}
+
+
+def compared_options(command: click.Command) -> list[click.Option]:
+    """The options of a command that `--resume` compares: all but neutral ones."""
+    return [
+        option
+        for option in command.params
+        if isinstance(option, click.Option)
+        and option.expose_value
+        and not isinstance(option, NeutralOption)
+    ]
+
+
+def _comparable(option: click.Option, value: object) -> object:
+    """A value as the journal keeps it: names and numbers as they are, files as checksums."""
+    if isinstance(value, tuple):
+        values = [_comparable(option, each) for each in value]
+        return sorted(values, key=str) if isinstance(option.type, click.Choice) else values
+    if isinstance(value, Path):
+        return file_sha256(value)
+    if isinstance(option.type, NameOrPath) and isinstance(value, str):
+        return _with_content(value)
+    return value
+
+
+def _with_content(name: str) -> str:
+    """A name; that of a file or folder is followed by checksums of all files in the folder."""
+    path = Path(name)
+    if not path.exists():
         return name
-    folder = folder if folder.is_dir() else folder.parent
+    folder = path if path.is_dir() else path.parent
     files = sorted(file for file in folder.rglob("*") if file.is_file())
     return " ".join([name, *(file_sha256(file) for file in files)])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from fkd_infer.choices import DEFAULT_DRAW_LAYERS, DRAW_LAYERS, DrawLayer
-from fkd_infer.cli.options.group import group
+from fkd_infer.cli.options.group import NameOrPath, group
 
 if TYPE_CHECKING:
     from fkd_infer.drawing.overlay import Overlay
@@ -48,7 +48,8 @@ drawing_options = group(
     filters=click.option(
         "--filter",
         "filters",
-        metavar="NAME",
+        type=NameOrPath(),
+        metavar="NAME|DIR",
         multiple=True,
         help="A filter such as hat (fkd-infer filters list), or a pack's folder; several wear.",
     ),

@@ -24,8 +24,7 @@ from fkd_infer.choices import (
     Provider,
     VideoSmoothing,
 )
-from fkd_infer.cli.options.group import PATH, Decorator, group
-from fkd_infer.system.files.reading import file_sha256
+from fkd_infer.cli.options.group import PATH, Decorator, NameOrPath, group, neutral_option
 
 if TYPE_CHECKING:
     from fkd_infer.jobs.face_finder import Finder
@@ -85,23 +84,6 @@ class FaceOptions:
             tuned=self.tuned,
         )
 
-    def settings(self, pipeline: Pipeline) -> dict[str, object]:
-        """What faces depend on, but for the network, by the option that says it."""
-        file = getattr(pipeline.detector, "path", None)
-        return {
-            "--detector": self.detector,
-            "--detector-model": file and file_sha256(file),
-            "--boxes": self.boxes and file_sha256(self.boxes),
-            "--boxes-kind": self.boxes_kind,
-            "--max-size": self.max_size,
-            "--min-face": self.min_face,
-            "--min-score": self.min_score,
-            "--detect-every": self.detect_every,
-            "--smooth": self.smooth,
-            "--min-presence": self.min_presence,
-            "--refine": self.refine,
-        }
-
     def finder(self, pipeline: Pipeline) -> Finder:
         """What finds the faces of photos and of moving pictures."""
         from fkd_infer.detection.base import SizedDetector
@@ -122,11 +104,16 @@ class FaceOptions:
 
 
 model_option: Decorator = click.option(
-    "--model", default=DEFAULT_MODEL, show_default=True, help="Shipped model, or an .onnx file."
+    "--model",
+    type=NameOrPath(),
+    metavar="NAME|FILE",
+    default=DEFAULT_MODEL,
+    show_default=True,
+    help="Shipped model, or an .onnx file.",
 )
 
 
-provider_option: Decorator = click.option(
+provider_option: Decorator = neutral_option(
     "--provider",
     type=click.Choice(PROVIDERS),
     default="auto",
@@ -214,13 +201,13 @@ face_options = group(
         help="Place points again in the box of the first ones.",
     ),
     provider=provider_option,
-    threads=click.option(
+    threads=neutral_option(
         "--threads",
         type=click.IntRange(1),
         show_default="all cores, photos: each worker's share",
         help="Threads of the network.",
     ),
-    tuned=click.option(
+    tuned=neutral_option(
         "--tuned/--no-tuned",
         default=True,
         show_default=True,

@@ -1,30 +1,40 @@
-"""Options that commands share; those of fkd-infer in groups, each of which is one argument."""
+"""Building blocks of options: types, a mark for what changes no result, and groups."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
-
-if TYPE_CHECKING:
-    pass
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 PATH = click.Path(path_type=Path)
 
 
+class NameOrPath(click.types.StringParamType):
+    """The name of something that comes with fkd, or the path of a file or folder."""
+
+
+class NeutralOption(click.Option):
+    """An option that changes no result: `--resume` accepts another value, here alone."""
+
+
+def neutral_option(*names: str, **attributes: Any) -> Decorator:
+    """`click.option` for an option that changes no result."""
+    return click.option(*names, cls=NeutralOption, **attributes)
+
+
 def group(argument: str, make: Callable[..., object], **options: Decorator) -> Decorator:
-    """Adds options to a command, which gets what `make` makes of them as one argument."""
+    """Adds options to a command, which receives `make(**values)` as one argument."""
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(function)
-        def call(*args: Any, **said: Any) -> Any:
-            made = make(**{name: said.pop(name) for name in options})
-            return function(*args, **{argument: made}, **said)
+        def call(*args: Any, **values: Any) -> Any:
+            grouped = make(**{name: values.pop(name) for name in options})
+            return function(*args, **{argument: grouped}, **values)
 
         command: Callable[..., Any] = call
         for option in reversed(options.values()):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from fkd_infer.choices import CODECS, FRAMES, MEGAPIXELS, SECONDS, Codec
-from fkd_infer.cli.options.group import group
+from fkd_infer.cli.options.group import group, neutral_option
 
 if TYPE_CHECKING:
     from fkd_infer.limits import Limits
@@ -78,7 +78,7 @@ def _endless(pixels: float, memory: int | None) -> Limits:
     return _limits(pixels, sys.maxsize, math.inf, memory)
 
 
-_limit_pixels = click.option(
+_limit_pixels = neutral_option(
     "--limit-pixels",
     "pixels",
     metavar="MILLIONS",
@@ -89,7 +89,7 @@ _limit_pixels = click.option(
 )
 
 
-_limit_memory = click.option(
+_limit_memory = neutral_option(
     "--limit-memory",
     "memory",
     metavar="MB",
@@ -103,7 +103,7 @@ limit_options = group(
     "limits",
     _limits,
     pixels=_limit_pixels,
-    frames=click.option(
+    frames=neutral_option(
         "--limit-frames",
         "frames",
         type=click.IntRange(1),
@@ -111,7 +111,7 @@ limit_options = group(
         show_default=True,
         help="End what moves after so many frames, as failed.",
     ),
-    seconds=click.option(
+    seconds=neutral_option(
         "--limit-seconds",
         "seconds",
         type=click.FloatRange(0, min_open=True),
