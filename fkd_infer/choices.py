@@ -35,10 +35,10 @@ DEFAULT_DRAW_LAYERS: tuple[DrawLayer, ...] = ("contours", "points")
 DEFAULT_SMOOTHING: VideoSmoothing = "medium"
 MIN_PRESENCE = 0.5
 """A found face is kept where the network is at least so sure that it saw one."""
-MEGAPIXELS = 250
+MAX_MEGAPIXELS = 250
 """Of a photo or a frame, at most; the largest cameras have 200."""
-FRAMES = 10_000_000
-SECONDS = 86_400.0
+MAX_FRAMES = 10_000_000
+MAX_SECONDS = 86_400.0
 """Of a video, a stream or a camera, at most."""
 DEFAULT_DETECTOR: DetectorName = "fkd"
 DETECTOR_MODEL = "fkd-detector"

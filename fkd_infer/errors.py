@@ -390,6 +390,6 @@ class ContenderError(FkdError, RuntimeError):
 
     after_subject = " "
 
-    def __init__(self, name: str, said: str) -> None:
-        self.said = said
-        super().__init__(name, f"could not be timed: {said}")
+    def __init__(self, name: str, output: str) -> None:
+        self.output = output
+        super().__init__(name, f"could not be timed: {output}")

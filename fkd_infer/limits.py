@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from fkd_infer.choices import FRAMES, MEGAPIXELS, SECONDS
+from fkd_infer.choices import MAX_FRAMES, MAX_MEGAPIXELS, MAX_SECONDS
 from fkd_infer.errors import LimitError, LimitStoppedError
 from fkd_infer.system.hardware import memory_limit
 from fkd_infer.types import Frame
@@ -39,9 +39,9 @@ class Limits:
     them. Raises LimitError, which names the way out.
     """
 
-    pixels: int = MEGAPIXELS * 10**6
-    frames: int = FRAMES
-    seconds: float = SECONDS
+    pixels: int = MAX_MEGAPIXELS * 10**6
+    frames: int = MAX_FRAMES
+    seconds: float = MAX_SECONDS
     memory: int = field(default_factory=_half)
 
     @property
@@ -53,15 +53,15 @@ class Limits:
         """Refuses a photo that is too large."""
         self._check(source, width, height, IMAGE_BYTES)
 
-    def check_moving(self, source: str | Path, width: int, height: int) -> None:
+    def check_video(self, source: str | Path, width: int, height: int) -> None:
         """Refuses frames that are too large."""
         self._check(source, width, height, VIDEO_BYTES)
 
-    def room(self, most: int) -> int:
+    def max_pending_pixels(self, most: int) -> int:
         """Pixels of photos that may be in memory at once: `most`, or fewer where it is small."""
         return max(1, min(most, self.memory // (2 * IMAGE_BYTES)))
 
-    def watched(self, frames: Iterator[Frame], source: str) -> Iterator[Frame]:
+    def enforce(self, frames: Iterator[Frame], source: str) -> Iterator[Frame]:
         """The frames, until one is beyond a limit: then LimitStoppedError, which keeps the rest."""
         for number, frame in enumerate(frames):
             if number >= self.frames:

@@ -50,21 +50,21 @@ from fkd_infer.types import Detections, Face
 
 Presence = NDArray[np.float64]
 """How sure the network is of each face (n,), NaN where it does not say."""
-ROOM = 64_000_000
+MAX_PIXELS_IN_WORK = 64_000_000
 """Pixels of all images that are worked on at once, 4 bytes each with their gray planes: what keeps
 memory flat."""
 _NO_BOXES = np.empty((0, 4), np.float32)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Searched:
+class ImageDetections:
     """An image, BGR or gray as the network wants it, and the boxes in it, drawn as `rule` says.
 
     Where they are `final`, each is kept, however unlikely the network finds it, and framed once.
     """
 
     image: Pixels
-    found: Detections
+    detections: Detections
     rule: BoxRule
     final: bool = False
 
@@ -104,7 +104,7 @@ class Pipeline:
 
         Raises InvalidImageError for anything else, None from a failed cv2.imread included.
         """
-        return self.find(check_image(image), self.detector)
+        return self.find_faces(check_image(image), self.detector)
 
     def many(
         self, images: Iterable[Pixels], workers: int | None = None
@@ -113,31 +113,31 @@ class Pipeline:
 
         Threads, by default one for each core of this process, search several images at once, and
         gather their faces for the network. Images are taken in the calling thread, ahead by twice
-        `batch` for each worker at most and by about ROOM pixels together. An error is raised
-        in the place of the image that it is about.
+        `batch` for each worker at most and by about MAX_PIXELS_IN_WORK pixels together. An error is
+        raised in the place of the image that it is about.
         """
         workers = workers or available_threads()
-        least = ROOM // (2 * workers * self.batch)
-        crew: WorkerPool[Pixels, Searched, list[Face], list[Face]] = WorkerPool(
-            begin=lambda image: self.search(image, self.detector),
-            full=self.fills_a_call,
-            together=self.faces,
+        least = MAX_PIXELS_IN_WORK // (2 * workers * self.batch)
+        crew: WorkerPool[Pixels, ImageDetections, list[Face], list[Face]] = WorkerPool(
+            begin=lambda image: self.detect(image, self.detector),
+            full=self.fills_batch,
+            together=self.place_points,
             end=lambda faces: faces,
             size=lambda image: max(1, least, check_image(image).size // 3),
-            room=ROOM,
+            room=MAX_PIXELS_IN_WORK,
             workers=workers,
         )
         yield from crew(images)
 
-    def find(self, image: Pixels, detector: Detector) -> list[Face]:
+    def find_faces(self, image: Pixels, detector: Detector) -> list[Face]:
         """The faces of one image, with another detector.
 
         What a detector takes for a face and the network does not is left out, where the network
         has a score.
         """
-        return self.faces([self.search(image, detector)])[0]
+        return self.place_points([self.detect(image, detector)])[0]
 
-    def search(self, image: Pixels, detector: Detector) -> Searched:
+    def detect(self, image: Pixels, detector: Detector) -> ImageDetections:
         """What a detector finds in an image: the first half of `find`, to be done by a thread."""
         with self.stopwatch("detect"):
             # One gray plane is enough for all crops, and for a detector that sees no colour.
@@ -146,23 +146,23 @@ class Pipeline:
             view = gray_plane(image) if gray else image
             shared = getattr(detector, "thread_safe", False)
             with nullcontext() if shared else self._detector_turn:
-                return Searched(view, detector(view), detector.rule)
+                return ImageDetections(view, detector(view), detector.rule)
 
-    def fills_a_call(self, searched: Sequence[Searched]) -> bool:
+    def fills_batch(self, searched: Sequence[ImageDetections]) -> bool:
         """Whether that are as many faces as a call of the network had best take."""
-        return sum(len(one.found) for one in searched) >= self.batch
+        return sum(len(one.detections) for one in searched) >= self.batch
 
     def place(self, image: Pixels, found: Detections, rule: BoxRule) -> list[Face]:
         """A face for each of the boxes, however unlikely the network finds it."""
-        return self.faces([Searched(check_image(image), found, rule, final=True)])[0]
+        return self.place_points([ImageDetections(check_image(image), found, rule, final=True)])[0]
 
-    def faces(self, searched: Sequence[Searched]) -> list[list[Face]]:
+    def place_points(self, searched: Sequence[ImageDetections]) -> list[list[Face]]:
         """The faces of each image: one call of the network for all of them, and one more to place
         points anew, since a face's own points frame it better than its detector did
         (docs/training.md has the gain)."""
         images = [one.image for one in searched]
-        owners = np.repeat(np.arange(len(searched)), [len(one.found) for one in searched])
-        tight = [_tight(one.found.boxes, one.rule) for one in searched]
+        owners = np.repeat(np.arange(len(searched)), [len(one.detections) for one in searched])
+        tight = [_tight(one.detections.boxes, one.rule) for one in searched]
         points, presence = self._predict(images, owners, np.concatenate([_NO_BOXES, *tight]))
         final = np.array([one.final for one in searched], bool)[owners]
         kept = final | self._sure(presence)
@@ -179,9 +179,9 @@ class Pipeline:
         to the chin; the rule of a detector for its boxes (`pipeline.detector.rule`).
         Raises InvalidImageError and InvalidBoxError.
         """
-        return self.follow(image, boxes, rule)[0]
+        return self.landmarks_with_presence(image, boxes, rule)[0]
 
-    def follow(
+    def landmarks_with_presence(
         self, image: Pixels, boxes: ArrayLike, rule: BoxRule = POINTS_BOX
     ) -> tuple[Floats, Presence]:
         """Points as `landmarks` has them, and how sure the network is of each face (n,), NaN where
@@ -248,15 +248,15 @@ def _tight(boxes: ArrayLike, rule: BoxRule) -> Floats:
 
 
 def _faces(
-    searched: Sequence[Searched],
+    searched: Sequence[ImageDetections],
     owners: NDArray[np.intp],
     kept: NDArray[np.bool_],
     points: Floats,
     presence: Presence,
 ) -> list[list[Face]]:
     """Those of the faces that are kept, by image."""
-    boxes = [box for one in searched for box in one.found.boxes]
-    scores = [float(score) for one in searched for score in one.found.scores]
+    boxes = [box for one in searched for box in one.detections.boxes]
+    scores = [float(score) for one in searched for score in one.detections.scores]
     faces: list[list[Face]] = [[] for _ in searched]
     for number in np.flatnonzero(kept).tolist():
         sure = None if np.isnan(presence[number]) else float(presence[number])

@@ -103,7 +103,7 @@ class Prediction(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Cut:
+class FrameRange:
     """Which frames of a video are taken: those shown from `start` on and before `end`, in seconds;
     of these every `stride`-th, and `max_frames` at most. The default takes all."""
 

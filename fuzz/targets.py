@@ -79,7 +79,7 @@ def feed_animation(data: bytes, folder: Path) -> None:
     _require(found.end_of(Fraction(0)) > 0, "the first frame ends before it begins")
     if found.suffix != ".webp":
         return
-    _LIMITS.check_moving(path, *found.size)  # as whoever reads one does
+    _LIMITS.check_video(path, *found.size)  # as whoever reads one does
     last = Fraction(-1)
     for image, time in islice(animation.read_webp(path), 50):
         _check_picture(image)

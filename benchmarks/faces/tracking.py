@@ -20,9 +20,9 @@ from fkd_infer.geometry.boxes import points_box
 from fkd_infer.geometry.transforms import invert, transform
 from fkd_infer.media.images.file import read_image
 from fkd_infer.pipeline import Pipeline, load
-from fkd_infer.tracking.offline_smoothing import smoothed_offline
+from fkd_infer.tracking.offline_smoothing import smooth_offline
 from fkd_infer.tracking.one_euro import Smoother
-from fkd_infer.tracking.tracker import Summary, Tracker
+from fkd_infer.tracking.tracker import Tracker, TrackingSummary
 from fkd_infer.types import Face, Frame
 from fkd_train.errors import DatasetError
 
@@ -50,7 +50,7 @@ def tracking(model: File, seconds: float, data: File | None, recorder: Recorder)
     """Measures all smoothings on all paths, of the portrait and of some faces of a data set."""
     pipeline = load(model, provider="cpu")
     assert isinstance(pipeline.detector, SizedDetector)
-    detector = pipeline.detector.moving(Search(MAX_SIZES[DEFAULT_DETECTOR][1]))
+    detector = pipeline.detector.for_video(Search(MAX_SIZES[DEFAULT_DETECTOR][1]))
     faces = _faces(pipeline, data)
     frames = round(seconds * RATE)
     for number, path in enumerate(PATHS):
@@ -91,7 +91,7 @@ class Seen:
     """Points (t, k, 2) of one face in each frame, by contender, and what the tracker did."""
 
     points: dict[str, Reals]
-    summary: Summary
+    summary: TrackingSummary
 
 
 def seen(pipeline: Pipeline, detector: Detector, moving: Moving) -> Seen:
@@ -110,13 +110,13 @@ def seen(pipeline: Pipeline, detector: Detector, moving: Moving) -> Seen:
 
     def followed() -> Iterator[tuple[Frame, list[Face]]]:
         for frame in moving:
-            take(EVERY, frame, pipeline.find(frame.image, detector))
+            take(EVERY, frame, pipeline.find_faces(frame.image, detector))
             faces = tracker(frame)
             for name, smoother in smoothers.items():
                 take(name, frame, smoother(frame.time, faces))
             yield frame, faces
 
-    for frame, faces in smoothed_offline(followed()):
+    for frame, faces in smooth_offline(followed()):
         take("offline", frame, faces)
     return Seen({name: np.array(one, np.float64) for name, one in points.items()}, tracker.summary)
 

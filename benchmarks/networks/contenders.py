@@ -144,7 +144,7 @@ def gather(network: Network, threads: int, wanted: Sequence[str]) -> Field:
 def _reason(error: FkdError, entry: Entry) -> str:
     """The error's text without the name, which stands beside it."""
     if isinstance(error, ContenderError):
-        return error.said
+        return error.output
     return error.without_subject if error.subject == entry.name else str(error)
 
 

@@ -176,7 +176,7 @@ def main(
         )
         assert isinstance(pipeline.detector, SizedDetector)
         search = Search(max_size or MAX_SIZES[detector][1], min_face, min_score)
-        searching = pipeline.detector.moving(search)
+        searching = pipeline.detector.for_video(search)
         scheme = pipeline.card.landmarks
         on, known = _filters(filters, scheme)
         live = LiveRunner(

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from fkd_infer.jobs.summary import Summary
     from fkd_infer.limits import Limits
     from fkd_infer.media.video.writer import Encoding
-    from fkd_infer.types import Cut
+    from fkd_infer.types import FrameRange
 
 
 @click.command(
@@ -69,7 +69,7 @@ def main(
     outputs: Outputs,
     drawing: DrawingOptions,
     faces: FaceOptions,
-    cut: Cut,
+    frame_range: FrameRange,
     encoding: Encoding,
     limits: Limits,
     resume: bool,
@@ -97,7 +97,7 @@ def main(
         faces.finder(pipeline),
         drawing.overlay(pipeline),
         outputs,
-        cut,
+        frame_range,
         encoding,
         faces.smooth == "offline",
         workers,

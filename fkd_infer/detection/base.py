@@ -47,33 +47,33 @@ class SizedDetector(ABC):
     ) -> None:
         self.rule = rule
         self._measure = rule
-        self.smallest = smallest
+        self.smallest_face = smallest
         self.search = search
         self.threshold = threshold
 
     @property
-    def lowest(self) -> float:
+    def min_score(self) -> float:
         """Score of the boxes that are taken for faces, at least."""
         return self.threshold if self.search.min_score is None else self.search.min_score
 
     def __call__(self, image: Pixels) -> Detections:
         """All faces of a frame, best first."""
         height, width = image.shape[:2]
-        views = plan(width, height, self.search, self.smallest)
+        views = plan(width, height, self.search, self.smallest_face)
         parts = []
         for view in views:
             shown, matrix = view.shown(image)
             least = (self.search.min_face or 0) / view.factor
-            found = placed(self.find(shown, least), matrix)
-            parts.append(wanted(found, self._measure, self.search.min_face or 0.0, self.lowest))
+            found = placed(self.detect(shown, least), matrix)
+            parts.append(wanted(found, self._measure, self.search.min_face or 0.0, self.min_score))
         return parts[0] if len(parts) == 1 else joined(parts, views, (width, height))
 
     @abstractmethod
-    def find(self, image: Pixels, least: float) -> Detections:
+    def detect(self, image: Pixels, least: float) -> Detections:
         """All faces of an image as it is, best first; those smaller than `least` pixels, from brows
         to chin, are not wanted."""
 
-    def moving(self, search: Search) -> Self:
+    def for_video(self, search: Search) -> Self:
         """The same for moving pictures, where there is another frame soon, searched so."""
         other = copy(self)
         other.search = search

@@ -50,7 +50,7 @@ class FkdDetector(SizedDetector):
         card = self.card
         super().__init__(card.box_rule, card.smallest, search, card.threshold)
 
-    def find(self, image: Pixels, least: float = 0) -> Detections:
+    def detect(self, image: Pixels, least: float = 0) -> Detections:
         """All faces of an image as it is, best first, from the lowest scores on."""
         image = bgr_image(image)
         try:

@@ -48,7 +48,7 @@ class HaarDetector(SizedDetector):
         self.rule = rule
         self._cascade = ObjectPool(_load_cascade)
 
-    def find(self, image: Pixels, least: float) -> Detections:
+    def detect(self, image: Pixels, least: float) -> Detections:
         """All faces of an image as it is, best first."""
         boxes, weights = self.weighed(image, least)
         slope, intercept = HAAR_CONFIDENCE
@@ -73,9 +73,9 @@ class HaarDetector(SizedDetector):
         xyxy = np.concatenate([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]], axis=1) - 0.5
         return xyxy.astype(np.float32), np.asarray(weights, np.float64).reshape(-1)
 
-    def moving(self, search: Search) -> Self:
+    def for_video(self, search: Search) -> Self:
         """The same for moving pictures: quick."""
-        other = super().moving(search)
+        other = super().for_video(search)
         other._quick = True
         return other
 

@@ -12,7 +12,7 @@ import numpy as np
 from fkd_infer.errors import SettingsError
 from fkd_infer.geometry.arrays import Floats, Matrix, Pixels
 from fkd_infer.geometry.boxes import BoxRule, apply_rule
-from fkd_infer.geometry.crop import reduced
+from fkd_infer.geometry.crop import downscale
 from fkd_infer.geometry.nms import coverage, suppress
 from fkd_infer.types import Detections
 
@@ -62,7 +62,7 @@ class View:
         part = image[self.top : self.bottom, self.left : self.right]
         corner = np.array([self.left, self.top])
         if self.factor > 1:
-            part, back = reduced(part, self.factor)
+            part, back = downscale(part, self.factor)
         elif self.factor < 1:
             part, back = _enlarged(part, 1 / self.factor)
         else:

@@ -69,12 +69,12 @@ class YuNetDetector(SizedDetector):
         self.rule = rule
         self._networks = ObjectPool(partial(_open, self.path))
 
-    def find(self, image: Pixels, least: float = 0) -> Detections:
+    def detect(self, image: Pixels, least: float = 0) -> Detections:
         """All faces of an image as it is, best first."""
         image = _filled_up(bgr_image(image))
         with self._networks() as network:
             network.setInputSize(image.shape[1::-1])
-            network.setScoreThreshold(max(self.lowest, 0.01))
+            network.setScoreThreshold(max(self.min_score, 0.01))
             found = network.detect(image)[1]
         rows = np.empty((0, 15), np.float32) if found is None else np.asarray(found, np.float32)
         rows = rows[np.isfinite(rows).all(axis=1) & (rows[:, 2:4] > 0).all(axis=1)]

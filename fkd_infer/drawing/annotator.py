@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from fkd_infer.choices import DEFAULT_DRAW_LAYERS, DrawLayer
 from fkd_infer.drawing.marks import FONT, Colour, draw_discs, draw_outlined_text
 from fkd_infer.geometry.arrays import Floats, Pixels
-from fkd_infer.geometry.transforms import within_reach
+from fkd_infer.geometry.transforms import is_drawable
 from fkd_infer.geometry.triangulation import delaunay
 from fkd_infer.landmarks.head_model import mean_head
 from fkd_infer.landmarks.schemes import IBUG68, LandmarkScheme
@@ -72,7 +72,7 @@ class Annotator:
             "id": self._id,
             "numbers": self._numbers,
         }
-        whole = [face for face in faces if within_reach(face.points)]
+        whole = [face for face in faces if is_drawable(face.points)]
         for layer in self.layers:
             for face in whole:
                 draw[layer](canvas, face)

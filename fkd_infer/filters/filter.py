@@ -13,7 +13,7 @@ from fkd_infer.filters.blend import Paint
 from fkd_infer.filters.pack import PACK_FILE, PACKS, FilterLayer, read_pack
 from fkd_infer.filters.placement import Placer, placer
 from fkd_infer.geometry.arrays import Floats, Pixels
-from fkd_infer.geometry.transforms import within_reach
+from fkd_infer.geometry.transforms import is_drawable
 from fkd_infer.landmarks.head_model import HeadPose, fit_pose
 from fkd_infer.landmarks.schemes import IBUG68, LandmarkScheme
 from fkd_infer.types import Face
@@ -56,7 +56,7 @@ class Filter:
 
     def draw(self, canvas: Pixels, faces: Sequence[Face]) -> None:
         """Draws onto each face of a BGR image, in place; those farther away come first."""
-        near = [face.points for face in faces if within_reach(face.points)]
+        near = [face.points for face in faces if is_drawable(face.points)]
         posed = [(points, pose) for points in near if (pose := fit_pose(points))]
         posed.sort(key=lambda found: found[1].scale)
         gains = [brightness(canvas, points) for points, _ in posed]

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from fkd_infer.filters.blend import Paint, blend
 from fkd_infer.geometry.arrays import Floats, Matrix, Pixels
-from fkd_infer.geometry.crop import reduced
+from fkd_infer.geometry.crop import downscale
 from fkd_infer.geometry.transforms import transform
 from fkd_infer.geometry.triangulation import delaunay
 
@@ -54,7 +54,7 @@ class Texture:
             whole[top : top + _ROWS] = np.rint(np.concatenate([colour, cover], axis=-1))
         found = [(whole, np.eye(2, 3))]
         while min(found[-1][0].shape[:2]) >= 2 * _SMALLEST:
-            found.append(reduced(whole, 2 ** len(found)))
+            found.append(downscale(whole, 2 ** len(found)))
         return found
 
     def level(self, scale: float) -> tuple[Pixels, Matrix]:

@@ -14,7 +14,7 @@ from typing import Self, TextIO
 
 from fkd_infer.choices import Extra
 from fkd_infer.formats.base import STDOUT, check_count, rounded, short
-from fkd_infer.landmarks.attributes import FIELDS, in_order, measure
+from fkd_infer.landmarks.attributes import FIELDS, measure, sorted_extras
 from fkd_infer.landmarks.schemes import IBUG68, LandmarkScheme
 from fkd_infer.system.files.atomic import atomic_write, output_errors, removed_on_error
 from fkd_infer.types import Face, Frame
@@ -38,7 +38,7 @@ class _TextSink:
     ) -> None:
         self._path = None if path is None else Path(path)
         self._scheme = scheme
-        self._extras = in_order(extras)
+        self._extras = sorted_extras(extras)
         self._file: TextIO | None = None
         self._stack = ExitStack()
 

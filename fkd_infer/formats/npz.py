@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from fkd_infer.choices import Extra
 from fkd_infer.formats.base import check_count
 from fkd_infer.formats.spooled import SpoolingSink
-from fkd_infer.landmarks.attributes import FIELDS, in_order, measure
+from fkd_infer.landmarks.attributes import FIELDS, measure, sorted_extras
 from fkd_infer.landmarks.schemes import IBUG68, LandmarkScheme
 from fkd_infer.types import Face, Frame
 
@@ -37,7 +37,7 @@ class NpzSink(SpoolingSink):
     ) -> None:
         super().__init__(path, spools=1)
         self._scheme = scheme
-        self._extras = in_order(extras)
+        self._extras = sorted_extras(extras)
         self._row = _row_type(scheme, self._extras)
         self._sources: dict[str, int] = {}
         self._faces = 0

@@ -45,11 +45,11 @@ def _shrunk(region: Pixels, matrix: Matrix) -> tuple[Pixels, Matrix]:
     factor = int(1 / np.linalg.norm(matrix[:, 0]))
     if factor < 2:
         return region, matrix
-    averaged, to_region = reduced(region, factor)
+    averaged, to_region = downscale(region, factor)
     return averaged, compose(matrix, to_region)
 
 
-def reduced(image: Pixels, factor: float) -> tuple[Pixels, Matrix]:
+def downscale(image: Pixels, factor: float) -> tuple[Pixels, Matrix]:
     """An image averaged to a `factor`-th of its sides, and the matrix (2, 3) back to it."""
     height, width = image.shape[:2]
     small = max(1, round(width / factor)), max(1, round(height / factor))

@@ -13,7 +13,7 @@ _BLOCK = 256
 """Boxes that are compared with each other at once: memory grows with its square."""
 
 
-def overlaps(first: Floats, second: Floats) -> Floats:
+def iou(first: Floats, second: Floats) -> Floats:
     """IoU (n, m) of boxes (n, 4) and (m, 4): shared area over what both cover."""
     shared, one, two = _areas(first, second)
     return np.asarray(shared / (one + two - shared), np.float32)
@@ -37,7 +37,7 @@ def suppress(
     boxes: Floats,
     scores: NDArray[np.float32],
     limit: float,
-    measure: Callable[[Floats, Floats], Floats] = overlaps,
+    measure: Callable[[Floats, Floats], Floats] = iou,
 ) -> NDArray[np.intp]:
     """Rows of boxes (n, 4) that are kept, best first: greedy non-maximum suppression. One whose
     IoU, or other measure, with a better one that is kept is above the limit is left out."""

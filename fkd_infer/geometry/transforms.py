@@ -11,7 +11,7 @@ _REACH = 2**24
 """Pixels from the frame's corner, beyond which nothing is drawn."""
 
 
-def within_reach(points: Floats) -> bool:
+def is_drawable(points: Floats) -> bool:
     """Whether points (n, 2) are finite and so near that drawing computes with them exactly."""
     return bool((np.abs(points) < _REACH).all())
 

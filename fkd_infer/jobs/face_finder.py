@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from fkd_infer.detection.boxes_file import BoxesFile
 from fkd_infer.geometry.boxes import POINTS_BOX, BoxRule
 from fkd_infer.media.sources import SourceKind
-from fkd_infer.pipeline import Pipeline, Searched
+from fkd_infer.pipeline import ImageDetections, Pipeline
 from fkd_infer.tracking.tracker import Tracker
 from fkd_infer.types import Face, Frame
 
 
 @dataclass(frozen=True)
-class Finder:
+class FaceFinder:
     """Finds the faces of frames: those of photos with the pipeline's detector, those of moving
     pictures by following them, where there is a tracker; or at boxes from a file, which are drawn
     as `boxes_rule` says."""
@@ -28,10 +28,10 @@ class Finder:
         """All faces of one frame."""
         if kind != "image" and self.tracker is not None:
             return self.tracker(frame)
-        return self.faces([self.search(frame)])[0]
+        return self.place_points([self.detect(frame)])[0]
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """What is to be told of following faces, after frames were; empty for nothing."""
         if self.tracker is None or not self.tracker.summary.frames:
             return ""
@@ -46,12 +46,12 @@ class Finder:
             self.tracker.detector, "takes_gray", False
         )
 
-    def search(self, frame: Frame) -> Searched:
+    def detect(self, frame: Frame) -> ImageDetections:
         """The boxes of one frame."""
         if self.boxes is not None:
-            return Searched(frame.image, self.boxes.find(frame), self.boxes_rule, final=True)
-        return self.pipeline.search(frame.image, self.pipeline.detector)
+            return ImageDetections(frame.image, self.boxes.find(frame), self.boxes_rule, final=True)
+        return self.pipeline.detect(frame.image, self.pipeline.detector)
 
-    def faces(self, searched: Sequence[Searched]) -> list[list[Face]]:
+    def place_points(self, searched: Sequence[ImageDetections]) -> list[list[Face]]:
         """The faces of several frames."""
-        return self.pipeline.faces(searched)
+        return self.pipeline.place_points(searched)

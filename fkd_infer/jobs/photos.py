@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from fkd_infer.drawing.overlay import Overlay
-from fkd_infer.jobs.face_finder import Finder
+from fkd_infer.jobs.face_finder import FaceFinder
 from fkd_infer.jobs.failures import is_of_memory
 from fkd_infer.jobs.journal import Completed, Journal
 from fkd_infer.limits import Limits
@@ -20,7 +20,7 @@ from fkd_infer.media.frames import read_photo
 from fkd_infer.media.images.header import Size
 from fkd_infer.media.sinks import open_sink
 from fkd_infer.media.sources import Source
-from fkd_infer.pipeline import ROOM, Searched
+from fkd_infer.pipeline import MAX_PIXELS_IN_WORK, ImageDetections
 from fkd_infer.system.hardware import available_threads
 from fkd_infer.system.worker_pool import ExclusiveLock, WorkerPool
 from fkd_infer.types import Face, Frame
@@ -33,7 +33,7 @@ class Photo:
 
     source: Source
     frame: Frame | None = None
-    searched: Searched | None = None
+    searched: ImageDetections | None = None
     faces: Sequence[Face] = ()
     failure: Exception | None = None
     completed: Completed | None = None
@@ -48,7 +48,7 @@ class PhotoProcessor:
     Once `stopping` says so, no photo is begun, and those that were are finished.
     """
 
-    finder: Finder
+    finder: FaceFinder
     overlay: Overlay
     folder: Path | None
     drawn: bool
@@ -61,12 +61,12 @@ class PhotoProcessor:
         """The photos, done, in the order of their sources.
 
         Each of the threads holds few at a time: as many as their faces fill a call of the network,
-        and fewer that are large, so that all together are ROOM pixels, or what memory is meant for
-        them, and one photo per thread. One that is larger than a thread's share waits until no
-        other such one is in work.
+        and fewer that are large, so that all together are MAX_PIXELS_IN_WORK pixels, or what
+        memory is meant for them, and one photo per thread. One that is larger than
+        a thread's share waits until no other such one is in work.
         """
         workers = min(workers, len(sources))
-        room = self.limits.room(ROOM) // workers
+        room = self.limits.max_pending_pixels(MAX_PIXELS_IN_WORK) // workers
         crew = WorkerPool(
             begin=partial(self._begun, room=room),
             full=partial(self._full, room=room),
@@ -120,20 +120,20 @@ class PhotoProcessor:
         with stopwatch.for_frames([(source.name, 0)]):
             with stopwatch("read"):
                 frame = read_photo(source, self.limits, admit)
-            return Photo(source, frame, self.finder.search(frame))
+            return Photo(source, frame, self.finder.detect(frame))
 
     def _full(self, begun: Sequence[Photo], room: int) -> bool:
         """Whether they are enough for a call of the network, or as many as memory is meant for."""
         pixels = sum(photo.frame.width * photo.frame.height for photo in begun if photo.frame)
         searched = [photo.searched for photo in begun if photo.searched]
-        return pixels >= room or self.finder.pipeline.fills_a_call(searched)
+        return pixels >= room or self.finder.pipeline.fills_batch(searched)
 
     def _placed(self, begun: Sequence[Photo]) -> list[Photo]:
         """Places the points of several."""
         about = [(photo.source.name, 0) for photo in begun if photo.searched]
         try:
             with self.finder.pipeline.stopwatch.for_frames(about):
-                faces = iter(self.finder.faces([p.searched for p in begun if p.searched]))
+                faces = iter(self.finder.place_points([p.searched for p in begun if p.searched]))
         except Exception as error:
             if len(begun) > 1:
                 raise  # whose fault it is shows one by one

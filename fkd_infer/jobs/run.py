@@ -20,7 +20,7 @@ from fkd_infer.drawing.overlay import Overlay
 from fkd_infer.drawing.preview_window import PreviewWindow
 from fkd_infer.errors import FkdError, RunEndedError
 from fkd_infer.formats.factory import open_records
-from fkd_infer.jobs.face_finder import Finder
+from fkd_infer.jobs.face_finder import FaceFinder
 from fkd_infer.jobs.failures import write_failures
 from fkd_infer.jobs.journal import Journal
 from fkd_infer.jobs.outputs import Outputs
@@ -32,7 +32,7 @@ from fkd_infer.limits import Limits
 from fkd_infer.media.frames import frame_count
 from fkd_infer.media.sources import Source
 from fkd_infer.media.video.writer import Encoding
-from fkd_infer.types import Cut
+from fkd_infer.types import FrameRange
 
 
 @dataclass(frozen=True)
@@ -41,10 +41,10 @@ class Job:
     moves, the frames of a cut, written in an encoding. `offline` looks ahead to smooth. `journal`
     keeps what is completed, for a later run."""
 
-    finder: Finder
+    finder: FaceFinder
     overlay: Overlay
     outputs: Outputs
-    cut: Cut = field(default_factory=Cut)
+    frame_range: FrameRange = field(default_factory=FrameRange)
     encoding: Encoding = field(default_factory=Encoding)
     offline: bool = False
     workers: int = 1
@@ -67,7 +67,7 @@ def run(sources: Sequence[Source], job: Job, quiet: bool = False) -> Summary:
         if not isinstance(ended.error, FkdError):
             raise ended.error from None
         summary.ended = RunEndedError(ended.error)
-    summary.followed = job.finder.told
+    summary.followed = job.finder.summary
     summary.seconds = time.perf_counter() - started
     return summary
 
@@ -82,7 +82,7 @@ def _run(sources: Sequence[Source], job: Job, quiet: bool, summary: Summary) -> 
             stack.enter_context(job.journal)
         if job.outputs.failures is not None:
             stack.callback(_list_failures, job, job.outputs.failures, summary)
-        total = _total(sources, job.cut)
+        total = _total(sources, job.frame_range)
         bar = stack.enter_context(
             tqdm(total=total, unit="frames", leave=False, disable=True if quiet else None)
         )
@@ -176,7 +176,7 @@ def _moving(
         job.overlay,
         outputs.folder,
         drawn,
-        job.cut,
+        job.frame_range,
         job.encoding,
         job.offline,
         stopping,
@@ -193,12 +193,12 @@ def _moving(
             recorder.work_on(source, picture, partial(processor, source, recorder.record))
 
 
-def _total(sources: Sequence[Source], cut: Cut) -> int | None:
+def _total(sources: Sequence[Source], frame_range: FrameRange) -> int | None:
     """Frames of all sources; None where one does not say how many it has."""
     total = 0
     for source in sources:
         try:
-            count = frame_count(source, cut)
+            count = frame_count(source, frame_range)
         except FkdError:
             count = 0  # told when its turn comes
         if count is None:

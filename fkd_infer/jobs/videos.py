@@ -9,15 +9,15 @@ from itertools import count
 from pathlib import Path
 
 from fkd_infer.drawing.overlay import Overlay
-from fkd_infer.jobs.face_finder import Finder
+from fkd_infer.jobs.face_finder import FaceFinder
 from fkd_infer.limits import Limits
 from fkd_infer.media.frames import frames_from
 from fkd_infer.media.sinks import FrameSink, open_sink
 from fkd_infer.media.sources import Source
 from fkd_infer.media.video.writer import Encoding
 from fkd_infer.system.prefetch import prefetch
-from fkd_infer.tracking.offline_smoothing import smoothed_offline
-from fkd_infer.types import Cut, Face, Frame
+from fkd_infer.tracking.offline_smoothing import smooth_offline
+from fkd_infer.types import Face, Frame, FrameRange
 
 Seen = tuple[Frame, list[Face]]
 _ROOM = 3
@@ -32,11 +32,11 @@ class VideoProcessor:
     `offline` looks ahead for smoothing. Once `stopping` says so, no more frames are taken.
     """
 
-    finder: Finder
+    finder: FaceFinder
     overlay: Overlay
     folder: Path | None
     drawn: bool
-    cut: Cut
+    frame_range: FrameRange
     encoding: Encoding
     offline: bool
     stopping: Callable[[], bool]
@@ -63,7 +63,7 @@ class VideoProcessor:
         return self.folder / source.output if self.folder else None
 
     def _sink(self, source: Source) -> FrameSink:
-        return open_sink(source, self.folder, self.encoding, self.cut)
+        return open_sink(source, self.folder, self.encoding, self.frame_range)
 
     def _done(self, source: Source) -> Generator[Seen, None, None]:
         """Frames with their faces, drawn on; each stage in a thread."""
@@ -75,7 +75,7 @@ class VideoProcessor:
     def _read(self, source: Source, gray: bool) -> Iterator[Frame]:
         """The frames of a source, their reading counted as a stage."""
         stopwatch = self.finder.pipeline.stopwatch
-        frames = frames_from(source, self.cut, gray, self.limits)
+        frames = frames_from(source, self.frame_range, gray, self.limits)
         for number in count():
             with stopwatch.for_frames([(source.name, number)]), stopwatch("read"):
                 frame = next(frames, None)
@@ -85,7 +85,7 @@ class VideoProcessor:
 
     def _found(self, frames: Generator[Frame, None, None], source: Source) -> Iterator[Seen]:
         found = self._faces(frames, source)
-        yield from smoothed_offline(found) if self.offline else found
+        yield from smooth_offline(found) if self.offline else found
 
     def _faces(self, frames: Generator[Frame, None, None], source: Source) -> Iterator[Seen]:
         with closing(frames):

@@ -14,7 +14,7 @@ DIGITS: dict[Extra, int] = {"pose": 2, "ratios": 4}
 """Decimals that are written."""
 
 
-def in_order(extras: frozenset[Extra]) -> tuple[Extra, ...]:
+def sorted_extras(extras: frozenset[Extra]) -> tuple[Extra, ...]:
     """The extras as files have them, whatever order they were asked for in."""
     return tuple(extra for extra in EXTRAS if extra in extras)
 

@@ -14,7 +14,7 @@ from fkd_infer.media.images.header import Size
 from fkd_infer.media.sources import Source
 from fkd_infer.media.video.network_stream import read_stream
 from fkd_infer.media.video.reader import count_frames, read_video
-from fkd_infer.types import Cut, Frame
+from fkd_infer.types import Frame, FrameRange
 
 
 def read_photo(
@@ -30,7 +30,7 @@ def read_photo(
 
 def frames_from(
     source: Source,
-    cut: Cut = Cut(),  # noqa: B008 (frozen)
+    frame_range: FrameRange = FrameRange(),  # noqa: B008 (frozen)
     gray: bool = False,
     limits: Limits | None = None,
 ) -> Iterator[Frame]:
@@ -43,43 +43,45 @@ def frames_from(
     if source.kind == "image":
         yield read_photo(source, limits)
     else:
-        yield from limits.watched(_frames_of_video(source, cut, gray, limits), source.name)
+        yield from limits.enforce(_frames_of_video(source, frame_range, gray, limits), source.name)
 
 
-def _frames_of_video(source: Source, cut: Cut, gray: bool, limits: Limits) -> Iterator[Frame]:
+def _frames_of_video(
+    source: Source, frame_range: FrameRange, gray: bool, limits: Limits
+) -> Iterator[Frame]:
     if source.camera is not None:
-        yield from cut(read_camera(source.camera, source.name))
+        yield from frame_range(read_camera(source.camera, source.name))
     elif source.url is not None:
-        yield from cut(read_stream(source.url, gray, limits=limits))
+        yield from frame_range(read_stream(source.url, gray, limits=limits))
     elif source.path is None:
         raise SourceNotFoundError(source.name)
     else:
         animation = read_animation(source.path)
         if animation is not None:
-            limits.check_moving(source.path, *animation.size)
+            limits.check_video(source.path, *animation.size)
         if animation is not None and animation.suffix == ".webp":
-            yield from cut(_read_webp(source.path, source.name, cut, gray))
+            yield from frame_range(_read_webp(source.path, source.name, frame_range, gray))
         else:
-            yield from read_video(source.path, source.name, cut, gray, limits)
+            yield from read_video(source.path, source.name, frame_range, gray, limits)
 
 
-def frame_count(source: Source, cut: Cut = Cut()) -> int | None:  # noqa: B008 (frozen)
+def frame_count(source: Source, frame_range: FrameRange = FrameRange()) -> int | None:  # noqa: B008 (frozen)
     """How many frames a source is expected to give; None where that is not known."""
     if source.path is None:
-        return cut.max_frames
+        return frame_range.max_frames
     if source.kind == "image":
         return 1
     animation = read_animation(source.path)
     if animation is not None:
         count = len(animation.durations)
         length = sum(animation.durations)
-        return cut.count(count, count / length if length else None)
-    return count_frames(source.path, cut)
+        return frame_range.count(count, count / length if length else None)
+    return count_frames(source.path, frame_range)
 
 
-def _read_webp(path: Path, name: str, cut: Cut, gray: bool) -> Iterator[Frame]:
+def _read_webp(path: Path, name: str, frame_range: FrameRange, gray: bool) -> Iterator[Frame]:
     """Frames of an animated WebP, numbered from the cut's start as those of videos."""
     pictures = read_webp(path, gray)
-    later = ((image, shown) for image, shown in pictures if shown >= cut.start)
+    later = ((image, shown) for image, shown in pictures if shown >= frame_range.start)
     for number, (image, shown) in enumerate(later):
         yield Frame(image, name, number, shown)

@@ -15,7 +15,7 @@ from fkd_infer.media.images.file import write_image
 from fkd_infer.media.sources import STDOUT, Source
 from fkd_infer.media.video.writer import Encoding, VideoSink
 from fkd_infer.system.files.atomic import output_errors
-from fkd_infer.types import Cut, Frame
+from fkd_infer.types import Frame, FrameRange
 
 
 def check_outputs(
@@ -103,11 +103,11 @@ def open_sink(
     source: Source,
     out: Path | None,
     encoding: Encoding = Encoding(),  # noqa: B008 (frozen)
-    cut: Cut = Cut(),  # noqa: B008 (frozen)
+    frame_range: FrameRange = FrameRange(),  # noqa: B008 (frozen)
 ) -> FrameSink:
     """The sink for a source's pictures, to be entered with `with`; does nothing without `out`.
 
-    `cut` is what frames are taken by.
+    `frame_range` is what frames are taken by.
     """
     if out is None:
         return NullSink()
@@ -115,8 +115,8 @@ def open_sink(
     if source.kind == "image":
         return ImageSink(target)
     if target.suffix.lower() in ANIMATED_SUFFIXES:
-        return AnimationSink(target, source.path, encoding.quality, cut)
-    return VideoSink(target, source.path, encoding, cut)
+        return AnimationSink(target, source.path, encoding.quality, frame_range)
+    return VideoSink(target, source.path, encoding, frame_range)
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

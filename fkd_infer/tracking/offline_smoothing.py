@@ -44,7 +44,7 @@ class _Sample:
     face: Face
 
 
-def smoothed_offline(
+def smooth_offline(
     items: Iterable[tuple[Frame, list[Face]]],
 ) -> Iterator[tuple[Frame, list[Face]]]:
     """The same frames, in order, each with its faces' points and boxes smoothed without lag.

@@ -18,7 +18,7 @@ from fkd_infer.choices import Smoothing
 from fkd_infer.detection.base import Detector
 from fkd_infer.geometry.arrays import Floats
 from fkd_infer.geometry.boxes import BoxRule, apply_rule, square_boxes
-from fkd_infer.pipeline import Pipeline, Presence, Searched
+from fkd_infer.pipeline import ImageDetections, Pipeline, Presence
 from fkd_infer.tracking.association import assigned, centres, distances, nearness, sides, squares
 from fkd_infer.tracking.detection_schedule import Schedule
 from fkd_infer.tracking.one_euro import Smoother
@@ -48,7 +48,7 @@ AHEAD = 0.2
 
 
 @dataclass
-class Summary:
+class TrackingSummary:
     """What was followed, and how often a detector was asked."""
 
     frames: int = 0
@@ -127,7 +127,7 @@ class Tracker:
     ) -> None:
         self.pipeline = pipeline
         self.detector = detector
-        self.summary = Summary()
+        self.summary = TrackingSummary()
         self._schedule = Schedule(detect_every)
         self._smoother = Smoother(smoothing)
         self.reset()
@@ -219,18 +219,20 @@ class Tracker:
 
     def _placed(self, frame: Frame, boxes: Floats) -> tuple[Floats, Presence]:
         """Points (n, k, 2) and presence (n,), placed again where the first are far off the box."""
-        points, presence = self.pipeline.follow(frame.image, boxes)
+        points, presence = self.pipeline.landmarks_with_presence(frame.image, boxes)
         placed = squares(points)
         off = np.abs(placed - boxes).max(axis=1) > AFRESH * sides(boxes)
         anew = np.flatnonzero(off & (sides(placed) > 1))
         if self.pipeline.refine and anew.size:
-            points[anew], presence[anew] = self.pipeline.follow(frame.image, placed[anew])
+            points[anew], presence[anew] = self.pipeline.landmarks_with_presence(
+                frame.image, placed[anew]
+            )
         return points, presence
 
     def _detect(self, frame: Frame) -> None:
         """Searches the frame: for the followed faces, those that were lost, and new ones."""
-        searched = self.pipeline.search(frame.image, self.detector)
-        found, rule = searched.found, searched.rule
+        searched = self.pipeline.detect(frame.image, self.detector)
+        found, rule = searched.detections, searched.rule
         tight = square_boxes(*apply_rule(found.boxes, rule))
         followed = self._followed()
         pairs = dict(assigned(distances(tight, _boxes(followed)), SAME))
@@ -241,7 +243,7 @@ class Tracker:
         rest = [number for number in range(len(found)) if number not in pairs]
         if rest:
             left = Detections(found.boxes[rest], found.scores[rest])
-            faces = self.pipeline.faces([Searched(searched.image, left, rule)])[0]
+            faces = self.pipeline.place_points([ImageDetections(searched.image, left, rule)])[0]
             unseen = self._corrected(frame, faces, unseen)
         for track in unseen:
             self._missed(track)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from fkd_infer.geometry.arrays import Floats, Matrix, Pixels, bgr_image, gray_plane
 from fkd_infer.geometry.boxes import points_box
-from fkd_infer.geometry.crop import reduced
+from fkd_infer.geometry.crop import downscale
 from fkd_infer.geometry.transforms import similarity, transform
 from fkd_train.config.detector import MosaicConfig
 from fkd_train.data.augment import photometric, relit, scrambled, texture, with_glasses
@@ -263,7 +263,7 @@ def _warp(image: Pixels, matrix: Matrix, tile: Pixels, border: int) -> None:
     """Draws an image onto a tile; averaged first where it gets much smaller."""
     factor = int(1 / np.linalg.norm(matrix[:, 0]))
     if factor >= 2:
-        image, back = reduced(image, factor)
+        image, back = downscale(image, factor)
         offset = matrix[:, :2] @ back[:, 2] + matrix[:, 2]
         matrix = np.column_stack([matrix[:, :2] @ back[:, :2], offset])
     drawn = np.ascontiguousarray(tile)

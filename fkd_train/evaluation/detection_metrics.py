@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from fkd_infer.geometry.arrays import Floats, Pixels
 from fkd_infer.geometry.boxes import BoxRule, apply_rule, square_boxes
-from fkd_infer.geometry.nms import coverage, overlaps
+from fkd_infer.geometry.nms import coverage, iou
 from fkd_infer.types import Detections
 from fkd_train.data.mosaic import FACE, GroundTruth
 
@@ -87,7 +87,7 @@ def _match_image(
 ) -> list[float]:
     """Notes each box of an image; answers the score of each face."""
     faces = truth.kinds == FACE
-    overlap = overlaps(squares, _squares(truth.boxes, BoxRule(1.0)))
+    overlap = iou(squares, _squares(truth.boxes, BoxRule(1.0)))
     sides = squares[:, 2] - squares[:, 0]
     covered = coverage(found.boxes, truth.boxes)
     taken = np.full(len(truth), np.nan)

@@ -83,8 +83,8 @@ def evaluate_detectors(
 def _thresholds(detector: SizedDetector) -> tuple[float, SizedDetector]:
     """A detector's own threshold, and the detector with the lowest."""
     lower = copy(detector)
-    lower.search = replace(detector.search, min_score=min(FLOOR, detector.lowest))
-    return detector.lowest, lower
+    lower.search = replace(detector.search, min_score=min(FLOOR, detector.min_score))
+    return detector.min_score, lower
 
 
 def _row(pictures: str, detector: str, found: Matched, threshold: float) -> Row:

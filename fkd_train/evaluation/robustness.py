@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from fkd_infer.geometry.arrays import Floats, Matrix, Pixels
 from fkd_infer.geometry.boxes import POINTS_BOX, CropRule, apply_rule, points_box, square_boxes
-from fkd_infer.geometry.crop import reduced
+from fkd_infer.geometry.crop import downscale
 from fkd_infer.geometry.transforms import invert, similarity, transform
 from fkd_train.data.augment import CropSampler, Rng, jpeg
 from fkd_train.data.dataset import Faces
@@ -79,7 +79,7 @@ def tilted(image: Pixels, centre: Floats, side: float, rng: Rng, degrees: float)
 def shrunk(image: Pixels, centre: Floats, side: float, rng: Rng, pixels: float) -> View:
     """The image reduced, so that the box's side is `pixels`; a smaller face stays as it is."""
     factor = max(1.0, side / pixels)
-    small, to_original = reduced(image, factor)
+    small, to_original = downscale(image, factor)
     moved = transform(centre[None], invert(to_original))[0]
     return View(small, moved, side / factor, to_original=to_original)
 

@@ -290,4 +290,4 @@ def session_find(model: onnx.ModelProto) -> Callable[[Pixels], Detections]:
     with TemporaryDirectory() as folder:
         path = Path(folder) / "detector.onnx"
         onnx.save(model, path)
-        return FkdDetector(path, provider="cpu").find
+        return FkdDetector(path, provider="cpu").detect

@@ -146,7 +146,7 @@ def _scores(model: onnx.ModelProto, images: list[Pixels], folder: Path) -> list[
     """The sum of scores on each image: how many faces it seems to have."""
     path = folder / "tried.onnx"
     onnx.save(model, path)
-    find = FkdDetector(path, provider="cpu").find
+    find = FkdDetector(path, provider="cpu").detect
     return [float(find(image).scores.sum()) for image in images]
 
 
@@ -156,7 +156,7 @@ def _made(
     """The candidate with its own accuracy in the card."""
     path = folder / f"{name}.onnx"
     onnx.save(with_card(model, card), path)
-    find = FkdDetector(path, provider="cpu").find
+    find = FkdDetector(path, provider="cpu").detect
     accuracy = {
         f"{source.recipe.split} split, {kind}": measured(exam(one_by_one(find)), card.threshold)
         for kind, exam in source.evaluation_sets.items()

@@ -17,7 +17,7 @@ from fkd_infer.drawing.annotator import Annotator
 from fkd_infer.drawing.overlay import Overlay
 from fkd_infer.geometry.arrays import Pixels
 from fkd_infer.geometry.boxes import POINTS_BOX
-from fkd_infer.jobs.face_finder import Finder
+from fkd_infer.jobs.face_finder import FaceFinder
 from fkd_infer.jobs.journal import Journal, journal_path
 from fkd_infer.jobs.outputs import Outputs
 from fkd_infer.jobs.run import Job, run
@@ -67,7 +67,7 @@ def done(pipeline: Pipeline, folder: Path, tracker: Tracker | None = None) -> Su
     outputs = Outputs(out, out / "faces.jsonl")
     journal = Journal(journal_path(out, [str(folder)], [out]), {}, resume=False, faces=True)
     overlay = Overlay(Annotator(pipeline.card.landmarks))
-    finder = Finder(pipeline, tracker)
+    finder = FaceFinder(pipeline, tracker)
     job = Job(finder, overlay, outputs, workers=2, journal=journal)
     return run(expand_sources([str(folder)]), job, quiet=True)
 

@@ -17,7 +17,7 @@ from tiny_models import MODELS
 from fkd_infer.drawing.annotator import Annotator
 from fkd_infer.drawing.overlay import Overlay
 from fkd_infer.errors import OutputError, SourceFolderError
-from fkd_infer.jobs.face_finder import Finder
+from fkd_infer.jobs.face_finder import FaceFinder
 from fkd_infer.jobs.outputs import Outputs
 from fkd_infer.jobs.run import Job, run
 from fkd_infer.jobs.summary import Summary
@@ -68,7 +68,7 @@ def done(pipeline: Pipeline, place: Path) -> Summary:
     sources = expand_sources([str(place / "in")], place / "out")
     check_outputs(sources, place / "out", outputs.files)
     overlay = Overlay(Annotator(pipeline.card.landmarks))
-    return run(sources, Job(Finder(pipeline), overlay, outputs, workers=2), quiet=True)
+    return run(sources, Job(FaceFinder(pipeline), overlay, outputs, workers=2), quiet=True)
 
 
 def test_what_is_closed_is_told_and_the_rest_is_done(pipeline: Pipeline, place: Path) -> None:

@@ -199,7 +199,7 @@ def test_a_detector_of_ones_own_is_called_by_one_thread_at_a_time(fixed_model: P
 
 def test_many_takes_few_images_ahead(fixed_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Room for three of them: whatever their number, no more than four are held."""
-    monkeypatch.setattr("fkd_infer.pipeline.ROOM", 3 * 90 * 120)
+    monkeypatch.setattr("fkd_infer.pipeline.MAX_PIXELS_IN_WORK", 3 * 90 * 120)
     taken = answered = most = 0
 
     def images() -> Iterator[np.ndarray]:

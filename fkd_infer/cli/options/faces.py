@@ -27,7 +27,7 @@ from fkd_infer.choices import (
 from fkd_infer.cli.options.group import PATH, Decorator, NameOrPath, group, neutral_option
 
 if TYPE_CHECKING:
-    from fkd_infer.jobs.face_finder import Finder
+    from fkd_infer.jobs.face_finder import FaceFinder
     from fkd_infer.media.sources import Source
     from fkd_infer.pipeline import Pipeline
 
@@ -84,23 +84,23 @@ class FaceOptions:
             tuned=self.tuned,
         )
 
-    def finder(self, pipeline: Pipeline) -> Finder:
+    def finder(self, pipeline: Pipeline) -> FaceFinder:
         """What finds the faces of photos and of moving pictures."""
         from fkd_infer.detection.base import SizedDetector
         from fkd_infer.detection.boxes_file import BoxesFile
         from fkd_infer.detection.factory import box_rule
         from fkd_infer.detection.tiling import Search
-        from fkd_infer.jobs.face_finder import Finder
+        from fkd_infer.jobs.face_finder import FaceFinder
         from fkd_infer.tracking.tracker import Tracker
 
         given = BoxesFile.read(self.boxes) if self.boxes else None
         tracker = None
         if isinstance(pipeline.detector, SizedDetector):
             size = self.max_size or MAX_SIZES[self.detector][1]
-            moving = pipeline.detector.moving(Search(size, self.min_face, self.min_score))
+            moving = pipeline.detector.for_video(Search(size, self.min_face, self.min_score))
             smoothing = "off" if self.smooth == "offline" else self.smooth
             tracker = Tracker(pipeline, moving, self.detect_every, smoothing)
-        return Finder(pipeline, tracker, given, box_rule(self.boxes_kind, pipeline.card))
+        return FaceFinder(pipeline, tracker, given, box_rule(self.boxes_kind, pipeline.card))
 
 
 model_option: Decorator = click.option(

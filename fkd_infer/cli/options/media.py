@@ -9,29 +9,31 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fkd_infer.choices import CODECS, FRAMES, MEGAPIXELS, SECONDS, Codec
+from fkd_infer.choices import CODECS, MAX_FRAMES, MAX_MEGAPIXELS, MAX_SECONDS, Codec
 from fkd_infer.cli.options.group import group, neutral_option
 
 if TYPE_CHECKING:
     from fkd_infer.limits import Limits
     from fkd_infer.media.video.writer import Encoding
-    from fkd_infer.types import Cut
+    from fkd_infer.types import FrameRange
 
 
-def _cut(start: float, end: float | None, max_frames: int | None, stride: int) -> Cut:
+def _frame_range(
+    start: float, end: float | None, max_frames: int | None, stride: int
+) -> FrameRange:
     from fractions import Fraction
 
-    from fkd_infer.types import Cut
+    from fkd_infer.types import FrameRange
 
     if end is not None and end <= start:
         raise click.UsageError(f"--end {end:g} is not after --start {start:g}")
     limit = None if end is None else Fraction(str(end))
-    return Cut(Fraction(str(start)), limit, max_frames, stride)
+    return FrameRange(Fraction(str(start)), limit, max_frames, stride)
 
 
 cut_options = group(
-    "cut",
-    _cut,
+    "frame_range",
+    _frame_range,
     start=click.option(
         "--start", type=click.FloatRange(0), default=0.0, help="Second of a video to begin at."
     ),
@@ -41,7 +43,7 @@ cut_options = group(
         "--stride", type=click.IntRange(1), default=1, help="Take every Nth frame of a video."
     ),
 )
-"""Options that say which frames of a video are taken, for a command's argument `cut`."""
+"""Options that say which frames of a video are taken, for a command's argument `frame_range`."""
 
 
 def _encoding(codec: Codec, quality: int | None) -> Encoding:
@@ -83,7 +85,7 @@ _limit_pixels = neutral_option(
     "pixels",
     metavar="MILLIONS",
     type=click.FloatRange(0, min_open=True),
-    default=MEGAPIXELS,
+    default=MAX_MEGAPIXELS,
     show_default=True,
     help="Refuse photos and frames of more, in millions.",
 )
@@ -107,7 +109,7 @@ limit_options = group(
         "--limit-frames",
         "frames",
         type=click.IntRange(1),
-        default=FRAMES,
+        default=MAX_FRAMES,
         show_default=True,
         help="End what moves after so many frames, as failed.",
     ),
@@ -115,7 +117,7 @@ limit_options = group(
         "--limit-seconds",
         "seconds",
         type=click.FloatRange(0, min_open=True),
-        default=SECONDS,
+        default=MAX_SECONDS,
         show_default=True,
         help="End what moves, streams and cameras too, after so long, as failed.",
     ),

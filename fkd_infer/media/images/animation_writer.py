@@ -27,7 +27,7 @@ from fkd_infer.media.images.animation import (
     webp_header,
 )
 from fkd_infer.system.files.atomic import atomic_write, output_errors
-from fkd_infer.types import Cut, Frame
+from fkd_infer.types import Frame, FrameRange
 
 if TYPE_CHECKING:
     from av.packet import Packet
@@ -55,8 +55,8 @@ class _Writer(Protocol):
 class AnimationSink:
     """An animated file of the frames written to it; `like` is the one that they were read from.
 
-    `quality`, from 0 to 100, is WebP's. `cut` is what frames were read by. Frames that follow the
-    one before more closely than players can show are left out.
+    `quality`, from 0 to 100, is WebP's. `frame_range` is the one they were read by. Frames that
+    follow the one before more closely than players can show are left out.
     """
 
     def __init__(
@@ -64,14 +64,14 @@ class AnimationSink:
         path: Path,
         like: Path | None,
         quality: int | None = None,
-        cut: Cut = Cut(),  # noqa: B008 (frozen)
+        frame_range: FrameRange = FrameRange(),  # noqa: B008 (frozen)
     ) -> None:
         if path.suffix.lower() not in ANIMATED_SUFFIXES:
             kinds = " or ".join(sorted(ANIMATED_SUFFIXES))
             raise OutputError(path, f"an animation's name ends in {kinds}")
         self._path = path
         self._quality = _QUALITY if quality is None else quality
-        self._cut = cut
+        self._frame_range = frame_range
         self._like: Animation | None = read_animation(like) if like else None
         self._writer: _Writer | None = None
         self._size = (0, 0)
@@ -85,7 +85,7 @@ class AnimationSink:
         """Appends a frame, which must be of the size of those before."""
         if self._writer is None:
             self._size = frame.width, frame.height
-            self._zero = frame.time if self._cut.start > 0 else Fraction(0)
+            self._zero = frame.time if self._frame_range.start > 0 else Fraction(0)
             gif = self._path.suffix.lower() == ".gif"
             self._writer = _Gif(*self._size) if gif else _Webp(*self._size, self._quality)
             self._tick = -self._writer.shortest
@@ -111,7 +111,7 @@ class AnimationSink:
         if self._like is None:
             end, loop = self._last + _USUAL, 0
         else:
-            end = self._like.end_of(self._last, self._cut.stride)
+            end = self._like.end_of(self._last, self._frame_range.stride)
             same = self._like.suffix == self._path.suffix.lower()
             loop = self._like.loop if same else 0
         ticks = max(self._tick + writer.shortest, round((end - self._zero) * writer.clock))

@@ -75,7 +75,7 @@ def read_stream(
     limits = limits or Limits()
     with _opened(url, name, opening, silence) as container:
         stream = container.streams.video[0]
-        limits.check_moving(name, stream.width, stream.height)
+        limits.check_video(name, stream.width, stream.height)
         stream.codec_context.options = {"max_pixels": str(limits.pixels)}
         endless = container.duration is None
         clock = _Clock(stream.average_rate)

@@ -15,7 +15,7 @@ from fkd_infer.limits import Limits
 from fkd_infer.media.images.animation import read_animation
 from fkd_infer.media.video.colour import to_bgr, to_gray
 from fkd_infer.system.files.reading import check_regular
-from fkd_infer.types import Cut, Frame
+from fkd_infer.types import Frame, FrameRange
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -130,7 +130,7 @@ def open_video(path: Path) -> Iterator[OpenVideo]:
 def read_video(
     path: Path,
     name: str,
-    cut: Cut = Cut(),  # noqa: B008 (frozen)
+    frame_range: FrameRange = FrameRange(),  # noqa: B008 (frozen)
     gray: bool = False,
     limits: Limits | None = None,
 ) -> Iterator[Frame]:
@@ -144,21 +144,21 @@ def read_video(
 
     convert, limits = to_gray if gray else to_bgr, limits or Limits()
     with open_video(path) as video:
-        limits.check_moving(path, video.stream.width, video.stream.height)
+        limits.check_video(path, video.stream.width, video.stream.height)
         # Frames may grow in the middle of a file: the decoder refuses those by itself.
         video.stream.codec_context.options = {"max_pixels": str(limits.pixels)}
         reformatter = VideoReformatter()
-        if cut.start > 0:
-            video.seek(cut.start)
+        if frame_range.start > 0:
+            video.seek(frame_range.start)
 
         def frames() -> Iterator[Frame]:
             index = 0
-            for picture, time in _timed(video, cut.start):
-                if time >= cut.start:
+            for picture, time in _timed(video, frame_range.start):
+                if time >= frame_range.start:
                     yield Frame(convert(picture, reformatter), name, index, time)
                     index += 1
 
-        yield from cut(frames())
+        yield from frame_range(frames())
 
 
 def _timed(video: OpenVideo, start: Fraction) -> Iterator[tuple[VideoFrame, Fraction]]:
@@ -174,7 +174,7 @@ def _timed(video: OpenVideo, start: Fraction) -> Iterator[tuple[VideoFrame, Frac
         yield picture, time
 
 
-def count_frames(path: Path, cut: Cut = Cut()) -> int | None:  # noqa: B008 (frozen)
+def count_frames(path: Path, frame_range: FrameRange = FrameRange()) -> int | None:  # noqa: B008 (frozen)
     """How many frames of a cut a file says it has, or would have; None where it is silent."""
     with open_video(path) as video:
         frames, duration = video.stream.frames, video.duration
@@ -182,7 +182,7 @@ def count_frames(path: Path, cut: Cut = Cut()) -> int | None:  # noqa: B008 (fro
             if duration is None or not video.rate:
                 return None
             frames = round(duration * video.rate)
-        return cut.count(frames, video.rate)
+        return frame_range.count(frames, video.rate)
 
 
 def _zero(container: InputContainer) -> Fraction:

@@ -25,7 +25,7 @@ from fkd_infer.media.video.colour import MATRIX, to_i420
 from fkd_infer.media.video.reader import open_video
 from fkd_infer.media.video.source_audio import SourceAudio
 from fkd_infer.system.files.atomic import atomic_write
-from fkd_infer.types import Cut, Frame
+from fkd_infer.types import Frame, FrameRange
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream
@@ -96,8 +96,9 @@ class Encoding:
 class VideoSink:
     """A video file of the frames written to it; `like` is the video that they were read from.
 
-    The sound of `like` is copied as far as frames were written; without `like` there is none. `cut`
-    is what frames were read by: where it has a start, the file begins with the first of them.
+    The sound of `like` is copied as far as frames were written; without `like` there is none.
+    `frame_range` is the one they were read by: where it has a start, the file
+    begins with the first of them.
     """
 
     def __init__(
@@ -105,12 +106,12 @@ class VideoSink:
         path: Path,
         like: Path | None,
         encoding: Encoding = Encoding(),
-        cut: Cut = Cut(),  # noqa: B008 (frozen)
+        frame_range: FrameRange = FrameRange(),  # noqa: B008 (frozen)
     ) -> None:
         self._path = path
         self._like = like
         self._encoding = encoding
-        self._cut = cut
+        self._frame_range = frame_range
         self._original: SourceAudio | None = None
         self._output: _Output | None = None
         self._stack = ExitStack()
@@ -123,7 +124,7 @@ class VideoSink:
             self._partial = stack.enter_context(atomic_write(self._path))
             if self._like is not None:
                 video = stack.enter_context(open_video(self._like))
-                self._original = SourceAudio(video, self._cut.start)
+                self._original = SourceAudio(video, self._frame_range.start)
                 _check_sound(self._path, self._like, self._original.sound)
             stack.push(self._close)
             self._stack = stack.pop_all()
@@ -140,7 +141,12 @@ class VideoSink:
         with _encoding(self._path):
             if self._output is None:
                 self._output = _Output(
-                    self._path, self._partial, frame, self._original, self._encoding, self._cut
+                    self._path,
+                    self._partial,
+                    frame,
+                    self._original,
+                    self._encoding,
+                    self._frame_range,
                 )
             self._output.write(frame)
 
@@ -181,16 +187,16 @@ class _Output:
         first: Frame,
         original: SourceAudio | None,
         encoding: Encoding,
-        cut: Cut,
+        frame_range: FrameRange,
     ) -> None:
         import av
         from av.video.reformatter import VideoReformatter
 
         self._path = path
         self._encoding = encoding
-        self._stride = cut.stride
+        self._stride = frame_range.stride
         # Where the file begins, in the time of what frames are from.
-        self._zero = first.time if cut.start > 0 else Fraction(0)
+        self._zero = first.time if frame_range.start > 0 else Fraction(0)
         self._original = original
         self._size = (first.width, first.height)
         self._time_base, self._rate = _clock(original)

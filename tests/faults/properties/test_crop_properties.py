@@ -19,7 +19,7 @@ from fkd_infer.geometry.boxes import (
     points_box,
     square_boxes,
 )
-from fkd_infer.geometry.crop import crop_batch, crop_matrices, reduced
+from fkd_infer.geometry.crop import crop_batch, crop_matrices, downscale
 from fkd_infer.geometry.transforms import invert, similarity, transform
 from fkd_infer.pipeline import decode
 
@@ -112,7 +112,7 @@ def test_any_crop_of_an_even_frame_is_even(
 @given(frame=SIZES, factor=finite(1, 400))
 def test_averaging_keeps_the_frame_where_it_is(frame: tuple[int, int], factor: float) -> None:
     width, height = frame
-    small, back = reduced(np.full((height, width, 3), 9, np.uint8), factor)
+    small, back = downscale(np.full((height, width, 3), 9, np.uint8), factor)
     assert (small == 9).all()
     corners = np.array([[-0.5, -0.5], [small.shape[1] - 0.5, small.shape[0] - 0.5]])
     wanted = [[-0.5, -0.5], [width - 0.5, height - 0.5]]

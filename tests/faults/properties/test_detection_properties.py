@@ -10,7 +10,7 @@ from property_strategies import boxes, finite, tried
 
 from fkd_infer.detection.tiling import Search, View, joined, placed, plan
 from fkd_infer.geometry.arrays import Floats
-from fkd_infer.geometry.nms import coverage, overlaps, suppress
+from fkd_infer.geometry.nms import coverage, iou, suppress
 from fkd_infer.geometry.transforms import invert
 from fkd_infer.types import Detections
 
@@ -24,12 +24,12 @@ WHOLE, CUT = 0.8, 0.9
     some=st.lists(boxes(1e9, 1e9) | boxes(50, 60), max_size=30),
     levels=st.lists(finite(0, 1), min_size=30, max_size=30),
     limit=finite(0.05, 0.95),
-    by=st.sampled_from([overlaps, coverage]),
+    by=st.sampled_from([iou, coverage]),
 )
 def test_what_is_left_out_is_of_the_face_of_a_better_one(
     some: list[Floats], levels: list[float], limit: float, by: object
 ) -> None:
-    measure = overlaps if by is overlaps else coverage
+    measure = iou if by is iou else coverage
     table = np.array(some, np.float32).reshape(-1, 4)
     scores = np.array(levels[: len(table)], np.float32)
     kept = suppress(table, scores, limit, measure)
@@ -119,8 +119,8 @@ def test_a_perfect_detector_finds_each_face_once_and_where_it_is(
     assert apart.min(axis=0, initial=np.inf).max(initial=0) < 0.05
 
 
-@pytest.mark.parametrize("measure", [overlaps, coverage])
+@pytest.mark.parametrize("measure", [iou, coverage])
 def test_boxes_of_no_area_share_nothing_that_is_a_number_above_one(measure: object) -> None:
-    by = overlaps if measure is overlaps else coverage
+    by = iou if measure is iou else coverage
     table = np.array([[0, 0, 1e9, 1e9], [0, 0, 1e-6, 1e-6]], np.float32)
     assert np.isfinite(by(table, table)).all()

@@ -25,7 +25,7 @@ class Squares(SizedDetector):
         super().__init__(rule or BoxRule(1.0), 12, search, threshold)
         self.seen: list[tuple[tuple[int, ...], float]] = []
 
-    def find(self, image: Pixels, least: float) -> Detections:
+    def detect(self, image: Pixels, least: float) -> Detections:
         self.seen.append((image.shape, least))
         white = (gray_plane(image) > 127).astype(np.uint8)
         _, _, stats, _ = cv2.connectedComponentsWithStats(white)
@@ -123,9 +123,9 @@ def test_faces_are_measured_from_brows_to_chin_whatever_points_are_wanted() -> N
 
 def test_moving_pictures_are_searched_in_their_own_way() -> None:
     detector = Squares(Search(640, 12), threshold=0.8)
-    moving = detector.moving(Search(64, min_score=0.5))
-    assert (moving.search, moving.lowest) == (Search(64, min_score=0.5), 0.5)
-    assert (detector.search, detector.lowest) == (Search(640, 12), 0.8)
+    moving = detector.for_video(Search(64, min_score=0.5))
+    assert (moving.search, moving.min_score) == (Search(64, min_score=0.5), 0.5)
+    assert (detector.search, detector.min_score) == (Search(640, 12), 0.8)
     assert moving.rule is detector.rule
     moving.rule = BoxRule(2.0)
     assert detector.rule == BoxRule(1.0)

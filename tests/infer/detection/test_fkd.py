@@ -50,7 +50,7 @@ def test_the_answer_is_the_networks() -> None:
     np.testing.assert_allclose(found.scores, [0.8], rtol=1e-6)
     np.testing.assert_array_equal(found.points, detected_points()[:1])
     assert detector.card == detector_card()
-    assert (detector.rule, detector.smallest) == (detector_card().box_rule, 12)
+    assert (detector.rule, detector.smallest_face) == (detector_card().box_rule, 12)
     assert detector.provider == "cpu"
 
 
@@ -70,8 +70,8 @@ def test_a_searchs_score_takes_the_place_of_the_cards() -> None:
 
 
 def test_find_tells_all_from_the_lowest_scores_on() -> None:
-    assert len(tiny().find(gray(204))) == 2
-    assert len(tiny().find(gray(0))) == 1
+    assert len(tiny().detect(gray(204))) == 2
+    assert len(tiny().detect(gray(0))) == 1
 
 
 def test_a_frame_is_shown_as_large_as_the_cards_smallest_face_asks_for() -> None:
@@ -194,7 +194,7 @@ def test_several_threads_may_use_one_detector() -> None:
 
 def test_moving_pictures_are_searched_in_their_own_way() -> None:
     detector = tiny(search=Search(1280, min_score=0.9))
-    moving = detector.moving(Search(64))
+    moving = detector.for_video(Search(64))
     np.testing.assert_allclose(moving(gray(204, 128)).boxes, DETECTED[:1] * 2 + 0.5)
     assert len(moving(gray(102, 128))) == 0, "the card's threshold holds"
     assert detector.search == Search(1280, min_score=0.9)
@@ -211,7 +211,7 @@ def test_the_default_detector_comes_with_the_package() -> None:
 def test_the_shipped_detector_takes_images_of_any_shape(shape: tuple[int, ...]) -> None:
     detector = FkdDetector(provider="cpu", settings=SessionSettings(1))
     noise = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
-    found = detector.find(noise)
+    found = detector.detect(noise)
     assert found.points is not None
     assert (len(found.scores), *found.points.shape) == (len(found), len(found), 5, 2)
     assert found.scores.tolist() == sorted(found.scores.tolist(), reverse=True)

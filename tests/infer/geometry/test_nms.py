@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fkd_infer.geometry.nms import coverage, overlaps, suppress
+from fkd_infer.geometry.nms import coverage, iou, suppress
 
 BOXES = st.lists(
     st.tuples(st.integers(0, 30), st.integers(0, 30), st.integers(1, 20), st.integers(1, 20)),
@@ -48,13 +48,13 @@ def plainly_suppressed(boxes: np.ndarray, scores: np.ndarray, limit: float) -> l
 
 def test_half_of_a_box_is_a_third_of_what_two_cover() -> None:
     boxes = as_boxes([(0, 0, 4, 4), (2, 0, 4, 4), (1, 1, 2, 2), (8, 8, 1, 1), (4, 0, 4, 4)])
-    np.testing.assert_allclose(overlaps(boxes[:1], boxes), [[1, 1 / 3, 1 / 4, 0, 0]])
+    np.testing.assert_allclose(iou(boxes[:1], boxes), [[1, 1 / 3, 1 / 4, 0, 0]])
     np.testing.assert_allclose(coverage(boxes[:1], boxes), [[1, 1 / 2, 1, 0, 0]])
 
 
 def test_boxes_that_touch_at_a_corner_share_nothing() -> None:
     boxes = as_boxes([(0, 0, 2, 2), (2, 2, 2, 2), (5, 5, 1, 1)])
-    np.testing.assert_array_equal(overlaps(boxes, boxes), np.eye(3))
+    np.testing.assert_array_equal(iou(boxes, boxes), np.eye(3))
 
 
 @settings(max_examples=60, deadline=None)
@@ -66,7 +66,7 @@ def test_every_pair_is_measured(
     shared = np.array([[shared_area(a, b) for b in two] for a in one]).reshape(len(one), len(two))
     areas = [np.array([area(box) for box in boxes]) for boxes in (one, two)]
     union = areas[0][:, None] + areas[1][None] - shared
-    np.testing.assert_allclose(overlaps(one, two), shared / union, rtol=1e-6)
+    np.testing.assert_allclose(iou(one, two), shared / union, rtol=1e-6)
     smaller = np.minimum(areas[0][:, None], areas[1][None])
     np.testing.assert_allclose(coverage(one, two), shared / smaller, rtol=1e-6)
 
@@ -93,12 +93,12 @@ def test_one_that_is_left_out_leaves_out_no_other() -> None:
     assert suppress(boxes, scores, 0.5, coverage).tolist() == [0, 2]
 
 
-@pytest.mark.parametrize("measure", [overlaps, coverage])
+@pytest.mark.parametrize("measure", [iou, coverage])
 def test_one_inside_another_counts_by_its_measure(measure: object) -> None:
     boxes = as_boxes([(0, 0, 20, 20), (5, 5, 5, 5)])
     scores = np.array([0.5, 0.9], np.float32)
-    kept = suppress(boxes, scores, 0.45, overlaps if measure is overlaps else coverage)
-    assert kept.tolist() == ([1, 0] if measure is overlaps else [1])
+    kept = suppress(boxes, scores, 0.45, iou if measure is iou else coverage)
+    assert kept.tolist() == ([1, 0] if measure is iou else [1])
 
 
 def test_none_of_none_are_kept() -> None:

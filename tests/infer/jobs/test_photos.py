@@ -19,7 +19,7 @@ from fkd_infer.drawing.overlay import Overlay
 from fkd_infer.errors import OutputError
 from fkd_infer.formats.jsonl_csv import JsonLinesSink
 from fkd_infer.geometry.boxes import POINTS_BOX
-from fkd_infer.jobs.face_finder import Finder
+from fkd_infer.jobs.face_finder import FaceFinder
 from fkd_infer.jobs.outputs import Outputs
 from fkd_infer.jobs.photos import Photo, PhotoProcessor, network_threads, opencv_threads
 from fkd_infer.jobs.run import Job, run
@@ -75,7 +75,7 @@ def done(
     return run(
         expand_sources([str(folder)]),
         Job(
-            Finder(pipeline),
+            FaceFinder(pipeline),
             Overlay(Annotator(pipeline.card.landmarks)),
             Outputs(out, folder.parent / json, folder.parent / f"{json}.csv"),
             workers=workers,
@@ -222,7 +222,7 @@ def most_held(
         return frame
 
     monkeypatch.setattr("fkd_infer.jobs.photos.read_photo", counted)
-    monkeypatch.setattr("fkd_infer.jobs.photos.ROOM", room)
+    monkeypatch.setattr("fkd_infer.jobs.photos.MAX_PIXELS_IN_WORK", room)
     done(pipeline, folder, 2, folder.parent / "out")
     return held.most, held.now
 
@@ -256,7 +256,7 @@ def test_once_stopping_no_photo_is_begun(pipeline: Pipeline, folder: Path) -> No
 
     def find_photos(stop_after: int) -> list[Photo]:
         processor = PhotoProcessor(
-            Finder(pipeline),
+            FaceFinder(pipeline),
             Overlay(Annotator(pipeline.card.landmarks)),
             None,
             drawn=False,

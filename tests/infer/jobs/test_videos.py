@@ -15,7 +15,7 @@ from tiny_models import MODELS
 from fkd_infer.drawing.annotator import Annotator
 from fkd_infer.drawing.overlay import Overlay
 from fkd_infer.errors import UnreadableVideoError
-from fkd_infer.jobs.face_finder import Finder
+from fkd_infer.jobs.face_finder import FaceFinder
 from fkd_infer.jobs.videos import VideoProcessor
 from fkd_infer.landmarks.schemes import IBUG68
 from fkd_infer.media.sources import Source, expand_sources
@@ -23,7 +23,7 @@ from fkd_infer.media.video.reader import read_video
 from fkd_infer.media.video.writer import Encoding
 from fkd_infer.pipeline import load
 from fkd_infer.tracking.tracker import Tracker
-from fkd_infer.types import Cut, Detections, Face, Frame
+from fkd_infer.types import Detections, Face, Frame, FrameRange
 
 COUNT = 30
 
@@ -86,9 +86,11 @@ def source(tmp_path: Path) -> Source:
 def processor(out: Path | None, **changed: object) -> VideoProcessor:
     pipeline = load(MODELS / "fixed.onnx", tuned=False)
     overlay = Overlay(Annotator(IBUG68, ()), Paint())
-    finder = Finder(pipeline, Tracker(pipeline, Middle()))
+    finder = FaceFinder(pipeline, Tracker(pipeline, Middle()))
     drawn = out is not None
-    made = VideoProcessor(finder, overlay, out, drawn, Cut(), Encoding(), False, lambda: False)
+    made = VideoProcessor(
+        finder, overlay, out, drawn, FrameRange(), Encoding(), False, lambda: False
+    )
     return replace(made, **changed)  # type: ignore[arg-type]
 
 

@@ -268,9 +268,9 @@ def test_what_is_watched_goes_on_for_as_long_as_somebody_wants() -> None:
     CliRunner().invoke(command, ["--limit-pixels", "2"], catch_exceptions=False)
     (limits,) = made
     late = Frame(np.zeros((1, 1, 3), np.uint8), "camera", 10**9, Fraction(10**9))
-    assert list(limits.watched(iter([late]), "camera")) == [late]
+    assert list(limits.enforce(iter([late]), "camera")) == [late]
     with pytest.raises(LimitError, match="2 million are allowed"):
-        limits.check_moving("clip.mp4", 2000, 2000)
+        limits.check_video("clip.mp4", 2000, 2000)
 
 
 def decoded(data: bytes) -> Pixels:

@@ -10,7 +10,7 @@ import pytest
 from tiny_models import fixed_points
 
 from fkd_infer.geometry.arrays import Floats, Pixels
-from fkd_infer.tracking.offline_smoothing import smoothed_offline
+from fkd_infer.tracking.offline_smoothing import smooth_offline
 from fkd_infer.types import Face, Frame
 
 SHAPE = fixed_points() * 10
@@ -51,7 +51,7 @@ def test_a_parabola_passes_as_it_is(clock: list[Fraction]) -> None:
         return np.asarray(SHAPE * (1 + 0.1 * t) + (90 * t, 40 * t - 30 * t * t), np.float32)
 
     items = [item(time, path(time)) for time in clock]
-    for (_, (before,)), (frame, (after,)) in zip(items, smoothed_offline(items), strict=True):
+    for (_, (before,)), (frame, (after,)) in zip(items, smooth_offline(items), strict=True):
         np.testing.assert_allclose(after.points, path(frame.time), atol=0.01)
         np.testing.assert_allclose(after.box, before.box, atol=0.01)
         assert (after.id, after.score, after.presence) == (1, 0.75, 0.9)
@@ -63,7 +63,7 @@ def test_noise_at_rest_becomes_a_tenth() -> None:
         item(time, SHAPE + np.float32(0.3) * rng.standard_normal(SHAPE.shape, np.float32))
         for time in STEADY
     ]
-    found = [faces[0].points for _, faces in smoothed_offline(items)]
+    found = [faces[0].points for _, faces in smooth_offline(items)]
     given = [faces[0].points for _, faces in items]
     calm, wild = (np.abs(np.diff(np.array(x), 2, axis=0)).mean() for x in (found, given))
     assert calm < wild / 10
@@ -77,7 +77,7 @@ def test_a_blink_stays() -> None:
     def path(time: Fraction) -> Floats:
         return SHAPE + eye * np.float32(max(0.0, 1 - abs(float(time) - 1) / 0.1))
 
-    found = [faces[0].points for _, faces in smoothed_offline(item(t, path(t)) for t in STEADY)]
+    found = [faces[0].points for _, faces in smooth_offline(item(t, path(t)) for t in STEADY)]
     deepest = max(float((points - SHAPE)[40, 1]) for points in found)
     assert deepest > 0.7 * max(float((path(t) - SHAPE)[40, 1]) for t in STEADY)
 
@@ -96,7 +96,7 @@ def test_nothing_is_smoothed_across_a_change(what: str) -> None:
             (Frame(f.image, "b" if n >= 30 else "a", n, f.time), x)
             for n, (f, x) in enumerate(items)
         ]
-    for number, (_, (face,)) in enumerate(smoothed_offline(items)):
+    for number, (_, (face,)) in enumerate(smooth_offline(items)):
         np.testing.assert_allclose(face.points, there if number >= 30 else SHAPE, atol=1e-3)
 
 
@@ -107,7 +107,7 @@ def test_a_short_gap_is_filled_and_a_long_one_is_not() -> None:
         return SHAPE + np.float32(60 * float(time))
 
     given = [item(t, None if n in gaps else path(t)) for n, t in enumerate(STEADY)]
-    found = list(smoothed_offline(given))
+    found = list(smooth_offline(given))
     assert [len(faces) for _, faces in found] == [n not in range(35, 45) for n in range(61)]
     for frame, faces in found[15:28]:
         np.testing.assert_allclose(faces[0].points, path(frame.time), atol=0.01)
@@ -120,15 +120,15 @@ def test_a_gap_is_not_filled_across_a_cut() -> None:
         item(t, None if n in (20, 21) else SHAPE, OTHER if n > 20 else ONE)
         for n, t in enumerate(STEADY)
     ]
-    found = [len(faces) for _, faces in smoothed_offline(given)]
+    found = [len(faces) for _, faces in smooth_offline(given)]
     assert found == [n not in (20, 21) for n in range(61)]
 
 
 def test_a_lone_frame_and_faces_without_id_stay_as_they_are() -> None:
-    ((_, (alone,)),) = smoothed_offline([item(Fraction(0), SHAPE)])
+    ((_, (alone,)),) = smooth_offline([item(Fraction(0), SHAPE)])
     np.testing.assert_allclose(alone.points, SHAPE, atol=1e-5)
     given = [item(time, SHAPE + n, name=None) for n, time in enumerate(STEADY)]
-    for (_, before), (_, after) in zip(given, smoothed_offline(given), strict=True):
+    for (_, before), (_, after) in zip(given, smooth_offline(given), strict=True):
         assert after[0] is before[0]
 
 
@@ -138,7 +138,7 @@ def test_two_faces_do_not_mix() -> None:
         frame, (one,) = item(time, SHAPE + np.float32(30 * float(time)))
         _, (two,) = item(time, SHAPE + 200 - np.float32(30 * float(time)), name=2)
         given.append((frame, [two, one]))
-    for (_, before), (_, after) in zip(given, smoothed_offline(given), strict=True):
+    for (_, before), (_, after) in zip(given, smooth_offline(given), strict=True):
         assert [face.id for face in after] == [2, 1]
         for a, b in zip(after, before, strict=True):
             np.testing.assert_allclose(a.points, b.points, atol=0.01)
@@ -154,7 +154,7 @@ def test_frames_come_in_order_and_only_a_window_is_held() -> None:
             yield item(time, SHAPE)
 
     held, order = [], []
-    for frame, _ in smoothed_offline(reading()):
+    for frame, _ in smooth_offline(reading()):
         order.append(frame.time)
         held.append(taken - len(order))
     assert order == STEADY
@@ -162,4 +162,4 @@ def test_frames_come_in_order_and_only_a_window_is_held() -> None:
 
 
 def test_no_frames_give_none() -> None:
-    assert list(smoothed_offline([])) == []
+    assert list(smooth_offline([])) == []

@@ -400,7 +400,7 @@ def test_points_are_those_of_detection_on_every_frame(
     tracker = Tracker(pipeline, detector)
     for index in range(20):
         frame, _ = panned(portrait, index, 5)
-        (followed,), (found,) = tracker(frame), pipeline.find(frame.image, detector)
+        (followed,), (found,) = tracker(frame), pipeline.find_faces(frame.image, detector)
         eyes = float(np.linalg.norm(found.points[36] - found.points[45]))
         apart = np.linalg.norm(followed.points - found.points, axis=1).mean()
         assert apart / eyes < 0.03

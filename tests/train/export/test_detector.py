@@ -12,7 +12,7 @@ import torch
 
 from fkd_infer.detection.fkd import FkdDetector
 from fkd_infer.geometry.arrays import Pixels
-from fkd_infer.geometry.nms import overlaps, suppress
+from fkd_infer.geometry.nms import iou, suppress
 from fkd_train.checkpoints import load_detector, save_checkpoint
 from fkd_train.config.detector import DetectorRecipe
 from fkd_train.config.recipe import recipe_to_dict
@@ -100,7 +100,7 @@ def test_the_file_finds_what_torch_finds_once_suppressed_by_numpy(
     scores = said.logits[0].sigmoid().numpy()
     rows = np.flatnonzero(scores >= FLOOR)
     kept = rows[suppress(boxes[rows], scores[rows], LIMIT)]
-    found = FkdDetector(made.exported.path, provider="cpu").find(image)
+    found = FkdDetector(made.exported.path, provider="cpu").detect(image)
     assert len(found) > 0
     assert found.points is not None
     np.testing.assert_allclose(found.scores, scores[kept], atol=1e-4)
@@ -109,10 +109,10 @@ def test_the_file_finds_what_torch_finds_once_suppressed_by_numpy(
 
 
 def test_what_is_found_is_best_first_and_each_face_once(made: Made) -> None:
-    found = FkdDetector(made.exported.path, provider="cpu").find(picture(200, 264))
+    found = FkdDetector(made.exported.path, provider="cpu").detect(picture(200, 264))
     assert (np.diff(found.scores) <= 0).all()
     assert found.scores.min() >= FLOOR
-    shared = overlaps(found.boxes, found.boxes) - np.eye(len(found))
+    shared = iou(found.boxes, found.boxes) - np.eye(len(found))
     assert shared.max() <= LIMIT + 1e-5
 
 

@@ -27,7 +27,7 @@ from fkd_infer.media.images.animation_writer import AnimationSink
 from fkd_infer.media.images.file import write_image
 from fkd_infer.media.sinks import open_sink
 from fkd_infer.media.sources import expand_sources
-from fkd_infer.types import Cut, Frame
+from fkd_infer.types import Frame, FrameRange
 
 KINDS = (".gif", ".webp")
 DURATIONS = [Fraction(hundredths, 100) for hundredths in (4, 20, 7, 13, 50)]
@@ -116,9 +116,9 @@ class TestBoth:
 
     def test_a_cut_of_it(self, suffix: str, tmp_path: Path) -> None:
         [source] = expand_sources([str(timed(tmp_path / f"a{suffix}"))])
-        cut = Cut(start=Fraction(1, 25), stride=2, max_frames=1)
-        with open_sink(source, tmp_path / "out", cut=cut) as sink:
-            for frame in frames_from(source, cut):
+        frame_range = FrameRange(start=Fraction(1, 25), stride=2, max_frames=1)
+        with open_sink(source, tmp_path / "out", frame_range=frame_range) as sink:
+            for frame in frames_from(source, frame_range):
                 assert (frame.index, frame.time) == (0, Fraction(1, 25))
                 sink.write(frame)
         found = read_animation(tmp_path / "out" / source.output)

@@ -25,7 +25,7 @@ from fkd_infer.errors import OutputError, UnreadableVideoError
 from fkd_infer.geometry.arrays import gray_plane
 from fkd_infer.media.video.reader import count_frames, read_video
 from fkd_infer.media.video.writer import Encoding, VideoSink
-from fkd_infer.types import Cut, Frame
+from fkd_infer.types import Frame, FrameRange
 
 NTSC = Fraction(30000, 1001)
 SAMPLES = 48_000
@@ -595,38 +595,38 @@ class TestRefusals:
         assert list(tmp_path.iterdir()) == []
 
 
-def frames_of(path: Path, cut: Cut) -> list[Frame]:
-    return list(read_video(path, "", cut))
+def frames_of(path: Path, frame_range: FrameRange) -> list[Frame]:
+    return list(read_video(path, "", frame_range))
 
 
 class TestCuts:
     @pytest.mark.parametrize(
-        ("cut", "numbers"),
+        ("frame_range", "numbers"),
         [
-            (Cut(), list(range(90))),
-            (Cut(start=Fraction(1)), list(range(30, 90))),
-            (Cut(start=Fraction(1), end=Fraction(2)), list(range(30, 60))),
-            (Cut(end=Fraction(1, 2), stride=4), [0, 4, 8, 12]),
-            (Cut(start=Fraction(2), max_frames=3, stride=7), [60, 67, 74]),
-            (Cut(start=Fraction(9)), []),
+            (FrameRange(), list(range(90))),
+            (FrameRange(start=Fraction(1)), list(range(30, 90))),
+            (FrameRange(start=Fraction(1), end=Fraction(2)), list(range(30, 60))),
+            (FrameRange(end=Fraction(1, 2), stride=4), [0, 4, 8, 12]),
+            (FrameRange(start=Fraction(2), max_frames=3, stride=7), [60, 67, 74]),
+            (FrameRange(start=Fraction(9)), []),
         ],
     )
     @pytest.mark.parametrize("suffix", ["mp4", "mkv"])
     def test_takes_those_frames(
-        self, cut: Cut, numbers: list[int], suffix: str, tmp_path: Path
+        self, frame_range: FrameRange, numbers: list[int], suffix: str, tmp_path: Path
     ) -> None:
         path = make(tmp_path / f"a.{suffix}", Clip(steady(90, Fraction(30)), rate=Fraction(30)))
-        frames = frames_of(path, cut)
+        frames = frames_of(path, frame_range)
         assert [number(frame.image) for frame in frames] == numbers
         assert [round(frame.time * 30) for frame in frames] == numbers
-        assert [f.index for f in frames] == [cut.stride * i for i in range(len(numbers))]
-        assert count_frames(path, cut) == pytest.approx(len(numbers), abs=1)
+        assert [f.index for f in frames] == [frame_range.stride * i for i in range(len(numbers))]
+        assert count_frames(path, frame_range) == pytest.approx(len(numbers), abs=1)
 
     def test_sound_begins_and_ends_with_the_frames(self, tmp_path: Path) -> None:
         source = make(tmp_path / "a.mp4", Clip(steady(90, Fraction(30)), rate=Fraction(30)))
-        cut = Cut(start=Fraction(1), end=Fraction(2))
-        with VideoSink(tmp_path / "b.mp4", source, cut=cut) as sink:
-            for frame in read_video(source, "", cut):
+        frame_range = FrameRange(start=Fraction(1), end=Fraction(2))
+        with VideoSink(tmp_path / "b.mp4", source, frame_range=frame_range) as sink:
+            for frame in read_video(source, "", frame_range):
                 sink.write(frame)
         assert times_of(tmp_path / "b.mp4") == steady(30, Fraction(30))
         [before], [after] = sound_of(source), sound_of(tmp_path / "b.mp4")
@@ -637,9 +637,9 @@ class TestCuts:
 
     def test_every_other_frame_keeps_its_time_and_all_sound(self, tmp_path: Path) -> None:
         source = make(tmp_path / "a.mp4", Clip(steady(60, Fraction(30)), rate=Fraction(30)))
-        cut = Cut(stride=2)
-        with VideoSink(tmp_path / "b.mp4", source, cut=cut) as sink:
-            for frame in read_video(source, "", cut):
+        frame_range = FrameRange(stride=2)
+        with VideoSink(tmp_path / "b.mp4", source, frame_range=frame_range) as sink:
+            for frame in read_video(source, "", frame_range):
                 sink.write(frame)
         assert times_of(tmp_path / "b.mp4") == steady(60, Fraction(30))[::2]
         assert durations_of(tmp_path / "b.mp4")[0] == 2
