@@ -26,15 +26,9 @@ from fkd_infer.detection.factory import build_detector
 from fkd_infer.detection.tiling import Search
 from fkd_infer.errors import NonFiniteOutputError, SettingsError
 from fkd_infer.geometry.arrays import Floats, Matrix, Pixels, check_image, gray_plane
-from fkd_infer.geometry.boxes import (
-    POINTS_BOX,
-    BoxRule,
-    apply_rule,
-    as_boxes,
-    points_box,
-    square_boxes,
-)
+from fkd_infer.geometry.boxes import apply_rule, as_boxes, points_box, square_boxes
 from fkd_infer.geometry.crop import crop_matrices, fill_batch
+from fkd_infer.geometry.rules import POINTS_BOX, BoxRule
 from fkd_infer.geometry.transforms import invert, transform
 from fkd_infer.models.cards.landmark import ModelCard
 from fkd_infer.runtime.cuda import CudaSettings

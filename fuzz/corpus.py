@@ -18,7 +18,7 @@ import numpy as np
 
 from fkd_infer.choices import Blend, Warp
 from fkd_infer.geometry.arrays import Pixels
-from fkd_infer.geometry.boxes import BoxRule, CropRule
+from fkd_infer.geometry.rules import BoxRule, CropRule
 from fkd_infer.media.images.animation import riff_chunk, webp_file, webp_header
 from fkd_infer.models.cards.base import Training
 from fkd_infer.models.cards.detector import DetectorCard, DetectorMeasured, DetectorParity

@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from fkd_infer.geometry.arrays import Floats
-from fkd_infer.geometry.boxes import BoxRule, CropRule
+from fkd_infer.geometry.rules import BoxRule, CropRule
 from fkd_infer.landmarks.schemes import LandmarkScheme
 from fkd_infer.models.cards.base import Training
 from fkd_infer.models.cards.detector import DetectorCard

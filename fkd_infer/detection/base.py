@@ -10,7 +10,7 @@ import numpy as np
 
 from fkd_infer.detection.tiling import Search, joined, placed, plan, wanted
 from fkd_infer.geometry.arrays import Pixels
-from fkd_infer.geometry.boxes import BoxRule, CropRule
+from fkd_infer.geometry.rules import BoxRule, CropRule
 from fkd_infer.types import Detections
 
 

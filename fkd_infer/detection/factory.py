@@ -11,7 +11,7 @@ from fkd_infer.detection.haar import HAAR_RULE, HaarDetector
 from fkd_infer.detection.tiling import Search
 from fkd_infer.detection.yunet import YUNET_RULE, YuNetDetector
 from fkd_infer.errors import DetectorError
-from fkd_infer.geometry.boxes import POINTS_BOX, BoxRule
+from fkd_infer.geometry.rules import POINTS_BOX, BoxRule
 from fkd_infer.landmarks.schemes import IBUG68
 from fkd_infer.models.cards.landmark import ModelCard
 from fkd_infer.runtime.settings import SessionSettings

@@ -14,7 +14,7 @@ from fkd_infer.detection.base import SizedDetector
 from fkd_infer.detection.tiling import Search
 from fkd_infer.errors import DetectorError
 from fkd_infer.geometry.arrays import Floats, Pixels, gray_plane
-from fkd_infer.geometry.boxes import BoxRule
+from fkd_infer.geometry.rules import BoxRule
 from fkd_infer.system.object_pool import ObjectPool
 from fkd_infer.types import Detections
 

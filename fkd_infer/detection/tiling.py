@@ -11,9 +11,10 @@ import numpy as np
 
 from fkd_infer.errors import SettingsError
 from fkd_infer.geometry.arrays import Floats, Matrix, Pixels
-from fkd_infer.geometry.boxes import BoxRule, apply_rule
+from fkd_infer.geometry.boxes import apply_rule
 from fkd_infer.geometry.crop import downscale
 from fkd_infer.geometry.nms import coverage, suppress
+from fkd_infer.geometry.rules import BoxRule
 from fkd_infer.types import Detections
 
 _OVERLAP, _COVERED = 0.45, 0.7

@@ -14,7 +14,7 @@ from fkd_infer.detection.base import SizedDetector
 from fkd_infer.detection.tiling import Search
 from fkd_infer.errors import DetectorError, InvalidModelError, ModelFileNotFoundError
 from fkd_infer.geometry.arrays import Pixels, bgr_image
-from fkd_infer.geometry.boxes import BoxRule
+from fkd_infer.geometry.rules import BoxRule
 from fkd_infer.models.check import check_model
 from fkd_infer.system.files.download import RemoteFile, fetch
 from fkd_infer.system.object_pool import ObjectPool

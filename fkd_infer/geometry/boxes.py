@@ -1,62 +1,16 @@
-"""Boxes (n, 4), xyxy in pixels, and the rules that lead from one kind to another."""
+"""Boxes (n, 4), xyxy in pixels."""
 
 from __future__ import annotations
-
-import math
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fkd_infer.choices import Border
 from fkd_infer.errors import InvalidBoxError
 from fkd_infer.geometry.arrays import Floats
+from fkd_infer.geometry.rules import BoxRule, CropRule
 
 _FARTHEST, _SHORTEST = 1e9, 1e-6
 """Pixels of a box's coordinates at most, and of its sides at least, so that nothing overflows."""
-
-
-@dataclass(frozen=True, slots=True)
-class CropRule:
-    """Where the crop square lies relative to the tight box of a face's points.
-
-    Its side is `scale` times the box's longer side; its centre is the box's centre moved by
-    `shift`, in units of that longer side. `border` fills what lies outside the frame. Raises
-    ValueError for a scale that is not above 0, and for numbers that are not finite.
-    """
-
-    scale: float
-    shift: tuple[float, float] = (0.0, 0.0)
-    border: Border = "replicate"
-
-    def __post_init__(self) -> None:
-        _check_rule(self.scale, self.shift)
-
-
-@dataclass(frozen=True, slots=True)
-class BoxRule:
-    """Calibration of a detector: from its box to the tight box of the points (a square).
-
-    The same arithmetic and the same errors as in CropRule; every detector draws its boxes
-    differently.
-    """
-
-    scale: float
-    shift: tuple[float, float] = (0.0, 0.0)
-
-    def __post_init__(self) -> None:
-        _check_rule(self.scale, self.shift)
-
-
-def _check_rule(scale: float, shift: tuple[float, float]) -> None:
-    if not 0 < scale < math.inf:
-        raise ValueError(f"scale is {scale}, and has to be above 0 and finite")
-    if not all(map(math.isfinite, shift)):
-        raise ValueError(f"shift is {shift}, and has to be finite")
-
-
-POINTS_BOX = BoxRule(1.0)
-"""The rule for boxes that are tight boxes of the points already."""
 
 
 def as_boxes(boxes: ArrayLike) -> Floats:

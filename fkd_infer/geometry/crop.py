@@ -16,7 +16,8 @@ import numpy as np
 
 from fkd_infer.choices import Border
 from fkd_infer.geometry.arrays import Floats, Matrix, Pixels, gray_plane
-from fkd_infer.geometry.boxes import CropRule, apply_rule
+from fkd_infer.geometry.boxes import apply_rule
+from fkd_infer.geometry.rules import CropRule
 from fkd_infer.geometry.transforms import compose, invert, similarity, transform
 
 _BORDER_MODES = {"replicate": cv2.BORDER_REPLICATE, "black": cv2.BORDER_CONSTANT}

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fkd_infer.detection.boxes_file import BoxesFile
-from fkd_infer.geometry.boxes import POINTS_BOX, BoxRule
+from fkd_infer.geometry.rules import POINTS_BOX, BoxRule
 from fkd_infer.media.sources import SourceKind
 from fkd_infer.pipeline import ImageDetections, Pipeline
 from fkd_infer.tracking.tracker import Tracker

@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fkd_infer.geometry.arrays import Floats
-from fkd_infer.geometry.boxes import POINTS_BOX, apply_rule, points_box, square_boxes
+from fkd_infer.geometry.boxes import apply_rule, points_box, square_boxes
+from fkd_infer.geometry.rules import POINTS_BOX
 
 RESIZED = 1.6
 """Boxes of one face do not differ more in size, from a detector or after a while."""

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from fkd_infer.choices import Smoothing
 from fkd_infer.detection.base import Detector
 from fkd_infer.geometry.arrays import Floats
-from fkd_infer.geometry.boxes import BoxRule, apply_rule, square_boxes
+from fkd_infer.geometry.boxes import apply_rule, square_boxes
+from fkd_infer.geometry.rules import BoxRule
 from fkd_infer.pipeline import ImageDetections, Pipeline, Presence
 from fkd_infer.tracking.association import assigned, centres, distances, nearness, sides, squares
 from fkd_infer.tracking.detection_schedule import Schedule

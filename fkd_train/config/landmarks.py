@@ -21,7 +21,7 @@ from pydantic.dataclasses import dataclass
 from pydantic_core import ErrorDetails
 
 from fkd_infer.choices import Border
-from fkd_infer.geometry.boxes import CropRule
+from fkd_infer.geometry.rules import CropRule
 from fkd_infer.landmarks.schemes import IBUG68, LandmarkScheme, find_scheme
 from fkd_infer.models.cards.landmark import LARGEST_INPUT, SMALLEST_INPUT
 from fkd_infer.system.files.strict_dataclass import parse_dataclass

@@ -21,7 +21,8 @@ from fkd_infer.detection.fkd import FkdDetector
 from fkd_infer.detection.haar import HaarDetector
 from fkd_infer.detection.yunet import YuNetDetector
 from fkd_infer.errors import DetectorError, ModelFileNotFoundError
-from fkd_infer.geometry.boxes import BoxRule, apply_rule, points_box
+from fkd_infer.geometry.boxes import apply_rule, points_box
+from fkd_infer.geometry.rules import BoxRule
 from fkd_train.data.dataset import Faces, read_faces
 from fkd_train.evaluation.accuracy import is_face
 

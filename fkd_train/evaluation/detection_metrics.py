@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fkd_infer.geometry.arrays import Floats, Pixels
-from fkd_infer.geometry.boxes import BoxRule, apply_rule, square_boxes
+from fkd_infer.geometry.boxes import apply_rule, square_boxes
 from fkd_infer.geometry.nms import coverage, iou
+from fkd_infer.geometry.rules import BoxRule
 from fkd_infer.types import Detections
 from fkd_train.data.mosaic import FACE, GroundTruth
 

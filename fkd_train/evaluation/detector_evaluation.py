@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from fkd_infer.geometry.arrays import Floats, Pixels
-from fkd_infer.geometry.boxes import POINTS_BOX
 from fkd_infer.geometry.nms import suppress
+from fkd_infer.geometry.rules import POINTS_BOX
 from fkd_infer.types import Detections
 from fkd_train.config.detector import DetectorRecipe
 from fkd_train.data.dataset import Faces

@@ -17,8 +17,9 @@ import numpy as np
 from tqdm import tqdm
 
 from fkd_infer.geometry.arrays import Floats, Matrix, Pixels
-from fkd_infer.geometry.boxes import POINTS_BOX, CropRule, apply_rule, points_box, square_boxes
+from fkd_infer.geometry.boxes import apply_rule, points_box, square_boxes
 from fkd_infer.geometry.crop import downscale
+from fkd_infer.geometry.rules import POINTS_BOX, CropRule
 from fkd_infer.geometry.transforms import invert, similarity, transform
 from fkd_train.data.augment import CropSampler, Rng, jpeg
 from fkd_train.data.dataset import Faces

@@ -21,7 +21,7 @@ from fkd_infer.choices import DETECTOR_MODEL, MIN_PRESENCE
 from fkd_infer.detection.factory import build_detector
 from fkd_infer.detection.tiling import Search
 from fkd_infer.geometry.arrays import Pixels, bgr_image
-from fkd_infer.geometry.boxes import BoxRule
+from fkd_infer.geometry.rules import BoxRule
 from fkd_infer.models.cards.base import METADATA_KEY
 from fkd_infer.models.cards.detector import DetectorCard
 from fkd_infer.models.cards.end_to_end import EndToEndCard, EndToEndParity

@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 import fkd_infer
-from fkd_infer.geometry.boxes import BoxRule
+from fkd_infer.geometry.rules import BoxRule
 from fkd_infer.geometry.transforms import transform
 from fkd_infer.landmarks.schemes import IBUG68
 from fkd_infer.models.cards.base import METADATA_KEY, Training

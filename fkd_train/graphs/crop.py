@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto
 
 from fkd_infer.choices import Border
-from fkd_infer.geometry.boxes import BoxRule, CropRule
+from fkd_infer.geometry.rules import BoxRule, CropRule
 from fkd_infer.models.cards.landmark import InputSpec
 from fkd_train.graphs.area_resize import averaging
 from fkd_train.graphs.builder import Nodes, typed

@@ -13,7 +13,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, compose, helper
 
-from fkd_infer.geometry.boxes import POINTS_BOX, BoxRule
+from fkd_infer.geometry.rules import POINTS_BOX, BoxRule
 from fkd_infer.models.cards.landmark import ModelCard
 from fkd_train.graphs.builder import Nodes, Value, typed
 from fkd_train.graphs.crop import crop, square, to_image

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from fkd_infer.geometry.arrays import Floats
-from fkd_infer.geometry.boxes import POINTS_BOX, apply_rule, points_box
+from fkd_infer.geometry.boxes import apply_rule, points_box
+from fkd_infer.geometry.rules import POINTS_BOX
 from fkd_infer.landmarks.schemes import IBUG68, LandmarkScheme
 
 _NOSE_TIP = 30

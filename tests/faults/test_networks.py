@@ -16,7 +16,7 @@ from tiny_models import MODELS
 from fkd_infer.drawing.annotator import Annotator
 from fkd_infer.drawing.overlay import Overlay
 from fkd_infer.geometry.arrays import Pixels
-from fkd_infer.geometry.boxes import POINTS_BOX
+from fkd_infer.geometry.rules import POINTS_BOX
 from fkd_infer.jobs.face_finder import FaceFinder
 from fkd_infer.jobs.journal import Journal, journal_path
 from fkd_infer.jobs.outputs import Outputs

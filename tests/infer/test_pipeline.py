@@ -16,7 +16,8 @@ from tiny_models import MODELS, SIZE, fixed_points
 
 import fkd_infer
 from fkd_infer.errors import InvalidBoxError, InvalidImageError, NonFiniteOutputError
-from fkd_infer.geometry.boxes import POINTS_BOX, points_box
+from fkd_infer.geometry.boxes import points_box
+from fkd_infer.geometry.rules import POINTS_BOX
 from fkd_infer.types import Detections, Prediction
 
 SCALE = 1.25

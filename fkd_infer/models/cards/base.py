@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from fkd_infer.errors import ModelCardError, WrongTaskError
-from fkd_infer.geometry.boxes import BoxRule, CropRule
+from fkd_infer.geometry.rules import BoxRule, CropRule
 from fkd_infer.system.files.strict_dataclass import MismatchError, parse_dataclass, plain_problem
 from fkd_infer.system.files.text_checks import name_problem, short_repr
 

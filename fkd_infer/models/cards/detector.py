@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from fkd_infer.geometry.boxes import POINTS_BOX, BoxRule
+from fkd_infer.geometry.rules import POINTS_BOX, BoxRule
 from fkd_infer.models.cards.base import Training, card_text, check_names, check_rule, read_card
 
 TASK = "detector"

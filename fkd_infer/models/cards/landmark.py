@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from fkd_infer.choices import Platform
-from fkd_infer.geometry.boxes import BoxRule, CropRule
+from fkd_infer.geometry.rules import BoxRule, CropRule
 from fkd_infer.landmarks.schemes import LandmarkScheme, find_scheme
 from fkd_infer.models.cards.base import (
     VERSION,

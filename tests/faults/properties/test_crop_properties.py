@@ -10,16 +10,9 @@ from property_strategies import boxes, check_line, finite, tried
 from fkd_infer.choices import Border
 from fkd_infer.errors import InvalidBoxError
 from fkd_infer.geometry.arrays import Floats
-from fkd_infer.geometry.boxes import (
-    POINTS_BOX,
-    BoxRule,
-    CropRule,
-    apply_rule,
-    as_boxes,
-    points_box,
-    square_boxes,
-)
+from fkd_infer.geometry.boxes import apply_rule, as_boxes, points_box, square_boxes
 from fkd_infer.geometry.crop import crop_batch, crop_matrices, downscale
+from fkd_infer.geometry.rules import POINTS_BOX, BoxRule, CropRule
 from fkd_infer.geometry.transforms import invert, similarity, transform
 from fkd_infer.pipeline import decode
 

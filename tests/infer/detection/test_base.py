@@ -11,7 +11,7 @@ import pytest
 from fkd_infer.detection.base import SizedDetector
 from fkd_infer.detection.tiling import Search
 from fkd_infer.geometry.arrays import Pixels, gray_plane
-from fkd_infer.geometry.boxes import BoxRule
+from fkd_infer.geometry.rules import BoxRule
 from fkd_infer.types import Detections
 
 Square = tuple[int, int, int]

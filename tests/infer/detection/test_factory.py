@@ -18,7 +18,8 @@ from fkd_infer.detection.fkd import FkdDetector
 from fkd_infer.detection.haar import HAAR_RULE, HaarDetector
 from fkd_infer.detection.tiling import Search
 from fkd_infer.errors import DetectorError, ModelFileNotFoundError, SettingsError
-from fkd_infer.geometry.boxes import POINTS_BOX, BoxRule, CropRule, apply_rule
+from fkd_infer.geometry.boxes import apply_rule
+from fkd_infer.geometry.rules import POINTS_BOX, BoxRule, CropRule
 from fkd_infer.landmarks.schemes import LandmarkScheme
 from fkd_infer.pipeline import load
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fkd_infer.detection.tiling import View, joined, placed, wanted
-from fkd_infer.geometry.boxes import BoxRule
+from fkd_infer.geometry.rules import BoxRule
 from fkd_infer.types import Detections
 
 WHOLE, LEFT, RIGHT = View(0, 0, 1000, 500, 2), View(0, 0, 500, 500, 1), View(450, 0, 950, 500, 1)

@@ -15,7 +15,7 @@ from tiny_models import MODELS
 from fkd_infer.detection.tiling import Search
 from fkd_infer.detection.yunet import PUBLIC, YUNET_RULE, YuNetDetector
 from fkd_infer.errors import DetectorError, DownloadError, ModelFileNotFoundError
-from fkd_infer.geometry.boxes import BoxRule
+from fkd_infer.geometry.rules import BoxRule
 from fkd_infer.system.files import download
 
 if not hasattr(cv2, "FaceDetectorYN"):

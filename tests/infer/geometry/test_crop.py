@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from fkd_infer.errors import InvalidBoxError, InvalidImageError
 from fkd_infer.geometry.arrays import check_image
-from fkd_infer.geometry.boxes import BoxRule, CropRule, apply_rule, as_boxes, points_box
+from fkd_infer.geometry.boxes import apply_rule, as_boxes, points_box
 from fkd_infer.geometry.crop import crop, crop_batch, crop_matrices
+from fkd_infer.geometry.rules import BoxRule, CropRule
 from fkd_infer.geometry.transforms import invert, similarity, transform
 
 

@@ -18,7 +18,7 @@ from fkd_infer.drawing.annotator import Annotator
 from fkd_infer.drawing.overlay import Overlay
 from fkd_infer.errors import OutputError
 from fkd_infer.formats.jsonl_csv import JsonLinesSink
-from fkd_infer.geometry.boxes import POINTS_BOX
+from fkd_infer.geometry.rules import POINTS_BOX
 from fkd_infer.jobs.face_finder import FaceFinder
 from fkd_infer.jobs.outputs import Outputs
 from fkd_infer.jobs.photos import Photo, PhotoProcessor, network_threads, opencv_threads

@@ -13,7 +13,7 @@ import pytest
 
 import fkd_infer
 from fkd_infer.errors import FkdError, OutputError
-from fkd_infer.geometry.boxes import POINTS_BOX
+from fkd_infer.geometry.rules import POINTS_BOX
 from fkd_infer.system.chrome_trace import Trace
 from fkd_infer.system.stopwatch import Stopwatch
 from fkd_infer.types import Detections

@@ -14,7 +14,8 @@ import tiny_models
 
 import fkd_infer
 from fkd_infer.geometry.arrays import Floats, Pixels, gray_plane
-from fkd_infer.geometry.boxes import POINTS_BOX, BoxRule, apply_rule, points_box, square_boxes
+from fkd_infer.geometry.boxes import apply_rule, points_box, square_boxes
+from fkd_infer.geometry.rules import POINTS_BOX, BoxRule
 from fkd_infer.models.cards.landmark import InputSpec
 from fkd_infer.pipeline import Pipeline
 from fkd_infer.runtime.session import LandmarkSession

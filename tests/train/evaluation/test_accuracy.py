@@ -13,7 +13,8 @@ from fkd_infer.detection.fkd import FkdDetector
 from fkd_infer.detection.haar import HaarDetector
 from fkd_infer.errors import DetectorError
 from fkd_infer.geometry.arrays import Pixels
-from fkd_infer.geometry.boxes import POINTS_BOX, apply_rule, points_box
+from fkd_infer.geometry.boxes import apply_rule, points_box
+from fkd_infer.geometry.rules import POINTS_BOX
 from fkd_infer.geometry.transforms import transform
 from fkd_infer.landmarks.schemes import IBUG68
 from fkd_infer.runtime.session import LandmarkSession

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fkd_infer.geometry.boxes import POINTS_BOX, BoxRule
+from fkd_infer.geometry.rules import POINTS_BOX, BoxRule
 from fkd_infer.types import Detections
 from fkd_train.data.mosaic import FACE, IGNORED, GroundTruth
 from fkd_train.evaluation.detection_metrics import Matched, match

@@ -19,7 +19,7 @@ from tiny_models import FIVE
 from fkd_infer.detection.fkd import FkdDetector
 from fkd_infer.errors import DetectorError, ModelCardError, ModelFileNotFoundError, WrongTaskError
 from fkd_infer.geometry.arrays import Pixels
-from fkd_infer.geometry.boxes import BoxRule, CropRule
+from fkd_infer.geometry.rules import BoxRule, CropRule
 from fkd_infer.models.cards.base import METADATA_KEY
 from fkd_infer.models.cards.detector import DetectorCard
 from fkd_infer.models.cards.end_to_end import EndToEndCard

@@ -10,7 +10,7 @@ import pytest
 from tiny_models import card, detector_card
 
 from fkd_infer.errors import ModelCardError, WrongTaskError
-from fkd_infer.geometry.boxes import BoxRule
+from fkd_infer.geometry.rules import BoxRule
 from fkd_infer.models.cards.base import METADATA_KEY
 from fkd_infer.models.cards.detector import DetectorCard, DetectorMeasured, DetectorParity
 from fkd_infer.models.cards.landmark import ModelCard
