@@ -1,10 +1,12 @@
-"""What all fkd commands share: one line for a user's mistake, a traceback only with --debug."""
+"""The base of all fkd commands: one line for a user's mistake, a traceback only with --debug."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import signal
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib import import_module
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
@@ -12,11 +14,11 @@ from fkd_infer.errors import FkdError, InstallError
 from fkd_infer.system.files.text_checks import printable
 
 SOME_FAILED = 3
-"""Exit code of a run that came to its end, but not with all sources."""
+"""Exit code of a run that reached its end, although some sources failed."""
 STOPPED = 130
 """Exit code after SIGINT or SIGTERM."""
 _DEBUG = click.Option(["--debug"], is_flag=True, help="Show a traceback for errors.")
-_EXTRAS = {
+_PACKAGES_OF_EXTRAS = {
     "train": "accelerate jinja2 matplotlib onnx onnxscript pandas pydantic tensorboard torch",
     "demo": "skimage",
     "live": "starlette uvicorn",
@@ -24,44 +26,51 @@ _EXTRAS = {
 
 
 class FkdCommand(click.Command):
-    """A command that ends with one line and exit code 1 on an FkdError."""
+    """A command that ends with one line and exit code 1 after an FkdError."""
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         """The command's own parameters, and --debug."""
         return [*super().get_params(ctx), _DEBUG]
 
     def invoke(self, ctx: click.Context) -> object:
-        """Runs the command's body."""
+        """Runs the command."""
         debug = ctx.params.pop("debug")
         try:
-            return self._with_extras_named(ctx)
+            return self._invoke(ctx)
         except FkdError as error:
             if debug:
                 raise
             click.echo(f"{ctx.info_name}: {printable(error)}", err=True)
             ctx.exit(1)
 
-    def _with_extras_named(self, ctx: click.Context) -> object:
+    def _invoke(self, ctx: click.Context) -> object:
+        """Runs the command; a missing package of an extra becomes an InstallError."""
         try:
             return super().invoke(ctx)
         except ModuleNotFoundError as error:
             package = (error.name or "").partition(".")[0]
-            for extra, packages in _EXTRAS.items():
+            for extra, packages in _PACKAGES_OF_EXTRAS.items():
                 if package in packages.split():
                     raise InstallError.of_extra(package, extra) from error
             raise
 
 
-class FkdCommandWithOthers(FkdCommand):
-    """A command of whose name others begin: `fkd-infer photo.jpg`, and `fkd-infer tune`.
+class Subcommand(NamedTuple):
+    """The module whose `main` is a command, and one line of help."""
 
-    `others` maps a word to the module whose `main` is that command, and to what it does. A source
-    that is called like one of them is given as `./tune`.
+    module: str
+    help: str
+
+
+class CommandWithSubcommands(FkdCommand):
+    """A command whose first argument may name another: `fkd-infer photo.jpg`, `fkd-infer tune`.
+
+    A source with the name of a subcommand can be passed as `./tune`.
     """
 
-    def __init__(self, *, others: Mapping[str, tuple[str, str]], **attributes: Any) -> None:
+    def __init__(self, *, subcommands: Mapping[str, Subcommand], **attributes: Any) -> None:
         super().__init__(**attributes)
-        self.others = others
+        self.subcommands = subcommands
 
     def make_context(
         self,
@@ -70,17 +79,34 @@ class FkdCommandWithOthers(FkdCommand):
         parent: click.Context | None = None,
         **extra: Any,
     ) -> click.Context:
-        """The context of the command that the first word asks for."""
-        if args and args[0] in self.others:
-            other: click.Command = import_module(self.others[args[0]][0]).main
-            return other.make_context(f"{info_name} {args[0]}", args[1:], parent, **extra)
+        """The context of the subcommand that the first argument names, or else of this command."""
+        if args and args[0] in self.subcommands:
+            command: click.Command = import_module(self.subcommands[args[0]].module).main
+            return command.make_context(f"{info_name} {args[0]}", args[1:], parent, **extra)
         return super().make_context(info_name, args, parent, **extra)
 
     def invoke(self, ctx: click.Context) -> object:
-        """Runs the command that the context is of."""
+        """Runs the command that the context belongs to."""
         return super().invoke(ctx) if ctx.command is self else ctx.command.invoke(ctx)
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Names the other commands."""
+        """Lists the subcommands."""
+        rows = [(f"{ctx.info_name} {name}", sub.help) for name, sub in self.subcommands.items()]
         with formatter.section("Other commands"):
-            formatter.write_dl([(f"{ctx.info_name} {n}", h) for n, (_, h) in self.others.items()])
+            formatter.write_dl(rows)
+
+
+@contextmanager
+def exit_on_signals(context: click.Context, message: str) -> Iterator[None]:
+    """Ends the command with exit code 130 after SIGINT or SIGTERM.
+
+    Both raise KeyboardInterrupt in the block, so that it can clean up.
+    """
+    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    except KeyboardInterrupt:
+        click.echo(message, err=True)
+        context.exit(STOPPED)
+    finally:
+        signal.signal(signal.SIGTERM, previous)

@@ -1,4 +1,4 @@
-"""The first thing to see: `python -m fkd_infer.cli.demo` places 68 points on a photo."""
+"""A first try: `python -m fkd_infer.cli.demo` places 68 points on a photo."""
 
 from __future__ import annotations
 
@@ -7,12 +7,19 @@ from pathlib import Path
 import click
 
 from fkd_infer.cli.command import FkdCommand
+from fkd_infer.cli.options.group import PATH
 
 
 @click.command(cls=FkdCommand)
-@click.option("--out", type=click.Path(path_type=Path), default=Path("out/demo"), show_default=True)
+@click.option(
+    "--out",
+    type=PATH,
+    default=Path("out/demo"),
+    show_default=True,
+    help="Write the picture to this folder.",
+)
 def main(out: Path) -> None:
-    """Find the face on NASA's portrait of Eileen Collins, which scikit-image ships."""
+    """Find the face in NASA's portrait of Eileen Collins, which comes with scikit-image."""
     import numpy as np
     from skimage import data
 
@@ -31,7 +38,7 @@ def main(out: Path) -> None:
     for face in faces:
         x0, y0, x1, y1 = face.box.round().astype(int).tolist()
         (xr, yr), (xl, yl) = face.points[[36, 45]].tolist()
-        click.echo(f"a face at x {x0}–{x1}, y {y0}–{y1}, score {face.score:.2f}")
+        click.echo(f"face at x {x0}–{x1}, y {y0}–{y1}, score {face.score:.2f}")
         click.echo(f"  outer eye corners at {xr:.1f}, {yr:.1f} and {xl:.1f}, {yl:.1f}")
     click.echo(f"{counted(len(faces), 'face')}; the picture: {path}")
 

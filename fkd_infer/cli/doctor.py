@@ -1,4 +1,4 @@
-"""fkd-infer doctor: what is installed, what this machine can do, and what mends a problem."""
+"""fkd-infer doctor: checks of the installation and of what this machine can do."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import click
 
 from fkd_infer.cli.command import FkdCommand
+from fkd_infer.cli.options.group import PATH
+from fkd_infer.jobs.summary import counted
 
 if TYPE_CHECKING:
     from fkd_infer.doctor.finding import Finding
@@ -22,26 +24,26 @@ _STDOUT = Path("-")
 @click.option(
     "--json",
     "json_",
-    type=click.Path(path_type=Path),
-    help="File for the same as JSON; - prints it instead.",
+    type=PATH,
+    help="Write the findings as JSON to this file; - prints them instead of the text.",
 )
 @click.pass_context
 def main(context: click.Context, json_: Path | None) -> None:
-    """Look at the installation and the machine, and say what mends each problem.
+    """Check the installation and the machine, and print the command that fixes each problem.
 
-    Ends with exit code 1 where there is one.
+    Ends with exit code 1 if there is a problem.
     """
     from fkd_infer.doctor.checks import examine
 
     findings = examine()
     if json_ != _STDOUT:
-        _tell(findings)
+        _print(findings)
     if json_:
-        _write(findings, json_)
+        _write_json(findings, json_)
     context.exit(1 if any(finding.problem for finding in findings) else 0)
 
 
-def _tell(findings: Sequence[Finding]) -> None:
+def _print(findings: Sequence[Finding]) -> None:
     width = max(len(finding.name) for finding in findings)
     for finding in findings:
         mark = "problem" if finding.problem else ""
@@ -49,15 +51,14 @@ def _tell(findings: Sequence[Finding]) -> None:
         if finding.problem:
             click.echo(f"{'':9}{finding.problem}")
         if finding.repair:
-            click.echo(
-                f"{'':9}{'mend it with' if finding.problem else 'to improve'}: {finding.repair}"
-            )
-    count = sum(finding.problem is not None for finding in findings)
-    click.echo(f"{count} problem{'' if count == 1 else 's'}" if count else "all is well")
+            purpose = "mend it with" if finding.problem else "to improve"
+            click.echo(f"{'':9}{purpose}: {finding.repair}")
+    problems = sum(finding.problem is not None for finding in findings)
+    click.echo(counted(problems, "problem") if problems else "all is well")
 
 
-def _write(findings: Sequence[Finding], path: Path) -> None:
-    """One JSON object; raises OutputError."""
+def _write_json(findings: Sequence[Finding], path: Path) -> None:
+    """Writes one JSON object; raises OutputError."""
     from fkd_infer.system.files.atomic import atomic_write, output_errors
 
     well = not any(finding.problem for finding in findings)

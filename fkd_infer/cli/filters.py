@@ -1,4 +1,4 @@
-"""fkd-infer filters: the filters there are, pictures of them, and whether a pack is usable."""
+"""fkd-infer filters: a list of the filters, previews of them, and checks of packs."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from pathlib import Path
 
 import click
 
-from fkd_infer.choices import DEFAULT_MODEL
 from fkd_infer.cli.command import FkdCommand
+from fkd_infer.cli.options.faces import model_option
+from fkd_infer.cli.options.group import PATH
+from fkd_infer.jobs.summary import counted
 
-_PATH = click.Path(path_type=Path)
 
-
-@click.group(help="List filters, draw them on a photo, and check packs of your own.")
+@click.group()
 def main() -> None:
-    """The commands below stand for themselves."""
+    """List filters, draw them on a photo, and check packs of your own."""
 
 
 @main.command("list", cls=FkdCommand)
 def list_() -> None:
-    """Name the filters that come with fkd."""
+    """List the filters that come with fkd."""
     from fkd_infer.filters.filter import builtin_filters, load_filter
 
     for name in builtin_filters():
@@ -28,12 +28,14 @@ def list_() -> None:
 
 @main.command(cls=FkdCommand)
 @click.argument("filters", nargs=-1, required=True, metavar="NAME|PATH...")
-@click.option("--image", type=_PATH, help="Photo to draw on; default: a portrait that NASA took.")
-@click.option("--out", type=_PATH, required=True, help="The picture to write.")
+@click.option("--image", type=PATH, show_default="a portrait by NASA", help="Draw on this photo.")
+@click.option("--out", type=PATH, required=True, help="Write the picture to this file.")
+@model_option
 @click.option(
-    "--model", default=DEFAULT_MODEL, show_default=True, help="Shipped model, or an .onnx file."
+    "--sheet",
+    is_flag=True,
+    help="Draw a row for each filter: upright, tilted, small, and cut by every border.",
 )
-@click.option("--sheet", is_flag=True, help="Each filter tilted, small, and cut by every border.")
 def preview(
     filters: tuple[str, ...], image: Path | None, out: Path, model: str, sheet: bool
 ) -> None:
@@ -53,21 +55,19 @@ def preview(
     else:
         loaded.draw(photo, faces)
     write_image(out, photo)
-    found = "1 face" if len(faces) == 1 else f"{len(faces)} faces"
-    click.echo(f"{loaded.title}: {found}; the picture: {out}")
+    click.echo(f"{loaded.title}: {counted(len(faces), 'face')}; the picture: {out}")
 
 
 @main.command(cls=FkdCommand)
-@click.argument("paths", nargs=-1, required=True, type=_PATH, metavar="PATH...")
+@click.argument("paths", nargs=-1, required=True, type=PATH, metavar="PATH...")
 def validate(paths: tuple[Path, ...]) -> None:
-    """Check packs: each PATH is a folder with a filter.json, or that file."""
+    """Check packs. Each PATH is a folder with a filter.json, or that file."""
     from fkd_infer.filters.filter import load_filter
 
     for path in paths:
         loaded = load_filter(path)
-        count = len(loaded.layers)
-        pictures = "1 picture" if count == 1 else f"{count} pictures"
-        click.echo(f"{path}: {loaded.name}, {loaded.title!r}: {pictures}, fit to be worn")
+        pictures = counted(len(loaded.layers), "picture")
+        click.echo(f"{path}: {loaded.name}, {loaded.title!r}: {pictures}, valid")
 
 
 if __name__ == "__main__":

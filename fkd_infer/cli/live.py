@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
-import signal
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,7 +24,7 @@ from fkd_infer.choices import (
     Provider,
     Smoothing,
 )
-from fkd_infer.cli.command import FkdCommand
+from fkd_infer.cli.command import FkdCommand, exit_on_signals
 from fkd_infer.cli.options.faces import (
     detector_model_option,
     min_face_option,
@@ -166,7 +164,7 @@ def main(
     found = _one_moving(source)
     if token is None and not is_loopback(host):
         token = secrets.token_urlsafe(24)
-    with open_listener(host, port) as listener, _ending_on_signals(context):
+    with open_listener(host, port) as listener, exit_on_signals(context, "stopped"):
         pipeline = load(
             model,
             detector=detector,
@@ -241,19 +239,6 @@ def _filters(
         one.check_scheme(scheme)
         known[one.name] = one
     return tuple(dict.fromkeys(one.name for one in on)), known
-
-
-@contextmanager
-def _ending_on_signals(context: click.Context) -> Iterator[None]:
-    """SIGINT and SIGTERM end the block in order, then the command with 130."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    except KeyboardInterrupt:
-        click.echo("stopped", err=True)
-        context.exit(130)
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 if __name__ == "__main__":

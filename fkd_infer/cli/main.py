@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fkd_infer.cli.command import SOME_FAILED, STOPPED, FkdCommandWithOthers
+from fkd_infer.cli.command import SOME_FAILED, STOPPED, CommandWithSubcommands, Subcommand
 from fkd_infer.cli.options.drawing import drawing_options
 from fkd_infer.cli.options.faces import face_options
-from fkd_infer.cli.options.group import neutral_option
+from fkd_infer.cli.options.group import PATH, neutral_option
 from fkd_infer.cli.options.media import cut_options, encoding_options, limit_options
 from fkd_infer.cli.options.outputs import output_options
 from fkd_infer.cli.resume import check_resume, open_journal
@@ -23,23 +23,22 @@ if TYPE_CHECKING:
     from fkd_infer.jobs.outputs import Outputs
     from fkd_infer.jobs.summary import Summary
     from fkd_infer.limits import Limits
+    from fkd_infer.media.sources import Source
     from fkd_infer.media.video.writer import Encoding
     from fkd_infer.types import FrameRange
 
+_SUBCOMMANDS = {
+    "live": Subcommand(
+        "fkd_infer.cli.live", "Show the faces of a camera or video in the browser as it runs."
+    ),
+    "tune": Subcommand("fkd_infer.cli.tune", "Find the fastest settings for this machine."),
+    "doctor": Subcommand("fkd_infer.cli.doctor", "Check the installation; name a fix per problem."),
+    "models": Subcommand("fkd_infer.cli.models", "List the shipped models; check model files."),
+    "filters": Subcommand("fkd_infer.cli.filters", "List filters, preview them, check your own."),
+}
 
-@click.command(
-    cls=FkdCommandWithOthers,
-    others={
-        "live": ("fkd_infer.cli.live", "Show a camera or video as it runs, in the browser."),
-        "tune": ("fkd_infer.cli.tune", "Find out how a model is best run on this machine."),
-        "doctor": ("fkd_infer.cli.doctor", "Look at the installation, and say what mends it."),
-        "models": (
-            "fkd_infer.cli.models",
-            "List the models that come with fkd; check model files.",
-        ),
-        "filters": ("fkd_infer.cli.filters", "List filters, draw them on a photo, check your own."),
-    },
-)
+
+@click.command(cls=CommandWithSubcommands, subcommands=_SUBCOMMANDS)
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
 @output_options
 @drawing_options
@@ -50,17 +49,16 @@ if TYPE_CHECKING:
 @neutral_option(
     "--resume",
     is_flag=True,
-    help="Leave out what is complete: of a run that was stopped, or failed in part.",
+    help="Skip sources that an earlier run completed: after a stop, a crash or failures.",
 )
 @neutral_option(
-    "--workers", type=click.IntRange(1), help="Photos worked on at once; default: all cores."
+    "--workers",
+    type=click.IntRange(1),
+    show_default="all cores",
+    help="Process this many photos at once.",
 )
-@neutral_option(
-    "--profile",
-    type=click.Path(path_type=Path),
-    help="File for a Chrome trace: what happened when.",
-)
-@neutral_option("--quiet", is_flag=True, help="No progress bar and no summary.")
+@neutral_option("--profile", type=PATH, help="Write a Chrome trace of all threads to this file.")
+@neutral_option("--quiet", is_flag=True, help="Show no progress bar and no summary.")
 @click.version_option(package_name="fkd")
 @click.pass_context
 def main(
@@ -83,16 +81,12 @@ def main(
     camera's number.
     """
     from fkd_infer.jobs.run import Job, run
-    from fkd_infer.media.sinks import check_outputs
-    from fkd_infer.media.sources import expand_sources
     from fkd_infer.system.hardware import available_threads
 
     check_resume(resume, outputs)
-    found = expand_sources(sources, outputs.folder)
-    sides = [path for path in (*outputs.files, outputs.failures, profile) if path is not None]
-    check_outputs(found, outputs.folder, sides)
+    expanded = _expand_and_check(sources, outputs, profile)
     workers = workers or available_threads()
-    pipeline = faces.pipeline(found, workers)
+    pipeline = faces.pipeline(expanded, workers)
     job = Job(
         faces.finder(pipeline),
         drawing.overlay(pipeline),
@@ -105,13 +99,30 @@ def main(
         open_journal(context, sources, outputs, resume, pipeline),
     )
     with pipeline.profile(profile) if profile else nullcontext():
-        summary = run(found, job, quiet)
+        summary = run(expanded, job, quiet)
     if not quiet:
-        _tell(summary)
-    _tell_failures(context, summary, outputs, quiet)
+        _print_summary(summary)
+    _print_failures(context, summary, outputs, quiet)
+    if summary.ended is not None:
+        raise summary.ended
+    if summary.failures or summary.stopped:
+        context.exit(STOPPED if summary.stopped else SOME_FAILED)
 
 
-def _tell(summary: Summary) -> None:
+def _expand_and_check(
+    sources: tuple[str, ...], outputs: Outputs, profile: Path | None
+) -> list[Source]:
+    """The sources that arguments stand for, once every output is known to have its own place."""
+    from fkd_infer.media.sinks import check_outputs
+    from fkd_infer.media.sources import expand_sources
+
+    expanded = expand_sources(sources, outputs.folder)
+    files = [*outputs.files, outputs.failures, profile]
+    check_outputs(expanded, outputs.folder, [file for file in files if file is not None])
+    return expanded
+
+
+def _print_summary(summary: Summary) -> None:
     for line in summary.lines():
         click.echo(line, err=True)
     for picture in summary.pictures:
@@ -121,19 +132,18 @@ def _tell(summary: Summary) -> None:
         click.echo(f"… and {more} more", err=True)
 
 
-def _tell_failures(context: click.Context, summary: Summary, outputs: Outputs, quiet: bool) -> None:
-    """Says what failed and what is left to do, and ends the command as it has to."""
+def _print_failures(
+    context: click.Context, summary: Summary, outputs: Outputs, quiet: bool
+) -> None:
+    """Prints a line per failure; after a run of several sources, how to continue it."""
     for failure in summary.failures:
         click.echo(f"{context.info_name}: {printable(failure.message)}", err=True)
-    if summary.ended is not None:
-        raise summary.ended
-    if not (summary.failures or summary.stopped):
-        return
-    if outputs.place is not None and len(summary.reached) > 1 and not quiet:
-        listed = f"{len(summary.failures)} failed, listed in {printable(outputs.failures)}; "
-        told = listed if summary.failures else ""
-        click.echo(f"{told}the same command with --resume does what is not complete", err=True)
-    context.exit(STOPPED if summary.stopped else SOME_FAILED)
+    unfinished = bool(summary.failures) or summary.stopped
+    resumable = outputs.place is not None and len(summary.reached) > 1
+    if summary.ended is None and unfinished and resumable and not quiet:
+        count = len(summary.failures)
+        listed = f"{count} failed, listed in {printable(outputs.failures)}; " if count else ""
+        click.echo(f"{listed}run the same command with --resume for the rest", err=True)
 
 
 if __name__ == "__main__":

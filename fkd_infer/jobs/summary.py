@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fkd_infer.errors import FkdError
-from fkd_infer.jobs.failures import Failure
+
+if TYPE_CHECKING:
+    from fkd_infer.jobs.failures import Failure
 
 PICTURES_NAMED = 10
 """Outputs that a summary names."""
