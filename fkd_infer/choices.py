@@ -50,7 +50,6 @@ MAX_SIZES: dict[str, tuple[int, int]] = {
 """Longer side, in pixels, at which a detector searches photos, and frames of videos and cameras,
 which have to keep up."""
 Blend = Literal["normal", "multiply", "screen"]
-Warp = Literal["head", "similarity", "affine", "piecewise"]
 FilterWhen = Literal["always", "mouth_open"]
 Extra = Literal["pose", "ratios"]
 EXTRAS: tuple[Extra, ...] = get_args(Extra)

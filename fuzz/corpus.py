@@ -16,7 +16,8 @@ from typing import Any, get_args
 import cv2
 import numpy as np
 
-from fkd_infer.choices import Blend, Warp
+from fkd_infer.choices import Blend
+from fkd_infer.filters.warp_table import WARPS
 from fkd_infer.geometry.arrays import Pixels
 from fkd_infer.geometry.rules import BoxRule, CropRule
 from fkd_infer.media.images.animation import riff_chunk, webp_file, webp_header
@@ -152,7 +153,7 @@ def packs() -> dict[str, bytes]:
     image = np.dstack([picture, np.maximum(picture[..., 0], 60)])
     png = _encoded(".png", image)
     found = {}
-    for number, warp in enumerate(get_args(Warp)):
+    for number, warp in enumerate(WARPS):
         layer: dict[str, Any] = {
             "image": "a.png",
             "warp": warp,

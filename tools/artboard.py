@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import skia
 
-from fkd_infer.filters.pack import PACKS
+from fkd_infer.filters.pack import BUILTIN_PACKS
 from fkd_infer.landmarks.head_model import mean_head
 
 Place = tuple[float, float]
@@ -82,7 +82,7 @@ class PackWriter:
     """Collects the layers of a pack and writes it."""
 
     def __init__(self, name: str, title: str) -> None:
-        self.folder = PACKS / name
+        self.folder = BUILTIN_PACKS / name
         self.table: dict[str, Any] = {"version": 1, "name": name, "title": title, "layers": []}
 
     def layer(

@@ -10,34 +10,48 @@ import numpy as np
 
 from fkd_infer.errors import FilterError
 from fkd_infer.filters.blend import Paint
-from fkd_infer.filters.pack import PACK_FILE, PACKS, FilterLayer, read_pack
-from fkd_infer.filters.placement import Placer, placer
+from fkd_infer.filters.layer import FilterLayer
+from fkd_infer.filters.pack import BUILTIN_PACKS, PACK_FILE, read_pack
+from fkd_infer.filters.warp import Warp
+from fkd_infer.filters.warp_table import create_warp
 from fkd_infer.geometry.arrays import Floats, Pixels
 from fkd_infer.geometry.transforms import is_drawable
 from fkd_infer.landmarks.head_model import HeadPose, fit_pose
 from fkd_infer.landmarks.schemes import IBUG68, LandmarkScheme
 from fkd_infer.types import Face
 
-_BRIGHT = 165.0
-"""Luma of what is bright about a face in daylight, where pictures keep their own brightness."""
-_DARKEST, _BRIGHTEST = 0.4, 1.08
+_DAYLIGHT_LUMA = 165.0
+"""Luma of a face's bright parts in daylight, for which pictures are drawn."""
+_MIN_GAIN, _MAX_GAIN = 0.4, 1.08
 _SAMPLES = 48
-"""Rows and columns of a face that its brightness is told from."""
-_LIPS, _OPENS, _OPEN = (62, 66), 0.16, 0.2
-"""Inner lips; how far apart, in units of the head, a mouth begins to be open, and is."""
+"""Rows and columns of a face that are sampled for its brightness."""
+_INNER_LIPS = (62, 66)
+_OPENS_AT, _OPEN_AT = 0.16, 0.2
+"""Distance of the inner lips, in units of the head, at which a mouth opens and is open."""
 
 
 @dataclass(frozen=True, eq=False)
 class WarpedLayer:
-    """A layer that is ready to be drawn; `place` draws it into a frame on a face's points."""
+    """A layer that is ready to be drawn."""
 
     layer: FilterLayer
-    place: Placer
+    warp: Warp
+
+    def draw(self, canvas: Pixels, points: Floats, pose: HeadPose, gain: float) -> None:
+        """Draws the layer on one face; `gain` matches its colours to the light on the face."""
+        layer, strength = self.layer, 1.0
+        if layer.when == "mouth_open":
+            strength = mouth_openness(points, pose)
+        if strength > 0:
+            # A multiplied picture is lit by the face's own light.
+            is_lit = layer.brightness and layer.blend != "multiply"
+            paint = Paint(layer.blend, gain if is_lit else 1.0, strength)
+            self.warp.draw(canvas, points, pose, paint)
 
 
 @dataclass(frozen=True, eq=False)
 class Filter:
-    """Pictures that follow faces of one landmark scheme, by name, in their order."""
+    """Layers that follow faces of one landmark scheme, in the order in which they are drawn."""
 
     name: str
     title: str
@@ -45,98 +59,91 @@ class Filter:
     layers: tuple[WarpedLayer, ...]
 
     def check_scheme(self, scheme: LandmarkScheme) -> None:
-        """Raises FilterError where a network places other points than this is drawn for."""
+        """Raises FilterError for a network whose landmark scheme the filter is not made for."""
         if scheme.name != self.scheme:
             raise FilterError(
                 f"filter {self.name!r}",
-                f"it is drawn for the landmark scheme {self.scheme!r}, but the model has "
-                f"{scheme.name!r}",
-                f"take a model of {self.scheme!r}, or leave the filter out",
+                f"it needs the landmark scheme {self.scheme!r}, but the model has {scheme.name!r}",
+                f"choose a model with {self.scheme!r}, or leave the filter out",
             )
 
     def draw(self, canvas: Pixels, faces: Sequence[Face]) -> None:
-        """Draws onto each face of a BGR image, in place; those farther away come first."""
+        """Draws onto each face of a BGR image in place, the farthest face first."""
         near = [face.points for face in faces if is_drawable(face.points)]
         posed = [(points, pose) for points in near if (pose := fit_pose(points))]
-        posed.sort(key=lambda found: found[1].scale)
-        gains = [brightness(canvas, points) for points, _ in posed]
+        posed.sort(key=lambda pair: pair[1].scale)
+        gains = [brightness_gain(canvas, points) for points, _ in posed]
         for (points, pose), gain in zip(posed, gains, strict=True):
-            for piece in self.layers:
-                strength = 1.0
-                if piece.layer.when == "mouth_open":
-                    strength = mouth_opening(points, pose)
-                if strength > 0:
-                    # What multiplies takes the face's own light already.
-                    lit = piece.layer.brightness and piece.layer.blend != "multiply"
-                    light = gain if lit else 1.0
-                    piece.place(canvas, points, pose, Paint(piece.layer.blend, light, strength))
+            for layer in self.layers:
+                layer.draw(canvas, points, pose, gain)
 
 
 def builtin_filters() -> tuple[str, ...]:
-    """Names of the filters that come with fkd."""
-    return tuple(sorted(path.parent.name for path in PACKS.glob(f"*/{PACK_FILE}")))
+    """The names of the built-in filters."""
+    return tuple(sorted(path.parent.name for path in BUILTIN_PACKS.glob(f"*/{PACK_FILE}")))
 
 
 def load_filter(name_or_path: str | Path) -> Filter:
-    """A built-in filter by its name, or another by its folder or filter.json.
+    """Loads a built-in filter by its name, or another by its folder or filter.json.
 
-    Raises FilterError for an unknown name, and for a folder that holds no usable filter.
+    Raises FilterError for an unknown name, and for a folder without a usable filter.
     """
     path = Path(name_or_path)
     if str(name_or_path) in builtin_filters():
-        path = PACKS / str(name_or_path)
+        path = BUILTIN_PACKS / str(name_or_path)
     elif path.name == PACK_FILE:
         path = path.parent
     if not path.is_dir():
         raise FilterError(
             f"filter {str(name_or_path)!r}",
-            "neither a folder with a filter.json nor built in",
-            f"there are: {', '.join(builtin_filters())}",
+            "neither built in nor a folder with a filter.json",
+            f"built in are: {', '.join(builtin_filters())}",
         )
     pack, pictures = read_pack(path)
     try:
-        layers = [WarpedLayer(layer, placer(layer, image)) for layer, image in pictures]
+        layers = [WarpedLayer(layer, create_warp(layer, image)) for layer, image in pictures]
     except ValueError as error:
         raise FilterError.of_pack(path / PACK_FILE, str(error)) from error
-    return Filter(pack.name, pack.title, pack.scheme, _in_order(layers))
+    return Filter(pack.name, pack.title, pack.scheme, _by_z(layers))
 
 
 def load_filters(names: Sequence[str | Path], scheme: LandmarkScheme = IBUG68) -> Filter:
-    """Several filters as one, their layers by z, for a network's landmark scheme.
+    """Loads several filters as one, their layers ordered by z.
 
-    Raises FilterError, also for a filter that is drawn for other points.
+    Raises FilterError, also for a filter that is made for another landmark scheme.
     """
     filters = [load_filter(name) for name in names]
-    for one in filters:
-        one.check_scheme(scheme)
+    for loaded in filters:
+        loaded.check_scheme(scheme)
     return Filter(
-        "+".join(one.name for one in filters),
-        ", ".join(one.title for one in filters),
+        "+".join(loaded.name for loaded in filters),
+        ", ".join(loaded.title for loaded in filters),
         scheme.name,
-        _in_order([piece for one in filters for piece in one.layers]),
+        _by_z([layer for loaded in filters for layer in loaded.layers]),
     )
 
 
-def brightness(canvas: Pixels, points: Floats) -> float:
-    """What a picture's colours are multiplied by to fit the light on a face, mildly.
+def brightness_gain(canvas: Pixels, points: Floats) -> float:
+    """The factor that mildly matches a picture's colours to the light on a face.
 
-    Told from the brightest tenth around the face, since skin is dark for reasons other than light.
+    Measured on the brightest tenth around the face, since skin is dark for other reasons too.
     """
     height, width = canvas.shape[:2]
     low = np.clip(points.min(axis=0), 0, (width - 1, height - 1)).astype(int)
     high = np.clip(points.max(axis=0), 0, (width - 1, height - 1)).astype(int) + 1
     step = np.maximum(1, (high - low) // _SAMPLES)
-    seen = canvas[low[1] : high[1] : step[1], low[0] : high[0] : step[0]].astype(np.float32)
-    luma = seen @ np.array([0.114, 0.587, 0.299], np.float32)
+    sample = canvas[low[1] : high[1] : step[1], low[0] : high[0] : step[0]].astype(np.float32)
+    luma = sample @ np.array([0.114, 0.587, 0.299], np.float32)
     bright = np.quantile(luma, 0.9)
-    return float(np.clip((bright / _BRIGHT) ** 0.6, _DARKEST, _BRIGHTEST))
+    return float(np.clip((bright / _DAYLIGHT_LUMA) ** 0.6, _MIN_GAIN, _MAX_GAIN))
 
 
-def mouth_opening(points: Floats, pose: HeadPose) -> float:
-    """From 0, a closed mouth, to 1, an open one."""
-    gap = np.linalg.norm(points[_LIPS[0]] - points[_LIPS[1]]) / pose.scale
-    return float(np.clip((gap - _OPENS) / (_OPEN - _OPENS), 0, 1))
+def mouth_openness(points: Floats, pose: HeadPose) -> float:
+    """How far a mouth is open, from 0 to 1."""
+    upper, lower = points[_INNER_LIPS[0]], points[_INNER_LIPS[1]]
+    gap = np.linalg.norm(upper - lower) / pose.scale
+    return float(np.clip((gap - _OPENS_AT) / (_OPEN_AT - _OPENS_AT), 0, 1))
 
 
-def _in_order(layers: Sequence[WarpedLayer]) -> tuple[WarpedLayer, ...]:
-    return tuple(sorted(layers, key=lambda piece: piece.layer.z))
+def _by_z(layers: Sequence[WarpedLayer]) -> tuple[WarpedLayer, ...]:
+    return tuple(sorted(layers, key=lambda layer: layer.layer.z))

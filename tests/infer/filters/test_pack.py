@@ -11,7 +11,9 @@ import pytest
 
 from fkd_infer.errors import FilterError
 from fkd_infer.filters.filter import builtin_filters, load_filter
-from fkd_infer.filters.pack import LARGEST_FILE, PACKS, Anchor, read_pack
+from fkd_infer.filters.layer import Anchor
+from fkd_infer.filters.pack import BUILTIN_PACKS, read_pack
+from fkd_infer.filters.picture import MAX_BYTES
 
 ANCHORS = [{"points": [36], "at": [10, 20]}, {"points": [45, 42], "at": [50, 20]}]
 
@@ -197,7 +199,7 @@ def test_pictures_that_are_not_rgba_pngs_are_refused(tmp_path: Path) -> None:
         "a damaged PNG": good[:16] + bytes(4) + good[20:],
         "measures": good[:16] + (5000).to_bytes(4, "big") + good[20:],
         "damaged": good[:60] + bytes(20) + good[80:],
-        "larger than": bytes(LARGEST_FILE + 1),
+        "larger than": bytes(MAX_BYTES + 1),
     }
     for told, data in cases.items():
         file.write_bytes(data)
@@ -212,5 +214,5 @@ def test_the_filters_that_come_along_are_usable_and_small() -> None:
     assert {"sunglasses", "moustache", "hat", "crown", "dog", "party"} <= set(names)
     for name in names:
         assert load_filter(name).name == name
-        for picture in (PACKS / name).glob("*.png"):
+        for picture in (BUILTIN_PACKS / name).glob("*.png"):
             assert picture.stat().st_size < 150_000

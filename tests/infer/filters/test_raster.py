@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from fkd_infer.choices import Blend
 from fkd_infer.filters.blend import Paint, blend
-from fkd_infer.filters.warp import Mesh, Texture, clipped, draw_affine, draw_mesh
+from fkd_infer.filters.raster import Mesh, clip_box, draw_affine, draw_mesh
+from fkd_infer.filters.texture import Texture
 from fkd_infer.geometry.arrays import Matrix, Pixels
 from fkd_infer.geometry.triangulation import delaunay
 
@@ -123,8 +124,8 @@ def test_clear_pixels_lend_no_colour_to_an_edge() -> None:
 
 def test_clipped_spans_whole_pixels_within_the_frame() -> None:
     canvas = np.zeros((50, 70, 3), np.uint8)
-    assert clipped(np.array([[2.5, -4.0], [80.0, 10.2]]), canvas) == (2, 0, 70, 12)
-    assert clipped(np.array([[-9.0, -9.0], [-3.0, 20.0]]), canvas) is None
+    assert clip_box(np.array([[2.5, -4.0], [80.0, 10.2]]), canvas) == (2, 0, 70, 12)
+    assert clip_box(np.array([[-9.0, -9.0], [-3.0, 20.0]]), canvas) is None
 
 
 def test_delaunay_covers_a_square_with_its_middle_by_four_triangles() -> None:

@@ -1,0 +1,142 @@
+"""Draws a texture into a frame through a matrix or a mesh; reads only the part that it touches."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from fkd_infer.filters.blend import Paint, blend
+from fkd_infer.filters.texture import Texture
+from fkd_infer.geometry.arrays import Floats, Matrix, Pixels
+from fkd_infer.geometry.transforms import transform
+from fkd_infer.geometry.triangulation import delaunay
+
+_NO_SECOND_MAP: Any = None  # absent from OpenCV's types; OpenCV 5 reads an empty array as a map
+_MIN_AREA = 0.25
+"""Twice the smallest area of a triangle that is drawn, in pixels of the frame."""
+_OUTSIDE = -9
+"""A coordinate outside every picture."""
+
+
+@dataclass(frozen=True, eq=False)
+class Mesh:
+    """Triangles (n, 3) between anchors at the pixels `anchors` (k, 2) of a picture."""
+
+    anchors: Matrix
+    triangles: NDArray[np.intp]
+
+    @staticmethod
+    def over(image: Pixels, anchors: Matrix) -> Mesh:
+        """The Delaunay triangulation without the triangles in which the picture is transparent."""
+        triangles = [t for t in delaunay(anchors) if _is_visible(image, anchors[t])]
+        return Mesh(anchors, np.array(triangles, np.intp).reshape(-1, 3))
+
+
+def draw_affine(canvas: Pixels, texture: Texture, matrix: Matrix, paint: Paint) -> None:
+    """Draws a picture through a matrix (2, 3) from its pixels to the frame's; NaN draws nothing."""
+    if not np.isfinite(matrix).all():
+        return
+    pixels, to_image = texture.level(math.sqrt(abs(_determinant(matrix))))
+    linear = matrix[:, :2] @ to_image[:, :2]
+    shift = matrix[:, :2] @ to_image[:, 2] + matrix[:, 2]
+    height, width = pixels.shape[:2]
+    corners = np.array([[-1, -1], [width, -1], [width, height], [-1, height]], np.float64)
+    box = clip_box(corners @ linear.T + shift, canvas)
+    if box is None or abs(_determinant(linear)) < 1e-9:
+        return
+    x0, y0, x1, y1 = box
+    to_region = np.empty((2, 3))
+    to_region[:, :2], to_region[:, 2] = linear, shift - (x0, y0)
+    size, flags, border = (x1 - x0, y1 - y0), cv2.INTER_LINEAR, cv2.BORDER_CONSTANT
+    warped = cv2.warpAffine(pixels, to_region, size, flags=flags, borderMode=border)
+    blend(canvas[y0:y1, x0:x1], np.asarray(warped, np.uint8), paint)
+
+
+def draw_mesh(
+    canvas: Pixels, texture: Texture, mesh: Mesh, points: Matrix | Floats, paint: Paint
+) -> None:
+    """Draws a picture with each anchor on its point (k, 2), and affine triangles in between.
+
+    Leaves out triangles that are seen from behind, as where a cheek turns away.
+    """
+    targets = points[mesh.triangles].astype(np.float64)  # (n, 3, 2)
+    sources = mesh.anchors[mesh.triangles]
+    if not np.isfinite(targets).all():
+        return
+    area, source_area = _signed_areas(targets), _signed_areas(sources)
+    visible = area * np.sign(source_area) > _MIN_AREA
+    if not visible.any():
+        return
+    targets, sources = targets[visible], sources[visible]
+    box = clip_box(targets.reshape(-1, 2), canvas)
+    if box is None:
+        return
+    x0, y0, x1, y1 = box
+    scale = np.sqrt(area[visible].sum() / source_area[visible].sum())
+    pixels, to_image = texture.level(float(scale))
+    to_level = np.linalg.inv(np.vstack([to_image, [0, 0, 1]]))[:2]
+    lookup = _lookup(targets - (x0, y0), transform(sources, to_level), (y1 - y0, x1 - x0))
+    warped = cv2.remap(
+        pixels, lookup, _NO_SECOND_MAP, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT
+    )
+    blend(canvas[y0:y1, x0:x1], np.asarray(warped, np.uint8), paint)
+
+
+def clip_box(points: Matrix, canvas: Pixels) -> tuple[int, int, int, int] | None:
+    """The frame's pixels x0, y0, x1, y1 around points (n, 2); None outside the frame."""
+    height, width = canvas.shape[:2]
+    # Plain numbers: a frame has many layers, and for two values NumPy's overhead dominates.
+    low, high = points.min(axis=0).tolist(), points.max(axis=0).tolist()
+    if not all(map(math.isfinite, (*low, *high))):
+        return None
+    x0, y0 = (max(0, math.floor(value)) for value in low)
+    x1, y1 = min(width, math.ceil(high[0]) + 1), min(height, math.ceil(high[1]) + 1)
+    return (x0, y0, x1, y1) if x1 > x0 and y1 > y0 else None
+
+
+def _determinant(matrix: Matrix) -> float:
+    """The determinant of the first two columns of a matrix (2, …)."""
+    (a, b), (c, d) = matrix[:, :2].tolist()
+    return float(a * d - b * c)
+
+
+def _lookup(targets: Matrix, sources: Floats, shape: tuple[int, int]) -> Floats:
+    """Where each pixel of a region (h, w) lies in the picture, (h, w, 2), for cv2.remap.
+
+    Coordinates are complex numbers here, which halves the look-ups.
+    """
+    homogeneous = np.concatenate([targets, np.ones((len(targets), 3, 1))], axis=-1)
+    solved = np.linalg.solve(homogeneous, sources)  # (n, 3, 2)
+    table = np.full((len(targets) + 1, 3), 0, np.complex64)
+    table[1:] = solved[..., 0] + 1j * solved[..., 1]
+    table[0, 2] = _OUTSIDE + 1j * _OUTSIDE
+    labels = np.zeros(shape, np.int32)
+    fixed = np.rint(targets * 16).astype(np.int32)
+    for number, triangle in enumerate(fixed, 1):
+        cv2.fillConvexPoly(labels, triangle, number, cv2.LINE_8, 4)
+    index = labels.astype(np.intp)
+    x = np.arange(shape[1], dtype=np.float32)
+    y = np.arange(shape[0], dtype=np.float32)[:, None]
+    lookup = table[:, 0].take(index) * x
+    lookup += table[:, 1].take(index) * y
+    lookup += table[:, 2].take(index)
+    return lookup.view(np.float32).reshape(*shape, 2)
+
+
+def _signed_areas(triangles: Matrix) -> Matrix:
+    """Twice the signed areas (n,) of triangles (n, 3, 2)."""
+    first, second = triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0]
+    areas: Matrix = first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0]
+    return areas
+
+
+def _is_visible(image: Pixels, triangle: Matrix) -> bool:
+    """Whether any pixel of a picture in a triangle (3, 2) is not transparent."""
+    inside = np.zeros(image.shape[:2], np.uint8)
+    cv2.fillConvexPoly(inside, np.rint(triangle).astype(np.int32), 1)
+    return bool(image[..., 3][inside > 0].any())
