@@ -31,6 +31,9 @@ SMOOTHINGS: tuple[Smoothing, ...] = get_args(Smoothing)
 DEFAULT_MODEL = "fkdnet"
 BATCH = 16
 """Faces that one call of the network takes at once, where there are so many."""
+DEFAULT_CODEC: Codec = "h264"
+DEFAULT_QUALITY = 75
+"""Of an encoded video, from 0 to 100; each codec has its usual rate factor here."""
 DEFAULT_DRAW_LAYERS: tuple[DrawLayer, ...] = ("contours", "points")
 DEFAULT_SMOOTHING: VideoSmoothing = "medium"
 MIN_PRESENCE = 0.5

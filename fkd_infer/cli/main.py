@@ -12,7 +12,7 @@ from fkd_infer.cli.command import SOME_FAILED, STOPPED, CommandWithSubcommands, 
 from fkd_infer.cli.options.drawing import drawing_options
 from fkd_infer.cli.options.faces import face_options
 from fkd_infer.cli.options.group import PATH, neutral_option
-from fkd_infer.cli.options.media import cut_options, encoding_options, limit_options
+from fkd_infer.cli.options.media import encoding_options, frame_range_options, limit_options
 from fkd_infer.cli.options.outputs import output_options
 from fkd_infer.cli.resume import check_resume, open_journal
 from fkd_infer.system.files.text_checks import printable
@@ -43,7 +43,7 @@ _SUBCOMMANDS = {
 @output_options
 @drawing_options
 @face_options
-@cut_options
+@frame_range_options
 @encoding_options
 @limit_options
 @neutral_option(

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DrawingOptions:
-    """What is drawn on faces, by name."""
+    """Names of the layers and filters to draw on faces."""
 
     layers: tuple[DrawLayer, ...]
     filters: tuple[str, ...]
 
     def overlay(self, pipeline: Pipeline) -> Overlay:
-        """What draws it; filters alone where they are given and no layer is."""
+        """The overlay; without layers it draws the filters alone, or else the default layers."""
         from fkd_infer.drawing.annotator import Annotator
         from fkd_infer.drawing.overlay import Overlay
         from fkd_infer.filters.filter import load_filters
@@ -42,8 +42,8 @@ drawing_options = group(
         "layers",
         type=click.Choice(DRAW_LAYERS),
         multiple=True,
-        show_default="contours, points; none with --filter",
-        help="What to draw; may be given several times.",
+        show_default=f"{', '.join(DEFAULT_DRAW_LAYERS)}; none with --filter",
+        help="Draw this layer; may be repeated.",
     ),
     filters=click.option(
         "--filter",
@@ -51,7 +51,7 @@ drawing_options = group(
         type=NameOrPath(),
         metavar="NAME|DIR",
         multiple=True,
-        help="A filter such as hat (fkd-infer filters list), or a pack's folder; several wear.",
+        help="Draw this filter (see fkd-infer filters list), or a pack's folder; may be repeated.",
     ),
 )
-"""Options that say what is drawn, for a command's argument `drawing`."""
+"""Adds `drawing`: what is drawn on faces."""

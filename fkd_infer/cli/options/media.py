@@ -1,4 +1,4 @@
-"""Options for sources and videos: excerpts, encoding, limits."""
+"""Options for videos and for the size of sources: frame range, encoding, limits."""
 
 from __future__ import annotations
 
@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fkd_infer.choices import CODECS, MAX_FRAMES, MAX_MEGAPIXELS, MAX_SECONDS, Codec
+from fkd_infer.choices import (
+    CODECS,
+    DEFAULT_CODEC,
+    DEFAULT_QUALITY,
+    MAX_FRAMES,
+    MAX_MEGAPIXELS,
+    MAX_SECONDS,
+    Codec,
+)
 from fkd_infer.cli.options.group import group, neutral_option
 
 if TYPE_CHECKING:
@@ -31,19 +39,26 @@ def _frame_range(
     return FrameRange(Fraction(str(start)), limit, max_frames, stride)
 
 
-cut_options = group(
+frame_range_options = group(
     "frame_range",
     _frame_range,
     start=click.option(
-        "--start", type=click.FloatRange(0), default=0.0, help="Second of a video to begin at."
+        "--start",
+        type=click.FloatRange(0),
+        default=0.0,
+        help="Begin each video at this time, in seconds.",
     ),
-    end=click.option("--end", type=click.FloatRange(0), help="Second of a video to end at."),
-    max_frames=click.option("--max-frames", type=click.IntRange(1), help="Frames of each video."),
+    end=click.option(
+        "--end", type=click.FloatRange(0), help="End each video before this time, in seconds."
+    ),
+    max_frames=click.option(
+        "--max-frames", type=click.IntRange(1), help="Process at most this many frames per video."
+    ),
     stride=click.option(
-        "--stride", type=click.IntRange(1), default=1, help="Take every Nth frame of a video."
+        "--stride", type=click.IntRange(1), default=1, help="Process every Nth frame of a video."
     ),
 )
-"""Options that say which frames of a video are taken, for a command's argument `frame_range`."""
+"""Adds `frame_range`: which frames of a video are processed."""
 
 
 def _encoding(codec: Codec, quality: int | None) -> Encoding:
@@ -58,25 +73,28 @@ encoding_options = group(
     codec=click.option(
         "--codec",
         type=click.Choice(CODECS),
-        default="h264",
+        default=DEFAULT_CODEC,
         show_default=True,
-        help="Of videos in --out.",
+        help="Encode videos in --out with this codec.",
     ),
     quality=click.option(
-        "--quality", type=click.IntRange(0, 100), help="Of videos in --out: 100 is best."
+        "--quality",
+        type=click.IntRange(0, 100),
+        show_default=str(DEFAULT_QUALITY),
+        help="Encode videos in --out at this quality; 100 is best.",
     ),
 )
-"""Options that say how videos are written, for a command's argument `encoding`."""
+"""Adds `encoding`: how videos are written."""
 
 
 def _limits(pixels: float, frames: int, seconds: float, memory: int | None) -> Limits:
     from fkd_infer.limits import Limits
 
-    allowed = Limits(round(pixels * 1e6), frames, seconds)
-    return allowed if memory is None else replace(allowed, memory=memory * 10**6)
+    limits = Limits(round(pixels * 1e6), frames, seconds)
+    return limits if memory is None else replace(limits, memory=memory * 10**6)
 
 
-def _endless(pixels: float, memory: int | None) -> Limits:
+def _endless_limits(pixels: float, memory: int | None) -> Limits:
     return _limits(pixels, sys.maxsize, math.inf, memory)
 
 
@@ -87,7 +105,7 @@ _limit_pixels = neutral_option(
     type=click.FloatRange(0, min_open=True),
     default=MAX_MEGAPIXELS,
     show_default=True,
-    help="Refuse photos and frames of more, in millions.",
+    help="Reject photos and frames of more pixels, in millions.",
 )
 
 
@@ -96,8 +114,8 @@ _limit_memory = neutral_option(
     "memory",
     metavar="MB",
     type=click.IntRange(1),
-    show_default="half of what there is",
-    help="Refuse photos and videos that would take more.",
+    show_default="half of the memory",
+    help="Reject photos and videos that would need more memory.",
 )
 
 
@@ -111,7 +129,7 @@ limit_options = group(
         type=click.IntRange(1),
         default=MAX_FRAMES,
         show_default=True,
-        help="End what moves after so many frames, as failed.",
+        help="Fail a video, camera or stream after this many frames.",
     ),
     seconds=neutral_option(
         "--limit-seconds",
@@ -119,12 +137,12 @@ limit_options = group(
         type=click.FloatRange(0, min_open=True),
         default=MAX_SECONDS,
         show_default=True,
-        help="End what moves, streams and cameras too, after so long, as failed.",
+        help="Fail a video, camera or stream after this time.",
     ),
     memory=_limit_memory,
 )
-"""Options that say how large sources may be, for a command's argument `limits`."""
+"""Adds `limits`: how large sources may be."""
 
 
-live_limit_options = group("limits", _endless, pixels=_limit_pixels, memory=_limit_memory)
-"""The same for what is watched, which goes on for as long as somebody wants."""
+live_limit_options = group("limits", _endless_limits, pixels=_limit_pixels, memory=_limit_memory)
+"""Adds `limits` without an end in time, for a source that is shown live."""

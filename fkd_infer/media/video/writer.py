@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from fkd_infer.choices import Codec
+from fkd_infer.choices import DEFAULT_CODEC, DEFAULT_QUALITY, Codec
 from fkd_infer.errors import OutputError, StoppedError
 from fkd_infer.geometry.arrays import Pixels
 from fkd_infer.media.video.colour import MATRIX, to_i420
@@ -40,8 +40,6 @@ CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
 
 _BT709 = _LIMITED = 1
 """libav's numbers for BT.709 as primaries and transfer, and for luma from 16 to 235."""
-_USUAL = 75
-"""The quality, from 0 to 100, at which each codec has its usual rate factor."""
 _TIME_BASE = Fraction(1, 120_000)
 """For frames without a file behind them: holds the steps of 24, 25, 30 and 60 Hz and of NTSC."""
 _RATE = Fraction(30)
@@ -76,7 +74,7 @@ class Encoding:
     """How video is encoded: quality from 0 to 100, which is nearly as good as it was; None is what
     is usual for the codec. It is a constant rate factor, so that hard scenes get more bits."""
 
-    codec: Codec = "h264"
+    codec: Codec = DEFAULT_CODEC
     quality: int | None = None
 
     @property
@@ -88,8 +86,8 @@ class Encoding:
     def options(self) -> dict[str, str]:
         """The encoder's options."""
         usual, worst = self.encoder.usual, self.encoder.worst
-        quality = _USUAL if self.quality is None else self.quality
-        factor = round(worst - (worst - usual) * quality / _USUAL)
+        quality = DEFAULT_QUALITY if self.quality is None else self.quality
+        factor = round(worst - (worst - usual) * quality / DEFAULT_QUALITY)
         return {**self.encoder.options, "crf": str(factor)}
 
 
