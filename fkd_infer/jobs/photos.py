@@ -71,10 +71,11 @@ class PhotoProcessor:
             begin=partial(self._begun, room=room),
             full=partial(self._full, room=room),
             together=self._placed,
-            end=partial(self._drawn, room=room),
+            end=self._drawn,
             size=lambda _: 1,
             room=2 * workers * self.finder.pipeline.batch,
             workers=workers,
+            released=self._large.release,  # not before the pixels are freed
         )
         # With as many photos as cores at once, threads within each have nothing left to gain:
         # python -m benchmarks.programs.thread_layouts compares.
@@ -140,17 +141,9 @@ class PhotoProcessor:
             return [Photo(begun[0].source, failure=error)]
         return [replace(p, faces=next(faces)) if p.searched else p for p in begun]
 
-    def _drawn(self, photo: Photo, room: int) -> Photo:
+    def _drawn(self, photo: Photo) -> Photo:
         """Writes the picture of one, and lets go of its pixels."""
-        if photo.frame is None:
-            if photo.failure is not None:
-                self._large.release()
-            return photo
-        try:
-            return self._written(photo, photo.frame)
-        finally:
-            if photo.frame.width * photo.frame.height > room:
-                self._large.release()
+        return photo if photo.frame is None else self._written(photo, photo.frame)
 
     def _written(self, photo: Photo, frame: Frame) -> Photo:
         stopwatch = self.finder.pipeline.stopwatch

@@ -67,6 +67,8 @@ class WorkerPool(Generic[T, U, V, R]):
     size: Callable[[T], int]
     room: int
     workers: int
+    released: Callable[[], None] = lambda: None
+    """Called by a thread once it holds nothing that it has begun."""
 
     def __call__(self, items: Iterable[T]) -> Generator[R, None, None]:
         """A result for each item, in order; an error is raised where its result would have been.
@@ -130,6 +132,7 @@ class WorkerPool(Generic[T, U, V, R]):
                 if gathered:
                     self._end(gathered)
                     gathered = []
+                    self.released()
                 # A program that ends by an error may never close the iterator.
                 if not threading.main_thread().is_alive():
                     return
@@ -141,6 +144,7 @@ class WorkerPool(Generic[T, U, V, R]):
             if future.set_running_or_notify_cancel() and self._begin(future, item, gathered):
                 self._end(gathered)
                 gathered = []
+                self.released()
             del item
 
     def _begin(self, future: Future[R], item: T, gathered: list[tuple[Future[R], U]]) -> bool:

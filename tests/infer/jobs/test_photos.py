@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ from fkd_infer.media.sinks import ImageSink
 from fkd_infer.media.sources import Source, expand_sources
 from fkd_infer.pipeline import Pipeline, load
 from fkd_infer.system.hardware import available_threads
+from fkd_infer.system.worker_pool import ExclusiveLock
 from fkd_infer.types import Detections, Face, Frame
 
 
@@ -240,6 +242,14 @@ def test_no_more_photos_are_in_memory_than_there_is_room_for(
 def test_a_photo_that_is_too_large_comes_alone(
     pipeline: Pipeline, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Even if a thread pauses right after it releases the lock."""
+    release = ExclusiveLock.release
+
+    def release_and_pause(lock: ExclusiveLock) -> None:
+        release(lock)
+        time.sleep(0.005)
+
+    monkeypatch.setattr(ExclusiveLock, "release", release_and_pause)
     pipeline.batch = 1000
     assert most_held(pipeline, folder, monkeypatch, 10)[0] == 1
 
