@@ -33,7 +33,7 @@ check: $(VENV)/.installed-dev  ## format, lint, types, architecture, security
 	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive fkd_infer fkd_train benchmarks tools
 	$(BIN)/python -m tools.audit
 
-audit: $(VENV)/.installed-dev  ## asks for known vulnerabilities of what is pinned; fails where nobody answers
+audit: $(VENV)/.installed-dev  ## fails for a known vulnerability of a pinned package, or if the service does not answer
 	$(BIN)/python -m tools.audit --strict
 
 lock: $(VENV)/.installed-dev  ## writes requirements/ anew, from pyproject.toml and constraints.txt
@@ -41,7 +41,7 @@ lock: $(VENV)/.installed-dev  ## writes requirements/ anew, from pyproject.toml 
 	$(LOCK) --extra gpu --extra live --output-file requirements/runtime-gpu.txt
 	$(LOCK) --extra cpu --extra live --extra train --output-file requirements/train.txt
 
-sbom: $(VENV)/.installed-dev  ## what the runtime is made of, as CycloneDX in build/
+sbom: $(VENV)/.installed-dev  ## SBOMs of the runtime, CycloneDX JSON in build/
 	$(BIN)/python -m tools.sbom build
 
 release: $(VENV)/.installed-dev  ## wheel, sdist, SBOMs and checksums of this commit in dist/

@@ -1,7 +1,7 @@
-"""Asks a public service for vulnerabilities of the pinned packages: `python -m tools.audit`.
+"""Has pip-audit look up known vulnerabilities of the pinned packages: `python -m tools.audit`.
 
-A vulnerability always fails. Where the service cannot be asked, that is said in one line, and fails
-only with --strict: `make check` has to pass without a network.
+A vulnerability always fails. If the service does not answer, one line says so; only --strict then
+fails, because `make check` has to pass without a network.
 """
 
 from __future__ import annotations
@@ -13,73 +13,77 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools.pins import EXTRAS, FOLDER
+from tools.pins import EXTRAS, REQUIREMENTS
 
-SECONDS = 60.0
-"""For each file, after which the service counts as one that cannot be asked."""
-_CONNECTION_SECONDS = 5
+TIMEOUT_S = 60.0
+"""Time for the audit of one file."""
+_SOCKET_TIMEOUT_S = 5
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """What is known of a file's packages: `vulnerable`, a line each; `unknown`, why not asked."""
+class Audit:
+    """A line for each vulnerability, and why the audit is incomplete, if it is."""
 
-    vulnerable: tuple[str, ...] = ()
-    unknown: str | None = None
+    vulnerabilities: tuple[str, ...] = ()
+    incomplete: str | None = None
 
 
-def ask(requirements: Path, seconds: float = SECONDS) -> Verdict:
-    """Has pip-audit look up the packages of a hashed file; nothing is installed for it."""
+def audit(requirements: Path, timeout_s: float = TIMEOUT_S) -> Audit:
+    """Audits the packages of a hashed requirements file, without installing any."""
     command = [sys.executable, "-m", "pip_audit", "--disable-pip", "--require-hashes"]
     command += ["--format", "json", "--progress-spinner", "off"]
-    command += ["--timeout", str(_CONNECTION_SECONDS), "--requirement", str(requirements)]
+    command += ["--timeout", str(_SOCKET_TIMEOUT_S), "--requirement", str(requirements)]
     try:
-        # The command is put together here.
-        done = subprocess.run(  # nosec B603
-            command, capture_output=True, text=True, timeout=seconds, check=False
+        # All arguments come from this file.
+        result = subprocess.run(  # nosec B603
+            command, capture_output=True, text=True, timeout=timeout_s, check=False
         )
     except subprocess.TimeoutExpired:
-        return Verdict(unknown=f"no answer within {seconds:g} s")
-    return judge(done.stdout, done.stderr)
+        return Audit(incomplete=f"no answer within {timeout_s:g} s")
+    return parse_audit(result.stdout, result.stderr)
 
 
-def judge(answer: str, complaint: str = "") -> Verdict:
-    """What pip-audit's JSON says; what it printed besides tells why there is none."""
+def parse_audit(output: str, errors: str = "") -> Audit:
+    """Parses pip-audit's JSON; without JSON, its last line of errors is the reason."""
     try:
-        packages = json.loads(answer)["dependencies"]
+        packages = json.loads(output)["dependencies"]
     except (ValueError, KeyError, TypeError):
-        lines = complaint.strip().splitlines() or ["pip-audit said nothing"]
-        return Verdict(unknown=lines[-1][:160])
-    vulnerable = tuple(
-        f"{package['name']} {package['version']}: {found['id']}, mended in "
-        f"{', '.join(found['fix_versions']) or 'no version yet'}"
+        lines = errors.strip().splitlines() or ["pip-audit printed nothing"]
+        return Audit(incomplete=lines[-1][:160])
+    vulnerabilities = tuple(
+        f"{package['name']} {package['version']}: {vulnerability['id']}, fixed in "
+        f"{', '.join(vulnerability['fix_versions']) or 'no version yet'}"
         for package in packages
-        for found in package.get("vulns", ())
+        for vulnerability in package.get("vulns", ())
     )
-    # A service that was not reached in truth, such as a mirror's, knows no package at all.
-    left = [package["name"] for package in packages if "skip_reason" in package]
-    unknown = f"the service does not know {len(left)} of {len(packages)} packages" if left else None
-    return Verdict(vulnerable, unknown)
+    # A package index that mirrors PyPI without its advisories knows none of the packages.
+    skipped = sum("skip_reason" in package for package in packages)
+    if not skipped:
+        return Audit(vulnerabilities)
+    return Audit(
+        vulnerabilities, f"the service does not know {skipped} of {len(packages)} packages"
+    )
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Looks at each file; 1 where something is vulnerable, or, with --strict, not known."""
+    """Audits each file; returns 1 for a vulnerability, or with --strict for an incomplete audit."""
     if set(arguments) - {"--strict"}:
         print("usage: python -m tools.audit [--strict]", file=sys.stderr)
         return 2
-    verdicts = {}
+    audits: list[Audit] = []
     for name in EXTRAS:
-        verdicts[name] = ask(FOLDER / f"{name}.txt")
-        for line in verdicts[name].vulnerable:
+        result = audit(REQUIREMENTS / f"{name}.txt")
+        audits.append(result)
+        for line in result.vulnerabilities:
             print(f"{name}: {line}", file=sys.stderr)
-        if verdicts[name].unknown is not None:
-            print(f"{name}: not audited: {verdicts[name].unknown}", file=sys.stderr)
-            break
-    vulnerable = any(verdict.vulnerable for verdict in verdicts.values())
-    unknown = any(verdict.unknown is not None for verdict in verdicts.values())
-    if not vulnerable and not unknown:
+        if result.incomplete is not None:
+            print(f"{name}: not audited: {result.incomplete}", file=sys.stderr)
+            break  # the same holds for the other files
+    vulnerable = any(result.vulnerabilities for result in audits)
+    incomplete = audits[-1].incomplete is not None
+    if not vulnerable and not incomplete:
         print("no known vulnerability in any pinned package")
-    return int(vulnerable or (unknown and "--strict" in arguments))
+    return int(vulnerable or (incomplete and "--strict" in arguments))
 
 
 if __name__ == "__main__":

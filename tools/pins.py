@@ -1,4 +1,4 @@
-"""The hashed requirements in requirements/: what each file pins, and by which hashes."""
+"""Reads the hashed requirements in requirements/: pinned versions and the hashes of their files."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-FOLDER = ROOT / "requirements"
+REQUIREMENTS = ROOT / "requirements"
 EXTRAS = {
     "runtime-cpu": ("cpu", "live"),
     "runtime-gpu": ("gpu", "live"),
     "train": ("cpu", "live", "train"),
 }
-"""Files, without .txt, and the extras of fkd that each is for."""
+"""Requirements files, without .txt, and the extras of fkd that each pins."""
 
 _PIN = re.compile(
     r"(?P<name>[A-Za-z0-9._-]+)==(?P<version>[^\s;]+)(?: ; (?P<marker>[^\\]+?))?"
@@ -24,8 +24,7 @@ _PIN = re.compile(
 
 @dataclass(frozen=True)
 class Pin:
-    """One package at one version; `hashes` are the sha256 of its files, `marker` says where it is
-    needed."""
+    """A package at one version: its environment marker and the sha256 of its files."""
 
     name: str
     version: str
@@ -34,17 +33,17 @@ class Pin:
 
 
 def read_pins(path: Path) -> list[Pin]:
-    """The pins of a file; raises ValueError for a line that is anything but a pin with hashes."""
-    return [_pin(path, line) for line in _whole_lines(path.read_text(encoding="utf-8"))]
+    """Reads a file's pins; raises ValueError for a line that is not a pin with hashes."""
+    return [_pin(path, line) for line in _logical_lines(path.read_text(encoding="utf-8"))]
 
 
 def canonical(name: str) -> str:
-    """A package's name as indexes compare it."""
+    """A package's normalised name (PEP 503)."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def _whole_lines(text: str) -> Iterator[str]:
-    """Lines without comments, those that end with a backslash joined with the next."""
+def _logical_lines(text: str) -> Iterator[str]:
+    """Lines without comments, joined where they end with a backslash."""
     joined = re.sub(r"\s*\\\n\s*", " ", text)
     for line in joined.splitlines():
         if line.strip() and not line.startswith("#"):
@@ -52,8 +51,8 @@ def _whole_lines(text: str) -> Iterator[str]:
 
 
 def _pin(path: Path, line: str) -> Pin:
-    found = _PIN.fullmatch(line)
-    if found is None:
+    match = _PIN.fullmatch(line)
+    if match is None:
         raise ValueError(f"{path.name}: not a package with version and sha256: {line[:80]}")
-    hashes = tuple(re.findall(r"sha256:([0-9a-f]{64})", found["hashes"]))
-    return Pin(canonical(found["name"]), found["version"], found["marker"], hashes)
+    hashes = tuple(re.findall(r"sha256:([0-9a-f]{64})", match["hashes"]))
+    return Pin(canonical(match["name"]), match["version"], match["marker"], hashes)

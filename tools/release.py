@@ -1,7 +1,7 @@
-"""All files of a release, in dist/: `python -m tools.release`, or `make release`.
+"""Writes all files of a release into dist/: `python -m tools.release`, or `make release`.
 
-The same commit gives the same bytes: archives are dated with the commit, and built with the pinned
-packages of this environment, not with ones that are fetched for it. Nothing is published.
+The same commit gives the same bytes: archives are dated with the commit and built with the pinned
+packages of this environment, without build isolation. Nothing is published.
 """
 
 from __future__ import annotations
@@ -13,27 +13,28 @@ import sys
 from pathlib import Path
 
 from fkd_infer.system.files.reading import file_sha256
-from tools.pins import FOLDER, ROOT
+from tools.pins import REQUIREMENTS, ROOT
 from tools.sbom import RUNTIMES, write_sboms
 
 SUMS = "SHA256SUMS"
 
 
 def release(folder: Path, epoch: int) -> list[Path]:
-    """Makes wheel, sdist, SBOMs, hashed requirements and their checksums, in an empty folder."""
+    """Writes wheel, sdist, SBOMs, hashed requirements and checksums into the folder, emptied first;
+    returns the paths. Files are dated `epoch` (seconds since 1970)."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     build(folder, epoch)
     write_sboms(folder, epoch)
     for runtime in RUNTIMES:
-        shutil.copy(FOLDER / f"{runtime}.txt", folder)
+        shutil.copy(REQUIREMENTS / f"{runtime}.txt", folder)
     (folder / SUMS).write_text(checksums(folder), encoding="ascii")
     return sorted(folder.iterdir())
 
 
 def build(folder: Path, epoch: int) -> None:
-    """Builds wheel and sdist; raises CalledProcessError, whose output says why."""
-    # The command is put together here.
+    """Builds wheel and sdist; raises CalledProcessError with the build's output."""
+    # All arguments come from this file.
     subprocess.run(  # nosec B603
         [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(folder), str(ROOT)],
         env={**os.environ, "SOURCE_DATE_EPOCH": str(epoch)},
@@ -44,7 +45,7 @@ def build(folder: Path, epoch: int) -> None:
 
 
 def checksums(folder: Path) -> str:
-    """Lines as `sha256sum --check` takes them, for all files but the one with the lines."""
+    """The content of SHA256SUMS, in the format of `sha256sum --check`."""
     files = sorted(path for path in folder.iterdir() if path.name != SUMS)
     return "".join(f"{file_sha256(path)}  {path.name}\n" for path in files)
 
@@ -55,9 +56,9 @@ def _git(*arguments: str) -> str:
 
 
 def main() -> int:
-    """Makes the release of the commit that is checked out; 1 where the tree holds anything else."""
-    if changed := _git("status", "--porcelain"):
-        print(f"not committed, so not released:\n{changed}", end="", file=sys.stderr)
+    """Writes the release of the current commit; returns 1 if the tree has other changes."""
+    if changes := _git("status", "--porcelain"):
+        print(f"not released, these changes are not committed:\n{changes}", end="", file=sys.stderr)
         return 1
     try:
         for path in release(ROOT / "dist", int(_git("log", "-1", "--format=%ct"))):

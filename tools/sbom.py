@@ -1,152 +1,142 @@
-"""What a release is made of, as CycloneDX 1.6 JSON: `python -m tools.sbom OUT_FOLDER`.
+"""Writes a software bill of materials for each runtime: `python -m tools.sbom OUT_FOLDER`.
 
-One document for each runtime: fkd, the packages that the hashed requirements pin, with the sha256
-of their files, and the models in the wheel, each with its sha256 and licence. Nothing is asked of
-the network: licences are those that installed packages state, and the models' own cards.
+cyclonedx-py lists the packages of the hashed requirements, with the sha256 of their files, and the
+licences of the installed packages. This adds fkd itself and the models in the wheel, each with its
+sha256 and licence. Nothing is downloaded.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from importlib.metadata import Distribution, PackageMetadata, PackageNotFoundError, distribution
 from pathlib import Path
+from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 import onnxruntime
-from cyclonedx.contrib.license.factories import LicenseFactory
-from cyclonedx.model import (
-    ExternalReference,
-    ExternalReferenceType,
-    HashAlgorithm,
-    HashType,
-    Property,
-    XsUri,
-)
-from cyclonedx.model.bom import Bom
-from cyclonedx.model.component import Component, ComponentType
-from cyclonedx.model.license import DisjunctiveLicense, License
-from cyclonedx.output import make_outputter
-from cyclonedx.schema import OutputFormat, SchemaVersion
+from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
-from packageurl import PackageURL
 
 import fkd_infer
 from fkd_infer.system.files.reading import file_sha256
-from tools.pins import FOLDER, ROOT, Pin, read_pins
+from tools.pins import REQUIREMENTS, ROOT, read_pins
 
 RUNTIMES = ("runtime-cpu", "runtime-gpu")
-_SCHEMA = SchemaVersion.V1_6
-_LICENCE_CLASSIFIER = "License :: "
+_VERSION = fkd_infer.__version__
 
 
 def write_sboms(folder: Path, epoch: int) -> list[Path]:
-    """Writes the documents of both runtimes, dated `epoch` (seconds since 1970); their paths."""
-    written = []
+    """Writes an SBOM for each runtime, dated `epoch` (seconds since 1970); returns the paths."""
+    licences = _installed_licences()
+    paths = []
     for runtime in RUNTIMES:
-        kind = runtime.removeprefix("runtime-")
-        path = folder / f"fkd-{fkd_infer.__version__}-{kind}.cdx.json"
-        path.write_text(sbom(runtime, epoch), encoding="utf-8")
-        written.append(path)
-    return written
+        path = folder / f"fkd-{_VERSION}-{runtime.removeprefix('runtime-')}.cdx.json"
+        path.write_text(sbom(runtime, epoch, licences), encoding="utf-8")
+        paths.append(path)
+    return paths
 
 
-def sbom(runtime: str, epoch: int) -> str:
-    """The document of a runtime, the same for the same inputs; raises ValueError where it does not
-    hold to the schema."""
-    root = Component(
-        name="fkd",
-        type=ComponentType.APPLICATION,
-        version=fkd_infer.__version__,
-        bom_ref="fkd",
-        purl=PackageURL("pypi", name="fkd", version=fkd_infer.__version__),
-        licenses=[LicenseFactory().make_from_string("Apache-2.0")],
-    )
-    parts = [_package(pin) for pin in read_pins(FOLDER / f"{runtime}.txt")]
-    parts += [_model(path) for path in shipped_models()]
-    bom = Bom(components=parts)
-    bom.metadata.component = root
-    bom.metadata.timestamp = datetime.fromtimestamp(epoch, UTC)
-    named = sorted(f"{part.bom_ref.value}" for part in parts)
-    bom.serial_number = uuid5(NAMESPACE_URL, f"fkd {fkd_infer.__version__} {runtime} {named}")
-    bom.register_dependency(root, parts)
-    text: str = make_outputter(bom, OutputFormat.JSON, _SCHEMA).output_as_string(indent=2)
-    wrong = JsonStrictValidator(_SCHEMA).validate_str(text)
-    if wrong is not None:
-        raise ValueError(f"the SBOM of {runtime} does not hold to CycloneDX: {wrong}")
+def sbom(runtime: str, epoch: int, licences: dict[str, Any] | None = None) -> str:
+    """The SBOM of a runtime as CycloneDX 1.6 JSON; the same inputs give the same text.
+
+    Raises ValueError if it does not follow the schema.
+    """
+    requirements = REQUIREMENTS / f"{runtime}.txt"
+    document = _cyclonedx("requirements", requirements, "--pyproject", ROOT / "pyproject.toml")
+    licences = _installed_licences() if licences is None else licences
+    markers = {pin.name: pin.marker for pin in read_pins(requirements)}
+    components = [
+        _package(component, markers[component["name"]], licences)
+        for component in document["components"]
+    ]
+    components += [_model(path) for path in shipped_models()]
+    references = sorted(component["bom-ref"] for component in components)
+    root = document["metadata"]["component"]
+    root |= {"bom-ref": "fkd", "version": _VERSION, "purl": f"pkg:pypi/fkd@{_VERSION}"}
+    document["metadata"]["timestamp"] = datetime.fromtimestamp(epoch, UTC).isoformat()
+    serial = uuid5(NAMESPACE_URL, f"fkd {_VERSION} {runtime} {references}")
+    document |= {
+        "serialNumber": serial.urn,
+        "components": components,
+        "dependencies": [{"ref": "fkd", "dependsOn": references}]
+        + [{"ref": reference} for reference in references],
+    }
+    text = json.dumps(document, indent=2, ensure_ascii=False)
+    error = JsonStrictValidator(SchemaVersion.V1_6).validate_str(text)
+    if error is not None:
+        raise ValueError(f"the SBOM of {runtime} does not follow the CycloneDX schema: {error}")
     return text + "\n"
 
 
 def shipped_models() -> list[Path]:
-    """The models that the wheel carries."""
+    """The models in the wheel."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    carried = project["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
-    return [ROOT / name for name in carried if name.endswith(".onnx")]
+    files = project["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
+    return [ROOT / name for name in files if name.endswith(".onnx")]
 
 
-def _package(pin: Pin) -> Component:
-    url = PackageURL("pypi", name=pin.name, version=pin.version)
-    files = ExternalReference(
-        type=ExternalReferenceType.DISTRIBUTION,
-        url=XsUri(str(url)),
-        comment="any one of these files",
-        hashes=[HashType(alg=HashAlgorithm.SHA_256, content=one) for one in pin.hashes],
+def _cyclonedx(command: str, *arguments: str | Path) -> Any:
+    """The document that a command of cyclonedx-py prints; raises CalledProcessError."""
+    options = ["--short-PURLs", "--output-reproducible", "--no-validate", "--spec-version", "1.6"]
+    # All arguments come from this file.
+    result = subprocess.run(  # nosec B603
+        [sys.executable, "-m", "cyclonedx_py", command, *options, *map(str, arguments)],
+        capture_output=True,
+        check=True,
+        text=True,
     )
-    marker = [] if pin.marker is None else [Property(name="fkd:needed-where", value=pin.marker)]
-    return Component(
-        name=pin.name,
-        type=ComponentType.LIBRARY,
-        version=pin.version,
-        bom_ref=str(url),
-        purl=url,
-        licenses=_licences(pin),
-        external_references=[files],
-        properties=marker,
-    )
+    return json.loads(result.stdout)
 
 
-def _model(path: Path) -> Component:
+def _installed_licences() -> dict[str, Any]:
+    """The first licence that each installed package declares, by package URL."""
+    # Without texts, packages such as protobuf, whose licence is no SPDX name, would have none.
+    document = _cyclonedx("environment", "--gather-license-texts", sys.executable)
+    return {
+        # torch's CPU build, 2.13.0+cpu, has the licence of 2.13.0.
+        component["purl"].partition("%2B")[0]: component["licenses"][:1]
+        for component in document["components"]
+        if "licenses" in component and "purl" in component
+    }
+
+
+def _package(
+    component: dict[str, Any], marker: str | None, licences: dict[str, Any]
+) -> dict[str, Any]:
+    """A component of cyclonedx-py, named by its package URL, with its licences and marker."""
+    purl = component["purl"]
+    # The description repeats the line with all its hashes.
+    kept = {key: value for key, value in component.items() if key != "description"}
+    kept["bom-ref"] = purl
+    if purl in licences:
+        kept["licenses"] = licences[purl]
+    if marker is not None:
+        kept["properties"] = [{"name": "fkd:needed-where", "value": marker}]
+    return kept
+
+
+def _model(path: Path) -> dict[str, Any]:
+    """A shipped model as a component, described by its card."""
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     card = json.loads(session.get_modelmeta().custom_metadata_map["fkd"])
-    return Component(
-        name=path.name,
-        type=ComponentType.MACHINE_LEARNING_MODEL,
-        version=fkd_infer.__version__,
-        bom_ref=f"model:{path.name}",
-        description=f"{card['architecture']}, {card['precision']}, opset {card['opset']}",
-        licenses=[DisjunctiveLicense(name=card["licence"])],
-        hashes=[HashType(alg=HashAlgorithm.SHA_256, content=file_sha256(path))],
-    )
-
-
-def _licences(pin: Pin) -> list[License]:
-    """What the installed package of the same version says; nothing where it is not installed."""
-    try:
-        installed: Distribution = distribution(pin.name)
-    except PackageNotFoundError:
-        return []
-    if installed.version.partition("+")[0] != pin.version:
-        return []
-    return [LicenseFactory().make_from_string(text) for text in _stated(installed.metadata)][:1]
-
-
-def _stated(metadata: PackageMetadata) -> Iterator[str]:
-    """Licences as a package's metadata has them, the most exact first."""
-    yield from metadata.get_all("License-Expression") or []
-    for text in metadata.get_all("License") or []:
-        if text and len(text) < 100 and "\n" not in text:  # elsewhere the whole text is there
-            yield text
-    for classifier in metadata.get_all("Classifier") or []:
-        if classifier.startswith(_LICENCE_CLASSIFIER):
-            yield classifier.rpartition(" :: ")[2]
+    return {
+        "bom-ref": f"model:{path.name}",
+        "type": "machine-learning-model",
+        "name": path.name,
+        "version": _VERSION,
+        "description": f"{card['architecture']}, {card['precision']}, opset {card['opset']}",
+        "licenses": [{"license": {"name": card["licence"]}}],
+        "hashes": [{"alg": "SHA-256", "content": file_sha256(path)}],
+    }
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Writes both documents into a folder; dated SOURCE_DATE_EPOCH, or 1970 without it."""
+    """Writes the SBOMs into a folder, dated SOURCE_DATE_EPOCH, or 1970 if that is not set."""
     if len(arguments) != 1:
         print("usage: python -m tools.sbom OUT_FOLDER", file=sys.stderr)
         return 2
