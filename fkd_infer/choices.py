@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import Literal, TypeAlias, get_args
 
 Border = Literal["replicate", "black"]
 BoxKind = Literal["points", "fkd", "haar", "yunet"]
@@ -13,7 +13,8 @@ GraphLevel = Literal["none", "basic", "extended", "all"]
 DrawLayer = Literal["contours", "points", "mesh", "box", "score", "id", "numbers"]
 Platform = Literal["any", "avx2", "vnni", "arm"]
 """CPUs that an int8 network is made for."""
-Provider = Literal["auto", "cpu", "cuda"]
+Provider: TypeAlias = str
+"""A provider of `fkd_infer/runtime/providers/registry.py` by name, or "auto"."""
 Smoothing = Literal["off", "low", "medium", "high"]
 VideoSmoothing = Literal["off", "low", "medium", "high", "offline"]
 
@@ -24,7 +25,6 @@ GOALS: tuple[Goal, ...] = get_args(Goal)
 GRAPH_LEVELS: tuple[GraphLevel, ...] = get_args(GraphLevel)
 DRAW_LAYERS: tuple[DrawLayer, ...] = get_args(DrawLayer)
 PLATFORMS: tuple[Platform, ...] = get_args(Platform)
-PROVIDERS: tuple[Provider, ...] = get_args(Provider)
 VIDEO_SMOOTHINGS: tuple[VideoSmoothing, ...] = get_args(VideoSmoothing)
 SMOOTHINGS: tuple[Smoothing, ...] = get_args(Smoothing)
 

@@ -289,16 +289,6 @@ class InstallError(FkdError, ImportError):
         """For a package that comes with an extra which is not installed."""
         return cls(package, "is not installed", f"pip install 'fkd[{extra}]'")
 
-    @classmethod
-    def of_runtime(cls, installed: Sequence[str]) -> InstallError:
-        """For no package of ONNX Runtime, or for several, which overwrite each other."""
-        install = "pip install 'fkd[cpu]'  (or 'fkd[gpu]')"
-        if not installed:
-            return cls("ONNX Runtime", "is not installed", install)
-        problem = "are both installed and overwrite each other"
-        uninstall = f"pip uninstall -y {' '.join(installed)}"
-        return cls(" and ".join(installed), problem, f"{uninstall} && {install}")
-
 
 class ProviderError(FkdError, RuntimeError):
     """A provider was asked for and cannot be used."""
@@ -315,14 +305,9 @@ class OutOfMemoryError(FkdError, MemoryError):
 
     after_subject = " "
 
-    def __init__(self, provider: str, what: str, way_out: str = "give smaller batches") -> None:
-        on_cuda = provider == "cuda"
-        fix = f"end what else fills it, {way_out}"
-        super().__init__(
-            "the GPU" if on_cuda else "this machine",
-            f"has not enough free memory {what}",
-            f"{fix}, or take provider 'cpu'" if on_cuda else fix,
-        )
+    def __init__(self, memory: str, action: str, way_out: str = "use smaller batches") -> None:
+        problem = f"has not enough free memory {action}"
+        super().__init__(memory, problem, f"end what else fills it, {way_out}")
 
 
 class DeviceLostError(FkdError, RuntimeError):

@@ -31,7 +31,7 @@ from fkd_infer.geometry.crop import crop_matrices, fill_batch
 from fkd_infer.geometry.rules import POINTS_BOX, BoxRule
 from fkd_infer.geometry.transforms import invert, transform
 from fkd_infer.models.cards.landmark import ModelCard
-from fkd_infer.runtime.cuda import CudaSettings
+from fkd_infer.runtime.providers.cuda_settings import CudaSettings
 from fkd_infer.runtime.session import LandmarkSession
 from fkd_infer.runtime.settings import SessionSettings
 from fkd_infer.runtime.tuned_profile import open_session
@@ -224,11 +224,8 @@ class Pipeline:
                 row = slice(number, number + 1)
                 fill_batch(batch[row], images[owner], matrices[row], crop.border)
         session = self.session
-        # ONNX Runtime takes several calls at once on the CPU. Elsewhere they would only queue.
-        with (
-            nullcontext() if session.provider == "cpu" else self._session_turn,
-            self.stopwatch("landmarks"),
-        ):
+        parallel = session.execution_provider.parallel_calls
+        with nullcontext() if parallel else self._session_turn, self.stopwatch("landmarks"):
             points, scores = session.run(batch)
         presence = np.full(len(boxes), np.nan) if scores is None else scores.astype(np.float64)
         if scores is not None and not np.isfinite(presence).all():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,9 +14,13 @@ import numpy as np
 
 from benchmarks.harness.subprocesses import pinned, run_pinned
 from benchmarks.networks.find import Network
-from benchmarks.networks.worker import Kind, points_command, runner_contender
+from benchmarks.networks.worker import ON_PROVIDER, Kind, points_command, runner_contender
 from fkd_infer.errors import ContenderError, FkdError, InstallError
 from fkd_infer.geometry.arrays import Floats
+from fkd_infer.runtime.install import import_onnxruntime
+from fkd_infer.runtime.providers.cpu import CPU
+from fkd_infer.runtime.providers.cuda import CUDA
+from fkd_infer.runtime.providers.registry import PROVIDERS, usable_providers
 from fkd_infer.runtime.settings import SessionSettings
 from fkd_infer.tuning.interleaved import Contender
 from fkd_infer.tuning.session_worker import session_contender
@@ -40,7 +44,6 @@ _ONNX: dict[str, Kind] = {
     "OpenVINO, fp32": "openvino-f32",
     "OpenVINO as it comes": "openvino",
 }
-_ONNX_CUDA: dict[str, Kind] = {"ONNX Runtime, CUDA": "ort-cuda"}
 
 
 @dataclass(frozen=True)
@@ -51,11 +54,7 @@ class Entry:
     kind: Kind
     file: Path
     spin: bool = False
-
-    @property
-    def device(self) -> str:
-        """Where it runs."""
-        return "cuda" if self.kind.endswith("cuda") else "cpu"
+    device: str = CPU.name
 
     def contender(self, batch: int, threads: int) -> Contender:
         """Its process, kept to as many cores as it has threads."""
@@ -97,16 +96,23 @@ class Field:
         return float(np.linalg.norm(self.points[entry.name] - reference, axis=-1).max())
 
 
-def entries_of(network: Network, cuda: bool) -> tuple[list[Entry], dict[str, str]]:
-    """Everyone who may take part, and those who cannot for want of a checkpoint."""
-    torch_kinds = _TORCH | (_TORCH_CUDA if cuda else {})
-    onnx_kinds = _ONNX | (_ONNX_CUDA if cuda else {})
+def entries_of(network: Network, devices: Collection[str]) -> tuple[list[Entry], dict[str, str]]:
+    """Everyone who may take part on the CPU and these devices, and those who cannot for want of a
+    checkpoint."""
+    torch_kinds = dict.fromkeys(_TORCH.items(), CPU.name)
+    if CUDA.name in devices:
+        torch_kinds |= dict.fromkeys(_TORCH_CUDA.items(), CUDA.name)
     found, left_out = [], {}
-    if network.checkpoint is None:
-        left_out = dict.fromkeys(torch_kinds, "there is no checkpoint of the network")
-    else:
-        found = [Entry(name, kind, network.checkpoint) for name, kind in torch_kinds.items()]
-    found += [Entry(name, kind, network.onnx) for name, kind in onnx_kinds.items()]
+    for (name, kind), device in torch_kinds.items():
+        if network.checkpoint is None:
+            left_out[name] = "there is no checkpoint of the network"
+        else:
+            found.append(Entry(name, kind, network.checkpoint, device=device))
+    found += [Entry(name, kind, network.onnx) for name, kind in _ONNX.items()]
+    for provider in PROVIDERS:
+        if provider is not CPU and provider.name in devices:
+            name, kind = f"ONNX Runtime, {provider.title}", ON_PROVIDER + provider.name
+            found.append(Entry(name, kind, network.onnx, device=provider.name))
     return found + our_entries(network), left_out
 
 
@@ -125,7 +131,7 @@ def gather(network: Network, threads: int, wanted: Sequence[str]) -> Field:
 
     Raises RunError where nobody is left.
     """
-    entries, left_out = entries_of(network, cuda=_cuda())
+    entries, left_out = entries_of(network, _devices())
     if wanted:
         entries = [e for e in entries if any(part in e.name for part in wanted)]
         left_out = {n: why for n, why in left_out.items() if any(p in n for p in wanted)}
@@ -148,7 +154,10 @@ def _reason(error: FkdError, entry: Entry) -> str:
     return error.without_subject if error.subject == entry.name else str(error)
 
 
-def _cuda() -> bool:
+def _devices() -> set[str]:
+    """The devices that a network can run on here, as the providers call them."""
     import torch
 
-    return torch.cuda.is_available()
+    devices = {provider.name for provider in usable_providers(import_onnxruntime())}
+    devices.discard(CUDA.name)
+    return devices | {CUDA.name} if torch.cuda.is_available() else devices

@@ -6,18 +6,23 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fkd_infer.geometry.arrays import Pixels
+from fkd_infer.runtime.providers.cpu import CPU
+from fkd_infer.runtime.providers.registry import PROVIDERS
 from fkd_infer.tuning.interleaved import Contender, serve
 
 if TYPE_CHECKING:
     import torch
 
-Kind = Literal[
+Kind: TypeAlias = str
+"""How a network is run: one of KINDS."""
+ON_PROVIDER = "ort-on-"
+KINDS: tuple[Kind, ...] = (
     "torch",
     "torch-channels-last",
     "torch-compile",
@@ -26,11 +31,10 @@ Kind = Literal[
     "torch-compile-cuda",
     "ort-plain",
     "ort",
-    "ort-cuda",
+    *(ON_PROVIDER + provider.name for provider in PROVIDERS),
     "openvino",
     "openvino-f32",
-]
-KINDS: tuple[Kind, ...] = get_args(Kind)
+)
 CHECKED = 8
 """Drawn faces on which contenders are compared."""
 
@@ -69,7 +73,7 @@ def open_network(kind: Kind, file: Path, batch: int, threads: int) -> Opened:
     from fkd_infer.runtime.session import LandmarkSession
     from fkd_infer.runtime.settings import SessionSettings
 
-    provider: Literal["cpu", "cuda"] = "cuda" if kind == "ort-cuda" else "cpu"
+    provider = kind.removeprefix(ON_PROVIDER) if kind.startswith(ON_PROVIDER) else CPU.name
     session = LandmarkSession(file, provider, SessionSettings(threads))
     inputs = session.card.input
     return Opened(lambda crops: [session.run(crops).points], inputs.size, inputs.channels)

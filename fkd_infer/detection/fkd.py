@@ -15,10 +15,11 @@ from fkd_infer.models.cards.detector import DetectorCard
 from fkd_infer.models.check import check_model
 from fkd_infer.models.shipped import find_model
 from fkd_infer.models.signature import check_detector_border
-from fkd_infer.runtime.cuda import CudaSettings
 from fkd_infer.runtime.install import import_onnxruntime
-from fkd_infer.runtime.providers import provider_of, run_error, start_session
+from fkd_infer.runtime.providers.registry import provider_of
+from fkd_infer.runtime.run_errors import run_error
 from fkd_infer.runtime.settings import SessionSettings
+from fkd_infer.runtime.start import start_session
 from fkd_infer.types import Detections
 
 
@@ -44,8 +45,8 @@ class FkdDetector(SizedDetector):
         self.card = DetectorCard.from_metadata(found.metadata, self.path)
         check_detector_border(found, self.path)
         settings = settings or SessionSettings()
-        self._session = start_session(ort, self.path, provider, settings, CudaSettings())
-        self.provider = provider_of(self._session)
+        self._session = start_session(ort, self.path, provider, settings)
+        self.execution_provider = provider_of(self._session)
         search = search or Search(MAX_SIZES["fkd"][0])
         card = self.card
         super().__init__(card.box_rule, card.smallest, search, card.threshold)
@@ -58,7 +59,9 @@ class FkdDetector(SizedDetector):
         except Exception as error:  # ONNX Runtime's errors share no other base
             what = f"to search {image.shape[1]} × {image.shape[0]} pixels"
             way_out = "or search at a smaller --max-size (max_size=)"
-            raise run_error(error, self.provider, self.card.name, what, way_out) from error
+            raise run_error(
+                error, self.execution_provider, self.card.name, what, way_out
+            ) from error
         if not (np.isfinite(boxes).all() and np.isfinite(scores).all()):
             raise NonFiniteOutputError(self.card.name)
         whole = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)

@@ -6,17 +6,17 @@ Imports nothing at its head that can be missing: each check imports what it look
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fkd_infer.choices import DEFAULT_MODEL
 from fkd_infer.doctor import packages
-from fkd_infer.doctor.finding import RUNTIMES, Finding, installed_of, listed, told
-from fkd_infer.errors import FkdError, InstallError
+from fkd_infer.doctor.finding import Check, Finding, error_text
+from fkd_infer.doctor.providers import provider_checks
+from fkd_infer.errors import InstallError
+from fkd_infer.runtime.providers.registry import install_command
 from fkd_infer.system.files.cache import cache_folder
 from fkd_infer.system.hardware import (
     DOT_PRODUCTS,
@@ -30,39 +30,31 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-_CUDA_LIBRARIES = (
-    "nvidia-cuda-runtime",
-    "nvidia-cudnn-cu13",
-    "nvidia-cuda-runtime-cu12",
-    "nvidia-cudnn-cu12",
-)
-_REINSTALL = "pip install --force-reinstall 'fkd[cpu]'  (or 'fkd[gpu]')"
-_PATIENCE_S = 20
-Check = Callable[[], Finding]
+_REINSTALL = install_command("pip install --force-reinstall")
 
 
 def examine(checks: Sequence[Check] | None = None) -> list[Finding]:
-    """All findings; a check that fails is one itself, and ends no other."""
-    found: list[Finding] = []
+    """Returns the findings of all checks; a check that fails is one too, and ends no other."""
+    findings: list[Finding] = []
     for check in CHECKS if checks is None else checks:
         try:
-            found.append(check())
-        except Exception as error:  # noqa: BLE001 (whatever is broken: it is told, with a repair)
-            found.append(_failed(check, error, found))
-    return found
+            findings.append(check.run())
+        except Exception as error:  # noqa: BLE001 (anything may be broken: it becomes a finding)
+            findings.append(_failed(check, error, findings))
+    return findings
 
 
 def _failed(check: Check, error: Exception, before: Sequence[Finding]) -> Finding:
-    """What a check says that did not come to its end.
+    """Returns the finding of a check that raised an error.
 
-    What cannot be imported is no problem of its own where one was found before.
+    A failed import is no second problem if an earlier check found one.
     """
-    name, why, repair = check.__name__.replace("_", " "), told(error), _REINSTALL
-    if isinstance(error, InstallError):  # the only class whose way out is always a command
-        why, repair = error.without_fix, error.fix or _REINSTALL
+    problem, repair = error_text(error), _REINSTALL
+    if isinstance(error, InstallError):  # the only class whose fix is always a command
+        problem, repair = error.without_fix, error.fix or _REINSTALL
     if isinstance(error, ImportError) and any(finding.problem for finding in before):
-        return Finding(name, f"not looked at: {why}")
-    return Finding(name, "could not be looked at", why, repair)
+        return Finding(check.name, f"not checked: {problem}")
+    return Finding(check.name, "could not be checked", problem, repair)
 
 
 def opencv_threads() -> Finding:
@@ -71,68 +63,6 @@ def opencv_threads() -> Finding:
     problem = f"threads that share {cores} cores wait for each other" if threads > cores else None
     repair = f"export OPENCV_FOR_THREADS_NUM={cores}" if problem else None
     return Finding("opencv threads", str(threads), problem, repair)
-
-
-def nvidia() -> Finding:
-    """NVIDIA's GPUs and driver, as nvidia-smi names them."""
-    found, why = _gpus()
-    if why and "onnxruntime-gpu" in installed_of(RUNTIMES):
-        repair = "nvidia-smi  (it says more; after an update of the driver, restart the machine)"
-        return Finding("nvidia", "does not answer", why, repair)
-    return Finding("nvidia", "; ".join(found) or why or "none: no nvidia-smi")
-
-
-def _gpus() -> tuple[list[str], str]:
-    """GPUs with driver and memory, or none and why; no reason where there is no nvidia-smi."""
-    program = shutil.which("nvidia-smi")
-    if program is None:
-        return [], ""
-    command = [program, "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"]
-    try:
-        done = subprocess.run(  # NVIDIA's program, as the PATH has it  # nosec B603
-            command, capture_output=True, text=True, timeout=_PATIENCE_S
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return [], told(error)
-    said = [line.strip() for line in done.stdout.splitlines() if line.strip()]
-    if done.returncode:
-        return [], " ".join([*said, *done.stderr.split()])
-    return said, ""
-
-
-def cuda() -> Finding:
-    """A session on CUDA starts, where ONNX Runtime was built with it."""
-    from fkd_infer.runtime.install import import_onnxruntime
-    from fkd_infer.runtime.providers import usable_providers
-
-    ort = import_onnxruntime()
-    if "cuda" not in usable_providers(ort):
-        repair = "pip uninstall -y onnxruntime && pip install 'fkd[gpu]'" if _gpus()[0] else None
-        return Finding("cuda", "this ONNX Runtime was built without", repair=repair)
-    libraries = listed(installed_of(_CUDA_LIBRARIES)) or "no libraries from pip"
-    built_with = getattr(ort, "cuda_version", "") or "of a version that it does not tell"
-    fact = f"ONNX Runtime was built with CUDA {built_with}; {libraries}"
-    problem = _why_cuda_fails(ort)
-    if problem is None:
-        return Finding("cuda", f"{fact}; a session starts")
-    if _gpus()[0]:
-        return Finding("cuda", fact, problem, "pip install --upgrade 'fkd[gpu]'")
-    repair = (
-        "pip uninstall -y onnxruntime-gpu && pip install 'fkd[cpu]'  (or install NVIDIA's driver)"
-    )
-    return Finding("cuda", fact, problem, repair)
-
-
-def _why_cuda_fails(ort: Any) -> str | None:
-    from fkd_infer.runtime.providers import preload
-    from fkd_infer.runtime.session import LandmarkSession
-
-    missing = preload(ort)
-    try:
-        LandmarkSession(DEFAULT_MODEL, "cuda")
-    except FkdError as error:
-        return f"a session does not start: {'; '.join(missing) or told(error)}"
-    return None
 
 
 def cpu() -> Finding:
@@ -224,7 +154,7 @@ def cache() -> Finding:
     try:
         folder = cache_folder()
     except RuntimeError as error:  # a user without a home
-        return Finding("cache", "none", told(error), repair)
+        return Finding("cache", "none", error_text(error), repair)
     there = next(path for path in (folder, *folder.parents) if path.exists())
     if there.is_dir() and os.access(there, os.W_OK | os.X_OK):
         return Finding("cache", f"{folder}{'' if there == folder else ' (not there yet)'}")
@@ -247,20 +177,19 @@ def tuning() -> Finding:
 
 
 CHECKS: tuple[Check, ...] = (
-    packages.fkd,
-    packages.python,
-    packages.numpy,
-    packages.opencv,
-    opencv_threads,
-    packages.pyav,
-    packages.onnx_runtime,
-    nvidia,
-    cuda,
-    cpu,
-    threads,
-    model,
-    detector,
-    cache,
-    tuning,
+    Check("fkd", packages.fkd),
+    Check("python", packages.python),
+    Check("numpy", packages.numpy),
+    Check("opencv", packages.opencv),
+    Check("opencv threads", opencv_threads),
+    Check("pyav", packages.pyav),
+    Check("onnx runtime", packages.onnx_runtime),
+    *provider_checks(),
+    Check("cpu", cpu),
+    Check("threads", threads),
+    Check("model", model),
+    Check("detector", detector),
+    Check("cache", cache),
+    Check("tuning", tuning),
 )
-"""What `fkd-infer doctor` looks at; each check stands after those that it builds on."""
+"""The checks of `fkd-infer doctor`, each after those that it depends on."""

@@ -1,21 +1,20 @@
-"""What a check of `fkd-infer doctor` says, and what its checks share."""
+"""Checks of `fkd-infer doctor` and their findings."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
 from fkd_infer.errors import FkdError
 
-RUNTIMES = ("onnxruntime", "onnxruntime-gpu")
-"""The packages of ONNX Runtime, which overwrite each other."""
-
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a check found. `repair` mends the problem, or, without one, says what could be better;
-    it is a command to type."""
+    """The result of a check: a fact, and a problem if there is one.
+
+    `repair` is a command that solves the problem or, without a problem, improves the installation.
+    """
 
     name: str
     fact: str
@@ -23,24 +22,32 @@ class Finding:
     repair: str | None = None
 
 
-def told(error: BaseException) -> str:
-    """An error as one line."""
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A check; `name` is used if `run` fails before it has a finding."""
+
+    name: str
+    run: Callable[[], Finding]
+
+
+def error_text(error: BaseException) -> str:
+    """Returns an error as one line."""
     if isinstance(error, FkdError):
         return str(error)
     return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
-def installed_of(packages: Sequence[str]) -> dict[str, str]:
-    """Those of some packages that are installed, with their versions."""
-    found = {}
+def installed_versions(packages: Sequence[str]) -> dict[str, str]:
+    """Returns the versions of those packages that are installed."""
+    versions = {}
     for package in packages:
         try:
-            found[package] = version(package)
+            versions[package] = version(package)
         except PackageNotFoundError:
             continue
-    return found
+    return versions
 
 
-def listed(packages: dict[str, str]) -> str:
-    """Packages and versions in words."""
-    return ", ".join(f"{name} {number}" for name, number in packages.items())
+def listed(versions: dict[str, str]) -> str:
+    """Returns packages and versions as text."""
+    return ", ".join(f"{name} {number}" for name, number in versions.items())

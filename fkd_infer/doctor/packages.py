@@ -9,8 +9,9 @@ from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
 from typing import Any
 
-from fkd_infer.doctor.finding import RUNTIMES, Finding, installed_of, listed, told
-from fkd_infer.errors import InstallError
+from fkd_infer.doctor.finding import Finding, error_text, installed_versions, listed
+from fkd_infer.runtime.install import install_error
+from fkd_infer.runtime.providers.registry import runtime_packages
 
 _OPENCV_WHEELS = (
     "opencv-python",
@@ -37,12 +38,12 @@ def _import(module: str) -> tuple[Any, str]:
     try:
         return import_module(module), ""
     except Exception as error:  # noqa: BLE001 (a broken package raises anything when imported)
-        return None, f"it cannot be imported: {told(error)}"
+        return None, f"it cannot be imported: {error_text(error)}"
 
 
 def fkd() -> Finding:
     """fkd's own version and place."""
-    version = installed_of(["fkd"]).get("fkd", "not installed")
+    version = installed_versions(["fkd"]).get("fkd", "not installed")
     return Finding("fkd", f"{version}, {Path(__file__).parents[1]}")
 
 
@@ -54,7 +55,7 @@ def python() -> Finding:
 def _package(name: str, package: str, module: str) -> Finding:
     found, why = _import(module)
     if found is None:
-        fact = listed(installed_of([package])) or "not installed"
+        fact = listed(installed_versions([package])) or "not installed"
         return Finding(name, fact, why, f"pip install --force-reinstall {_wanted(package)}")
     return Finding(name, str(found.__version__))
 
@@ -76,7 +77,7 @@ def _has_cascades(cv2: Any) -> bool:
 
 def opencv() -> Finding:
     """OpenCV: one wheel, which can be imported here."""
-    wheels = installed_of(_OPENCV_WHEELS)
+    wheels = installed_versions(_OPENCV_WHEELS)
     cv2, why = _import("cv2")
     problem = None
     if cv2 is None:
@@ -94,10 +95,9 @@ def opencv() -> Finding:
 
 def onnx_runtime() -> Finding:
     """One ONNX Runtime, which can be imported."""
-    installed = installed_of(RUNTIMES)
+    installed = installed_versions(runtime_packages())
     fact = listed(installed) or "not installed"
-    if len(installed) != 1:
-        error = InstallError.of_runtime(list(installed))
+    if error := install_error(list(installed)):
         return Finding("onnx runtime", fact, error.without_fix, error.fix)
     ort, why = _import("onnxruntime")
     if ort is not None and not hasattr(ort, "InferenceSession"):

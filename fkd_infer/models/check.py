@@ -53,7 +53,7 @@ def check_model(path: Path, way_out: str = WAY_OUT) -> OnnxFile:
         raise InvalidModelError(path, str(error), way_out) from error
     except (OSError, MemoryError) as error:
         if isinstance(error, MemoryError) or error.errno == errno.ENOMEM:
-            raise OutOfMemoryError("cpu", f"to load {path}") from error
+            raise OutOfMemoryError("this machine", f"to load {path}") from error
         raise InvalidModelError(path, error.strerror or str(error), way_out) from error
     return found
 

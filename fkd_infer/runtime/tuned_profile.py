@@ -13,9 +13,10 @@ from pathlib import Path
 from fkd_infer.choices import BATCH, Goal, Provider
 from fkd_infer.errors import FkdError, OutputError
 from fkd_infer.models.shipped import find_model
-from fkd_infer.runtime.cuda import CudaSettings
 from fkd_infer.runtime.install import import_onnxruntime
-from fkd_infer.runtime.providers import usable_providers
+from fkd_infer.runtime.providers.base import ProviderSettings
+from fkd_infer.runtime.providers.cpu import CPU
+from fkd_infer.runtime.providers.registry import AUTO, find_provider, usable_providers
 from fkd_infer.runtime.session import LandmarkSession
 from fkd_infer.runtime.settings import SessionSettings
 from fkd_infer.system.files.atomic import atomic_write, output_errors
@@ -147,7 +148,7 @@ def _save_graph(network: Path, settings: SessionSettings, out: Path) -> None:
     options = settings.options(ort)
     options.optimized_model_filepath = str(out)
     try:
-        ort.InferenceSession(network, options, providers=["CPUExecutionProvider"])
+        ort.InferenceSession(network, options, providers=[CPU.onnx_name])
     except Exception as error:  # ONNX Runtime's errors share no other base
         raise OutputError(out, " ".join(str(error).split())) from error
 
@@ -215,39 +216,39 @@ def open_session(
     threads: int | None = None,
     settings: SessionSettings | None = None,
     tuned: bool = True,
-    cuda: CudaSettings | None = None,
+    provider_settings: ProviderSettings | None = None,
 ) -> tuple[LandmarkSession, int]:
     """A session, and how many faces a call of it had best take.
 
     Where the machine was tuned for the model, its profile stands in for what is not given;
-    `settings` leave nothing for it. `threads` win over both. `cuda` is for a session on CUDA.
+    `settings` leave nothing for it. `threads` win over both.
     """
-    wanted = tuned and settings is None and _runs_on_cpu(provider)
+    wanted = tuned and settings is None and _is_tunable(provider)
     path = find_model(model)
     profile = read_profile(path) if wanted else None
     settings = profile.settings if profile else settings or SessionSettings()
     settings = settings if threads is None else replace(settings, threads=threads)
     if profile is None:
-        return LandmarkSession(model, provider, settings, cuda), BATCH
+        return LandmarkSession(model, provider, settings, provider_settings), BATCH
     return _open_tuned(path, profile, settings), profile.batch
 
 
-def _runs_on_cpu(provider: Provider) -> bool:
-    """Whether a session will; profiles say nothing about CUDA."""
-    if provider != "auto":
-        return provider == "cpu"
-    return "cuda" not in usable_providers(import_onnxruntime())
+def _is_tunable(provider: Provider) -> bool:
+    """Whether profiles hold for the provider; for "auto", the one that is tried first."""
+    if provider != AUTO:
+        return find_provider(provider).tunable
+    return all(usable.tunable for usable in usable_providers(import_onnxruntime()))
 
 
 def _open_tuned(model: Path, profile: Profile, settings: SessionSettings) -> LandmarkSession:
     network = model if profile.variant is None else model.with_name(profile.variant.file)
     if profile.graph.is_file():
         try:
-            session = LandmarkSession(profile.graph, "cpu", replace(settings, level="none"))
+            session = LandmarkSession(profile.graph, CPU.name, replace(settings, level="none"))
         except FkdError as error:
             _warn(Unused(profile.graph, str(error), model))
         else:
             # For whoever opens it anew, as to profile it: the same network, wherever it came from.
             session.path, session.settings = network, settings
             return session
-    return LandmarkSession(network, "cpu", settings)
+    return LandmarkSession(network, CPU.name, settings)

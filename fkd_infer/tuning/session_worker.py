@@ -41,4 +41,4 @@ def main(model: str, provider: Provider, batch: str, settings: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])  # type: ignore[arg-type]  # session_contender wrote them
+    main(*sys.argv[1:])

@@ -13,8 +13,10 @@ import onnx_ir as ir
 from onnx_ir.passes.common import TopologicalSortPass
 from onnxruntime.transformers.float16 import DEFAULT_OP_BLOCK_LIST, convert_float_to_float16
 
-from fkd_infer.choices import Platform
+from fkd_infer.choices import Platform, Provider
 from fkd_infer.geometry.arrays import Pixels
+from fkd_infer.runtime.providers.cpu import CPU
+from fkd_infer.runtime.providers.registry import PROVIDERS
 from fkd_infer.runtime.session import LandmarkSession
 from fkd_infer.runtime.settings import SessionSettings
 from fkd_infer.system.hardware import DOT_PRODUCTS, cpu_features
@@ -44,14 +46,14 @@ class Candidate:
     """A variant of the fp32 file: its name, how its numbers are kept, and its graph.
 
     `platform` names the CPUs that an int8 variant is made for. `here` is False for a variant that
-    is made for another machine than this one, and `cuda` is True for one that is made for CUDA.
+    is made for another machine than this one, and `provider` is the one that it is timed on.
     """
 
     name: str
     precision: str
     model: onnx.ModelProto
     here: bool = True
-    cuda: bool = False
+    provider: Provider = CPU.name
     platform: Platform = "any"
 
 
@@ -94,12 +96,17 @@ def _spread(faces: Faces, first: int, count: int) -> Faces:
     return faces.rows(rows[:: max(1, -(-len(rows) // count))])
 
 
-def candidates(workshop: Workshop, goal: OptimizeGoal, cuda: bool) -> Iterator[Candidate]:
-    """All that a goal asks for; what is made for CUDA under "auto" only where there is `cuda`."""
+def candidates(
+    workshop: Workshop, goal: OptimizeGoal, usable: Sequence[Provider]
+) -> Iterator[Candidate]:
+    """Yields all that a goal asks for; under "auto" only those for `usable` providers."""
     if goal in ("auto", "fp16"):
         yield Candidate("fp16-weights", "fp32, weights stored in fp16", store_half(workshop.fp32))
-    if goal == "fp16" or (goal == "auto" and cuda):
-        yield Candidate("fp16", "fp16", half_precision(workshop.fp32), here=cuda, cuda=True)
+    for_half = [provider.name for provider in PROVIDERS if provider.half_precision]
+    here = [name for name in for_half if name in usable]
+    if goal == "fp16" or (goal == "auto" and here):
+        half = half_precision(workshop.fp32)
+        yield Candidate("fp16", "fp16", half, here=bool(here), provider=(here or for_half)[0])
     if goal in ("auto", "int8"):
         yield _int8(workshop, workshop.fp32, "int8", "int8")
     if goal == "auto":
@@ -179,7 +186,7 @@ def runs_here(platform: Platform) -> bool:
 
 
 def half_precision(model: onnx.ModelProto) -> onnx.ModelProto:
-    """fp16 throughout for CUDA, but for what comes after the last weights: there, numbers are
+    """fp16 throughout for GPUs, but for what comes after the last weights: there, numbers are
     pixels of the crop, of which fp16 would keep only every eighth of one."""
     half: onnx.ModelProto = convert_float_to_float16(
         model,

@@ -11,11 +11,11 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import onnx
 
-from fkd_infer.choices import MIN_PRESENCE, Platform, Provider
+from fkd_infer.choices import MIN_PRESENCE, Platform
 from fkd_infer.errors import NonFiniteOutputError
 from fkd_infer.models.cards.landmark import ModelCard
 from fkd_infer.runtime.install import import_onnxruntime
-from fkd_infer.runtime.providers import usable_providers
+from fkd_infer.runtime.providers.registry import usable_providers
 from fkd_infer.runtime.session import LandmarkSession
 from fkd_infer.runtime.settings import SessionSettings
 from fkd_infer.system.files.atomic import atomic_write, output_errors
@@ -129,13 +129,13 @@ def optimize(
     """
     source = load_source(checkpoint, data)
     name = source.recipe.name
-    cuda = "cuda" in usable_providers(import_onnxruntime())
+    usable = [provider.name for provider in usable_providers(import_onnxruntime())]
     with TemporaryDirectory() as given:
         folder = Path(given)
         fp32, _ = fp32_model(source, out / f"{name}.onnx")
         workshop = _workshop(source, fp32, data, folder, max_nme_increase, platform)
         made = [Candidate("fp32", "fp32", fp32)]
-        for candidate in candidates(workshop, goal, cuda):
+        for candidate in candidates(workshop, goal, usable):
             tell(f"made {candidate.name}: {candidate.precision}")
             made.append(candidate)
         tell(f"measuring {len(made)} files on {len(_faces(source))} faces, then timing them")
@@ -234,13 +234,10 @@ def _speeds(found: Sequence[_Measured], max_increase: float) -> dict[Path, Speed
     right = [one for one in found if _broken_budget(one, found[0], max_increase) is None]
     settings = SessionSettings.single_calls()
     speeds: dict[Path, Speed] = {}
-    for cuda in (False, True):
+    for provider in dict.fromkeys(one.candidate.provider for one in right):
         # fp32 runs along on each provider, for the ratio.
-        group = [one for one in right if one.candidate.cuda == cuda]
-        if not group:
-            continue
+        group = [one for one in right if one.candidate.provider == provider]
         timed = group if group[0] is found[0] else [found[0], *group]
-        provider: Provider = "cuda" if cuda else "cpu"
         contenders = [
             session_contender(str(one.path), one.path, settings, provider=provider) for one in timed
         ]

@@ -25,6 +25,7 @@ from fkd_infer.jobs.summary import Summary
 from fkd_infer.media.images.file import write_image
 from fkd_infer.media.sources import expand_sources
 from fkd_infer.pipeline import Pipeline, load
+from fkd_infer.runtime.providers.cuda import CUDA
 from fkd_infer.tracking.tracker import Tracker
 from fkd_infer.types import Detections
 
@@ -81,15 +82,15 @@ def test_a_gpu_that_is_lost_ends_the_run_and_keeps_what_was_done(
 ) -> None:
     pipeline = load(MODELS / "fixed.onnx", detector="none")
     pipeline.batch = 1
-    own, calls = pipeline.session._answer, iter(range(100))
+    own, calls = pipeline.session._run_batch, iter(range(100))
 
     def answer(crops: Pixels) -> Any:
         if next(calls) >= 5:
             raise RuntimeError(LOST)
         return own(crops)
 
-    monkeypatch.setattr(pipeline.session, "_answer", answer)
-    monkeypatch.setattr(pipeline.session, "provider", "cuda")
+    monkeypatch.setattr(pipeline.session, "_run_batch", answer)
+    monkeypatch.setattr(pipeline.session, "execution_provider", CUDA)
     summary = done(pipeline, folder)
     assert "CUDA stopped working: CUDA failure 700" in str(summary.ended)
     assert "what was done is kept" in str(summary.ended)

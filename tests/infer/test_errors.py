@@ -47,9 +47,9 @@ CLASSES = [
             "provider 'cuda' cannot be used (usable: none); see the log",
         ),
         (
-            OutOfMemoryError("cuda", "to load m"),
-            "the GPU has not enough free memory to load m; end what else fills it, give smaller "
-            "batches, or take provider 'cpu'",
+            OutOfMemoryError("this machine", "to load m"),
+            "this machine has not enough free memory to load m; end what else fills it, use "
+            "smaller batches",
         ),
         (
             NonFiniteOutputError("m"),
@@ -75,8 +75,8 @@ def test_the_line_is_made_of_subject_problem_and_fix(error: FkdError, line: str)
         SourceNotFoundError("a.png"),
         CameraError(2),
         LimitStoppedError("a.mp4", "more than 3 frames", "--limit-frames"),
-        OutOfMemoryError("cpu", "for a batch of 1"),
-        InstallError.of_runtime(["onnxruntime", "onnxruntime-gpu"]),
+        OutOfMemoryError("the GPU", "for a batch of 1"),
+        InstallError.of_extra("torch", "train"),
         NonFiniteOutputError("m"),
         ContenderError("a", "no such file"),
         DeviceLostError("CUDA", "failure 700"),

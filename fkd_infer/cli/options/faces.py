@@ -17,7 +17,6 @@ from fkd_infer.choices import (
     DETECTORS,
     MAX_SIZES,
     MIN_PRESENCE,
-    PROVIDERS,
     VIDEO_SMOOTHINGS,
     BoxKind,
     DetectorName,
@@ -25,6 +24,7 @@ from fkd_infer.choices import (
     VideoSmoothing,
 )
 from fkd_infer.cli.options.group import PATH, Decorator, NameOrPath, group, neutral_option
+from fkd_infer.runtime.providers.registry import AUTO, provider_names
 
 if TYPE_CHECKING:
     from fkd_infer.jobs.face_finder import FaceFinder
@@ -115,10 +115,10 @@ model_option: Decorator = click.option(
 
 provider_option: Decorator = neutral_option(
     "--provider",
-    type=click.Choice(PROVIDERS),
-    default="auto",
+    type=click.Choice(provider_names()),
+    default=AUTO,
     show_default=True,
-    help="cuda is used or the command fails; auto takes it where it works.",
+    help="auto uses the first that starts; any other is used or the command fails.",
 )
 
 

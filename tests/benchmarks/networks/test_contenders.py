@@ -85,13 +85,13 @@ def test_a_checkpoint_without_its_onnx_file_is_refused(tmp_path: Path) -> None:
 
 def test_everyone_takes_part_and_gpus_only_where_there_is_one() -> None:
     network = Network("net", SHIPPED, SHIPPED.with_suffix(".pt"), (Path("net-int8.onnx"),))
-    on_cpu, left_out = entries_of(network, cuda=False)
+    on_cpu, left_out = entries_of(network, ["cpu"])
     names = [entry.name for entry in on_cpu]
     assert len(set(names)) == len(names) == 10
     assert names[0] == "torch eager"
     assert names[-1] == f"{OURS}: net-int8.onnx"
     assert left_out == {}
-    both, _ = entries_of(network, cuda=True)
+    both, _ = entries_of(network, ["cpu", "cuda"])
     cuda = {entry.name for entry in both if entry.device == "cuda"}
     assert cuda == {entry.name for entry in both} - set(names)
     assert len(cuda) == 3

@@ -24,6 +24,7 @@ from fkd_infer.errors import (
 )
 from fkd_infer.models.shipped import find_model, shipped_models
 from fkd_infer.pipeline import load
+from fkd_infer.runtime.providers.cpu import CPU
 from fkd_infer.runtime.session import LandmarkSession
 from fkd_infer.runtime.settings import SessionSettings
 
@@ -51,7 +52,7 @@ def test_the_answer_is_the_networks() -> None:
     np.testing.assert_array_equal(found.points, detected_points()[:1])
     assert detector.card == detector_card()
     assert (detector.rule, detector.smallest_face) == (detector_card().box_rule, 12)
-    assert detector.provider == "cpu"
+    assert detector.execution_provider is CPU
 
 
 def test_what_is_less_sure_than_the_card_asks_for_is_no_face() -> None:

@@ -7,6 +7,7 @@ import logging
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,8 +23,11 @@ from fkd_infer.detection.fkd import FkdDetector
 from fkd_infer.doctor import checks, packages
 from fkd_infer.doctor import finding as findings
 from fkd_infer.doctor.checks import CHECKS, examine
-from fkd_infer.doctor.finding import Finding
-from fkd_infer.errors import InstallError, ProviderError
+from fkd_infer.doctor.finding import Check, Finding
+from fkd_infer.doctor.providers import check_driver, check_provider
+from fkd_infer.errors import ProviderError
+from fkd_infer.runtime.install import install_error
+from fkd_infer.runtime.providers.cuda import CUDA
 from fkd_infer.runtime.tuned_profile import Key, Profile, write_profile
 from fkd_infer.types import Detections
 
@@ -133,7 +137,7 @@ def test_an_opencv_with_cascades_is_its_version(
     ],
 )
 def test_a_package_that_is_broken_is_installed_anew(
-    check: checks.Check, repair: str, monkeypatch: pytest.MonkeyPatch
+    check: Callable[[], Finding], repair: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     break_import(monkeypatch, AttributeError("_ARRAY_API not found"))
     found = check()
@@ -179,7 +183,7 @@ def no_smi(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_driver_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     smi(monkeypatch, 0, "NVIDIA X, 580.1, 24564 MiB\n")
-    assert checks.nvidia() == Finding("nvidia", "NVIDIA X, 580.1, 24564 MiB")
+    assert check_driver(CUDA) == Finding("nvidia", "NVIDIA X, 580.1, 24564 MiB")
 
 
 def test_a_driver_that_does_not_answer_matters_to_the_gpu_runtime(
@@ -187,9 +191,9 @@ def test_a_driver_that_does_not_answer_matters_to_the_gpu_runtime(
 ) -> None:
     smi(monkeypatch, 18, "Failed to initialize NVML: Driver/library version mismatch\n")
     install(monkeypatch, onnxruntime="1.32")
-    assert checks.nvidia().problem is None
+    assert check_driver(CUDA).problem is None
     install(monkeypatch, onnxruntime_gpu="1.31")
-    assert "version mismatch | nvidia-smi  (" in told(checks.nvidia())
+    assert "version mismatch | nvidia-smi  (" in told(check_driver(CUDA))
 
 
 def runtime(monkeypatch: pytest.MonkeyPatch, *offered: str) -> None:
@@ -214,7 +218,7 @@ def cuda_fails(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_libraries_of_cuda_that_are_missing_are_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     cuda_fails(monkeypatch)
     smi(monkeypatch, 0, "NVIDIA X, 580.1, 24564 MiB\n")
-    found = checks.cuda()
+    found = check_provider(CUDA)
     assert found.fact == "ONNX Runtime was built with CUDA 13.0; nvidia-cudnn-cu13 9.1"
     assert "does not start: libcublas.so.13: cannot open | " in told(found)
     assert found.repair == "pip install --upgrade 'fkd[gpu]'"
@@ -223,7 +227,8 @@ def test_libraries_of_cuda_that_are_missing_are_installed(monkeypatch: pytest.Mo
 def test_without_a_gpu_the_runtime_of_the_cpu_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     cuda_fails(monkeypatch)
     no_smi(monkeypatch)
-    assert "pip uninstall -y onnxruntime-gpu && pip install 'fkd[cpu]'" in told(checks.cuda())
+    repair = "pip uninstall -y onnxruntime-gpu && pip install 'fkd[cpu]'"
+    assert repair in told(check_provider(CUDA))
 
 
 def test_cuda_that_starts_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -232,14 +237,14 @@ def test_cuda_that_starts_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         "fkd_infer.runtime.session.LandmarkSession", lambda *given: opened.append(given)
     )
-    assert checks.cuda().fact.endswith("a session starts")
+    assert check_provider(CUDA).fact.endswith("a session starts")
     assert opened == [("fkdnet", "cuda")]
 
 
 def test_a_gpu_that_lies_idle_is_no_problem_but_told(monkeypatch: pytest.MonkeyPatch) -> None:
     runtime(monkeypatch, "CPUExecutionProvider")
     smi(monkeypatch, 0, "NVIDIA X, 580.1, 24564 MiB\n")
-    found = checks.cuda()
+    found = check_provider(CUDA)
     assert found.problem is None
     assert found.repair == "pip uninstall -y onnxruntime && pip install 'fkd[gpu]'"
 
@@ -355,45 +360,50 @@ def odd_one() -> Finding:
 
 
 def without_runtime() -> Finding:
-    raise InstallError.of_runtime([])
+    error = install_error([])
+    assert error is not None
+    raise error
 
 
 def fine() -> Finding:
     return Finding("fine", "as it should be")
 
 
+FINE, WITHOUT_RUNTIME = Check("fine", fine), Check("without runtime", without_runtime)
+
+
 def test_a_check_that_fails_ends_no_other() -> None:
-    odd, other = examine([odd_one, fine])
+    odd, other = examine([Check("odd one", odd_one), FINE])
     assert odd.name == "odd one"
     assert "ValueError: two lines | pip install --force-reinstall" in told(odd)
     assert other == fine()
 
 
 def test_what_is_missing_is_a_problem_once() -> None:
-    first, again = examine([without_runtime, without_runtime])
+    first, again = examine([WITHOUT_RUNTIME, WITHOUT_RUNTIME])
     assert told(first) == (
         "ONNX Runtime is not installed | pip install 'fkd[cpu]'  (or 'fkd[gpu]')"
     )
-    assert again == Finding("without runtime", "not looked at: ONNX Runtime is not installed")
+    assert again == Finding("without runtime", "not checked: ONNX Runtime is not installed")
 
 
 def test_a_healthy_installation_ends_with_0(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checks, "CHECKS", (fine,))
+    monkeypatch.setattr(checks, "CHECKS", (FINE,))
     done = CliRunner().invoke(main, catch_exceptions=False)
     assert (done.exit_code, done.output) == (0, "         fine  as it should be\nall is well\n")
 
 
 def test_a_problem_ends_with_1_and_its_repair(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checks, "CHECKS", (fine, without_runtime))
+    monkeypatch.setattr(checks, "CHECKS", (FINE, WITHOUT_RUNTIME))
     done = CliRunner().invoke(main, catch_exceptions=False)
     assert done.exit_code == 1
-    assert "problem  without runtime  could not be looked at\n" in done.output
+    assert "problem  without runtime  could not be checked\n" in done.output
     assert "mend it with: pip install 'fkd[cpu]'" in done.output
     assert done.output.endswith("1 problem\n")
 
 
 def test_json_has_the_same(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(checks, "CHECKS", (fine, without_runtime))
+    monkeypatch.setattr(checks, "CHECKS", (FINE, WITHOUT_RUNTIME))
     path = tmp_path / "found.json"
     done = CliRunner().invoke(main, ["--json", str(path)], catch_exceptions=False)
     assert done.output.endswith("1 problem\n")
@@ -413,7 +423,7 @@ def test_json_has_the_same(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
 def test_a_place_that_cannot_be_written_to_is_one_line(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(checks, "CHECKS", (fine,))
+    monkeypatch.setattr(checks, "CHECKS", (FINE,))
     (tmp_path / "file").write_text("")
     done = CliRunner().invoke(main, ["--json", str(tmp_path / "file" / "x.json")])
     assert done.exit_code == 1

@@ -21,6 +21,7 @@ from fkd_infer.errors import (
 )
 from fkd_infer.models.cards.landmark import ModelCard
 from fkd_infer.models.shipped import find_model, shipped_models
+from fkd_infer.runtime import install
 from fkd_infer.runtime import session as sessions
 from fkd_infer.runtime.install import import_onnxruntime
 from fkd_infer.runtime.session import LandmarkSession
@@ -114,7 +115,7 @@ def test_memory_that_runs_out_is_one_line(
     def fail(_: object) -> list[np.ndarray]:
         raise RuntimeError("std::bad_alloc")
 
-    monkeypatch.setattr(session, "_answer", fail)
+    monkeypatch.setattr(session, "_run_batch", fail)
     with pytest.raises(OutOfMemoryError, match="not enough free memory for a batch of 1"):
         session.run(crops(0, 1))
 
@@ -124,7 +125,7 @@ def test_where_memory_is_short_batches_become_smaller_and_stay_so(
 ) -> None:
     session = LandmarkSession(MODELS / "scored.onnx", "cpu")
     batch = crops(*range(11))
-    whole, own, sizes = session.run(batch), session._answer, []
+    whole, own, sizes = session.run(batch), session._run_batch, []
 
     def little(part: np.ndarray) -> list[np.ndarray]:
         sizes.append(len(part))
@@ -132,7 +133,7 @@ def test_where_memory_is_short_batches_become_smaller_and_stay_so(
             raise RuntimeError("Failed to allocate memory for requested buffer of size 9")
         return own(part)
 
-    monkeypatch.setattr(session, "_answer", little)
+    monkeypatch.setattr(session, "_run_batch", little)
     for _ in range(2):
         found = session.run(batch)
         np.testing.assert_array_equal(found.points, whole.points)
@@ -161,7 +162,7 @@ def test_none_or_two_runtimes_say_how_to_mend_it(
         if name not in installed:
             raise PackageNotFoundError
 
-    monkeypatch.setattr(sessions, "distribution", distribution)
+    monkeypatch.setattr(install, "distribution", distribution)
     with pytest.raises(InstallError, match=r"pip install 'fkd\[cpu\]'"):
         import_onnxruntime()
 

@@ -51,10 +51,14 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Path, SessionSettings]
 
     class Noting(LandmarkSession):
         def __init__(
-            self, model: str | Path, provider: Any, settings: SessionSettings, cuda: Any = None
+            self,
+            model: str | Path,
+            provider: Any,
+            settings: SessionSettings,
+            provider_settings: Any = None,
         ) -> None:
             found.append((Path(model), settings))
-            super().__init__(model, provider, settings, cuda)
+            super().__init__(model, provider, settings, provider_settings)
 
     monkeypatch.setattr(tuned_profile, "LandmarkSession", Noting)
     return found
@@ -116,9 +120,9 @@ def test_a_profile_says_nothing_about_cuda(model: Path, monkeypatch: pytest.Monk
 
     offered = ["CUDAExecutionProvider", "CPUExecutionProvider"]
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: offered)
-    assert not tuned_profile._runs_on_cpu("auto")
-    assert not tuned_profile._runs_on_cpu("cuda")
-    assert tuned_profile._runs_on_cpu("cpu")
+    assert not tuned_profile._is_tunable("auto")
+    assert not tuned_profile._is_tunable("cuda")
+    assert tuned_profile._is_tunable("cpu")
 
 
 @pytest.mark.parametrize("name", ["own.onnx", DEFAULT_MODEL])

@@ -16,7 +16,10 @@ from tiny_models import MODELS, SIZE
 from fkd_infer.choices import DEFAULT_MODEL
 from fkd_infer.errors import DeviceLostError, OutOfMemoryError, SettingsError
 from fkd_infer.runtime import session as sessions
-from fkd_infer.runtime.cuda import CudaBatches, CudaSettings
+from fkd_infer.runtime.providers.cpu import CPU
+from fkd_infer.runtime.providers.cuda import CUDA
+from fkd_infer.runtime.providers.cuda_batches import CudaBatches
+from fkd_infer.runtime.providers.cuda_settings import CudaSettings
 from fkd_infer.runtime.session import LandmarkSession
 
 SMALL = (1, 2, 4)
@@ -201,9 +204,9 @@ def test_settings_that_no_session_can_have_are_refused(settings: dict[str, Any],
 def test_graphs_are_refused_where_the_session_runs_on_the_cpu(
     provider: Any, fixed_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fkd_infer.runtime.providers.usable_providers", lambda _: ["cpu"])
+    monkeypatch.setattr("fkd_infer.runtime.start.usable_providers", lambda _: [CPU])
     with pytest.raises(SettingsError, match="graphs need CUDA, and 'cpu'"):
-        LandmarkSession(fixed_model, provider, cuda=CudaSettings(graphs=True))
+        LandmarkSession(fixed_model, provider, provider_settings=CudaSettings(graphs=True))
 
 
 @pytest.fixture
@@ -212,7 +215,7 @@ def as_cuda(monkeypatch: pytest.MonkeyPatch, runtime: SimpleNamespace) -> Record
     recorder = Recorder()
     monkeypatch.setattr(sessions, "import_onnxruntime", lambda: runtime)
     monkeypatch.setattr(sessions, "start_session", lambda *_: recorder)
-    monkeypatch.setattr(sessions, "provider_of", lambda _: "cuda")
+    monkeypatch.setattr(sessions, "provider_of", lambda _: CUDA)
     return recorder
 
 
@@ -226,7 +229,9 @@ def test_a_session_on_cuda_runs_in_buckets(as_cuda: Recorder) -> None:
 
 
 def test_a_warm_up_runs_every_bucket_at_load(as_cuda: Recorder) -> None:
-    LandmarkSession(MODELS / "scored.onnx", "cuda", cuda=CudaSettings(buckets=SMALL, warm_up=True))
+    LandmarkSession(
+        MODELS / "scored.onnx", "cuda", provider_settings=CudaSettings(buckets=SMALL, warm_up=True)
+    )
     assert as_cuda.sizes == list(SMALL)
 
 
@@ -237,7 +242,7 @@ def test_a_gpu_without_memory_left_says_what_to_do(
         raise RuntimeError("CUDA failure 2: out of memory ; GPU=0 ; expr=cudaMalloc(&p, size);")
 
     monkeypatch.setattr(as_cuda, "run", fail)
-    with pytest.raises(OutOfMemoryError, match=r"the GPU.*for a batch of 1;.*provider 'cpu'"):
+    with pytest.raises(OutOfMemoryError, match=r"the GPU.*for a batch of 1;.*use provider 'cpu'"):
         LandmarkSession(MODELS / "scored.onnx", "cuda").run(crops(5))
 
 
@@ -266,7 +271,7 @@ def on_gpu(**settings: Any) -> LandmarkSession:
     """The shipped model on CUDA; skips the test where there is none."""
     if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
         pytest.skip("no CUDA in this onnxruntime")
-    session = LandmarkSession(DEFAULT_MODEL, "cuda", cuda=CudaSettings(**settings))
+    session = LandmarkSession(DEFAULT_MODEL, "cuda", provider_settings=CudaSettings(**settings))
     assert session.provider == "cuda"
     return session
 

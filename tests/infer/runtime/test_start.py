@@ -8,9 +8,9 @@ from types import SimpleNamespace
 import pytest
 
 from fkd_infer.errors import InvalidModelError, OutOfMemoryError, ProviderError
-from fkd_infer.runtime.cuda import CudaSettings
-from fkd_infer.runtime.providers import start_session
+from fkd_infer.runtime.providers.cuda_settings import CudaSettings
 from fkd_infer.runtime.settings import SessionSettings
+from fkd_infer.runtime.start import start_session
 
 
 def fake_runtime(offered: list[str], started: list[str]) -> SimpleNamespace:

@@ -1,0 +1,1 @@
+"""Execution providers of ONNX Runtime: a file for each, and the registry."""
