@@ -1,0 +1,146 @@
+"""A provider is one file and one row of the registry."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import click
+import pytest
+
+from fkd_infer.cli.live import main as live
+from fkd_infer.cli.main import main
+from fkd_infer.doctor.finding import Finding
+from fkd_infer.doctor.providers import provider_checks
+from fkd_infer.errors import DeviceLostError, OutOfMemoryError, SettingsError
+from fkd_infer.runtime.install import install_error
+from fkd_infer.runtime.providers import registry
+from fkd_infer.runtime.providers.base import Driver, ExecutionProvider, NoSettings
+from fkd_infer.runtime.providers.registry import PROVIDERS, find_provider, provider_names
+from fkd_infer.runtime.run_errors import run_error
+from fkd_infer.runtime.session import LandmarkSession
+from fkd_infer.runtime.settings import SessionSettings
+from fkd_infer.runtime.start import start_session
+
+COMMANDS = Path(__file__).parents[4] / "docs" / "commands.md"
+
+
+class Npu(ExecutionProvider[NoSettings]):
+    name = "npu"
+    onnx_name = "NpuExecutionProvider"
+    title = "the NPU"
+    memory = "the NPU"
+    package = "onnxruntime-npu"
+    extra = "npu"
+    driver = Driver("npu driver", ("npu-info",), "npu-info --all", "install the NPU's driver")
+    settings_type = NoSettings
+
+    def options(self, settings: NoSettings) -> dict[str, str]:
+        return {"cache": "1"}
+
+    def is_lost(self, error: str) -> bool:
+        return "NPU reset" in error
+
+
+NPU = Npu()
+
+
+@pytest.fixture
+def npu(monkeypatch: pytest.MonkeyPatch) -> ExecutionProvider[Any]:
+    """A provider that was added as the first row."""
+    rows = (NPU, *PROVIDERS)
+    monkeypatch.setattr(registry, "PROVIDERS", rows)
+    monkeypatch.setattr("fkd_infer.doctor.providers.PROVIDERS", rows)
+    return NPU
+
+
+def runtime_with(*names: str) -> SimpleNamespace:
+    """An onnxruntime whose sessions start on these providers."""
+
+    def session(_path: Path, _options: object, providers: Any, **_: object) -> SimpleNamespace:
+        started = [(name, options) for name, options in providers if name in names]
+        return SimpleNamespace(given=started, get_providers=lambda: [name for name, _ in started])
+
+    return SimpleNamespace(
+        get_available_providers=lambda: names,
+        SessionOptions=lambda: SimpleNamespace(add_session_config_entry=lambda *_: None),
+        GraphOptimizationLevel=SimpleNamespace(ORT_ENABLE_ALL=99),
+        InferenceSession=session,
+    )
+
+
+@pytest.mark.parametrize("asked", ["npu", "auto"])
+def test_a_new_row_can_be_asked_for_and_is_tried_by_auto(
+    asked: str, npu: ExecutionProvider[Any]
+) -> None:
+    runtime = runtime_with("NpuExecutionProvider", "CPUExecutionProvider")
+    session: Any = start_session(runtime, Path("m"), asked, SessionSettings(1))
+    assert registry.provider_of(session) is npu
+    assert session.given == [("NpuExecutionProvider", {"cache": "1"}), ("CPUExecutionProvider", {})]
+
+
+def test_a_new_row_is_in_names_packages_and_checks(npu: ExecutionProvider[Any]) -> None:
+    assert provider_names() == ["auto", "cpu", "cuda", "npu"]
+    assert registry.runtime_packages() == ["onnxruntime", "onnxruntime-gpu", "onnxruntime-npu"]
+    assert registry.install_command() == "pip install 'fkd[cpu]'  (or 'fkd[gpu]', 'fkd[npu]')"
+    assert [check.name for check in provider_checks()] == ["npu driver", "npu", "nvidia", "cuda"]
+
+
+def test_a_new_rows_driver_and_session_are_checked(
+    npu: ExecutionProvider[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = subprocess.CompletedProcess([], 0, "NPU 1\n", "")
+    monkeypatch.setattr("shutil.which", lambda program: f"/bin/{program}")
+    monkeypatch.setattr("subprocess.run", lambda *_, **__: done)
+    runtime = runtime_with("CPUExecutionProvider")
+    monkeypatch.setattr("fkd_infer.runtime.install.import_onnxruntime", lambda: runtime)
+    driver, session = (check.run() for check in provider_checks()[:2])
+    assert driver == Finding("npu driver", "NPU 1")
+    repair = "pip uninstall -y onnxruntime && pip install 'fkd[npu]'"
+    assert session == Finding("npu", "this ONNX Runtime was built without", repair=repair)
+
+
+def test_errors_name_the_provider() -> None:
+    full = run_error(RuntimeError("out of memory"), NPU, "m", "for a batch of 2")
+    assert isinstance(full, OutOfMemoryError)
+    assert str(full) == (
+        "the NPU has not enough free memory for a batch of 2; end what else fills it, use smaller "
+        "batches, or use provider 'cpu'"
+    )
+    lost = run_error(RuntimeError("NPU reset"), NPU, "m", "for a batch of 2")
+    assert isinstance(lost, DeviceLostError)
+
+
+def test_an_unknown_name_is_refused_with_the_known_ones(fixed_model: Path) -> None:
+    with pytest.raises(SettingsError, match="provider is 'tpu'; choose one of: auto, cpu, cuda"):
+        find_provider("tpu")
+    with pytest.raises(SettingsError, match="provider is 'tpu'"):
+        LandmarkSession(fixed_model, "tpu")
+
+
+def test_three_runtimes_are_reported_with_one_fix() -> None:
+    error = install_error(["onnxruntime", "onnxruntime-gpu", "onnxruntime-npu"])
+    assert error is not None
+    assert "all installed and overwrite each other" in str(error)
+    assert (error.fix or "").startswith("pip uninstall -y onnxruntime onnxruntime-gpu")
+
+
+@pytest.mark.parametrize("command", [main, live])
+def test_the_option_and_its_documentation_have_the_rows(command: click.Command) -> None:
+    (option,) = [one for one in command.params if one.name == "provider"]
+    assert isinstance(option.type, click.Choice)
+    assert list(option.type.choices) == provider_names()
+    names = ", ".join(f"`{name}`" for name in provider_names())
+    assert f"`--provider` {names} |" in COMMANDS.read_text("utf-8")
+
+
+def test_the_registry_imports_nothing_heavy() -> None:
+    code = (
+        "import sys, fkd_infer.runtime.providers.registry\n"
+        "print({'numpy', 'cv2', 'av', 'onnxruntime'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
