@@ -9,11 +9,22 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from fkd_infer.errors import FkdError
+    from fkd_infer.formats.base import RecordSink
+    from fkd_infer.formats.registry import RecordFormat
     from fkd_infer.models.cards.landmark import ModelCard
     from fkd_infer.pipeline import Pipeline, load
     from fkd_infer.types import Face, Frame
 
-__all__ = ["Face", "FkdError", "Frame", "ModelCard", "Pipeline", "load"]
+__all__ = [
+    "Face",
+    "FkdError",
+    "Frame",
+    "ModelCard",
+    "Pipeline",
+    "RecordFormat",
+    "RecordSink",
+    "load",
+]
 __version__ = "0.1.0"
 
 _HOMES = {
@@ -22,6 +33,8 @@ _HOMES = {
     "Frame": "types",
     "ModelCard": "models.cards.landmark",
     "Pipeline": "pipeline",
+    "RecordFormat": "formats.registry",
+    "RecordSink": "formats.base",
     "load": "pipeline",
 }
 

@@ -16,6 +16,7 @@ from benchmarks.harness.results import Figure, Measurement, Recorder
 from benchmarks.programs.scenes import RATE, Scene, make_video
 from benchmarks.programs.videos import check_container
 from fkd_infer.errors import ContenderError
+from fkd_infer.formats.registry import BUILT_IN
 from fkd_infer.media.images.file import write_image
 
 COMMAND = "soak"
@@ -26,7 +27,6 @@ ALLOWED_MIB = 48.0
 """By which the last quarter may be above the second one. An hour of MP4 takes 29 of them: libav
 keeps the file's index until its end. What grows with each frame or photo is soon above it."""
 _PATIENCE = 0.5
-_FORMATS = ("json", "csv", "coco", "npz")
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,8 @@ def _draw_photos(folder: Path, count: int) -> None:
 def _figures(given: Path, out: Path, items: int) -> dict[str, Figure]:
     """Runs fkd-infer, and says how quick it was, what it held, and how many records are missing."""
     shutil.rmtree(out, ignore_errors=True)
-    files = [part for kind in _FORMATS for part in (f"--{kind}", str(out / f"faces.{kind}"))]
+    names = [row.name for row in BUILT_IN]
+    files = [part for name in names for part in (f"--{name}", str(out / f"faces.{name}"))]
     command = [sys.executable, "-m", "fkd_infer.cli.main", str(given), "--out", str(out), *files]
     command += ["--sheet", str(out / "sheet.jpg"), "--filter", "hat", "--draw", "points"]
     started = time.perf_counter()

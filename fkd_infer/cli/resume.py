@@ -40,7 +40,7 @@ def open_journal(
 
     places = [path for path in (outputs.folder, *outputs.files) if path is not None]
     path = journal_path(outputs.place, sources, places)
-    return Journal(path, result_settings(context, pipeline), resume, faces=outputs.recorded)
+    return Journal(path, result_settings(context, pipeline), resume, faces=bool(outputs.records))
 
 
 def result_settings(context: click.Context, pipeline: Pipeline) -> dict[str, object]:

@@ -1,7 +1,7 @@
 """Faces as one COCO keypoints document; docs/formats.md describes it.
 
-A document has all images before all annotations, so both are kept in files of their own until the
-end: memory does not grow with the number of frames.
+A document lists all images before all annotations, so each list is spooled to a file of its own:
+memory does not grow with the number of frames.
 """
 
 from __future__ import annotations
@@ -15,24 +15,30 @@ from typing import BinaryIO
 
 import numpy as np
 
-from fkd_infer.formats.spooled import SpoolingSink
+from fkd_infer.choices import Extra
+from fkd_infer.formats.spooled import SpooledSink
 from fkd_infer.landmarks.schemes import IBUG68, LandmarkScheme
 from fkd_infer.types import Face, Frame
 
 _CATEGORY = 1
 _VISIBLE = 2
-"""COCO's flag of a keypoint that is labelled and seen; networks place every point."""
+"""COCO's flag for a labelled and visible keypoint; networks place every point."""
 
 
-class CocoSink(SpoolingSink):
-    """A COCO keypoints file that appears when it is complete."""
+class CocoSink(SpooledSink):
+    """A COCO keypoints file; COCO has no fields for extras, so they are left out."""
 
-    def __init__(self, path: Path, scheme: LandmarkScheme = IBUG68) -> None:
+    def __init__(
+        self,
+        path: Path,
+        scheme: LandmarkScheme = IBUG68,
+        extras: frozenset[Extra] = frozenset(),
+    ) -> None:
         super().__init__(path, spools=2)
         self._scheme = scheme
         self._counts = [0, 0]
 
-    def _take(self, frame: Frame, faces: Sequence[Face]) -> None:
+    def _spool_frame(self, frame: Frame, faces: Sequence[Face]) -> None:
         images, annotations = self._spools
         image = {
             "file_name": frame.source,
@@ -46,7 +52,7 @@ class CocoSink(SpoolingSink):
             self._append(1, annotations, self._annotation(face))
 
     def _append(self, which: int, spool: BinaryIO, fields: dict[str, object]) -> None:
-        """Writes an element of a list, with the id that follows."""
+        """Writes the next element of a list, with its id."""
         self._counts[which] += 1
         number = self._counts[which]
         spool.write(b",\n" if number > 1 else b"\n")
@@ -54,12 +60,12 @@ class CocoSink(SpoolingSink):
 
     def _annotation(self, face: Face) -> dict[str, object]:
         x0, y0, x1, y1 = face.box.astype(np.float64).tolist()
-        places = (np.round(face.points.astype(np.float64), 2) + 0.0).tolist()
+        points = (np.round(face.points.astype(np.float64), 2) + 0.0).tolist()
         track = {} if face.id is None else {"track_id": face.id}
         return {
             "image_id": self._counts[0],
             "category_id": _CATEGORY,
-            "keypoints": [number for x, y in places for number in (x, y, _VISIBLE)],
+            "keypoints": [number for x, y in points for number in (x, y, _VISIBLE)],
             "num_keypoints": len(face.points),
             "bbox": [round(v, 2) + 0.0 for v in (x0, y0, x1 - x0, y1 - y0)],
             "area": round((x1 - x0) * (y1 - y0), 2),
@@ -68,7 +74,7 @@ class CocoSink(SpoolingSink):
             **track,
         }
 
-    def _finish(self, partial: Path) -> None:
+    def _assemble(self, partial: Path) -> None:
         images, annotations = self._spools
         with partial.open("wb") as file:
             file.write(b'{"images":[')
@@ -79,7 +85,7 @@ class CocoSink(SpoolingSink):
 
 
 def _category(scheme: LandmarkScheme) -> dict[str, object]:
-    """The face, with names like left_eye_0 and COCO's skeleton, whose points count from 1."""
+    """Returns the face category: names like left_eye_0, and a skeleton of points counted from 1."""
     names = {
         point: f"{name}_{i}"
         for name, group in scheme.groups.items()

@@ -1,4 +1,4 @@
-"""Where a run writes."""
+"""Where the results of a run go."""
 
 from __future__ import annotations
 
@@ -6,58 +6,51 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fkd_infer.choices import Extra
-from fkd_infer.formats.base import STDOUT
+from fkd_infer.formats.registry import RecordFile
 from fkd_infer.jobs.failures import ERRORS_FILE
+from fkd_infer.system.files.atomic import STDOUT
 
 
 @dataclass(frozen=True)
 class Outputs:
-    """Where results go; None leaves one out. `errors` lists sources that failed, in `place` where
-    it is None. `extras` are what else records say of faces; `show` shows frames in a window as they
-    are done."""
+    """The outputs of a run; None and empty ones are not written.
+
+    `folder` gets annotated pictures and videos, `sheet` is a contact sheet, `errors` lists sources
+    that failed (None: `failures` chooses the file). `extras` are added to the records. `show` opens
+    a window with the annotated frames.
+    """
 
     folder: Path | None = None
-    json: Path | None = None
-    csv: Path | None = None
-    coco: Path | None = None
-    npz: Path | None = None
+    records: tuple[RecordFile, ...] = ()
     sheet: Path | None = None
     errors: Path | None = None
     extras: frozenset[Extra] = frozenset()
     show: bool = False
 
     @property
-    def files(self) -> list[Path]:
-        """Those that are one file for all sources."""
-        return [path for path in (*self._records, self.sheet) if path is not None]
+    def any(self) -> bool:
+        """Whether the run has any output."""
+        return self.folder is not None or self.drawn or bool(self.files)
 
     @property
-    def recorded(self) -> bool:
-        """Whether there are records of faces."""
-        return any(path is not None for path in self._records)
+    def drawn(self) -> bool:
+        """Whether frames are drawn on even without an output per source."""
+        return self.show or self.sheet is not None
+
+    @property
+    def files(self) -> list[Path]:
+        """Outputs that are one file for all sources."""
+        paths = [record.path for record in self.records]
+        return paths if self.sheet is None else [*paths, self.sheet]
 
     @property
     def place(self) -> Path | None:
-        """The folder for what is to be told of all sources; None where nothing becomes a file."""
+        """The folder for files about the run itself; None if the run writes no file."""
         if self.folder is not None:
             return self.folder
         return next((path.parent for path in self.files if path != STDOUT), None)
 
     @property
     def failures(self) -> Path | None:
-        """The file that lists sources that failed."""
+        """The file that lists sources that failed; None if the run writes no file."""
         return self.errors or (self.place and self.place / ERRORS_FILE)
-
-    @property
-    def _records(self) -> tuple[Path | None, ...]:
-        return self.json, self.csv, self.coco, self.npz
-
-    @property
-    def drawn(self) -> bool:
-        """Whether anybody but a file of each source sees what is drawn."""
-        return self.show or self.sheet is not None
-
-    @property
-    def any(self) -> bool:
-        """Whether there is any."""
-        return self.folder is not None or self.drawn or bool(self.files)

@@ -19,7 +19,6 @@ from fkd_infer.drawing.contact_sheet import ContactSheet
 from fkd_infer.drawing.overlay import Overlay
 from fkd_infer.drawing.preview_window import PreviewWindow
 from fkd_infer.errors import FkdError, RunEndedError
-from fkd_infer.formats.factory import open_records
 from fkd_infer.jobs.face_finder import FaceFinder
 from fkd_infer.jobs.failures import write_failures
 from fkd_infer.jobs.journal import Journal
@@ -126,10 +125,9 @@ def _list_failures(job: Job, path: Path, summary: Summary) -> None:
 def _takes(job: Job, stack: ExitStack) -> list[Take]:
     """What takes the frames and their faces into files for all sources."""
     outputs, scheme = job.outputs, job.finder.pipeline.card.landmarks
-    records = open_records(
-        outputs.json, outputs.csv, outputs.coco, outputs.npz, scheme, outputs.extras
-    )
-    takes: list[Take] = [stack.enter_context(sink).write for sink in records]
+    takes: list[Take] = [
+        stack.enter_context(record.open(scheme, outputs.extras)).write for record in outputs.records
+    ]
     if outputs.sheet is not None:
         takes.append(stack.enter_context(ContactSheet(outputs.sheet)).write)
     return takes

@@ -12,9 +12,9 @@ from fkd_infer.errors import OutputError
 from fkd_infer.media.images.animation import ANIMATED_SUFFIXES
 from fkd_infer.media.images.animation_writer import AnimationSink
 from fkd_infer.media.images.file import write_image
-from fkd_infer.media.sources import STDOUT, Source
+from fkd_infer.media.sources import Source
 from fkd_infer.media.video.writer import Encoding, VideoSink
-from fkd_infer.system.files.atomic import output_errors
+from fkd_infer.system.files.atomic import STDOUT, output_errors
 from fkd_infer.types import Frame, FrameRange
 
 

@@ -20,7 +20,6 @@ from fkd_infer.media.video.writer import CONTAINERS
 
 SourceKind = Literal["image", "video", "camera", "stream"]
 
-STDOUT = Path("-")
 _BROADCAST = {".mpg", ".mpeg", ".ts", ".mts", ".m2ts"}
 _OTHERS = {".webm", ".avi", ".wmv", ".flv", ".3gp", ".ogv"}
 VIDEO_SUFFIXES = frozenset({*CONTAINERS, *_BROADCAST, *_OTHERS})

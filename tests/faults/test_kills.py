@@ -13,6 +13,7 @@ import pytest
 from faults.killed_runs import KILLS, content, killed_until_done, seconds_of
 from tiny_models import MODELS
 
+from fkd_infer.formats.registry import BUILT_IN
 from fkd_infer.geometry.arrays import Pixels
 from fkd_infer.media.images.animation_writer import AnimationSink
 from fkd_infer.media.images.file import write_image
@@ -58,8 +59,8 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def outputs(out: Path) -> list[str]:
-    records = ("json", "csv", "coco", "npz")
-    files = [part for kind in records for part in (f"--{kind}", str(out / f"faces.{kind}"))]
+    names = [row.name for row in BUILT_IN]
+    files = [part for name in names for part in (f"--{name}", str(out / f"faces.{name}"))]
     return ["--out", str(out / "pictures"), *files]
 
 

@@ -15,6 +15,7 @@ from tiny_models import MODELS
 
 from fkd_infer.drawing.annotator import Annotator
 from fkd_infer.drawing.overlay import Overlay
+from fkd_infer.formats.registry import RecordFile, find_format
 from fkd_infer.geometry.arrays import Pixels
 from fkd_infer.geometry.rules import POINTS_BOX
 from fkd_infer.jobs.face_finder import FaceFinder
@@ -65,7 +66,7 @@ def folder(tmp_path: Path) -> Path:
 
 def done(pipeline: Pipeline, folder: Path, tracker: Tracker | None = None) -> Summary:
     out = folder.parent / "out"
-    outputs = Outputs(out, out / "faces.jsonl")
+    outputs = Outputs(out, (RecordFile(find_format("json"), out / "faces.jsonl"),))
     journal = Journal(journal_path(out, [str(folder)], [out]), {}, resume=False, faces=True)
     overlay = Overlay(Annotator(pipeline.card.landmarks))
     finder = FaceFinder(pipeline, tracker)

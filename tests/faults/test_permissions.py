@@ -17,6 +17,7 @@ from tiny_models import MODELS
 from fkd_infer.drawing.annotator import Annotator
 from fkd_infer.drawing.overlay import Overlay
 from fkd_infer.errors import OutputError, SourceFolderError
+from fkd_infer.formats.registry import RecordFile, find_format
 from fkd_infer.jobs.face_finder import FaceFinder
 from fkd_infer.jobs.outputs import Outputs
 from fkd_infer.jobs.run import Job, run
@@ -64,7 +65,9 @@ def pipeline() -> Pipeline:
 
 
 def done(pipeline: Pipeline, place: Path) -> Summary:
-    outputs = Outputs(place / "out", place / "out" / "faces.jsonl")
+    outputs = Outputs(
+        place / "out", (RecordFile(find_format("json"), place / "out" / "faces.jsonl"),)
+    )
     sources = expand_sources([str(place / "in")], place / "out")
     check_outputs(sources, place / "out", outputs.files)
     overlay = Overlay(Annotator(pipeline.card.landmarks))

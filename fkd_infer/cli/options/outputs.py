@@ -2,28 +2,56 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from fkd_infer.choices import EXTRAS, Extra
-from fkd_infer.cli.options.group import PATH, group, neutral_option
+from fkd_infer.cli.options.group import PATH, Decorator, group, neutral_option
+from fkd_infer.formats.registry import BUILT_IN, RecordFile, RecordFormat, find_format
 
 if TYPE_CHECKING:
     from fkd_infer.jobs.outputs import Outputs
 
 
-def _outputs(**said: Any) -> Outputs:
+def _outputs(
+    folder: Path | None,
+    records: Sequence[str],
+    sheet: Path | None,
+    errors: Path | None,
+    extras: Sequence[Extra],
+    show: bool,
+    **paths: Path | None,
+) -> Outputs:
     from fkd_infer.jobs.outputs import Outputs
 
-    extras: tuple[Extra, ...] = said.pop("extras")
-    outputs = Outputs(**said, extras=frozenset(extras))
+    files = (*_built_in_files(paths), *map(_record_file, records))
+    outputs = Outputs(folder, files, sheet, errors, frozenset(extras), show)
     if not outputs.any:
-        flags = (
-            "--out DIR, --json FILE, --csv FILE, --coco FILE, --npz FILE, --sheet FILE or --show"
-        )
+        formats = ", ".join(f"--{row.name} FILE" for row in BUILT_IN)
+        flags = f"--out DIR, {formats}, --records FORMAT=FILE, --sheet FILE or --show"
         raise click.UsageError(f"nothing to write: give {flags}")
     return outputs
+
+
+def _built_in_files(paths: dict[str, Path | None]) -> Iterator[RecordFile]:
+    for row in BUILT_IN:
+        if (path := paths[row.name]) is not None:
+            yield RecordFile(row, path)
+
+
+def _record_file(text: str) -> RecordFile:
+    name, _, path = text.partition("=")
+    if not name or not path:
+        raise click.UsageError(f"--records {text!r} is not FORMAT=FILE, as in json=faces.jsonl")
+    return RecordFile(find_format(name), Path(path))
+
+
+def _format_option(row: RecordFormat) -> Decorator:
+    prints = "; - prints them." if row.to_stdout else "."
+    return neutral_option(f"--{row.name}", type=PATH, help=f"File for {row.content}{prints}")
 
 
 output_options = group(
@@ -32,12 +60,13 @@ output_options = group(
     folder=neutral_option(
         "--out", "folder", type=PATH, help="Folder for the annotated pictures and videos."
     ),
-    json=neutral_option("--json", type=PATH, help="File for JSON lines, one per frame; - prints."),
-    csv=neutral_option("--csv", type=PATH, help="File for a CSV table, one line per face."),
-    coco=neutral_option(
-        "--coco", type=PATH, help="File for all faces as one document of COCO keypoints."
+    **{row.name: _format_option(row) for row in BUILT_IN},
+    records=neutral_option(
+        "--records",
+        metavar="FORMAT=FILE",
+        multiple=True,
+        help="File for records in a format of another package, or in one of the above.",
     ),
-    npz=neutral_option("--npz", type=PATH, help="File for all faces as NumPy arrays."),
     sheet=neutral_option(
         "--sheet", type=PATH, help="Picture of up to 20 frames from all over the sources."
     ),

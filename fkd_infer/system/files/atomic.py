@@ -13,6 +13,8 @@ from pathlib import Path
 from fkd_infer.errors import FkdError, OutputError
 from fkd_infer.system.files.lock import is_at, lock_new
 
+STDOUT = Path("-")
+"""The name of a file that stands for standard output."""
 _LONGEST = 200
 """Bytes of a name that a temporary one repeats: file systems take 255."""
 

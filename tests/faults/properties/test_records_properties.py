@@ -22,7 +22,8 @@ import fkd_infer
 from fkd_infer.choices import EXTRAS, Extra
 from fkd_infer.formats.base import RecordSink
 from fkd_infer.formats.coco import CocoSink
-from fkd_infer.formats.jsonl_csv import CsvSink, JsonLinesSink
+from fkd_infer.formats.csv_table import CsvSink
+from fkd_infer.formats.json_lines import JsonLinesSink
 from fkd_infer.formats.npz import NpzSink
 from fkd_infer.geometry.arrays import Pixels
 from fkd_infer.landmarks.attributes import FIELDS

@@ -13,6 +13,7 @@ from fkd_infer.cli.main import main
 from fkd_infer.cli.options.group import NeutralOption
 from fkd_infer.cli.resume import compared_options, result_settings
 from fkd_infer.filters import filter as filter_module
+from fkd_infer.formats.registry import BUILT_IN
 from fkd_infer.pipeline import load
 
 FIXED = MODELS / "fixed.onnx"
@@ -39,7 +40,8 @@ OTHER_VALUES = {
 """Another value than the default for each compared option whose value is no file."""
 FILES = {"--model", "--detector-model", "--boxes"}
 NEUTRAL = {
-    *("--out", "--json", "--csv", "--coco", "--npz", "--sheet", "--errors", "--extras", "--show"),
+    *(f"--{row.name}" for row in BUILT_IN),
+    *("--out", "--records", "--sheet", "--errors", "--extras", "--show"),
     *("--limit-pixels", "--limit-frames", "--limit-seconds", "--limit-memory"),
     *("--provider", "--threads", "--tuned", "--workers", "--resume", "--profile", "--quiet"),
 }

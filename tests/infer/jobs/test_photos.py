@@ -18,7 +18,8 @@ from tiny_models import MODELS
 from fkd_infer.drawing.annotator import Annotator
 from fkd_infer.drawing.overlay import Overlay
 from fkd_infer.errors import OutputError
-from fkd_infer.formats.jsonl_csv import JsonLinesSink
+from fkd_infer.formats.json_lines import JsonLinesSink
+from fkd_infer.formats.registry import RecordFile, find_format
 from fkd_infer.geometry.rules import POINTS_BOX
 from fkd_infer.jobs.face_finder import FaceFinder
 from fkd_infer.jobs.outputs import Outputs
@@ -74,12 +75,14 @@ def folder(tmp_path: Path) -> Path:
 def done(
     pipeline: Pipeline, folder: Path, workers: int, out: Path | None = None, json: str = "r.jsonl"
 ) -> Summary:
+    paths = {"json": folder.parent / json, "csv": folder.parent / f"{json}.csv"}
+    records = tuple(RecordFile(find_format(name), path) for name, path in paths.items())
     return run(
         expand_sources([str(folder)]),
         Job(
             FaceFinder(pipeline),
             Overlay(Annotator(pipeline.card.landmarks)),
-            Outputs(out, folder.parent / json, folder.parent / f"{json}.csv"),
+            Outputs(out, records),
             workers=workers,
         ),
         quiet=True,

@@ -1,0 +1,45 @@
+"""Faces as JSON lines; docs/formats.md describes the fields."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from fkd_infer.formats.base import round_extra, round_pixels
+from fkd_infer.formats.text import TextSink
+from fkd_infer.landmarks.attributes import measure
+from fkd_infer.types import Face, Frame
+
+SCHEMA = "fkd/1"
+
+
+class JsonLinesSink(TextSink):
+    """One JSON object per frame, also for frames without faces."""
+
+    def write(self, frame: Frame, faces: Sequence[Face]) -> None:
+        """Appends the line of a frame."""
+        record = {
+            "schema": SCHEMA,
+            "source": frame.source,
+            "frame": frame.index,
+            "time": float(frame.time),
+            "width": frame.width,
+            "height": frame.height,
+            "faces": [self._face(frame, face) for face in faces],
+        }
+        self._append(json.dumps(record, separators=(",", ":"), allow_nan=False) + "\n")
+
+    def _face(self, frame: Frame, face: Face) -> dict[str, object]:
+        record: dict[str, object] = {
+            "id": face.id,
+            "box": round_pixels(face.box),
+            "score": round(float(face.score), 4),
+            "presence": None if face.presence is None else round(face.presence, 4),
+            "points": round_pixels(face.points),
+        }
+        for extra in self._extras:
+            values = measure(extra, face.points, self._scheme, frame.width, frame.height)
+            record[extra] = values and {
+                name: round_extra(value, extra) for name, value in values._asdict().items()
+            }
+        return record

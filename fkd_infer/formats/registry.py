@@ -1,0 +1,115 @@
+"""The record formats: those of this package, and those that other packages register.
+
+A new format is one module beside this one and one row in `BUILT_IN`; its option, the checks and the
+tests follow from the row. Sinks are imported at their first use, so that --help stays quick.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING
+
+from fkd_infer.choices import Extra
+from fkd_infer.errors import OutputError, SettingsError
+from fkd_infer.system.files.atomic import STDOUT
+from fkd_infer.system.plugins import PluginError, load_plugin, plugin_names
+
+if TYPE_CHECKING:
+    from fkd_infer.formats.base import RecordSink
+    from fkd_infer.landmarks.schemes import LandmarkScheme
+
+    SinkFactory = Callable[[Path, LandmarkScheme, frozenset[Extra]], RecordSink]
+
+GROUP = "fkd.formats"
+"""Entry point group in which other packages register a RecordFormat."""
+
+
+@dataclass(frozen=True)
+class RecordFormat:
+    """A format for records of faces.
+
+    `name` is its option: json for --json. `content` says what the file holds, for --help.
+    `sink` is called with the file, the landmark scheme and the requested extras, and returns a
+    RecordSink. `to_stdout` says whether the format can be printed while the run goes on.
+    """
+
+    name: str
+    content: str
+    sink: SinkFactory
+    to_stdout: bool = False
+
+
+@dataclass(frozen=True)
+class RecordFile:
+    """A file for records; raises OutputError for - if the format cannot be printed."""
+
+    format: RecordFormat
+    path: Path
+
+    def __post_init__(self) -> None:
+        if self.path == STDOUT and not self.format.to_stdout:
+            why = f"{self.format.name} records are put together at the end"
+            raise OutputError(self.path, why, "give the name of a file")
+
+    def open(self, scheme: LandmarkScheme, extras: frozenset[Extra] = frozenset()) -> RecordSink:
+        """Returns the file's sink, to be entered with `with`."""
+        return self.format.sink(self.path, scheme, extras)
+
+
+def _imported(name: str) -> SinkFactory:
+    """Returns a factory that imports a sink class, "module:class", when it is first called."""
+
+    def sink(path: Path, scheme: LandmarkScheme, extras: frozenset[Extra]) -> RecordSink:
+        opened: RecordSink = resolve_name(name)(path, scheme, extras)
+        return opened
+
+    return sink
+
+
+BUILT_IN: tuple[RecordFormat, ...] = (
+    RecordFormat(
+        "json",
+        "JSON lines, one per frame",
+        _imported("fkd_infer.formats.json_lines:JsonLinesSink"),
+        to_stdout=True,
+    ),
+    RecordFormat(
+        "csv",
+        "a CSV table, one line per face",
+        _imported("fkd_infer.formats.csv_table:CsvSink"),
+        to_stdout=True,
+    ),
+    RecordFormat(
+        "coco",
+        "all faces as one COCO keypoints document",
+        _imported("fkd_infer.formats.coco:CocoSink"),
+    ),
+    RecordFormat(
+        "npz",
+        "all faces as NumPy arrays",
+        _imported("fkd_infer.formats.npz:NpzSink"),
+    ),
+)
+
+
+def find_format(name: str) -> RecordFormat:
+    """Returns the format of a name, built in or registered by an installed package.
+
+    Raises SettingsError if there is none, or if the package that registers it is broken.
+    """
+    for built_in in BUILT_IN:
+        if built_in.name == name:
+            return built_in
+    try:
+        plugin = load_plugin(GROUP, name, RecordFormat)
+    except PluginError as error:
+        problem = f"cannot be used: {error}"
+        fix = "update that package, or uninstall it"
+        raise SettingsError(f"record format {name!r}", problem, fix) from error
+    if plugin is None:
+        known = ", ".join([*(row.name for row in BUILT_IN), *plugin_names(GROUP)])
+        raise SettingsError(f"record format {name!r}", "does not exist", f"there are {known}")
+    return plugin
