@@ -103,8 +103,8 @@ def main(
     if not quiet:
         _print_summary(summary)
     _print_failures(context, summary, outputs, quiet)
-    if summary.ended is not None:
-        raise summary.ended
+    if summary.fatal_error is not None:
+        raise summary.fatal_error
     if summary.failures or summary.stopped:
         context.exit(STOPPED if summary.stopped else SOME_FAILED)
 
@@ -127,7 +127,7 @@ def _print_summary(summary: Summary) -> None:
         click.echo(line, err=True)
     for picture in summary.pictures:
         click.echo(printable(picture), err=True)
-    more = summary.pictured - len(summary.pictures)
+    more = summary.picture_count - len(summary.pictures)
     if more:
         click.echo(f"… and {more} more", err=True)
 
@@ -140,7 +140,7 @@ def _print_failures(
         click.echo(f"{context.info_name}: {printable(failure.message)}", err=True)
     unfinished = bool(summary.failures) or summary.stopped
     resumable = outputs.place is not None and len(summary.reached) > 1
-    if summary.ended is None and unfinished and resumable and not quiet:
+    if summary.fatal_error is None and unfinished and resumable and not quiet:
         count = len(summary.failures)
         listed = f"{count} failed, listed in {printable(outputs.failures)}; " if count else ""
         click.echo(f"{listed}run the same command with --resume for the rest", err=True)

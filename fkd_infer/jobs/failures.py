@@ -1,4 +1,4 @@
-"""Sources that failed: what is told of each, and the file that lists them."""
+"""Sources that failed: the record of each, and the file that lists them."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ SCHEMA = "fkd-error/1"
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a source failed: the error's class, its line for people, when it was (UTC, ISO 8601), and
-    where in the code, for an error that nobody foresaw."""
+    """Why a source failed: the class of the error, a message, the time (UTC, ISO 8601), and, for an
+    unexpected error, the traceback."""
 
     source: str
     error: str
@@ -35,9 +35,9 @@ class Failure:
 
     @classmethod
     def of(cls, source: str, error: Exception) -> Failure:
-        """What is told of an error."""
+        """The failure of a source by an error."""
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        if is_of_memory(error) and not isinstance(error, FkdError):
+        if is_out_of_memory(error) and not isinstance(error, FkdError):
             error = SourceMemoryError(source)
         if isinstance(error, FkdError):
             return cls(source, type(error).__name__, str(error), now)
@@ -47,25 +47,24 @@ class Failure:
         return cls(source, type(error).__name__, message, now, trace)
 
 
-def is_of_memory(error: Exception) -> bool:
-    """Whether an error says that there was not enough memory."""
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether an error reports a lack of memory."""
     if isinstance(error, cv2.error):
         return error.code == NO_MEMORY
     return isinstance(error, MemoryError)
 
 
 def write_failures(
-    path: Path, run: str, failures: Sequence[Failure], reached: Collection[str], ended: bool
+    path: Path, run: str, failures: Sequence[Failure], reached: Collection[str], complete: bool
 ) -> None:
-    """Brings the list of failures up to date after a run, which is named so that a later one of the
-    same sources and outputs has the same name.
+    """Updates the list of failures after a run; raises OutputError.
 
-    What it says of sources that were not reached stays, as does what other runs say of others: runs
-    that share it lose nothing. What an earlier run said of the rest goes, and all of it where this
-    one `ended`. Without any failure there is no file. Raises OutputError.
+    `run` is the same for later runs of the same sources and outputs. Lines of other runs stay,
+    since runs may share the list; so do lines about sources that this run did not reach. Older
+    lines of the same run go once it is `complete`. Without any line there is no file.
     """
-    with output_errors(path), _one_at_a_time(path.parent):
-        lines = [line for line in _lines(path) if _stays(line, run, reached, ended)]
+    with output_errors(path), _exclusive(path.parent):
+        lines = [line for line in _lines(path) if _is_current(line, run, reached, complete)]
         lines += [json.dumps({"schema": SCHEMA, "run": run, **asdict(one)}) for one in failures]
         if not lines:
             path.unlink(missing_ok=True)
@@ -75,8 +74,8 @@ def write_failures(
 
 
 @contextmanager
-def _one_at_a_time(folder: Path) -> Iterator[None]:
-    """Waits until no other process is in such a block for the folder."""
+def _exclusive(folder: Path) -> Iterator[None]:
+    """Waits for other processes in such a block for the same folder."""
     folder.mkdir(parents=True, exist_ok=True)
     if os.name != "posix":  # where folders cannot be opened
         yield
@@ -96,11 +95,11 @@ def _lines(path: Path) -> list[str]:
         return []
 
 
-def _stays(line: str, run: str, reached: Collection[str], ended: bool) -> bool:
-    """Whether a line is still true; one that somebody else wrote stays."""
+def _is_current(line: str, run: str, reached: Collection[str], complete: bool) -> bool:
+    """Whether an older line is still true; a line in another format is not ours to remove."""
     try:
         record = json.loads(line)
-        source, own = record["source"], record["run"] == run
+        source, same_run = record["source"], record["run"] == run
     except (ValueError, KeyError, TypeError, RecursionError):
         return True
-    return source not in reached and not (own and ended)
+    return source not in reached and not (same_run and complete)

@@ -1,8 +1,8 @@
-"""What a run has completed, in a hidden file beside its outputs, so that another can go on there.
+"""The journal of a run: what it has completed, in a hidden file beside its outputs, for --resume.
 
-The file is lines of JSON: first the settings of the run; then, for each source, its frames with
-their faces, exactly as they were found, and a line that says that its outputs are whole. Lines are
-only appended. What a killed run left behind the last such line is dropped.
+Lines of JSON, only ever appended: the settings; then, for each source, its frames with their faces
+and a line that its outputs are complete. Frames after the last such line belong to a source that
+was not completed, and are dropped.
 """
 
 from __future__ import annotations
@@ -10,66 +10,40 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from base64 import b64decode, b64encode
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from fractions import Fraction
+from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Any, BinaryIO, Self
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import BinaryIO
 
 from fkd_infer.errors import ResumeError
-from fkd_infer.geometry.arrays import Floats
+from fkd_infer.jobs.journal_lines import (
+    DAMAGED,
+    VERSION,
+    CompletedSource,
+    FileStamp,
+    completed_record,
+    encode_line,
+    frame_record,
+    is_completed_line,
+    parse_completed,
+    parse_frame,
+    parse_settings,
+    settings_record,
+)
 from fkd_infer.media.sources import Source
 from fkd_infer.system.files.atomic import output_errors
 from fkd_infer.system.files.lock import lock_new
 from fkd_infer.types import Face, Frame
 
-VERSION = 1
 _PREFIX = ".fkd-"
-_ANEW = "leave --resume out to begin anew"
-_DAMAGED = (ValueError, KeyError, TypeError, IndexError, RecursionError, OverflowError)
-"""What reading a line raises that no run wrote."""
-_DONE = b'{"done"'
-
-
-@dataclass(frozen=True, slots=True)
-class Stamp:
-    """A file as it was: another size or time of change, and it is another one."""
-
-    size: int
-    mtime_ns: int
-
-    @classmethod
-    def of(cls, path: Path | None) -> Stamp | None:
-        """The stamp of a file; None where there is none."""
-        try:
-            status = path.stat() if path else None
-        except OSError:
-            return None
-        return cls(status.st_size, status.st_mtime_ns) if status else None
-
-
-@dataclass(frozen=True, slots=True)
-class Completed:
-    """A source that is done: where in the journal its frames are, the file as it was, and its
-    picture."""
-
-    start: int
-    frames: int
-    source: Stamp
-    picture: Stamp | None
+_START_ANEW = "leave --resume out to begin anew"
 
 
 class Journal:
-    """Keeps what is completed from `with` to the end of its block; for one thread, but `completed`.
+    """Records completed sources while it is `opened`. Only `completed` is thread-safe.
 
-    With `resume`, what an earlier run with the same settings completed counts. `faces` says whether
-    frames are kept too, which a later run needs for records. Raises ResumeError where another run
-    has the journal open, or the settings differ, and OutputError where it cannot be written.
+    With `resume`, it starts from what an earlier run with the same settings completed. With
+    `faces`, it also records frames, which a later run needs for records.
     """
 
     def __init__(
@@ -79,202 +53,163 @@ class Journal:
         self._settings = json.loads(json.dumps(dict(settings), sort_keys=True))
         self._resume = resume
         self._faces = faces
-        self._completed: dict[str, Completed] = {}
-        self._any = self._finished = self._broken = False
+        self._completed: dict[str, CompletedSource] = {}
+        self._any_completed = self._finished = self._write_failed = False
         self._frames = 0
 
-    def __enter__(self) -> Self:
-        with output_errors(self.path):
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor = lock_new(self.path)
-        if descriptor is None:
-            why = "another run of the same sources is at work here; wait for it, or give another"
-            raise ResumeError(self.path.parent, f"{why} place for outputs")
-        self._file: BinaryIO = os.fdopen(descriptor, "r+b")
+    @contextmanager
+    def opened(self) -> Iterator[None]:
+        """Locks and opens the file for the block; removes it afterwards if no run can use it.
+
+        Raises ResumeError if another run has it open or its settings differ, and OutputError if it
+        cannot be written.
+        """
+        self._file = self._open_locked()
         try:
             with output_errors(self.path):
                 self._begin()
         except BaseException:
             self._file.close()
             raise
-        return self
+        succeeded = False
+        try:
+            yield
+            succeeded = True
+        finally:
+            self._close(remove=not self._any_completed or (self._finished and succeeded))
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        useless = not self._any or (self._finished and error is None)
+    @property
+    def run(self) -> str:
+        """A name that runs of the same sources and outputs share."""
+        return self.path.stem.removeprefix(_PREFIX)
+
+    def completed(self, source: Source, picture: Path | None) -> CompletedSource | None:
+        """The entry of a completed source, unless the source or its picture has changed since."""
+        entry = self._completed.get(source.name)
+        if entry is None or source.path is None or FileStamp.of(source.path) != entry.source:
+            return None
+        return entry if FileStamp.of(picture) == entry.picture else None
+
+    def replay(
+        self, source: Source, completed: CompletedSource
+    ) -> Iterator[tuple[Frame, list[Face]]]:
+        """The frames of a completed source, without their pixels, and their faces."""
+        with output_errors(self.path), self.path.open("rb") as file:
+            file.seek(completed.start)
+            for _ in range(completed.frames):
+                try:
+                    frame_and_faces = parse_frame(source.name, file.readline())
+                except DAMAGED as error:
+                    why = f"damaged at {source.name}"
+                    raise ResumeError(self.path, why, _START_ANEW) from error
+                yield frame_and_faces
+
+    def add(self, frame: Frame, faces: Sequence[Face]) -> None:
+        """Records a frame of the current source."""
+        if not self._faces:
+            return
+        self._frames += 1
+        self._write(frame_record(frame, faces))
+
+    def complete(self, source: Source, picture: Path | None) -> None:
+        """Records the current source, with all frames since the last one, as completed."""
+        stamp = FileStamp.of(source.path)
+        if stamp is not None:
+            record = completed_record(source.name, self._frames, stamp, FileStamp.of(picture))
+            self._write(record, flush=True)
+            self._any_completed = True
+        self._frames = 0
+
+    def forget_frames(self) -> None:
+        """Drops the frames of the current source, which failed."""
+        self._frames = 0
+
+    def finish(self) -> None:
+        """Marks the run as complete: the file is removed, unless this run resumed another.
+
+        After a run with --resume it stays, so that the same command can go on with new sources.
+        """
+        self._finished = not self._resume
+
+    def _open_locked(self) -> BinaryIO:
         with output_errors(self.path):
-            if useless:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor = lock_new(self.path)
+        if descriptor is None:
+            why = "another run of the same sources is at work here"
+            fix = "wait for it, or give another place for outputs"
+            raise ResumeError(self.path.parent, why, fix)
+        return os.fdopen(descriptor, "r+b")
+
+    def _close(self, remove: bool) -> None:
+        with output_errors(self.path):
+            if remove:
                 self.path.unlink(missing_ok=True)
             try:
                 self._file.close()
             except OSError:
-                if not self._broken:
-                    raise  # else it was told when it broke
-
-    @property
-    def run(self) -> str:
-        """A name for runs of the same sources and outputs."""
-        return self.path.stem.removeprefix(_PREFIX)
-
-    def completed(self, source: Source, picture: Path | None) -> Completed | None:
-        """What is known of a source that is done, unless it or its picture changed since."""
-        known = self._completed.get(source.name)
-        if known is None or source.path is None or Stamp.of(source.path) != known.source:
-            return None
-        return known if Stamp.of(picture) == known.picture else None
-
-    def replay(self, source: Source, known: Completed) -> Iterator[tuple[Frame, list[Face]]]:
-        """The frames of a source that is done, without their pixels, and their faces."""
-        with output_errors(self.path), self.path.open("rb") as file:
-            file.seek(known.start)
-            for _ in range(known.frames):
-                try:
-                    taken = _frame(source.name, json.loads(file.readline()))
-                except _DAMAGED as error:
-                    raise ResumeError(self.path, f"damaged at {source.name}", _ANEW) from error
-                yield taken
-
-    def take(self, frame: Frame, faces: Sequence[Face]) -> None:
-        """Keeps a frame of the source that is being done."""
-        if not self._faces:
-            return
-        self._frames += 1
-        self._write(_plain(frame, faces))
-
-    def done(self, source: Source, picture: Path | None) -> None:
-        """Says that the outputs of a source are whole; the frames since the last such are its."""
-        stamp = Stamp.of(source.path)
-        if stamp is not None:
-            made = Stamp.of(picture)
-            record = {
-                "done": source.name,
-                "frames": self._frames,
-                "source": [stamp.size, stamp.mtime_ns],
-                "picture": made and [made.size, made.mtime_ns],
-            }
-            self._write(record, flush=True)
-            self._any = True
-        self._frames = 0
-
-    def forget_frames(self) -> None:
-        """Drops the frames of a source that failed."""
-        self._frames = 0
-
-    def finish(self) -> None:
-        """Says that everything is done. With the block the file goes, but where a later run is to
-        find it again, since this one was told to."""
-        self._finished = not self._resume
+                if not self._write_failed:  # that error has been raised already
+                    raise
 
     def _write(self, record: Mapping[str, object], flush: bool = False) -> None:
-        self._broken = True
+        self._write_failed = True
         with output_errors(self.path):
-            self._file.write(_line(record))
+            self._file.write(encode_line(record))
             if flush:
                 self._file.flush()
-        self._broken = False
+        self._write_failed = False
 
     def _begin(self) -> None:
-        """Reads what is there, or begins anew."""
+        """Reads what an earlier run completed and drops the rest, or starts an empty journal."""
         end = self._read() if self._resume else 0
         self._file.truncate(end)
         self._file.seek(end)
         if not end:
-            self._file.write(_line({"fkd_journal": VERSION, "settings": self._settings}))
+            self._file.write(encode_line(settings_record(self._settings)))
             self._file.flush()
-        self._any = bool(self._completed)
+        self._any_completed = bool(self._completed)
 
     def _read(self) -> int:
-        """Reads what was completed; where the last line of it ends."""
+        """Reads completed sources; returns where the last of them ends."""
         head = self._file.readline()
         if not head.endswith(b"\n"):
             return 0
-        self._check(head)
-        end = at = len(head)
+        self._check_settings(head)
+        end = offset = len(head)
         starts: list[int] = []
         for line in self._file:
             if not line.endswith(b"\n"):
                 break
-            if line.startswith(_DONE):
-                if not self._note(line, starts, at):
+            if is_completed_line(line):
+                try:
+                    name, completed = parse_completed(line, starts, offset)
+                except DAMAGED:
                     break
-                starts, end = [], at + len(line)
+                self._completed[name] = completed
+                starts, end = [], offset + len(line)
             else:
-                starts.append(at)
-            at += len(line)
+                starts.append(offset)
+            offset += len(line)
         return end
 
-    def _note(self, line: bytes, starts: Sequence[int], at: int) -> bool:
-        """Takes a source for done; False where the line is damaged."""
+    def _check_settings(self, line: bytes) -> None:
+        """Raises ResumeError if the run that wrote the journal had other settings."""
         try:
-            record = json.loads(line)
-            frames, picture = int(record["frames"]), record["picture"]
-            known = Completed(
-                starts[-frames] if frames else at,
-                frames,
-                Stamp(*record["source"]),
-                picture and Stamp(*picture),
-            )
-            self._completed[str(record["done"])] = known
-        except _DAMAGED:
-            return False
-        return True
-
-    def _check(self, head: bytes) -> None:
-        """Raises ResumeError where an earlier run did something else."""
-        try:
-            record = json.loads(head)
-            version, settings = record["fkd_journal"], dict(record["settings"])
-        except _DAMAGED as error:
-            raise ResumeError(self.path, "not a journal of a run", _ANEW) from error
+            version, settings = parse_settings(line)
+        except DAMAGED as error:
+            raise ResumeError(self.path, "not a journal of a run", _START_ANEW) from error
         if version != VERSION:
-            raise ResumeError(self.path, "written by another version of fkd", _ANEW)
+            raise ResumeError(self.path, "written by another version of fkd", _START_ANEW)
         names = sorted(settings.keys() | self._settings.keys())
-        other = [name for name in names if settings.get(name) != self._settings.get(name)]
-        if other:
-            why = f"the run that began here had other settings ({', '.join(other)})"
-            raise ResumeError(self.path.parent, why, f"give the same, or {_ANEW}")
+        changed = [name for name in names if settings.get(name) != self._settings.get(name)]
+        if changed:
+            why = f"the run that began here had other settings ({', '.join(changed)})"
+            raise ResumeError(self.path.parent, why, f"give the same, or {_START_ANEW}")
 
 
 def journal_path(folder: Path, sources: Sequence[str], outputs: Sequence[Path]) -> Path:
-    """Where a run keeps its journal: the same place for the same sources and outputs."""
+    """The journal in a folder for these sources and outputs."""
     places = [str(Path(text).absolute()) for text in sources]
     places += ["to", *(str(path.absolute()) for path in outputs)]
     digest = hashlib.sha256("\0".join(places).encode("utf-8", "surrogatepass")).hexdigest()
     return folder / f"{_PREFIX}{digest[:12]}.journal"
-
-
-def _line(record: Mapping[str, object]) -> bytes:
-    return json.dumps(record, separators=(",", ":")).encode("ascii") + b"\n"
-
-
-def _plain(frame: Frame, faces: Sequence[Face]) -> dict[str, object]:
-    return {
-        "frame": [frame.width, frame.height, frame.index, str(frame.time)],
-        "faces": [
-            [_packed(face.points), _packed(face.box), float(face.score), face.id, face.presence]
-            for face in faces
-        ],
-    }
-
-
-def _frame(name: str, record: dict[str, Any]) -> tuple[Frame, list[Face]]:
-    width, height, index, time = record["frame"]
-    image = np.broadcast_to(np.uint8(0), (height, width, 3))
-    faces = [
-        Face(_unpacked(points).reshape(-1, 2), _unpacked(box), score, identity, presence)
-        for points, box, score, identity, presence in record["faces"]
-    ]
-    return Frame(image, name, index, Fraction(time)), faces
-
-
-def _packed(values: Floats) -> str:
-    little: NDArray[np.float32] = values.astype("<f4")
-    return b64encode(little.tobytes()).decode("ascii")
-
-
-def _unpacked(text: str) -> Floats:
-    return np.frombuffer(b64decode(text), "<f4").astype(np.float32)

@@ -13,8 +13,9 @@ import numpy as np
 
 from fkd_infer.drawing.overlay import Overlay
 from fkd_infer.jobs.face_finder import FaceFinder
-from fkd_infer.jobs.failures import is_of_memory
-from fkd_infer.jobs.journal import Completed, Journal
+from fkd_infer.jobs.failures import is_out_of_memory
+from fkd_infer.jobs.journal import Journal
+from fkd_infer.jobs.journal_lines import CompletedSource
 from fkd_infer.limits import Limits
 from fkd_infer.media.frames import read_photo
 from fkd_infer.media.images.header import Size
@@ -36,7 +37,7 @@ class Photo:
     searched: ImageDetections | None = None
     faces: Sequence[Face] = ()
     failure: Exception | None = None
-    completed: Completed | None = None
+    completed: CompletedSource | None = None
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ class PhotoProcessor:
         except Exception as error:  # noqa: BLE001 (told where the photo's turn comes)
             self._large.release()
             failure = error
-        if is_of_memory(failure):
+        if is_out_of_memory(failure):
             self._large.acquire()  # what other threads hold of large photos is free again
             try:
                 return self._searched(source, room)

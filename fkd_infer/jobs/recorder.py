@@ -1,4 +1,4 @@
-"""Where a run takes down what becomes of its sources."""
+"""Records each source's frames, failures and completion."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from pathlib import Path
 
 from fkd_infer.errors import FkdError, StoppedError
 from fkd_infer.jobs.failures import Failure
-from fkd_infer.jobs.journal import Completed, Journal
-from fkd_infer.jobs.summary import PICTURES_NAMED, Summary
+from fkd_infer.jobs.journal import Journal
+from fkd_infer.jobs.journal_lines import CompletedSource
+from fkd_infer.jobs.summary import Summary
 from fkd_infer.media.sources import Source
 from fkd_infer.types import Face, Frame
 
-Take = Callable[[Frame, Sequence[Face]], object]
+FrameWriter = Callable[[Frame, Sequence[Face]], object]
 
 
-class EndedError(Exception):
-    """What no source can be done after. It carries an error past those who would go on, and never
-    leaves the run."""
+class AbortRunError(Exception):
+    """Carries an error after which no source can be processed past handlers of a source's own."""
 
     def __init__(self, error: Exception) -> None:
         super().__init__(str(error))
@@ -28,74 +28,75 @@ class EndedError(Exception):
 
 @dataclass(frozen=True)
 class RunRecorder:
-    """Where frames are taken down and counted, in one thread."""
+    """Passes frames on to `writers`, counts them, and notes what becomes of each source.
+
+    Not thread-safe. `update` is called once per frame.
+    """
 
     summary: Summary
-    takes: Sequence[Take]
+    writers: Sequence[FrameWriter]
     update: Callable[[], object]
     journal: Journal | None
 
     def record(self, frame: Frame, faces: Sequence[Face]) -> None:
-        """Takes a frame that was done."""
-        with _ending():
+        """Records a frame with its faces."""
+        with _abort_on_error():
             if self.journal is not None:
-                self.journal.take(frame, faces)
-            self._take(frame, faces)
+                self.journal.add(frame, faces)
+            self._write(frame, faces)
         self.summary.frames += 1
         self.summary.faces += len(faces)
 
-    def repeat(self, source: Source, known: Completed) -> None:
-        """Takes the frames of a source that an earlier run completed."""
+    def replay(self, source: Source, completed: CompletedSource) -> None:
+        """Records the frames of a source that an earlier run completed."""
         assert self.journal is not None
-        with _ending():
-            for frame, faces in self.journal.replay(source, known):
-                self._take(frame, faces)
+        with _abort_on_error():
+            for frame, faces in self.journal.replay(source, completed):
+                self._write(frame, faces)
         self.summary.reached.add(source.name)
-        self.summary.kept += 1
+        self.summary.skipped += 1
 
-    def work_on(self, source: Source, picture: Path | None, process: Callable[[], bool]) -> None:
-        """Does a source, and keeps why it fails, or else where its picture is.
+    def process(self, source: Source, picture: Path | None, process: Callable[[], bool]) -> None:
+        """Calls `process` for a source, and records the source as completed or failed.
 
-        `process` says whether it came to the end. One bad file does not take the others' results
-        with it; the end tells of all.
+        `process` returns whether it reached the end of the source. An error fails this source
+        alone, unless it ends the run.
         """
         try:
-            whole = process()
-        except EndedError:
+            complete = process()
+        except AbortRunError:
             raise
-        except Exception as error:  # noqa: BLE001 (told at the end, and in the list of failures)
+        except Exception as error:  # noqa: BLE001 (in the summary and in the list of failures)
             self.fail(source, error)
-            kept = isinstance(error, StoppedError)
+            has_picture = isinstance(error, StoppedError)
         else:
-            kept = True
-            if whole and self.journal is not None:
-                with _ending():
-                    self.journal.done(source, picture)
+            has_picture = True
+            if complete and self.journal is not None:
+                with _abort_on_error():
+                    self.journal.complete(source, picture)
         self.summary.reached.add(source.name)
-        if kept and picture is not None:
-            self.summary.pictured += 1
-            if len(self.summary.pictures) < PICTURES_NAMED:
-                self.summary.pictures.append(picture)
+        if has_picture and picture is not None:
+            self.summary.add_picture(picture)
 
     def fail(self, source: Source, error: Exception) -> None:
-        """Takes down why a source failed."""
+        """Records that a source failed."""
         self.summary.reached.add(source.name)
         self.summary.failures.append(Failure.of(source.name, error))
         if self.journal is not None:
             self.journal.forget_frames()
         if isinstance(error, FkdError) and error.ends_run:
-            raise EndedError(error)
+            raise AbortRunError(error)
 
-    def _take(self, frame: Frame, faces: Sequence[Face]) -> None:
-        for take in self.takes:
-            take(frame, faces)
+    def _write(self, frame: Frame, faces: Sequence[Face]) -> None:
+        for write in self.writers:
+            write(frame, faces)
         self.update()
 
 
 @contextmanager
-def _ending() -> Iterator[None]:
-    """Ends the run where what is for all sources fails in the block."""
+def _abort_on_error() -> Iterator[None]:
+    """Aborts the run after an error in what all sources share."""
     try:
         yield
     except Exception as error:
-        raise EndedError(error) from error
+        raise AbortRunError(error) from error

@@ -1,11 +1,11 @@
-"""The work of fkd-infer: frames of every source through the pipeline, into pictures and records."""
+"""A run: every source goes through the pipeline into pictures and records."""
 
 from __future__ import annotations
 
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby
@@ -24,7 +24,7 @@ from fkd_infer.jobs.failures import write_failures
 from fkd_infer.jobs.journal import Journal
 from fkd_infer.jobs.outputs import Outputs
 from fkd_infer.jobs.photos import Photo, PhotoProcessor
-from fkd_infer.jobs.recorder import EndedError, RunRecorder, Take
+from fkd_infer.jobs.recorder import AbortRunError, FrameWriter, RunRecorder
 from fkd_infer.jobs.summary import Summary
 from fkd_infer.jobs.videos import VideoProcessor
 from fkd_infer.limits import Limits
@@ -36,9 +36,11 @@ from fkd_infer.types import FrameRange
 
 @dataclass(frozen=True)
 class Job:
-    """What is done with sources: faces are found and drawn on, photos by so many workers; of what
-    moves, the frames of a cut, written in an encoding. `offline` looks ahead to smooth. `journal`
-    keeps what is completed, for a later run."""
+    """How a run processes its sources and where results go.
+
+    `workers` photos are processed at once. `frame_range`, `encoding` and `offline` (smoothing with
+    frames to come) are for videos. `journal` records what is completed, for a later run.
+    """
 
     finder: FaceFinder
     overlay: Overlay
@@ -52,91 +54,99 @@ class Job:
 
 
 def run(sources: Sequence[Source], job: Job, quiet: bool = False) -> Summary:
-    """Processes the sources, and goes on after one that fails: photos that follow each other in
-    threads, so many at once, and moving pictures one by one. Records come in order.
+    """Processes the sources in order: consecutive photos in threads, videos one by one.
 
-    SIGINT or SIGTERM leaves whole files of what was done, and so does an error after which no
-    source can be done; it is in the summary. The list of failures is brought up to date.
+    A source that fails does not end the run. SIGINT or SIGTERM ends it, and so does an error that
+    concerns all sources; both leave complete files of what was processed. Errors are in the
+    summary, and the list of failures is updated.
     """
     summary = Summary(stages=job.finder.pipeline.stopwatch.seconds)
     started = time.perf_counter()
     try:
         _run(sources, job, quiet, summary)
-    except EndedError as ended:
-        if not isinstance(ended.error, FkdError):
-            raise ended.error from None
-        summary.ended = RunEndedError(ended.error)
-    summary.followed = job.finder.summary
+    except AbortRunError as abort:
+        if not isinstance(abort.error, FkdError):
+            raise abort.error from None
+        summary.fatal_error = RunEndedError(abort.error)
+    summary.tracking = job.finder.summary
     summary.seconds = time.perf_counter() - started
     return summary
 
 
 def _run(sources: Sequence[Source], job: Job, quiet: bool, summary: Summary) -> None:
-    """Does the sources; raises EndedError, once all is closed, where there is no going on."""
-    ended: EndedError | None = None
+    """Processes the sources; raises AbortRunError, once everything is closed, if it cannot."""
     with ExitStack() as stack:
-        stopping = stack.enter_context(_stop_on_signal())
-        stack.enter_context(_opencv_silent())
+        signalled = stack.enter_context(_signals())
+        stack.enter_context(_silent_opencv())
         if job.journal is not None:
-            stack.enter_context(job.journal)
+            stack.enter_context(job.journal.opened())
         if job.outputs.failures is not None:
-            stack.callback(_list_failures, job, job.outputs.failures, summary)
-        total = _total(sources, job.frame_range)
+            stack.callback(_update_failures, job, job.outputs.failures, summary)
+        total = _total_frames(sources, job.frame_range)
         bar = stack.enter_context(
             tqdm(total=total, unit="frames", leave=False, disable=True if quiet else None)
         )
         window = stack.enter_context(PreviewWindow("fkd")) if job.outputs.show else None
-        closing_records = stack.enter_context(ExitStack())
-        takes = _takes(job, closing_records)
-        if window is not None:
-            takes.append(lambda frame, _: window.write(frame))
-        recorder = RunRecorder(summary, takes, bar.update, job.journal)
 
-        def enough() -> bool:
-            return stopping() or (window is not None and window.closed)
+        def stopping() -> bool:
+            return signalled() or (window is not None and window.closed)
 
-        try:
-            for kind, group in groupby(sources, key=lambda source: source.kind == "image"):
-                if enough():
-                    break
-                process = _photos if kind else _moving
-                process(list(group), job, recorder, enough)
-            summary.whole = not enough()
-        except EndedError as error:
-            ended = error
-        # Records of what was done are made whole whatever ended it, but after mistakes of ours.
-        if ended is None or isinstance(ended.error, FkdError):
-            try:
-                closing_records.close()
-            except FkdError as error:
-                ended = ended or EndedError(error)
-        if ended is not None:
-            raise ended
-        if summary.whole and not summary.failures and job.journal is not None:
+        with _record_writers(job) as writers:
+            if window is not None:
+                writers.append(lambda frame, _: window.write(frame))
+            recorder = RunRecorder(summary, writers, bar.update, job.journal)
+            _process(sources, job, recorder, stopping)
+            summary.complete = not stopping()
+        if summary.complete and not summary.failures and job.journal is not None:
             job.journal.finish()
-        summary.stopped = stopping()
+        summary.stopped = signalled()
 
 
-def _list_failures(job: Job, path: Path, summary: Summary) -> None:
+def _update_failures(job: Job, path: Path, summary: Summary) -> None:
     run = job.journal.run if job.journal is not None else ""
-    write_failures(path, run, summary.failures, summary.reached, summary.whole)
+    write_failures(path, run, summary.failures, summary.reached, summary.complete)
 
 
-def _takes(job: Job, stack: ExitStack) -> list[Take]:
-    """What takes the frames and their faces into files for all sources."""
+@contextmanager
+def _record_writers(job: Job) -> Iterator[list[FrameWriter]]:
+    """Writers of the files for all sources, which are complete after the block.
+
+    They are also completed if the block ends with an FkdError, and discarded after any other.
+    """
     outputs, scheme = job.outputs, job.finder.pipeline.card.landmarks
-    takes: list[Take] = [
-        stack.enter_context(record.open(scheme, outputs.extras)).write for record in outputs.records
-    ]
-    if outputs.sheet is not None:
-        takes.append(stack.enter_context(ContactSheet(outputs.sheet)).write)
-    return takes
+    with ExitStack() as stack:
+        sinks = (record.open(scheme, outputs.extras) for record in outputs.records)
+        writers: list[FrameWriter] = [stack.enter_context(sink).write for sink in sinks]
+        if outputs.sheet is not None:
+            writers.append(stack.enter_context(ContactSheet(outputs.sheet)).write)
+        try:
+            yield writers
+        except AbortRunError as abort:
+            if isinstance(abort.error, FkdError):
+                with suppress(FkdError):
+                    stack.close()
+            raise
+        try:
+            stack.close()
+        except FkdError as error:
+            raise AbortRunError(error) from error
 
 
-def _photos(
+def _process(
     sources: Sequence[Source], job: Job, recorder: RunRecorder, stopping: Callable[[], bool]
 ) -> None:
-    """Photos, several at once."""
+    """Processes groups of consecutive photos and of consecutive videos."""
+    for is_image, group in groupby(sources, key=lambda source: source.kind == "image"):
+        if stopping():
+            return
+        process = _process_photos if is_image else _process_videos
+        process(list(group), job, recorder, stopping)
+
+
+def _process_photos(
+    sources: Sequence[Source], job: Job, recorder: RunRecorder, stopping: Callable[[], bool]
+) -> None:
+    """Processes photos in threads, and records them in order."""
     stopwatch, outputs = job.finder.pipeline.stopwatch, job.outputs
     processor = PhotoProcessor(
         job.finder, job.overlay, outputs.folder, outputs.drawn, stopping, job.limits, job.journal
@@ -146,34 +156,30 @@ def _photos(
             if photo.failure is not None:
                 recorder.fail(photo.source, photo.failure)
             elif photo.completed is not None:
-                recorder.repeat(photo.source, photo.completed)
+                recorder.replay(photo.source, photo.completed)
             elif photo.frame is not None:
+                picture = processor.picture(photo.source)
                 with stopwatch.for_frames([(photo.source.name, 0)]), stopwatch("write"):
-                    recorder.work_on(
-                        photo.source,
-                        processor.picture(photo.source),
-                        partial(_take, recorder, photo),
-                    )
+                    recorder.process(photo.source, picture, partial(_record, recorder, photo))
 
 
-def _take(recorder: RunRecorder, photo: Photo) -> bool:
-    """Takes down a photo that is done."""
+def _record(recorder: RunRecorder, photo: Photo) -> bool:
+    """Records a processed photo."""
     assert photo.frame is not None
     recorder.record(photo.frame, photo.faces)
     return True
 
 
-def _moving(
+def _process_videos(
     sources: Sequence[Source], job: Job, recorder: RunRecorder, stopping: Callable[[], bool]
 ) -> None:
-    """Videos and cameras, one after the other."""
+    """Processes videos, cameras and streams one after the other."""
     outputs, journal = job.outputs, job.journal
-    drawn = outputs.drawn or outputs.folder is not None
     processor = VideoProcessor(
         job.finder,
         job.overlay,
         outputs.folder,
-        drawn,
+        outputs.drawn or outputs.folder is not None,
         job.frame_range,
         job.encoding,
         job.offline,
@@ -184,21 +190,21 @@ def _moving(
         if stopping():
             return
         picture = processor.picture(source)
-        known = journal.completed(source, picture) if journal is not None else None
-        if known is not None:
-            recorder.repeat(source, known)
+        completed = journal.completed(source, picture) if journal is not None else None
+        if completed is not None:
+            recorder.replay(source, completed)
         else:
-            recorder.work_on(source, picture, partial(processor, source, recorder.record))
+            recorder.process(source, picture, partial(processor, source, recorder.record))
 
 
-def _total(sources: Sequence[Source], frame_range: FrameRange) -> int | None:
-    """Frames of all sources; None where one does not say how many it has."""
+def _total_frames(sources: Sequence[Source], frame_range: FrameRange) -> int | None:
+    """Frames of all sources; None if a source does not say."""
     total = 0
     for source in sources:
         try:
             count = frame_count(source, frame_range)
         except FkdError:
-            count = 0  # told when its turn comes
+            count = 0  # reported when the source is processed
         if count is None:
             return None
         total += count
@@ -206,29 +212,29 @@ def _total(sources: Sequence[Source], frame_range: FrameRange) -> int | None:
 
 
 @contextmanager
-def _stop_on_signal() -> Iterator[Callable[[], bool]]:
-    """Whether SIGINT or SIGTERM came; a second one ends the program at once."""
+def _signals() -> Iterator[Callable[[], bool]]:
+    """Whether SIGINT or SIGTERM was received; a second one raises KeyboardInterrupt."""
     received: list[int] = []
 
-    def stop(number: int, _frame: FrameType | None) -> None:
+    def note(number: int, _frame: FrameType | None) -> None:
         if received:
             raise KeyboardInterrupt
         received.append(number)
 
-    before = {kind: signal.signal(kind, stop) for kind in (signal.SIGINT, signal.SIGTERM)}
+    previous = {kind: signal.signal(kind, note) for kind in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield lambda: bool(received)
     finally:
-        for kind, handler in before.items():
+        for kind, handler in previous.items():
             signal.signal(kind, handler)
 
 
 @contextmanager
-def _opencv_silent() -> Iterator[None]:
-    """Keeps OpenCV's own lines about bad files off the terminal: each is told once, in one line."""
+def _silent_opencv() -> Iterator[None]:
+    """Keeps OpenCV's own messages about bad files off the terminal."""
     logging = cv2.utils.logging
-    before = logging.setLogLevel(logging.LOG_LEVEL_SILENT)
+    previous = logging.setLogLevel(logging.LOG_LEVEL_SILENT)
     try:
         yield
     finally:
-        logging.setLogLevel(before)
+        logging.setLogLevel(previous)

@@ -11,57 +11,66 @@ from fkd_infer.errors import FkdError
 if TYPE_CHECKING:
     from fkd_infer.jobs.failures import Failure
 
-PICTURES_NAMED = 10
-"""Outputs that a summary names."""
+MAX_LISTED_PICTURES = 10
+"""A summary lists this many pictures and counts the others."""
 
 
 @dataclass
 class Summary:
-    """What a run did. `pictures` are the first of those made, which are `pictured`; `reached` names
-    the sources whose turn came; `kept` counts those that an earlier run had completed; `whole`
-    says whether all were reached, `ended` is why not where an error ended the run, and `followed`
-    what is to be told of following faces."""
+    """Counts, times and failures of a run.
+
+    `stages` are seconds by stage, of all threads together. `pictures` lists the first pictures of
+    `picture_count`. `reached` are the names of the sources that the run came to, and `skipped`
+    counts those that an earlier run had completed. `complete` says whether all were reached;
+    `stopped` whether a signal ended the run, and `fatal_error` which error did. `tracking` is a
+    line about followed faces, or empty.
+    """
 
     frames: int = 0
     faces: int = 0
     seconds: float = 0.0
     stages: dict[str, float] = field(default_factory=dict)
     pictures: list[Path] = field(default_factory=list)
-    pictured: int = 0
+    picture_count: int = 0
     reached: set[str] = field(default_factory=set)
     failures: list[Failure] = field(default_factory=list)
-    kept: int = 0
-    whole: bool = False
+    skipped: int = 0
+    complete: bool = False
     stopped: bool = False
-    ended: FkdError | None = None
-    followed: str = ""
+    fatal_error: FkdError | None = None
+    tracking: str = ""
+
+    def add_picture(self, picture: Path) -> None:
+        """Counts a picture, and lists it if there is room."""
+        self.picture_count += 1
+        if len(self.pictures) < MAX_LISTED_PICTURES:
+            self.pictures.append(picture)
 
     def lines(self) -> list[str]:
-        """The summary for people: counts, speed, and each stage's time.
+        """The summary as text: counts, speed, and time per stage."""
+        lines = [self._counts(), self._stage_times()] if self.frames else []
+        if self.skipped:
+            verb = "was" if self.skipped == 1 else "were"
+            lines.append(f"{counted(self.skipped, 'source')} {verb} complete from an earlier run")
+        return [*lines, self.tracking] if self.tracking else lines
 
-        Stages of several threads are longer in sum than the run, so there their shares are told.
-        """
+    def _counts(self) -> str:
         rate = self.frames / self.seconds if self.seconds else 0.0
-        ended = "stopped early: " if self.stopped else ""
+        prefix = "stopped early: " if self.stopped else ""
         counts = f"{counted(self.frames, 'frame')}, {counted(self.faces, 'face')}"
-        parts = [f"{name} {1000 * s / max(1, self.frames):.1f}" for name, s in self.stages.items()]
-        per_frame = "ms per frame"
-        whole = sum(self.stages.values())
-        if whole > self.seconds:
-            shares = [f"({100 * s / whole:.0f} %)" for s in self.stages.values()]
-            parts = [f"{part} {share}" for part, share in zip(parts, shares, strict=True)]
-            per_frame += ", those of all threads added up"
-        lines = [
-            f"{ended}{counts} in {self.seconds:.1f} s, {rate:.1f} frames/s",
-            f"{per_frame}: {', '.join(parts)}",
-        ]
-        lines = lines if self.frames else []
-        if self.kept:
-            was = "was" if self.kept == 1 else "were"
-            lines.append(f"{counted(self.kept, 'source')} {was} complete from an earlier run")
-        return [*lines, self.followed] if self.followed else lines
+        return f"{prefix}{counts} in {self.seconds:.1f} s, {rate:.1f} frames/s"
+
+    def _stage_times(self) -> str:
+        """Time per stage, with its share if several threads add up to more than the run."""
+        parts = [f"{name} {1000 * s / self.frames:.1f}" for name, s in self.stages.items()]
+        total = sum(self.stages.values())
+        if total <= self.seconds:
+            return f"ms per frame: {', '.join(parts)}"
+        shares = [f"({100 * s / total:.0f} %)" for s in self.stages.values()]
+        parts = [f"{part} {share}" for part, share in zip(parts, shares, strict=True)]
+        return f"ms per frame, added up over all threads: {', '.join(parts)}"
 
 
 def counted(number: int, noun: str) -> str:
-    """A number with its noun, in the plural where it has to be."""
+    """A number with its noun, in the plural if needed."""
     return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -1,4 +1,4 @@
-"""Moving pictures: read, followed, drawn and written, each in a thread of its own."""
+"""Videos, cameras and streams: frames are read, searched and drawn on in a thread per stage."""
 
 from __future__ import annotations
 
@@ -12,24 +12,25 @@ from fkd_infer.drawing.overlay import Overlay
 from fkd_infer.jobs.face_finder import FaceFinder
 from fkd_infer.limits import Limits
 from fkd_infer.media.frames import frames_from
-from fkd_infer.media.sinks import FrameSink, open_sink
+from fkd_infer.media.sinks import open_sink
 from fkd_infer.media.sources import Source
 from fkd_infer.media.video.writer import Encoding
 from fkd_infer.system.prefetch import prefetch
 from fkd_infer.tracking.offline_smoothing import smooth_offline
 from fkd_infer.types import Face, Frame, FrameRange
 
-Seen = tuple[Frame, list[Face]]
-_ROOM = 3
-"""Frames that wait between two threads: enough to even out a slow one, and memory stays flat."""
+FrameFaces = tuple[Frame, list[Face]]
+_QUEUE_SIZE = 3
+"""Frames that wait between two stages: enough to even out a slow one, while memory stays flat."""
 
 
 @dataclass(frozen=True)
 class VideoProcessor:
-    """What is done with a video, a camera or a stream.
+    """Finds the faces of a video, camera or stream, draws them if `drawn`, and writes the result to
+    `folder`, if there is one.
 
-    Pictures go into `folder`, if there is one, and frames are drawn on where `drawn` says so.
-    `offline` looks ahead for smoothing. Once `stopping` says so, no more frames are taken.
+    `offline` smooths points with frames to come. Once `stopping` returns true, no more frames are
+    read.
     """
 
     finder: FaceFinder
@@ -43,14 +44,15 @@ class VideoProcessor:
     limits: Limits = field(default_factory=Limits)
 
     def __call__(self, source: Source, record: Callable[[Frame, Sequence[Face]], None]) -> bool:
-        """Does all of it; `record` gets each frame, drawn on, with its faces, in this thread.
+        """Processes a source, and calls `record` in this thread with each frame and its faces.
 
-        False where it was stopped before the end.
+        Returns whether the source was processed to its end.
         """
         stopwatch = self.finder.pipeline.stopwatch
         with ExitStack() as stack:
-            pictures = stack.enter_context(self._sink(source))
-            for frame, faces in stack.enter_context(closing(self._done(source))):
+            sink = open_sink(source, self.folder, self.encoding, self.frame_range)
+            pictures = stack.enter_context(sink)
+            for frame, faces in stack.enter_context(closing(self._processed(source))):
                 with stopwatch.for_frames([(frame.source, frame.index)]), stopwatch("write"):
                     pictures.write(frame)
                     record(frame, faces)
@@ -59,21 +61,18 @@ class VideoProcessor:
         return True
 
     def picture(self, source: Source) -> Path | None:
-        """Where the video of a source goes."""
+        """The path of a source's video."""
         return self.folder / source.output if self.folder else None
 
-    def _sink(self, source: Source) -> FrameSink:
-        return open_sink(source, self.folder, self.encoding, self.frame_range)
-
-    def _done(self, source: Source) -> Generator[Seen, None, None]:
-        """Frames with their faces, drawn on; each stage in a thread."""
+    def _processed(self, source: Source) -> Generator[FrameFaces, None, None]:
+        """Frames, drawn on, with their faces, from a thread for each stage."""
         gray = not self.drawn and self.finder.takes_gray
-        read = prefetch(self._read(source, gray), _ROOM, "read")
-        seen = prefetch(self._found(read, source), _ROOM, "find")
-        return prefetch(self._drawn(seen), _ROOM, "draw") if self.drawn else seen
+        frames = prefetch(self._read(source, gray), _QUEUE_SIZE, "read")
+        found = prefetch(self._find(frames, source), _QUEUE_SIZE, "find")
+        return prefetch(self._draw(found), _QUEUE_SIZE, "draw") if self.drawn else found
 
     def _read(self, source: Source, gray: bool) -> Iterator[Frame]:
-        """The frames of a source, their reading counted as a stage."""
+        """Reads the frames of a source."""
         stopwatch = self.finder.pipeline.stopwatch
         frames = frames_from(source, self.frame_range, gray, self.limits)
         for number in count():
@@ -83,21 +82,25 @@ class VideoProcessor:
                 return
             yield frame
 
-    def _found(self, frames: Generator[Frame, None, None], source: Source) -> Iterator[Seen]:
-        found = self._faces(frames, source)
+    def _find(self, frames: Generator[Frame, None, None], source: Source) -> Iterator[FrameFaces]:
+        """Finds the faces of frames, and smooths their points."""
+        found = self._find_each(frames, source)
         yield from smooth_offline(found) if self.offline else found
 
-    def _faces(self, frames: Generator[Frame, None, None], source: Source) -> Iterator[Seen]:
+    def _find_each(
+        self, frames: Generator[Frame, None, None], source: Source
+    ) -> Iterator[FrameFaces]:
         with closing(frames):
             for frame in frames:
                 with self.finder.pipeline.stopwatch.for_frames([(frame.source, frame.index)]):
                     faces = self.finder(frame, source.kind)
                 yield frame, faces
 
-    def _drawn(self, seen: Generator[Seen, None, None]) -> Iterator[Seen]:
+    def _draw(self, found: Generator[FrameFaces, None, None]) -> Iterator[FrameFaces]:
+        """Draws the faces on their frames."""
         stopwatch = self.finder.pipeline.stopwatch
-        with closing(seen):
-            for frame, faces in seen:
+        with closing(found):
+            for frame, faces in found:
                 with stopwatch.for_frames([(frame.source, frame.index)]), stopwatch("draw"):
                     self.overlay.draw(frame.image, faces)
                 yield frame, faces

@@ -93,8 +93,8 @@ def test_a_gpu_that_is_lost_ends_the_run_and_keeps_what_was_done(
     monkeypatch.setattr(pipeline.session, "_run_batch", answer)
     monkeypatch.setattr(pipeline.session, "execution_provider", CUDA)
     summary = done(pipeline, folder)
-    assert "CUDA stopped working: CUDA failure 700" in str(summary.ended)
-    assert "what was done is kept" in str(summary.ended)
+    assert "CUDA stopped working: CUDA failure 700" in str(summary.fatal_error)
+    assert "what was done is kept" in str(summary.fatal_error)
     out = folder.parent / "out"
     records = lines(out / "faces.jsonl")
     assert len(records) == summary.frames <= 5
@@ -107,7 +107,7 @@ def test_a_gpu_that_is_lost_ends_the_run_and_keeps_what_was_done(
 
 def test_a_network_that_answers_nan_fails_each_source_and_ends_none(folder: Path) -> None:
     summary = done(load(MODELS / "not_finite.onnx", detector="none"), folder)
-    assert (summary.frames, len(summary.failures), summary.ended) == (0, COUNT, None)
+    assert (summary.frames, len(summary.failures), summary.fatal_error) == (0, COUNT, None)
     assert "not finite" in summary.failures[0].message
 
 

@@ -98,7 +98,7 @@ def test_records_and_pictures_are_those_of_one_worker(pipeline: Pipeline, folder
     assert (three.frames, three.faces, three.failures) == (20, 30, [])
     for end in ("jsonl", "jsonl.csv"):
         assert (base / f"one.{end}").read_text() == (base / f"three.{end}").read_text()
-    assert three.pictured == 20
+    assert three.picture_count == 20
     assert [p.name for p in three.pictures] == [f"{n:02d}.png" for n in range(10)]
     for picture in sorted((base / "three").glob("*.png")):
         alone = read_image(base / "one" / picture.name)
@@ -155,8 +155,8 @@ def test_a_record_that_cannot_be_written_ends_the_run(
     monkeypatch.setattr(JsonLinesSink, "write", write)
     summary = done(pipeline, folder, 2)
     assert (summary.frames, summary.failures) == (0, [])
-    assert "the disk is full; the run ended there" in str(summary.ended)
-    assert "--resume" in str(summary.ended)
+    assert "the disk is full; the run ended there" in str(summary.fatal_error)
+    assert "--resume" in str(summary.fatal_error)
 
 
 def a_mistake(monkeypatch: pytest.MonkeyPatch, where: str) -> None:
@@ -328,5 +328,5 @@ def test_the_summary_says_that_stages_of_several_threads_are_added_up() -> None:
     two = Summary(10, 5, 0.3, stages).lines()
     assert two[0] == "10 frames, 5 faces in 0.3 s, 33.3 frames/s"
     assert two[1] == (
-        "ms per frame, those of all threads added up: read 100.0 (25 %), detect 300.0 (75 %)"
+        "ms per frame, added up over all threads: read 100.0 (25 %), detect 300.0 (75 %)"
     )
