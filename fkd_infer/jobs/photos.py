@@ -1,4 +1,4 @@
-"""Photos in threads: each reads and searches some, places their points together, and draws them."""
+"""Photos: a thread reads and searches several, places their points in one batch, and draws each."""
 
 from __future__ import annotations
 
@@ -29,12 +29,15 @@ from fkd_infer.types import Face, Frame
 
 @dataclass(frozen=True)
 class Photo:
-    """What became of a photo: its faces and its frame, or why it failed, or where an earlier run
-    kept them, or nothing where the run was stopped before it."""
+    """A photo on its way through the processor.
+
+    It ends with a frame and faces, with a `failure`, as `completed` by an earlier run, or with none
+    of them if the run was stopped before it.
+    """
 
     source: Source
     frame: Frame | None = None
-    searched: ImageDetections | None = None
+    detections: ImageDetections | None = None
     faces: Sequence[Face] = ()
     failure: Exception | None = None
     completed: CompletedSource | None = None
@@ -42,11 +45,10 @@ class Photo:
 
 @dataclass(frozen=True)
 class PhotoProcessor:
-    """What is done with photos; pictures go into `folder`, if there is one, and where `drawn` says
-    so they are drawn on and kept until they are handed out. Those that the journal has are not done
-    again.
+    """Finds the faces of photos, draws them, and writes the result to `folder`, if there is one.
 
-    Once `stopping` says so, no photo is begun, and those that were are finished.
+    Results keep their pixels, drawn on, if `drawn`. Photos that the journal has as completed are
+    skipped. Once `stopping` returns true, no further photo is begun.
     """
 
     finder: FaceFinder
@@ -56,133 +58,135 @@ class PhotoProcessor:
     stopping: Callable[[], bool]
     limits: Limits = field(default_factory=Limits)
     journal: Journal | None = None
-    _large: ExclusiveLock = field(default_factory=ExclusiveLock)
+    _large_photo: ExclusiveLock = field(default_factory=ExclusiveLock)
 
     def photos(self, sources: Sequence[Source], workers: int) -> Generator[Photo, None, None]:
-        """The photos, done, in the order of their sources.
+        """Processes photos in threads; yields them in the order of their sources.
 
-        Each of the threads holds few at a time: as many as their faces fill a call of the network,
-        and fewer that are large, so that all together are MAX_PIXELS_IN_WORK pixels, or what
-        memory is meant for them, and one photo per thread. One that is larger than
-        a thread's share waits until no other such one is in work.
+        All threads together hold at most MAX_PIXELS_IN_WORK pixels, or what the memory limit
+        allows, plus one photo each. A photo larger than a thread's share waits until no other
+        large photo is in memory.
         """
         workers = min(workers, len(sources))
-        room = self.limits.max_pending_pixels(MAX_PIXELS_IN_WORK) // workers
-        crew = WorkerPool(
-            begin=partial(self._begun, room=room),
-            full=partial(self._full, room=room),
-            together=self._placed,
-            end=self._drawn,
+        share = self.limits.max_pending_pixels(MAX_PIXELS_IN_WORK) // workers
+        pool = WorkerPool(
+            begin=partial(self._begin, share=share),
+            full=partial(self._is_full, share=share),
+            together=self._place_points,
+            end=self._finish,
             size=lambda _: 1,
             room=2 * workers * self.finder.pipeline.batch,
             workers=workers,
-            released=self._large.release,  # not before the pixels are freed
+            released=self._large_photo.release,  # not before the pixels are freed
         )
-        # With as many photos as cores at once, threads within each have nothing left to gain:
+        # With a photo per core, threads within OpenCV gain nothing:
         # python -m benchmarks.programs.thread_layouts compares.
         with opencv_threads(threads_each(workers)):
-            yield from crew(sources)
+            yield from pool(sources)
 
     def picture(self, source: Source) -> Path | None:
-        """Where the picture of a photo goes."""
+        """The path of a photo's picture."""
         return self.folder / source.output if self.folder else None
 
-    def _begun(self, source: Source, room: int) -> Photo:
-        """Reads and searches one."""
+    def _begin(self, source: Source, share: int) -> Photo:
+        """Reads and searches a photo, unless it is completed or the run stopped.
+
+        After a lack of memory, tries again once no large photo is in memory.
+        """
         if self.stopping():
             return Photo(source)
         if self.journal is not None:
             completed = self.journal.completed(source, self.picture(source))
             if completed is not None:
                 return Photo(source, completed=completed)
-
         try:
-            return self._searched(source, room)
-        except Exception as error:  # noqa: BLE001 (told where the photo's turn comes)
-            self._large.release()
+            return self._search(source, share)
+        except Exception as error:  # noqa: BLE001 (reported with the photo's result)
+            self._large_photo.release()
             failure = error
         if is_out_of_memory(failure):
-            self._large.acquire()  # what other threads hold of large photos is free again
+            self._large_photo.acquire()
             try:
-                return self._searched(source, room)
+                return self._search(source, share)
             except Exception as error:  # noqa: BLE001 (as above)
                 failure = error
             finally:
-                self._large.release()
+                self._large_photo.release()
         return Photo(source, failure=failure)
 
-    def _searched(self, source: Source, room: int) -> Photo:
-        """A photo with its boxes; a large one once it has the turn."""
+    def _search(self, source: Source, share: int) -> Photo:
+        """Reads a photo and detects its faces; waits before it decodes a large one."""
 
-        def admit(size: Size) -> None:
-            if size.width * size.height > room:
-                self._large.acquire()
+        def wait_if_large(size: Size) -> None:
+            if size.width * size.height > share:
+                self._large_photo.acquire()
 
         stopwatch = self.finder.pipeline.stopwatch
         with stopwatch.for_frames([(source.name, 0)]):
             with stopwatch("read"):
-                frame = read_photo(source, self.limits, admit)
+                frame = read_photo(source, self.limits, wait_if_large)
             return Photo(source, frame, self.finder.detect(frame))
 
-    def _full(self, begun: Sequence[Photo], room: int) -> bool:
-        """Whether they are enough for a call of the network, or as many as memory is meant for."""
-        pixels = sum(photo.frame.width * photo.frame.height for photo in begun if photo.frame)
-        searched = [photo.searched for photo in begun if photo.searched]
-        return pixels >= room or self.finder.pipeline.fills_batch(searched)
+    def _is_full(self, photos: Sequence[Photo], share: int) -> bool:
+        """Whether a thread's photos fill a batch of the network, or its share of memory."""
+        pixels = sum(photo.frame.width * photo.frame.height for photo in photos if photo.frame)
+        detections = [photo.detections for photo in photos if photo.detections]
+        return pixels >= share or self.finder.pipeline.fills_batch(detections)
 
-    def _placed(self, begun: Sequence[Photo]) -> list[Photo]:
-        """Places the points of several."""
-        about = [(photo.source.name, 0) for photo in begun if photo.searched]
+    def _place_points(self, photos: Sequence[Photo]) -> list[Photo]:
+        """Places the points of several photos in one batch."""
+        names = [(photo.source.name, 0) for photo in photos if photo.detections]
+        detections = [photo.detections for photo in photos if photo.detections]
         try:
-            with self.finder.pipeline.stopwatch.for_frames(about):
-                faces = iter(self.finder.place_points([p.searched for p in begun if p.searched]))
+            with self.finder.pipeline.stopwatch.for_frames(names):
+                faces = iter(self.finder.place_points(detections))
         except Exception as error:
-            if len(begun) > 1:
-                raise  # whose fault it is shows one by one
-            return [Photo(begun[0].source, failure=error)]
-        return [replace(p, faces=next(faces)) if p.searched else p for p in begun]
+            if len(photos) > 1:
+                raise  # the pool tries them one by one, to find the one at fault
+            return [Photo(photos[0].source, failure=error)]
+        return [replace(p, faces=next(faces)) if p.detections else p for p in photos]
 
-    def _drawn(self, photo: Photo) -> Photo:
-        """Writes the picture of one, and lets go of its pixels."""
-        return photo if photo.frame is None else self._written(photo, photo.frame)
-
-    def _written(self, photo: Photo, frame: Frame) -> Photo:
+    def _finish(self, photo: Photo) -> Photo:
+        """Draws and writes a photo; drops its pixels unless they are needed."""
+        if photo.frame is None:
+            return photo
         stopwatch = self.finder.pipeline.stopwatch
         try:
             with stopwatch.for_frames([(photo.source.name, 0)]):
                 with stopwatch("draw"):
                     if self.drawn or self.folder is not None:
-                        self.overlay.draw(frame.image, photo.faces)
-                with stopwatch("write"), open_sink(photo.source, self.folder) as pictures:
-                    pictures.write(frame)
-        except Exception as error:  # noqa: BLE001 (told where the photo's turn comes)
+                        self.overlay.draw(photo.frame.image, photo.faces)
+                with stopwatch("write"), open_sink(photo.source, self.folder) as sink:
+                    sink.write(photo.frame)
+        except Exception as error:  # noqa: BLE001 (reported with the photo's result)
             return Photo(photo.source, failure=error)
-        return replace(photo, frame=frame if self.drawn else _emptied(frame), searched=None)
+        frame = photo.frame if self.drawn else _without_pixels(photo.frame)
+        return replace(photo, frame=frame, detections=None)
 
 
 def network_threads(sources: Sequence[Source], workers: int) -> int | None:
-    """Threads for each of the calls that workers make at once; None where it is one that calls."""
+    """Threads for each network call if workers call it at once; None if one thread calls it."""
     photos = sum(source.kind == "image" for source in sources)
     at_once = min(workers, photos) if photos == len(sources) else 1
     return threads_each(at_once) if at_once > 1 else None
 
 
 def threads_each(workers: int) -> int:
-    """Threads that each of several workers has for itself."""
+    """The share of this process's cores for each of several workers."""
     return max(1, available_threads() // workers)
 
 
 @contextmanager
 def opencv_threads(count: int) -> Iterator[None]:
-    """OpenCV uses so many threads in the block, in all of the process."""
-    before = cv2.getNumThreads()
+    """Sets OpenCV's threads for the block, in the whole process."""
+    previous = cv2.getNumThreads()
     cv2.setNumThreads(count)
     try:
         yield
     finally:
-        cv2.setNumThreads(before)
+        cv2.setNumThreads(previous)
 
 
-def _emptied(frame: Frame) -> Frame:
-    """A frame of the same size without its memory: all that records need."""
+def _without_pixels(frame: Frame) -> Frame:
+    """A black frame of the same size that takes no memory, which is enough for records."""
     return replace(frame, image=np.broadcast_to(np.uint8(0), frame.image.shape))
