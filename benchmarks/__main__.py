@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from fkd_infer.choices import BOX_KINDS, BoxKind
 from fkd_infer.cli.command import FkdCommand
+from fkd_infer.cli.options.detectors import DetectorChoice
+from fkd_infer.detection.registry import BOX_KINDS
 from fkd_train.choices import SPLITS, Split
 from fkd_train.cli.options import data_option
 
@@ -145,13 +146,13 @@ def settings(model: Path, blocks: int, seconds: float, out: Path | None) -> None
 @click.argument("models", nargs=-1, type=_PATH)
 @data_option(required=True)
 @click.option("--split", type=click.Choice(SPLITS), multiple=True, default=SPLITS)
-@click.option("--boxes", type=click.Choice(BOX_KINDS), multiple=True, default=("points",))
+@click.option("--boxes", type=DetectorChoice(BOX_KINDS), multiple=True, default=("points",))
 @results_option()
 def accuracy(
     models: tuple[Path, ...],
     data: Path,
     split: tuple[Split, ...],
-    boxes: tuple[BoxKind, ...],
+    boxes: tuple[str, ...],
     out: Path | None,
 ) -> None:
     """Measure how well files place points; the shipped ones, unless MODELS are given."""

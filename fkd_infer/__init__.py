@@ -2,47 +2,100 @@
 
 import cv2, fkd_infer
 faces = fkd_infer.load()(cv2.imread("photo.jpg"))
+
+Only the names in `__all__` are public; docs/api.md describes them.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from fkd_infer import errors
+    from fkd_infer.detection.base import Detector, DetectorTraits, SizedDetector
+    from fkd_infer.detection.registry import DetectorRequest, DetectorSpec, SearchSizes
+    from fkd_infer.detection.tiling import Search
     from fkd_infer.errors import FkdError
     from fkd_infer.formats.base import RecordSink
     from fkd_infer.formats.registry import RecordFormat
+    from fkd_infer.geometry.rules import BoxRule, CropRule
+    from fkd_infer.limits import Limits
+    from fkd_infer.media.frames import frames_from
+    from fkd_infer.media.sources import expand_sources
     from fkd_infer.models.cards.landmark import ModelCard
     from fkd_infer.pipeline import Pipeline, load
-    from fkd_infer.types import Face, Frame
+    from fkd_infer.runtime.providers.cuda_settings import CudaSettings
+    from fkd_infer.runtime.settings import SessionSettings
+    from fkd_infer.tracking.offline_smoothing import smooth_offline
+    from fkd_infer.tracking.tracker import Tracker
+    from fkd_infer.types import Detections, Face, Frame, FrameRange
 
 __all__ = [
+    "BoxRule",
+    "CropRule",
+    "CudaSettings",
+    "Detections",
+    "Detector",
+    "DetectorRequest",
+    "DetectorSpec",
+    "DetectorTraits",
     "Face",
     "FkdError",
     "Frame",
+    "FrameRange",
+    "Limits",
     "ModelCard",
     "Pipeline",
     "RecordFormat",
     "RecordSink",
+    "Search",
+    "SearchSizes",
+    "SessionSettings",
+    "SizedDetector",
+    "Tracker",
+    "errors",
+    "expand_sources",
+    "frames_from",
     "load",
+    "smooth_offline",
 ]
 __version__ = "0.1.0"
 
-_HOMES = {
+_MODULES = {
+    "BoxRule": "geometry.rules",
+    "CropRule": "geometry.rules",
+    "CudaSettings": "runtime.providers.cuda_settings",
+    "Detections": "types",
+    "Detector": "detection.base",
+    "DetectorRequest": "detection.registry",
+    "DetectorSpec": "detection.registry",
+    "DetectorTraits": "detection.base",
     "Face": "types",
     "FkdError": "errors",
     "Frame": "types",
+    "FrameRange": "types",
+    "Limits": "limits",
     "ModelCard": "models.cards.landmark",
     "Pipeline": "pipeline",
     "RecordFormat": "formats.registry",
     "RecordSink": "formats.base",
+    "Search": "detection.tiling",
+    "SearchSizes": "detection.registry",
+    "SessionSettings": "runtime.settings",
+    "SizedDetector": "detection.base",
+    "Tracker": "tracking.tracker",
+    "expand_sources": "media.sources",
+    "frames_from": "media.frames",
     "load": "pipeline",
+    "smooth_offline": "tracking.offline_smoothing",
 }
 
 
 def __getattr__(name: str) -> object:
-    """Imports a public name at its first use, so that --help need not wait for OpenCV."""
-    if name not in _HOMES:
+    """Imports a public name when it is first used, so that `--help` does not wait for OpenCV."""
+    if name == "errors":
+        return import_module(f"{__name__}.errors")
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: object = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    value: object = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
     globals()[name] = value
     return value

@@ -5,9 +5,7 @@ from __future__ import annotations
 from typing import Literal, TypeAlias, get_args
 
 Border = Literal["replicate", "black"]
-BoxKind = Literal["points", "fkd", "haar", "yunet"]
 Codec = Literal["h264", "h265", "vp9", "av1"]
-DetectorName = Literal["fkd", "haar", "yunet", "none"]
 Goal = Literal["pipeline", "latency"]
 GraphLevel = Literal["none", "basic", "extended", "all"]
 DrawLayer = Literal["contours", "points", "mesh", "box", "score", "id", "numbers"]
@@ -18,9 +16,7 @@ Provider: TypeAlias = str
 Smoothing = Literal["off", "low", "medium", "high"]
 VideoSmoothing = Literal["off", "low", "medium", "high", "offline"]
 
-BOX_KINDS: tuple[BoxKind, ...] = get_args(BoxKind)
 CODECS: tuple[Codec, ...] = get_args(Codec)
-DETECTORS: tuple[DetectorName, ...] = get_args(DetectorName)
 GOALS: tuple[Goal, ...] = get_args(Goal)
 GRAPH_LEVELS: tuple[GraphLevel, ...] = get_args(GraphLevel)
 DRAW_LAYERS: tuple[DrawLayer, ...] = get_args(DrawLayer)
@@ -43,15 +39,8 @@ MAX_MEGAPIXELS = 250
 MAX_FRAMES = 10_000_000
 MAX_SECONDS = 86_400.0
 """Of a video, a stream or a camera, at most."""
-DEFAULT_DETECTOR: DetectorName = "fkd"
+DEFAULT_DETECTOR = "fkd"
 DETECTOR_MODEL = "fkd-detector"
-MAX_SIZES: dict[str, tuple[int, int]] = {
-    "fkd": (1280, 640),
-    "haar": (960, 400),
-    "yunet": (1280, 640),
-}
-"""Longer side, in pixels, at which a detector searches photos, and frames of videos and cameras,
-which have to keep up."""
 Blend = Literal["normal", "multiply", "screen"]
 FilterWhen = Literal["always", "mouth_open"]
 Extra = Literal["pose", "ratios"]

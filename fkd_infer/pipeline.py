@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,13 +16,12 @@ from fkd_infer.choices import (
     BATCH,
     DEFAULT_DETECTOR,
     DEFAULT_MODEL,
-    MAX_SIZES,
     MIN_PRESENCE,
-    DetectorName,
     Provider,
 )
-from fkd_infer.detection.base import Detector, WholeImageDetector
+from fkd_infer.detection.base import Detector, check_detector
 from fkd_infer.detection.factory import build_detector
+from fkd_infer.detection.registry import SEARCHING, find_detector
 from fkd_infer.detection.tiling import Search
 from fkd_infer.errors import NonFiniteOutputError, SettingsError
 from fkd_infer.geometry.arrays import Floats, Matrix, Pixels, check_image, gray_plane
@@ -79,6 +78,7 @@ class Pipeline:
         refine: bool = True,
         batch: int = BATCH,
     ) -> None:
+        check_detector(detector)
         self.session = session
         self.detector = detector
         self.min_presence = min_presence
@@ -135,11 +135,10 @@ class Pipeline:
         """What a detector finds in an image: the first half of `find`, to be done by a thread."""
         with self.stopwatch("detect"):
             # One gray plane is enough for all crops, and for a detector that sees no colour.
-            gray = self.card.input.channels == 1 and getattr(detector, "takes_gray", False)
-            gray = gray and not getattr(detector, "sees_colour", False)
+            traits = detector.traits
+            gray = self.card.input.channels == 1 and traits.takes_gray and not traits.sees_colour
             view = gray_plane(image) if gray else image
-            shared = getattr(detector, "thread_safe", False)
-            with nullcontext() if shared else self._detector_turn:
+            with nullcontext() if traits.thread_safe else self._detector_turn:
                 return ImageDetections(view, detector(view), detector.rule)
 
     def fills_batch(self, searched: Sequence[ImageDetections]) -> bool:
@@ -259,7 +258,7 @@ def _faces(
 def load(
     model: str | Path = DEFAULT_MODEL,
     *,
-    detector: DetectorName | Detector = DEFAULT_DETECTOR,
+    detector: str | Detector = DEFAULT_DETECTOR,
     detector_model: str | Path | None = None,
     provider: Provider = "auto",
     threads: int | None = None,
@@ -291,34 +290,39 @@ def load(
     take its place, and `threads` win over both. Without all of them, `threads` are the cores of
     this process. `cuda` says how it runs on CUDA.
     """
-    said = {
+    search_arguments = {
         "detector_model": detector_model,
         "max_size": max_size,
         "min_face": min_face,
         "min_score": min_score,
     }
-    given = [name for name, value in said.items() if value is not None]
-    if given and (detector == "none" or not isinstance(detector, str)):
-        raise SettingsError(given[0], f"is for the detectors {', '.join(MAX_SIZES)}, by name")
+    _check_detector(detector, search_arguments)
     session, batch = open_session(model, provider, threads, settings, tuned, cuda)
     if isinstance(detector, str):
-        search = None
-        if detector in MAX_SIZES:
-            size = MAX_SIZES[detector][0] if max_size is None else max_size
-            search = Search(size, min_face, min_score)
+        size = find_detector(detector).search_sizes.photos if max_size is None else max_size
         detector = build_detector(
             detector,
             session.card,
-            search,
+            Search(size, min_face, min_score),
             model=detector_model,
             provider=provider,
             threads=threads,
         )
-    framed = isinstance(detector, WholeImageDetector)
+    trusted = detector.traits.trusted
     if min_presence is None:
-        min_presence = 0.0 if framed else MIN_PRESENCE
-    refine = not framed if refine is None else refine
+        min_presence = 0.0 if trusted else MIN_PRESENCE
+    refine = not trusted if refine is None else refine
     return Pipeline(session, detector, min_presence, refine, batch)
+
+
+def _check_detector(detector: str | Detector, search_arguments: Mapping[str, object]) -> None:
+    """Raises DetectorError for an object that is no detector, and SettingsError for arguments that
+    it has no use for."""
+    if not isinstance(detector, str):
+        check_detector(detector)
+    given = [name for name, value in search_arguments.items() if value is not None]
+    if given and not (isinstance(detector, str) and find_detector(detector).searches):
+        raise SettingsError(given[0], f"is for the detectors {', '.join(SEARCHING)}, by name")
 
 
 def decode(points_crop: Floats, matrices: Matrix, model: str) -> Floats:

@@ -78,14 +78,14 @@ class Detections:
     def __len__(self) -> int:
         return len(self.boxes)
 
-    def rows(self, rows: NDArray[np.intp]) -> Detections:
-        """Those of them."""
+    def select(self, rows: NDArray[np.intp]) -> Detections:
+        """The detections of these rows."""
         points = None if self.points is None else self.points[rows]
         return Detections(self.boxes[rows], self.scores[rows], points)
 
     @classmethod
-    def joined(cls, parts: Sequence[Detections]) -> Detections:
-        """All of several parts, one or more."""
+    def concatenate(cls, parts: Sequence[Detections]) -> Detections:
+        """All detections of one or more parts, in order."""
         points = [part.points for part in parts if part.points is not None]
         return cls(
             np.concatenate([part.boxes for part in parts]),

@@ -9,7 +9,6 @@ from benchmarks.harness import statistics
 from benchmarks.harness.results import Figure, LeftOut, Measurement, Recorder, digest
 from benchmarks.harness.subprocesses import pinned
 from benchmarks.networks.latency import Turns, call_figures
-from fkd_infer.choices import DetectorName
 from fkd_infer.tuning.detector_worker import detector_contender
 from fkd_infer.tuning.interleaved import Contender, alternate
 
@@ -43,7 +42,7 @@ def detectors(
 
 
 def _contender(name: str, file: Path, size: tuple[int, int], threads: int) -> Contender:
-    kind: DetectorName = "yunet" if name == "yunet" else "fkd"
+    kind = "yunet" if name == "yunet" else "fkd"
     return detector_contender(name, kind, file, size, threads)
 
 

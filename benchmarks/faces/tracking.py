@@ -12,8 +12,9 @@ from skimage import data as pictures
 
 from benchmarks.faces.motion import RATE, Moving, Path
 from benchmarks.harness.results import Figure, LeftOut, Measurement, Recorder, digest
-from fkd_infer.choices import DEFAULT_DETECTOR, MAX_SIZES, SMOOTHINGS
+from fkd_infer.choices import DEFAULT_DETECTOR, SMOOTHINGS
 from fkd_infer.detection.base import Detector, SizedDetector
+from fkd_infer.detection.registry import find_detector
 from fkd_infer.detection.tiling import Search
 from fkd_infer.geometry.arrays import Floats, Pixels
 from fkd_infer.geometry.boxes import points_box
@@ -50,7 +51,9 @@ def tracking(model: File, seconds: float, data: File | None, recorder: Recorder)
     """Measures all smoothings on all paths, of the portrait and of some faces of a data set."""
     pipeline = load(model, provider="cpu")
     assert isinstance(pipeline.detector, SizedDetector)
-    detector = pipeline.detector.for_video(Search(MAX_SIZES[DEFAULT_DETECTOR][1]))
+    detector = pipeline.detector.for_video(
+        Search(find_detector(DEFAULT_DETECTOR).search_sizes.videos)
+    )
     faces = _faces(pipeline, data)
     frames = round(seconds * RATE)
     for number, path in enumerate(PATHS):

@@ -9,7 +9,6 @@ import numpy as np
 
 from benchmarks.harness import statistics
 from benchmarks.harness.results import Figure, LeftOut, Measurement, Recorder, digest
-from fkd_infer.choices import BoxKind
 from fkd_infer.runtime.session import LandmarkSession
 from fkd_train.checkpoints import find_checkpoint, load_landmark_network
 from fkd_train.choices import Split
@@ -23,7 +22,7 @@ def accuracy(
     files: Sequence[Path],
     data: Path,
     splits: Sequence[Split],
-    boxes: Sequence[BoxKind],
+    boxes: Sequence[str],
     recorder: Recorder,
 ) -> None:
     """Measures all files on the same faces, for each split and kind of box.

@@ -111,8 +111,8 @@ def main(model: str, frame: str, given: str, opencv: str) -> None:
     """Serves: a video's frame from detection to points, as fkd-infer finds them."""
     import cv2
 
-    from fkd_infer.choices import MAX_SIZES
     from fkd_infer.detection.fkd import FkdDetector
+    from fkd_infer.detection.registry import FKD
     from fkd_infer.detection.tiling import Search
     from fkd_infer.pipeline import Pipeline
     from fkd_infer.runtime.session import LandmarkSession
@@ -120,7 +120,7 @@ def main(model: str, frame: str, given: str, opencv: str) -> None:
     if opencv:
         cv2.setNumThreads(int(opencv))
     settings = SessionSettings(**json.loads(given))
-    search = Search(MAX_SIZES["fkd"][1])
+    search = Search(FKD.search_sizes.videos)
     detector = FkdDetector(search=search, provider="cpu", settings=settings)
     find = Pipeline(LandmarkSession(model, "cpu", settings), detector)
     image = np.load(frame)

@@ -17,7 +17,8 @@ from benchmarks.harness.subprocesses import Finished
 from benchmarks.programs.command import Inference
 from benchmarks.programs.encoding import encoding_seconds
 from benchmarks.programs.scenes import RATE, Scene, make_video
-from fkd_infer.choices import DEFAULT_DETECTOR, MAX_SIZES
+from fkd_infer.choices import DEFAULT_DETECTOR
+from fkd_infer.detection.registry import find_detector
 from fkd_infer.geometry.arrays import Floats
 from fkd_infer.landmarks.schemes import IBUG68
 from fkd_infer.pipeline import load
@@ -182,7 +183,7 @@ def _points_in_place(scene: Scene, records: Path) -> dict[str, Figure]:
         ]
         for number, points in _best(scene, shifted).items():
             found[number].append(points)
-    pipeline = load(max_size=MAX_SIZES[DEFAULT_DETECTOR][1], tuned=False)
+    pipeline = load(max_size=find_detector(DEFAULT_DETECTOR).search_sizes.videos, tuned=False)
     still = _best(scene, [face.points for face in pipeline(scene.photo())])
     if not all(found) or len(still) < scene.faces:
         raise RunError(records, f"not all {scene.faces} faces of {scene.name} were ever found")

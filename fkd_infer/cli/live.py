@@ -12,27 +12,28 @@ from typing import TYPE_CHECKING
 import click
 
 from fkd_infer.choices import (
-    DEFAULT_DETECTOR,
     DEFAULT_DRAW_LAYERS,
     DEFAULT_SMOOTHING,
-    DETECTORS,
     DRAW_LAYERS,
-    MAX_SIZES,
     SMOOTHINGS,
-    DetectorName,
     DrawLayer,
     Provider,
     Smoothing,
 )
 from fkd_infer.cli.command import FkdCommand, exit_on_signals
-from fkd_infer.cli.options.faces import (
+from fkd_infer.cli.options.detectors import (
     detector_model_option,
+    detector_option,
+    video_size_text,
+)
+from fkd_infer.cli.options.faces import (
     min_face_option,
     min_score_option,
     model_option,
     provider_option,
 )
 from fkd_infer.cli.options.media import live_limit_options
+from fkd_infer.detection.registry import SEARCHING, find_detector
 
 if TYPE_CHECKING:
     from fkd_infer.filters.filter import Filter
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
     from fkd_infer.limits import Limits
     from fkd_infer.media.sources import Source
 
-_SEARCHING = [name for name in DETECTORS if name != "none"]
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{16,256}")
 _ONE_MOVING = "live takes one camera or video"
 
@@ -54,18 +54,12 @@ def _token(context: click.Context, parameter: click.Parameter, value: str | None
 @click.command(cls=FkdCommand)
 @click.argument("source")
 @model_option
-@click.option(
-    "--detector",
-    type=click.Choice(_SEARCHING),
-    default=DEFAULT_DETECTOR,
-    show_default=True,
-    help="What searches frames for faces.",
-)
+@detector_option(SEARCHING)
 @detector_model_option
 @click.option(
     "--max-size",
     type=click.IntRange(64),
-    show_default="640, haar 400",
+    show_default=video_size_text(),
     help="Longer side, px, at which a frame is searched; more finds smaller faces.",
 )
 @min_face_option
@@ -130,7 +124,7 @@ def main(
     context: click.Context,
     source: str,
     model: str,
-    detector: DetectorName,
+    detector: str,
     detector_model: Path | None,
     max_size: int | None,
     min_face: float | None,
@@ -152,7 +146,7 @@ def main(
     a stream's URL.
     The page changes filters, smoothing and what is drawn, and saves pictures. Ctrl-C ends it.
     """
-    from fkd_infer.detection.base import SizedDetector
+    from fkd_infer.detection.factory import video_detector
     from fkd_infer.detection.tiling import Search
     from fkd_infer.live.guard import is_loopback
     from fkd_infer.live.runner import LiveRunner, ViewSettings
@@ -172,9 +166,8 @@ def main(
             provider=provider,
             threads=threads,
         )
-        assert isinstance(pipeline.detector, SizedDetector)
-        search = Search(max_size or MAX_SIZES[detector][1], min_face, min_score)
-        searching = pipeline.detector.for_video(search)
+        size = max_size or find_detector(detector).search_sizes.videos
+        searching = video_detector(pipeline.detector, Search(size, min_face, min_score))
         scheme = pipeline.card.landmarks
         on, known = _filters(filters, scheme)
         live = LiveRunner(

@@ -51,8 +51,7 @@ def result_settings(context: click.Context, pipeline: Pipeline) -> dict[str, obj
     """
     from fkd_infer import __version__
 
-    detector_file: Path | None = getattr(pipeline.detector, "path", None)
-    models = {"model": pipeline.session.path, "detector_model": detector_file}
+    models = {"model": pipeline.session.path, "detector_model": pipeline.detector.path}
     values = {**context.params, **models}
     compared = compared_options(context.command)
     options = {option.opts[0]: _comparable(option, values[option.name]) for option in compared}

@@ -1,97 +1,117 @@
-"""What a face detector is, and how one searches frames of any size."""
+"""The interface of face detectors, and a base class for those that search at a fixed size."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from copy import copy
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol, Self
 
-import numpy as np
-
-from fkd_infer.detection.tiling import Search, joined, placed, plan, wanted
+from fkd_infer.detection.tiling import (
+    Search,
+    merge_views,
+    plan_views,
+    select_detections,
+    to_frame,
+)
+from fkd_infer.errors import DetectorError
 from fkd_infer.geometry.arrays import Pixels
-from fkd_infer.geometry.rules import BoxRule, CropRule
+from fkd_infer.geometry.rules import BoxRule
 from fkd_infer.types import Detections
 
 
-class Detector(Protocol):
-    """Finds faces in a BGR frame; boxes are xyxy in its pixels.
+@dataclass(frozen=True, slots=True)
+class DetectorTraits:
+    """What a detector allows its callers; the defaults are safe for any detector."""
 
-    One with an attribute `thread_safe` that is true is called by several threads at once, any other
-    by one at a time. One with `takes_gray` may be given the gray plane (H, W): where the landmark
-    network wants no colour, and, if it also has `sees_colour`, only of frames that came without.
+    thread_safe: bool = False
+    """Several threads may call it at once; otherwise one thread at a time does."""
+    takes_gray: bool = False
+    """It accepts gray planes (H, W), and gets them if the landmark network is gray too."""
+    sees_colour: bool = False
+    """It finds more in colour: with `takes_gray`, it gets gray planes only of gray frames."""
+    trusted: bool = False
+    """Each box is a face, framed as well as can be: by default, no face is left out for its
+    presence, and points are placed once. Videos are not tracked."""
+
+
+class Detector(Protocol):
+    """Finds faces in images.
+
+    To write one, derive a class from this one and give it a `rule` and a `__call__`; the other
+    attributes have defaults.
     """
 
-    @property
-    def rule(self) -> BoxRule:
-        """From this detector's box to the tight box of the points."""
+    rule: BoxRule
+    """Leads from the detector's boxes to the tight boxes of the points."""
+    traits: DetectorTraits = DetectorTraits()
+    path: Path | None = None
+    """Its model file, if there is one; `--resume` compares the content."""
 
     def __call__(self, image: Pixels) -> Detections:
-        """All faces of a frame, best first."""
+        """The faces of a BGR image (H, W, 3), best first; boxes are xyxy in its pixels."""
 
 
-class SizedDetector(ABC):
-    """A detector that is shown frames at some size, whole or in tiles.
+def check_detector(detector: object) -> None:
+    """Raises DetectorError for an object that is no detector, with what it lacks."""
+    name = detector.__name__ if isinstance(detector, type) else type(detector).__name__
+    fix = "derive the class from fkd_infer.Detector, with a rule and a __call__"
+    if isinstance(detector, type):
+        raise DetectorError(name, "it is a class, not an object", f"pass {name}(…)")
+    lacking = [member for member in ("rule", "traits", "path") if not hasattr(detector, member)]
+    if not callable(detector):
+        lacking.append("__call__")
+    if lacking:
+        raise DetectorError(name, f"it has no {' and no '.join(lacking)}", fix)
 
-    `rule` leads from its boxes to those of the 68 points, which measure a face from brows to chin;
-    the attribute may be set to another, for a network that places points of its own. `smallest` is
-    the face, in such pixels, that it still finds well in what it is shown, and `threshold` the
-    score from which a box is taken for a face, unless a search has another.
+
+class SizedDetector(Detector, ABC):
+    """Searches frames at the size that a Search asks for, as one view or in tiles.
+
+    `rule` leads from its boxes to those of the 68 points, which span a face from brows to chin;
+    the attribute may be set to another rule, for a network that places points of its own.
+    `smallest_face` is the size, in such pixels, from which faces are detected well. Boxes with
+    scores below `threshold` are left out, unless the search has another limit.
     """
 
-    thread_safe = True
-    takes_gray = True
+    traits = DetectorTraits(thread_safe=True, takes_gray=True)
 
     def __init__(
-        self, rule: BoxRule, smallest: float, search: Search, threshold: float = 0.0
+        self, rule: BoxRule, smallest_face: float, search: Search, threshold: float = 0.0
     ) -> None:
         self.rule = rule
-        self._measure = rule
-        self.smallest_face = smallest
+        self._size_rule = rule
+        self.smallest_face = smallest_face
         self.search = search
         self.threshold = threshold
 
     @property
     def min_score(self) -> float:
-        """Score of the boxes that are taken for faces, at least."""
+        """Score from which a box counts as a face."""
         return self.threshold if self.search.min_score is None else self.search.min_score
 
     def __call__(self, image: Pixels) -> Detections:
-        """All faces of a frame, best first."""
+        """The faces of a frame, best first."""
         height, width = image.shape[:2]
-        views = plan(width, height, self.search, self.smallest_face)
+        min_face = self.search.min_face or 0.0
+        views = plan_views(width, height, self.search, self.smallest_face)
         parts = []
         for view in views:
-            shown, matrix = view.shown(image)
-            least = (self.search.min_face or 0) / view.factor
-            found = placed(self.detect(shown, least), matrix)
-            parts.append(wanted(found, self._measure, self.search.min_face or 0.0, self.min_score))
-        return parts[0] if len(parts) == 1 else joined(parts, views, (width, height))
+            pixels, matrix = view.extract(image)
+            detections = to_frame(self.detect(pixels, min_face / view.factor), matrix)
+            parts.append(select_detections(detections, self._size_rule, min_face, self.min_score))
+        return parts[0] if len(parts) == 1 else merge_views(parts, views, (width, height))
 
     @abstractmethod
-    def detect(self, image: Pixels, least: float) -> Detections:
-        """All faces of an image as it is, best first; those smaller than `least` pixels, from brows
-        to chin, are not wanted."""
+    def detect(self, image: Pixels, min_face: float) -> Detections:
+        """The faces of an image at its own size, best first.
+
+        Faces of less than `min_face` pixels, from brows to chin, may be left out.
+        """
 
     def for_video(self, search: Search) -> Self:
-        """The same for moving pictures, where there is another frame soon, searched so."""
+        """A copy for videos, with another search."""
         other = copy(self)
         other.search = search
         return other
-
-
-class WholeImageDetector:
-    """Takes every image to be the network's crop already: one face, whole image."""
-
-    thread_safe = True
-
-    def __init__(self, crop: CropRule) -> None:
-        self.rule = BoxRule(
-            1 / crop.scale, (-crop.shift[0] / crop.scale, -crop.shift[1] / crop.scale)
-        )
-
-    def __call__(self, image: Pixels) -> Detections:
-        """One box, from edge to edge of the frame."""
-        height, width = image.shape[:2]
-        edges = np.array([[-0.5, -0.5, width - 0.5, height - 0.5]], np.float32)
-        return Detections(edges, np.ones(1, np.float32))

@@ -1,4 +1,4 @@
-"""fkd's own detector, under ONNX Runtime."""
+"""fkd's own detector, in ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
-from fkd_infer.choices import DETECTOR_MODEL, MAX_SIZES, Provider
-from fkd_infer.detection.base import SizedDetector
+from fkd_infer.choices import DETECTOR_MODEL, Provider
+from fkd_infer.detection.base import DetectorTraits, SizedDetector
+from fkd_infer.detection.registry import FKD
 from fkd_infer.detection.tiling import Search
 from fkd_infer.errors import NonFiniteOutputError
 from fkd_infer.geometry.arrays import Pixels, bgr_image
+from fkd_infer.geometry.rules import BoxRule
 from fkd_infer.models.cards.detector import DetectorCard
 from fkd_infer.models.check import check_model
 from fkd_infer.models.shipped import find_model
@@ -24,13 +26,14 @@ from fkd_infer.types import Detections
 
 
 class FkdDetector(SizedDetector):
-    """A detector from fkd-export; `model` is the shipped one's name or an ONNX file.
+    """A detector exported by fkd-export; `model` is the name of a shipped one or an ONNX file.
 
-    It sees colour, and works on gray frames too. Several threads may search at once. Raises
-    ModelFileNotFoundError, InvalidModelError, ModelCardError and ProviderError.
+    `rule` replaces the box rule of the model's card. Raises ModelFileNotFoundError,
+    InvalidModelError, ModelCardError and ProviderError.
     """
 
-    sees_colour = True
+    traits = DetectorTraits(thread_safe=True, takes_gray=True, sees_colour=True)
+    path: Path
 
     def __init__(
         self,
@@ -38,21 +41,22 @@ class FkdDetector(SizedDetector):
         search: Search | None = None,
         provider: Provider = "auto",
         settings: SessionSettings | None = None,
+        rule: BoxRule | None = None,
     ) -> None:
         ort = import_onnxruntime()
         self.path = find_model(model, detectors=True)
-        found = check_model(self.path)
-        self.card = DetectorCard.from_metadata(found.metadata, self.path)
-        check_detector_border(found, self.path)
+        file = check_model(self.path)
+        self.card = card = DetectorCard.from_metadata(file.metadata, self.path)
+        check_detector_border(file, self.path)
         settings = settings or SessionSettings()
         self._session = start_session(ort, self.path, provider, settings)
         self.execution_provider = provider_of(self._session)
-        search = search or Search(MAX_SIZES["fkd"][0])
-        card = self.card
+        search = search or Search(FKD.search_sizes.photos)
         super().__init__(card.box_rule, card.smallest, search, card.threshold)
+        self.rule = rule or card.box_rule
 
-    def detect(self, image: Pixels, least: float = 0) -> Detections:
-        """All faces of an image as it is, best first, from the lowest scores on."""
+    def detect(self, image: Pixels, min_face: float = 0) -> Detections:
+        """The faces of an image at its own size, best first, whatever their scores."""
         image = bgr_image(image)
         try:
             boxes, scores, points = self._session.run(None, {"image": image})
@@ -64,6 +68,6 @@ class FkdDetector(SizedDetector):
             ) from error
         if not (np.isfinite(boxes).all() and np.isfinite(scores).all()):
             raise NonFiniteOutputError(self.card.name)
-        whole = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
-        found = Detections(boxes, scores, points)
-        return found if whole.all() else found.rows(np.flatnonzero(whole))
+        detections = Detections(boxes, scores, points)
+        has_area = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
+        return detections if has_area.all() else detections.select(np.flatnonzero(has_area))

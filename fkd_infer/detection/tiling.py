@@ -1,4 +1,4 @@
-"""Which parts of a frame a detector is shown, at what size, and what it found in all of them."""
+"""Views: the parts of a frame that a detector searches, their scale, and how results are merged."""
 
 from __future__ import annotations
 
@@ -17,22 +17,24 @@ from fkd_infer.geometry.nms import coverage, suppress
 from fkd_infer.geometry.rules import BoxRule
 from fkd_infer.types import Detections
 
-_OVERLAP, _COVERED = 0.45, 0.7
-"""IoU, or share of the smaller one, from which boxes of two views are of one face."""
-_ENLARGED = 0.5
-"""A frame is enlarged by no more than one over this, for faces too small for a detector."""
-_EDGE = 2.0
-"""Pixels of a view from its edge, within which a box may be cut off by it."""
+_MAX_IOU, _MAX_COVERAGE = 0.45, 0.7
+"""Boxes of two views with a larger IoU, or share of the smaller box, are of one face."""
+_MIN_FACTOR = 0.5
+"""A frame is enlarged to twice its size at most, for faces too small for a detector."""
+_EDGE_PX = 2.0
+"""A box this near to the edge of a view, in its pixels, may be cut off."""
 
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """How frames are searched: at `max_size` pixels of their longer side at most; for faces, from
-    brows to chin, of at least `min_face` pixels of the frame, smaller ones being left out, and
-    searched for in tiles where the whole frame would show them too small (None: as it comes);
-    and boxes with at least `min_score` (None: as the detector has it).
+    """How a detector searches frames.
 
-    Raises SettingsError for what cannot be searched with.
+    A frame whose longer side is above `max_size` pixels is searched at that size. Faces of less
+    than `min_face` pixels of the frame, from brows to chin, are left out; tiles are searched for
+    those that the downscaled frame would show too small (None: no tiles, no faces left out).
+    Boxes with scores below `min_score` are left out (None: the detector's own threshold).
+
+    Raises SettingsError for values that make no sense.
     """
 
     max_size: int
@@ -50,7 +52,7 @@ class Search:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A part of a frame, in its pixels; `factor` is by how much it is reduced."""
+    """A rectangle of a frame, in its pixels, searched at 1 / `factor` of its size."""
 
     left: int
     top: int
@@ -58,20 +60,20 @@ class View:
     bottom: int
     factor: float
 
-    def shown(self, image: Pixels) -> tuple[Pixels, Floats]:
-        """Its pixels as they are searched, and the matrix (2, 3) from them to the frame."""
+    def extract(self, image: Pixels) -> tuple[Pixels, Floats]:
+        """The rescaled pixels of the view, and the matrix (2, 3) from them to the frame."""
         part = image[self.top : self.bottom, self.left : self.right]
         corner = np.array([self.left, self.top])
         if self.factor > 1:
-            part, back = downscale(part, self.factor)
+            part, to_part = downscale(part, self.factor)
         elif self.factor < 1:
-            part, back = _enlarged(part, 1 / self.factor)
+            part, to_part = _enlarge(part, 1 / self.factor)
         else:
-            back = np.eye(2, 3)
-        return part, np.column_stack([back[:, :2], back[:, 2] + corner]).astype(np.float32)
+            to_part = np.eye(2, 3)
+        return part, np.column_stack([to_part[:, :2], to_part[:, 2] + corner]).astype(np.float32)
 
 
-def _enlarged(image: Pixels, factor: float) -> tuple[Pixels, Matrix]:
+def _enlarge(image: Pixels, factor: float) -> tuple[Pixels, Matrix]:
     height, width = image.shape[:2]
     size = round(width * factor), round(height * factor)
     ratio = np.array([width / size[0], height / size[1]])
@@ -79,80 +81,88 @@ def _enlarged(image: Pixels, factor: float) -> tuple[Pixels, Matrix]:
     return np.asarray(larger, np.uint8), np.column_stack([np.diag(ratio), (ratio - 1) / 2])
 
 
-def plan(width: int, height: int, search: Search, smallest: float) -> list[View]:
-    """The views of a frame, the whole of it first, for a detector that finds faces of `smallest`
-    pixels or more.
+def plan_views(width: int, height: int, search: Search, smallest_face: float) -> list[View]:
+    """The views of a frame: the frame itself, and tiles if it has to be searched for small faces.
 
-    Where the wanted faces would be smaller than that in the whole frame, tiles follow, which share
-    as much as a face takes that the whole frame just does not show. Where that is much of a tile,
-    larger tiles, reduced more, come before them.
+    `smallest_face` is the size, in searched pixels, from which the detector finds faces. Tiles
+    overlap by the size of a face that the view before just misses. If that is a large part of a
+    tile, levels of larger, more downscaled tiles come in between.
     """
-    whole = max(1.0, max(width, height) / search.max_size)
+    frame_factor = max(1.0, max(width, height) / search.max_size)
     if search.min_face is None:
-        return [View(0, 0, width, height, whole)]
-    wanted = max(_ENLARGED, search.min_face / smallest)
-    if wanted >= whole:
-        return [View(0, 0, width, height, wanted if wanted > 1 else whole)]
-    if max(width, height) / wanted <= search.max_size:
-        return [View(0, 0, width, height, wanted)]
-    views, coarser = [View(0, 0, width, height, whole)], whole
-    # Tiles share half of themselves at most, in which faces fit that the views before do not show.
-    step = min(0.5, 3 * smallest / search.max_size)
-    levels = math.ceil(math.log(wanted / whole) / math.log(step))
-    for finer in reversed(range(levels)):
-        factor = wanted * (whole / wanted) ** (finer / levels)
-        tile = int(search.max_size * factor)
-        shared = min(tile // 2, math.ceil(1.5 * smallest * coarser))
-        views += [
-            View(left, top, min(left + tile, width), min(top + tile, height), factor)
-            for top in _cuts(height, tile, shared)
-            for left in _cuts(width, tile, shared)
-        ]
-        coarser = factor
+        return [View(0, 0, width, height, frame_factor)]
+    factor = max(_MIN_FACTOR, search.min_face / smallest_face)
+    if factor >= frame_factor:
+        return [View(0, 0, width, height, factor if factor > 1 else frame_factor)]
+    if max(width, height) / factor <= search.max_size:
+        return [View(0, 0, width, height, factor)]
+    views, coarser = [View(0, 0, width, height, frame_factor)], frame_factor
+    # Tiles overlap by half at most; faces that the coarser views miss fit into the overlap.
+    step = min(0.5, 3 * smallest_face / search.max_size)
+    levels = math.ceil(math.log(factor / frame_factor) / math.log(step))
+    for level in reversed(range(levels)):
+        level_factor = factor * (frame_factor / factor) ** (level / levels)
+        tile = int(search.max_size * level_factor)
+        overlap = min(tile // 2, math.ceil(1.5 * smallest_face * coarser))
+        views += _tiles(width, height, tile, overlap, level_factor)
+        coarser = level_factor
     return views
 
 
-def _cuts(length: int, tile: int, shared: int) -> list[int]:
-    """Where tiles begin that cover a length and share so much with the next."""
+def _tiles(width: int, height: int, tile: int, overlap: int, factor: float) -> list[View]:
+    return [
+        View(left, top, min(left + tile, width), min(top + tile, height), factor)
+        for top in _tile_starts(height, tile, overlap)
+        for left in _tile_starts(width, tile, overlap)
+    ]
+
+
+def _tile_starts(length: int, tile: int, overlap: int) -> list[int]:
+    """Where evenly spread tiles start that cover a length and overlap by so much at least."""
     if length <= tile:
         return [0]
-    count = math.ceil((length - shared) / (tile - shared))
+    count = math.ceil((length - overlap) / (tile - overlap))
     return [round(step * (length - tile) / (count - 1)) for step in range(count)]
 
 
-def placed(found: Detections, matrix: Floats) -> Detections:
-    """What was found in a view, in pixels of the frame."""
+def to_frame(detections: Detections, matrix: Floats) -> Detections:
+    """Detections of a view in pixels of the frame."""
     scale, offset = np.diag(matrix[:, :2]), matrix[:, 2]
-    boxes = found.boxes * np.tile(scale, 2) + np.tile(offset, 2)
-    points = None if found.points is None else (found.points * scale + offset).astype(np.float32)
-    return Detections(boxes.astype(np.float32), found.scores, points)
+    boxes = detections.boxes * np.tile(scale, 2) + np.tile(offset, 2)
+    points = detections.points
+    if points is not None:
+        points = (points * scale + offset).astype(np.float32)
+    return Detections(boxes.astype(np.float32), detections.scores, points)
 
 
-def joined(parts: Sequence[Detections], views: Sequence[View], size: tuple[int, int]) -> Detections:
-    """What was found in all views of a frame of (width, height), each face once, best first."""
-    kept = [
-        _without_cut(part, view, size) if number else part
-        for number, (part, view) in enumerate(zip(parts, views, strict=True))
-    ]
-    both = Detections.joined(kept)
-    both = both.rows(suppress(both.boxes, both.scores, _OVERLAP))
-    return both.rows(suppress(both.boxes, both.scores, _COVERED, coverage))
+def merge_views(
+    parts: Sequence[Detections], views: Sequence[View], size: tuple[int, int]
+) -> Detections:
+    """Merges the detections of all views of a frame of (width, height); best first."""
+    first, *tiles = parts
+    inside = [_inside(part, view, size) for part, view in zip(tiles, views[1:], strict=True)]
+    merged = Detections.concatenate([first, *inside])
+    merged = merged.select(suppress(merged.boxes, merged.scores, _MAX_IOU))
+    return merged.select(suppress(merged.boxes, merged.scores, _MAX_COVERAGE, coverage))
 
 
-def _without_cut(found: Detections, view: View, size: tuple[int, int]) -> Detections:
-    """Without boxes that a tile's edge may have cut off: another view has them whole."""
+def _inside(detections: Detections, view: View, size: tuple[int, int]) -> Detections:
+    """Leaves out boxes that a tile's edge may have cut off; a neighbouring tile has them all."""
     low, high = np.array([view.left, view.top]), np.array([view.right, view.bottom])
     # Whole numbers are pixel centres.
-    margin = _EDGE * view.factor - 0.5, _EDGE * view.factor + 0.5
-    # The frame's own edges have nothing beyond.
+    margin = _EDGE_PX * view.factor - 0.5, _EDGE_PX * view.factor + 0.5
+    # Beyond the frame's own edges there is nothing to cut off.
     start = np.where(low > 0, low + margin[0], -np.inf)
     end = np.where(high < size, high - margin[1], np.inf)
-    inside = (found.boxes[:, :2] >= start).all(axis=1) & (found.boxes[:, 2:] <= end).all(axis=1)
-    return found.rows(np.flatnonzero(inside))
+    boxes = detections.boxes
+    inside = (boxes[:, :2] >= start).all(axis=1) & (boxes[:, 2:] <= end).all(axis=1)
+    return detections.select(np.flatnonzero(inside))
 
 
-def wanted(found: Detections, rule: BoxRule, min_face: float, min_score: float) -> Detections:
-    """Those that are large enough, in pixels from brows to chin, and sure enough."""
-    keep = found.scores >= min_score
-    keep &= apply_rule(found.boxes, rule)[1] >= min_face
-    return found if keep.all() else found.rows(np.flatnonzero(keep))
+def select_detections(
+    detections: Detections, rule: BoxRule, min_face: float, min_score: float
+) -> Detections:
+    """Leaves out faces that are too small, in pixels from brows to chin, or score too low."""
+    keep = detections.scores >= min_score
+    keep &= apply_rule(detections.boxes, rule)[1] >= min_face
+    return detections if keep.all() else detections.select(np.flatnonzero(keep))

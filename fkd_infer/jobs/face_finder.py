@@ -42,9 +42,7 @@ class FaceFinder:
         """Whether gray frames are enough for finding the faces of moving pictures."""
         if self.tracker is None:
             return False
-        return self.pipeline.card.input.channels == 1 and getattr(
-            self.tracker.detector, "takes_gray", False
-        )
+        return self.pipeline.card.input.channels == 1 and self.tracker.detector.traits.takes_gray
 
     def detect(self, frame: Frame) -> ImageDetections:
         """The boxes of one frame."""

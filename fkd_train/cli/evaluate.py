@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fkd_infer.choices import BOX_KINDS, MIN_PRESENCE, BoxKind
+from fkd_infer.choices import DEFAULT_DETECTOR, MIN_PRESENCE
 from fkd_infer.cli.command import FkdCommand
-from fkd_infer.cli.options.faces import detector_model_option
+from fkd_infer.cli.options.detectors import DetectorChoice, detector_model_option
+from fkd_infer.detection.registry import BOX_KINDS, SEARCHING, find_detector
 from fkd_infer.system.files.atomic import atomic_write, output_errors
 from fkd_train.choices import CROP_PROTOCOLS, CropProtocol, Split
 from fkd_train.cli.options import data_option, split_option
@@ -46,7 +47,7 @@ _PATH = click.Path(path_type=Path)
 )
 @click.option(
     "--boxes",
-    type=click.Choice(BOX_KINDS),
+    type=DetectorChoice(BOX_KINDS),
     default="points",
     show_default=True,
     help="Boxes of the true points, or of a detector, on the faces that it finds.",
@@ -62,7 +63,7 @@ _PATH = click.Path(path_type=Path)
 @click.option("--score", is_flag=True, help="Also measure how well the score tells faces.")
 @click.option(
     "--beside",
-    type=click.Choice([kind for kind in BOX_KINDS if kind != "points"]),
+    type=DetectorChoice(SEARCHING),
     multiple=True,
     help="Of a detector's file: other detectors to measure too; --detector-model is YuNet's file.",
 )
@@ -73,12 +74,12 @@ def main(
     data: Path,
     split: Split,
     crop: CropProtocol,
-    boxes: BoxKind,
+    boxes: str,
     detector_model: Path | None,
     refine: bool,
     perturb: bool,
     score: bool,
-    beside: tuple[BoxKind, ...],
+    beside: tuple[str, ...],
     json_: Path | None,
     report: Path | None,
 ) -> None:
@@ -98,8 +99,9 @@ def main(
         raise click.UsageError(f"--beside is for a detector's file, and {models[0]} is none")
     if crop == "image" and boxes != "points":
         raise click.UsageError("--crop image takes no boxes; leave --boxes out")
-    if detector_model and boxes not in ("fkd", "yunet"):
-        raise click.UsageError("--detector-model is for --boxes fkd and yunet")
+    if detector_model and not _has_model(boxes):
+        names = " and ".join(name for name in SEARCHING if _has_model(name))
+        raise click.UsageError(f"--detector-model is for --boxes {names}")
     if perturb and (crop == "image" or boxes != "points"):
         raise click.UsageError("--perturb cuts its own crops; leave --crop and --boxes out")
     from fkd_train.evaluation.comparison import Protocol, compare
@@ -116,12 +118,17 @@ def main(
         click.echo(f"report: {write_report(report, comparison)}")
 
 
+def _has_model(kind: str) -> bool:
+    """Whether boxes of a kind come from a detector with a model file."""
+    return kind != "points" and find_detector(kind).default_model is not None
+
+
 def _detectors(
     models: tuple[Path, ...],
     data: Path,
     split: Split,
-    beside: tuple[BoxKind, ...],
-    yunet: Path | None,
+    beside: tuple[str, ...],
+    detector_model: Path | None,
     json_: Path | None,
 ) -> None:
     from fkd_infer.detection.base import SizedDetector
@@ -134,7 +141,9 @@ def _detectors(
         for name, path in zip(distinct_names(models), models, strict=True)
     }
     for kind in beside:
-        detectors[kind] = open_detector(kind, yunet if kind == "yunet" else None)
+        # The shipped detector is measured as it is shipped.
+        chosen = _has_model(kind) and kind != DEFAULT_DETECTOR
+        detectors[kind] = open_detector(kind, detector_model if chosen else None)
     rows = list(evaluate_detectors(detectors, data, split))
     click.echo(f"{split} split; recall at IoU 0.5; 1 in 100: at one false box in 100 pictures")
     for line in table(rows):

@@ -13,13 +13,12 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from fkd_infer.choices import BOX_KINDS, DETECTOR_MODEL, BoxKind
 from fkd_infer.cli.command import FkdCommand
-from fkd_infer.cli.options.faces import detector_model_option
+from fkd_infer.cli.options.detectors import DetectorChoice, detector_model_option
 from fkd_infer.detection.base import SizedDetector
-from fkd_infer.detection.fkd import FkdDetector
 from fkd_infer.detection.haar import HaarDetector
-from fkd_infer.detection.yunet import YuNetDetector
+from fkd_infer.detection.registry import HAAR, SEARCHING, DetectorRequest, find_detector
+from fkd_infer.detection.tiling import Search
 from fkd_infer.errors import DetectorError, ModelFileNotFoundError
 from fkd_infer.geometry.boxes import apply_rule, points_box
 from fkd_infer.geometry.rules import BoxRule
@@ -53,21 +52,18 @@ def fit_logistic(values: NDArray[np.float64], truths: NDArray[np.bool_]) -> tupl
 
 _ENOUGH, _FEWEST = 400, 10
 """Faces that a rule of its own is fitted on, and how many of them must be found."""
-_CALIBRATED: tuple[BoxKind, ...] = ("fkd", "haar")
+_CALIBRATED = ("fkd", "haar")
 """Detectors that a network with points of its own gets rules for, where they are there."""
 
 
-def open_detector(kind: BoxKind, model: Path | None = None) -> SizedDetector:
-    """A detector by the name of its boxes, which lead to the 68 points; raises DetectorError."""
-    match kind:
-        case "haar":
-            return HaarDetector()
-        case "yunet":
-            return YuNetDetector(model)
-        case "fkd":
-            return FkdDetector(model or DETECTOR_MODEL, provider="cpu")
-        case "points":
-            raise ValueError("the points have boxes without a detector")
+def open_detector(name: str, model: Path | None = None) -> SizedDetector:
+    """A detector that searches photos, with its rule to the 68 points; raises DetectorError."""
+    spec = find_detector(name)
+    search = Search(spec.search_sizes.photos)
+    detector = spec.build(DetectorRequest(search, model=model, provider="cpu"))
+    if not isinstance(detector, SizedDetector):
+        raise DetectorError(name, "it is no SizedDetector, whose search can be set")
+    return detector
 
 
 @dataclass
@@ -86,7 +82,7 @@ def collect(faces: Faces, detector: SizedDetector, smallest: float = 0.5) -> Col
     collected = Collected()
     for image, points in zip(faces.images, faces.points, strict=True):
         if isinstance(detector, HaarDetector):
-            boxes, weights = detector.weighed(image)
+            boxes, weights = detector.detect_weights(image)
         else:
             found = detector(image)
             boxes, weights = found.boxes, found.scores.astype(np.float64)
@@ -121,13 +117,13 @@ def scheme_rules(faces: Faces) -> dict[str, BoxRule]:
 @click.option("--data", type=click.Path(path_type=Path), required=True, help="Data set folder.")
 @click.option(
     "--detector",
-    type=click.Choice([kind for kind in BOX_KINDS if kind != "points"]),
-    default="haar",
+    type=DetectorChoice(SEARCHING),
+    default=HAAR.name,
     show_default=True,
     help="Whose boxes.",
 )
 @detector_model_option
-def main(data: Path, detector: BoxKind, detector_model: Path | None) -> None:
+def main(data: Path, detector: str, detector_model: Path | None) -> None:
     """Print the constants of a detector, fitted on the training images."""
     faces = read_faces(data, "training", colour=True)
     found = collect(faces, open_detector(detector, detector_model))
@@ -135,7 +131,7 @@ def main(data: Path, detector: BoxKind, detector_model: Path | None) -> None:
     rule = fit_rule(np.array(found.boxes), np.array(found.points))
     click.echo(f"found {len(found.boxes)} of {len(faces)} faces, {int((~right).sum())} other boxes")
     click.echo(f"rule: {rule}")
-    if detector == "haar":
+    if detector == HAAR.name:
         slope, intercept = fit_logistic(np.array(found.weights), right)
         click.echo(f"confidence: slope {slope:.4f}, intercept {intercept:.4f}")
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 
-from fkd_infer.choices import BoxKind
 from fkd_infer.detection.base import Detector
 from fkd_infer.errors import NonFiniteOutputError
 from fkd_train.checkpoints import find_checkpoint
@@ -34,7 +33,7 @@ class Protocol:
     data: Path
     split: Split
     crop: CropProtocol
-    boxes: BoxKind
+    boxes: str
     perturb: bool
     score: bool = False
     refine: bool = True

@@ -13,6 +13,7 @@ import pytest
 from faults.bad_files import video
 from tiny_models import MODELS
 
+from fkd_infer.detection.base import Detector
 from fkd_infer.drawing.annotator import Annotator
 from fkd_infer.drawing.overlay import Overlay
 from fkd_infer.formats.registry import RecordFile, find_format
@@ -34,7 +35,7 @@ COUNT = 12
 LOST = "CUDA failure 700: an illegal memory access was encountered ; GPU=0"
 
 
-class Fragile:
+class Fragile(Detector):
     """A detector of one box, which raises an error from its `breaks`-th call on."""
 
     rule = POINTS_BOX

@@ -15,6 +15,7 @@ import pytest
 from tiny_models import MODELS, SIZE, fixed_points
 
 import fkd_infer
+from fkd_infer.detection.base import Detector
 from fkd_infer.errors import InvalidBoxError, InvalidImageError, NonFiniteOutputError
 from fkd_infer.geometry.boxes import points_box
 from fkd_infer.geometry.rules import POINTS_BOX
@@ -28,7 +29,7 @@ def black(height: int = 90, width: int = 120) -> np.ndarray:
     return np.zeros((height, width, 3), np.uint8)
 
 
-class TwoBoxes:
+class TwoBoxes(Detector):
     """A detector of one's own."""
 
     rule = POINTS_BOX
@@ -66,7 +67,7 @@ def test_all_faces_go_through_the_network_in_one_batch(
     assert faces[0].points.dtype == np.float32
 
 
-class NearMiss:
+class NearMiss(Detector):
     """Finds the box (30, 20)–(70, 60), but draws it a little too large and aside."""
 
     rule = POINTS_BOX
@@ -119,7 +120,7 @@ def test_every_face_is_kept_where_nothing_is_asked_of_it(fixed_model: Path) -> N
     assert len(scored.landmarks(black(), TwoBoxes.boxes)) == 2
 
 
-class Bright:
+class Bright(Detector):
     """Finds as many boxes as the image's first pixel says, and knows who is in it."""
 
     rule = POINTS_BOX

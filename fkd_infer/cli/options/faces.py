@@ -9,21 +9,21 @@ from typing import TYPE_CHECKING
 import click
 
 from fkd_infer.choices import (
-    BOX_KINDS,
-    DEFAULT_DETECTOR,
     DEFAULT_MODEL,
     DEFAULT_SMOOTHING,
-    DETECTOR_MODEL,
-    DETECTORS,
-    MAX_SIZES,
     MIN_PRESENCE,
     VIDEO_SMOOTHINGS,
-    BoxKind,
-    DetectorName,
     Provider,
     VideoSmoothing,
 )
+from fkd_infer.cli.options.detectors import (
+    DetectorChoice,
+    detector_model_option,
+    detector_option,
+    photo_size_text,
+)
 from fkd_infer.cli.options.group import PATH, Decorator, NameOrPath, group, neutral_option
+from fkd_infer.detection.registry import BOX_KINDS, NONE, find_detector
 from fkd_infer.runtime.providers.registry import AUTO, provider_names
 
 if TYPE_CHECKING:
@@ -37,10 +37,10 @@ class FaceOptions:
     """How faces are found; None leaves a choice to what it is about."""
 
     model: str
-    detector: DetectorName
+    detector: str
     detector_model: Path | None
     boxes: Path | None
-    boxes_kind: BoxKind
+    boxes_kind: str
     max_size: int | None
     min_face: float | None
     min_score: float | None
@@ -62,7 +62,7 @@ class FaceOptions:
             "--min-score": self.min_score,
         }
         given = [option for option, value in searching.items() if value is not None]
-        if given and (self.boxes is not None or self.detector == "none"):
+        if given and (self.boxes is not None or not find_detector(self.detector).searches):
             raise click.UsageError(f"{given[0]} has no use where no detector searches")
 
     def pipeline(self, sources: list[Source], workers: int) -> Pipeline:
@@ -72,7 +72,7 @@ class FaceOptions:
 
         return load(
             self.model,
-            detector="none" if self.boxes else self.detector,
+            detector=NONE.name if self.boxes else self.detector,
             detector_model=self.detector_model,
             provider=self.provider,
             threads=self.threads or network_threads(sources, workers),
@@ -86,20 +86,20 @@ class FaceOptions:
 
     def finder(self, pipeline: Pipeline) -> FaceFinder:
         """What finds the faces of photos and of moving pictures."""
-        from fkd_infer.detection.base import SizedDetector
         from fkd_infer.detection.boxes_file import BoxesFile
-        from fkd_infer.detection.factory import box_rule
+        from fkd_infer.detection.factory import box_rule, video_detector
         from fkd_infer.detection.tiling import Search
         from fkd_infer.jobs.face_finder import FaceFinder
         from fkd_infer.tracking.tracker import Tracker
 
         given = BoxesFile.read(self.boxes) if self.boxes else None
         tracker = None
-        if isinstance(pipeline.detector, SizedDetector):
-            size = self.max_size or MAX_SIZES[self.detector][1]
-            moving = pipeline.detector.for_video(Search(size, self.min_face, self.min_score))
+        if not pipeline.detector.traits.trusted:
+            size = self.max_size or find_detector(self.detector).search_sizes.videos
+            search = Search(size, self.min_face, self.min_score)
+            detector = video_detector(pipeline.detector, search)
             smoothing = "off" if self.smooth == "offline" else self.smooth
-            tracker = Tracker(pipeline, moving, self.detect_every, smoothing)
+            tracker = Tracker(pipeline, detector, self.detect_every, smoothing)
         return FaceFinder(pipeline, tracker, given, box_rule(self.boxes_kind, pipeline.card))
 
 
@@ -122,14 +122,6 @@ provider_option: Decorator = neutral_option(
 )
 
 
-detector_model_option: Decorator = click.option(
-    "--detector-model",
-    type=PATH,
-    show_default=f"{DETECTOR_MODEL}; yunet: OpenCV's public file, fetched once",
-    help="File of the detector fkd or yunet.",
-)
-
-
 min_face_option: Decorator = click.option(
     "--min-face",
     type=click.FloatRange(4),
@@ -149,20 +141,14 @@ face_options = group(
     "faces",
     FaceOptions,
     model=model_option,
-    detector=click.option(
-        "--detector",
-        type=click.Choice(DETECTORS),
-        default=DEFAULT_DETECTOR,
-        show_default=True,
-        help="What finds faces; none: each image is one face, cropped already.",
-    ),
+    detector=detector_option(),
     detector_model=detector_model_option,
     boxes=click.option(
         "--boxes", type=PATH, help="CSV of boxes: source,frame,x0,y0,x1,y1; no detector."
     ),
     boxes_kind=click.option(
         "--boxes-kind",
-        type=click.Choice(BOX_KINDS),
+        type=DetectorChoice(BOX_KINDS),
         default="points",
         show_default=True,
         help="How --boxes are drawn: tight around brows to chin, or as a detector does.",
@@ -170,7 +156,7 @@ face_options = group(
     max_size=click.option(
         "--max-size",
         type=click.IntRange(64),
-        show_default="1280, videos 640; haar 960 and 400",
+        show_default=photo_size_text(),
         help="Longer side, px, at which a frame is searched; more finds smaller faces.",
     ),
     min_face=min_face_option,

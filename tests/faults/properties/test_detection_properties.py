@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from property_strategies import boxes, finite, tried
 
-from fkd_infer.detection.tiling import Search, View, joined, placed, plan
+from fkd_infer.detection.tiling import Search, View, merge_views, plan_views, to_frame
 from fkd_infer.geometry.arrays import Floats
 from fkd_infer.geometry.nms import coverage, iou, suppress
 from fkd_infer.geometry.transforms import invert
@@ -52,7 +52,7 @@ def test_what_is_left_out_is_of_the_face_of_a_better_one(
 def test_tiles_of_each_size_cover_every_pixel(
     width: int, height: int, max_size: int, min_face: float | None
 ) -> None:
-    views = plan(width, height, Search(max_size, min_face), SMALLEST)
+    views = plan_views(width, height, Search(max_size, min_face), SMALLEST)
     for factor in {view.factor for view in views}:
         cells = [view for view in views if view.factor == factor]
         xs = np.unique([edge for view in cells for edge in (view.left, view.right)])
@@ -105,15 +105,15 @@ def test_a_perfect_detector_finds_each_face_once_and_where_it_is(
     whole = (anywhere[:, 2:] <= np.array([width, height]) - 0.5).all(axis=1) & (sides <= cell)
     faces = anywhere[whole].astype(np.float32)
 
-    views = plan(width, height, Search(max_size, min_face), SMALLEST)
+    views = plan_views(width, height, Search(max_size, min_face), SMALLEST)
     parts = []
     for view in views:
         shown = View(0, 0, view.right - view.left, view.bottom - view.top, view.factor)
         image = np.zeros((shown.bottom, shown.right), np.uint8)
-        matrix = shown.shown(image)[1]
+        matrix = shown.extract(image)[1]
         matrix[:, 2] += (view.left, view.top)
-        parts.append(placed(perfectly_found(faces, view, matrix), matrix))
-    found = joined(parts, views, (width, height))
+        parts.append(to_frame(perfectly_found(faces, view, matrix), matrix))
+    found = merge_views(parts, views, (width, height))
     assert len(found) == len(faces)
     apart = np.abs(found.boxes[:, None] - faces).max(axis=-1)
     assert apart.min(axis=0, initial=np.inf).max(initial=0) < 0.05

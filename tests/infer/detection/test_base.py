@@ -7,11 +7,14 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 import pytest
+from tiny_models import MODELS
 
-from fkd_infer.detection.base import SizedDetector
+from fkd_infer.detection.base import Detector, DetectorTraits, SizedDetector, check_detector
 from fkd_infer.detection.tiling import Search
+from fkd_infer.errors import DetectorError
 from fkd_infer.geometry.arrays import Pixels, gray_plane
 from fkd_infer.geometry.rules import BoxRule
+from fkd_infer.pipeline import load
 from fkd_infer.types import Detections
 
 Square = tuple[int, int, int]
@@ -129,3 +132,35 @@ def test_moving_pictures_are_searched_in_their_own_way() -> None:
     assert moving.rule is detector.rule
     moving.rule = BoxRule(2.0)
     assert detector.rule == BoxRule(1.0)
+
+
+class Nothing(Detector):
+    """As short as a detector can be."""
+
+    rule = BoxRule(1.0)
+
+    def __call__(self, image: Pixels) -> Detections:
+        return Detections(np.empty((0, 4), np.float32), np.empty(0, np.float32))
+
+
+def test_a_detector_needs_a_rule_and_a_call_and_inherits_the_rest() -> None:
+    check_detector(Nothing())
+    assert Nothing().traits == DetectorTraits(False, False, False, False)
+    assert Nothing().path is None
+
+
+@pytest.mark.parametrize(
+    ("made", "problem"),
+    [
+        (type("Plain", (), {"__call__": print})(), "'Plain'.* has no rule and no traits"),
+        (type("Ruleless", (Detector,), {"__call__": print})(), "'Ruleless'.* has no rule; derive"),
+        (type("Mute", (), {"rule": 1, "traits": 1, "path": 1})(), "'Mute'.* has no __call__"),
+        (Nothing, r"'Nothing'.* is a class, not an object; pass Nothing\(…\)"),
+        (None, "'NoneType'.* has no rule"),
+    ],
+)
+def test_what_an_object_lacks_is_named(made: object, problem: str) -> None:
+    with pytest.raises(DetectorError, match=problem):
+        check_detector(made)
+    with pytest.raises(DetectorError, match=problem):
+        load(MODELS / "fixed.onnx", detector=made)  # type: ignore[arg-type]

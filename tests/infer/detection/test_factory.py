@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 from tiny_models import MODELS, card, detector_card, needs_haar
 
-from fkd_infer.choices import DetectorName
 from fkd_infer.detection import haar
-from fkd_infer.detection.base import SizedDetector, WholeImageDetector
+from fkd_infer.detection.base import SizedDetector
 from fkd_infer.detection.factory import box_rule, build_detector
 from fkd_infer.detection.fkd import FkdDetector
-from fkd_infer.detection.haar import HAAR_RULE, HaarDetector
+from fkd_infer.detection.haar import HaarDetector
+from fkd_infer.detection.registry import HAAR
 from fkd_infer.detection.tiling import Search
+from fkd_infer.detection.whole_image import WholeImageDetector
 from fkd_infer.errors import DetectorError, ModelFileNotFoundError, SettingsError
 from fkd_infer.geometry.boxes import apply_rule
 from fkd_infer.geometry.rules import POINTS_BOX, BoxRule, CropRule
@@ -90,7 +91,7 @@ def test_haar_takes_the_networks_rule_for_its_boxes() -> None:
     two = LandmarkScheme("two", 2, {"eyes": (0, 1)}, ((0, 1),), (0, 1))
     known = replace(card(), scheme=two, box_rules={"haar": own})
     assert build_detector("haar", known).rule == own
-    assert build_detector("haar", card()).rule == HAAR_RULE
+    assert build_detector("haar", card()).rule == HAAR.box_rule
 
 
 def test_an_opencv_without_cascades_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,7 +129,7 @@ def test_yunet_takes_a_file_of_ones_own() -> None:
 
 
 @pytest.mark.parametrize(("name", "size"), [("fkd", 1280), ("haar", 960)])
-def test_photos_are_searched_at_the_detectors_usual_size(name: DetectorName, size: int) -> None:
+def test_photos_are_searched_at_the_detectors_usual_size(name: str, size: int) -> None:
     if name == "haar" and not hasattr(cv2, "CascadeClassifier"):
         pytest.skip("this OpenCV has no face cascades")
     model = MODELS / "detector.onnx" if name == "fkd" else None
@@ -138,16 +139,16 @@ def test_photos_are_searched_at_the_detectors_usual_size(name: DetectorName, siz
 
 
 @pytest.mark.parametrize("name", ["haar", "none"])
-def test_a_file_is_refused_where_it_has_no_use(name: DetectorName) -> None:
+def test_a_file_is_refused_where_it_has_no_use(name: str) -> None:
     with pytest.raises(DetectorError, match=rf"'{name}'.* takes no model, and a\.onnx was given"):
         build_detector(name, card(), model="a.onnx")
 
 
 def test_an_unknown_name_tells_of_those_that_there_are() -> None:
     with pytest.raises(DetectorError, match=r"'magic'.*there are: fkd, haar, yunet, none"):
-        build_detector("magic", card())  # type: ignore[arg-type]
+        build_detector("magic", card())
     with pytest.raises(DetectorError, match="'magic'"):
-        load(MODELS / "fixed.onnx", detector="magic")  # type: ignore[arg-type]
+        load(MODELS / "fixed.onnx", detector="magic")
 
 
 def test_a_pipeline_is_loaded_with_a_search(fixed_model: Path) -> None:
@@ -173,7 +174,7 @@ def test_points_of_ones_own_lead_where_the_networks_card_says() -> None:
 def test_haar_measures_faces_from_brows_to_chin_whatever_points_are_wanted() -> None:
     image = astronaut()
     (box,) = HaarDetector()(image).boxes
-    face = float((box[2] - box[0]) * HAAR_RULE.scale)
+    face = float((box[2] - box[0]) * HAAR.box_rule.scale)
     for rule in (BoxRule(0.1), BoxRule(5.0)):
         assert len(HaarDetector(Search(512, 0.8 * face), rule=rule)(image)) == 1
         assert len(HaarDetector(Search(512, 1.5 * face), rule=rule)(image)) == 0

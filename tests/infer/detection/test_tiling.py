@@ -10,7 +10,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from fkd_infer.detection.tiling import Search, View, joined, plan
+from fkd_infer.detection.tiling import Search, View, merge_views, plan_views
 from fkd_infer.errors import SettingsError
 from fkd_infer.types import Detections
 
@@ -66,13 +66,13 @@ def test_limits_themselves_can_be_searched_with() -> None:
 def test_a_frame_is_shown_whole_where_that_is_enough(
     size: tuple[int, int], search: Search, factor: float
 ) -> None:
-    (view,) = plan(*size, search, SMALLEST)
+    (view,) = plan_views(*size, search, SMALLEST)
     assert (view.left, view.top, view.right, view.bottom) == (0, 0, *size)
     assert view.factor == pytest.approx(factor)
 
 
 def test_small_faces_of_a_large_frame_are_searched_for_in_tiles() -> None:
-    whole, *tiles = plan(1920, 1080, Search(640, 12), SMALLEST)
+    whole, *tiles = plan_views(1920, 1080, Search(640, 12), SMALLEST)
     assert whole == View(0, 0, 1920, 1080, 3)
     # Each shares 1.5 × 12 × 3 = 54 pixels or more with the next.
     lefts, tops = [0, 427, 853, 1280], [0, 440]
@@ -81,7 +81,7 @@ def test_small_faces_of_a_large_frame_are_searched_for_in_tiles() -> None:
 
 
 def test_a_frame_that_is_long_in_one_direction_is_cut_in_that_one() -> None:
-    _, *tiles = plan(2000, 100, Search(640, 12), SMALLEST)
+    _, *tiles = plan_views(2000, 100, Search(640, 12), SMALLEST)
     assert {(view.top, view.bottom) for view in tiles} == {(0, 100)}
     assert [view.left for view in tiles] == sorted({view.left for view in tiles})
     assert tiles[0].left == 0
@@ -90,7 +90,7 @@ def test_a_frame_that_is_long_in_one_direction_is_cut_in_that_one() -> None:
 
 def test_very_large_frames_are_cut_coarsely_before_they_are_cut_finely() -> None:
     """Else faces too large for half a tile, and too small for the whole frame, were not seen."""
-    _, *tiles = plan(3840, 2160, Search(400, 13.5), 27)
+    _, *tiles = plan_views(3840, 2160, Search(400, 13.5), 27)
     factors = sorted({view.factor for view in tiles}, reverse=True)
     assert len(factors) == 2
     assert 9.6 > factors[0] > factors[1] == 0.5
@@ -126,7 +126,7 @@ def test_every_wanted_face_lies_whole_in_a_view_and_large_enough(
     y: float,
 ) -> None:
     min_face = least * smallest
-    views = plan(width, height, Search(max_size, min_face), smallest)
+    views = plan_views(width, height, Search(max_size, min_face), smallest)
     view, room = views[which % len(views)], min(width, height)
     # A face that some view just does not show, or any; and across the edge of a view.
     side = 0.999 * smallest * view.factor
@@ -138,7 +138,7 @@ def test_every_wanted_face_lies_whole_in_a_view_and_large_enough(
     part = Detections(box, np.ones(1, np.float32))
     seen = [view for view in views if side / view.factor >= smallest * (1 - 1e-6)]
     assert views[0] in seen or any(
-        len(joined([NONE, part], [views[0], view], (width, height))) for view in seen
+        len(merge_views([NONE, part], [views[0], view], (width, height))) for view in seen
     )
 
 
@@ -153,7 +153,7 @@ def test_every_wanted_face_lies_whole_in_a_view_and_large_enough(
 def test_views_cover_the_frame_and_are_no_larger_than_was_said(
     width: int, height: int, max_size: int, smallest: float, min_face: float | None
 ) -> None:
-    whole, *tiles = plan(width, height, Search(max_size, min_face), smallest)
+    whole, *tiles = plan_views(width, height, Search(max_size, min_face), smallest)
     assert (whole.left, whole.top, whole.right, whole.bottom) == (0, 0, width, height)
     for view in (whole, *tiles):
         assert max(shown_size(view)) <= max_size
@@ -165,7 +165,7 @@ def test_views_cover_the_frame_and_are_no_larger_than_was_said(
 @pytest.mark.parametrize("search", [Search(640, 12), Search(640, 20), Search(320, 6)])
 def test_neighbours_share_a_face_that_the_views_before_do_not_show(search: Search) -> None:
     for width in range(321, 3000):
-        whole, *tiles = plan(width, 64, search, SMALLEST)
+        whole, *tiles = plan_views(width, 64, search, SMALLEST)
         factors = sorted({view.factor for view in tiles}, reverse=True)
         for coarser, factor in pairwise([whole.factor, *factors]):
             spans = [(view.left, view.right) for view in tiles if view.factor == factor]
@@ -183,7 +183,7 @@ def test_the_pixels_of_a_view_come_back_to_where_they_were(
     y, x = np.mgrid[:173, :231].astype(np.uint8)
     image = np.dstack([x, y, np.zeros_like(x)])
     view = View(*part, factor)
-    pixels, matrix = view.shown(image)
+    pixels, matrix = view.extract(image)
     assert pixels.shape[1::-1] == shown_size(view)
     assert matrix.dtype == np.float32
     v, u = np.indices(pixels.shape[:2])
@@ -199,5 +199,5 @@ def test_the_pixels_of_a_view_come_back_to_where_they_were(
 
 
 def test_gray_planes_are_shown_too() -> None:
-    pixels, _ = View(3, 2, 33, 22, 2).shown(np.zeros((40, 50), np.uint8))
+    pixels, _ = View(3, 2, 33, 22, 2).extract(np.zeros((40, 50), np.uint8))
     assert pixels.shape == (10, 15)

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 from tiny_models import MODELS
 
+from fkd_infer.detection.registry import YUNET
 from fkd_infer.detection.tiling import Search
-from fkd_infer.detection.yunet import PUBLIC, YUNET_RULE, YuNetDetector
+from fkd_infer.detection.yunet import PUBLIC, YuNetDetector
 from fkd_infer.errors import DetectorError, DownloadError, ModelFileNotFoundError
 from fkd_infer.geometry.rules import BoxRule
 from fkd_infer.system.files import download
@@ -71,7 +72,7 @@ def test_a_file_of_something_else_is_refused_at_once(name: str, tmp_path: Path) 
 
 def test_an_opencv_without_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(cv2, "FaceDetectorYN")
-    with pytest.raises(DetectorError, match="take detector 'fkd'"):
+    with pytest.raises(DetectorError, match="use detector 'fkd'"):
         YuNetDetector("any.onnx")
 
 
@@ -154,5 +155,5 @@ def test_several_threads_may_use_one_detector(file: Path, astronaut: np.ndarray)
 
 
 def test_its_rule_is_that_of_the_68_points_or_a_networks_own(file: Path) -> None:
-    assert YuNetDetector(file).rule == YUNET_RULE
+    assert YuNetDetector(file).rule == YUNET.box_rule
     assert YuNetDetector(file, rule=BoxRule(0.3)).rule == BoxRule(0.3)

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from tiny_models import MODELS
 
+from fkd_infer.detection.base import Detector, DetectorTraits
 from fkd_infer.drawing.annotator import Annotator
 from fkd_infer.drawing.overlay import Overlay
 from fkd_infer.errors import OutputError
@@ -38,11 +39,11 @@ from fkd_infer.system.worker_pool import ExclusiveLock
 from fkd_infer.types import Detections, Face, Frame
 
 
-class Named:
+class Named(Detector):
     """Finds as many boxes as the image's first pixel says."""
 
     rule = POINTS_BOX
-    thread_safe = True
+    traits = DetectorTraits(thread_safe=True)
 
     def __call__(self, image: np.ndarray) -> Detections:
         count = int(image[0, 0, 0]) % 4

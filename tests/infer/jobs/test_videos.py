@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from tiny_models import MODELS
 
+from fkd_infer.detection.base import Detector, DetectorTraits
 from fkd_infer.drawing.annotator import Annotator
 from fkd_infer.drawing.overlay import Overlay
 from fkd_infer.errors import UnreadableVideoError
@@ -40,10 +41,10 @@ class Taken:
         self.faces.append(faces)
 
 
-class Middle:
+class Middle(Detector):
     """One box, always there."""
 
-    takes_gray = True
+    traits = DetectorTraits(takes_gray=True)
 
     def __init__(self) -> None:
         self.rule = load(MODELS / "fixed.onnx", tuned=False).detector.rule

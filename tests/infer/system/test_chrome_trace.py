@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import fkd_infer
+from fkd_infer.detection.base import Detector
 from fkd_infer.errors import FkdError, OutputError
 from fkd_infer.geometry.rules import POINTS_BOX
 from fkd_infer.system.chrome_trace import Trace
@@ -19,7 +20,7 @@ from fkd_infer.system.stopwatch import Stopwatch
 from fkd_infer.types import Detections
 
 
-class OneBox:
+class OneBox(Detector):
     """A detector that always finds the same."""
 
     rule = POINTS_BOX

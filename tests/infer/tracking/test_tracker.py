@@ -13,6 +13,7 @@ import pytest
 import tiny_models
 
 import fkd_infer
+from fkd_infer.detection.base import Detector
 from fkd_infer.geometry.arrays import Floats, Pixels, gray_plane
 from fkd_infer.geometry.boxes import apply_rule, points_box, square_boxes
 from fkd_infer.geometry.rules import POINTS_BOX, BoxRule
@@ -60,7 +61,7 @@ class DrawnFaces:
         return (CIRCLE * side + centre).astype(np.float32), 1.0
 
 
-class DrawnDetector:
+class DrawnDetector(Detector):
     """Finds every square that is half to be seen, but those of `blind` grey levels."""
 
     rule = BoxRule(0.8, (0.0, 0.1))
@@ -352,7 +353,7 @@ def panned(photo: Pixels, index: int, per_frame: float) -> tuple[Frame, Floats]:
     return frame, np.array([way, 0], np.float32)
 
 
-class PortraitDetector:
+class PortraitDetector(Detector):
     """Finds the panned photo's face by its looks, to a whole pixel."""
 
     rule = BoxRule(0.8, (0.0, 0.1))

@@ -14,10 +14,10 @@ import pytest
 from click.testing import CliRunner, Result
 from tiny_models import DETECTED, MODELS, UNLIKELY
 
-from fkd_infer.choices import DETECTORS
 from fkd_infer.cli.main import main
 from fkd_infer.cli.options.faces import FaceOptions
 from fkd_infer.detection.base import SizedDetector
+from fkd_infer.detection.registry import DETECTORS
 from fkd_infer.detection.tiling import Search
 from fkd_infer.media.sources import expand_sources
 from fkd_infer.system.files import download
@@ -94,7 +94,7 @@ def test_options_of_searching_have_no_use_without(
         (f"--model {TINY}", 1, "it is for --detector-model"),
         ("--detector yunet --detector-model a.png", 1, "a.png: not a usable model"),
         ("--detector yunet --detector-model nosuch.onnx", 1, "nosuch.onnx: no such model file"),
-        ("--detector yunet", 1, "give the file as --detector-model"),
+        ("--detector yunet", 1, "name the file with --detector-model"),
         ("--detector magic", 2, "'magic' is not one of"),
         ("--max-size 63", 2, "--max-size"),
         ("--min-face 3", 2, "--min-face"),

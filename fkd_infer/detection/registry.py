@@ -1,0 +1,154 @@
+"""The detectors that have names: what `--detector`, `--boxes-kind` and `load()` accept.
+
+A new detector is a file in this folder and a row here. Another package registers a DetectorSpec as
+an entry point of the group `fkd.detectors`, under the detector's name (docs/detector.md).
+
+Imports neither numpy nor OpenCV, so that `--help` is quick.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from fkd_infer.choices import DETECTOR_MODEL, Provider
+from fkd_infer.errors import DetectorError
+from fkd_infer.geometry.rules import POINTS_BOX, BoxRule, CropRule
+from fkd_infer.system.plugins import PluginError, load_plugin, plugin_names
+
+if TYPE_CHECKING:
+    from fkd_infer.detection.base import Detector
+    from fkd_infer.detection.tiling import Search
+
+ENTRY_POINTS = "fkd.detectors"
+
+
+_POINTS_CROP = CropRule(1.0)
+
+
+class SearchSizes(NamedTuple):
+    """Longer side of a frame, in pixels, at which a detector searches by default.
+
+    Videos and cameras have to keep up, so their frames are searched at a smaller size.
+    """
+
+    photos: int
+    videos: int
+
+
+_SIZES = SearchSizes(photos=1280, videos=640)
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorRequest:
+    """What a detector is built from.
+
+    `rule` leads from the detector's boxes to those of the landmark network's points; None stands
+    for the detector's own rule, which leads to the 68 iBUG points. `crop` is the network's crop.
+    `model` is the file that the user chose; `provider` and `threads` are for ONNX Runtime.
+    """
+
+    search: Search
+    rule: BoxRule | None = None
+    crop: CropRule = _POINTS_CROP
+    model: str | Path | None = None
+    provider: Provider = "auto"
+    threads: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorSpec:
+    """A detector by name.
+
+    `build` opens it; imports of numpy and the like belong into that function. `box_rule` leads
+    from its boxes to those of the 68 iBUG points. One that does not search its images has no use
+    for sizes, scores and boxes of its kind. `default_model` says in a few words which model it
+    runs if the user names no file; None for a detector without a model file.
+    """
+
+    name: str
+    summary: str
+    build: Callable[[DetectorRequest], Detector]
+    box_rule: BoxRule = POINTS_BOX
+    search_sizes: SearchSizes = _SIZES
+    searches: bool = True
+    default_model: str | None = None
+
+
+def _fkd(request: DetectorRequest) -> Detector:
+    from fkd_infer.detection.fkd import FkdDetector
+    from fkd_infer.runtime.settings import SessionSettings
+
+    settings = SessionSettings() if request.threads is None else SessionSettings(request.threads)
+    model = request.model or DETECTOR_MODEL
+    return FkdDetector(model, request.search, request.provider, settings, request.rule)
+
+
+def _haar(request: DetectorRequest) -> Detector:
+    from fkd_infer.detection.haar import HaarDetector
+
+    return HaarDetector(request.search, rule=request.rule or HAAR.box_rule)
+
+
+def _yunet(request: DetectorRequest) -> Detector:
+    from fkd_infer.detection.yunet import YuNetDetector
+
+    return YuNetDetector(request.model, request.search, request.rule or YUNET.box_rule)
+
+
+def _none(request: DetectorRequest) -> Detector:
+    from fkd_infer.detection.whole_image import WholeImageDetector
+
+    return WholeImageDetector(request.crop)
+
+
+FKD = DetectorSpec(
+    "fkd",
+    "our own network, in ONNX Runtime",
+    _fkd,
+    default_model=DETECTOR_MODEL,
+)
+HAAR = DetectorSpec(
+    "haar",
+    "the frontal face cascade of OpenCV 4",
+    _haar,
+    BoxRule(scale=0.8842, shift=(0.0116, 0.1665)),
+    SearchSizes(photos=960, videos=400),
+)
+YUNET = DetectorSpec(
+    "yunet",
+    "YuNet in OpenCV",
+    _yunet,
+    BoxRule(scale=0.8091, shift=(0.0046, 0.1332)),
+    default_model="OpenCV's public file, fetched once",
+)
+NONE = DetectorSpec("none", "each image is one face, cropped already", _none, searches=False)
+
+DETECTORS: dict[str, DetectorSpec] = {spec.name: spec for spec in (FKD, HAAR, YUNET, NONE)}
+"""The built-in detectors, in the order of `--help`.
+
+Box rules are fitted by `python -m fkd_train.evaluation.calibration`."""
+SEARCHING: tuple[str, ...] = tuple(name for name, spec in DETECTORS.items() if spec.searches)
+BOX_KINDS: tuple[str, ...] = ("points", *SEARCHING)
+"""How boxes may be drawn: tight around the points, or as a built-in detector draws them."""
+
+
+def find_detector(name: str) -> DetectorSpec:
+    """A built-in detector, or one of another package; raises DetectorError."""
+    if name in DETECTORS:
+        return DETECTORS[name]
+    try:
+        spec = load_plugin(ENTRY_POINTS, name, DetectorSpec)
+    except PluginError as error:
+        raise DetectorError(name, str(error), "update or uninstall that package") from error
+    if spec is None:
+        names = ", ".join([*DETECTORS, *plugin_detectors()])
+        raise DetectorError(name, "there is none of that name", f"there are: {names}")
+    return spec
+
+
+def plugin_detectors() -> list[str]:
+    """Names of the detectors that other packages register; none is imported."""
+    return [name for name in plugin_names(ENTRY_POINTS) if name not in DETECTORS]
