@@ -1,4 +1,4 @@
-"""Options that say what is drawn on faces."""
+"""Options for what is drawn on faces."""
 
 from __future__ import annotations
 

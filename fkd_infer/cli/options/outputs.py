@@ -1,4 +1,4 @@
-"""Options that say where pictures, records and failures are written."""
+"""Options for where pictures, records and failures are written."""
 
 from __future__ import annotations
 
@@ -50,38 +50,41 @@ def _record_file(text: str) -> RecordFile:
 
 
 def _format_option(row: RecordFormat) -> Decorator:
-    prints = "; - prints them." if row.to_stdout else "."
-    return neutral_option(f"--{row.name}", type=PATH, help=f"File for {row.content}{prints}")
+    stdout = "; - prints them." if row.to_stdout else "."
+    help_text = f"Write {row.content}, to this file{stdout}"
+    return neutral_option(f"--{row.name}", type=PATH, help=help_text)
 
 
 output_options = group(
     "outputs",
     _outputs,
     folder=neutral_option(
-        "--out", "folder", type=PATH, help="Folder for the annotated pictures and videos."
+        "--out", "folder", type=PATH, help="Write annotated pictures and videos to this folder."
     ),
     **{row.name: _format_option(row) for row in BUILT_IN},
     records=neutral_option(
         "--records",
         metavar="FORMAT=FILE",
         multiple=True,
-        help="File for records in a format of another package, or in one of the above.",
+        help="Write records in this format, of another package or one of the above.",
     ),
     sheet=neutral_option(
-        "--sheet", type=PATH, help="Picture of up to 20 frames from all over the sources."
+        "--sheet", type=PATH, help="Write a picture of up to 20 frames, spread over the sources."
     ),
     errors=neutral_option(
         "--errors",
         type=PATH,
-        show_default="errors.jsonl in --out, or beside the records",
-        help="File for JSON lines of the sources that failed, where there are any.",
+        show_default="errors.jsonl in --out or beside the records",
+        help="Write JSON lines about failed sources, if any, to this file.",
     ),
     extras=neutral_option(
         "--extras",
         type=click.Choice(EXTRAS),
         multiple=True,
-        help="More of each face in records: the head's angles; how open eyes and mouth are.",
+        help="Add the head's angles, or the openness of eyes and mouth; may be repeated.",
     ),
-    show=neutral_option("--show", is_flag=True, help="Show frames in a window as they are done."),
+    show=neutral_option(
+        "--show", is_flag=True, help="Show annotated frames in a window during the run."
+    ),
 )
-"""Options that say where results go, for a command's argument `outputs`."""
+"""Adds `outputs`: where results are written."""
