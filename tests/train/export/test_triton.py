@@ -1,4 +1,4 @@
-"""The server's model repository: read with the server's own schema, checked against the graphs."""
+"""Triton's model repository, read with the server's own schema."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ from fkd_infer.models.cards.landmark import Measured, ModelCard
 from fkd_infer.models.shipped import find_model
 from fkd_infer.pipeline import load
 from fkd_train.errors import TritonConfigError
-from fkd_train.export.triton import Serving, check_config, config_text, write_repository
+from fkd_train.export.triton import write_repository
+from fkd_train.export.triton_config import Serving, check_config, config_text
 
 FIXED, SCORED = MODELS / "fixed.onnx", MODELS / "scored.onnx"
 UINT8, FP32 = model_config_pb2.TYPE_UINT8, model_config_pb2.TYPE_FP32
@@ -45,7 +46,7 @@ def repository(tmp_path: Path) -> Path:
     return tmp_path / "repository"
 
 
-def test_each_model_has_a_configuration_and_a_first_version(tmp_path: Path) -> None:
+def test_writes_a_configuration_and_a_first_version_of_each_model(tmp_path: Path) -> None:
     folders = write_repository(tmp_path, [FIXED, SCORED])
     assert folders == [tmp_path / "fixed" / "1", tmp_path / "scored" / "1"]
     assert files(tmp_path) == {
@@ -56,7 +57,39 @@ def test_each_model_has_a_configuration_and_a_first_version(tmp_path: Path) -> N
     assert (tmp_path / "scored" / "1" / "model.onnx").read_bytes() == SCORED.read_bytes()
 
 
-def test_the_configuration_says_what_the_model_takes_and_gives(repository: Path) -> None:
+def test_the_configuration_equals_one_written_by_hand(tmp_path: Path) -> None:
+    text = """
+name: "scored"
+backend: "onnxruntime"
+max_batch_size: 64
+version_policy { latest { num_versions: 1 } }
+input [
+  { name: "image" data_type: TYPE_UINT8 dims: [ 16, 16, 1 ] }
+]
+output [
+  { name: "points" data_type: TYPE_FP32 dims: [ 68, 2 ] },
+  { name: "score" data_type: TYPE_FP32 dims: [ 1 ] reshape { shape: [ ] } }
+]
+dynamic_batching { preferred_batch_size: [ 8, 32 ] max_queue_delay_microseconds: 500 }
+instance_group [ { kind: KIND_CPU count: 1 } ]
+model_warmup [
+  { name: "batch of 1" batch_size: 1 inputs { key: "image" value {
+    data_type: TYPE_UINT8 dims: [ 16, 16, 1 ] zero_data: true } } },
+  { name: "batch of 8" batch_size: 8 inputs { key: "image" value {
+    data_type: TYPE_UINT8 dims: [ 16, 16, 1 ] zero_data: true } } },
+  { name: "batch of 32" batch_size: 32 inputs { key: "image" value {
+    data_type: TYPE_UINT8 dims: [ 16, 16, 1 ] zero_data: true } } }
+]
+parameters { key: "intra_op_thread_count" value { string_value: "0" } }
+"""
+    by_hand = text_format.Parse(text, model_config_pb2.ModelConfig())
+    scored = card(score=True)
+    by_hand.parameters["fkd"].string_value = scored.to_json()
+    (tmp_path / "config.pbtxt").write_text(config_text("scored", scored, Serving()), "utf-8")
+    assert parsed(tmp_path / "config.pbtxt") == by_hand
+
+
+def test_configures_inputs_and_outputs(repository: Path) -> None:
     config = parsed(repository / "scored" / "config.pbtxt")
     assert (config.name, config.backend, config.max_batch_size) == ("scored", "onnxruntime", 64)
     (image,) = config.input
@@ -69,12 +102,12 @@ def test_the_configuration_says_what_the_model_takes_and_gives(repository: Path)
     assert score.reshape.shape == []
 
 
-def test_a_model_without_a_score_has_points_alone(repository: Path) -> None:
+def test_configures_only_points_without_a_score(repository: Path) -> None:
     config = parsed(repository / "fixed" / "config.pbtxt")
     assert [output.name for output in config.output] == ["points"]
 
 
-def test_the_server_gathers_batches_and_warms_them_up(repository: Path) -> None:
+def test_configures_batching_and_warm_up(repository: Path) -> None:
     config = parsed(repository / "scored" / "config.pbtxt")
     assert config.version_policy.latest.num_versions == 1
     assert config.dynamic_batching.preferred_batch_size == [8, 32]
@@ -88,7 +121,7 @@ def test_the_server_gathers_batches_and_warms_them_up(repository: Path) -> None:
     assert config.parameters["intra_op_thread_count"].string_value == "0"
 
 
-def test_serving_is_for_the_caller_to_say(tmp_path: Path) -> None:
+def test_serving_options_reach_the_configuration(tmp_path: Path) -> None:
     serving = Serving(gpu=True, threads=3, largest=16, preferred=(1, 4), delay_us=70)
     write_repository(tmp_path, [FIXED], serving)
     config = parsed(tmp_path / "fixed" / "config.pbtxt")
@@ -100,13 +133,13 @@ def test_serving_is_for_the_caller_to_say(tmp_path: Path) -> None:
     assert [warmup.batch_size for warmup in config.model_warmup] == [1, 4]
 
 
-def test_a_client_can_ask_for_the_card(repository: Path) -> None:
+def test_the_card_is_a_parameter(repository: Path) -> None:
     config = parsed(repository / "scored" / "config.pbtxt")
     text = config.parameters[METADATA_KEY].string_value
     assert ModelCard.from_json(text, "the server") == card(score=True)
 
 
-def test_names_and_figures_are_comments_and_never_more(tmp_path: Path) -> None:
+def test_names_and_figures_stay_inside_comments(tmp_path: Path) -> None:
     measured = Measured(nme=4.125, failure_rate_10=0.1, count=770, seed_mse=0.1)
     network = card()
     object.__setattr__(network, "name", 'a "\nmax_batch_size: 1')
@@ -122,7 +155,7 @@ def test_names_and_figures_are_comments_and_never_more(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["fixed", "scored"])
-def test_the_served_file_answers_as_configured(repository: Path, name: str) -> None:
+def test_the_model_outputs_the_configured_shapes(repository: Path, name: str) -> None:
     """What the server does with the configuration, done by hand for each warm-up request."""
     config = parsed(repository / name / "config.pbtxt")
     session = onnxruntime.InferenceSession(repository / name / "1" / "model.onnx")
@@ -139,12 +172,12 @@ def test_the_served_file_answers_as_configured(repository: Path, name: str) -> N
             assert answer.reshape(warmup.batch_size, *output.dims).size == answer.size
 
 
-def test_an_unchanged_file_adds_no_version(repository: Path) -> None:
+def test_adds_no_version_for_an_unchanged_file(repository: Path) -> None:
     assert write_repository(repository, [FIXED]) == [repository / "fixed" / "1"]
     assert files(repository / "fixed") == {"config.pbtxt", "1/model.onnx"}
 
 
-def test_a_changed_file_is_the_next_version(repository: Path, tmp_path: Path) -> None:
+def test_adds_a_version_for_a_changed_file(repository: Path, tmp_path: Path) -> None:
     changed = tmp_path / "fixed.onnx"
     changed.write_bytes(SCORED.read_bytes())
     assert write_repository(repository, [changed]) == [repository / "fixed" / "2"]
@@ -153,7 +186,7 @@ def test_a_changed_file_is_the_next_version(repository: Path, tmp_path: Path) ->
     assert len(parsed(repository / "fixed" / "config.pbtxt").output) == 2
 
 
-def test_only_what_the_server_takes_for_a_version_counts(repository: Path) -> None:
+def test_ignores_folders_that_are_no_versions(repository: Path) -> None:
     for folder in ("9", "10", "011", "old", "12a"):
         (repository / "fixed" / folder).mkdir()
     (repository / "fixed" / "13").write_text("a file")
@@ -168,7 +201,7 @@ def test_only_what_the_server_takes_for_a_version_counts(repository: Path) -> No
         (FIXED, OutputError, r"fixed: cannot be written.*have the same name; rename one"),
     ],
 )
-def test_one_bad_file_and_nothing_is_written(
+def test_writes_nothing_if_one_file_is_bad(
     tmp_path: Path, bad: Path, error: type[Exception], why: str
 ) -> None:
     with pytest.raises(error, match=why):
@@ -176,13 +209,13 @@ def test_one_bad_file_and_nothing_is_written(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_repository_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+def test_reports_a_repository_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match=r"config\.pbtxt: cannot be written: Not a directory"):
         write_repository(tmp_path / "file", [FIXED])
 
 
-def test_a_disk_that_fills_up_leaves_no_half_of_a_model(
+def test_a_full_disk_leaves_no_partial_model(
     repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(_source: Path, target: Path) -> None:
@@ -208,29 +241,34 @@ WRONG = {
         "its name is 'other', its folder's 'scored'",
     ),
     "backend": ('"onnxruntime"', '"tensorrt"', "its backend is 'tensorrt'"),
-    "no batches": ("size: 64", "size: 0", "its max_batch_size is 0, and has to be 1 or more"),
-    "preferred": ("[ 8, 32 ]", "[ 8, 65 ]", "its preferred_batch_size 65 is not from 1 to .*, 64"),
+    "no batches": ("size: 64", "size: 0", "its max_batch_size is 0, and must be 1 or more"),
+    "preferred": ("[8, 32]", "[8, 65]", "its preferred_batch_size 65 is not from 1 to .*, 64"),
     "warm-up": ("batch_size: 32", "batch_size: 99", "its model_warmup 99 is not from 1"),
-    "input name": ('name: "image"', 'name: "img"', "input 'img' is none of the model's: image"),
+    "input name": ('name: "image"', 'name: "img"', "input 'img' is not in .* which has image"),
     "missing input": ('name: "image"', 'name: "img"', "input 'image' of the model is missing"),
     "input type": ("UINT8", "INT8", "input 'image' has data_type TYPE_INT8, the model TYPE_UINT8"),
-    "input dims": ("[ 16, 16, 1 ]", "[ 1, 16, 16 ]", r"input 'image' has dims \[1, 16, 16\] after"),
-    "output name": ('"points"', '"point"', "output 'point' is none of the model's: points, score"),
+    "input dims": ("[16, 16, 1]", "[1, 16, 16]", r"input 'image' has dims \[1, 16, 16\] after"),
+    "output name": ('"points"', '"point"', "output 'point' is not in .* has points, score"),
     "missing output": ('"score"', '"x"', "output 'score' of the model is missing"),
     "output type": ("FP32", "FP16", "output 'points' has data_type TYPE_FP16, the model TYPE_FP32"),
-    "output dims": ("[ 68, 2 ]", "[ 68, 3 ]", r"'points' has dims \[68, 3\] .* model \[68, 2\]"),
-    "variable dims": ("[ 68, 2 ]", "[ -1, 2 ]", r"'points' has dims \[-1, 2\] .* model \[68, 2\]"),
-    "score's reshape": ("reshape { shape: [ ] }", "", r"'score' has dims \[1\] .* the model \[\]"),
-    "score's dims": ("dims: [ 1 ] reshape", "reshape", "output 'score' has no dims"),
-    "another size": ("dims: [ 1 ] reshape", "dims: [ 2 ] reshape", r"\[2\], which cannot take"),
-    "warm-up's name": ('key: "image"', 'key: "img"', "warm-up input 'img' is none of the model's"),
-    "no value": ("value { data", "values { data", "'value' stands 0 times, and may once"),
-    "no text": ("output [", "output (", r"line \d+ has '\(' where none can stand"),
+    "output dims": ("[68, 2]", "[68, 3]", r"'points' has dims \[68, 3\] .* model \[68, 2\]"),
+    "variable dims": ("[68, 2]", "[-1, 2]", r"'points' has dims \[-1, 2\] .* model \[68, 2\]"),
+    "score's reshape": ("reshape {\n  }\n", "", r"'score' has dims \[1\] .* the model \[\]"),
+    "score's dims": ("dims: [1]\n  reshape", "reshape", "output 'score' has no dims"),
+    "another size": ("dims: [1]\n  reshape", "dims: [2]\n  reshape", r"\[2\], which cannot be"),
+    "warm-up's name": ('key: "image"', 'key: "img"', "warm-up input 'img' is not in the model"),
+    "no value": (
+        "value {\n      data",
+        "values {\n      data",
+        "warm-up input 'image' has data_type TYPE_INVALID, the model TYPE_UINT8",
+    ),
+    "no text": ("output {", "output (", r"14:8 .*Expected \"{\""),
+    "unknown type": ("TYPE_FP32", "TYPE_FP31", 'DataType" has no value named TYPE_FP31'),
 }
 
 
 @pytest.mark.parametrize("field", WRONG)
-def test_a_wrong_configuration_is_refused_by_name(repository: Path, field: str) -> None:
+def test_check_names_the_wrong_field(repository: Path, field: str) -> None:
     config = repository / "scored" / "config.pbtxt"
     right, wrong, why = WRONG[field]
     text = config.read_text("utf-8")
@@ -240,40 +278,42 @@ def test_a_wrong_configuration_is_refused_by_name(repository: Path, field: str) 
         check_config(config, SCORED)
 
 
-def test_a_configuration_is_held_to_its_own_model(repository: Path) -> None:
+def test_check_compares_with_the_given_model(repository: Path) -> None:
     check_config(repository / "scored" / "config.pbtxt", SCORED)
-    with pytest.raises(TritonConfigError, match="output 'score' is none of the model's: points"):
+    with pytest.raises(
+        TritonConfigError, match="output 'score' is not in the model, which has points"
+    ):
         check_config(repository / "scored" / "config.pbtxt", FIXED)
 
 
-def test_a_configuration_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+def test_check_reports_a_missing_configuration(tmp_path: Path) -> None:
     with pytest.raises(TritonConfigError, match=r"config\.pbtxt: .* No such file"):
         check_config(tmp_path / "config.pbtxt", FIXED)
 
 
-def test_a_graph_with_a_fixed_batch_takes_no_batches(repository: Path, tmp_path: Path) -> None:
+def test_check_refuses_a_graph_with_a_fixed_batch(repository: Path, tmp_path: Path) -> None:
     model = onnx.load(FIXED)
     model.graph.output[0].type.tensor_type.shape.dim[0].dim_value = 1
     onnx.save(model, tmp_path / "one.onnx")
     with pytest.raises(
-        TritonConfigError, match=r"'points' has no batch in the model: .*\[1, 68, 2"
+        TritonConfigError, match=r"'points' has no batch axis in the model: .*\[1, 68, 2"
     ):
         check_config(repository / "fixed" / "config.pbtxt", tmp_path / "one.onnx")
 
 
-def test_a_model_that_is_none_is_refused(repository: Path, tmp_path: Path) -> None:
+def test_check_refuses_a_file_that_is_no_model(repository: Path, tmp_path: Path) -> None:
     (tmp_path / "text.onnx").write_text("hello")
     with pytest.raises(InvalidModelError, match=r"text\.onnx: not a usable model"):
         check_config(repository / "fixed" / "config.pbtxt", tmp_path / "text.onnx")
 
 
-def test_serving_that_the_server_would_refuse_writes_nothing(tmp_path: Path) -> None:
+def test_writes_nothing_for_invalid_serving_options(tmp_path: Path) -> None:
     with pytest.raises(TritonConfigError, match="preferred_batch_size 128"):
         write_repository(tmp_path, [FIXED], Serving(preferred=(128,)))
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_client_of_the_docs_places_the_points_that_the_file_places(
+def test_the_client_in_the_docs_places_the_same_points_as_the_pipeline(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With a stand-in for the connection, which answers in the shapes of the configuration."""
