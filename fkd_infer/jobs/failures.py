@@ -16,7 +16,7 @@ import cv2
 from fkd_infer.errors import FkdError, SourceMemoryError
 from fkd_infer.media.images.file import NO_MEMORY
 from fkd_infer.system.files.atomic import atomic_write, output_errors
-from fkd_infer.system.files.lock import lock
+from fkd_infer.system.files.lock import wait_for_lock
 
 ERRORS_FILE = "errors.jsonl"
 SCHEMA = "fkd-error/1"
@@ -82,7 +82,7 @@ def _exclusive(folder: Path) -> Iterator[None]:
         return
     file = os.open(folder, os.O_RDONLY)
     try:
-        lock(file)
+        wait_for_lock(file)
         yield
     finally:
         os.close(file)

@@ -32,7 +32,7 @@ from fkd_infer.jobs.journal_lines import (
 )
 from fkd_infer.media.sources import Source
 from fkd_infer.system.files.atomic import output_errors
-from fkd_infer.system.files.lock import lock_new
+from fkd_infer.system.files.lock import open_locked
 from fkd_infer.types import Face, Frame
 
 _PREFIX = ".fkd-"
@@ -134,7 +134,7 @@ class Journal:
     def _open_locked(self) -> BinaryIO:
         with output_errors(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor = lock_new(self.path)
+            descriptor = open_locked(self.path)
         if descriptor is None:
             why = "another run of the same sources is at work here"
             fix = "wait for it, or give another place for outputs"

@@ -2,59 +2,58 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from fkd_infer.system.files.atomic import output_errors
-from fkd_infer.system.files.lock import lock_new
 from fkd_train.errors import RunError
 
 LOCK_FILE = ".lock"
-
-_held: set[int] = set()
+_NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP}
+"""Error numbers of file systems that have no locks."""
 
 
 @contextmanager
 def run_lock(folder: Path) -> Iterator[None]:
-    """Holds a folder for this process; the system lets go of it where the process dies.
+    """Locks a run folder for this process; the system releases the lock if the process dies.
 
-    The file stays, and says who had it last. Raises RunError where another run has the folder.
+    Processes that are forked, such as those of a data loader, do not share the lock. The lock file
+    stays, and names the process that held it last. Raises RunError if another run holds the lock.
     """
     path = folder / LOCK_FILE
+    lock = FileLock(
+        path, timeout=0, thread_local=False, fallback_to_soft=False, on_acquired=_write_holder
+    )
     with output_errors(path):
         folder.mkdir(parents=True, exist_ok=True)
-        lock = lock_new(path)
-    if lock is None:
-        raise RunError(
-            folder, f"{_holder(path)} trains into it", "wait for it, or choose another --out"
-        )
-    _held.add(lock)
+        try:
+            lock.acquire()
+        except Timeout:
+            problem = f"{_read_holder(path)} trains into it"
+            fix = "wait for it, or choose another --out"
+            raise RunError(folder, problem, fix) from None
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                raise
     try:
-        with output_errors(path):
-            os.ftruncate(lock, 0)
-            os.write(lock, f"process {os.getpid()} on {socket.gethostname()}".encode())
         yield
     finally:
-        _held.remove(lock)
-        os.close(lock)
+        lock.release()
 
 
-def _holder(path: Path) -> str:
+def _write_holder(file: int) -> None:
+    os.ftruncate(file, 0)
+    os.write(file, f"process {os.getpid()} on {socket.gethostname()}".encode())
+
+
+def _read_holder(path: Path) -> str:
     try:
         return path.read_text() or "another run"
-    except (OSError, UnicodeDecodeError):  # the name is a help, and the answer is right without
+    except (OSError, UnicodeDecodeError):  # Windows lets nobody read a locked file
         return "another run"
-
-
-def _let_go_in_child() -> None:
-    """A loader's worker inherits the lock, and lives on for seconds after its parent is killed."""
-    for lock in _held:
-        os.close(lock)
-    _held.clear()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_let_go_in_child)

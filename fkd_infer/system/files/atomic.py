@@ -11,7 +11,7 @@ from itertools import count
 from pathlib import Path
 
 from fkd_infer.errors import FkdError, OutputError
-from fkd_infer.system.files.lock import is_at, lock_new
+from fkd_infer.system.files.lock import is_open_at, open_locked
 
 STDOUT = Path("-")
 """The name of a file that stands for standard output."""
@@ -72,7 +72,7 @@ def _claimed(path: Path) -> tuple[Path, int | None]:
     for number in count():
         partial = path.with_name(_partial_name(path.name, number))
         try:
-            lock = lock_new(partial)
+            lock = open_locked(partial)
         except PermissionError:
             if not partial.exists():
                 raise
@@ -88,7 +88,7 @@ def _claimed(path: Path) -> tuple[Path, int | None]:
 
 def _is_ours(partial: Path, lock: int | None) -> bool:
     """Whether the temporary file is there, and is not that of another one by now."""
-    return partial.exists() if lock is None else is_at(lock, partial)
+    return partial.exists() if lock is None else is_open_at(lock, partial)
 
 
 def _sync(file: Path) -> None:

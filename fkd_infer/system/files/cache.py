@@ -1,4 +1,4 @@
-"""Where fkd keeps what it found out about this machine."""
+"""The folder for downloads and tuned settings of this machine."""
 
 from __future__ import annotations
 
@@ -7,9 +7,15 @@ from pathlib import Path
 
 
 def cache_folder() -> Path:
-    """FKD_CACHE, or `fkd` in the user's cache folder; it may not be there yet."""
-    own = os.environ.get("FKD_CACHE")
-    if own:
-        return Path(own)
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "fkd"
+    """Returns $FKD_CACHE, else `fkd` in $XDG_CACHE_HOME or in the system's folder for caches.
+
+    The folder may not exist. Raises RuntimeError if the user has no home.
+    """
+    if folder := os.environ.get("FKD_CACHE"):
+        return Path(folder)
+    if base := os.environ.get("XDG_CACHE_HOME"):
+        return Path(base) / "fkd"
+    from platformdirs import user_cache_path
+
+    Path.home()  # older versions of platformdirs return a relative path instead of raising
+    return user_cache_path("fkd", appauthor=False)

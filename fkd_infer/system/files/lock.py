@@ -1,62 +1,58 @@
-"""Locks of open files that the system lets go of where their process dies, however it dies."""
+"""Locks on open files, which the system releases when their process ends, however it ends.
+
+`filelock.FileLock` locks a file that exists only for locking, and leaves it behind. Here the locked
+file is the output itself, or a folder, so that runs leave nothing else in users' folders.
+"""
 
 from __future__ import annotations
 
 import os
-import sys
 import time
 from pathlib import Path
 
-if sys.platform != "win32":
-    import fcntl
-
-_NAP = 0.02
-"""Seconds between two looks at a lock that is held."""
+_POLL_S = 0.02
 
 
 def try_lock(file: int) -> bool:
-    """Locks an open file for its descriptor; False where another descriptor holds it.
+    """Locks an open file; returns False if another descriptor holds the lock.
 
-    Where the system or the file system knows no such locks, nobody else is taken to hold one.
+    Returns True without a lock on file systems that have none.
     """
-    if sys.platform == "win32":
-        return True
+    from filelock import lock_descriptor  # slow to import, and not needed for --help
+
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
+        return lock_descriptor(file, blocking=False)
     except OSError:
         return True
-    return True
 
 
-def lock(file: int, patience: float = 30.0) -> None:
-    """Locks an open file; waits so many seconds for another holder, and then goes on without."""
-    until = time.monotonic() + patience
+def wait_for_lock(file: int, timeout_s: float = 30.0) -> None:
+    """Locks an open file; goes on without the lock if it is not released in time."""
+    until = time.monotonic() + timeout_s
     while not try_lock(file) and time.monotonic() < until:
-        time.sleep(_NAP)
+        time.sleep(_POLL_S)
 
 
-def lock_new(path: Path, mode: int = 0o666) -> int | None:
-    """Opens and locks a file that only its holder may touch; None where another one holds it.
+def open_locked(path: Path) -> int | None:
+    """Opens a file for reading and writing, and locks it; returns None if another holder has it.
 
-    What a dead process left there is taken over, content and all. Raises OSError.
+    A file that a dead process left is opened as it is. Raises OSError.
     """
     flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
     while True:
-        file = os.open(path, flags, mode)
+        file = os.open(path, flags, 0o666)
         if not try_lock(file):
             os.close(file)
             return None
-        if is_at(file, path):
+        if is_open_at(file, path):
             return file
-        os.close(file)  # its holder renamed or removed it before it let go
+        os.close(file)  # the last holder renamed or removed it before it released the lock
 
 
-def is_at(file: int, path: Path) -> bool:
-    """Whether an open file is the one of that name."""
+def is_open_at(file: int, path: Path) -> bool:
+    """Whether a path still leads to an open file, which may have been renamed or removed."""
     try:
-        there = path.stat(follow_symlinks=False)
+        status = path.stat(follow_symlinks=False)
     except FileNotFoundError:
         return False
-    return os.path.samestat(there, os.fstat(file))
+    return os.path.samestat(status, os.fstat(file))
