@@ -1,4 +1,4 @@
-"""A folder from anywhere: every bad file is told and costs no other one anything."""
+"""A folder of damaged and unusual files: each bad file is reported, the others are processed."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from faults.bad_files import BAD, UNUSUAL
 from tiny_models import MODELS
 
 MEMORY = 6 << 30
-"""Of address space for the run; libraries reserve far more than they use."""
+"""Address space of the run in bytes; libraries reserve far more than they use."""
 
 
 @dataclass(frozen=True)
-class Ran:
-    """A run over the folder, and what it left."""
+class FinishedRun:
+    """The exit code, messages and outputs of a run over the folder."""
 
     folder: Path
     out: Path
     code: int
-    said: str
+    stderr: str
     peak: int
     errors: dict[str, dict[str, Any]]
     records: dict[str, list[dict[str, Any]]]
@@ -40,7 +40,7 @@ def lines(path: Path) -> list[dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
+def run(tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
     folder = tmp_path_factory.mktemp("from anywhere")
     for name, make in UNUSUAL.items():
         make(folder / name)
@@ -67,64 +67,64 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
     for line in lines(out / "faces.jsonl"):
         records.setdefault(Path(line["source"]).name, []).append(line)
     said = done.stderr.decode("utf-8", "replace")
-    return Ran(folder, out / "pictures", done.returncode, said, peak, errors, records)
+    return FinishedRun(folder, out / "pictures", done.returncode, said, peak, errors, records)
 
 
-def test_the_run_comes_to_its_end(ran: Ran) -> None:
-    assert ran.code == 3, ran.said
-    assert "Traceback" not in ran.said
+def test_the_run_ends_with_failed_sources(run: FinishedRun) -> None:
+    assert run.code == 3, run.stderr
+    assert "Traceback" not in run.stderr
 
 
-def test_there_are_enough_of_them() -> None:
+def test_there_are_at_least_60_bad_files() -> None:
     assert len(BAD) >= 60
 
 
 @pytest.mark.parametrize("name", [name for name, (_, why) in BAD.items() if why])
-def test_a_bad_file_is_told_with_its_reason(ran: Ran, name: str) -> None:
-    error = ran.errors[name]
+def test_reports_a_bad_file_with_its_reason(run: FinishedRun, name: str) -> None:
+    error = run.errors[name]
     assert BAD[name][1] in error["message"]
-    assert error["trace"] is None, "it was foreseen"
-    assert name in ran.said
-    if not name.startswith(("cut", "damaged")):  # frames before the damage are told
-        assert name not in ran.records
-    assert not (ran.out / name).exists()
+    assert error["trace"] is None, "the error is an expected one"
+    assert name in run.stderr
+    if not name.startswith(("cut", "damaged")):  # frames before the damage are recorded
+        assert name not in run.records
+    assert not (run.out / name).exists()
 
 
 @pytest.mark.parametrize("name", list(UNUSUAL))
-def test_an_unusual_file_is_done(ran: Ran, name: str) -> None:
-    frames = ran.records[name]
+def test_processes_an_unusual_file(run: FinishedRun, name: str) -> None:
+    frames = run.records[name]
     assert all(len(frame["faces"]) == 1 for frame in frames)
     moves = name.startswith("moving") or ".mp4" in name.lower() or name.endswith(".avi")
     assert (len(frames) > 1) == moves
-    assert [p for p in ran.out.iterdir() if p.stem == Path(name).stem and p.stat().st_size > 0]
+    assert [p for p in run.out.iterdir() if p.stem == Path(name).stem and p.stat().st_size > 0]
 
 
-def test_nothing_else_is_told_or_made(ran: Ran) -> None:
-    assert ran.errors.keys() == {name for name, (_, why) in BAD.items() if why}
-    assert UNUSUAL.keys() <= ran.records.keys()
-    made = {path.name for path in ran.out.glob("[!.]*")}
+def test_reports_and_writes_nothing_else(run: FinishedRun) -> None:
+    assert run.errors.keys() == {name for name, (_, why) in BAD.items() if why}
+    assert UNUSUAL.keys() <= run.records.keys()
+    made = {path.name for path in run.out.glob("[!.]*")}
     assert len(made) == len(UNUSUAL) + 1, "and the list of errors"
-    assert {path.suffix for path in ran.out.glob(".*")} <= {".journal"}
+    assert {path.suffix for path in run.out.glob(".*")} <= {".journal"}
 
 
-def test_memory_stays_small(ran: Ran) -> None:
-    assert ran.peak < 1 << 30
+def test_memory_stays_below_1_gib(run: FinishedRun) -> None:
+    assert run.peak < 1 << 30
 
 
-def test_no_name_drives_the_terminal(ran: Ran) -> None:
-    assert "\x1b" not in ran.said
-    assert "\a" not in ran.said
+def test_escapes_control_characters_of_file_names(run: FinishedRun) -> None:
+    assert "\x1b" not in run.stderr
+    assert "\a" not in run.stderr
 
 
-def test_resuming_does_the_bad_ones_again_and_no_other(ran: Ran) -> None:
-    command = [sys.executable, "-m", "fkd_infer.cli.main", str(ran.folder), "--out", str(ran.out)]
-    command += ["--json", str(ran.out.parent / "faces.jsonl"), "--detector", "none"]
+def test_resume_processes_only_the_bad_files_again(run: FinishedRun) -> None:
+    command = [sys.executable, "-m", "fkd_infer.cli.main", str(run.folder), "--out", str(run.out)]
+    command += ["--json", str(run.out.parent / "faces.jsonl"), "--detector", "none"]
     command += ["--draw", "box", "--model", str(MODELS / "fixed.onnx"), "--resume"]
-    before = {path.name: path.stat().st_mtime_ns for path in ran.out.glob("[!.]*")}
-    records = (ran.out.parent / "faces.jsonl").read_bytes()
+    before = {path.name: path.stat().st_mtime_ns for path in run.out.glob("[!.]*")}
+    records = (run.out.parent / "faces.jsonl").read_bytes()
     done = subprocess.run(command, capture_output=True, timeout=120, check=False)
     assert done.returncode == 3
     assert f"{len(UNUSUAL)} sources were complete from an earlier run" in done.stderr.decode()
-    after = {path.name: path.stat().st_mtime_ns for path in ran.out.glob("[!.]*")}
+    after = {path.name: path.stat().st_mtime_ns for path in run.out.glob("[!.]*")}
     assert {name for name in after if after[name] != before[name]} == {"errors.jsonl"}
-    assert (ran.out.parent / "faces.jsonl").read_bytes() == records
+    assert (run.out.parent / "faces.jsonl").read_bytes() == records

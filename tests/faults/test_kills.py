@@ -1,4 +1,4 @@
-"""Batches and videos that are killed at any moment come out as if nothing had been."""
+"""Runs killed at any moment and resumed end with the results of an undisturbed run."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ NETWORKS = [
 
 
 def scene(number: int, width: int = 320, height: int = 240) -> Pixels:
-    """A bright picture with something to compress, in which the tiny detector finds a face."""
+    """A bright picture of noise, in which the tiny detector finds a face."""
     rng = np.random.default_rng(number)
     image = rng.integers(140, 256, (height // 8, width // 8, 3), np.uint8)
     return np.ascontiguousarray(image.repeat(8, axis=0).repeat(8, axis=1))
@@ -70,17 +70,17 @@ def check_kills(sources: Path, place: Path, arguments: Sequence[str] = ()) -> No
 
     undisturbed, out = place / "undisturbed", place / "killed"
     seconds = seconds_of(command(undisturbed))
-    wanted = content(undisturbed)
-    assert {"faces.json", "faces.npz"} < wanted.keys()
+    expected = content(undisturbed)
+    assert {"faces.json", "faces.npz"} < expected.keys()
 
     def begin() -> list[str]:
         shutil.rmtree(out, ignore_errors=True)
         return command(out)
 
     def check() -> None:
-        assert content(out) == wanted
+        assert content(out) == expected
         left = {file.suffix for file in out.rglob(".*")}
-        assert left <= {".journal"}, "nothing half-written is left"
+        assert left <= {".journal"}, "no partial file is left"
 
     tally = killed_until_done(begin, [*command(out), "--resume"], seconds, check)
     print(f"\n{sources.name}: {tally}")

@@ -1,4 +1,4 @@
-"""Networks and detectors that fail in the middle of a run: what was done is kept, threads end."""
+"""Networks and detectors that fail during a run: results so far are kept, and threads end."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ COUNT = 12
 LOST = "CUDA failure 700: an illegal memory access was encountered ; GPU=0"
 
 
-class Fragile(Detector):
-    """A detector of one box, which raises an error from its `breaks`-th call on."""
+class FailingDetector(Detector):
+    """Detects one box, and raises an error from call number `calls` on."""
 
     rule = POINTS_BOX
 
-    def __init__(self, breaks: int, error: Exception) -> None:
-        self._left, self._error = breaks, error
+    def __init__(self, calls: int, error: Exception) -> None:
+        self._left, self._error = calls, error
 
     def __call__(self, image: Pixels) -> Detections:
         self._left -= 1
@@ -51,7 +51,7 @@ class Fragile(Detector):
 
 
 @pytest.fixture(autouse=True)
-def _every_thread_ends() -> Iterator[None]:
+def _no_thread_is_left() -> Iterator[None]:
     before = set(threading.enumerate())
     yield
     left = set(threading.enumerate()) - before
@@ -65,7 +65,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "in"
 
 
-def done(pipeline: Pipeline, folder: Path, tracker: Tracker | None = None) -> Summary:
+def process(pipeline: Pipeline, folder: Path, tracker: Tracker | None = None) -> Summary:
     out = folder.parent / "out"
     outputs = Outputs(out, (RecordFile(find_format("json"), out / "faces.jsonl"),))
     journal = Journal(journal_path(out, [str(folder)], [out]), {}, resume=False, faces=True)
@@ -79,21 +79,21 @@ def lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def test_a_gpu_that_is_lost_ends_the_run_and_keeps_what_was_done(
+def test_a_lost_gpu_ends_the_run_and_keeps_results_so_far(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pipeline = load(MODELS / "fixed.onnx", detector="none")
     pipeline.batch = 1
-    own, calls = pipeline.session._run_batch, iter(range(100))
+    original, calls = pipeline.session._run_batch, iter(range(100))
 
     def answer(crops: Pixels) -> Any:
         if next(calls) >= 5:
             raise RuntimeError(LOST)
-        return own(crops)
+        return original(crops)
 
     monkeypatch.setattr(pipeline.session, "_run_batch", answer)
     monkeypatch.setattr(pipeline.session, "execution_provider", CUDA)
-    summary = done(pipeline, folder)
+    summary = process(pipeline, folder)
     assert "CUDA stopped working: CUDA failure 700" in str(summary.fatal_error)
     assert "what was done is kept" in str(summary.fatal_error)
     out = folder.parent / "out"
@@ -106,32 +106,32 @@ def test_a_gpu_that_is_lost_ends_the_run_and_keeps_what_was_done(
     assert (list(out.glob("*.journal")) != []) == (summary.frames > 0)
 
 
-def test_a_network_that_answers_nan_fails_each_source_and_ends_none(folder: Path) -> None:
-    summary = done(load(MODELS / "not_finite.onnx", detector="none"), folder)
+def test_a_network_that_returns_nan_fails_each_source_but_not_the_run(folder: Path) -> None:
+    summary = process(load(MODELS / "not_finite.onnx", detector="none"), folder)
     assert (summary.frames, len(summary.failures), summary.fatal_error) == (0, COUNT, None)
     assert "not finite" in summary.failures[0].message
 
 
-def test_a_detector_that_raises_in_a_video_fails_that_one_alone(folder: Path) -> None:
+def test_an_error_of_the_detector_fails_only_the_current_video(folder: Path) -> None:
     for name in ("a.mp4", "b.mp4", "c.mp4"):
         (folder / name).write_bytes(video(frames=20))
     pipeline = load(MODELS / "scored.onnx", detector="none", min_presence=0)
-    tracker = Tracker(pipeline, Fragile(25, ValueError("a mistake")), detect_every=1)
-    summary = done(pipeline, folder, tracker)
+    tracker = Tracker(pipeline, FailingDetector(25, ValueError("a bug")), detect_every=1)
+    summary = process(pipeline, folder, tracker)
     assert [Path(failure.source).name for failure in summary.failures] == ["b.mp4", "c.mp4"]
-    assert "failed unexpectedly: ValueError: a mistake" in summary.failures[0].message
+    assert "failed unexpectedly: ValueError: a bug" in summary.failures[0].message
     assert "in __call__" in (summary.failures[0].trace or "")
     out = folder.parent / "out"
     assert {path.name for path in out.glob("*.mp4")} == {"a.mp4"}
     assert len(list(out.glob("*.png"))) == COUNT
 
 
-def test_the_list_of_failures_is_what_its_schema_says(folder: Path) -> None:
+def test_list_of_failures_is_valid_by_its_schema(folder: Path) -> None:
     jsonschema = pytest.importorskip("jsonschema")
     from importlib import resources
 
     (folder / "bad.png").write_text("hello")
-    done(load(MODELS / "fixed.onnx", detector="none"), folder)
+    process(load(MODELS / "fixed.onnx", detector="none"), folder)
     schema = json.loads(
         (resources.files("fkd_infer.formats") / "schema" / "fkd-error-1.json").read_text()
     )

@@ -1,4 +1,4 @@
-"""Files and folders that may not be read or written, seen as a user who has no rights to them."""
+"""Files and folders that the user may not read or write."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ NOBODY = 65534
 
 
 @contextmanager
-def without_rights() -> Iterator[None]:
-    """The block runs as a user without rights: as itself, or, as root, as nobody."""
+def unprivileged_user() -> Iterator[None]:
+    """Runs the block as nobody if this is root, and else as this user."""
     if os.geteuid() != 0:
         yield
         return
@@ -45,7 +45,7 @@ def without_rights() -> Iterator[None]:
 
 @pytest.fixture
 def place() -> Iterator[Path]:
-    """A folder that everybody may use, with photos, some of them closed."""
+    """A folder with photos, of which a file and a subfolder are not readable."""
     folder = Path(tempfile.mkdtemp())
     for name in ("a.png", "closed/b.png", "c.png", "open/d.png"):
         write_image(folder / "in" / name, np.full((40, 60, 3), 99, np.uint8))
@@ -64,7 +64,7 @@ def pipeline() -> Pipeline:
     return load(MODELS / "fixed.onnx", detector="none")
 
 
-def done(pipeline: Pipeline, place: Path) -> Summary:
+def process(pipeline: Pipeline, place: Path) -> Summary:
     outputs = Outputs(
         place / "out", (RecordFile(find_format("json"), place / "out" / "faces.jsonl"),)
     )
@@ -74,9 +74,9 @@ def done(pipeline: Pipeline, place: Path) -> Summary:
     return run(sources, Job(FaceFinder(pipeline), overlay, outputs, workers=2), quiet=True)
 
 
-def test_what_is_closed_is_told_and_the_rest_is_done(pipeline: Pipeline, place: Path) -> None:
-    with without_rights():
-        summary = done(pipeline, place)
+def test_reports_unreadable_files_and_processes_the_others(pipeline: Pipeline, place: Path) -> None:
+    with unprivileged_user():
+        summary = process(pipeline, place)
     why = {Path(failure.source).name: failure.message for failure in summary.failures}
     assert why.keys() == {"c.png", "closed"}
     assert all("Permission denied" in line for line in why.values())
@@ -86,14 +86,14 @@ def test_what_is_closed_is_told_and_the_rest_is_done(pipeline: Pipeline, place: 
     assert {Path(json.loads(line)["source"]).name for line in listed} == why.keys()
 
 
-def test_a_folder_that_is_closed_altogether_is_one_line(place: Path) -> None:
-    with without_rights(), pytest.raises(SourceFolderError, match="Permission denied"):
+def test_reports_an_unreadable_folder(place: Path) -> None:
+    with unprivileged_user(), pytest.raises(SourceFolderError, match="Permission denied"):
         expand_sources([str(place / "in" / "closed")])
 
 
-def test_a_folder_that_may_not_be_written_to_is_told_before_work_begins(place: Path) -> None:
+def test_reports_an_unwritable_output_folder_before_the_run(place: Path) -> None:
     (place / "out").chmod(0o555)
-    with without_rights():
+    with unprivileged_user():
         sources = expand_sources([str(place / "in" / "a.png")])
         if os.access(place / "out", os.W_OK):
             pytest.skip("this user may write everywhere")

@@ -1,4 +1,4 @@
-"""Runs that the machine fails: full disks, no memory, two at once; and what is gone on with."""
+"""Full disks, lack of memory, limits, two runs at once, and runs that resume."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ def command(folder: Path, out: Path, *more: str) -> list[str]:
     return [sys.executable, "-m", "fkd_infer.cli.main", *arguments(folder, out, *more)]
 
 
-def ran(
+def infer(
     folder: Path, out: Path, *more: str, before: Callable[[], None] | None = None
 ) -> tuple[int, str]:
-    """The exit code, and what was said; in a process of its own where `before` is to limit it."""
+    """Exit code and stderr of a run; with `before`, which sets limits, in its own process."""
     if before is None:
-        told = CliRunner().invoke(main, arguments(folder, out, *more), catch_exceptions=False)
-        return told.exit_code, told.stderr
+        result = CliRunner().invoke(main, arguments(folder, out, *more), catch_exceptions=False)
+        return result.exit_code, result.stderr
     done = subprocess.run(
         command(folder, out, *more),
         capture_output=True,
@@ -60,8 +60,8 @@ def ran(
     return done.returncode, done.stderr
 
 
-def limited(kind: int, most: int) -> Callable[[], None]:
-    return lambda: resource.setrlimit(kind, (most, most))
+def set_limit(kind: int, limit: int) -> Callable[[], None]:
+    return lambda: resource.setrlimit(kind, (limit, limit))
 
 
 def errors(out: Path) -> dict[str, dict[str, Any]]:
@@ -79,53 +79,53 @@ def photos(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def wanted(photos: Path, tmp_path: Path) -> dict[str, object]:
-    """What an undisturbed run makes."""
-    code, said = ran(photos, tmp_path / "wanted")
-    assert code == 0, said
-    return content(tmp_path / "wanted")
+def expected(photos: Path, tmp_path: Path) -> dict[str, object]:
+    """The outputs of an undisturbed run."""
+    code, stderr = infer(photos, tmp_path / "expected")
+    assert code == 0, stderr
+    return content(tmp_path / "expected")
 
 
 @pytest.fixture
-def unfinished(photos: Path, wanted: dict[str, object], tmp_path: Path) -> Path:
-    """What a run made of the photos and of bad.png, which it failed at."""
-    assert wanted
+def unfinished(photos: Path, expected: dict[str, object], tmp_path: Path) -> Path:
+    """The outputs of a run over the photos and bad.png, which failed."""
+    assert expected
     (photos / "bad.png").write_text("hello")
-    assert ran(photos, tmp_path / "out")[0] == 3
+    assert infer(photos, tmp_path / "out")[0] == 3
     return tmp_path / "out"
 
 
 class TestFullDisks:
-    def test_records_that_do_not_fit_end_the_run_and_a_later_one_goes_on(
-        self, photos: Path, wanted: dict[str, object], tmp_path: Path
+    def test_records_that_do_not_fit_end_the_run_which_can_be_resumed(
+        self, photos: Path, expected: dict[str, object], tmp_path: Path
     ) -> None:
         out = tmp_path / "out"
-        code, said = ran(photos, out, before=limited(resource.RLIMIT_FSIZE, 10_000))
+        code, stderr = infer(photos, out, before=set_limit(resource.RLIMIT_FSIZE, 10_000))
         assert code == 1
-        assert "File too large" in said
-        assert ENDED in said
+        assert "File too large" in stderr
+        assert ENDED in stderr
         assert not (out / "faces.jsonl").exists()
-        assert not list(out.rglob("*.part")), "nothing half-written is left"
-        code, said = ran(photos, out, "--resume")
-        assert code == 0, said
-        assert "complete from an earlier run" in said
-        assert content(out) == wanted
+        assert not list(out.rglob("*.part")), "no partial file is left"
+        code, stderr = infer(photos, out, "--resume")
+        assert code == 0, stderr
+        assert "complete from an earlier run" in stderr
+        assert content(out) == expected
 
-    def test_old_records_stay_where_new_ones_do_not_fit(self, photos: Path, tmp_path: Path) -> None:
+    def test_old_records_stay_if_new_ones_do_not_fit(self, photos: Path, tmp_path: Path) -> None:
         out = tmp_path / "out"
-        ran(photos, out)
+        infer(photos, out)
         old = (out / "faces.jsonl").read_bytes()
-        code, _ = ran(photos, out, before=limited(resource.RLIMIT_FSIZE, 10_000))
+        code, _ = infer(photos, out, before=set_limit(resource.RLIMIT_FSIZE, 10_000))
         assert code == 1
         assert (out / "faces.jsonl").read_bytes() == old
 
-    def test_a_picture_that_does_not_fit_costs_no_other(self, photos: Path, tmp_path: Path) -> None:
+    def test_a_picture_that_does_not_fit_fails_alone(self, photos: Path, tmp_path: Path) -> None:
         noise = np.random.default_rng(0).integers(0, 256, (300, 300, 3), np.uint8)
         write_image(photos / "large.png", noise)
         (photos / "film.mp4").write_bytes(video(frames=50, size=(1280, 960)))
         out = tmp_path / "out"
-        code, _ = ran(
-            photos, out, "--quality", "100", before=limited(resource.RLIMIT_FSIZE, 90_000)
+        code, _ = infer(
+            photos, out, "--quality", "100", before=set_limit(resource.RLIMIT_FSIZE, 90_000)
         )
         assert code == 3
         assert errors(out).keys() == {"large.png", "film.mp4"}
@@ -133,23 +133,23 @@ class TestFullDisks:
         assert len(list((out / "pictures").glob("*.png"))) == PHOTOS
         assert not list(out.rglob("*.part"))
 
-    def test_a_disk_without_room(self, photos: Path, tmp_path: Path) -> None:
+    def test_a_run_on_a_full_disk_can_be_resumed(self, photos: Path, tmp_path: Path) -> None:
         with small_disk(tmp_path / "disk", 200_000) as disk:
             (disk / "rest").write_bytes(bytes(150_000))
-            code, said = ran(photos, disk / "out")
+            code, stderr = infer(photos, disk / "out")
             assert code == 1
-            assert "No space left on device" in said
+            assert "No space left on device" in stderr
             assert not (disk / "out" / "faces.jsonl").exists()
             (disk / "rest").unlink()
-            code, said = ran(photos, disk / "out", "--resume")
-            assert code == 0, said
+            code, stderr = infer(photos, disk / "out", "--resume")
+            assert code == 0, stderr
             assert len((disk / "out" / "faces.jsonl").read_text().splitlines()) == PHOTOS
             assert not list((disk / "out").rglob("*.part"))
 
 
 @contextmanager
 def small_disk(place: Path, size: int) -> Iterator[Path]:
-    """A file system of so many bytes; skips the test where none may be mounted."""
+    """A file system of `size` bytes; skips the test if it cannot be mounted."""
     place.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(place)]
     if shutil.which("mount") is None or subprocess.run(mount, capture_output=True).returncode:
@@ -161,7 +161,7 @@ def small_disk(place: Path, size: int) -> Iterator[Path]:
 
 
 class TestMemory:
-    def test_a_batch_for_which_it_is_too_little_is_run_in_halves(self) -> None:
+    def test_runs_a_batch_in_halves_if_memory_is_short(self) -> None:
         script = """
 import resource
 import numpy as np
@@ -169,35 +169,35 @@ from fkd_infer.runtime.session import LandmarkSession
 session = LandmarkSession("fkdnet", "cpu")
 side, channels = session.card.input.size, session.card.input.channels
 crops = np.random.default_rng(0).integers(0, 256, (512, side, side, channels), np.uint8)
-wanted = np.concatenate([session.run(crops[i : i + 8]).points for i in range(0, 512, 8)])
+expected = np.concatenate([session.run(crops[i : i + 8]).points for i in range(0, 512, 8)])
 pages = int(open("/proc/self/statm").read().split()[0])
 most = pages * resource.getpagesize() + (40 << 20)
 resource.setrlimit(resource.RLIMIT_AS, (most, most))
 found = session.run(crops).points
 assert session._largest and session._largest < 512
-assert np.abs(found - wanted).max() < 1e-4
+assert np.abs(found - expected).max() < 1e-4
 """
         done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         assert "too little memory for 512 faces at once; going on with 256" in done.stderr
 
-    def test_a_photo_for_which_it_is_too_little_costs_no_other(
+    def test_a_photo_that_needs_too_much_memory_fails_alone(
         self, photos: Path, tmp_path: Path
     ) -> None:
         (photos / "vast.png").write_bytes(bomb(15_000))
         out = tmp_path / "out"
-        limit = limited(resource.RLIMIT_AS, 1500 << 20)
-        code, said = ran(photos, out, "--limit-memory", "100000", before=limit)
-        assert code == 3, said
+        limit = set_limit(resource.RLIMIT_AS, 1500 << 20)
+        code, stderr = infer(photos, out, "--limit-memory", "100000", before=limit)
+        assert code == 3, stderr
         assert errors(out).keys() == {"vast.png"}
         assert "memory" in errors(out)["vast.png"]["message"]
 
-    def test_by_default_it_is_refused_before_it_is_decoded(
+    def test_refuses_a_photo_over_the_memory_limit_before_decoding(
         self, photos: Path, tmp_path: Path
     ) -> None:
         (photos / "vast.png").write_bytes(bomb(15_000))
         out = tmp_path / "out"
-        code, _ = ran(photos, out, before=limited(resource.RLIMIT_AS, 1500 << 20))
+        code, _ = infer(photos, out, before=set_limit(resource.RLIMIT_AS, 1500 << 20))
         assert code == 3
         assert "raise --limit-memory" in errors(out)["vast.png"]["message"]
 
@@ -211,28 +211,30 @@ class TestLimits:
             ("--limit-seconds", "0.2", "it goes on after 0.2 s"),
         ],
     )
-    def test_what_is_larger_fails(self, tmp_path: Path, option: str, value: str, why: str) -> None:
+    def test_sources_over_a_limit_fail(
+        self, tmp_path: Path, option: str, value: str, why: str
+    ) -> None:
         folder, out = tmp_path / "in", tmp_path / "out"
         write_image(folder / "a.png", np.zeros((40, 60, 3), np.uint8))
         (folder / "b.mp4").write_bytes(video(frames=12))
-        code, _ = ran(folder, out, option, value)
+        code, _ = infer(folder, out, option, value)
         assert code == 3
         failed = errors(out)
         assert any(why in error["message"] for error in failed.values())
         assert all(option in error["message"] for error in failed.values())
         assert failed.keys() == ({"a.png", "b.mp4"} if "pixels" in option else {"b.mp4"})
 
-    def test_what_came_before_is_kept(self, tmp_path: Path) -> None:
+    def test_keeps_frames_before_the_limit(self, tmp_path: Path) -> None:
         folder, out = tmp_path / "in", tmp_path / "out"
         folder.mkdir()
         (folder / "b.mp4").write_bytes(video(frames=12))
-        ran(folder, out, "--limit-frames", "7")
+        infer(folder, out, "--limit-frames", "7")
         assert len((out / "faces.jsonl").read_text().splitlines()) == 7
         assert (out / "pictures" / "b.mp4").stat().st_size > 0
 
 
 class TestTwoRuns:
-    def test_the_same_one_twice_at_once_is_refused(self, photos: Path, tmp_path: Path) -> None:
+    def test_refuses_the_same_run_twice_at_once(self, photos: Path, tmp_path: Path) -> None:
         out, pipe = tmp_path / "out", tmp_path / "in" / "99.mp4"
         (photos / "99.mp4").write_bytes(video(frames=2000, size=(320, 240)))
         first = subprocess.Popen(command(photos, out), stderr=subprocess.PIPE)
@@ -240,15 +242,15 @@ class TestTwoRuns:
             until = time.monotonic() + 60
             while not list(out.glob("pictures/*.png")) and time.monotonic() < until:
                 time.sleep(0.01)
-            code, said = ran(photos, out)
+            code, stderr = infer(photos, out)
             assert code == 1
-            assert "another run of the same sources is at work here" in said
+            assert "another run of the same sources is at work here" in stderr
             first.terminate()
             first.communicate(timeout=60)
         assert first.returncode in (0, 130)
         assert pipe.exists()
 
-    def test_two_into_one_folder_lose_nothing(self, tmp_path: Path) -> None:
+    def test_two_runs_into_one_folder_lose_nothing(self, tmp_path: Path) -> None:
         out = tmp_path / "out"
         runs: list[subprocess.Popen[bytes]] = []
         for name in "ab":
@@ -263,7 +265,7 @@ class TestTwoRuns:
         assert errors(out).keys() == {"bad a.png", "bad b.png"}
         assert not list(out.rglob("*.part"))
 
-    def test_threads_that_write_one_file_leave_one_of_their_versions(self, tmp_path: Path) -> None:
+    def test_threads_writing_one_file_leave_one_complete_version(self, tmp_path: Path) -> None:
         path = tmp_path / "a.txt"
         texts = [f"{number}" * 100_000 for number in range(8)]
 
@@ -284,26 +286,26 @@ class TestTwoRuns:
 
 
 class TestResume:
-    def test_what_is_complete_is_not_done_again(
-        self, photos: Path, wanted: dict[str, object], tmp_path: Path
+    def test_skips_completed_sources(
+        self, photos: Path, expected: dict[str, object], tmp_path: Path
     ) -> None:
         out = tmp_path / "out"
         (photos / "05.png").rename(tmp_path / "05.png")
         (photos / "05.png").write_text("hello")
-        code, _ = ran(photos, out)
+        code, _ = infer(photos, out)
         assert code == 3
         times = {p.name: p.stat().st_mtime_ns for p in (out / "pictures").glob("*.png")}
         (tmp_path / "05.png").rename(photos / "05.png")
-        code, said = ran(photos, out, "--resume")
+        code, stderr = infer(photos, out, "--resume")
         assert code == 0
-        assert f"{PHOTOS - 1} sources were complete from an earlier run" in said
-        assert content(out) == wanted, "and the list of errors is gone"
+        assert f"{PHOTOS - 1} sources were complete from an earlier run" in stderr
+        assert content(out) == expected, "the list of errors is removed"
         now = {p.name: p.stat().st_mtime_ns for p in (out / "pictures").glob("*.png")}
         assert {name for name in now if now[name] != times.get(name)} == {"05.png"}
 
     @pytest.mark.parametrize("what", ["source", "picture gone", "picture changed"])
-    def test_what_changed_is_done_again(
-        self, photos: Path, wanted: dict[str, object], unfinished: Path, what: str
+    def test_processes_changed_sources_again(
+        self, photos: Path, expected: dict[str, object], unfinished: Path, what: str
     ) -> None:
         (photos / "bad.png").unlink()
         picture = unfinished / "pictures" / "03.png"
@@ -313,42 +315,42 @@ class TestResume:
             picture.unlink()
         else:
             picture.write_bytes(b"other")
-        code, said = ran(photos, unfinished, "--resume")
+        code, stderr = infer(photos, unfinished, "--resume")
         assert code == 0
-        assert f"{PHOTOS - 1} sources were complete" in said
-        assert content(unfinished) == wanted
+        assert f"{PHOTOS - 1} sources were complete" in stderr
+        assert content(unfinished) == expected
 
-    def test_other_options_are_refused(self, photos: Path, unfinished: Path) -> None:
-        code, said = ran(photos, unfinished, "--resume", "--draw", "mesh", "--stride", "2")
+    def test_refuses_other_options(self, photos: Path, unfinished: Path) -> None:
+        code, stderr = infer(photos, unfinished, "--resume", "--draw", "mesh", "--stride", "2")
         assert code == 1
-        assert "other settings (--draw, --stride)" in said
-        code, _ = ran(photos, unfinished, "--draw", "mesh")
-        assert code == 3, "without --resume it begins anew"
+        assert "other settings (--draw, --stride)" in stderr
+        code, _ = infer(photos, unfinished, "--draw", "mesh")
+        assert code == 3, "without --resume it starts again"
 
     @pytest.mark.parametrize("left", [0, 10, -1, -700])
-    def test_a_journal_that_was_cut_counts_as_far_as_it_goes(
-        self, photos: Path, wanted: dict[str, object], unfinished: Path, left: int
+    def test_reads_a_truncated_journal_as_far_as_it_goes(
+        self, photos: Path, expected: dict[str, object], unfinished: Path, left: int
     ) -> None:
         (photos / "bad.png").unlink()
         (journal,) = (unfinished / "pictures").glob(".fkd-*.journal")
         journal.write_bytes(journal.read_bytes()[:left])
-        code, _ = ran(photos, unfinished, "--resume")
+        code, _ = infer(photos, unfinished, "--resume")
         assert code == 0
-        assert content(unfinished) == wanted
+        assert content(unfinished) == expected
 
-    def test_a_journal_of_nonsense_is_refused(self, photos: Path, unfinished: Path) -> None:
+    def test_refuses_an_invalid_journal(self, photos: Path, unfinished: Path) -> None:
         (journal,) = (unfinished / "pictures").glob(".fkd-*.journal")
         journal.write_bytes(b"\xff\xfe nonsense\n" * 9)
-        code, said = ran(photos, unfinished, "--resume")
+        code, stderr = infer(photos, unfinished, "--resume")
         assert code == 1
-        assert "not a journal of a run; leave --resume out to begin anew" in said
+        assert "not a journal of a run; leave --resume out to begin anew" in stderr
 
-    def test_without_failures_nothing_hidden_is_left(self, photos: Path, tmp_path: Path) -> None:
-        ran(photos, tmp_path / "out")
+    def test_leaves_no_hidden_file_after_a_complete_run(self, photos: Path, tmp_path: Path) -> None:
+        infer(photos, tmp_path / "out")
         assert not list((tmp_path / "out").rglob(".*"))
 
     @pytest.mark.parametrize("more", [["--sheet", "s.png"], ["--json", "-"]])
-    def test_what_cannot_be_resumed_is_refused(
+    def test_refuses_to_resume_without_output_files_and_with_a_sheet(
         self, photos: Path, tmp_path: Path, more: list[str]
     ) -> None:
         given = [sys.executable, "-m", "fkd_infer.cli.main", str(photos), "--resume", *more]
@@ -358,7 +360,7 @@ class TestResume:
 
 
 class TestNames:
-    def test_a_device_is_not_replaced(self, tmp_path: Path) -> None:
+    def test_does_not_replace_a_pipe(self, tmp_path: Path) -> None:
         pipe = tmp_path / "pipe"
         os.mkfifo(pipe)
         with pytest.raises(OutputError, match="it is no file"), atomic_write(pipe):
@@ -366,18 +368,20 @@ class TestNames:
         assert not pipe.is_file()
         assert [file.name for file in tmp_path.iterdir()] == ["pipe"]
 
-    def test_the_longest_name_can_be_written(self, tmp_path: Path) -> None:
+    def test_writes_a_file_with_the_longest_name(self, tmp_path: Path) -> None:
         path = tmp_path / ("é" * 120 + ".jpg")
         with atomic_write(path) as partial:
             partial.write_text("there")
         assert path.read_text() == "there"
 
-    def test_files_that_would_have_one_name_have_two(self, tmp_path: Path) -> None:
+    def test_gives_different_names_to_outputs_of_sources_with_the_same_stem(
+        self, tmp_path: Path
+    ) -> None:
         folder, out = tmp_path / "in", tmp_path / "out"
         folder.mkdir()
         (folder / "a.mp4").write_bytes(video())
         (folder / "a.avi").write_bytes(video(".mkv"))
-        assert ran(folder, out)[0] == 0
+        assert infer(folder, out)[0] == 0
         assert {p.name for p in (out / "pictures").iterdir()} == {"a.mp4", "a.avi.mp4"}
 
 
@@ -394,23 +398,23 @@ class TestDamagedJournals:
             b"\x00\xff",
         ],
     )
-    def test_a_line_that_no_run_wrote_ends_what_is_known(
-        self, photos: Path, wanted: dict[str, object], unfinished: Path, line: bytes
+    def test_reads_a_journal_up_to_an_invalid_line(
+        self, photos: Path, expected: dict[str, object], unfinished: Path, line: bytes
     ) -> None:
         (photos / "bad.png").unlink()
         (journal,) = (unfinished / "pictures").glob(".fkd-*.journal")
         lines = journal.read_bytes().splitlines(keepends=True)
         journal.write_bytes(b"".join([*lines[:5], line + b"\n", *lines[5:]]))
-        code, said = ran(photos, unfinished, "--resume")
+        code, stderr = infer(photos, unfinished, "--resume")
         assert code == 0
-        assert "2 sources were complete" in said
-        assert content(unfinished) == wanted
+        assert "2 sources were complete" in stderr
+        assert content(unfinished) == expected
 
-    def test_frames_that_no_run_wrote_are_refused(self, photos: Path, unfinished: Path) -> None:
+    def test_refuses_invalid_frames(self, photos: Path, unfinished: Path) -> None:
         (journal,) = (unfinished / "pictures").glob(".fkd-*.journal")
         lines = journal.read_bytes().splitlines(keepends=True)
         lines[1] = b'{"frame":[1,2],"faces":[[]]}\n'
         journal.write_bytes(b"".join(lines))
-        code, said = ran(photos, unfinished, "--resume")
+        code, stderr = infer(photos, unfinished, "--resume")
         assert code == 1
-        assert "00.png; leave --resume out to begin anew" in said
+        assert "00.png; leave --resume out to begin anew" in stderr

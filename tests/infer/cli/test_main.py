@@ -1,4 +1,4 @@
-"""fkd-infer, as it is typed."""
+"""fkd-infer on the command line."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def test_an_image_becomes_a_picture_and_a_record(tmp_path: Path) -> None:
+def test_writes_a_picture_and_a_record_for_an_image(tmp_path: Path) -> None:
     photo, out, record = write_image(tmp_path / "a.png"), tmp_path / "out", tmp_path / "a.jsonl"
     done = run(photo, "--model", FIXED, "--detector", "none", "--out", out, "--json", record)
     assert done.exit_code == 0
@@ -69,7 +69,7 @@ def test_an_image_becomes_a_picture_and_a_record(tmp_path: Path) -> None:
     np.testing.assert_allclose(np.array(face["points"]), fixed_points(), atol=0.006)
 
 
-def test_a_folder_keeps_its_names_formats_and_sizes(tmp_path: Path) -> None:
+def test_keeps_names_formats_and_sizes_of_a_folder(tmp_path: Path) -> None:
     for name in ("a.jpg", "sub/b.webp", "sub/c.bmp"):
         write_image(tmp_path / "in" / name, 40)
     done = run(tmp_path / "in", "--model", FIXED, "--detector", "none", "--out", tmp_path / "out")
@@ -79,7 +79,7 @@ def test_a_folder_keeps_its_names_formats_and_sizes(tmp_path: Path) -> None:
     assert read_image(tmp_path / "out" / "sub" / "b.webp").shape == (40, 40, 3)
 
 
-def test_a_video_comes_back_as_long_as_it_was(tmp_path: Path) -> None:
+def test_keeps_the_length_of_a_video(tmp_path: Path) -> None:
     video, record = write_video(tmp_path / "v.mp4"), tmp_path / "v.jsonl"
     out = tmp_path / "out"
     done = run(video, "--model", FIXED, "--detector", "none", "--out", out, "--json", record)
@@ -93,7 +93,7 @@ def test_a_video_comes_back_as_long_as_it_was(tmp_path: Path) -> None:
     assert sum(1 for _ in frames_from(source)) == 30
 
 
-def test_boxes_from_a_file_take_the_detectors_place(tmp_path: Path) -> None:
+def test_boxes_from_a_file_replace_the_detector(tmp_path: Path) -> None:
     photo, boxes = write_image(tmp_path / "a.png", 100), tmp_path / "boxes.csv"
     boxes.write_text("source,frame,x0,y0,x1,y1\na.png,0,10,10,50,50\na.png,0,40,40,90,90\n")
     record = tmp_path / "a.jsonl"
@@ -103,14 +103,14 @@ def test_boxes_from_a_file_take_the_detectors_place(tmp_path: Path) -> None:
     np.testing.assert_allclose(centres, [[30, 30], [65, 65]], atol=0.1)
 
 
-def test_records_go_to_standard_output_and_nothing_else_does(tmp_path: Path) -> None:
+def test_prints_records_and_nothing_else_to_stdout(tmp_path: Path) -> None:
     photo = write_image(tmp_path / "a.png")
     done = run(photo, "--model", FIXED, "--detector", "none", "--json", "-", "--quiet")
     assert json.loads(done.stdout)["source"] == str(photo)
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "said"),
+    ("arguments", "code", "message"),
     [
         (["nosuch.jpg", "--out", "o"], 1, "nosuch.jpg: no such file"),
         (["a.png"], 2, "nothing to write: give --out DIR, --json FILE"),
@@ -124,12 +124,12 @@ def test_records_go_to_standard_output_and_nothing_else_does(tmp_path: Path) -> 
         (["a.png", "--out", "."], 1, "it is one of the sources"),
     ],
 )
-def test_a_mistake_is_one_line(
+def test_reports_a_mistake_in_one_line(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     arguments: list[str],
     code: int,
-    said: str,
+    message: str,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     write_image(tmp_path / "a.png")
@@ -142,18 +142,18 @@ def test_a_mistake_is_one_line(
             pytest.skip("this machine may have CUDA")
     done = run(*arguments)
     assert done.exit_code == code
-    assert said in done.stderr
+    assert message in done.stderr
     assert "Traceback" not in done.output
     if code in (1, 3):
         assert len(done.stderr.strip().splitlines()) == 1
 
 
-def test_debug_shows_where_an_error_comes_from(tmp_path: Path) -> None:
+def test_debug_shows_the_traceback(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         run("nosuch.jpg", "--out", tmp_path, "--debug")
 
 
-def test_help_names_every_option_and_is_quick() -> None:
+def test_help_lists_every_option_and_loads_no_heavy_package() -> None:
     started = time.perf_counter()
     command = [sys.executable, "-X", "importtime", "-m", "fkd_infer.cli.main", "--help"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
@@ -167,7 +167,7 @@ def test_help_names_every_option_and_is_quick() -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals")
-def test_ctrl_c_leaves_a_playable_file_of_what_was_done(tmp_path: Path) -> None:
+def test_ctrl_c_leaves_a_playable_video_of_the_processed_frames(tmp_path: Path) -> None:
     video, out, record = (
         write_video(tmp_path / "v.mp4", 4000),
         tmp_path / "out",
@@ -183,10 +183,10 @@ def test_ctrl_c_leaves_a_playable_file_of_what_was_done(tmp_path: Path) -> None:
             assert time.monotonic() < deadline
             time.sleep(0.02)
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=60)
+        _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "stopped early" in said
-    assert "Traceback" not in said
+    assert "stopped early" in stderr
+    assert "Traceback" not in stderr
     done = len(lines(record))
     assert 0 < done < 4000
     from fkd_infer.media.frames import frames_from
@@ -199,7 +199,9 @@ def test_ctrl_c_leaves_a_playable_file_of_what_was_done(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.name == "nt", reason="signals")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_leaves_whole_pictures_of_what_was_done(tmp_path: Path, number: int) -> None:
+def test_a_signal_leaves_complete_pictures_of_the_processed_photos(
+    tmp_path: Path, number: int
+) -> None:
     for index in range(400):
         write_image(tmp_path / "in" / f"{index:03d}.png", 300)
     out, record = tmp_path / "out", tmp_path / "r.jsonl"
@@ -212,10 +214,10 @@ def test_a_signal_leaves_whole_pictures_of_what_was_done(tmp_path: Path, number:
             assert time.monotonic() < deadline
             time.sleep(0.01)
         process.send_signal(number)
-        _, said = process.communicate(timeout=60)
+        _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "stopped early" in said
-    assert "Traceback" not in said
+    assert "stopped early" in stderr
+    assert "Traceback" not in stderr
     done = [Path(line["source"]).name for line in lines(record)]
     assert 0 < len(done) < 400
     assert done == sorted(done)
@@ -224,7 +226,7 @@ def test_a_signal_leaves_whole_pictures_of_what_was_done(tmp_path: Path, number:
     assert all(read_image(out / name).shape == (300, 300, 3) for name in done)
 
 
-def test_photos_and_videos_keep_their_order(tmp_path: Path) -> None:
+def test_keeps_the_order_of_photos_and_videos(tmp_path: Path) -> None:
     for name in ("a.png", "b.png", "d.png", "e.png"):
         write_image(tmp_path / "in" / name)
     write_video(tmp_path / "in" / "c.mp4", 3)
@@ -238,7 +240,7 @@ def test_photos_and_videos_keep_their_order(tmp_path: Path) -> None:
     assert names == ["a.png", "b.png", "c.mp4", "c.mp4", "c.mp4", "d.png", "e.png"]
 
 
-def test_a_profile_shows_the_stages_and_the_operators_of_a_run(tmp_path: Path) -> None:
+def test_profile_contains_stages_and_operators(tmp_path: Path) -> None:
     for name in ("a.png", "b.png"):
         write_image(tmp_path / "in" / name)
     write_video(tmp_path / "in" / "c.mp4", 3)
@@ -257,7 +259,7 @@ def test_a_profile_shows_the_stages_and_the_operators_of_a_run(tmp_path: Path) -
     assert any(e.get("cat") == "Node" for e in events)
 
 
-def test_a_profile_has_a_place_of_its_own(tmp_path: Path) -> None:
+def test_refuses_a_profile_in_the_place_of_another_file(tmp_path: Path) -> None:
     photo = write_image(tmp_path / "a.png")
     given = (photo, "--model", FIXED, "--detector", "none", "--json", tmp_path / "r")
     for place in (tmp_path / "r", photo):
@@ -266,7 +268,7 @@ def test_a_profile_has_a_place_of_its_own(tmp_path: Path) -> None:
         assert len(done.stderr.strip().splitlines()) == 1
 
 
-def test_one_bad_file_does_not_cost_the_others_their_results(tmp_path: Path) -> None:
+def test_a_bad_file_fails_alone(tmp_path: Path) -> None:
     for name in ("a.png", "c.png"):
         write_image(tmp_path / "in" / name)
     (tmp_path / "in" / "b.png").write_text("hello")
@@ -285,7 +287,7 @@ def test_one_bad_file_does_not_cost_the_others_their_results(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("records", "said"),
+    ("records", "message"),
     [
         (["--json", "a.png"], "it is one of the sources"),
         (["--json", "r", "--csv", "r"], "two outputs would go there"),
@@ -293,8 +295,8 @@ def test_one_bad_file_does_not_cost_the_others_their_results(tmp_path: Path) -> 
         (["--json", "folder"], "a folder of that name is in the way"),
     ],
 )
-def test_records_have_a_place_of_their_own(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, records: list[str], said: str
+def test_refuses_records_in_the_place_of_another_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, records: list[str], message: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
     photo = write_image(tmp_path / "a.png")
@@ -302,11 +304,11 @@ def test_records_have_a_place_of_their_own(
     before = photo.read_bytes()
     done = run("a.png", "--model", FIXED, "--detector", "none", *records)
     assert done.exit_code == 1
-    assert said in done.stderr
+    assert message in done.stderr
     assert photo.read_bytes() == before
 
 
-def test_the_same_command_twice_does_not_take_its_results_for_sources(tmp_path: Path) -> None:
+def test_does_not_process_its_own_output_when_run_twice(tmp_path: Path) -> None:
     write_image(tmp_path / "trip" / "a.png")
     trip = tmp_path / "trip"
     given = (trip, "--model", FIXED, "--detector", "none", "--out", trip / "o")
@@ -316,7 +318,7 @@ def test_the_same_command_twice_does_not_take_its_results_for_sources(tmp_path: 
         assert "1 frame, " in done.stderr
 
 
-def test_a_missing_extra_is_named_with_its_repair(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reports_a_missing_extra_with_the_install_command(monkeypatch: pytest.MonkeyPatch) -> None:
     import click
 
     from fkd_infer.cli.command import FkdCommand
@@ -332,7 +334,7 @@ def test_a_missing_extra_is_named_with_its_repair(monkeypatch: pytest.MonkeyPatc
     )
 
 
-def test_the_demo_finds_the_astronaut(tmp_path: Path) -> None:
+def test_demo_finds_the_astronaut(tmp_path: Path) -> None:
     pytest.importorskip("skimage", reason="needs the demo extra's photo")
     from fkd_infer.cli.demo import main as demo
 
@@ -342,7 +344,7 @@ def test_the_demo_finds_the_astronaut(tmp_path: Path) -> None:
     assert read_image(tmp_path / "astronaut.png").shape == (512, 512, 3)
 
 
-def test_faces_of_a_video_are_followed_and_steady(tmp_path: Path) -> None:
+def test_tracks_and_smooths_faces_of_a_video(tmp_path: Path) -> None:
     video = write_video(tmp_path / "a.mp4", 12)
     record = tmp_path / "r.jsonl"
     given = (video, "--model", FIXED, "--json", record, "--start", "0.1", "--stride", "2")
@@ -353,7 +355,7 @@ def test_faces_of_a_video_are_followed_and_steady(tmp_path: Path) -> None:
     assert [line["frame"] for line in lines(record)] == [0, 2, 4]
 
 
-def test_filters_are_drawn_on_videos_and_photos(
+def test_draws_filters_on_videos_and_photos(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def paint(self: Filter, canvas: np.ndarray, faces: Sequence[Face]) -> None:
@@ -375,7 +377,7 @@ def test_filters_are_drawn_on_videos_and_photos(
 
 
 @pytest.mark.parametrize(
-    ("options", "code", "said"),
+    ("options", "code", "message"),
     [
         (["--filter", "nosuch"], 1, "filter 'nosuch'"),
         (["--start", "2", "--end", "1"], 2, "--end 1 is not after --start 2"),
@@ -383,12 +385,12 @@ def test_filters_are_drawn_on_videos_and_photos(
         (["--show"], 1, "this OpenCV is made without windows"),
     ],
 )
-def test_mistakes_about_moving_pictures(
+def test_reports_mistakes_about_videos(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     options: list[str],
     code: int,
-    said: str,
+    message: str,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     write_image(tmp_path / "a.png")
@@ -396,11 +398,11 @@ def test_mistakes_about_moving_pictures(
         pytest.skip("this OpenCV has windows")
     done = run("a.png", "--model", FIXED, "--detector", "none", "--json", "-", *options)
     assert done.exit_code == code
-    assert said in done.stderr
+    assert message in done.stderr
     assert "Traceback" not in done.output
 
 
-def test_every_record_and_a_sheet_of_one_run(tmp_path: Path) -> None:
+def test_writes_every_record_format_and_a_sheet_in_one_run(tmp_path: Path) -> None:
     photo, video = write_image(tmp_path / "a.png"), write_video(tmp_path / "b.mp4", 5)
     boxes = tmp_path / "boxes.csv"
     rows = [f"{photo},0,20,20,180,180", *(f"{video},{i},20,20,120,120" for i in range(5))]

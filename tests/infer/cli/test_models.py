@@ -1,4 +1,4 @@
-"""fkd-infer models: what there is, and whether it is sound."""
+"""fkd-infer models: the list of shipped models, and checks of model files."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def models(*arguments: str | Path) -> Result:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Two models and something else, with their manifest."""
+    """Two models and a file of weights, with their manifest."""
     lines = []
     for name in ("scored.onnx", "detector.onnx"):
         path = Path(shutil.copy(MODELS / name, tmp_path))
@@ -42,7 +42,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_the_list_names_every_shipped_model() -> None:
+def test_lists_every_shipped_model() -> None:
     done = models("list")
     assert done.exit_code == 0
     head, *rows = done.output.splitlines()
@@ -58,16 +58,16 @@ def test_the_list_names_every_shipped_model() -> None:
     assert "recall" in by_name["fkd-detector"]
 
 
-def test_what_is_shipped_is_well() -> None:
+def test_shipped_models_have_no_problem() -> None:
     done = models("verify")
     assert done.exit_code == 0, done.output
     assert done.output.endswith("all is well\n")
-    here = models_folder()
-    assert here is not None
-    assert len(done.output.splitlines()) == 1 + len(read_manifest(here / "manifest.toml"))
+    folder = models_folder()
+    assert folder is not None
+    assert len(done.output.splitlines()) == 1 + len(read_manifest(folder / "manifest.toml"))
 
 
-def test_a_folder_and_its_manifest_are_the_same(folder: Path) -> None:
+def test_a_folder_stands_for_its_manifest(folder: Path) -> None:
     done = models("verify", folder)
     assert done.exit_code == 0, done.output
     assert [line.split(":")[0].strip() for line in done.output.splitlines()] == [
@@ -79,7 +79,7 @@ def test_a_folder_and_its_manifest_are_the_same(folder: Path) -> None:
     assert models("verify", folder / "manifest.toml").output == done.output
 
 
-def test_models_are_checked_without_a_manifest() -> None:
+def test_checks_models_without_a_manifest() -> None:
     good, bad = MODELS / "scored.onnx", MODELS / "no_card.onnx"
     done = models("verify", good, bad, "nosuch.onnx")
     assert done.exit_code == 1
@@ -89,7 +89,7 @@ def test_models_are_checked_without_a_manifest() -> None:
     assert lines[2:] == ["problem  nosuch.onnx: no such file", "2 problems"]
 
 
-def test_every_problem_has_a_line(folder: Path) -> None:
+def test_prints_a_line_per_problem(folder: Path) -> None:
     scored, detector = folder / "scored.onnx", folder / "detector.onnx"
     content = bytearray(scored.read_bytes())
     content[-10] ^= 1
@@ -106,7 +106,7 @@ def test_every_problem_has_a_line(folder: Path) -> None:
     assert last == "3 problems"
 
 
-def test_a_file_as_in_the_manifest_is_looked_into_still(folder: Path) -> None:
+def test_checks_the_content_of_a_file_that_matches_the_manifest(folder: Path) -> None:
     path = folder / "scored.onnx"
     before = file_sha256(path)
     size = path.stat().st_size
@@ -119,10 +119,10 @@ def test_a_file_as_in_the_manifest_is_looked_into_still(folder: Path) -> None:
     assert done.output.startswith("problem  scored.onnx: not a usable model: it has the operator")
 
 
-def test_a_wheel_has_some_of_the_files(
+def test_files_that_a_wheel_does_not_contain_are_no_problem(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What it does not carry is no problem; what it does, and is gone, is one."""
+    """A missing file that the wheel contains is a problem."""
     monkeypatch.setattr(inventory, "models_folder", lambda: folder)
     monkeypatch.setattr(inventory, "INSTALLED", folder)
     text = (folder / "manifest.toml").read_text().replace("bytes = ", "wheel = true\nbytes = ", 1)
@@ -137,7 +137,9 @@ def test_a_wheel_has_some_of_the_files(
     assert "problem  scored.onnx" in done.output
 
 
-def test_no_models_at_all_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reports_missing_models_folder_and_manifest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(inventory, "models_folder", lambda: None)
     done = models("verify")
     assert done.exit_code == 1
@@ -152,7 +154,7 @@ ENTRY = f'sha256 = "{SHA256}"\nbytes = 5\n'
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("", "it names no files"),
         ("[", "not TOML"),
@@ -180,12 +182,12 @@ ENTRY = f'sha256 = "{SHA256}"\nbytes = 5\n'
         ("#" * 1_000_001, "it is larger than 1 MB"),
     ],
 )
-def test_a_bad_manifest_is_told_in_one_line(text: str, said: str, tmp_path: Path) -> None:
+def test_reports_an_invalid_manifest_in_one_line(text: str, message: str, tmp_path: Path) -> None:
     path = tmp_path / "manifest.toml"
     path.write_text(text)
     with pytest.raises(ManifestError) as caught:
         read_manifest(path)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     assert str(caught.value).startswith(f"{path}: not a usable manifest: ")
     assert str(caught.value).isprintable()
     done = models("verify", path)
@@ -193,7 +195,7 @@ def test_a_bad_manifest_is_told_in_one_line(text: str, said: str, tmp_path: Path
     assert len(done.output.splitlines()) == 2
 
 
-def test_a_manifest_that_is_no_text_is_told(tmp_path: Path) -> None:
+def test_reports_a_manifest_that_is_not_text_or_missing(tmp_path: Path) -> None:
     path = tmp_path / "manifest.toml"
     path.write_bytes(b"\xff\xfe[a]")
     with pytest.raises(ManifestError, match="not UTF-8"):

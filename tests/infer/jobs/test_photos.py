@@ -1,4 +1,4 @@
-"""Photos in threads: the same results as one by one, flat memory, and an end whatever happens."""
+"""Photos in threads: the same results as one by one, bounded memory, and threads that end."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ from fkd_infer.system.worker_pool import ExclusiveLock
 from fkd_infer.types import Detections, Face, Frame
 
 
-class Named(Detector):
-    """Finds as many boxes as the image's first pixel says."""
+class Counted(Detector):
+    """Detects as many faces as the value of the first pixel, modulo 4."""
 
     rule = POINTS_BOX
     traits = DetectorTraits(thread_safe=True)
@@ -52,14 +52,14 @@ class Named(Detector):
 
 
 @pytest.fixture(autouse=True)
-def _every_thread_ends() -> Iterator[None]:
+def _no_worker_is_left() -> Iterator[None]:
     yield
     assert not [t for t in threading.enumerate() if t.name.startswith("worker")]
 
 
 @pytest.fixture
 def pipeline() -> Pipeline:
-    return load(MODELS / "fixed.onnx", detector=Named(), provider="cpu")
+    return load(MODELS / "fixed.onnx", detector=Counted(), provider="cpu")
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "in"
 
 
-def done(
+def process(
     pipeline: Pipeline, folder: Path, workers: int, out: Path | None = None, json: str = "r.jsonl"
 ) -> Summary:
     paths = {"json": folder.parent / json, "csv": folder.parent / f"{json}.csv"}
@@ -90,11 +90,13 @@ def done(
     )
 
 
-def test_records_and_pictures_are_those_of_one_worker(pipeline: Pipeline, folder: Path) -> None:
+def test_several_workers_write_the_same_records_and_pictures_as_one(
+    pipeline: Pipeline, folder: Path
+) -> None:
     base = folder.parent
     pipeline.batch = 5
-    one = done(pipeline, folder, 1, base / "one", "one.jsonl")
-    three = done(pipeline, folder, 3, base / "three", "three.jsonl")
+    one = process(pipeline, folder, 1, base / "one", "one.jsonl")
+    three = process(pipeline, folder, 3, base / "three", "three.jsonl")
     assert (one.frames, one.faces, one.failures) == (20, 30, [])
     assert (three.frames, three.faces, three.failures) == (20, 30, [])
     for end in ("jsonl", "jsonl.csv"):
@@ -106,8 +108,8 @@ def test_records_and_pictures_are_those_of_one_worker(pipeline: Pipeline, folder
         np.testing.assert_array_equal(read_image(picture), alone)
 
 
-def test_the_picture_is_the_frame_with_its_faces(pipeline: Pipeline, folder: Path) -> None:
-    done(pipeline, folder, 2, folder.parent / "out")
+def test_picture_is_the_frame_with_its_faces_drawn(pipeline: Pipeline, folder: Path) -> None:
+    process(pipeline, folder, 2, folder.parent / "out")
     (source,) = expand_sources([str(folder / "03.png")])
     (frame,) = frames_from(source)
     drawn = Annotator(pipeline.card.landmarks)(frame, pipeline(frame.image))
@@ -115,12 +117,12 @@ def test_the_picture_is_the_frame_with_its_faces(pipeline: Pipeline, folder: Pat
     np.testing.assert_array_equal(found, drawn.image)
 
 
-def test_every_bad_file_is_told_in_order_and_the_others_are_done(
+def test_reports_bad_files_in_order_and_processes_the_others(
     pipeline: Pipeline, folder: Path
 ) -> None:
     for name in ("03.png", "04.png", "19.png"):
         (folder / name).write_text("hello")
-    summary = done(pipeline, folder, 3)
+    summary = process(pipeline, folder, 3)
     assert summary.frames == 17
     assert [Path(failure.source).name for failure in summary.failures] == [
         "03.png",
@@ -129,7 +131,7 @@ def test_every_bad_file_is_told_in_order_and_the_others_are_done(
     ]
 
 
-def test_a_picture_that_cannot_be_written_has_no_record(
+def test_writes_no_record_for_a_picture_that_cannot_be_written(
     pipeline: Pipeline, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     own = ImageSink.write
@@ -140,7 +142,7 @@ def test_a_picture_that_cannot_be_written_has_no_record(
         own(sink, frame)
 
     monkeypatch.setattr(ImageSink, "write", write)
-    summary = done(pipeline, folder, 2, folder.parent / "out")
+    summary = process(pipeline, folder, 2, folder.parent / "out")
     assert summary.frames == 19
     assert len(summary.failures) == 1
     assert "the disk is full" in summary.failures[0].message
@@ -154,61 +156,61 @@ def test_a_record_that_cannot_be_written_ends_the_run(
         raise OutputError("r.jsonl", "the disk is full")
 
     monkeypatch.setattr(JsonLinesSink, "write", write)
-    summary = done(pipeline, folder, 2)
+    summary = process(pipeline, folder, 2)
     assert (summary.frames, summary.failures) == (0, [])
     assert "the disk is full; the run ended there" in str(summary.fatal_error)
     assert "--resume" in str(summary.fatal_error)
 
 
-def a_mistake(monkeypatch: pytest.MonkeyPatch, where: str) -> None:
+def break_part(monkeypatch: pytest.MonkeyPatch, where: str) -> None:
     def fail(*_: object) -> None:
-        raise RuntimeError("a mistake of ours")
+        raise RuntimeError("a bug")
 
     target: tuple[Any, str] = {
         "sink": (ImageSink, "write"),
         "record": (JsonLinesSink, "write"),
         "draw": (Annotator, "draw"),
-        "detector": (Named, "__call__"),
+        "detector": (Counted, "__call__"),
     }[where]
     monkeypatch.setattr(*target, fail)
 
 
 @pytest.mark.parametrize("where", ["sink", "draw", "detector"])
-def test_an_error_that_nobody_expects_is_told_with_its_place(
+def test_reports_an_unexpected_error_with_its_traceback(
     pipeline: Pipeline, folder: Path, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
-    a_mistake(monkeypatch, where)
-    summary = done(pipeline, folder, 3, folder.parent / "out")
+    break_part(monkeypatch, where)
+    summary = process(pipeline, folder, 3, folder.parent / "out")
     assert (summary.frames, len(summary.failures)) == (0, 20)
-    assert "failed unexpectedly: RuntimeError: a mistake of ours" in summary.failures[0].message
+    assert "failed unexpectedly: RuntimeError: a bug" in summary.failures[0].message
     assert "in fail" in (summary.failures[0].trace or "")
     assert not list((folder.parent / "out").glob(".*.part"))
 
 
-def test_an_error_that_nobody_expects_of_a_record_ends_everything(
+def test_an_unexpected_error_of_a_record_ends_the_run_and_leaves_no_files(
     pipeline: Pipeline, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    a_mistake(monkeypatch, "record")
-    with pytest.raises(RuntimeError, match="a mistake of ours"):
-        done(pipeline, folder, 3, folder.parent / "out")
+    break_part(monkeypatch, "record")
+    with pytest.raises(RuntimeError, match="a bug"):
+        process(pipeline, folder, 3, folder.parent / "out")
     assert not list(folder.parent.glob("r.jsonl*"))
     assert not list((folder.parent / "out").glob(".*"))
 
 
 @dataclass
-class Held:
-    """How many photos are in memory."""
+class PhotosInMemory:
+    """Counts the photos in memory."""
 
     now: int = 0
     most: int = 0
 
-    def took(self, image: np.ndarray) -> None:
+    def add(self, image: np.ndarray) -> None:
         with _LOCK:
             self.now += 1
             self.most = max(self.most, self.now)
-        weakref.finalize(image, self.let_go)
+        weakref.finalize(image, self.remove)
 
-    def let_go(self) -> None:
+    def remove(self) -> None:
         with _LOCK:
             self.now -= 1
 
@@ -216,34 +218,34 @@ class Held:
 _LOCK = threading.Lock()
 
 
-def most_held(
+def count_in_memory(
     pipeline: Pipeline, folder: Path, monkeypatch: pytest.MonkeyPatch, room: int
 ) -> tuple[int, int]:
-    """How many photos were in memory at most, and are at the end."""
-    held = Held()
+    """The most photos that were in memory at once, and those at the end."""
+    held = PhotosInMemory()
 
-    def counted(source: Source, limits: Limits, admit: Callable[[Size], object]) -> Frame:
+    def read(source: Source, limits: Limits, admit: Callable[[Size], object]) -> Frame:
         frame = read_photo(source, limits, admit)
-        held.took(frame.image)
+        held.add(frame.image)
         return frame
 
-    monkeypatch.setattr("fkd_infer.jobs.photos.read_photo", counted)
+    monkeypatch.setattr("fkd_infer.jobs.photos.read_photo", read)
     monkeypatch.setattr("fkd_infer.jobs.photos.MAX_PIXELS_IN_WORK", room)
-    done(pipeline, folder, 2, folder.parent / "out")
+    process(pipeline, folder, 2, folder.parent / "out")
     return held.most, held.now
 
 
-def test_no_more_photos_are_in_memory_than_there_is_room_for(
+def test_photos_in_memory_are_bounded_by_pixels(
     pipeline: Pipeline, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two workers with room for two photos each, of 40 to 54 rows, hold that and one in hand."""
+    """Two workers hold their share of two photos (of 40 to 54 rows) each, and one more each."""
     pipeline.batch = 1000
-    most, left = most_held(pipeline, folder, monkeypatch, 4 * 60 * 50)
+    most, left = count_in_memory(pipeline, folder, monkeypatch, 4 * 60 * 50)
     assert most <= 2 * 3
     assert left == 0
 
 
-def test_a_photo_that_is_too_large_comes_alone(
+def test_only_one_large_photo_is_in_memory(
     pipeline: Pipeline, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Even if a thread pauses right after it releases the lock."""
@@ -255,17 +257,17 @@ def test_a_photo_that_is_too_large_comes_alone(
 
     monkeypatch.setattr(ExclusiveLock, "release", release_and_pause)
     pipeline.batch = 1000
-    assert most_held(pipeline, folder, monkeypatch, 10)[0] == 1
+    assert count_in_memory(pipeline, folder, monkeypatch, 10)[0] == 1
 
 
-def test_a_full_call_ends_gathering(
+def test_photos_in_memory_are_bounded_by_the_batch(
     pipeline: Pipeline, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pipeline.batch = 3
-    assert most_held(pipeline, folder, monkeypatch, 10**9)[0] <= 2 * 5
+    assert count_in_memory(pipeline, folder, monkeypatch, 10**9)[0] <= 2 * 5
 
 
-def test_once_stopping_no_photo_is_begun(pipeline: Pipeline, folder: Path) -> None:
+def test_begins_no_photo_once_stopping(pipeline: Pipeline, folder: Path) -> None:
     begun: list[str] = []
 
     def find_photos(stop_after: int) -> list[Photo]:
@@ -284,23 +286,23 @@ def test_once_stopping_no_photo_is_begun(pipeline: Pipeline, folder: Path) -> No
 
     pipeline.batch = 1
     photos = find_photos(4)
-    kept = [photo.frame is not None for photo in photos]
+    processed = [photo.frame is not None for photo in photos]
     assert len(photos) == 20
-    assert 4 <= sum(kept) < 20
-    assert kept == sorted(kept, reverse=True), "none after the first that was left out"
+    assert 4 <= sum(processed) < 20
+    assert processed == sorted(processed, reverse=True), "none after the first one skipped"
 
 
-def test_opencv_has_its_threads_back(pipeline: Pipeline, folder: Path) -> None:
+def test_restores_the_threads_of_opencv(pipeline: Pipeline, folder: Path) -> None:
     before = cv2.getNumThreads()
     seen: list[int] = []
 
-    class Looking(Named):
+    class Recording(Counted):
         def __call__(self, image: np.ndarray) -> Detections:
             seen.append(cv2.getNumThreads())
             return super().__call__(image)
 
-    pipeline.detector = Looking()
-    done(pipeline, folder, available_threads())
+    pipeline.detector = Recording()
+    process(pipeline, folder, available_threads())
     assert set(seen) == {1}
     assert cv2.getNumThreads() == before
     with pytest.raises(ValueError, match="x"), opencv_threads(1):
@@ -308,7 +310,7 @@ def test_opencv_has_its_threads_back(pipeline: Pipeline, folder: Path) -> None:
     assert cv2.getNumThreads() == before
 
 
-def test_calls_at_once_share_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_network_calls_at_once_share_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fkd_infer.jobs.photos.available_threads", lambda: 8)
     photo, video = Source("a", "image", Path("a")), Source("v", "video", Path("v"))
     assert network_threads([photo] * 100, 8) == 1
@@ -319,7 +321,7 @@ def test_calls_at_once_share_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     assert network_threads([photo] * 9 + [video], 8) is None
 
 
-def test_the_summary_says_that_stages_of_several_threads_are_added_up() -> None:
+def test_summary_adds_up_stages_of_several_threads_and_says_so() -> None:
     stages = {"read": 1.0, "detect": 3.0}
     one = Summary(10, 5, 4.0, stages).lines()
     assert one == [

@@ -1,4 +1,4 @@
-"""Moving pictures, each stage in a thread."""
+"""Videos, with a thread for each stage."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ COUNT = 30
 
 
 @dataclass
-class Taken:
-    """What a processor handed out."""
+class Recorded:
+    """Frames and faces that a processor passed on."""
 
     frames: list[Frame] = field(default_factory=list)
     faces: list[Sequence[Face]] = field(default_factory=list)
@@ -41,8 +41,8 @@ class Taken:
         self.faces.append(faces)
 
 
-class Middle(Detector):
-    """One box, always there."""
+class CentreDetector(Detector):
+    """Detects one box in every frame."""
 
     traits = DetectorTraits(takes_gray=True)
 
@@ -55,15 +55,15 @@ class Middle(Detector):
         return Detections(np.array([[20, 16, 44, 40]], np.float32), np.ones(1, np.float32))
 
 
-class Paint:
-    """Marks the frame of each call."""
+class CornerFilter:
+    """Paints a white square into the corner."""
 
     def draw(self, canvas: np.ndarray, faces: Sequence[Face]) -> None:
         canvas[:8, :8] = 255
 
 
 @pytest.fixture(autouse=True)
-def _every_thread_ends() -> Iterator[None]:
+def _no_thread_is_left() -> Iterator[None]:
     before = threading.active_count()
     yield
     assert threading.active_count() == before
@@ -80,71 +80,75 @@ def source(tmp_path: Path) -> Source:
             picture = np.full((48, 64, 3), 8 * index, np.uint8)
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="bgr24")))
         container.mux(stream.encode(None))
-    [found] = expand_sources([str(path)])
-    return found
+    [source] = expand_sources([str(path)])
+    return source
 
 
-def processor(out: Path | None, **changed: object) -> VideoProcessor:
+def make_processor(out: Path | None, **changed: object) -> VideoProcessor:
     pipeline = load(MODELS / "fixed.onnx", tuned=False)
-    overlay = Overlay(Annotator(IBUG68, ()), Paint())
-    finder = FaceFinder(pipeline, Tracker(pipeline, Middle()))
+    overlay = Overlay(Annotator(IBUG68, ()), CornerFilter())
+    finder = FaceFinder(pipeline, Tracker(pipeline, CentreDetector()))
     drawn = out is not None
-    made = VideoProcessor(
+    processor = VideoProcessor(
         finder, overlay, out, drawn, FrameRange(), Encoding(), False, lambda: False
     )
-    return replace(made, **changed)  # type: ignore[arg-type]
+    return replace(processor, **changed)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("offline", [False, True])
-def test_every_frame_comes_in_order_and_is_written(
+def test_records_and_writes_every_frame_in_order(
     offline: bool, source: Source, tmp_path: Path
 ) -> None:
-    taken = Taken()
-    process = processor(tmp_path / "out", offline=offline)
-    process(source, taken)
-    assert [frame.index for frame in taken.frames] == list(range(COUNT))
+    recorded = Recorded()
+    process = make_processor(tmp_path / "out", offline=offline)
+    process(source, recorded)
+    assert [frame.index for frame in recorded.frames] == list(range(COUNT))
     written = list(read_video(tmp_path / "out" / "a.mp4", ""))
-    assert [frame.time for frame in written] == [frame.time for frame in taken.frames]
-    assert all(frame.image[2:6, 2:6].min() > 240 for frame in written), "each is drawn on"
+    assert [frame.time for frame in written] == [frame.time for frame in recorded.frames]
+    assert all(frame.image[2:6, 2:6].min() > 240 for frame in written), (
+        "the filter is drawn on each"
+    )
     levels = [float(frame.image[24:].mean()) for frame in written]
     assert levels == pytest.approx([8 * i for i in range(COUNT)], abs=7)
 
 
-def test_gray_is_enough_where_nothing_is_drawn(source: Source) -> None:
-    taken = Taken()
-    process = processor(None)
-    process(source, taken)
+def test_reads_gray_frames_if_nothing_is_drawn(source: Source) -> None:
+    recorded = Recorded()
+    process = make_processor(None)
+    process(source, recorded)
     assert process.finder.tracker is not None
     detector = process.finder.tracker.detector
-    assert isinstance(detector, Middle)
+    assert isinstance(detector, CentreDetector)
     gray = process.finder.pipeline.card.input.channels == 1
     assert detector.shapes == ({2} if gray else {3})
-    assert {frame.image.ndim for frame in taken.frames} == detector.shapes
+    assert {frame.image.ndim for frame in recorded.frames} == detector.shapes
 
 
-def test_stopping_leaves_a_whole_video_of_what_was_done(source: Source, tmp_path: Path) -> None:
-    taken = Taken()
-    process = processor(tmp_path / "out", stopping=lambda: len(taken.frames) >= 7)
-    process(source, taken)
-    assert len(taken.frames) == 7
+def test_stopping_leaves_a_complete_video_of_the_processed_frames(
+    source: Source, tmp_path: Path
+) -> None:
+    recorded = Recorded()
+    process = make_processor(tmp_path / "out", stopping=lambda: len(recorded.frames) >= 7)
+    process(source, recorded)
+    assert len(recorded.frames) == 7
     assert len(list(read_video(tmp_path / "out" / "a.mp4", ""))) == 7
 
 
-def test_a_damaged_video_ends_every_thread_and_leaves_nothing(
+def test_a_damaged_video_ends_all_threads_and_leaves_no_file(
     source: Source, tmp_path: Path
 ) -> None:
     assert source.path is not None
     source.path.write_bytes(source.path.read_bytes()[:-900])
     with pytest.raises(UnreadableVideoError):
-        processor(tmp_path / "out")(source, Taken())
+        make_processor(tmp_path / "out")(source, Recorded())
     assert not list((tmp_path / "out").glob("*"))
 
 
-def test_an_error_of_whoever_takes_frames_ends_every_thread(source: Source, tmp_path: Path) -> None:
+def test_an_error_of_the_recorder_ends_all_threads(source: Source, tmp_path: Path) -> None:
     def fail(frame: Frame, faces: Sequence[Face]) -> None:
         if frame.index == 3:
             raise KeyError("full")
 
     with pytest.raises(KeyError, match="full"):
-        processor(tmp_path / "out")(source, fail)
+        make_processor(tmp_path / "out")(source, fail)
     assert not list((tmp_path / "out").glob("*"))

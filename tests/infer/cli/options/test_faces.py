@@ -1,4 +1,4 @@
-"""The options of fkd-infer that say what searches frames for faces, and how."""
+"""Options of fkd-infer for detection."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def run(*arguments: str | Path) -> Result:
 
 @pytest.fixture
 def photo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A light picture of 128 × 128 pixels, in the folder that the test is in."""
+    """A light picture of 128 × 128 pixels in the working directory."""
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "a.png"
     _, data = cv2.imencode(".png", np.full((128, 128, 3), 204, np.uint8))
@@ -47,45 +47,45 @@ def faces(photo: Path, *options: str) -> list[dict[str, Any]]:
     return found
 
 
-def test_the_default_detector_takes_a_file_of_ones_own(photo: Path) -> None:
+def test_default_detector_runs_a_given_file(photo: Path) -> None:
     (face,) = faces(photo)
     assert face["box"] == DETECTED[0].tolist()
     assert face["score"] == 0.8
 
 
-def test_a_lower_score_finds_more_and_a_higher_one_less(photo: Path) -> None:
+def test_min_score_decides_how_many_faces_are_found(photo: Path) -> None:
     scores = [face["score"] for face in faces(photo, "--min-score", "0.2")]
     assert scores == [0.8, UNLIKELY]
     assert faces(photo, "--min-score", "0.9") == []
 
 
-def test_frames_are_searched_as_small_as_was_said(photo: Path) -> None:
+def test_max_size_scales_frames_down(photo: Path) -> None:
     (face,) = faces(photo, "--max-size", "64")
     assert face["box"] == (DETECTED[0] * 2 + 0.5).tolist()
 
 
-def test_frames_are_searched_as_finely_as_the_smallest_face_asks_for(photo: Path) -> None:
+def test_min_face_decides_the_scale_of_the_search(photo: Path) -> None:
     (face,) = faces(photo, "--min-face", "24")
     assert face["box"] == (DETECTED[0] * 2 + 0.5).tolist()
     (face,) = faces(photo, "--min-face", "6")
     assert face["box"] == (DETECTED[0] / 2 - 0.25).tolist()
 
 
-SEARCHING = ["--detector-model d.onnx", "--max-size 640", "--min-face 20", "--min-score 0.5"]
+SEARCH_OPTIONS = ["--detector-model d.onnx", "--max-size 640", "--min-face 20", "--min-score 0.5"]
 
 
-@pytest.mark.parametrize("searching", SEARCHING)
+@pytest.mark.parametrize("option", SEARCH_OPTIONS)
 @pytest.mark.parametrize("without", ["--boxes b.csv", "--detector none"])
-def test_options_of_searching_have_no_use_without(
-    photo: Path, searching: str, without: str
+def test_refuses_search_options_if_nothing_is_searched(
+    photo: Path, option: str, without: str
 ) -> None:
-    done = run(photo, "--model", FIXED, "--json", "-", *searching.split(), *without.split())
+    done = run(photo, "--model", FIXED, "--json", "-", *option.split(), *without.split())
     assert done.exit_code == 2
-    assert f"{searching.split()[0]} has no use where no detector searches" in done.stderr
+    assert f"{option.split()[0]} has no use where no detector searches" in done.stderr
 
 
 @pytest.mark.parametrize(
-    ("options", "code", "said"),
+    ("options", "code", "message"),
     [
         ("--detector haar --detector-model d.onnx", 1, "it takes no model, and d.onnx was given"),
         ("--detector-model nosuch.onnx", 1, "nosuch.onnx: no such model file; shipped models: fkd"),
@@ -104,8 +104,8 @@ def test_options_of_searching_have_no_use_without(
         ("--min-score nan", 1, "min_score is nan"),
     ],
 )
-def test_a_mistake_is_one_line(
-    photo: Path, monkeypatch: pytest.MonkeyPatch, options: str, code: int, said: str
+def test_reports_a_mistake_in_one_line(
+    photo: Path, monkeypatch: pytest.MonkeyPatch, options: str, code: int, message: str
 ) -> None:
     def unreachable(url: str, timeout: float) -> None:
         raise URLError("Name or service not known")
@@ -113,26 +113,26 @@ def test_a_mistake_is_one_line(
     monkeypatch.setattr(download, "urlopen", unreachable)
     done = run(photo, "--model", FIXED, "--json", "-", *options.split())
     assert done.exit_code == code
-    assert said in done.stderr
+    assert message in done.stderr
     assert "Traceback" not in done.output
     if code == 1:
         assert len(done.stderr.strip().splitlines()) == 1
 
 
-def test_every_detector_is_named_in_the_help() -> None:
+def test_help_lists_every_detector() -> None:
     text = run("--help").output
     assert f"[{'|'.join(DETECTORS)}]" in text
-    for option in SEARCHING:
+    for option in SEARCH_OPTIONS:
         assert option.split()[0] in text
 
 
-def searches(photo: Path, **said: Any) -> tuple[Search, Search]:
-    """How photos and moving pictures are searched."""
+def searches(photo: Path, **changes: Any) -> tuple[Search, Search]:
+    """The search settings for photos and for videos."""
     usual = FaceOptions(
         FIXED, "fkd", Path(TINY), None, "points", None, None, None, None, "off", None, None,
         "cpu", 1, tuned=False,
     )  # fmt: skip
-    options = replace(usual, **said)
+    options = replace(usual, **changes)
     pipeline = options.pipeline(expand_sources([str(photo)]), 1)
     tracker = options.finder(pipeline).tracker
     assert tracker is not None
@@ -142,7 +142,7 @@ def searches(photo: Path, **said: Any) -> tuple[Search, Search]:
     return pipeline.detector.search, tracker.detector.search
 
 
-def test_videos_are_searched_smaller_than_photos_unless_a_size_is_given(photo: Path) -> None:
+def test_searches_videos_at_a_smaller_size_unless_it_is_given(photo: Path) -> None:
     assert searches(photo) == (Search(1280), Search(640))
     assert searches(photo, max_size=800) == (Search(800), Search(800))
     assert searches(photo, min_face=20, min_score=0.7) == (
@@ -152,12 +152,12 @@ def test_videos_are_searched_smaller_than_photos_unless_a_size_is_given(photo: P
 
 
 @pytest.mark.skipif(not hasattr(cv2, "CascadeClassifier"), reason="this OpenCV has no cascades")
-def test_haar_searches_smaller_still(photo: Path) -> None:
+def test_haar_searches_at_a_smaller_size(photo: Path) -> None:
     found = searches(photo, detector="haar", detector_model=None)
     assert found == (Search(960), Search(400))
 
 
-def test_a_detector_of_the_page_has_to_search(photo: Path) -> None:
+def test_live_refuses_a_detector_that_does_not_search(photo: Path) -> None:
     done = run("live", photo, "--detector", "none")
     assert done.exit_code == 2
     assert "'none' is not one of" in done.stderr
