@@ -148,9 +148,12 @@ def main(
     """
     from fkd_infer.detection.factory import video_detector
     from fkd_infer.detection.tiling import Search
-    from fkd_infer.live.guard import is_loopback
-    from fkd_infer.live.runner import LiveRunner, ViewSettings
-    from fkd_infer.live.server import LiveServer, PageInfo, open_listener
+    from fkd_infer.live.hosts import is_loopback
+    from fkd_infer.live.listener import open_listener
+    from fkd_infer.live.runner import LiveRunner
+    from fkd_infer.live.server import LiveServer
+    from fkd_infer.live.state import PageInfo
+    from fkd_infer.live.view import ViewSettings
     from fkd_infer.media.frames import frames_from
     from fkd_infer.pipeline import load
     from fkd_infer.tracking.tracker import Tracker

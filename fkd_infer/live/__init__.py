@@ -1,1 +1,1 @@
-"""fkd-infer live: a camera or video in the browser, as it runs."""
+"""fkd-infer live: a camera, stream or video in the browser while it runs."""

@@ -14,7 +14,7 @@ _ROWS = {
     "test_networks": "networks and detectors that fail in the middle",
     "test_kills": "kills of batches and videos",
     "test_models": "models, cards, manifests",
-    "test_live": "attacks on the live page, and its own failures",
+    "live": "attacks on the live page, and its own failures",
     "test_fuzz": "fuzzing",
     "properties": "properties, each on many examples",
     "test_checkpoints": "checkpoints",

@@ -13,7 +13,7 @@ pytest.importorskip("uvicorn", reason="needs the live extra: pip install 'fkd[li
 pytest.importorskip("starlette", reason="needs the live extra: pip install 'fkd[live]'")
 pytest.importorskip("playwright", reason="needs pip install playwright")
 
-from live_runner import HEIGHT, TOKEN, WIDTH, pictures, playing, serving, until
+from live_page import HEIGHT, TOKEN, WIDTH, endless_frames, live_runner, serve, wait_until
 from playwright.sync_api import sync_playwright
 
 from fkd_infer.live.runner import LiveRunner
@@ -52,12 +52,12 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def live() -> LiveRunner:
-    return playing(pictures(None))
+    return live_runner(endless_frames())
 
 
 @pytest.fixture
 def server(live: LiveRunner) -> Iterator[LiveServer]:
-    with serving(live, TOKEN) as running:
+    with serve(live, TOKEN) as running:
         yield running
 
 
@@ -90,7 +90,7 @@ def test_the_video_moves_and_is_counted(page: Page) -> None:
         seen.add(pixel(page)[0])
         return len(seen)
 
-    until(lambda: looked() >= 4)
+    wait_until(lambda: looked() >= 4)
     page.wait_for_function("Number(document.getElementById('fps').textContent) > 0")
     assert page.locator("#faces").text_content() == "1"
     assert page.locator("#size").text_content() == f"{WIDTH} × {HEIGHT}"
@@ -102,12 +102,12 @@ def test_the_token_does_not_stay_in_the_address(page: Page, server: LiveServer) 
 
 def test_switches_change_what_is_shown(page: Page, live: LiveRunner) -> None:
     page.get_by_label("Red corner").check()
-    until(lambda: live.settings.filters == ("red",))
-    until(lambda: pixel(page)[0] > 230 and pixel(page)[1] < 30)
+    wait_until(lambda: live.settings.filters == ("red",))
+    wait_until(lambda: pixel(page)[0] > 230 and pixel(page)[1] < 30)
     page.get_by_label("Red corner").uncheck()
     page.get_by_label("High", exact=True).check()
     page.get_by_label("Boxes").check()
-    until(lambda: (live.settings.smoothing, live.settings.layers) == ("high", ("box",)))
+    wait_until(lambda: (live.settings.smoothing, live.settings.layers) == ("high", ("box",)))
     assert live.settings.filters == ()
 
 
@@ -122,7 +122,7 @@ def test_all_of_it_works_from_the_keyboard(page: Page, live: LiveRunner) -> None
         )
         if names[-1] == "Green corner":
             page.keyboard.press("Space")
-    until(lambda: live.settings.filters == ("green",))
+    wait_until(lambda: live.settings.filters == ("green",))
     assert names == [
         "Full screen",
         "Save snapshot",
@@ -163,7 +163,7 @@ def test_nothing_is_wider_than_a_phone(page: Page) -> None:
 
 def test_the_page_tells_when_the_program_has_ended(browser: Browser) -> None:
     context = browser.new_context()
-    with serving(playing(pictures(None))) as server:
+    with serve(live_runner(endless_frames())) as server:
         page = context.new_page()
         page.goto(server.url)
         page.wait_for_selector("#status[data-state=live]")

@@ -1,4 +1,4 @@
-"""A source that runs, with faces that are known, and the live page's server on it."""
+"""A live runner of drawn frames with known faces, and the live page's server for it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import count as count_up
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +16,8 @@ import numpy as np
 from fkd_infer.choices import Smoothing
 from fkd_infer.geometry.arrays import Pixels
 from fkd_infer.landmarks.schemes import IBUG68
-from fkd_infer.live.runner import LiveRunner, ViewSettings
+from fkd_infer.live.runner import LiveRunner
+from fkd_infer.live.view import ViewSettings
 from fkd_infer.types import Face, Frame
 
 if TYPE_CHECKING:
@@ -23,19 +25,19 @@ if TYPE_CHECKING:
 
 TOKEN = "a-token-of-24-characters"
 WIDTH, HEIGHT = 1600, 1200
-"""Larger than a picture to be watched."""
+"""Larger than a streamed picture."""
 
 
-class Circle:
-    """One face in the middle of each frame: 68 points on a circle."""
+class CircleTracker:
+    """Finds one face in the middle of each frame: 68 points on a circle."""
 
     smoothing: Smoothing = "off"
     resets = 0
 
     def __call__(self, frame: Frame) -> list[Face]:
-        turn = np.linspace(0, 2 * np.pi, 68, endpoint=False)
+        angles = np.linspace(0, 2 * np.pi, 68, endpoint=False)
         middle, radius = np.array([frame.width, frame.height]) / 2, frame.height / 4
-        points = (middle + radius * np.column_stack([np.cos(turn), np.sin(turn)])).astype(
+        points = (middle + radius * np.column_stack([np.cos(angles), np.sin(angles)])).astype(
             np.float32
         )
         return [Face(points, np.concatenate([points.min(axis=0), points.max(axis=0)]))]
@@ -45,7 +47,7 @@ class Circle:
 
 
 @dataclass(frozen=True)
-class Corner:
+class CornerFilter:
     """Paints a corner of the frame in one colour."""
 
     colour: tuple[int, int, int]
@@ -54,38 +56,43 @@ class Corner:
         canvas[:40, :40] = self.colour
 
 
-EFFECTS = {"red": Corner((0, 0, 255)), "green": Corner((0, 255, 0))}
+FILTERS = {"red": CornerFilter((0, 0, 255)), "green": CornerFilter((0, 255, 0))}
 
 
-def pictures(
+def drawn_frames(
     count: int | None, rate: int = 50, size: tuple[int, int] = (WIDTH, HEIGHT)
 ) -> Callable[[], Iterator[Frame]]:
-    """Gray frames, one brighter than the other; without a count they come without end."""
+    """Gray frames, each brighter than the last; without a count they do not end."""
 
     def frames() -> Iterator[Frame]:
-        index = 0
-        while count is None or index < count:
+        for index in count_up() if count is None else range(count):
             image = np.full((size[1], size[0], 3), 40 + 10 * (index % 20), np.uint8)
             yield Frame(image, "drawn", index, Fraction(index, rate))
-            index += 1
 
     return frames
 
 
-def playing(frames: Callable[[], Iterator[Frame]], paced: bool = True) -> LiveRunner:
-    """A LiveRunner of frames, with nothing drawn at first."""
-    return LiveRunner(frames, Circle(), IBUG68, EFFECTS, ViewSettings(layers=()), paced)
+def endless_frames() -> Callable[[], Iterator[Frame]]:
+    """Gray frames without end."""
+    return drawn_frames(None)
+
+
+def live_runner(frames: Callable[[], Iterator[Frame]], paced: bool = True) -> LiveRunner:
+    """A runner of frames that draws nothing at first."""
+    return LiveRunner(frames, CircleTracker(), IBUG68, FILTERS, ViewSettings(layers=()), paced)
 
 
 @contextmanager
-def serving(
+def serve(
     live: LiveRunner, token: str | None = None, host: str = "127.0.0.1"
 ) -> Iterator[LiveServer]:
-    """The server of a LiveRunner, in a thread; both end with the block."""
-    from fkd_infer.live.server import LiveServer, PageInfo, open_listener
+    """Runs the server of a runner in a thread until the end of the block."""
+    from fkd_infer.live.listener import open_listener
+    from fkd_infer.live.server import LiveServer
+    from fkd_infer.live.state import PageInfo
 
-    subject = PageInfo("clip.mp4", {"red": "Red corner", "green": "Green corner"})
-    server = LiveServer(live, subject, open_listener(host, 0), host, token)
+    info = PageInfo("clip.mp4", {"red": "Red corner", "green": "Green corner"})
+    server = LiveServer(live, info, open_listener(host, 0), host, token)
     thread = threading.Thread(target=server.run, name="server")
     with live:
         live.wait()
@@ -97,8 +104,8 @@ def serving(
             thread.join()
 
 
-def until(happened: Callable[[], object], seconds: float = 10) -> None:
-    """Waits for something that other threads do."""
+def wait_until(happened: Callable[[], object], seconds: float = 10) -> None:
+    """Waits for an effect of other threads."""
     end = time.monotonic() + seconds
     while not happened():
         assert time.monotonic() < end, "it did not happen"

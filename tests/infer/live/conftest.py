@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+from live_page import TOKEN, endless_frames, live_runner, serve
+
+if TYPE_CHECKING:
+    from fkd_infer.live.server import LiveServer
+
+
+@pytest.fixture
+def server() -> Iterator[LiveServer]:
+    """A page on the loopback, without a token."""
+    with serve(live_runner(endless_frames())) as running:
+        yield running
+
+
+@pytest.fixture
+def locked() -> Iterator[LiveServer]:
+    """A page for other machines, with a token."""
+    with serve(live_runner(endless_frames()), TOKEN, "0.0.0.0") as running:
+        yield running
