@@ -22,9 +22,15 @@ from fkd_infer.geometry.arrays import Pixels
 from fkd_infer.geometry.rules import BoxRule, CropRule
 from fkd_infer.media.images.animation import riff_chunk, webp_file, webp_header
 from fkd_infer.models.cards.base import Training
-from fkd_infer.models.cards.detector import DetectorCard, DetectorMeasured, DetectorParity
+from fkd_infer.models.cards.detector import DetectorAccuracy, DetectorCard, DetectorParity
 from fkd_infer.models.cards.end_to_end import EndToEndCard, EndToEndParity
-from fkd_infer.models.cards.landmark import InputSpec, Measured, ModelCard, OutputSpec, Parity
+from fkd_infer.models.cards.landmark import (
+    InputSpec,
+    LandmarkAccuracy,
+    ModelCard,
+    OutputSpec,
+    Parity,
+)
 from fuzz.mutators import PNG, png_chunk
 
 _MODELS = Path(__file__).parents[1] / "tests" / "data" / "models"
@@ -319,7 +325,7 @@ def _full_card() -> ModelCard:
     table = asdict(_landmark_card())
     table |= {
         "output": asdict(OutputSpec(score=True)),
-        "accuracy": {"official": asdict(Measured(5.5, 1.0, 770, 0.003))},
+        "accuracy": {"official": asdict(LandmarkAccuracy(5.5, 1.0, 770, 0.003))},
         "box_rules": {"haar": asdict(BoxRule(0.7, (0.0, 0.1)))},
         "parity": asdict(Parity(0.001, 0.0001, None, "64", 0.1)),
         "exporter": {"fkd": "1"},
@@ -352,6 +358,6 @@ def _detector_card() -> DetectorCard:
         training=Training("r", "d", "s", 3, 0, "0"),
         licence="Apache-2.0",
         box_rule=BoxRule(0.9, (0.0, 0.1)),
-        accuracy={"drawn": DetectorMeasured(90.0, 0.1, 0.5, 88.0, 100)},
+        accuracy={"drawn": DetectorAccuracy(90.0, 0.1, 0.5, 88.0, 100)},
         parity=DetectorParity(0.01, 0.001, 9, "drawn"),
     )

@@ -25,7 +25,7 @@ from fkd_infer.models.cards.base import METADATA_KEY
 from fkd_infer.models.cards.detector import DetectorCard
 from fkd_infer.models.cards.end_to_end import EndToEndCard
 from fkd_infer.models.cards.landmark import ModelCard
-from fkd_infer.models.inventory import describe
+from fkd_infer.models.inventory import describe_model
 from fkd_infer.types import Face, Frame
 from fuzz import corpus
 from fuzz.mutators import (
@@ -124,7 +124,7 @@ def feed_model(data: bytes, folder: Path) -> None:
     """A model's file, its card and whether both fit, without any runtime."""
     path = folder / "a.onnx"
     path.write_bytes(data)
-    described = describe(path)
+    described = describe_model(path)
     _require(described.bytes == len(data), "its size is not that of the file")
 
 

@@ -10,7 +10,7 @@ from benchmarks.harness.results import Figure, LeftOut, Measurement, Recorder, d
 from benchmarks.harness.subprocesses import pinned
 from benchmarks.networks.latency import Turns, call_figures
 from fkd_infer.tuning.detector_worker import detector_contender
-from fkd_infer.tuning.interleaved import Contender, alternate
+from fkd_infer.tuning.interleaved import Contender, time_interleaved
 
 COMMAND = "detectors"
 _HAAR = "haar"
@@ -54,7 +54,7 @@ def _compare(
     turns: Turns,
     recorder: Recorder,
 ) -> None:
-    times = alternate([pinned(c, threads) for c in contenders], turns.blocks, turns.seconds)
+    times = time_interleaved([pinned(c, threads) for c in contenders], turns.blocks, turns.seconds)
     medians = {name: statistics.block_medians(blocks) for name, blocks in times.items()}
     first = contenders[0].name
     for name, blocks in times.items():

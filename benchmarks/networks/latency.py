@@ -13,7 +13,7 @@ from benchmarks.harness.subprocesses import pinned
 from benchmarks.networks.contenders import EAGER, Entry, Field, gather
 from benchmarks.networks.find import Network
 from fkd_infer.runtime.settings import SessionSettings
-from fkd_infer.tuning.interleaved import alternate
+from fkd_infer.tuning.interleaved import time_interleaved
 from fkd_infer.tuning.session_worker import session_contender
 
 COMMAND = "latency"
@@ -32,7 +32,7 @@ def measure(models: list[Path], batch: int, threads: int, blocks: int) -> dict[P
     """Seconds of single calls of each ONNX file with fkd's settings."""
     settings = SessionSettings(threads, spin=True)
     contenders = [session_contender(str(model), model, settings, batch) for model in models]
-    times = alternate([pinned(c, threads) for c in contenders], blocks, SEARCH_SECONDS)
+    times = time_interleaved([pinned(c, threads) for c in contenders], blocks, SEARCH_SECONDS)
     return {model: [call for block in times[str(model)] for call in block] for model in models}
 
 
@@ -62,7 +62,7 @@ def _take_turns(
     network: Network, field: Field, batch: int, threads: int, turns: Turns, recorder: Recorder
 ) -> None:
     contenders = [entry.contender(batch, threads) for entry in field.entries]
-    times = alternate(contenders, turns.blocks, turns.seconds)
+    times = time_interleaved(contenders, turns.blocks, turns.seconds)
     eager = times.get(EAGER)
     for entry in field.entries:
         figures = _figures(times[entry.name], eager)

@@ -16,7 +16,7 @@ from benchmarks.harness.subprocesses import pinned
 from benchmarks.networks.latency import Turns, call_figures
 from fkd_infer.runtime.settings import SessionSettings
 from fkd_infer.system.hardware import available_threads
-from fkd_infer.tuning.interleaved import Contender, alternate, serve
+from fkd_infer.tuning.interleaved import Contender, serve, time_interleaved
 from fkd_infer.tuning.session_worker import session_contender
 
 COMMAND = "settings"
@@ -80,7 +80,7 @@ def _compare(
     turns: Turns,
     recorder: Recorder,
 ) -> None:
-    times = alternate([pinned(c, threads) for c in contenders], turns.blocks, turns.seconds)
+    times = time_interleaved([pinned(c, threads) for c in contenders], turns.blocks, turns.seconds)
     medians = {name: statistics.block_medians(blocks) for name, blocks in times.items()}
     for name, blocks in times.items():
         figures = call_figures(blocks)

@@ -18,7 +18,7 @@ from fkd_infer.pipeline import Pipeline, load
 from fkd_infer.runtime.session import LandmarkSession
 from fkd_infer.runtime.settings import SessionSettings
 from fkd_infer.system.hardware import available_threads
-from fkd_infer.tuning.interleaved import Contender, alternate, serve
+from fkd_infer.tuning.interleaved import Contender, serve, time_interleaved
 from fkd_infer.types import Prediction
 
 PHOTOS = 12
@@ -99,7 +99,7 @@ def main(folder: str, blocks: str = "5") -> None:
         )
         for name in found
     ]
-    for name, turns in alternate(contenders, int(blocks), seconds=2.0).items():
+    for name, turns in time_interleaved(contenders, int(blocks), seconds=2.0).items():
         rates = sorted(PHOTOS / median(turn) for turn in turns)
         print(f"{median(rates):7.2f} photos/s ({rates[0]:.2f}–{rates[-1]:.2f})  {name}")
 

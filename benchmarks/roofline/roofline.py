@@ -16,7 +16,7 @@ from benchmarks.networks.flops import MultiplyAdds, Work, count_work
 from benchmarks.networks.latency import Turns, call_figures
 from benchmarks.roofline.ceilings import Ceiling, Resource, all_ceilings
 from benchmarks.roofline.operators import profile
-from fkd_infer.tuning.interleaved import alternate
+from fkd_infer.tuning.interleaved import time_interleaved
 from fkd_train.errors import RunError
 
 COMMAND = "limit"
@@ -79,7 +79,7 @@ def _limit_on(
     contenders = [pinned(ceiling.contender(threads), threads) for ceiling in ceilings]
     for name, (_, entry) in entries.items():
         contenders.append(replace(entry.contender(1, threads), name=name))
-    times = alternate(contenders, turns.blocks, turns.seconds)
+    times = time_interleaved(contenders, turns.blocks, turns.seconds)
     medians = {name: statistics.block_medians(blocks) for name, blocks in times.items()}
     rates = {c: statistics.rate(medians[c.name], c.work) for c in ceilings}
     for ceiling, rate in rates.items():

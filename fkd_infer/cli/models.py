@@ -20,12 +20,12 @@ def main() -> None:
 @main.command("list", cls=FkdCommand)
 def list_() -> None:
     """List the models that come with fkd, as their cards describe them."""
-    from fkd_infer.models.inventory import describe
+    from fkd_infer.models.inventory import describe_model
     from fkd_infer.models.shipped import shipped_models
 
     rows = [("NAME", "KIND", "MB", "POINTS", "INPUT", "ACCURACY", "FILE")]
     for name, path in (shipped_models() | shipped_models(detectors=True)).items():
-        model = describe(path)
+        model = describe_model(path)
         size = f"{model.bytes / 1e6:.2f}"
         row = (name, model.kind, size, model.scheme, model.input, model.accuracy, str(path))
         rows.append(row)

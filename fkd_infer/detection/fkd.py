@@ -16,7 +16,7 @@ from fkd_infer.geometry.rules import BoxRule
 from fkd_infer.models.cards.detector import DetectorCard
 from fkd_infer.models.check import check_model
 from fkd_infer.models.shipped import find_model
-from fkd_infer.models.signature import check_detector_border
+from fkd_infer.models.signature import check_detector_signature
 from fkd_infer.runtime.install import import_onnxruntime
 from fkd_infer.runtime.providers.registry import provider_of
 from fkd_infer.runtime.run_errors import run_error
@@ -47,7 +47,7 @@ class FkdDetector(SizedDetector):
         self.path = find_model(model, detectors=True)
         file = check_model(self.path)
         self.card = card = DetectorCard.from_metadata(file.metadata, self.path)
-        check_detector_border(file, self.path)
+        check_detector_signature(file, self.path)
         settings = settings or SessionSettings()
         self._session = start_session(ort, self.path, provider, settings)
         self.execution_provider = provider_of(self._session)

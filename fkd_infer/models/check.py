@@ -14,30 +14,30 @@ from pathlib import Path
 from fkd_infer.errors import InvalidModelError, OutOfMemoryError
 from fkd_infer.models.allowed_operators import CONTROL_FLOW, IR_VERSIONS, OPSETS, TENSORS
 from fkd_infer.models.external_data import WeightFiles
-from fkd_infer.models.protobuf import Message, WireError
-from fkd_infer.models.reader import OnnxFile, Port, read_onnx
+from fkd_infer.models.protobuf import MessageReader, ModelFormatError
+from fkd_infer.models.reader import OnnxFile, TensorInfo, read_onnx
 from fkd_infer.system.files.reading import check_regular, open_regular
 from fkd_infer.system.files.text_checks import short_repr
 
-LARGEST_FILE = 1 << 30
+MAX_FILE_BYTES = 1 << 30
 """Bytes of a model's file, and of each file that it keeps weights in."""
-WAY_OUT = "take a file as fkd-export wrote it"
+EXPORT_FIX = "take a file as fkd-export wrote it"
 _MOST_PARTS = 1_000_000
 _MOST_PORTS = 32
 
 
-def check_file(path: Path, way_out: str = WAY_OUT) -> None:
+def check_file(path: Path, way_out: str = EXPORT_FIX) -> None:
     """Raises InvalidModelError where a path leads to no file, or to one of no sensible size."""
     try:
         check_regular(path)
         _check_size(path.stat().st_size)
-    except WireError as error:
+    except ModelFormatError as error:
         raise InvalidModelError(path, str(error), way_out) from error
     except OSError as error:
         raise InvalidModelError(path, error.strerror or str(error), way_out) from error
 
 
-def check_model(path: Path, way_out: str = WAY_OUT) -> OnnxFile:
+def check_model(path: Path, way_out: str = EXPORT_FIX) -> OnnxFile:
     """What an ONNX file says of itself, where it may be given to a runtime.
 
     It may have branches and loops; whether its task needs them is for `borders` to say. Raises
@@ -49,7 +49,7 @@ def check_model(path: Path, way_out: str = WAY_OUT) -> OnnxFile:
         _check_operators(found)
         _check_ports("inputs", found.inputs)
         _check_ports("outputs", found.outputs)
-    except WireError as error:
+    except ModelFormatError as error:
         raise InvalidModelError(path, str(error), way_out) from error
     except (OSError, MemoryError) as error:
         if isinstance(error, MemoryError) or error.errno == errno.ENOMEM:
@@ -65,38 +65,40 @@ def _read(path: Path) -> OnnxFile:
         # Not mapped: a mapped file that somebody cuts short ends the process.
         content = file.read(size)
     if len(content) < size:
-        raise WireError("it became shorter as it was read")
-    return read_onnx(Message(content, _MOST_PARTS), WeightFiles(path.parent, LARGEST_FILE))
+        raise ModelFormatError("it became shorter as it was read")
+    return read_onnx(MessageReader(content, _MOST_PARTS), WeightFiles(path.parent, MAX_FILE_BYTES))
 
 
 def _check_size(size: int) -> None:
     if not size:
-        raise WireError("the file is empty")
-    if size > LARGEST_FILE:
-        raise WireError(f"it has {size} bytes, and {LARGEST_FILE} are allowed")
+        raise ModelFormatError("the file is empty")
+    if size > MAX_FILE_BYTES:
+        raise ModelFormatError(f"it has {size} bytes, and {MAX_FILE_BYTES} are allowed")
 
 
 def _check_versions(found: OnnxFile) -> None:
     first, last = IR_VERSIONS
     if not first <= found.ir_version <= last:
-        raise WireError(f"it has ir_version {found.ir_version}, and {first} to {last} are known")
+        raise ModelFormatError(
+            f"it has ir_version {found.ir_version}, and {first} to {last} are known"
+        )
     for domain in sorted({domain for domain, _ in found.operators if domain in OPSETS}):
         first, last = OPSETS[domain]
         version = found.opsets.get(domain, 0)
         if not first <= version <= last:
             of = f"opset {version}" + (f" of {domain}" if domain else "")
             known = f"{first} is" if first == last else f"{first} to {last} are"
-            raise WireError(f"it has {of}, and {known} known")
+            raise ModelFormatError(f"it has {of}, and {known} known")
 
 
 def _check_operators(found: OnnxFile) -> None:
     for domain, name in sorted(found.operators - TENSORS - CONTROL_FLOW):
         of = f" of {short_repr(domain)}" if domain else ""
-        raise WireError(f"it has the operator {short_repr(name)}{of}, and may not")
+        raise ModelFormatError(f"it has the operator {short_repr(name)}{of}, and may not")
 
 
-def _check_ports(what: str, ports: tuple[Port, ...]) -> None:
+def _check_ports(what: str, ports: tuple[TensorInfo, ...]) -> None:
     if not 1 <= len(ports) <= _MOST_PORTS:
-        raise WireError(f"it has {len(ports)} {what}, and 1 to {_MOST_PORTS} are allowed")
+        raise ModelFormatError(f"it has {len(ports)} {what}, and 1 to {_MOST_PORTS} are allowed")
     if len({port.name for port in ports}) < len(ports):
-        raise WireError(f"two of its {what} have one name")
+        raise ModelFormatError(f"two of its {what} have one name")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
-from fkd_infer.models.protobuf import WireError
+from fkd_infer.models.protobuf import ModelFormatError
 from fkd_infer.system.files.reading import check_regular
 from fkd_infer.system.files.text_checks import short_repr
 
@@ -19,16 +19,18 @@ class WeightFiles:
         self._sizes: dict[str, int] = {}
 
     def check(self, name: str, entries: Mapping[str, str], size: int) -> None:
-        """Raises WireError where a tensor's `size` bytes are not where its entries say, or not in
+        """Raises ModelFormatError unless a tensor's `size` bytes are where its entries say, in
         the model's folder."""
         location = entries.get("location", "")
         there = self._size(name, location)
         offset = _whole_number(entries.get("offset", "0"), name)
         length = _whole_number(entries.get("length", str(size)), name)
         if length != size:
-            raise WireError(f"its tensor {name} takes {size} bytes, and is told to have {length}")
+            raise ModelFormatError(
+                f"its tensor {name} takes {size} bytes, and is told to have {length}"
+            )
         if offset + length > there:
-            raise WireError(
+            raise ModelFormatError(
                 f"its tensor {name} ends at byte {offset + length} of "
                 f"{short_repr(location)}, which has {there}"
             )
@@ -38,7 +40,7 @@ class WeightFiles:
         if location not in self._sizes:
             problem = _location_problem(location) or self._problem(location)
             if problem:
-                raise WireError(
+                raise ModelFormatError(
                     f"its tensor {name} is kept in {short_repr(location)}, which {problem}"
                 )
         return self._sizes[location]
@@ -76,5 +78,5 @@ def _location_problem(location: str) -> str:
 
 def _whole_number(text: str, name: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 20):
-        raise WireError(f"its tensor {name} begins at or takes {short_repr(text)} bytes")
+        raise ModelFormatError(f"its tensor {name} begins at or takes {short_repr(text)} bytes")
     return int(text)

@@ -17,9 +17,9 @@ from fkd_infer.models.check import check_file, check_model
 from fkd_infer.models.manifest import MANIFEST, Entry, read_manifest
 from fkd_infer.models.shipped import INSTALLED, models_folder
 from fkd_infer.models.signature import (
-    check_detector_border,
-    check_end_to_end_border,
-    check_landmark_border,
+    check_detector_signature,
+    check_end_to_end_signature,
+    check_landmark_signature,
 )
 from fkd_infer.system.files.reading import file_sha256
 
@@ -27,7 +27,7 @@ AnyCard = ModelCard | DetectorCard | EndToEndCard
 
 
 @dataclass(frozen=True, slots=True)
-class Described:
+class ModelDescription:
     """A model in words: what it does, the points that it places, its input, and how right it is."""
 
     kind: str
@@ -38,7 +38,7 @@ class Described:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class FileReport:
     """What was found out about a file; `problem` is empty where it is as it should be."""
 
     file: str
@@ -46,20 +46,20 @@ class Verdict:
     problem: str = ""
 
 
-def describe(path: Path) -> Described:
+def describe_model(path: Path) -> ModelDescription:
     """A model's file, checked and in words; raises InvalidModelError, ModelCardError and
     WrongTaskError."""
     card, size = read_any_card(path), path.stat().st_size
     if isinstance(card, DetectorCard):
         accuracy = {name: f"recall {m.recall:.2f} %" for name, m in card.accuracy.items()}
-        return Described("detector", size, "5 points", "any", _words(accuracy))
+        return ModelDescription("detector", size, "5 points", "any", _words(accuracy))
     landmarks = card.landmarks if isinstance(card, EndToEndCard) else card
     accuracy = {name: f"NME {m.nme:.2f} %" for name, m in landmarks.accuracy.items()}
     scheme = landmarks.landmarks.name
     if isinstance(card, EndToEndCard):
-        return Described("end-to-end", size, scheme, "any", _words(accuracy))
+        return ModelDescription("end-to-end", size, scheme, "any", _words(accuracy))
     side = landmarks.input.size
-    return Described("landmarks", size, scheme, f"{side} × {side}", _words(accuracy))
+    return ModelDescription("landmarks", size, scheme, f"{side} × {side}", _words(accuracy))
 
 
 def read_any_card(path: Path) -> AnyCard:
@@ -71,18 +71,18 @@ def read_any_card(path: Path) -> AnyCard:
     task = task_of(found.metadata, path)
     if task == detectorcard.TASK:
         detector = DetectorCard.from_metadata(found.metadata, path)
-        check_detector_border(found, path)
+        check_detector_signature(found, path)
         return detector
     if task == end_to_end.TASK:
         whole = EndToEndCard.from_metadata(found.metadata, path)
-        check_end_to_end_border(found, whole, path)
+        check_end_to_end_signature(found, whole, path)
         return whole
     card = ModelCard.from_metadata(found.metadata, path)
-    check_landmark_border(found, card, path)
+    check_landmark_signature(found, card, path)
     return card
 
 
-def verify(path: Path) -> Iterator[Verdict]:
+def verify(path: Path) -> Iterator[FileReport]:
     """Of a model's file, or of every file of a manifest, or of that in a folder."""
     try:
         if path.is_dir():
@@ -90,67 +90,67 @@ def verify(path: Path) -> Iterator[Verdict]:
         if path.suffix == ".toml":
             yield from _verify_all(path, read_manifest(path), is_installed=False)
         elif not path.exists():
-            yield Verdict(str(path), "", "no such file")
+            yield FileReport(str(path), "", "no such file")
         else:
             yield _verify_model(path)
     except (FkdError, OSError) as error:
-        yield Verdict(str(path), "", _told(error, path))
+        yield FileReport(str(path), "", _told(error, path))
 
 
-def verify_shipped() -> Iterator[Verdict]:
+def verify_shipped() -> Iterator[FileReport]:
     """Of every file that came with fkd; a wheel has some of them."""
     folder = models_folder()
     if folder is None:
         problem = "the models that come with fkd are not there; install fkd again"
-        yield Verdict(MANIFEST, "", problem)
+        yield FileReport(MANIFEST, "", problem)
         return
     path = folder / MANIFEST
     try:
         entries = read_manifest(path)
     except FkdError as error:
-        yield Verdict(MANIFEST, "", _told(error, path))
+        yield FileReport(MANIFEST, "", _told(error, path))
         return
     yield from _verify_all(path, entries, is_installed=folder == INSTALLED)
 
 
 def _verify_all(
     manifest: Path, entries: Mapping[str, Entry], is_installed: bool
-) -> Iterator[Verdict]:
+) -> Iterator[FileReport]:
     for name, entry in entries.items():
         path = manifest.with_name(name)
         if is_installed and not entry.wheel and not path.exists():
-            yield Verdict(name, "not installed here")
+            yield FileReport(name, "not installed here")
         else:
             yield _verify_entry(path, entry)
 
 
-def _verify_entry(path: Path, entry: Entry) -> Verdict:
+def _verify_entry(path: Path, entry: Entry) -> FileReport:
     """Of one file of a manifest."""
     try:
         check_file(path)
         size = path.stat().st_size
         if size != entry.bytes:
             problem = f"it has {size} bytes, and {entry.bytes} in {MANIFEST}; get the file again"
-            return Verdict(path.name, "", problem)
+            return FileReport(path.name, "", problem)
         found = file_sha256(path)
     except (FkdError, OSError) as error:
-        return Verdict(path.name, "", _told(error, path))
+        return FileReport(path.name, "", _told(error, path))
     if found != entry.sha256:
         problem = f"its sha256 is {found}, and {entry.sha256} in {MANIFEST}; get the file again"
-        return Verdict(path.name, "", problem)
+        return FileReport(path.name, "", problem)
     if path.suffix != ".onnx":
-        return Verdict(path.name, "as in the manifest")
+        return FileReport(path.name, "as in the manifest")
     verdict = _verify_model(path)
-    return Verdict(path.name, verdict.fact, verdict.problem)
+    return FileReport(path.name, verdict.fact, verdict.problem)
 
 
-def _verify_model(path: Path) -> Verdict:
+def _verify_model(path: Path) -> FileReport:
     """Of an ONNX file by itself."""
     try:
-        described = describe(path)
+        described = describe_model(path)
     except FkdError as error:
-        return Verdict(str(path), "", _told(error, path))
-    return Verdict(str(path), f"{described.kind}, {described.scheme}, {described.accuracy}")
+        return FileReport(str(path), "", _told(error, path))
+    return FileReport(str(path), f"{described.kind}, {described.scheme}, {described.accuracy}")
 
 
 def _told(error: Exception, path: Path) -> str:

@@ -15,11 +15,11 @@ _MOST_BYTES = 10
 _SIGN, _WRAP = 1 << 63, 1 << 64
 
 
-class WireError(ValueError):
+class ModelFormatError(ValueError):
     """Bytes that are no message; the text says what is wrong with them."""
 
 
-class Message:
+class MessageReader:
     """Bytes that hold messages, of which at most `most` fields are walked in all.
 
     Messages in messages are walked by their places, so that none is looked at twice.
@@ -30,19 +30,19 @@ class Message:
         self._most = self._left = most
 
     def fields(self, start: int, end: int) -> Iterator[Field]:
-        """The fields of the message from `start` to `end`; raises WireError."""
+        """The fields of the message from `start` to `end`; raises ModelFormatError."""
         data, at = self.data, start
         while at < end:
             self._left -= 1
             if self._left < 0:
-                raise WireError(f"it has more than {self._most} parts")
+                raise ModelFormatError(f"it has more than {self._most} parts")
             tag = data[at]
             at += 1
             if tag > 127:
                 tag, at = self._varint(at - 1, end)
             number, wire = tag >> 3, tag & 7
             if not number:
-                raise WireError("it has a field without a number")
+                raise ModelFormatError("it has a field without a number")
             if wire == VARINT:
                 value, at = self._varint(at, end)
                 yield number, wire, value, 0
@@ -54,14 +54,14 @@ class Message:
             elif wire == FIXED64:
                 size = 8
             else:
-                raise WireError(f"it has a field of the unknown wire type {wire}")
+                raise ModelFormatError(f"it has a field of the unknown wire type {wire}")
             if size > end - at:
-                raise WireError("it is cut short, or no ONNX file at all")
+                raise ModelFormatError("it is cut short, or no ONNX file at all")
             yield number, wire, at, at + size
             at += size
 
     def numbers(self, field: Field) -> Iterator[int]:
-        """The signed integers of a repeated field, packed or one by one; raises WireError."""
+        """Yields the integers of a repeated field, packed or not; raises ModelFormatError."""
         _, wire, start, end = field
         if wire == VARINT:
             yield _signed(start)
@@ -73,15 +73,15 @@ class Message:
             yield _signed(value)
 
     def text(self, field: Field, most: int) -> str:
-        """A field's text of at most so many bytes; raises WireError for any other."""
+        """A field's text of at most so many bytes; raises ModelFormatError for any other."""
         _, _, start, end = field
         _expect(field, BYTES)
         if end - start > most:
-            raise WireError(f"it has a text of {end - start} bytes where {most} are allowed")
+            raise ModelFormatError(f"it has a text of {end - start} bytes where {most} are allowed")
         try:
             return self.data[start:end].decode()
         except UnicodeDecodeError as error:
-            raise WireError("it has a text that is not UTF-8") from error
+            raise ModelFormatError("it has a text that is not UTF-8") from error
 
     def _varint(self, at: int, end: int) -> tuple[int, int]:
         """A number of variable length, and where it ends."""
@@ -94,24 +94,26 @@ class Message:
             if byte < 128:
                 return value % _WRAP, place + 1
             shift += 7
-        raise WireError("it is cut short or damaged in the middle of a number")
+        raise ModelFormatError("it is cut short or damaged in the middle of a number")
 
 
 def number_of(field: Field) -> int:
-    """The signed integer of a field; raises WireError where it is of another type."""
+    """The signed integer of a field; raises ModelFormatError where it is of another type."""
     _expect(field, VARINT)
     return _signed(field[2])
 
 
 def part_of(field: Field) -> tuple[int, int]:
-    """Where the message or the bytes in a field begin and end; raises WireError."""
+    """Where the message or the bytes in a field begin and end; raises ModelFormatError."""
     _expect(field, BYTES)
     return field[2], field[3]
 
 
 def _expect(field: Field, wire: int) -> None:
     if field[1] != wire:
-        raise WireError(f"its field {field[0]} has the wire type {field[1]} instead of {wire}")
+        raise ModelFormatError(
+            f"its field {field[0]} has the wire type {field[1]} instead of {wire}"
+        )
 
 
 def _signed(value: int) -> int:

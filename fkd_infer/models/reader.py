@@ -12,7 +12,14 @@ from typing import NamedTuple
 
 from fkd_infer.models.allowed_operators import ONNX, Operator
 from fkd_infer.models.external_data import WeightFiles
-from fkd_infer.models.protobuf import BYTES, Field, Message, WireError, number_of, part_of
+from fkd_infer.models.protobuf import (
+    BYTES,
+    Field,
+    MessageReader,
+    ModelFormatError,
+    number_of,
+    part_of,
+)
 from fkd_infer.system.files.text_checks import name_problem, short_repr
 
 _MOST_SIDES = 16
@@ -37,7 +44,7 @@ _INLINE = frozenset({4, 5, 7, 10, 11})
 """Fields of a tensor that hold its numbers, but for the raw ones."""
 
 
-class Port(NamedTuple):
+class TensorInfo(NamedTuple):
     """An input or output of a network: its type as ONNX Runtime calls it, such as "tensor(uint8)",
     and its shape, in which a word or None stands for any size."""
 
@@ -52,16 +59,16 @@ class OnnxFile(NamedTuple):
 
     ir_version: int
     opsets: dict[str, int]
-    inputs: tuple[Port, ...]
-    outputs: tuple[Port, ...]
+    inputs: tuple[TensorInfo, ...]
+    outputs: tuple[TensorInfo, ...]
     operators: frozenset[Operator]
     metadata: dict[str, str]
 
 
-def read_onnx(message: Message, files: WeightFiles) -> OnnxFile:
+def read_onnx(message: MessageReader, files: WeightFiles) -> OnnxFile:
     """Walks a file once, and looks at the files that hold its weights.
 
-    Raises WireError for what is damaged, or has parts that no network of fkd's has.
+    Raises ModelFormatError for what is damaged, or has parts that no network of fkd's has.
     """
     return _Reader(message, files).model()
 
@@ -82,13 +89,13 @@ class _Tensor:
 class _Reader:
     """One pass over a model's messages."""
 
-    def __init__(self, message: Message, files: WeightFiles) -> None:
+    def __init__(self, message: MessageReader, files: WeightFiles) -> None:
         self._message = message
         self._files = files
         self._operators: set[Operator] = set()
         self._weights: set[str] = set()
-        self._inputs: list[Port] = []
-        self._outputs: list[Port] = []
+        self._inputs: list[TensorInfo] = []
+        self._outputs: list[TensorInfo] = []
 
     def model(self) -> OnnxFile:
         ir_version, graphs = 0, 0
@@ -107,9 +114,9 @@ class _Reader:
             elif number == 14:
                 self._add_entry(part, metadata, "metadata")
             elif number in (20, 25):
-                raise WireError("it has training steps or functions of its own in it")
+                raise ModelFormatError("it has training steps or functions of its own in it")
         if graphs != 1:
-            raise WireError("it has two graphs" if graphs else "it is no ONNX file")
+            raise ModelFormatError("it has two graphs" if graphs else "it is no ONNX file")
         inputs = tuple(port for port in self._inputs if port.name not in self._weights)
         operators = frozenset(self._operators)
         return OnnxFile(ir_version, opsets, inputs, tuple(self._outputs), operators, metadata)
@@ -132,14 +139,14 @@ class _Reader:
             elif inner[0] == 2:
                 value = self._message.text(inner, _LONGEST_METADATA)
         if key in entries:
-            raise WireError(f"its {what} has {short_repr(key)} twice")
+            raise ModelFormatError(f"its {what} has {short_repr(key)} twice")
         if len(entries) >= _MOST_METADATA:
-            raise WireError(f"its {what} has more than {_MOST_METADATA} entries")
+            raise ModelFormatError(f"its {what} has more than {_MOST_METADATA} entries")
         entries[key] = value
 
     def _graph(self, start: int, end: int, depth: int) -> None:
         if depth >= _DEEPEST:
-            raise WireError(f"its graphs are nested more than {_DEEPEST} deep")
+            raise ModelFormatError(f"its graphs are nested more than {_DEEPEST} deep")
         for part in self._message.fields(start, end):
             number = part[0]
             if number == 1:
@@ -151,7 +158,7 @@ class _Reader:
             elif number == 12 and not depth:
                 self._outputs.append(self._port(part))
             elif number == 15:
-                raise WireError("it has sparse weights")
+                raise ModelFormatError("it has sparse weights")
 
     def _node(self, start: int, end: int, depth: int) -> None:
         name = domain = ""
@@ -173,7 +180,9 @@ class _Reader:
             elif number in (6, 11):
                 self._graph(*part_of(part), depth + 1)
             elif number in (14, 15, 21, 22, 23):
-                raise WireError("it has an attribute of a type that no network of fkd's needs")
+                raise ModelFormatError(
+                    "it has an attribute of a type that no network of fkd's needs"
+                )
 
     def _tensor(self, part: Field) -> str:
         """The name of a tensor whose numbers are where they should be."""
@@ -184,7 +193,9 @@ class _Reader:
                 for side in self._message.numbers(inner):
                     tensor.shape.append(side)
                     if len(tensor.shape) > _MOST_SIDES:
-                        raise WireError(f"it has a tensor of more than {_MOST_SIDES} dimensions")
+                        raise ModelFormatError(
+                            f"it has a tensor of more than {_MOST_SIDES} dimensions"
+                        )
             elif number == 2:
                 tensor.kind = number_of(inner)
             elif number == 8:
@@ -198,7 +209,7 @@ class _Reader:
             elif number == 14:
                 tensor.is_external |= number_of(inner) != 0
             elif number in (3, 6):
-                raise WireError("it has a tensor in segments or of strings")
+                raise ModelFormatError("it has a tensor in segments or of strings")
         self._check_numbers(tensor)
         return tensor.name
 
@@ -206,9 +217,9 @@ class _Reader:
         """A tensor's numbers are all there, and it is no larger than they are."""
         name = short_repr(tensor.name)
         if tensor.kind not in _TYPES:
-            raise WireError(f"its tensor {name} is of the unknown type {tensor.kind}")
+            raise ModelFormatError(f"its tensor {name} is of the unknown type {tensor.kind}")
         if any(side < 0 for side in tensor.shape):
-            raise WireError(f"its tensor {name} has the shape {tensor.shape}")
+            raise ModelFormatError(f"its tensor {name} has the shape {tensor.shape}")
         count = math.prod(tensor.shape)
         size = (count * _BITS[_TYPES[tensor.kind]] + 7) // 8
         if tensor.is_external or tensor.entries:
@@ -216,11 +227,11 @@ class _Reader:
         elif tensor.raw is None:
             # At least a byte for two numbers, in whichever field they are.
             if count > 2 * tensor.inline:
-                raise WireError(f"its tensor {name} has {count} numbers, and holds fewer")
+                raise ModelFormatError(f"its tensor {name} has {count} numbers, and holds fewer")
         elif tensor.raw != size:
-            raise WireError(f"its tensor {name} takes {size} bytes, and holds {tensor.raw}")
+            raise ModelFormatError(f"its tensor {name} takes {size} bytes, and holds {tensor.raw}")
 
-    def _port(self, part: Field) -> Port:
+    def _port(self, part: Field) -> TensorInfo:
         name, kind, shape = "", "", tuple[int | str | None, ...]()
         for inner in self._message.fields(*part_of(part)):
             if inner[0] == 1:
@@ -228,10 +239,10 @@ class _Reader:
             elif inner[0] == 2:
                 kind, shape = self._type(*part_of(inner))
         if problem := name_problem(name):
-            raise WireError(f"the name {short_repr(name)} of an input or output {problem}")
+            raise ModelFormatError(f"the name {short_repr(name)} of an input or output {problem}")
         if not kind:
-            raise WireError(f"its input or output {short_repr(name)} is no tensor")
-        return Port(name, kind, shape)
+            raise ModelFormatError(f"its input or output {short_repr(name)} is no tensor")
+        return TensorInfo(name, kind, shape)
 
     def _type(self, start: int, end: int) -> tuple[str, tuple[int | str | None, ...]]:
         """The type of a tensor and its shape; an empty one for anything else."""
@@ -250,7 +261,7 @@ class _Reader:
     def _sides(self, start: int, end: int) -> Iterator[int | str | None]:
         for count, part in enumerate(self._message.fields(start, end)):
             if count >= _MOST_SIDES:
-                raise WireError(f"it has a tensor of more than {_MOST_SIDES} dimensions")
+                raise ModelFormatError(f"it has a tensor of more than {_MOST_SIDES} dimensions")
             side: int | str | None = None
             for inner in self._message.fields(*part_of(part)):
                 if inner[0] == 1:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from fkd_infer.errors import InvalidModelError
 from fkd_infer.models.allowed_operators import CONTROL_FLOW
 from fkd_infer.models.cards.landmark import ModelCard
-from fkd_infer.models.check import WAY_OUT
+from fkd_infer.models.check import EXPORT_FIX
 from fkd_infer.models.reader import OnnxFile
 from fkd_infer.system.files.text_checks import short_repr
 
@@ -22,7 +22,7 @@ _IMAGE: _Border = ("image", "tensor(uint8)", [0, 0, 3])
 _ANY = "0 for any size"
 
 
-def check_landmark_border(found: OnnxFile, card: ModelCard, path: Path) -> None:
+def check_landmark_signature(found: OnnxFile, card: ModelCard, path: Path) -> None:
     """Of a network that places points; raises InvalidModelError."""
     _check_straight(found, path)
     size, channels, count = card.input.size, card.input.channels, card.landmarks.count
@@ -44,7 +44,7 @@ def check_landmark_border(found: OnnxFile, card: ModelCard, path: Path) -> None:
         )
 
 
-def check_detector_border(found: OnnxFile, path: Path) -> None:
+def check_detector_signature(found: OnnxFile, path: Path) -> None:
     """Of a detector; raises InvalidModelError."""
     _check_straight(found, path)
     wanted = [
@@ -56,7 +56,7 @@ def check_detector_border(found: OnnxFile, path: Path) -> None:
     _check(found, wanted, f"a detector {wanted}, {_ANY}", path)
 
 
-def check_end_to_end_border(found: OnnxFile, card: EndToEndCard, path: Path) -> None:
+def check_end_to_end_signature(found: OnnxFile, card: EndToEndCard, path: Path) -> None:
     """Of a file that finds faces and places points; raises InvalidModelError."""
     wanted = [
         _IMAGE,
@@ -72,7 +72,7 @@ def check_end_to_end_border(found: OnnxFile, card: EndToEndCard, path: Path) -> 
 def _check_straight(found: OnnxFile, path: Path) -> None:
     for _, name in sorted(found.operators & CONTROL_FLOW):
         why = f"it has the operator {name!r}, and only end-to-end files have branches and loops"
-        raise InvalidModelError(path, why, WAY_OUT)
+        raise InvalidModelError(path, why, EXPORT_FIX)
 
 
 def _check(found: OnnxFile, wanted: Sequence[_Border], wants: str, path: Path) -> None:

@@ -14,7 +14,7 @@ from fkd_infer.geometry.arrays import Pixels
 from fkd_infer.models.cards.landmark import ModelCard
 from fkd_infer.models.check import check_model
 from fkd_infer.models.shipped import find_model
-from fkd_infer.models.signature import check_landmark_border
+from fkd_infer.models.signature import check_landmark_signature
 from fkd_infer.runtime.install import import_onnxruntime
 from fkd_infer.runtime.providers.base import ProviderSettings
 from fkd_infer.runtime.providers.cpu import CPU
@@ -48,7 +48,7 @@ class LandmarkSession:
         self.path = find_model(model)
         found = check_model(self.path)
         self.card = ModelCard.from_metadata(found.metadata, self.path)
-        check_landmark_border(found, self.card, self.path)
+        check_landmark_signature(found, self.card, self.path)
         self.settings = settings or SessionSettings.single_calls()
         self.provider_settings = provider_settings
         self._session = start_session(ort, self.path, provider, self.settings, provider_settings)

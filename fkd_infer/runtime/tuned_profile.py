@@ -29,7 +29,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
+class ProfileKey:
     """What a profile is of, and for nothing else: a CPU, ONNX Runtime, and a model's sha256."""
 
     cpu: str
@@ -39,14 +39,14 @@ class Key:
     model: str
 
     @classmethod
-    def of(cls, model: Path) -> Key:
+    def of(cls, model: Path) -> ProfileKey:
         """The key of a model file, here and now."""
         version: str = import_onnxruntime().__version__
         return cls(cpu_name(), cpu_features(), available_threads(), version, file_sha256(model))
 
 
 @dataclass(frozen=True, slots=True)
-class Variant:
+class ModelVariant:
     """Another file in the model's folder, which stands in for it."""
 
     file: str
@@ -64,11 +64,11 @@ class Profile:
     Raises ValueError for a batch without faces, and for another version than this fkd writes.
     """
 
-    key: Key
+    key: ProfileKey
     goal: Goal
     settings: SessionSettings
     batch: int = BATCH
-    variant: Variant | None = None
+    variant: ModelVariant | None = None
     version: int = 1
 
     def __post_init__(self) -> None:
@@ -91,7 +91,7 @@ class Profile:
 
 
 @dataclass(frozen=True, slots=True)
-class Unused:
+class UnusedProfile:
     """A file of a profile that is not used, why not, and the model that it is of."""
 
     path: Path
@@ -113,7 +113,7 @@ def _digest(parts: Sequence[object]) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 
-def _profile_path(key: Key) -> Path:
+def _profile_path(key: ProfileKey) -> Path:
     # Without ONNX Runtime's version: after an update, the profile is found, and told to be old.
     name = _digest([key.cpu, key.features, key.threads, key.model])
     return cache_folder() / "tuned" / name / "profile.json"
@@ -156,32 +156,32 @@ def _save_graph(network: Path, settings: SessionSettings, out: Path) -> None:
 def read_profile(model: Path) -> Profile | None:
     """The profile of a model file on this machine, if one can be used; warns of any other."""
     found = find_profile(model)
-    if isinstance(found, Unused):
+    if isinstance(found, UnusedProfile):
         _warn(found)
         return None
     return found
 
 
-def find_profile(model: Path) -> Profile | Unused | None:
+def find_profile(model: Path) -> Profile | UnusedProfile | None:
     """The profile of a model file on this machine, if there is one.
 
-    A profile that is damaged, or of another machine, runtime or model, is Unused.
+    A profile that is damaged, or of another machine, runtime or model, is UnusedProfile.
     """
     if not _any_profiles():
         return None
-    key = Key.of(model)
+    key = ProfileKey.of(model)
     path = _profile_path(key)
     try:
         profile = parse_dataclass(Profile, json.loads(path.read_text("utf-8")), "profile")
     except FileNotFoundError:
         return None
     except (OSError, ValueError, RecursionError) as error:
-        return Unused(path, str(error), model)
+        return UnusedProfile(path, str(error), model)
     why = _why_not(profile, key, model)
-    return Unused(path, why, model) if why else profile
+    return UnusedProfile(path, why, model) if why else profile
 
 
-def _why_not(profile: Profile, key: Key, model: Path) -> str:
+def _why_not(profile: Profile, key: ProfileKey, model: Path) -> str:
     """Why a profile does not hold for a model, here and now; empty where it does."""
     found, here = asdict(profile.key), asdict(key)
     for name in here:
@@ -201,12 +201,12 @@ def _any_profiles() -> bool:
         return False
 
 
-def _is_there(variant: Variant, model: Path) -> bool:
+def _is_there(variant: ModelVariant, model: Path) -> bool:
     path = model.with_name(variant.file)
     return path.is_file() and file_sha256(path) == variant.sha256
 
 
-def _warn(unused: Unused) -> None:
+def _warn(unused: UnusedProfile) -> None:
     _log.warning("%s; mend it with: %s", unused.problem, unused.fix)
 
 
@@ -246,7 +246,7 @@ def _open_tuned(model: Path, profile: Profile, settings: SessionSettings) -> Lan
         try:
             session = LandmarkSession(profile.graph, CPU.name, replace(settings, level="none"))
         except FkdError as error:
-            _warn(Unused(profile.graph, str(error), model))
+            _warn(UnusedProfile(profile.graph, str(error), model))
         else:
             # For whoever opens it anew, as to profile it: the same network, wherever it came from.
             session.path, session.settings = network, settings

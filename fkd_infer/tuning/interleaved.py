@@ -35,7 +35,7 @@ class Contender:
     environment: Mapping[str, str] | None = field(default=None)
 
 
-def alternate(
+def time_interleaved(
     contenders: Sequence[Contender],
     blocks: int,
     seconds: float = 0.5,
@@ -78,10 +78,10 @@ def serve(call: Callable[[], object]) -> None:
     """The contender's side: says that it is ready, and then times a block for each line it gets."""
     print("ready", flush=True)
     for line in sys.stdin:
-        print(json.dumps(timed_calls(call, float(line))), flush=True)
+        print(json.dumps(time_calls(call, float(line))), flush=True)
 
 
-def timed_calls(call: Callable[[], object], seconds: float) -> list[float]:
+def time_calls(call: Callable[[], object], seconds: float) -> list[float]:
     """Seconds of single calls, after a warm-up, for about so long; at least one."""
     for _ in range(WARM_UP_CALLS):
         call()

@@ -1,4 +1,4 @@
-"""A network between the work that OpenCV does on a frame, as a contender of `alternate`:
+"""A network between the work that OpenCV does on a frame, as a contender of `time_interleaved`:
 `python -m fkd_infer.tuning.pipeline_worker MODEL SETTINGS`."""
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _HEIGHT, _WIDTH = 96, 128
 """So small that the search for faces takes about as long as fkdnet, and drowns it not."""
 
 
-def frame_contender(name: str, model: Path, settings: SessionSettings) -> Contender:
+def pipeline_contender(name: str, model: Path, settings: SessionSettings) -> Contender:
     """A model under ONNX Runtime on the CPU, called for frame after frame as in a pipeline: a
     search for faces, and points for one box, placed twice."""
     arguments = [str(model), json.dumps(asdict(settings))]

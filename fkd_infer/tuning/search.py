@@ -13,14 +13,14 @@ import numpy as np
 from fkd_infer.choices import BATCH, GRAPH_LEVELS, Goal
 from fkd_infer.runtime.session import LandmarkSession
 from fkd_infer.runtime.settings import SessionSettings
-from fkd_infer.runtime.tuned_profile import Key, Profile, Variant
+from fkd_infer.runtime.tuned_profile import ModelVariant, Profile, ProfileKey
 from fkd_infer.system.files.reading import file_sha256
 from fkd_infer.system.hardware import available_threads
-from fkd_infer.tuning.interleaved import WARM_UP_CALLS, Contender, alternate
-from fkd_infer.tuning.pipeline_worker import frame_contender
+from fkd_infer.tuning.interleaved import WARM_UP_CALLS, Contender, time_interleaved
+from fkd_infer.tuning.pipeline_worker import pipeline_contender
 from fkd_infer.tuning.session_worker import session_contender
-from fkd_infer.tuning.trial import LEAST_ROUNDS, RULE, Trial, Way, best_of
-from fkd_infer.tuning.variants import accuracy_against, read_card, variants_of
+from fkd_infer.tuning.trial import LEAST_ROUNDS, RULE, RunConfig, Trial, best_of
+from fkd_infer.tuning.variants import compare_accuracy, read_card, variants_of
 
 Tell = Callable[[str], None]
 
@@ -39,10 +39,10 @@ def tune(model: Path, goal: Goal, seconds: float, only_this_file: bool, tell: Te
 
     `tell` gets a line, or a table, whenever there is something to say.
     """
-    key = Key.of(model)
+    key = ProfileKey.of(model)
     tell(f"Tuning {model} for {_AIMS[goal]}, on {key.cpu} with {key.threads} threads at most,")
     tell(f"ONNX Runtime {key.onnxruntime}; this takes up to {seconds:g} s.")
-    busy = load_warning()
+    busy = busy_warning()
     if busy:
         tell(busy)
     tell(f"{RULE}\n")
@@ -56,7 +56,7 @@ def tune(model: Path, goal: Goal, seconds: float, only_this_file: bool, tell: Te
     return _profile(model, key, search)
 
 
-def load_warning() -> str | None:
+def busy_warning() -> str | None:
     """That other programs are at work, where they leave too few cores; or None."""
     if not hasattr(os, "getloadavg"):
         return None
@@ -69,12 +69,12 @@ def load_warning() -> str | None:
     )
 
 
-def _files(best: Way) -> dict[str, Way]:
+def _files(best: RunConfig) -> dict[str, RunConfig]:
     paths = [best.network, *variants_of(best.network)]
     return {path.name: replace(best, network=path) for path in paths}
 
 
-def _thread_settings(best: Way) -> dict[str, Way]:
+def _thread_settings(best: RunConfig) -> dict[str, RunConfig]:
     """Powers of two, and all there are; one thread waits for nobody."""
     most = available_threads()
     ways = {}
@@ -85,7 +85,7 @@ def _thread_settings(best: Way) -> dict[str, Way]:
     return ways
 
 
-def _levels(best: Way) -> dict[str, Way]:
+def _levels(best: RunConfig) -> dict[str, RunConfig]:
     return {
         level: replace(best, settings=replace(best.settings, level=level)) for level in GRAPH_LEVELS
     }
@@ -96,10 +96,10 @@ class _Search:
 
     def __init__(self, model: Path, goal: Goal, seconds: float, tell: Tell) -> None:
         self.goal, self.tell = goal, tell
-        self.defaults = self.best = Way(model, SessionSettings())
+        self.defaults = self.best = RunConfig(model, SessionSettings())
         self._end = time.monotonic() + seconds
 
-    def ask(self, question: str, ways: Mapping[str, Way]) -> None:
+    def ask(self, question: str, ways: Mapping[str, RunConfig]) -> None:
         """Lets ways take turns, the best so far among them, and goes on with the best of them."""
         until = self._until(question)
         if len(ways) < 2:
@@ -123,7 +123,7 @@ class _Search:
         self.best = self.defaults
         self.ask("all of it", {"defaults": self.defaults, "tuned": chosen})
 
-    def batches(self) -> dict[str, Way]:
+    def batches(self) -> dict[str, RunConfig]:
         """Numbers of faces that a call could take, as many as there is time to try."""
         left = self._until("batch") - time.monotonic() - _STARTING
         each = (WARM_UP_CALLS + 1) * LEAST_ROUNDS * _seconds_for_a_face(self.best)
@@ -141,23 +141,25 @@ class _Search:
         to_come = [_SHARES[name] for name in names[names.index(question) :]]
         return now + (self._end - now) * to_come[0] / sum(to_come)
 
-    def _take_turns(self, question: str, ways: Mapping[str, Way], until: float) -> list[Trial]:
+    def _take_turns(
+        self, question: str, ways: Mapping[str, RunConfig], until: float
+    ) -> list[Trial]:
         contenders = [self._contender(question, name, way) for name, way in ways.items()]
         a_round = (until - time.monotonic()) / (3 * LEAST_ROUNDS)
         block = float(np.clip(a_round / len(ways), 0.02, 0.3))
-        times = alternate(contenders, _MOST_ROUNDS, block, until - a_round)
+        times = time_interleaved(contenders, _MOST_ROUNDS, block, until - a_round)
         return [
             Trial(name, way, np.array([np.median(block) for block in times[name]]) / faces)
             for name, way in ways.items()
             for faces in [way.batch if question == "batch" else 1]
         ]
 
-    def _contender(self, question: str, name: str, way: Way) -> Contender:
+    def _contender(self, question: str, name: str, way: RunConfig) -> Contender:
         if question == "batch":
             return session_contender(name, way.network, way.settings, way.batch)
         if self.goal == "latency":
             return session_contender(name, way.network, way.settings)
-        return frame_contender(name, way.network, way.settings)
+        return pipeline_contender(name, way.network, way.settings)
 
     def _tell_table(self, question: str, trials: list[Trial], chosen: Trial, before: Trial) -> None:
         unit = "faces/s" if question == "batch" else _UNITS[self.goal]
@@ -179,7 +181,7 @@ class _Search:
             self.tell(f"{chosen.name} stays: nothing is quicker for certain ({rounds})\n")
 
 
-def _seconds_for_a_face(way: Way) -> float:
+def _seconds_for_a_face(way: RunConfig) -> float:
     session = LandmarkSession(way.network, "cpu", way.settings)
     spec = session.card.input
     crop = np.zeros((1, spec.size, spec.size, spec.channels), np.uint8)
@@ -189,13 +191,13 @@ def _seconds_for_a_face(way: Way) -> float:
     return time.perf_counter() - started
 
 
-def _profile(model: Path, key: Key, search: _Search) -> Profile:
+def _profile(model: Path, key: ProfileKey, search: _Search) -> Profile:
     best = search.best
     if best.network == model:
         variant = None
     else:
-        variant = Variant(best.network.name, file_sha256(best.network))
-        compared = accuracy_against(read_card(best.network), read_card(model))
+        variant = ModelVariant(best.network.name, file_sha256(best.network))
+        compared = compare_accuracy(read_card(best.network), read_card(model))
         search.tell(f"{best.network.name} stands in for {model.name}: {compared}")
     search.tell(f"Best: {best.settings.described}, {best.batch} faces a call")
     return Profile(key, search.goal, best.settings, best.batch, variant)

@@ -24,7 +24,7 @@ _DRAWS = 4000
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class RunConfig:
     """One way to run a network."""
 
     network: Path
@@ -37,7 +37,7 @@ class Trial:
     """A way, its name in a table, and what it took in each round: seconds (rounds,)."""
 
     name: str
-    way: Way
+    way: RunConfig
     rounds: NDArray[np.float64]
 
     @property

@@ -41,7 +41,7 @@ def _contract(card: ModelCard) -> tuple[object, ...]:
     return card.training.weights_sha256, card.landmarks, card.input, card.crop, card.output
 
 
-def accuracy_against(card: ModelCard, asked: ModelCard) -> str:
+def compare_accuracy(card: ModelCard, asked: ModelCard) -> str:
     """Both cards' NME on the same faces, in words."""
     both = [protocol for protocol in card.accuracy if protocol in asked.accuracy]
     if not both:

@@ -23,7 +23,7 @@ from pydantic_core import ErrorDetails
 from fkd_infer.choices import Border
 from fkd_infer.geometry.rules import CropRule
 from fkd_infer.landmarks.schemes import IBUG68, LandmarkScheme, find_scheme
-from fkd_infer.models.cards.landmark import LARGEST_INPUT, SMALLEST_INPUT
+from fkd_infer.models.cards.landmark import MAX_INPUT_SIZE, MIN_INPUT_SIZE
 from fkd_infer.system.files.strict_dataclass import parse_dataclass
 from fkd_infer.system.files.text_checks import file_name_problem, short_repr
 from fkd_train.choices import Block, Head, Split
@@ -35,7 +35,7 @@ Range = tuple[float, float]
 Count = Annotated[int, Field(gt=0, le=10**9, strict=True)]
 Channels = Annotated[int, Field(gt=0, le=1 << 16, strict=True)]
 Depth = Annotated[int, Field(gt=0, le=1000, strict=True)]
-Side = Annotated[int, Field(ge=SMALLEST_INPUT, le=LARGEST_INPUT, strict=True)]
+Side = Annotated[int, Field(ge=MIN_INPUT_SIZE, le=MAX_INPUT_SIZE, strict=True)]
 Seed = Annotated[int, Field(ge=0, strict=True)]
 Positive = Annotated[float, Field(gt=0)]
 Weight = Annotated[float, Field(ge=0)]

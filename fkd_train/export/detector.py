@@ -13,7 +13,7 @@ import torch
 
 from fkd_infer.detection.fkd import FkdDetector
 from fkd_infer.geometry.arrays import Floats, Pixels, bgr_image
-from fkd_infer.models.cards.detector import DetectorCard, DetectorMeasured, DetectorParity
+from fkd_infer.models.cards.detector import DetectorAccuracy, DetectorCard, DetectorParity
 from fkd_infer.runtime.install import import_onnxruntime
 from fkd_infer.system.files.atomic import atomic_write, output_errors
 from fkd_infer.types import Detections
@@ -166,9 +166,9 @@ def _threshold(found: Matched) -> float:
     return min(1.0, math.ceil(1e4 * found.threshold(FALSE_PER_IMAGE)) / 1e4)
 
 
-def measured(found: Matched, threshold: float) -> DetectorMeasured:
+def measured(found: Matched, threshold: float) -> DetectorAccuracy:
     """An exam as the card has it."""
-    return DetectorMeasured(
+    return DetectorAccuracy(
         recall=100 * found.recall(threshold),
         false_per_image=found.false_per_image(threshold),
         threshold=threshold,

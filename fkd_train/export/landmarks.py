@@ -23,7 +23,7 @@ from fkd_infer.geometry.transforms import transform
 from fkd_infer.landmarks.schemes import IBUG68
 from fkd_infer.models.cards.base import METADATA_KEY, Training
 from fkd_infer.models.cards.detector import DetectorCard
-from fkd_infer.models.cards.landmark import InputSpec, Measured, ModelCard, OutputSpec
+from fkd_infer.models.cards.landmark import InputSpec, LandmarkAccuracy, ModelCard, OutputSpec
 from fkd_infer.runtime.session import LandmarkSession
 from fkd_infer.system.files.atomic import atomic_write, output_errors
 from fkd_train.checkpoints import Checkpoint, load_landmark_network, save_checkpoint
@@ -141,10 +141,10 @@ def protocol(recipe: LandmarkRecipe) -> str:
     return f"{recipe.split} split"
 
 
-def measured(result: Evaluation) -> Measured:
+def measured(result: Evaluation) -> LandmarkAccuracy:
     """An evaluation as the card has it."""
     figures = result.accuracy
-    return Measured(figures.nme, figures.failure_rate_10, figures.count, result.seed_mse)
+    return LandmarkAccuracy(figures.nme, figures.failure_rate_10, figures.count, result.seed_mse)
 
 
 def _box_rules(data: Path, recipe: LandmarkRecipe) -> dict[str, BoxRule]:

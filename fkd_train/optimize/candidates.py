@@ -20,7 +20,7 @@ from fkd_infer.runtime.providers.registry import PROVIDERS
 from fkd_infer.runtime.session import LandmarkSession
 from fkd_infer.runtime.settings import SessionSettings
 from fkd_infer.system.hardware import DOT_PRODUCTS, cpu_features
-from fkd_infer.tuning.interleaved import alternate
+from fkd_infer.tuning.interleaved import time_interleaved
 from fkd_infer.tuning.session_worker import session_contender
 from fkd_train.choices import OptimizeGoal
 from fkd_train.data.augment import CropSampler
@@ -163,7 +163,7 @@ def _int8(workshop: Workshop, model: onnx.ModelProto, name: str, words: str) -> 
         files = {str(s): workshop.saved(quantizer(s), f"{name}-{s.integers}") for s in schemes}
         settings = SessionSettings.single_calls()
         contenders = [session_contender(n, file, settings) for n, file in files.items()]
-        times = alternate(contenders, blocks=6, seconds=0.2)
+        times = time_interleaved(contenders, blocks=6, seconds=0.2)
         return min(schemes, key=lambda s: float(np.median(np.concatenate(times[str(s)]))))
 
     scheme = choose(change, workshop.platform, fastest)

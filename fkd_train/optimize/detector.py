@@ -18,7 +18,7 @@ from fkd_infer.models.cards.detector import DetectorCard
 from fkd_infer.system.files.atomic import atomic_write, output_errors
 from fkd_infer.system.hardware import available_threads
 from fkd_infer.tuning.detector_worker import detector_contender
-from fkd_infer.tuning.interleaved import alternate, paired_ratio
+from fkd_infer.tuning.interleaved import paired_ratio, time_interleaved
 from fkd_train.data.dataset import load_split
 from fkd_train.data.mosaic_dataset import mosaic_generator
 from fkd_train.evaluation.detector_evaluation import one_by_one
@@ -169,7 +169,7 @@ def _made(
 def _speeds(made: list[_Made]) -> dict[str, Speed]:
     threads = available_threads()
     contenders = [detector_contender(m.name, "fkd", m.path, TIMED, threads) for m in made]
-    times = alternate(contenders, BLOCKS, SECONDS)
+    times = time_interleaved(contenders, BLOCKS, SECONDS)
     return {
         name: Speed(
             1000 * float(np.median(np.concatenate(blocks))),

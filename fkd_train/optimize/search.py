@@ -20,7 +20,7 @@ from fkd_infer.runtime.session import LandmarkSession
 from fkd_infer.runtime.settings import SessionSettings
 from fkd_infer.system.files.atomic import atomic_write, output_errors
 from fkd_infer.system.hardware import available_threads
-from fkd_infer.tuning.interleaved import alternate, paired_ratio
+from fkd_infer.tuning.interleaved import paired_ratio, time_interleaved
 from fkd_infer.tuning.session_worker import session_contender
 from fkd_infer.types import Prediction
 from fkd_train.choices import OptimizeGoal
@@ -241,7 +241,7 @@ def _speeds(found: Sequence[_Measured], max_increase: float) -> dict[Path, Speed
         contenders = [
             session_contender(str(one.path), one.path, settings, provider=provider) for one in timed
         ]
-        times = alternate(contenders, BLOCKS, SECONDS)
+        times = time_interleaved(contenders, BLOCKS, SECONDS)
         for one in group:
             blocks = times[str(one.path)]
             ratio, interval = paired_ratio(times[str(found[0].path)], blocks)

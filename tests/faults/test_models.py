@@ -21,7 +21,7 @@ from fkd_infer.models import check
 from fkd_infer.models.check import check_model
 from fkd_infer.models.shipped import find_model
 from fkd_infer.runtime.session import LandmarkSession
-from fkd_infer.runtime.tuned_profile import Variant, open_session
+from fkd_infer.runtime.tuned_profile import ModelVariant, open_session
 from fkd_infer.tuning.variants import variants_of
 
 FIXED = MODELS / "fixed.onnx"
@@ -58,7 +58,7 @@ def test_what_is_no_file_is_told_at_once(no_file: Path, open_: Callable[[Path], 
 
 
 @pytest.mark.parametrize("open_", OPENERS)
-@pytest.mark.parametrize("size", [0, check.LARGEST_FILE + 1])
+@pytest.mark.parametrize("size", [0, check.MAX_FILE_BYTES + 1])
 def test_a_file_of_no_sensible_size_is_not_read(
     size: int, open_: Callable[[Path], object], tmp_path: Path
 ) -> None:
@@ -162,7 +162,7 @@ def test_a_folder_of_odd_files_has_no_variants(tmp_path: Path) -> None:
 def test_a_profile_leads_to_no_other_folder(name: str) -> None:
     """A file that stands in for a model lies beside it."""
     with pytest.raises(ValueError, match="not the name of a file in the model's folder"):
-        Variant(name, "0" * 64)
+        ModelVariant(name, "0" * 64)
 
 
 def test_a_file_that_shrinks_as_it_is_read_is_told(

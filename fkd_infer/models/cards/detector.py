@@ -24,7 +24,7 @@ class ImageSpec:
 
 
 @dataclass(frozen=True, slots=True)
-class DetectorMeasured:
+class DetectorAccuracy:
     """Share of `count` faces that were found, in percent, at so many false boxes an image, with
     scores from `threshold` on; and the average precision, in percent."""
 
@@ -69,7 +69,7 @@ class DetectorCard:
     licence: str
     input: ImageSpec = ImageSpec()
     box_rule: BoxRule = POINTS_BOX
-    accuracy: dict[str, DetectorMeasured] = field(default_factory=dict)
+    accuracy: dict[str, DetectorAccuracy] = field(default_factory=dict)
     parity: DetectorParity | None = None
     exporter: dict[str, str] = field(default_factory=dict)
     task: Literal["detector"] = "detector"

@@ -24,7 +24,7 @@ from fkd_infer.models.cards.base import (
     read_card,
 )
 
-SMALLEST_INPUT, LARGEST_INPUT = 8, 4096
+MIN_INPUT_SIZE, MAX_INPUT_SIZE = 8, 4096
 """Pixels of a side of the network's input."""
 
 
@@ -38,8 +38,8 @@ class InputSpec:
     layout: Literal["NHWC"] = "NHWC"
 
     def __post_init__(self) -> None:
-        if not SMALLEST_INPUT <= self.size <= LARGEST_INPUT:
-            allowed = f"{SMALLEST_INPUT} to {LARGEST_INPUT} pixels"
+        if not MIN_INPUT_SIZE <= self.size <= MAX_INPUT_SIZE:
+            allowed = f"{MIN_INPUT_SIZE} to {MAX_INPUT_SIZE} pixels"
             raise ValueError(f"size is {self.size}, and has to be from {allowed}")
 
 
@@ -55,7 +55,7 @@ class OutputSpec:
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class LandmarkAccuracy:
     """Errors on one protocol, in percent of the interocular distance."""
 
     nme: float
@@ -99,7 +99,7 @@ class ModelCard:
     training: Training
     licence: str
     output: OutputSpec = OutputSpec()
-    accuracy: dict[str, Measured] = field(default_factory=dict)
+    accuracy: dict[str, LandmarkAccuracy] = field(default_factory=dict)
     box_rules: dict[str, BoxRule] = field(default_factory=dict)
     parity: Parity | None = None
     exporter: dict[str, str] = field(default_factory=dict)

@@ -28,7 +28,7 @@ from fkd_infer.doctor.providers import check_driver, check_provider
 from fkd_infer.errors import ProviderError
 from fkd_infer.runtime.install import install_error
 from fkd_infer.runtime.providers.cuda import CUDA
-from fkd_infer.runtime.tuned_profile import Key, Profile, write_profile
+from fkd_infer.runtime.tuned_profile import Profile, ProfileKey, write_profile
 from fkd_infer.types import Detections
 
 
@@ -329,7 +329,7 @@ def tuned(fixed_model: Path, monkeypatch: pytest.MonkeyPatch) -> Profile:
     from fkd_infer.runtime.settings import SessionSettings
 
     monkeypatch.setattr("fkd_infer.models.shipped.find_model", lambda _: fixed_model)
-    profile = Profile(Key.of(fixed_model), "pipeline", SessionSettings(3), batch=7)
+    profile = Profile(ProfileKey.of(fixed_model), "pipeline", SessionSettings(3), batch=7)
     write_profile(profile, fixed_model)
     return profile
 

@@ -19,7 +19,7 @@ from fkd_infer.detection.yunet import YuNetDetector
 from fkd_infer.errors import DetectorError, FkdError, InvalidModelError, WrongTaskError
 from fkd_infer.models import check
 from fkd_infer.models.check import check_model
-from fkd_infer.models.reader import Port
+from fkd_infer.models.reader import TensorInfo
 from fkd_infer.models.shipped import shipped_models
 from fkd_infer.runtime.session import LandmarkSession
 
@@ -245,7 +245,7 @@ def test_what_a_file_says_is_what_onnx_runtime_reads(fixed_model: Path) -> None:
         (found.inputs, session.get_inputs()),
         (found.outputs, session.get_outputs()),
     ):
-        assert list(ports) == [Port(n.name, n.type, tuple(n.shape)) for n in nodes]
+        assert list(ports) == [TensorInfo(n.name, n.type, tuple(n.shape)) for n in nodes]
     assert found.metadata == session.get_modelmeta().custom_metadata_map
 
 
@@ -357,7 +357,7 @@ def test_weights_that_are_too_large_are_refused(
     path = tmp_path / "model.onnx"
     path.write_bytes(kept_in("w.bin"))
     (tmp_path / "w.bin").touch()
-    os.truncate(tmp_path / "w.bin", check.LARGEST_FILE + 1)
+    os.truncate(tmp_path / "w.bin", check.MAX_FILE_BYTES + 1)
     with pytest.raises(InvalidModelError, match=r"'w\.bin', which has 1073741825 bytes"):
         check_model(path)
 

@@ -21,7 +21,13 @@ from fkd_infer.pipeline import Pipeline
 from fkd_infer.runtime import tuned_profile
 from fkd_infer.runtime.session import LandmarkSession
 from fkd_infer.runtime.settings import SessionSettings
-from fkd_infer.runtime.tuned_profile import Key, Profile, Variant, read_profile, write_profile
+from fkd_infer.runtime.tuned_profile import (
+    ModelVariant,
+    Profile,
+    ProfileKey,
+    read_profile,
+    write_profile,
+)
 from fkd_infer.system.files.reading import file_sha256
 
 
@@ -35,7 +41,7 @@ TUNED = SessionSettings(1, spin=True, level="extended")
 
 
 def profile_of(model: Path, **changed: Any) -> Profile:
-    return replace(Profile(Key.of(model), "pipeline", TUNED, batch=4), **changed)
+    return replace(Profile(ProfileKey.of(model), "pipeline", TUNED, batch=4), **changed)
 
 
 def written(model: Path, **changed: Any) -> Profile:
@@ -69,7 +75,7 @@ def load(model: Path, **options: Any) -> Pipeline:
 
 
 def test_a_profile_is_read_as_it_was_written(model: Path) -> None:
-    variant = Variant(model.name, file_sha256(model))
+    variant = ModelVariant(model.name, file_sha256(model))
     profile = written(model, variant=variant, goal="latency")
     assert read_profile(model) == profile
 
@@ -274,7 +280,7 @@ def test_a_variant_stands_in_for_the_model_while_it_is_the_same(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     other = Path(shutil.copy(fixed_model.with_name("scored.onnx"), model.parent))
-    profile = written(model, variant=Variant(other.name, file_sha256(other)))
+    profile = written(model, variant=ModelVariant(other.name, file_sha256(other)))
     pipeline = load(model)
     assert opened[0][0] == profile.graph
     assert pipeline.card.output.score

@@ -25,10 +25,10 @@ from fkd_infer.runtime.settings import SessionSettings
 from fkd_infer.runtime.tuned_profile import Profile, read_profile
 from fkd_infer.tuning import search as tuning
 from fkd_infer.tuning.interleaved import Contender
-from fkd_infer.tuning.trial import LEAST_ROUNDS, Trial, Way, best_of, is_quicker
-from fkd_infer.tuning.variants import accuracy_against, read_card, variants_of
+from fkd_infer.tuning.trial import LEAST_ROUNDS, RunConfig, Trial, best_of, is_quicker
+from fkd_infer.tuning.variants import compare_accuracy, read_card, variants_of
 
-WAY = Way(Path("m.onnx"), SessionSettings(1))
+WAY = RunConfig(Path("m.onnx"), SessionSettings(1))
 
 
 def trial(rounds: NDArray[np.float64], name: str = "") -> Trial:
@@ -109,11 +109,11 @@ def test_no_weights_in_the_card_make_no_family(fixed_model: Path) -> None:
 def test_the_accuracy_of_a_variant_is_told_against_the_models(fixed_model: Path) -> None:
     shipped = read_card(find_model("fkdnet"))
     nme = f"{shipped.accuracy['official split'].nme:.3f} %"
-    assert f"NME {nme} against {nme} (official split)" in accuracy_against(shipped, shipped)
-    assert "do not say" in accuracy_against(read_card(fixed_model), shipped)
+    assert f"NME {nme} against {nme} (official split)" in compare_accuracy(shipped, shipped)
+    assert "do not say" in compare_accuracy(read_card(fixed_model), shipped)
 
 
-Cost = Callable[[Way, str], float]
+Cost = Callable[[RunConfig, str], float]
 
 
 @pytest.fixture
@@ -121,27 +121,29 @@ def simulated(monkeypatch: pytest.MonkeyPatch) -> Callable[[Cost], None]:
     """Replaces timing by a formula, with a little noise, on a machine of 4 threads."""
 
     def simulate(cost: Cost) -> None:
-        kinds: dict[str, tuple[Way, str]] = {}
+        kinds: dict[str, tuple[RunConfig, str]] = {}
 
         def contender(kind: str) -> Callable[..., Contender]:
             def build(
                 name: str, network: Path, settings: SessionSettings, batch: int = 1
             ) -> Contender:
-                kinds[name] = Way(network, settings, batch), kind
+                kinds[name] = RunConfig(network, settings, batch), kind
                 return Contender(name, [])
 
             return build
 
-        def alternate(contenders: Sequence[Contender], *_: object) -> dict[str, list[list[float]]]:
+        def time_interleaved(
+            contenders: Sequence[Contender], *_: object
+        ) -> dict[str, list[list[float]]]:
             rng = np.random.default_rng(0)
             return {
                 one.name: [[cost(*kinds[one.name]) * rng.normal(1, 0.005)] for _ in range(10)]
                 for one in contenders
             }
 
-        monkeypatch.setattr(tuning, "frame_contender", contender("frame"))
+        monkeypatch.setattr(tuning, "pipeline_contender", contender("frame"))
         monkeypatch.setattr(tuning, "session_contender", contender("alone"))
-        monkeypatch.setattr(tuning, "alternate", alternate)
+        monkeypatch.setattr(tuning, "time_interleaved", time_interleaved)
         monkeypatch.setattr(tuning, "available_threads", lambda: 4)
         monkeypatch.setattr(tuning, "SessionSettings", lambda: SessionSettings(4))
 
@@ -167,7 +169,7 @@ def test_nothing_is_changed_where_all_is_alike(
 def test_each_question_keeps_what_the_one_before_found(
     fixed_model: Path, simulated: Callable[[Cost], None]
 ) -> None:
-    def cost(way: Way, _: str) -> float:
+    def cost(way: RunConfig, _: str) -> float:
         slow = 1 + abs(way.settings.threads - 2) + (not way.settings.spin)
         slow += way.settings.level != "extended"
         return slow * (way.batch + 0.01 * (way.batch - 32) ** 2)
@@ -185,7 +187,7 @@ def test_the_goal_decides_what_is_timed(
 ) -> None:
     """Threads that spin are quicker alone, and in the way of others."""
 
-    def cost(way: Way, kind: str) -> float:
+    def cost(way: RunConfig, kind: str) -> float:
         return 2 - way.settings.spin * (0.5 if kind == "alone" else -0.5)
 
     simulated(cost)
@@ -199,7 +201,7 @@ def test_what_was_chosen_has_to_win_against_the_defaults_once_more(
     for cost, kept in ((0.9, 1), (1.0, 4)):
         simulated(lambda way, _, cost=cost: 1.0 if way.settings.threads == 4 else cost)  # type: ignore[misc]
         search = tuning._Search(fixed_model, "pipeline", 60, lambda _: None)
-        search.best = Way(fixed_model, SessionSettings(1))
+        search.best = RunConfig(fixed_model, SessionSettings(1))
         search.confirm()
         assert search.best.settings.threads == kept
 
@@ -221,7 +223,7 @@ def test_a_machine_at_work_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
     loads = {4.2: False, 4.8: True, 20.0: True}
     for load, warned in loads.items():
         monkeypatch.setattr(os, "getloadavg", lambda load=load: (load, 0.0, 0.0))
-        said = tuning.load_warning()
+        said = tuning.busy_warning()
         assert (said is not None) == warned
     assert said is not None
     assert "load average 20.0 on 8 cores" in said

@@ -20,7 +20,7 @@ from fkd_infer.choices import DEFAULT_MODEL, MIN_PRESENCE
 from fkd_infer.errors import InvalidModelError, ModelCardError, OutputError
 from fkd_infer.media.images.file import read_image, write_image
 from fkd_infer.models.cards.base import METADATA_KEY
-from fkd_infer.models.cards.landmark import Measured, ModelCard
+from fkd_infer.models.cards.landmark import LandmarkAccuracy, ModelCard
 from fkd_infer.models.shipped import find_model
 from fkd_infer.pipeline import load
 from fkd_train.errors import TritonConfigError
@@ -140,7 +140,7 @@ def test_the_card_is_a_parameter(repository: Path) -> None:
 
 
 def test_names_and_figures_stay_inside_comments(tmp_path: Path) -> None:
-    measured = Measured(nme=4.125, failure_rate_10=0.1, count=770, seed_mse=0.1)
+    measured = LandmarkAccuracy(nme=4.125, failure_rate_10=0.1, count=770, seed_mse=0.1)
     network = card()
     object.__setattr__(network, "name", 'a "\nmax_batch_size: 1')
     network.accuracy["official split"] = measured

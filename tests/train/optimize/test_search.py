@@ -49,12 +49,12 @@ def checkpoint(tiny: LandmarkRecipe, tmp_path_factory: pytest.TempPathFactory) -
 def speeds(monkeypatch: pytest.MonkeyPatch, **seconds: float) -> None:
     """Candidates take so long by their name, and 1 s where nothing is said."""
 
-    def alternate(contenders: Any, blocks: int, seconds_each: float) -> Blocks:
+    def time_interleaved(contenders: Any, blocks: int, seconds_each: float) -> Blocks:
         return {c.name: [[seconds.get(Path(c.name).stem, 1.0)] * 3] * blocks for c in contenders}
 
-    monkeypatch.setattr(optimizing, "alternate", alternate)
+    monkeypatch.setattr(optimizing, "time_interleaved", time_interleaved)
     monkeypatch.setattr(
-        making, "alternate", lambda contenders, **_: {c.name: [[1.0]] for c in contenders}
+        making, "time_interleaved", lambda contenders, **_: {c.name: [[1.0]] for c in contenders}
     )
 
 

@@ -12,12 +12,12 @@ from tiny_models import card, detector_card
 from fkd_infer.errors import ModelCardError, WrongTaskError
 from fkd_infer.geometry.rules import BoxRule
 from fkd_infer.models.cards.base import METADATA_KEY
-from fkd_infer.models.cards.detector import DetectorCard, DetectorMeasured, DetectorParity
+from fkd_infer.models.cards.detector import DetectorAccuracy, DetectorCard, DetectorParity
 from fkd_infer.models.cards.landmark import ModelCard
 
 
 def full_card() -> DetectorCard:
-    measured = DetectorMeasured(99.1, 0.01, 0.5, 98.7, 2000)
+    measured = DetectorAccuracy(99.1, 0.01, 0.5, 98.7, 2000)
     parity = DetectorParity(0.001, 1e-6, 123, "24 real pictures")
     accuracy = {"identity split, mosaics": measured}
     return replace(detector_card(), parity=parity, accuracy=accuracy, exporter={"torch": "2"})

@@ -11,7 +11,7 @@ from tiny_models import card, five_table
 
 from fkd_infer.errors import ModelCardError
 from fkd_infer.landmarks.schemes import IBUG68
-from fkd_infer.models.cards.landmark import Measured, ModelCard, Parity
+from fkd_infer.models.cards.landmark import LandmarkAccuracy, ModelCard, Parity
 
 
 def five_point_card() -> ModelCard:
@@ -26,7 +26,9 @@ def full_card() -> ModelCard:
     from dataclasses import replace
 
     parity = Parity(0.001, 0.0001, 0.0, "64 drawn faces")
-    return replace(card(), parity=parity, accuracy={"official": Measured(5.5, 1.0, 770, 0.003)})
+    return replace(
+        card(), parity=parity, accuracy={"official": LandmarkAccuracy(5.5, 1.0, 770, 0.003)}
+    )
 
 
 @pytest.mark.parametrize("made", [card(), full_card(), five_point_card()])
