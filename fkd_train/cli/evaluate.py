@@ -132,18 +132,18 @@ def _detectors(
     json_: Path | None,
 ) -> None:
     from fkd_infer.detection.base import SizedDetector
-    from fkd_train.evaluation.calibration import open_detector
+    from fkd_train.evaluation.calibration import open_sized_detector
     from fkd_train.evaluation.comparison import distinct_names
     from fkd_train.evaluation.detectors import evaluate_detectors, plain, table
 
     detectors: dict[str, SizedDetector] = {
-        name: open_detector("fkd", path)
+        name: open_sized_detector("fkd", path)
         for name, path in zip(distinct_names(models), models, strict=True)
     }
     for kind in beside:
         # The shipped detector is measured as it is shipped.
         chosen = _has_model(kind) and kind != DEFAULT_DETECTOR
-        detectors[kind] = open_detector(kind, detector_model if chosen else None)
+        detectors[kind] = open_sized_detector(kind, detector_model if chosen else None)
     rows = list(evaluate_detectors(detectors, data, split))
     click.echo(f"{split} split; recall at IoU 0.5; 1 in 100: at one false box in 100 pictures")
     for line in table(rows):

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from fkd_infer.cli.command import FkdCommand
 from fkd_infer.cli.options.detectors import DetectorChoice, detector_model_option
-from fkd_infer.detection.base import SizedDetector
+from fkd_infer.detection.base import Detector, SizedDetector
 from fkd_infer.detection.haar import HaarDetector
 from fkd_infer.detection.registry import HAAR, SEARCHING, DetectorRequest, find_detector
 from fkd_infer.detection.tiling import Search
@@ -56,13 +56,18 @@ _CALIBRATED = ("fkd", "haar")
 """Detectors that a network with points of its own gets rules for, where they are there."""
 
 
-def open_detector(name: str, model: Path | None = None) -> SizedDetector:
+def open_detector(name: str, model: Path | None = None) -> Detector:
     """A detector that searches photos, with its rule to the 68 points; raises DetectorError."""
     spec = find_detector(name)
     search = Search(spec.search_sizes.photos)
-    detector = spec.build(DetectorRequest(search, model=model, provider="cpu"))
+    return spec.build(DetectorRequest(search, model=model, provider="cpu"))
+
+
+def open_sized_detector(name: str, model: Path | None = None) -> SizedDetector:
+    """The same for a detector whose search can be changed; raises DetectorError for others."""
+    detector = open_detector(name, model)
     if not isinstance(detector, SizedDetector):
-        raise DetectorError(name, "it is no SizedDetector, whose search can be set")
+        raise DetectorError(name, "it is no SizedDetector, so its search cannot be changed")
     return detector
 
 
@@ -76,7 +81,7 @@ class Collected:
     right: list[bool] = field(default_factory=list)
 
 
-def collect(faces: Faces, detector: SizedDetector, smallest: float = 0.5) -> Collected:
+def collect(faces: Faces, detector: Detector, smallest: float = 0.5) -> Collected:
     """Runs a detector on all faces; `smallest` as in is_face. A cascade's weights are its own, any
     other's are scores."""
     collected = Collected()

@@ -19,6 +19,7 @@ from fkd_infer.geometry.boxes import apply_rule, points_box, square_boxes
 from fkd_infer.geometry.rules import POINTS_BOX, BoxRule
 from fkd_infer.models.cards.landmark import InputSpec
 from fkd_infer.pipeline import Pipeline
+from fkd_infer.runtime.providers.registry import find_provider
 from fkd_infer.runtime.session import LandmarkSession
 from fkd_infer.tracking.detection_schedule import ALONE, BUSY, LONGEST
 from fkd_infer.tracking.tracker import Tracker
@@ -34,7 +35,7 @@ CIRCLE = (tiny_models.fixed_points() - 7.5) / 12
 class DrawnFaces:
     """A network that sees the square which is in the middle of a crop, or the largest one."""
 
-    provider = "cpu"
+    execution_provider = find_provider("cpu")
 
     def __init__(self, score: bool = True) -> None:
         self.card = replace(tiny_models.card(score), input=InputSpec(64, 1))
