@@ -7,14 +7,21 @@ PIP     = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c co
 LOCK    = $(BIN)/uv pip compile --quiet pyproject.toml --constraint constraints.txt --universal --python-version 3.11 \
 	--generate-hashes --no-annotate --no-emit-index-url --custom-compile-command "make lock"
 
-# Kills by `make faults`; the tests' own default is a few.
+# Tests run in a process per core. A file's tests share one, and with it the networks that they train once. Tests that
+# measure time run by themselves afterwards.
+PARALLEL := -n auto --dist loadfile -m "not serial" --durations=10
+SERIAL   := -m serial
+
+# Kills by `make faults`; without it the tests kill a few runs.
 KILLS  := 100
 
-# For each of the readers, by `make fuzz`.
+# Seconds for each reader of files in `make fuzz`.
 SECONDS := 60
 
-# Tests left out where the wheel's are run again with OpenCV 5: they take a third of the time, and none of them is
-# about what OpenCV does.
+# The wheel's tests, away from the repository's packages.
+TEST_WHEEL = cd build && venv/bin/pytest -c ../pyproject.toml --rootdir .. -p no:cacheprovider ../tests/infer
+
+# Tests that are not repeated with OpenCV 5: they need a third of the time and do not depend on OpenCV.
 WITHOUT_OPENCV := media/video/test_network_stream.py system/test_worker_pool.py tuning
 
 .PHONY: demo test check audit lock sbom release faults fuzz soak format wheel-test clean
@@ -23,7 +30,8 @@ demo: $(VENV)/.installed-demo  ## 68 points on a photo, with the shipped model
 	$(BIN)/python -m fkd_infer.cli.demo --out out/demo
 
 test: $(VENV)/.installed-dev  ## all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PARALLEL)
+	$(BIN)/python -m pytest $(SERIAL)
 
 check: $(VENV)/.installed-dev  ## format, lint, types, architecture, security
 	$(BIN)/ruff format --check .
@@ -48,7 +56,7 @@ release: $(VENV)/.installed-dev  ## wheel, sdist, SBOMs and checksums of this co
 	$(BIN)/python -m tools.release
 
 faults: $(VENV)/.installed-dev  ## tests of faults, with KILLS kills each of training, batches and videos
-	FKD_KILLS=$(KILLS) $(BIN)/python -m pytest -s tests/faults
+	FKD_KILLS=$(KILLS) $(BIN)/python -m pytest $(PARALLEL) tests/faults
 
 fuzz: $(VENV)/.installed-dev  ## feeds bytes for SECONDS to each reader of files; fails where one crashes
 	$(BIN)/python -m fuzz --seconds $(SECONDS) --corpus out/fuzz
@@ -66,13 +74,13 @@ wheel-test: $(VENV)/.installed-dev  ## the wheel alone, without torch and onnx, 
 	rm -f build-wheel.log
 	$(PYTHON) -m venv build/venv
 	build/venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
-		"fkd[cpu,live] @ file://$(CURDIR)/$$(ls build/wheel/*.whl)" pytest hypothesis
+		"fkd[cpu,live] @ file://$(CURDIR)/$$(ls build/wheel/*.whl)" pytest pytest-xdist hypothesis
 	build/venv/bin/python -c "import importlib.util as u; assert not (u.find_spec('torch') or u.find_spec('onnx'))"
-	cd build && venv/bin/pytest -c ../pyproject.toml --rootdir .. -p no:cacheprovider ../tests/infer
+	$(TEST_WHEEL) $(PARALLEL)
+	$(TEST_WHEEL) $(SERIAL)
 	build/venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r constraints-opencv5.txt
 	build/venv/bin/python -m pip check
-	cd build && venv/bin/pytest -c ../pyproject.toml --rootdir .. -p no:cacheprovider ../tests/infer \
-		$(WITHOUT_OPENCV:%=--ignore=../tests/infer/%)
+	$(TEST_WHEEL) $(PARALLEL) $(WITHOUT_OPENCV:%=--ignore=../tests/infer/%)
 
 clean:  ## removes what the commands above made
 	rm -rf $(VENV) build dist out

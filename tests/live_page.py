@@ -104,7 +104,7 @@ def serve(
             thread.join()
 
 
-def wait_until(happened: Callable[[], object], seconds: float = 10) -> None:
+def wait_until(happened: Callable[[], object], seconds: float = 60) -> None:
     """Waits for an effect of other threads."""
     end = time.monotonic() + seconds
     while not happened():

@@ -166,7 +166,7 @@ def test_stops_waiting_for_a_silent_service(monkeypatch: pytest.MonkeyPatch) -> 
         started = time.monotonic()
         result = audit.audit(REQUIREMENTS / "runtime-cpu.txt", 2)
     assert result == Audit(incomplete="no answer within 2 s")
-    assert time.monotonic() - started < 8
+    assert time.monotonic() - started < 20
 
 
 def test_fails_for_a_vulnerability(

@@ -153,6 +153,7 @@ def test_debug_shows_the_traceback(tmp_path: Path) -> None:
         run("nosuch.jpg", "--out", tmp_path, "--debug")
 
 
+@pytest.mark.serial
 def test_help_lists_every_option_and_loads_no_heavy_package() -> None:
     started = time.perf_counter()
     command = [sys.executable, "-X", "importtime", "-m", "fkd_infer.cli.main", "--help"]

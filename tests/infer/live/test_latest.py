@@ -22,7 +22,7 @@ def test_close_ends_a_waiting_get() -> None:
     thread = threading.Thread(target=lambda: values.append(latest.get(lambda: True)))
     thread.start()
     latest.close()
-    thread.join(5)
+    thread.join(30)
     assert values == [None]
 
 
@@ -30,7 +30,7 @@ def test_get_does_not_wait_for_a_thread_that_has_ended() -> None:
     latest: Latest[int] = Latest()
     started = time.monotonic()
     assert latest.get(lambda: False) is None
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 10
     producer = threading.Thread(target=time.sleep, args=(0.2,))
     producer.start()
     assert latest.get(producer.is_alive) is None

@@ -100,7 +100,7 @@ def test_a_source_that_fails_ends_the_run_with_its_error() -> None:
     ended = threading.Event()
     live.on_end = ended.set
     with live:
-        assert ended.wait(5)
+        assert ended.wait(30)
     with pytest.raises(CameraError, match="camera 7: sends no more frames"):
         live.check()
 
@@ -148,7 +148,7 @@ def test_a_failure_while_drawing_ends_the_run_with_one_line(broken: str) -> None
     ended = threading.Event()
     live.on_end = ended.set
     with live:
-        assert ended.wait(5)
+        assert ended.wait(30)
     assert not set(threading.enumerate()) - before
     with pytest.raises(LiveError) as raised:
         live.check()
@@ -176,7 +176,7 @@ def test_a_source_that_hangs_does_not_delay_the_end(
     assert live._reader.is_alive()
     assert live._reader.daemon, "it does not keep the program from ending"
     answers.set()
-    live._reader.join(5)
+    live._reader.join(30)
     assert not live._reader.is_alive()
 
 
@@ -185,7 +185,7 @@ def test_a_stream_that_ends_ends_the_run_without_an_error() -> None:
     ended = threading.Event()
     live.on_end = ended.set
     with live:
-        assert ended.wait(5)
+        assert ended.wait(30)
     live.check()
 
 

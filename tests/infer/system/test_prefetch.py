@@ -72,7 +72,7 @@ def test_closing_ends_the_thread_and_what_it_works_off() -> None:
     assert next(taken) == 0
     started = time.perf_counter()
     taken.close()
-    assert time.perf_counter() - started < 2
+    assert time.perf_counter() - started < 20
     assert ended == ["inner"]
     assert not {"inner", "outer"} & threads()
 

@@ -152,7 +152,7 @@ def test_what_is_not_begun_when_asking_ends_is_never_done() -> None:
 
     def begin(item: int) -> int:
         begun.append(item)
-        time.sleep(0.02)
+        time.sleep(0.05)
         return item
 
     found = crew(begin, workers=1, room=100, full=lambda _: True)(count())

@@ -234,6 +234,7 @@ def run(*arguments: object) -> Any:
     return CliRunner().invoke(main, words, catch_exceptions=False)
 
 
+@pytest.mark.serial
 @pytest.mark.slow
 def test_the_command_keeps_to_its_time_and_load_uses_what_it_found(fixed_model: Path) -> None:
     handler = signal.getsignal(signal.SIGTERM)

@@ -221,7 +221,7 @@ def test_a_server_that_accepts_and_is_silent(protocol: str) -> None:
                 next(read_stream(url.replace("http", protocol, 1), opening=0.5))
         finally:
             over.set()
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 15, "it does not wait for the server"
 
 
 def test_nobody_there() -> None:

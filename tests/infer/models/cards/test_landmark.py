@@ -109,10 +109,10 @@ def test_a_scheme_of_a_million_points_is_told_at_once() -> None:
     """Its groups name them all, and more than once."""
     table = json.loads(card().to_json())
     table["scheme"] = five_table() | {"count": 5000, "groups": {"all": [*range(5000)] * 20}}
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(ModelCardError, match="more than once"):
         ModelCard.from_json(json.dumps(table), "x.onnx")
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
 
 
 def test_a_licence_may_have_lines() -> None:
