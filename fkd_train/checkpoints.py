@@ -21,7 +21,7 @@ from fkd_train.config.landmarks import LandmarkRecipe, landmark_recipe_from_dict
 from fkd_train.config.recipe import is_detector
 from fkd_train.errors import RecipeError, RunError
 from fkd_train.models.detector import DetectorNet
-from fkd_train.models.landmarks import LandmarkNet, build
+from fkd_train.models.landmarks import LandmarkNet, build_landmark_net
 
 FORMAT = 1
 Checkpoint = dict[str, Any]
@@ -122,7 +122,7 @@ def load_landmark_network(path: Path) -> tuple[LandmarkNet, LandmarkRecipe, Chec
     with _recipe_of(path):
         recipe = landmark_recipe_from_dict(content["recipe"])
         spec = recipe.model.spec(content["points"])
-        return _filled(lambda: build(spec), content, path), recipe, content
+        return _filled(lambda: build_landmark_net(spec), content, path), recipe, content
 
 
 def load_detector(path: Path) -> tuple[DetectorNet, DetectorRecipe, Checkpoint]:

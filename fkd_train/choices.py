@@ -1,4 +1,4 @@
-"""Every name that an option takes; free of imports, so that --help is quick."""
+"""Names that options accept; free of imports, so that --help is quick."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from typing import Literal, get_args
 CropProtocol = Literal["model", "image"]
 OptimizeGoal = Literal["auto", "fp32", "fp16", "int8"]
 Split = Literal["official", "identity"]
-Block = Literal["plain", "residual"]
-Head = Literal["direct", "simcc", "heatmap", "grid"]
 
 CROP_PROTOCOLS: tuple[CropProtocol, ...] = get_args(CropProtocol)
 OPTIMIZE_GOALS: tuple[OptimizeGoal, ...] = get_args(OptimizeGoal)

@@ -61,11 +61,11 @@ def prepared(contender: str, folder: Path) -> Path:
     from fkd_train.checkpoints import save_checkpoint
     from fkd_train.config.landmarks import landmark_recipe_to_dict, load_landmark_recipe
     from fkd_train.export.landmarks import export
-    from fkd_train.models.landmarks import build
+    from fkd_train.models.landmarks import build_landmark_net
 
     recipe = load_landmark_recipe(contender.removeprefix(RECIPE))
     count = recipe.landmarks.count
-    weights = build(recipe.model.spec(count)).state_dict()
+    weights = build_landmark_net(recipe.model.spec(count)).state_dict()
     content = {"recipe": landmark_recipe_to_dict(recipe), "points": count, "weights": weights}
     checkpoint = folder / f"{recipe.name}-untrained.pt"
     save_checkpoint(checkpoint, {**content, "progress": {"epoch": 0}})

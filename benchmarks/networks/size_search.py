@@ -17,7 +17,8 @@ from benchmarks.networks.flops import count_work
 from benchmarks.networks.latency import measure
 from fkd_infer.system.files.atomic import atomic_write, output_errors
 from fkd_train.checkpoints import load_landmark_network
-from fkd_train.data.dataset import Faces, load_evaluation
+from fkd_train.data.dataset import load_evaluation
+from fkd_train.data.faces import Faces
 from fkd_train.evaluation.accuracy import evaluate, open_model
 from fkd_train.export.landmarks import export
 from fkd_train.reports.plots import clean, save_figure

@@ -73,7 +73,7 @@ def main(
 
     Under `accelerate launch` the same command trains in several processes.
     """
-    from fkd_train.config.landmarks import shipped_recipe_names
+    from fkd_train.config.reading import shipped_recipe_names
     from fkd_train.config.recipe import load_recipe
 
     if name == "":
@@ -107,14 +107,14 @@ def main(
         workers=workers,
         tensorboard=tensorboard,
         save_every=60 * save_every,
-        tell=lambda line: click.echo(f"{context.info_name}: {line}", err=True),
+        notify=lambda line: click.echo(f"{context.info_name}: {line}", err=True),
     )
-    if done.told is None:
+    if done.summary is None:
         if done.is_main:
             click.echo(f"stopped and saved; go on with: --resume --out {out}", err=True)
         context.exit(130)
     if done.is_main:
-        click.echo(done.told)
+        click.echo(done.summary)
         click.echo(f"run folder: {out}")
 
 

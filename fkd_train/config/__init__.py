@@ -1,1 +1,1 @@
-"""Training recipes as validated configuration."""
+"""Training recipes: validated configuration, read from TOML."""

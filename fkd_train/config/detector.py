@@ -1,4 +1,4 @@
-"""Recipes of face detectors, as checked data."""
+"""Recipes of face detectors."""
 
 from __future__ import annotations
 
@@ -9,27 +9,26 @@ from pydantic import Field, TypeAdapter
 from pydantic.dataclasses import dataclass
 
 from fkd_train.choices import Split
-from fkd_train.config.landmarks import (
+from fkd_train.config.fields import (
     STRICT,
-    AugmentConfig,
     Channels,
     Count,
-    DataConfig,
     Depth,
     FileName,
-    OptimizerConfig,
+    NonNegative,
     Positive,
     Seed,
     Share,
-    Weight,
-    checked,
 )
+from fkd_train.config.reading import validate
+from fkd_train.config.sections import AugmentConfig, DataConfig, OptimizerConfig
+from fkd_train.losses.detector import DetectorLoss
 from fkd_train.models.detector import DetectorSpec
 
 
 @dataclass(frozen=True, config=STRICT)
 class DetectorModelConfig:
-    """The network; see detector.DetectorSpec."""
+    """The network; see `DetectorSpec`."""
 
     name: Literal["fkd-detector"]
     stem: Channels
@@ -44,14 +43,14 @@ class DetectorModelConfig:
 
 @dataclass(frozen=True, config=STRICT)
 class MosaicConfig:
-    """The pictures that it is trained on: `per_epoch` squares of `size` pixels, see mosaic.
+    """The training images: `per_epoch` mosaics of `size` × `size` pixels; see data/mosaic.py.
 
-    Faces are from `smallest` pixels, of the longer side of the points' box, to `largest` shares of
-    their tile; `roll` in degrees is the range for the `tilted` share of them. The others are the
-    chance, from 0 to 1: of a mosaic to be a `single` tile or `faceless`, of a tile to be `empty`
-    or `relit`, of a face to have `glasses` or an `occlusion`, of a mosaic to be `gray`, `dark` or
-    in a `tint`; `augment` changes its pixels. `pictures` are functions of skimage.data, whose
-    pictures hold no face.
+    Faces range from `smallest` pixels, of the longer side of the points' box, to `largest` shares
+    of their tile; the `tilted` share of them is turned by up to `roll` degrees. The others are
+    probabilities: of a mosaic to be a `single` tile or `faceless`, of a tile to be `empty` or
+    `relit`, of a face to have `glasses` or an `occlusion`, of a mosaic to be `gray`, `dark` or in a
+    `tint`; `augment` changes its pixels. `pictures` are functions of `skimage.data` whose pictures
+    show no face. `validation` is the number of mosaics for evaluation.
     """
 
     size: Annotated[int, Field(ge=64, multiple_of=32, strict=True)]
@@ -59,7 +58,7 @@ class MosaicConfig:
     validation: Count = 400
     smallest: Positive = 9.0
     largest: Positive = 1.1
-    roll: Weight = 50.0
+    roll: NonNegative = 50.0
     tilted: Share = 0.5
     single: Share = 0.25
     faceless: Share = 0.08
@@ -76,25 +75,29 @@ class MosaicConfig:
     def __post_init__(self) -> None:
         own = self.augment
         if own.is_geometric or own.occlusion or own.glasses or own.hand or own.unframed:
-            raise ValueError("augment takes changes of pixels that leave faces in their places")
+            raise ValueError("augment allows only changes of pixels that leave faces in place")
 
 
 @dataclass(frozen=True, config=STRICT)
 class DetectorLossConfig:
-    """Weights of the losses of boxes and of the five points, beside the scores'; `candidates` are
-    the places at most that learn a face."""
+    """Weights of the losses of boxes and points relative to the scores' loss; `candidates` is the
+    largest number of cells that learn a face."""
 
-    boxes: Weight = 2.0
-    points: Weight = 0.5
+    boxes: NonNegative = 2.0
+    points: NonNegative = 0.5
     candidates: Count = 9
+
+    def loss(self) -> DetectorLoss:
+        """The loss with these weights."""
+        return DetectorLoss(self.boxes, self.points, self.candidates)
 
 
 @dataclass(frozen=True, config=STRICT)
 class DetectorRecipe:
-    """One training run of a detector, but for where the data and the run folder are.
+    """Everything that defines a training run of a detector, except the folders.
 
-    `others` names a CSV file, beside the recipes or by its path, with boxes of faces on the images
-    that have no points.
+    `others` names a CSV file, beside the shipped recipes or by its path, with boxes of faces whose
+    points are not annotated.
     """
 
     name: FileName
@@ -117,11 +120,11 @@ _RECIPE = TypeAdapter(DetectorRecipe)
 
 
 def detector_recipe_from_dict(table: dict[str, object]) -> DetectorRecipe:
-    """A detector's recipe from plain data; raises RecipeError for every field that is wrong."""
-    return checked(_RECIPE, table)
+    """Builds a detector recipe from plain data; raises RecipeError that names every wrong field."""
+    return validate(_RECIPE, table)
 
 
 def detector_recipe_to_dict(recipe: DetectorRecipe) -> dict[str, object]:
-    """Plain data that detector_recipe_from_dict reads back."""
+    """Plain data for detector_recipe_from_dict."""
     plain: dict[str, object] = _RECIPE.dump_python(recipe, mode="json")
     return plain

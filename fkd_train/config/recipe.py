@@ -1,4 +1,4 @@
-"""Recipes of either kind: of networks that place landmarks, and of detectors."""
+"""Recipes of any kind: of landmark networks, and of detectors."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from fkd_train.config.landmarks import (
     LandmarkRecipe,
     landmark_recipe_from_dict,
     landmark_recipe_to_dict,
-    read_recipe_table,
 )
+from fkd_train.config.reading import read_recipe_table
 
 Recipe = LandmarkRecipe | DetectorRecipe
 
 
 def load_recipe(name: str) -> Recipe:
-    """A recipe by its name in the package, or by the path of its file; raises RecipeError."""
+    """Reads a recipe by its name in the package, or by the path of its file; raises RecipeError."""
     return recipe_from_dict(read_recipe_table(name))
 
 
 def recipe_from_dict(table: dict[str, object]) -> Recipe:
-    """A recipe from plain data, of the kind that it says; raises RecipeError."""
+    """Builds the kind of recipe that plain data states; raises RecipeError."""
     if is_detector(table):
         return detector_recipe_from_dict(table)
     return landmark_recipe_from_dict(table)
 
 
 def is_detector(table: dict[str, object]) -> bool:
-    """Whether plain data is of a detector's recipe."""
+    """Whether plain data describes a detector recipe."""
     return table.get("task") == "detector"
 
 
 def recipe_to_dict(recipe: Recipe) -> dict[str, object]:
-    """Plain data that recipe_from_dict reads back."""
+    """Plain data for recipe_from_dict."""
     if isinstance(recipe, DetectorRecipe):
         return detector_recipe_to_dict(recipe)
     return landmark_recipe_to_dict(recipe)

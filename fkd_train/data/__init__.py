@@ -1,1 +1,1 @@
-"""Data sets, augmentation, batches."""
+"""Data sets, and the training samples made from them."""

@@ -1,4 +1,4 @@
-"""What data a run was started with: a mark of every face, by which a change is found and named."""
+"""Fingerprints of the data of a run, by which changes are detected when it is resumed."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from fkd_infer.errors import UnreadableImageError
 from fkd_infer.geometry.arrays import Floats
 from fkd_infer.system.files.atomic import atomic_write, output_errors
 from fkd_infer.system.files.reading import file_sha256
-from fkd_train.data.dataset import Faces
+from fkd_train.data.faces import Faces
 from fkd_train.errors import RunError
 
 
 class FaceFingerprint(NamedTuple):
-    """A face: what it is used for, its file within the data set, and the beginnings of two sha256,
-    that of the file and that of what is annotated in it."""
+    """A face: its use (training or evaluation), its file within the data set, and the first digits
+    of two sha256 sums, of the file and of its annotation."""
 
     use: str
     file: str
@@ -31,43 +31,50 @@ class FaceFingerprint(NamedTuple):
 
 
 Fingerprints = tuple[FaceFingerprint, ...]
-_HEX = 16
-_NOTHING: Floats = np.zeros(0, np.float32)
+_FaceKey = tuple[str, str, int]
+"""(use, file, number of the row among those of this file)."""
+_HEX_DIGITS = 16
+_NO_BOXES: Floats = np.zeros(0, np.float32)
+_DAMAGED = "cannot be read, so changes of the data cannot be detected"
+_DELETE = "delete it to resume without this check"
 
 
 def fingerprint_faces(
     use: str, folder: Path, part: str, faces: Faces, others: Mapping[str, Floats] | None = None
 ) -> Fingerprints:
-    """Marks of faces of `<folder>/<part>`, in their order, with boxes (k, 4) of `others` by image.
+    """Fingerprints the faces of `<folder>/<part>` in their order; `others` are boxes (k, 4) of
+    further faces by image.
 
-    Raises UnreadableImageError for a file that is gone by now.
+    Raises UnreadableImageError for a file that has disappeared.
     """
-    found = []
+    fingerprints = []
     for name, points in zip(faces.names, faces.points, strict=True):
-        boxes = (others or {}).get(name, _NOTHING)
+        boxes = (others or {}).get(name, _NO_BOXES)
         annotation = hashlib.sha256(points.astype("<f4").tobytes() + boxes.astype("<f4").tobytes())
-        image = _file_mark(folder / part / name)
-        found.append(FaceFingerprint(use, f"{part}/{name}", image, annotation.hexdigest()[:_HEX]))
-    return tuple(found)
+        image = _file_digest(folder / part / name)
+        fingerprints.append(
+            FaceFingerprint(use, f"{part}/{name}", image, annotation.hexdigest()[:_HEX_DIGITS])
+        )
+    return tuple(fingerprints)
 
 
-def _file_mark(path: Path) -> str:
+def _file_digest(path: Path) -> str:
     try:
-        return file_sha256(path)[:_HEX]
+        return file_sha256(path)[:_HEX_DIGITS]
     except OSError as error:
         raise UnreadableImageError(path, error.strerror or str(error)) from error
 
 
 def digest(data: Fingerprints) -> str:
-    """One sha256 of all marks and their order."""
+    """One sha256 of all fingerprints in their order."""
     return hashlib.sha256(_as_csv(data).encode()).hexdigest()
 
 
 def differences(before: Fingerprints, now: Fingerprints) -> list[str]:
-    """What changed, each with a count and the first name; nothing where nothing did."""
+    """Describes each kind of change with a count and the first name; empty if nothing changed."""
     old, new = _by_face(before), _by_face(now)
     both = [key for key in old if key in new]
-    kinds = {
+    changes = {
         "gone": [key for key in old if key not in new],
         "new": [key for key in new if key not in old],
         "with another image": [key for key in both if old[key].image != new[key].image],
@@ -75,23 +82,23 @@ def differences(before: Fingerprints, now: Fingerprints) -> list[str]:
             key for key in both if old[key].annotation != new[key].annotation
         ],
     }
-    found = [f"{_counted(keys)} {kind}" for kind, keys in kinds.items() if keys]
-    if not found and before != now:
+    described = [f"{_count_rows(keys)} {kind}" for kind, keys in changes.items() if keys]
+    if not described and before != now:
         return ["rows of the data in another order"]
-    return found
+    return described
 
 
-def _by_face(data: Fingerprints) -> dict[tuple[str, str, int], FaceFingerprint]:
-    """Marks by use, file and, since an image may have several rows, how often it came before."""
-    seen: Counter[tuple[str, str]] = Counter()
-    found = {}
-    for mark in data:
-        found[(mark.use, mark.file, seen[mark[:2]])] = mark
-        seen[mark[:2]] += 1
-    return found
+def _by_face(data: Fingerprints) -> dict[_FaceKey, FaceFingerprint]:
+    """Fingerprints by face; an image may have several rows."""
+    counts: Counter[tuple[str, str]] = Counter()
+    faces = {}
+    for face in data:
+        faces[(face.use, face.file, counts[face[:2]])] = face
+        counts[face[:2]] += 1
+    return faces
 
 
-def _counted(keys: Sequence[tuple[str, str, int]]) -> str:
+def _count_rows(keys: Sequence[_FaceKey]) -> str:
     use, file, _ = keys[0]
     if len(keys) == 1:
         return f"1 row for {use} ({file})"
@@ -99,26 +106,22 @@ def _counted(keys: Sequence[tuple[str, str, int]]) -> str:
 
 
 def save_fingerprints(path: Path, data: Fingerprints) -> None:
-    """Writes them as CSV, whole or not at all."""
+    """Writes them as CSV, atomically."""
     with atomic_write(path) as partial, output_errors(path):
         partial.write_text(_as_csv(data), "utf-8", newline="")
 
 
 def load_fingerprints(path: Path) -> Fingerprints:
-    """Marks as they were saved; raises RunError for anything else."""
+    """Reads what `save_fingerprints` wrote; raises RunError for anything else."""
     try:
         with path.open(encoding="utf-8", newline="") as file:
             header, *rows = csv.reader(file)
-            found = tuple(FaceFingerprint(*row) for row in rows)
+            data = tuple(FaceFingerprint(*row) for row in rows)
     except (OSError, TypeError, ValueError, csv.Error) as error:
-        raise RunError(path, _DAMAGED, _FORGET) from error
+        raise RunError(path, _DAMAGED, _DELETE) from error
     if tuple(header) != FaceFingerprint._fields:
-        raise RunError(path, _DAMAGED, _FORGET)
-    return found
-
-
-_DAMAGED = "cannot be read, so nobody can tell whether the data changed"
-_FORGET = "without it, --resume goes on"
+        raise RunError(path, _DAMAGED, _DELETE)
+    return data
 
 
 def _as_csv(data: Fingerprints) -> str:

@@ -1,4 +1,4 @@
-"""Drawn faces with exact points, for checks where there is no data set."""
+"""Drawn faces with exact points, for checks without a data set."""
 
 from __future__ import annotations
 
@@ -11,21 +11,6 @@ from fkd_infer.geometry.transforms import similarity, transform
 from fkd_infer.landmarks.schemes import IBUG68
 
 
-def _arc(
-    centre: tuple[float, float], radii: tuple[float, float], start: float, end: float, count: int
-) -> Floats:
-    """Points (count, 2) along an ellipse; degrees, clockwise on screen from the right."""
-    angles = np.radians(np.linspace(start, end, count))
-    circle = np.column_stack([np.cos(angles), np.sin(angles)])
-    arc: Floats = (np.array(centre) + np.array(radii) * circle).astype(np.float32)
-    return arc
-
-
-def _ring(centre: tuple[float, float], radii: tuple[float, float], count: int) -> Floats:
-    """Points (count, 2) all around an ellipse, from its left end over the top."""
-    return _arc(centre, radii, 180, 540 - 360 / count, count)
-
-
 def face_shape() -> Floats:
     """A frontal face (68, 2) in a box of about 1 × 1 around (0, 0)."""
     nose_base = [(-0.10, 0.14), (-0.05, 0.16), (0.0, 0.17), (0.05, 0.16), (0.10, 0.14)]
@@ -36,10 +21,10 @@ def face_shape() -> Floats:
         _arc((0.24, -0.24), (0.16, 0.09), 190, 350, 5),
         np.array(bridge, np.float32),
         np.array(nose_base, np.float32),
-        _ring((-0.22, -0.16), (0.09, 0.04), 6),
-        _ring((0.22, -0.16), (0.09, 0.04), 6),
-        _ring((0.0, 0.30), (0.18, 0.08), 12),
-        _ring((0.0, 0.30), (0.14, 0.03), 8),
+        _ellipse((-0.22, -0.16), (0.09, 0.04), 6),
+        _ellipse((0.22, -0.16), (0.09, 0.04), 6),
+        _ellipse((0.0, 0.30), (0.18, 0.08), 12),
+        _ellipse((0.0, 0.30), (0.14, 0.03), 8),
     ]
     return np.concatenate(parts).astype(np.float32)
 
@@ -52,13 +37,29 @@ def draw_face(size: int, rng: np.random.Generator) -> tuple[NDArray[np.uint8], F
     skin, dark = int(rng.integers(140, 220)), int(rng.integers(20, 90))
     image = np.full((size, size), rng.integers(30, 120), np.uint8)
     outline = np.concatenate([points[:17], points[26:16:-1]])
-    cv2.fillPoly(image, [_fixed(outline)], skin, cv2.LINE_AA, 4)
+    cv2.fillPoly(image, [_fixed_point(outline)], skin, cv2.LINE_AA, 4)
     for name, group in IBUG68.groups.items():
-        line, closed = _fixed(points[list(group)]), name in IBUG68.closed
+        line, closed = _fixed_point(points[list(group)]), name in IBUG68.closed
         cv2.polylines(image, [line], closed, dark, max(1, size // 60), cv2.LINE_AA, 4)
     noise = rng.normal(0, 4, image.shape)
     return np.clip(image + noise, 0, 255).astype(np.uint8), points
 
 
-def _fixed(points: Floats) -> NDArray[np.int32]:
+def _arc(
+    centre: tuple[float, float], radii: tuple[float, float], start: float, end: float, count: int
+) -> Floats:
+    """Points (count, 2) along an ellipse; degrees, clockwise on screen from the right."""
+    angles = np.radians(np.linspace(start, end, count))
+    circle = np.column_stack([np.cos(angles), np.sin(angles)])
+    arc: Floats = (np.array(centre) + np.array(radii) * circle).astype(np.float32)
+    return arc
+
+
+def _ellipse(centre: tuple[float, float], radii: tuple[float, float], count: int) -> Floats:
+    """Points (count, 2) around an ellipse, clockwise from its left end."""
+    return _arc(centre, radii, 180, 540 - 360 / count, count)
+
+
+def _fixed_point(points: Floats) -> NDArray[np.int32]:
+    """Coordinates with 4 fractional bits, as OpenCV's drawing functions read them."""
     return np.rint(points * 16).astype(np.int32)

@@ -22,8 +22,8 @@ from fkd_infer.types import Prediction
 from fkd_train.checkpoints import find_checkpoint, load_landmark_network
 from fkd_train.choices import CropProtocol
 from fkd_train.config.landmarks import CropConfig
-from fkd_train.data.augment import CropSampler, window_matrix
-from fkd_train.data.dataset import Faces
+from fkd_train.data.crop_sampler import CropSampler, window_matrix
+from fkd_train.data.faces import Faces
 from fkd_train.evaluation.metrics import Accuracy, Array, accuracy, point_errors
 from fkd_train.models.landmarks import LandmarkNet
 

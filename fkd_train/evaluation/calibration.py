@@ -22,7 +22,8 @@ from fkd_infer.detection.tiling import Search
 from fkd_infer.errors import DetectorError, ModelFileNotFoundError
 from fkd_infer.geometry.boxes import apply_rule, points_box
 from fkd_infer.geometry.rules import BoxRule
-from fkd_train.data.dataset import Faces, read_faces
+from fkd_train.data.dataset import read_faces
+from fkd_train.data.faces import Faces
 from fkd_train.evaluation.accuracy import is_face
 
 _log = logging.getLogger(__name__)

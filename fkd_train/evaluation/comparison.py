@@ -12,8 +12,9 @@ from fkd_infer.detection.base import Detector
 from fkd_infer.errors import NonFiniteOutputError
 from fkd_train.checkpoints import find_checkpoint
 from fkd_train.choices import CropProtocol, Split
-from fkd_train.data.augment import CropSampler
-from fkd_train.data.dataset import Faces, load_evaluation
+from fkd_train.data.crop_sampler import CropSampler
+from fkd_train.data.dataset import load_evaluation
+from fkd_train.data.faces import Faces
 from fkd_train.errors import RunError
 from fkd_train.evaluation.accuracy import (
     Evaluation,

@@ -13,7 +13,7 @@ from fkd_infer.geometry.boxes import apply_rule, square_boxes
 from fkd_infer.geometry.nms import coverage, iou
 from fkd_infer.geometry.rules import BoxRule
 from fkd_infer.types import Detections
-from fkd_train.data.mosaic import FACE, GroundTruth
+from fkd_train.ground_truth import FACE, GroundTruth
 
 Find = Callable[[Pixels], Detections]
 OVERLAP = 0.5

@@ -13,11 +13,12 @@ from fkd_infer.geometry.nms import suppress
 from fkd_infer.geometry.rules import POINTS_BOX
 from fkd_infer.types import Detections
 from fkd_train.config.detector import DetectorRecipe
-from fkd_train.data.dataset import Faces
-from fkd_train.data.mosaic import GroundTruth, MosaicGenerator
-from fkd_train.data.mosaic_dataset import build_mosaic_generator
+from fkd_train.data.faces import Faces
+from fkd_train.data.mosaic import MosaicGenerator
+from fkd_train.data.mosaic_dataset import mosaic_generator
 from fkd_train.evaluation.detection_metrics import Find, Matched, match
 from fkd_train.evaluation.metrics import EpochMetrics
+from fkd_train.ground_truth import GroundTruth
 from fkd_train.models.detector import DetectorNet
 
 FLOOR = 0.02
@@ -50,9 +51,8 @@ FindAll = Callable[[Sequence[Pixels]], list[Detections]]
 def evaluation_mosaics(recipe: DetectorRecipe, faces: Faces) -> MosaicGenerator:
     """The same for a recipe's evaluation faces, with pictures that no recipe trains on."""
     part = "test" if recipe.split == "official" else "training"
-    return build_mosaic_generator(
-        recipe, faces, part, EVALUATION_PICTURES if recipe.mosaic.pictures else ()
-    )
+    pictures = EVALUATION_PICTURES if recipe.mosaic.pictures else ()
+    return mosaic_generator(recipe, faces, part, pictures)
 
 
 def evaluation_sets(recipe: DetectorRecipe, faces: Faces) -> dict[str, EvaluationSet]:

@@ -24,9 +24,9 @@ from fkd_infer.models.cards.detector import TASK
 from fkd_infer.models.check import check_model
 from fkd_train.choices import Split
 from fkd_train.config.detector import detector_recipe_from_dict
-from fkd_train.config.landmarks import read_recipe_table
-from fkd_train.data.dataset import Faces, load_evaluation
-from fkd_train.data.mosaic import FACE, IGNORED, GroundTruth
+from fkd_train.config.reading import read_recipe_table
+from fkd_train.data.dataset import load_evaluation
+from fkd_train.data.faces import Faces
 from fkd_train.evaluation.detection_metrics import Matched, match
 from fkd_train.evaluation.detector_evaluation import (
     FALSE_PER_IMAGE,
@@ -34,6 +34,7 @@ from fkd_train.evaluation.detector_evaluation import (
     evaluation_mosaics,
     mosaic_evaluation_set,
 )
+from fkd_train.ground_truth import FACE, IGNORED, GroundTruth
 
 SIZES = ((12.0, 24.0), (24.0, 48.0), (48.0, 96.0), (96.0, np.inf))
 """Longer sides of the points' box that mosaics are looked at by, in pixels."""

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from fkd_infer.choices import MIN_PRESENCE
 from fkd_infer.geometry.arrays import Floats, Pixels
 from fkd_infer.geometry.transforms import similarity
-from fkd_train.data.augment import CropSampler
-from fkd_train.data.dataset import Faces
+from fkd_train.data.crop_sampler import CropSampler
+from fkd_train.data.faces import Faces
 from fkd_train.evaluation.accuracy import Predict, evaluation_crops, predict_all
 from fkd_train.evaluation.metrics import roc_auc
 

@@ -29,8 +29,9 @@ from fkd_infer.system.files.atomic import atomic_write, output_errors
 from fkd_train.checkpoints import Checkpoint, load_landmark_network, save_checkpoint
 from fkd_train.config.landmarks import LandmarkRecipe
 from fkd_train.config.recipe import Recipe
-from fkd_train.data.augment import CropSampler
-from fkd_train.data.dataset import Faces, load_evaluation, load_split
+from fkd_train.data.crop_sampler import CropSampler
+from fkd_train.data.dataset import load_evaluation, load_split
+from fkd_train.data.faces import Faces
 from fkd_train.data.synthetic import draw_face
 from fkd_train.errors import VerificationError
 from fkd_train.evaluation.accuracy import Evaluation, evaluate, evaluation_crops, torch_predict

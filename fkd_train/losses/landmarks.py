@@ -1,17 +1,29 @@
-"""Losses on normalised errors (N, n, 2); each answers the mean over points and coordinates."""
+"""Losses on normalised point errors (N, n, 2); each returns the mean over points and coordinates.
+
+To add one: write its function and a row in `LOSSES`.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from fkd_train.config.landmarks import LossConfig
-
 Loss = Callable[[Tensor], Tensor]
+
+
+def mse(error: Tensor) -> Tensor:
+    """Mean squared error."""
+    return error.square().mean()
+
+
+def smooth_l1(error: Tensor, width: float) -> Tensor:
+    """Smooth L1 loss (Girshick, 2015): quadratic within `width`, linear beyond."""
+    return functional.smooth_l1_loss(error, torch.zeros_like(error), beta=width)
 
 
 def wing(error: Tensor, width: float, curvature: float) -> Tensor:
@@ -22,17 +34,14 @@ def wing(error: Tensor, width: float, curvature: float) -> Tensor:
     return torch.where(size < width, near, size - constant).mean()
 
 
-def smooth_l1(error: Tensor, width: float) -> Tensor:
-    """Smooth L1 loss (Girshick, 2015): quadratic within `width`, linear beyond."""
-    return functional.smooth_l1_loss(error, torch.zeros_like(error), beta=width)
+LOSSES: dict[str, Callable[[float, float], Loss]] = {
+    "mse": lambda _width, _curvature: mse,
+    "smooth_l1": lambda width, _curvature: partial(smooth_l1, width=width),
+    "wing": lambda width, curvature: partial(wing, width=width, curvature=curvature),
+}
+"""Losses by their names in recipes, from a recipe's `width` and `curvature`."""
 
 
-def build_loss(config: LossConfig) -> Loss:
-    """The loss that a recipe names."""
-    match config.name:
-        case "mse":
-            return lambda error: error.square().mean()
-        case "smooth_l1":
-            return lambda error: smooth_l1(error, config.width)
-        case "wing":
-            return lambda error: wing(error, config.width, config.curvature)
+def build_loss(name: str, width: float, curvature: float) -> Loss:
+    """Builds the loss that a recipe names."""
+    return LOSSES[name](width, curvature)

@@ -1,1 +1,1 @@
-"""The networks."""
+"""The networks in PyTorch."""

@@ -23,8 +23,8 @@ from fkd_infer.system.hardware import DOT_PRODUCTS, cpu_features
 from fkd_infer.tuning.interleaved import time_interleaved
 from fkd_infer.tuning.session_worker import session_contender
 from fkd_train.choices import OptimizeGoal
-from fkd_train.data.augment import CropSampler
-from fkd_train.data.dataset import Faces
+from fkd_train.data.crop_sampler import CropSampler
+from fkd_train.data.faces import Faces
 from fkd_train.evaluation.accuracy import evaluate, evaluation_crops
 from fkd_train.graphs.passes import store_half, with_metadata
 from fkd_train.optimize.low_rank import factorise, outputs_of

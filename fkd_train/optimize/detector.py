@@ -25,7 +25,7 @@ from fkd_train.evaluation.detector_evaluation import one_by_one
 from fkd_train.export.detector import DetectorSource, detector_model, load_detector_source, measured
 from fkd_train.export.landmarks import with_card
 from fkd_train.graphs.passes import store_half
-from fkd_train.models.detector import NUMBERS
+from fkd_train.models.detector import CELL_CHANNELS
 from fkd_train.optimize.candidates import runs_here
 from fkd_train.optimize.quantize import SCHEMES, Int8Scheme, Quantizer
 from fkd_train.optimize.search import BLOCKS, SECONDS, Speed, worth
@@ -139,7 +139,7 @@ def _heads(model: onnx.ModelProto) -> list[str]:
     """Names of the layers that say what cells see."""
     tensors = {tensor.name: tensor for tensor in model.graph.initializer}
     convolutions = [node for node in model.graph.node if node.op_type == "Conv"]
-    return [node.name for node in convolutions if tensors[node.input[1]].dims[0] == NUMBERS]
+    return [node.name for node in convolutions if tensors[node.input[1]].dims[0] == CELL_CHANNELS]
 
 
 def _scores(model: onnx.ModelProto, images: list[Pixels], folder: Path) -> list[float]:

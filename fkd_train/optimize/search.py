@@ -24,7 +24,8 @@ from fkd_infer.tuning.interleaved import paired_ratio, time_interleaved
 from fkd_infer.tuning.session_worker import session_contender
 from fkd_infer.types import Prediction
 from fkd_train.choices import OptimizeGoal
-from fkd_train.data.dataset import Faces, load_split
+from fkd_train.data.dataset import load_split
+from fkd_train.data.faces import Faces
 from fkd_train.errors import VerificationError
 from fkd_train.evaluation.accuracy import evaluate, predict_all, torch_predict
 from fkd_train.export.landmarks import (

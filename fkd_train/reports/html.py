@@ -23,7 +23,7 @@ import fkd_infer
 from fkd_infer.choices import MIN_PRESENCE
 from fkd_infer.geometry.arrays import Floats, Pixels
 from fkd_infer.system.files.atomic import atomic_write, output_errors
-from fkd_train.data.dataset import Faces
+from fkd_train.data.faces import Faces
 from fkd_train.evaluation.comparison import Comparison, Result
 from fkd_train.evaluation.metrics import Array
 from fkd_train.reports.comparison_plots import (

@@ -24,8 +24,8 @@ from fkd_infer.geometry.transforms import transform
 from fkd_infer.media.images.file import write_image
 from fkd_infer.system.files.atomic import atomic_write, output_errors
 from fkd_infer.types import Face, Frame
-from fkd_train.data.augment import CropSampler
-from fkd_train.data.dataset import Faces
+from fkd_train.data.crop_sampler import CropSampler
+from fkd_train.data.faces import Faces
 from fkd_train.evaluation.accuracy import Evaluation
 from fkd_train.evaluation.metrics import Array, LogRow, ced, nme
 from fkd_train.models.landmarks import LandmarkNet

@@ -1,1 +1,1 @@
-"""A training run: the loop, its log, its folder."""
+"""Training runs: the loop, the tasks it trains, and the run folder."""

@@ -1,29 +1,69 @@
-"""The training of a detector: mosaics in batches, its loss, and how well it finds faces."""
+"""Training of a detector: mosaics, the loss of its cells, precision and recall."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import set_seed
 from torch import Tensor, nn
 
+from fkd_infer.geometry.arrays import Floats
 from fkd_train.config.detector import DetectorRecipe
+from fkd_train.data.dataset import load_split
 from fkd_train.data.loader import Batch
-from fkd_train.losses.detector import detector_loss
-from fkd_train.models.detector import CellPredictions, cell_centres
+from fkd_train.data.mosaic_dataset import MosaicDataset, mosaic_generator
+from fkd_train.data.other_faces import read_other_faces
+from fkd_train.evaluation.detector_evaluation import evaluate_detector, evaluation_sets, torch_find
+from fkd_train.evaluation.metrics import EpochMetrics, LogRow
+from fkd_train.models.detector import CellPredictions, DetectorNet, cell_centres
+from fkd_train.training.task import TrainingTask, fingerprint_run
 
 
-def mosaic_loss(
-    recipe: DetectorRecipe, accelerator: Accelerator
-) -> Callable[[nn.Module, Batch], Tensor]:
-    """The loss of a batch under a network."""
-    places = cell_centres(recipe.mosaic.size, torch.zeros(0, device=accelerator.device))
+def detector_task(recipe: DetectorRecipe, data: Path, accelerator: Accelerator) -> TrainingTask:
+    """Reads the data of a recipe and builds its network."""
+    training, evaluation_faces = load_split(data, recipe.split, colour=True)
+    generator = mosaic_generator(recipe, training, "training")
+    test_sets = evaluation_sets(recipe, evaluation_faces)
+    set_seed(recipe.seed)
+    network = DetectorNet(recipe.model.spec())
+
+    def validate(network: nn.Module) -> EpochMetrics:
+        assert isinstance(network, DetectorNet)
+        return evaluate_detector(torch_find(network, accelerator.device), test_sets)
+
+    def finish(network: nn.Module, _rows: list[LogRow] | None) -> str:
+        row, mosaics = validate(network).row, recipe.mosaic.validation
+        return (
+            f"average precision {100 * row['mosaic_ap']:.2f} % on {mosaics} mosaics; "
+            f"{100 * row['photo_recall']:.2f} % of {len(evaluation_faces)} faces found on images"
+        )
+
+    def read_others(part: str) -> Mapping[str, Floats]:
+        return read_other_faces(recipe.others, part) if recipe.others else {}
+
+    return TrainingTask(
+        network=network,
+        samples=MosaicDataset(generator, recipe.seed),
+        count=recipe.mosaic.per_epoch,
+        loss=_loss(recipe, accelerator),
+        validate=validate,
+        finish=finish,
+        points=5,
+        data=fingerprint_run(recipe, data, training, evaluation_faces, read_others),
+    )
+
+
+def _loss(recipe: DetectorRecipe, accelerator: Accelerator) -> Callable[[nn.Module, Batch], Tensor]:
+    centres = cell_centres(recipe.mosaic.size, torch.zeros(0, device=accelerator.device))
+    cell_loss = recipe.loss.loss()
 
     def loss(model: nn.Module, batch: Batch) -> Tensor:
         images, boxes, points, kinds = batch
         with accelerator.autocast():
-            found: CellPredictions = model(images)
-        return detector_loss(found, places, (boxes, points, kinds), recipe.loss)
+            predicted: CellPredictions = model(images)
+        return cell_loss(predicted, centres, (boxes, points, kinds))
 
     return loss

@@ -1,4 +1,4 @@
-"""Several processes of one run that succeed or fail as one."""
+"""Coordinates the processes of one run, so that they succeed or fail together."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from accelerate import Accelerator
 from fkd_train.errors import PeerError
 
 
-def any_process(accelerator: Accelerator, own: bool) -> bool:
-    """Whether it is so in any of the processes, which all have to ask."""
+def any_process(accelerator: Accelerator, flag: bool) -> bool:
+    """Whether the flag is set in any process; all processes must call this."""
     if accelerator.num_processes == 1:
-        return own
-    flag = torch.tensor(float(own), device=accelerator.device)
-    return bool(accelerator.reduce(flag, reduction="sum").item() > 0)
+        return flag
+    own = torch.tensor(float(flag), device=accelerator.device)
+    return bool(accelerator.reduce(own, reduction="sum").item() > 0)
 
 
 def run_on_main_process(accelerator: Accelerator, out: Path, work: Callable[[], None]) -> None:
-    """Work of the main process, which the others wait for.
+    """Runs work in the main process, while the others wait.
 
-    Where it raises there, PeerError is raised in the others, which would wait for ever.
+    If it raises there, PeerError is raised in the others, which would otherwise wait forever.
     """
     failed = True
     try:

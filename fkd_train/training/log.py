@@ -1,4 +1,4 @@
-"""The log of a run: one CSV line per epoch, and TensorBoard where asked for."""
+"""The log of a run: one CSV line per epoch, and optionally TensorBoard events."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fkd_train.evaluation.metrics import LogRow
 
 @dataclass
 class RunLog:
-    """`log.csv` in a run folder, and events in `tensorboard/`: each file whole at any time."""
+    """`log.csv` in a run folder, and events in `tensorboard/`; every file is written atomically."""
 
     folder: Path
     enabled: bool = True
@@ -23,11 +23,11 @@ class RunLog:
 
     @property
     def path(self) -> Path:
-        """Where the lines go."""
+        """The CSV file."""
         return self.folder / "log.csv"
 
     def append(self, row: LogRow) -> None:
-        """Adds the line of one epoch; raises OutputError where it cannot be written."""
+        """Adds the line of one epoch; raises OutputError if it cannot be written."""
         if not self.enabled:
             return
         before = self._text()
@@ -41,7 +41,7 @@ class RunLog:
             self._to_tensorboard(row)
 
     def _to_tensorboard(self, row: LogRow) -> None:
-        """A file for each epoch, named by it: an epoch that is trained again replaces its own."""
+        """Writes one file per epoch, so that an epoch that is trained again replaces its own."""
         from tensorboard.compat.proto.event_pb2 import Event
         from tensorboard.compat.proto.summary_pb2 import Summary
         from tensorboard.summary.writer.record_writer import RecordWriter
@@ -59,7 +59,7 @@ class RunLog:
             partial.write_bytes(content.getvalue())
 
     def rewind(self, epochs: int) -> None:
-        """Drops lines after so many epochs: a killed run may have logged more than it saved."""
+        """Drops the lines of later epochs: a killed run may have logged more than it saved."""
         if not self.enabled or not self.path.exists():
             return
         lines = self._text().splitlines(keepends=True)
@@ -67,17 +67,17 @@ class RunLog:
             self._write("".join(lines[: epochs + 1]))
 
     def rows(self) -> list[LogRow]:
-        """All lines as numbers; raises RunError for a file that is no log."""
+        """All lines as numbers; raises RunError for a file that is not a log."""
         try:
             return [
                 {key: float(value) for key, value in row.items()}
                 for row in csv.DictReader(StringIO(self._text(), newline=""))
             ]
         except (TypeError, ValueError) as error:
-            raise RunError(self.path, "not the log of a run") from error
+            raise RunError(self.path, "not the log of a training run") from error
 
     def _text(self) -> str:
-        """What is logged, with the line ends that it has."""
+        """The content, with its own line ends; empty if there is no file."""
         try:
             return self.path.read_bytes().decode()
         except FileNotFoundError:

@@ -18,9 +18,11 @@ from fkd_infer.landmarks.schemes import IBUG68
 from fkd_infer.media.images.file import read_image
 from fkd_infer.runtime.session import LandmarkSession
 from fkd_train.cli import evaluate, export, train
-from fkd_train.config.landmarks import AugmentConfig, LandmarkRecipe, load_landmark_recipe
-from fkd_train.data.augment import CropSampler
-from fkd_train.data.dataset import Faces, load_evaluation, load_split
+from fkd_train.config.landmarks import LandmarkRecipe, load_landmark_recipe
+from fkd_train.config.sections import AugmentConfig
+from fkd_train.data.crop_sampler import CropSampler
+from fkd_train.data.dataset import load_evaluation, load_split
+from fkd_train.data.faces import Faces
 
 PAGE = Path(__file__).parents[2] / "docs" / "training.md"
 SMALLER = (

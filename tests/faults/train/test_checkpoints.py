@@ -32,7 +32,7 @@ from fkd_train.config.landmarks import (
 )
 from fkd_train.config.recipe import load_recipe, recipe_from_dict, recipe_to_dict
 from fkd_train.errors import RecipeError, RunError
-from fkd_train.models.landmarks import build
+from fkd_train.models.landmarks import build_landmark_net
 from fkd_train.reports.comparison_plots import grouped_bars
 from fkd_train.reports.html import _svg
 
@@ -54,7 +54,7 @@ def content() -> dict[str, Any]:
     """A small network's checkpoint."""
     table = landmark_recipe_to_dict(load_landmark_recipe("naimishnet"))
     recipe = landmark_recipe_from_dict(table | {"model": {"name": "naimishnet", "size": 64}})
-    weights = build(recipe.model.spec(68)).state_dict()
+    weights = build_landmark_net(recipe.model.spec(68)).state_dict()
     plain = landmark_recipe_to_dict(recipe)
     return {"recipe": plain, "points": 68, "weights": weights, "progress": {"epoch": 3}}
 
@@ -250,7 +250,7 @@ def test_a_tensor_that_is_larger_than_its_numbers_is_told(
 def test_a_recipe_is_called_like_a_file(recipe: str, name: str) -> None:
     """Exports call files so."""
     table = recipe_to_dict(load_recipe(recipe))
-    with pytest.raises(RecipeError, match="and exported files are called so"):
+    with pytest.raises(RecipeError, match="and exported files are named after it"):
         recipe_from_dict(table | {"name": name})
 
 

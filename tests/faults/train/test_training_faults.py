@@ -26,14 +26,15 @@ from training_process import Child, Fault, Run, trained
 from fkd_infer.errors import OutputError
 from fkd_train.checkpoints import load_checkpoint, save_checkpoint
 from fkd_train.cli.train import main
-from fkd_train.config.landmarks import LandmarkRecipe, OptimizerConfig
+from fkd_train.config.landmarks import LandmarkRecipe
+from fkd_train.config.sections import OptimizerConfig
 from fkd_train.data.dataset import read_faces
 from fkd_train.data.fingerprint import differences, fingerprint_faces, load_fingerprints
 from fkd_train.data.loader import Batch, EpochBatchSampler, SampleKey, end_workers, training_loader
 from fkd_train.errors import BatchError, DivergedError, PeerError, RunError, TrainingMemoryError
 from fkd_train.evaluation.accuracy import Evaluation, evaluate
 from fkd_train.reports import plots
-from fkd_train.training import run as training
+from fkd_train.training import landmark_task
 from fkd_train.training.distributed import run_on_main_process
 from fkd_train.training.faults import fetch_batches, translate_faults
 from fkd_train.training.log import RunLog
@@ -128,8 +129,8 @@ def test_the_way_out_of_a_divergence_leads_out(
         train(with_rate(longer, 1e30), data, out, workers=0, resume=True, force=True)
     assert [(out / name).read_bytes() for name in ("last.pt", "best.pt")] == before
     calm = with_rate(longer, 1e-4)
-    train(calm, data, out, workers=0, resume=True, force=True, tell=said.append)
-    assert "goes on by force, with changes: optimizer.lr 1e+30 -> 0.0001" in said[0]
+    train(calm, data, out, workers=0, resume=True, force=True, notify=said.append)
+    assert "continues by --force, with changes: optimizer.lr 1e+30 -> 0.0001" in said[0]
     assert [row["epoch"] for row in log(out)] == ["1", "2", "3", "4"]
     assert {row["lr"] for row in log(out)[2:]} == {"0.0001"}
     assert all(np.isfinite(float(value)) for row in log(out) for value in row.values())
@@ -162,7 +163,7 @@ def test_an_evaluation_that_is_not_finite_is_never_the_best(
             return found
         return Evaluation.of(found.points * np.float32("nan"), found.faces)
 
-    monkeypatch.setattr(training, "evaluate", second_fails)
+    monkeypatch.setattr(landmark_task, "evaluate", second_fails)
     for split in ("identity", "official"):
         measured.clear()
         out = tmp_path / split
@@ -232,11 +233,13 @@ def test_other_data_are_refused_and_named(run: tuple[Path, Path], short: Landmar
         train(short, data, out, workers=0, resume=True)
     said: list[str] = []
     longer, best = replace(short, epochs=3), epochs_of(out / "best.pt")
-    train(longer, data, out, workers=0, resume=True, force=True, tell=said.append)
+    train(longer, data, out, workers=0, resume=True, force=True, notify=said.append)
     assert "gone" in said[0]
     assert epochs_of(out / "best.pt") == 3 > best, "figures of other data do not compare"
     table.write_text("".join([header, first, *rest]))
-    with pytest.raises(RunError, match=r"\(training/Person_0_00\.jpg\) new; resume with what it"):
+    with pytest.raises(
+        RunError, match=r"\(training/Person_0_00\.jpg\) new; resume with the original"
+    ):
         train(longer, data, out, workers=0, resume=True)
 
 
@@ -287,10 +290,10 @@ def test_a_run_of_an_older_version_goes_on_and_is_told_so(
         del content["data"]
         save_checkpoint(out / name, content)
     said: list[str] = []
-    train(short, data, out, workers=0, resume=True, tell=said.append)
-    assert "kept no record of the data" in said[0]
+    train(short, data, out, workers=0, resume=True, notify=said.append)
+    assert "did not record its data" in said[0]
     assert (out / "data.csv").read_text() == known
-    train(short, data, out, workers=0, resume=True, tell=said.append)
+    train(short, data, out, workers=0, resume=True, notify=said.append)
     assert len(said) == 1
 
 
@@ -298,7 +301,10 @@ def test_a_run_of_an_older_version_goes_on_and_is_told_so(
 def test_a_damaged_record_of_the_data_is_one_line(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "data.csv"
     path.write_bytes(content)
-    with pytest.raises(RunError, match=r"data\.csv: cannot be read, so nobody can tell whether"):
+    with pytest.raises(
+        RunError,
+        match=r"data\.csv: cannot be read, so changes of the data cannot be detected; delete it",
+    ):
         load_fingerprints(path)
 
 
@@ -315,7 +321,9 @@ def test_checkpoints_without_their_recipe_are_left_alone(
     out, data = run
     (out / "recipe.json").unlink()
     for resume in (False, True):
-        with pytest.raises(RunError, match=r"run: holds last\.pt but no recipe\.json; put that"):
+        with pytest.raises(
+            RunError, match=r"run: holds last\.pt but no recipe\.json; restore that file"
+        ):
             train(short, data, out, workers=0, resume=resume)
 
 
@@ -483,7 +491,7 @@ def test_a_log_that_cannot_be_written_or_read_is_one_line(tmp_path: Path) -> Non
     with pytest.raises(RunError, match=r"log\.csv: cannot be read"):
         log.append({"epoch": 2, "nme": 2.5})
     (tmp_path / "log.csv").write_text("epoch,nme\n1,two\n")
-    with pytest.raises(RunError, match=r"log\.csv: not the log of a run"):
+    with pytest.raises(RunError, match=r"log\.csv: not the log of a training run"):
         log.rows()
     (tmp_path / "log.csv").unlink()
     (tmp_path / "log.csv").mkdir()
@@ -505,11 +513,11 @@ def test_a_signal_outside_of_steps_ends_a_run_there(
     whole, data = trained_once
     out = tmp_path / "stopped"
     signalling(monkeypatch, where, number)
-    assert train(short, data, out, workers=0).told is None
+    assert train(short, data, out, workers=0).summary is None
     monkeypatch.undo()
     assert load_checkpoint(out / "last.pt")["progress"]["epoch"] == 1
     assert load_checkpoint(out / "last.pt")["progress"]["step"] == 0
-    assert train(short, data, out, workers=0, resume=True).told is not None
+    assert train(short, data, out, workers=0, resume=True).summary is not None
     assert [row["nme"] for row in log(out)] == [row["nme"] for row in log(whole)]
 
 
@@ -518,7 +526,7 @@ def test_a_signal_after_the_last_step_finds_a_run_that_is_done(
 ) -> None:
     signalling(monkeypatch, "log", signal.SIGTERM)
     done = train(replace(short, epochs=1), drawn_data, tmp_path / "run", workers=0)
-    assert done.told is not None
+    assert done.summary is not None
     assert epochs_of(tmp_path / "run" / "last.pt") == 1
 
 
@@ -535,7 +543,7 @@ def signalling(monkeypatch: pytest.MonkeyPatch, where: str, number: int) -> None
         os.kill(os.getpid(), number)
 
     if where == "evaluation":
-        monkeypatch.setattr(training, "evaluate", measured)
+        monkeypatch.setattr(landmark_task, "evaluate", measured)
     else:
         monkeypatch.setattr(RunLog, "append", append)
 

@@ -100,7 +100,12 @@ def test_a_wrong_setting_is_one_line(text: str) -> None:
     [
         ("train", [], 2, "missing --recipe, --data, --out"),
         ("train", ["--recipe", "x", "--data", "d", "--out", "o"], 1, "recipe x: no such recipe"),
-        ("train", ["--recipe", "seed", "--data", "d", "--out", "o"], 1, "--data names the folder"),
+        (
+            "train",
+            ["--recipe", "seed", "--data", "d", "--out", "o"],
+            1,
+            "name the folder that holds it with --data",
+        ),
         (
             "train",
             ["--recipe", "seed", "--data", "d", "--out", "o", "--size", "20"],

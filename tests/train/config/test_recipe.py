@@ -16,8 +16,8 @@ from fkd_train.config.landmarks import (
     landmark_recipe_from_dict,
     landmark_recipe_to_dict,
     load_landmark_recipe,
-    shipped_recipe_names,
 )
+from fkd_train.config.reading import shipped_recipe_names
 from fkd_train.config.recipe import load_recipe, recipe_from_dict, recipe_to_dict
 from fkd_train.errors import RecipeError
 
@@ -135,7 +135,7 @@ def test_a_detectors_values_out_of_range_are_refused(
 def test_a_mosaic_is_not_changed_so_that_its_faces_are_elsewhere_or_hidden(field: str) -> None:
     table: dict[str, Any] = recipe_to_dict(load_recipe("detector"))
     table["mosaic"]["augment"][field] = 0.5
-    with pytest.raises(RecipeError, match=r"mosaic: .*augment takes changes of pixels"):
+    with pytest.raises(RecipeError, match=r"mosaic: .*augment allows only changes of pixels"):
         recipe_from_dict(table)
 
 
@@ -157,7 +157,7 @@ def test_a_size_is_that_of_a_detectors_mosaics() -> None:
 def test_windows_of_the_image_take_no_geometric_augmentation() -> None:
     table: dict[str, Any] = landmark_recipe_to_dict(load_landmark_recipe("seed"))
     table["augment"] = {"flip": 0.5}
-    with pytest.raises(RecipeError, match="takes no flip, shift, scale, roll"):
+    with pytest.raises(RecipeError, match="does not allow flip, shift, scale, roll"):
         landmark_recipe_from_dict(table)
 
 

@@ -11,8 +11,10 @@ import pytest
 from fkd_infer.geometry.boxes import points_box
 from fkd_infer.geometry.transforms import transform
 from fkd_infer.landmarks.schemes import IBUG68
-from fkd_train.config.landmarks import AugmentConfig, CropConfig
-from fkd_train.data.augment import CropSampler, photometric, window_matrix
+from fkd_train.config.landmarks import CropConfig
+from fkd_train.config.sections import AugmentConfig
+from fkd_train.data.crop_sampler import CropSampler, window_matrix
+from fkd_train.data.photometric import photometric
 from fkd_train.data.synthetic import draw_face, face_shape
 
 SAMPLER = CropSampler(112, 1, CropConfig(scale=1.25), IBUG68)

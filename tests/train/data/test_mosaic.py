@@ -11,11 +11,12 @@ import pytest
 from fkd_infer.geometry.arrays import Floats, Pixels
 from fkd_infer.geometry.boxes import points_box
 from fkd_train.config.detector import MosaicConfig
-from fkd_train.config.landmarks import AugmentConfig
+from fkd_train.config.sections import AugmentConfig
 from fkd_train.data import mosaic
-from fkd_train.data.dataset import Faces
-from fkd_train.data.mosaic import FACE, IGNORED, GroundTruth, MosaicGenerator, five_points
+from fkd_train.data.faces import Faces
+from fkd_train.data.mosaic import MosaicGenerator
 from fkd_train.data.synthetic import face_shape
+from fkd_train.ground_truth import FACE, IGNORED, GroundTruth, five_points
 
 PLAIN = MosaicConfig(
     size=128,
@@ -237,8 +238,8 @@ def test_odd_tiles_and_small_images_are_filled(
     for seed in range(30):
         rng, canvas = np.random.default_rng(seed), np.zeros((100, 100, 3), np.uint8)
         part = canvas[2 : 2 + tile[0], 3 : 3 + tile[1]]
-        own._fill(part, rng)
-        truth = own._with_face(part, rng)
+        own._draw_background(part, rng)
+        truth = own._draw_face(part, rng)
         assert np.isfinite(truth.boxes).all()
         beside = canvas.copy()
         beside[2 : 2 + tile[0], 3 : 3 + tile[1]] = 0

@@ -20,8 +20,9 @@ from fkd_infer.landmarks.schemes import IBUG68
 from fkd_infer.runtime.session import LandmarkSession
 from fkd_infer.types import Prediction
 from fkd_train.config.landmarks import CropConfig
-from fkd_train.data.augment import CropSampler, window_matrix
-from fkd_train.data.dataset import Faces, read_faces
+from fkd_train.data.crop_sampler import CropSampler, window_matrix
+from fkd_train.data.dataset import read_faces
+from fkd_train.data.faces import Faces
 from fkd_train.evaluation.accuracy import (
     best_box,
     evaluate,

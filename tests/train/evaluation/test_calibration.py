@@ -13,7 +13,8 @@ from tiny_models import FIVE, five_points, needs_haar
 from fkd_infer.detection.haar import HaarDetector
 from fkd_infer.geometry.boxes import apply_rule, points_box, square_boxes
 from fkd_infer.geometry.rules import POINTS_BOX, BoxRule
-from fkd_train.data.dataset import Faces, read_faces
+from fkd_train.data.dataset import read_faces
+from fkd_train.data.faces import Faces
 from fkd_train.evaluation.accuracy import is_face
 from fkd_train.evaluation.calibration import fit_logistic, fit_rule, main, scheme_rules
 

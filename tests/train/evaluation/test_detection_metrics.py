@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from fkd_infer.geometry.rules import POINTS_BOX, BoxRule
 from fkd_infer.types import Detections
-from fkd_train.data.mosaic import FACE, IGNORED, GroundTruth
 from fkd_train.evaluation.detection_metrics import Matched, match
+from fkd_train.ground_truth import FACE, IGNORED, GroundTruth
 
 Box = tuple[float, float, float, float]
 A, B, C = (0, 0, 10, 10), (20, 0, 30, 10), (50, 0, 60, 10)

@@ -14,18 +14,18 @@ from fkd_infer.geometry.transforms import transform
 from fkd_infer.types import Prediction
 from fkd_train.checkpoints import load_checkpoint
 from fkd_train.config.landmarks import (
-    AugmentConfig,
     CropConfig,
     LandmarkRecipe,
     landmark_recipe_from_dict,
     landmark_recipe_to_dict,
 )
-from fkd_train.data.augment import CropSampler
-from fkd_train.data.dataset import Faces
+from fkd_train.config.sections import AugmentConfig
+from fkd_train.data.crop_sampler import CropSampler
+from fkd_train.data.faces import Faces
 from fkd_train.data.synthetic import draw_face
 from fkd_train.errors import RecipeError
 from fkd_train.evaluation.presence import PHOTOS, WINDOWS, measure_score
-from fkd_train.models.landmarks import build
+from fkd_train.models.landmarks import build_landmark_net
 from fkd_train.training.run import train
 
 SIZE = 64
@@ -103,7 +103,7 @@ def test_crops_without_a_face_teach_no_points(
     train(recipe, drawn_data, tmp_path / "run", workers=0)
     after = load_checkpoint(tmp_path / "run" / "last.pt")["network"]
     torch.manual_seed(recipe.seed)
-    before = build(recipe.model.spec(68)).state_dict()
+    before = build_landmark_net(recipe.model.spec(68)).state_dict()
     assert torch.equal(before["body.head.votes.weight"], after["body.head.votes.weight"])
     assert not torch.equal(before["body.score.weight"], after["body.score.weight"])
 

@@ -14,8 +14,9 @@ from fkd_infer.geometry.transforms import invert, transform
 from fkd_infer.landmarks.schemes import IBUG68
 from fkd_infer.types import Prediction
 from fkd_train.config.landmarks import CropConfig
-from fkd_train.data.augment import CropSampler
-from fkd_train.data.dataset import Faces, read_faces
+from fkd_train.data.crop_sampler import CropSampler
+from fkd_train.data.dataset import read_faces
+from fkd_train.data.faces import Faces
 from fkd_train.evaluation.accuracy import Predict, evaluate
 from fkd_train.evaluation.robustness import (
     PERTURBATIONS,

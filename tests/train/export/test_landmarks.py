@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import onnx
@@ -15,19 +15,20 @@ from fkd_infer.models.cards.base import METADATA_KEY
 from fkd_infer.models.cards.landmark import ModelCard
 from fkd_infer.runtime.session import LandmarkSession
 from fkd_train.checkpoints import load_detector, load_landmark_network, save_checkpoint
-from fkd_train.choices import Head
 from fkd_train.config.landmarks import (
     LandmarkRecipe,
     landmark_recipe_from_dict,
     landmark_recipe_to_dict,
 )
-from fkd_train.data.augment import CropSampler
-from fkd_train.data.dataset import Faces, read_faces
+from fkd_train.data.crop_sampler import CropSampler
+from fkd_train.data.dataset import read_faces
+from fkd_train.data.faces import Faces
 from fkd_train.errors import VerificationError
 from fkd_train.evaluation.accuracy import Predict, evaluate, open_model, torch_predict
 from fkd_train.export import landmarks as exporting
 from fkd_train.export.landmarks import export
-from fkd_train.models.landmarks import LandmarkNet, build
+from fkd_train.models.heads import HEADS
+from fkd_train.models.landmarks import LandmarkNet, build_landmark_net
 
 
 def save(network: LandmarkNet, recipe: LandmarkRecipe, path: Path) -> Path:
@@ -50,7 +51,7 @@ def untrained(name: str, tiny: LandmarkRecipe, path: Path, head: str = "grid") -
         table["model"] |= {"trunk": trunk, "head": head, "score": True}
         table["augment"]["unframed"] = 0.2
     recipe = landmark_recipe_from_dict(table)
-    network = build(recipe.model.spec(68))
+    network = build_landmark_net(recipe.model.spec(68))
     return save(network, recipe, path)
 
 
@@ -61,7 +62,7 @@ def checkpoint(
     return untrained(request.param, tiny, tmp_path_factory.mktemp("export") / "last.pt")
 
 
-@pytest.mark.parametrize("head", [head for head in get_args(Head) if head != "grid"])
+@pytest.mark.parametrize("head", [head for head in HEADS if head != "grid"])
 def test_every_head_is_exported_for_any_batch(
     head: str, tiny: LandmarkRecipe, tmp_path: Path
 ) -> None:
@@ -183,7 +184,7 @@ def test_a_broken_export_ships_nothing(
 
 
 def test_a_network_that_answers_nan_ships_nothing(tiny: LandmarkRecipe, tmp_path: Path) -> None:
-    network = build(tiny.model.spec(68))
+    network = build_landmark_net(tiny.model.spec(68))
     with torch.no_grad():
         next(network.parameters())[0] = float("nan")
     path = save(network, tiny, tmp_path / "last.pt")
@@ -204,7 +205,7 @@ def test_a_file_that_was_there_stays_when_the_check_fails(
 
 
 def test_the_weights_digest_names_the_weights(tiny: LandmarkRecipe) -> None:
-    network = build(tiny.model.spec(68))
+    network = build_landmark_net(tiny.model.spec(68))
     before = exporting.weights_sha256(network)
     assert before == exporting.weights_sha256(network)
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""Which cells learn a face, and what they lose, on candidates made by hand."""
+"""Assignment of cells to faces, and the losses, on hand-made predictions."""
 
 from __future__ import annotations
 
@@ -10,26 +10,27 @@ import torch
 from torch import Tensor
 
 from fkd_train.config.detector import DetectorLossConfig, DetectorRecipe
-from fkd_train.data.dataset import Faces
-from fkd_train.data.mosaic import FACE, IGNORED, MosaicGenerator
+from fkd_train.data.faces import Faces
+from fkd_train.data.mosaic import MosaicGenerator
 from fkd_train.data.mosaic_dataset import MosaicDataset
 from fkd_train.data.synthetic import draw_face
-from fkd_train.losses.detector import Targets, assign, detector_loss, distance_iou, iou
+from fkd_train.ground_truth import FACE, IGNORED
+from fkd_train.losses.detector import DetectorLoss, Targets, assign, distance_iou, iou
 from fkd_train.models.detector import CellPredictions, DetectorNet, cell_centres
 
 SIZE = 64
-PLACES = cell_centres(SIZE, torch.zeros(0))  # 8 × 8, 4 × 4 and 2 × 2 cells
-CELLS = len(PLACES)
+CENTRES = cell_centres(SIZE, torch.zeros(0))  # 8 × 8, 4 × 4 and 2 × 2 cells
+CELLS = len(CENTRES)
 FACE_BOX = [12.0, 12.0, 52.0, 52.0]
-CONFIG = DetectorLossConfig()
+LOSS = DetectorLossConfig().loss()
 
 
 def boxes(*rows: list[float]) -> Tensor:
     return torch.tensor(rows).reshape(-1, 4)
 
 
-def candidates(count: int = 1, logit: float = -12.0) -> CellPredictions:
-    """Cells that see no face, and frame nothing."""
+def no_faces(count: int = 1, logit: float = -12.0) -> CellPredictions:
+    """Predictions of cells that see no face; their boxes overlap nothing."""
     far = torch.tensor([900.0, 900.0, 901.0, 901.0]).expand(count, CELLS, 4).clone()
     return CellPredictions(
         far, torch.full((count, CELLS), float(logit)), torch.zeros(count, CELLS, 5, 2)
@@ -37,15 +38,15 @@ def candidates(count: int = 1, logit: float = -12.0) -> CellPredictions:
 
 
 def assigned(
-    found: CellPredictions, faces: Tensor, of: list[int], kinds: list[int], most: int = 9
+    predicted: CellPredictions, faces: Tensor, of: list[int], kinds: list[int], most: int = 9
 ) -> Targets:
-    return assign(found, PLACES, torch.tensor(of), faces, torch.tensor(kinds), most)
+    return assign(predicted, CENTRES, torch.tensor(of), faces, torch.tensor(kinds), most)
 
 
-def truth_of(
+def batch_truth(
     rows: list[list[float]], kinds: list[int], count: int = 1
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Faces of the first image, as a batch has them."""
+    """A batch with faces on its first image only."""
     room = 4
     box = torch.tensor([0.0, 0.0, 1.0, 1.0]).expand(count, room, 4).clone()
     points, kind = torch.zeros(count, room, 5, 2), torch.zeros(count, room, dtype=torch.int64)
@@ -56,170 +57,170 @@ def truth_of(
 
 
 def cell(x: int, y: int) -> int:
-    """The cell of the finest map at a place."""
+    """The cell of the finest map at a position."""
     return y // 8 * 8 + x // 8
 
 
 def inside(box: list[float]) -> Tensor:
     low, high = torch.tensor(box[:2]), torch.tensor(box[2:])
-    return ((low <= PLACES) & (high >= PLACES)).all(-1)
+    return ((low <= CENTRES) & (high >= CENTRES)).all(-1)
 
 
-def perfect() -> CellPredictions:
-    """Four cells are sure of the face, and all in it frame it."""
-    found, within = candidates(), inside(FACE_BOX)
-    found.boxes[0, within] = torch.tensor(FACE_BOX)
-    found.points[0, within] = torch.tensor(FACE_BOX[:2]) + 5
+def perfect_predictions() -> CellPredictions:
+    """Four cells are certain of the face, and all cells inside it predict its box."""
+    predicted, within = no_faces(), inside(FACE_BOX)
+    predicted.boxes[0, within] = torch.tensor(FACE_BOX)
+    predicted.points[0, within] = torch.tensor(FACE_BOX[:2]) + 5
     for place in ((24, 24), (32, 24), (24, 32), (32, 32)):
-        found.logits[0, cell(*place)] = 12
-    return found
+        predicted.logits[0, cell(*place)] = 12
+    return predicted
 
 
-def test_iou_and_its_like_with_distance_are_those_computed_by_hand() -> None:
+def test_iou_and_distance_iou_match_hand_computed_values() -> None:
     first = boxes([0, 0, 2, 2], [0, 0, 1, 1], [0, 0, 4, 4], [0, 0, 4, 2], [3, 3, 3, 3])
     second = boxes([1, 1, 3, 3], [2, 0, 3, 1], [0, 0, 4, 4], [0, 0, 2, 2], [3, 3, 3, 3])
     torch.testing.assert_close(iou(first, second), torch.tensor([1 / 7, 0, 1, 1 / 2, 0]))
     # Squared distances of centres over squared diagonals: 2 / 18, 4 / 10, 0, 1 / 20, 0.
-    wanted = torch.tensor([1 / 7 - 1 / 9, -0.4, 1, 1 / 2 - 1 / 20, 0])
-    torch.testing.assert_close(distance_iou(first, second), wanted)
+    expected = torch.tensor([1 / 7 - 1 / 9, -0.4, 1, 1 / 2 - 1 / 20, 0])
+    torch.testing.assert_close(distance_iou(first, second), expected)
     torch.testing.assert_close(iou(first[:, None], second)[0], iou(first[:1], second))
 
 
-def test_the_best_suited_cell_learns_all_of_a_face_and_others_their_share() -> None:
-    found = candidates()
+def test_the_best_aligned_cell_has_weight_one_and_others_their_share() -> None:
+    predicted = no_faces()
     best, half, loose = cell(32, 32), cell(24, 32), cell(32, 24)
-    found.logits[0, [best, half, loose]] = torch.tensor([3.0, 0.0, 3.0])
-    found.boxes[0, [best, half]] = torch.tensor(FACE_BOX)
-    found.boxes[0, loose] = torch.tensor([12.0, 12.0, 52.0, 42.0])  # three quarters of it
-    targets = assigned(found, boxes(FACE_BOX), [0], [FACE])
+    predicted.logits[0, [best, half, loose]] = torch.tensor([3.0, 0.0, 3.0])
+    predicted.boxes[0, [best, half]] = torch.tensor(FACE_BOX)
+    predicted.boxes[0, loose] = torch.tensor([12.0, 12.0, 52.0, 42.0])  # three quarters of it
+    targets = assigned(predicted, boxes(FACE_BOX), [0], [FACE])
     sure = torch.tensor(3.0).sigmoid()
-    wanted = torch.zeros(1, CELLS)
-    wanted[0, best], wanted[0, half], wanted[0, loose] = 1, (0.5 / sure) ** 0.5, 0.75**4
-    torch.testing.assert_close(targets.weight, wanted)
+    expected = torch.zeros(1, CELLS)
+    expected[0, best], expected[0, half], expected[0, loose] = 1, (0.5 / sure) ** 0.5, 0.75**4
+    torch.testing.assert_close(targets.weight, expected)
     assert targets.counts.all()
 
 
-def test_no_more_cells_than_asked_for_learn_and_only_those_in_the_box() -> None:
-    found = candidates(logit=0)
-    found.boxes[:] = torch.tensor(FACE_BOX)
-    found.logits[0] += torch.linspace(0, 1, CELLS)
+def test_learning_cells_are_limited_in_number_and_lie_in_the_box() -> None:
+    predicted = no_faces(logit=0)
+    predicted.boxes[:] = torch.tensor(FACE_BOX)
+    predicted.logits[0] += torch.linspace(0, 1, CELLS)
     for most in (1, 5, 9, 1000):
-        learned = assigned(found, boxes(FACE_BOX), [0], [FACE], most).weight[0] > 0
+        learned = assigned(predicted, boxes(FACE_BOX), [0], [FACE], most).weight[0] > 0
         assert learned.sum() == min(most, int(inside(FACE_BOX).sum()))
         assert not (learned & ~inside(FACE_BOX)).any()
 
 
 @pytest.mark.parametrize("x", np.linspace(8, 16, 9).tolist())
-def test_the_smallest_face_between_cells_is_learned_by_one(x: float) -> None:
-    found = candidates(logit=-4.6)
+def test_a_tiny_face_between_cells_is_learned_by_one(x: float) -> None:
+    predicted = no_faces(logit=-4.6)
     sides = torch.tensor([16.0] * 64 + [32.0] * 16 + [64.0] * 4)[:, None]
-    found.boxes[0] = torch.cat([PLACES - sides, PLACES + sides], -1)
-    weight = assigned(found, boxes([x - 2, 18, x + 2, 22]), [0], [FACE]).weight
+    predicted.boxes[0] = torch.cat([CENTRES - sides, CENTRES + sides], -1)
+    weight = assigned(predicted, boxes([x - 2, 18, x + 2, 22]), [0], [FACE]).weight
     assert weight.max() == 1
 
 
-def test_a_cell_in_two_faces_learns_the_one_that_it_frames_best() -> None:
+def test_a_cell_in_two_faces_learns_the_one_with_the_larger_overlap() -> None:
     faces = boxes([8, 8, 40, 40], [16, 16, 48, 48])
     first, second, between = cell(24, 24), cell(32, 32), cell(32, 24)
-    found = candidates(logit=2)
-    found.boxes[0, first], found.boxes[0, second] = faces[0], faces[1]
-    found.boxes[0, between] = torch.tensor([14.0, 14.0, 46.0, 46.0])
-    targets = assigned(found, faces, [0, 0], [FACE, FACE])
+    predicted = no_faces(logit=2)
+    predicted.boxes[0, first], predicted.boxes[0, second] = faces[0], faces[1]
+    predicted.boxes[0, between] = torch.tensor([14.0, 14.0, 46.0, 46.0])
+    targets = assigned(predicted, faces, [0, 0], [FACE, FACE])
     assert targets.face[0, [first, second, between]].tolist() == [0, 1, 1]
     assert targets.weight[0, [first, second]].tolist() == [1, 1]
     assert 0 < targets.weight[0, between] < 1
 
 
-def test_faces_are_learned_on_their_own_image_alone() -> None:
-    found = candidates(3, logit=0)
-    found.boxes[:] = torch.tensor(FACE_BOX)
-    targets = assigned(found, boxes(FACE_BOX, FACE_BOX), [2, 0], [FACE, FACE])
+def test_faces_are_learned_only_on_their_own_image() -> None:
+    predicted = no_faces(3, logit=0)
+    predicted.boxes[:] = torch.tensor(FACE_BOX)
+    targets = assigned(predicted, boxes(FACE_BOX, FACE_BOX), [2, 0], [FACE, FACE])
     assert (targets.weight > 0).sum(1).tolist() == [9, 0, 9]
     assert targets.face[0].max() == 1
     assert targets.face[2].max() == 0
 
 
-def test_of_what_is_ignored_nothing_is_learned() -> None:
-    found = candidates(logit=0)
-    found.boxes[:] = torch.tensor(FACE_BOX)
-    targets = assigned(found, boxes(FACE_BOX), [0], [IGNORED])
+def test_ignored_boxes_are_not_learned() -> None:
+    predicted = no_faces(logit=0)
+    predicted.boxes[:] = torch.tensor(FACE_BOX)
+    targets = assigned(predicted, boxes(FACE_BOX), [0], [IGNORED])
     assert not targets.weight.any()
     torch.testing.assert_close(targets.counts[0], ~inside(FACE_BOX))
 
 
-def test_a_face_within_what_is_ignored_is_learned() -> None:
-    found = candidates(logit=0)
-    found.boxes[:] = torch.tensor(FACE_BOX)
-    targets = assigned(found, boxes(FACE_BOX, [0, 0, 64, 64]), [0, 0], [FACE, IGNORED])
+def test_a_face_within_an_ignored_box_is_learned() -> None:
+    predicted = no_faces(logit=0)
+    predicted.boxes[:] = torch.tensor(FACE_BOX)
+    targets = assigned(predicted, boxes(FACE_BOX, [0, 0, 64, 64]), [0, 0], [FACE, IGNORED])
     assert (targets.weight > 0).sum() == 9
     torch.testing.assert_close(targets.counts, targets.weight > 0)
 
 
-def test_scores_where_something_is_ignored_change_nothing() -> None:
-    truth = truth_of([FACE_BOX], [IGNORED])
-    found = candidates()
-    logits = found.logits.clone().requires_grad_()
-    loss = detector_loss(found._replace(logits=logits + 9), PLACES, truth, CONFIG)
+def test_scores_inside_ignored_boxes_have_no_gradient() -> None:
+    truth = batch_truth([FACE_BOX], [IGNORED])
+    predicted = no_faces()
+    logits = predicted.logits.clone().requires_grad_()
+    loss = LOSS(predicted._replace(logits=logits + 9), CENTRES, truth)
     loss.backward()  # type: ignore[no-untyped-call]
     assert logits.grad is not None
     torch.testing.assert_close(logits.grad[0] == 0, inside(FACE_BOX))
 
 
-def test_perfect_candidates_lose_nothing_and_worse_ones_more() -> None:
-    truth = truth_of([FACE_BOX], [FACE])
-    losses = [float(detector_loss(perfect(), PLACES, truth, CONFIG))]
+def test_the_loss_is_near_zero_for_perfect_predictions_and_grows_with_errors() -> None:
+    truth = batch_truth([FACE_BOX], [FACE])
+    losses = [float(LOSS(perfect_predictions(), CENTRES, truth))]
     for off in (1.0, 4.0, 12.0):
-        found = perfect()
-        found.boxes.add_(off)
-        losses.append(float(detector_loss(found, PLACES, truth, CONFIG)))
+        predicted = perfect_predictions()
+        predicted.boxes.add_(off)
+        losses.append(float(LOSS(predicted, CENTRES, truth)))
     assert 0 <= losses[0] < 1e-3
     assert losses == sorted(losses)
     for part, change in (("points", 5.0), ("logits", -14.0)):
-        found = perfect()
-        getattr(found, part).add_(change)
-        assert float(detector_loss(found, PLACES, truth, CONFIG)) > losses[0] + 0.1
-    sure_of_nothing = perfect()
-    sure_of_nothing.logits[0, 0] = 5
-    assert float(detector_loss(sure_of_nothing, PLACES, truth, CONFIG)) > losses[0] + 1
+        predicted = perfect_predictions()
+        getattr(predicted, part).add_(change)
+        assert float(LOSS(predicted, CENTRES, truth)) > losses[0] + 0.1
+    false_positive = perfect_predictions()
+    false_positive.logits[0, 0] = 5
+    assert float(LOSS(false_positive, CENTRES, truth)) > losses[0] + 1
 
 
-def test_the_weights_of_boxes_and_points_are_the_configurations() -> None:
-    truth, found = truth_of([FACE_BOX], [FACE]), perfect()
-    found.boxes.add_(3)
-    found.points.add_(3)
-    nothing = DetectorLossConfig(boxes=0, points=0)
-    none = detector_loss(found, PLACES, truth, nothing)
-    both = [detector_loss(found, PLACES, truth, replace(nothing, boxes=k)) - none for k in (1, 3)]
+def test_boxes_and_points_are_weighted_as_configured() -> None:
+    truth, predicted = batch_truth([FACE_BOX], [FACE]), perfect_predictions()
+    predicted.boxes.add_(3)
+    predicted.points.add_(3)
+    scores = DetectorLoss(boxes=0, points=0, candidates=9)
+    none = scores(predicted, CENTRES, truth)
+    both = [replace(scores, boxes=k)(predicted, CENTRES, truth) - none for k in (1, 3)]
     torch.testing.assert_close(both[1], 3 * both[0])
     # 3 of 40 pixels are 0.075: its square over twice 0.1, ten times.
-    points = detector_loss(found, PLACES, truth, replace(nothing, points=1)) - none
+    points = replace(scores, points=1)(predicted, CENTRES, truth) - none
     assert float(points) == pytest.approx(10 * 0.075**2 / 0.2, rel=0.05)
 
 
 @pytest.mark.parametrize("kinds", [[], [IGNORED], [FACE], [FACE, IGNORED]])
-def test_losses_and_gradients_are_finite_whatever_cells_say(kinds: list[int]) -> None:
-    truth = truth_of([FACE_BOX, [0.0, 0.0, 9.0, 9.0]][: len(kinds)], kinds, count=2)
+def test_losses_and_gradients_are_finite_for_extreme_predictions(kinds: list[int]) -> None:
+    truth = batch_truth([FACE_BOX, [0.0, 0.0, 9.0, 9.0]][: len(kinds)], kinds, count=2)
     for logit in (-200.0, 0.0, 200.0):
-        found = candidates(2, logit)
-        found.boxes[:, ::2] = PLACES[::2].repeat(1, 2)  # without area
-        found.boxes[0, cell(24, 24)] = torch.tensor(FACE_BOX)
-        leaves = [part.clone().requires_grad_() for part in found]
-        loss = detector_loss(CellPredictions(*leaves), PLACES, truth, CONFIG)
+        predicted = no_faces(2, logit)
+        predicted.boxes[:, ::2] = CENTRES[::2].repeat(1, 2)  # without area
+        predicted.boxes[0, cell(24, 24)] = torch.tensor(FACE_BOX)
+        leaves = [part.clone().requires_grad_() for part in predicted]
+        loss = LOSS(CellPredictions(*leaves), CENTRES, truth)
         loss.backward()  # type: ignore[no-untyped-call]
         assert loss.isfinite()
         assert all(leaf.grad is None or leaf.grad.isfinite().all() for leaf in leaves)
 
 
-def test_without_faces_all_cells_are_background() -> None:
+def test_all_cells_are_background_without_faces() -> None:
     nothing = torch.empty(0, dtype=torch.int64)
-    targets = assign(candidates(2), PLACES, nothing, torch.empty(0, 4), nothing, 9)
+    targets = assign(no_faces(2), CENTRES, nothing, torch.empty(0, 4), nothing, 9)
     assert targets.counts.all()
     assert not targets.weight.any()
     assert targets.weight.shape == targets.face.shape == (2, CELLS)
 
 
 @pytest.mark.usefixtures("one_thread")
-def test_a_tiny_network_learns_a_drawn_mosaic_by_heart(tiny_detector: DetectorRecipe) -> None:
+def test_a_tiny_network_overfits_a_drawn_mosaic(tiny_detector: DetectorRecipe) -> None:
     rng = np.random.default_rng(0)
     drawn = [draw_face(110, rng) for _ in range(4)]
     images = tuple(np.dstack([image] * 3) for image, _ in drawn)
@@ -231,10 +232,10 @@ def test_a_tiny_network_learns_a_drawn_mosaic_by_heart(tiny_detector: DetectorRe
     torch.manual_seed(0)
     network = DetectorNet(tiny_detector.model.spec())
     optimizer = torch.optim.AdamW(network.parameters(), lr=0.02)
-    places, losses = cell_centres(config.size, pictures), []
+    centres, losses = cell_centres(config.size, pictures), []
     for _ in range(60):
         boxes, points, kinds = truth
-        loss = detector_loss(network(pictures), places, (boxes, points, kinds), CONFIG)
+        loss = LOSS(network(pictures), centres, (boxes, points, kinds))
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()

@@ -1,3 +1,5 @@
+"""The losses on point errors."""
+
 from __future__ import annotations
 
 import math
@@ -5,11 +7,10 @@ import math
 import pytest
 import torch
 
-from fkd_train.config.landmarks import LossConfig
-from fkd_train.losses.landmarks import build_loss, smooth_l1, wing
+from fkd_train.losses.landmarks import LOSSES, build_loss, smooth_l1, wing
 
 
-def test_wing_is_a_logarithm_near_and_a_line_far() -> None:
+def test_wing_is_logarithmic_near_zero_and_linear_beyond() -> None:
     near, far = torch.tensor([0.1]), torch.tensor([5.0])
     assert float(wing(near, 0.6, 0.12)) == pytest.approx(0.6 * math.log(1 + 0.1 / 0.12))
     slope = float(wing(far + 1, 0.6, 0.12) - wing(far, 0.6, 0.12))
@@ -21,13 +22,13 @@ def test_wing_has_no_step_at_its_width() -> None:
     assert float(below) == pytest.approx(float(above), abs=1e-5)
 
 
-def test_smooth_l1_halves_the_square_over_its_width() -> None:
+def test_smooth_l1_is_half_the_square_over_its_width() -> None:
     assert float(smooth_l1(torch.tensor([0.05]), 0.1)) == pytest.approx(0.05**2 / 0.2)
 
 
-@pytest.mark.parametrize("name", ["mse", "smooth_l1", "wing"])
+@pytest.mark.parametrize("name", LOSSES)
 def test_losses_are_zero_at_zero_and_even(name: str) -> None:
-    loss = build_loss(LossConfig(name=name))  # type: ignore[arg-type]
+    loss = build_loss(name, 0.6, 0.12)
     error = torch.tensor([0.3, -0.2, 2.0])
     assert float(loss(torch.zeros(3))) == 0
     assert float(loss(error)) == pytest.approx(float(loss(-error)))

@@ -158,7 +158,7 @@ def test_white_folded_into_the_weights_leaves_the_answers(network: DetectorNet) 
     before = network.search_multiscale(image)
     for _ in range(2):
         network.fold_input_scale()
-        assert network.white == 1
+        assert network.input_scale == 1
         for own, wanted in zip(network.search_multiscale(image), before, strict=True):
             torch.testing.assert_close(own, wanted, atol=1e-3, rtol=1e-5)
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import get_args
 
 import pytest
 import torch
 from torch import nn
 
-from fkd_train.choices import Block, Head
 from fkd_train.errors import RecipeError
-from fkd_train.models.landmarks import ModelSpec, TrunkSpec, build
+from fkd_train.models.fkdnet import BLOCKS
+from fkd_train.models.heads import HEADS
+from fkd_train.models.landmarks import build_landmark_net
+from fkd_train.models.spec import ModelSpec, TrunkSpec
 
 
 def spec(name: str, size: int, channels: int = 1) -> ModelSpec:
@@ -23,7 +24,7 @@ def weights(network: nn.Module) -> int:
 
 
 def test_the_seeds_network_has_its_twenty_million_weights() -> None:
-    network = build(spec("naimishnet", 224))
+    network = build_landmark_net(spec("naimishnet", 224))
     dense = next(m for m in network.modules() if isinstance(m, nn.Linear))
     assert dense.weight.shape == (1024, 512 * 6 * 6)
     assert weights(network) == 19_989_896
@@ -31,7 +32,7 @@ def test_the_seeds_network_has_its_twenty_million_weights() -> None:
 
 
 def test_the_papers_network_has_its_layers() -> None:
-    network = build(spec("naimishnet-paper", 96))
+    network = build_landmark_net(spec("naimishnet-paper", 96))
     kernels = [m.kernel_size[0] for m in network.modules() if isinstance(m, nn.Conv2d)]
     rates = [m.p for m in network.modules() if isinstance(m, nn.Dropout)]
     assert kernels == [4, 3, 2, 1]
@@ -42,7 +43,9 @@ def test_the_papers_network_has_its_layers() -> None:
 
 def test_dense_layers_start_he_normal() -> None:
     torch.manual_seed(0)
-    layer = next(m for m in build(spec("naimishnet", 112)).modules() if isinstance(m, nn.Linear))
+    layer = next(
+        m for m in build_landmark_net(spec("naimishnet", 112)).modules() if isinstance(m, nn.Linear)
+    )
     assert float(layer.weight.detach().std()) == pytest.approx(
         (2 / layer.in_features) ** 0.5, rel=0.02
     )
@@ -52,7 +55,7 @@ def test_dense_layers_start_he_normal() -> None:
 @pytest.mark.parametrize("name", ["naimishnet", "naimishnet-paper"])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_uint8_crops_go_in_and_crop_pixels_come_out(name: str, channels: int) -> None:
-    network = build(spec(name, 96, channels)).eval()
+    network = build_landmark_net(spec(name, 96, channels)).eval()
     image = torch.randint(0, 256, (3, 96, 96, channels), dtype=torch.uint8)
     (points,) = network(image)
     assert points.shape == (3, 68, 2)
@@ -67,25 +70,25 @@ def fkdnet(size: int = 64, **changes: object) -> ModelSpec:
     return replace(given, **changes)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("head", get_args(Head))
-@pytest.mark.parametrize("block", get_args(Block))
+@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("block", BLOCKS)
 @pytest.mark.parametrize("size", [64, 96])
 def test_fkdnet_places_points_and_scores_with_every_head_and_block(
-    head: Head, block: Block, size: int
+    head: str, block: str, size: int
 ) -> None:
     trunk = TrunkSpec(stem=8, widths=(8, 16, 24), depths=(1, 2, 1), block=block)
-    network = build(fkdnet(size, head=head, trunk=trunk, points=5)).eval()
+    network = build_landmark_net(fkdnet(size, head=head, trunk=trunk, points=5)).eval()
     points, score = network(torch.randint(0, 256, (3, size, size, 1), dtype=torch.uint8))
     assert points.shape == (3, 5, 2)
     assert score.shape == (3,)
     assert ((score > 0) & (score < 1)).all()
 
 
-@pytest.mark.parametrize("head", get_args(Head))
-def test_every_head_learns_points_even_outside_the_crop(head: Head) -> None:
+@pytest.mark.parametrize("head", HEADS)
+def test_every_head_learns_points_even_outside_the_crop(head: str) -> None:
     """One crop, told by heart: points inside, at the border and a little beyond it."""
     torch.manual_seed(0)
-    network = build(fkdnet(head=head, points=4, score=False))
+    network = build_landmark_net(fkdnet(head=head, points=4, score=False))
     image = torch.randint(0, 256, (4, 64, 64, 1), dtype=torch.uint8)
     wanted = torch.tensor([[10.0, 20.0], [40.0, 50.0], [0.0, 63.0], [-4.0, 67.0]])
     optimizer = torch.optim.Adam(network.parameters(), lr=0.01)
@@ -97,14 +100,17 @@ def test_every_head_learns_points_even_outside_the_crop(head: Head) -> None:
 
 
 def test_without_a_score_there_is_one_output() -> None:
-    assert len(build(fkdnet(score=False))(torch.zeros(2, 64, 64, 1, dtype=torch.uint8))) == 1
+    assert (
+        len(build_landmark_net(fkdnet(score=False))(torch.zeros(2, 64, 64, 1, dtype=torch.uint8)))
+        == 1
+    )
 
 
 def test_an_unknown_network_names_the_known() -> None:
     with pytest.raises(RecipeError, match="naimishnet-paper"):
-        build(spec("resnet", 96))
+        build_landmark_net(spec("resnet", 96))
 
 
 def test_an_input_too_small_is_refused() -> None:
     with pytest.raises(RecipeError, match="size 20 is too small"):
-        build(spec("naimishnet", 20))
+        build_landmark_net(spec("naimishnet", 20))

@@ -21,7 +21,7 @@ from fkd_train.errors import VerificationError
 from fkd_train.export import landmarks as exporting
 from fkd_train.export.verify import verify
 from fkd_train.graphs.passes import Pass
-from fkd_train.models.landmarks import build
+from fkd_train.models.landmarks import build_landmark_net
 from fkd_train.optimize import candidates as making
 from fkd_train.optimize import search as optimizing
 from fkd_train.optimize.candidates import half_precision, runs_here
@@ -35,7 +35,7 @@ Blocks = dict[str, list[list[float]]]
 def checkpoint(tiny: LandmarkRecipe, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An untrained network whose first dense layer is large enough to be packed."""
     torch.manual_seed(0)
-    network = build(tiny.model.spec(68))
+    network = build_landmark_net(tiny.model.spec(68))
     path = tmp_path_factory.mktemp("optimize") / "last.pt"
     content = {
         "recipe": landmark_recipe_to_dict(tiny),

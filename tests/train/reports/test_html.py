@@ -28,7 +28,7 @@ from fkd_train.data.synthetic import face_shape
 from fkd_train.errors import RunError
 from fkd_train.evaluation.comparison import Comparison, Protocol, compare, distinct_names
 from fkd_train.evaluation.robustness import PERTURBATIONS
-from fkd_train.models.landmarks import build
+from fkd_train.models.landmarks import build_landmark_net
 from fkd_train.reports.comparison_plots import binned
 from fkd_train.reports.face_geometry import box_sides, rolls, upright, yaws
 from fkd_train.reports.html import SHEET, sheet_rows, write_report
@@ -44,7 +44,7 @@ def small(tiny: LandmarkRecipe) -> LandmarkRecipe:
 def untrained(path: Path, recipe: LandmarkRecipe, seed: int = 0, broken: bool = False) -> Path:
     """A checkpoint whose network has not learnt anything, or answers NaN."""
     torch.manual_seed(seed)
-    network = build(recipe.model.spec(recipe.landmarks.count))
+    network = build_landmark_net(recipe.model.spec(recipe.landmarks.count))
     if broken:
         for parameter in network.parameters():
             torch.nn.init.constant_(parameter, torch.nan)

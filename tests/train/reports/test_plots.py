@@ -8,7 +8,7 @@ import numpy as np
 
 from fkd_infer.landmarks.schemes import IBUG68
 from fkd_train.config.landmarks import CropConfig
-from fkd_train.data.augment import CropSampler
+from fkd_train.data.crop_sampler import CropSampler
 from fkd_train.data.dataset import read_faces
 from fkd_train.reports.plots import COLOURS, TILE, ced_curve, ced_curves, curves, face_sheet
 

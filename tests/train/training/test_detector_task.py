@@ -29,14 +29,10 @@ from fkd_train.config.detector import DetectorRecipe
 from fkd_train.config.landmarks import LandmarkRecipe, landmark_recipe_to_dict
 from fkd_train.data.dataset import load_split
 from fkd_train.data.loader import Batch
-from fkd_train.data.mosaic import FACE, GroundTruth, MosaicGenerator
-from fkd_train.data.mosaic_dataset import (
-    MosaicDataset,
-    as_bgr,
-    mosaic_generator,
-    pictures_without_faces,
-    read_other_faces,
-)
+from fkd_train.data.mosaic import MosaicGenerator
+from fkd_train.data.mosaic_dataset import MosaicDataset, mosaic_generator
+from fkd_train.data.other_faces import read_other_faces
+from fkd_train.data.pictures import as_bgr, pictures_without_faces
 from fkd_train.errors import DatasetError, RecipeError, RunError
 from fkd_train.evaluation.detector_evaluation import (
     evaluate_detector,
@@ -44,6 +40,7 @@ from fkd_train.evaluation.detector_evaluation import (
     one_by_one,
     torch_find,
 )
+from fkd_train.ground_truth import FACE, GroundTruth
 from fkd_train.models.detector import DetectorNet
 from fkd_train.training import trainer as loop
 from fkd_train.training.run import train
@@ -65,7 +62,7 @@ def run(
     out = tmp_path_factory.mktemp("detector") / "run"
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    told = train(tiny_detector, drawn_data, out, workers=0).told
+    told = train(tiny_detector, drawn_data, out, workers=0).summary
     torch.set_num_threads(threads)
     assert told is not None
     return out, told
@@ -112,11 +109,11 @@ def test_a_run_that_is_stopped_and_resumed_ends_in_the_same_weights(
         return own_step(trainer, batch)
 
     monkeypatch.setattr(loop.Trainer, "_step", step)
-    assert train(tiny_detector, drawn_data, out, workers=0).told is None
+    assert train(tiny_detector, drawn_data, out, workers=0).summary is None
     assert load_checkpoint(out / "last.pt")["progress"]["step"] == 2
     with pytest.raises(RunError, match="another recipe"):
         train(replace(tiny_detector, seed=1), drawn_data, out, resume=True, workers=0)
-    assert train(tiny_detector, drawn_data, out, resume=True, workers=0).told == run[1]
+    assert train(tiny_detector, drawn_data, out, resume=True, workers=0).summary == run[1]
     assert steps == [0, 1, 2, 0, 1, 2]
     a, b = (load_checkpoint(folder / "last.pt") for folder in (out, run[0]))
     for part in ("network", "weights"):

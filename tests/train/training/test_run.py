@@ -26,10 +26,10 @@ from fkd_train.data.dataset import read_faces
 from fkd_train.data.loader import Batch
 from fkd_train.errors import RunError
 from fkd_train.evaluation.accuracy import evaluate, open_model
-from fkd_train.models.landmarks import build
+from fkd_train.models.landmarks import build_landmark_net
 from fkd_train.training import trainer as loop
+from fkd_train.training.optimizer import build_optimizer
 from fkd_train.training.run import train
-from fkd_train.training.trainer import build_optimizer
 
 RUN = """
 import json, sys
@@ -154,7 +154,7 @@ def test_sigterm_saves_in_the_middle_of_an_epoch_and_resumes_there(
         stopped = train(replace(tiny, epochs=4), drawn_data, out, workers=0)
     finally:
         torch.set_num_threads(threads)
-    assert stopped.told is None
+    assert stopped.summary is None
     assert load_checkpoint(out / "last.pt")["progress"]["step"] == 3
     run_to_end(command(replace(tiny, epochs=4), drawn_data, out, "resume"))
     assert_same_weights(out, undisturbed)
@@ -191,7 +191,7 @@ def test_two_processes_train_what_one_does(
 def test_a_folder_with_a_run_is_not_overwritten(
     undisturbed: Path, tiny: LandmarkRecipe, drawn_data: Path
 ) -> None:
-    with pytest.raises(RunError, match="go on with it by --resume"):
+    with pytest.raises(RunError, match="resume it with --resume"):
         train(tiny, drawn_data, undisturbed, workers=0)
 
 
@@ -245,7 +245,7 @@ def test_a_signal_while_processes_agree_is_not_lost(
         return found
 
     monkeypatch.setattr(Accelerator, "reduce", reduce)
-    assert train(tiny, drawn_data, tmp_path / "run", workers=0).told is None
+    assert train(tiny, drawn_data, tmp_path / "run", workers=0).summary is None
     assert load_checkpoint(tmp_path / "run" / "last.pt")["progress"]["step"] == 2
 
 
@@ -301,7 +301,7 @@ def test_evaluation_is_in_full_precision_whatever_training_is_in(
 
 @pytest.mark.parametrize("steps", [1, 2, 3, 10, 100])
 def test_one_cycle_ends_at_nothing_however_short_the_run(tiny: LandmarkRecipe, steps: int) -> None:
-    network = build(tiny.model.spec(68))
+    network = build_landmark_net(tiny.model.spec(68))
     optimizer, schedule = build_optimizer(network, tiny.optimizer, steps)
     rates = []
     for _ in range(steps):

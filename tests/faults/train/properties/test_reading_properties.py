@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from property_strategies import damaged, plain_values, tried
 
 from fkd_infer.landmarks.schemes import LandmarkScheme
-from fkd_train.config.landmarks import read_recipe_table, shipped_recipe_names
+from fkd_train.config.reading import read_recipe_table, shipped_recipe_names
 from fkd_train.config.recipe import load_recipe, recipe_from_dict, recipe_to_dict
 from fkd_train.data.dataset import read_faces
 from fkd_train.errors import DatasetError, RecipeError

@@ -1,0 +1,66 @@
+"""Constrained types of recipe fields."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import asdict
+from typing import Annotated
+
+from pydantic import AfterValidator, ConfigDict, Field, PlainSerializer, PlainValidator
+
+from fkd_infer.landmarks.schemes import LandmarkScheme, find_scheme
+from fkd_infer.models.cards.landmark import MAX_INPUT_SIZE, MIN_INPUT_SIZE
+from fkd_infer.system.files.strict_dataclass import parse_dataclass
+from fkd_infer.system.files.text_checks import file_name_problem
+
+STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
+"""Configuration of all recipe classes: no unknown fields, only finite numbers."""
+Range = tuple[float, float]
+Count = Annotated[int, Field(gt=0, le=10**9, strict=True)]
+Channels = Annotated[int, Field(gt=0, le=1 << 16, strict=True)]
+Depth = Annotated[int, Field(gt=0, le=1000, strict=True)]
+InputSize = Annotated[int, Field(ge=MIN_INPUT_SIZE, le=MAX_INPUT_SIZE, strict=True)]
+Seed = Annotated[int, Field(ge=0, strict=True)]
+Positive = Annotated[float, Field(gt=0)]
+NonNegative = Annotated[float, Field(ge=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Decay = Annotated[float, Field(ge=0, lt=1)]
+
+
+def one_of(names: Collection[str]) -> AfterValidator:
+    """A validator for the names in a registry."""
+
+    def check(name: str) -> str:
+        if name not in names:
+            raise ValueError(f"unknown; there are: {', '.join(names)}")
+        return name
+
+    return AfterValidator(check)
+
+
+def _check_file_name(name: str) -> str:
+    if problem := file_name_problem(name):
+        raise ValueError(f"it {problem}, and exported files are named after it")
+    return name
+
+
+FileName = Annotated[str, AfterValidator(_check_file_name)]
+"""A recipe's name, from which exports build file names."""
+
+
+def _read_scheme(given: object) -> str | LandmarkScheme:
+    """Validates a scheme as model cards do, which is stricter about numbers than pydantic."""
+    if not isinstance(given, str | LandmarkScheme):
+        given = parse_dataclass(LandmarkScheme, given, "scheme")
+    find_scheme(given)
+    return given
+
+
+def _plain_scheme(scheme: str | LandmarkScheme) -> str | dict[str, object]:
+    return scheme if isinstance(scheme, str) else asdict(scheme)
+
+
+Scheme = Annotated[
+    str | LandmarkScheme, PlainValidator(_read_scheme), PlainSerializer(_plain_scheme)
+]
+"""The name of a built-in landmark scheme, or a table that defines one."""

@@ -1,0 +1,88 @@
+"""fkdnet: a convolutional trunk, a head for the points, and optionally one for the score."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
+
+from torch import Tensor, nn
+
+from fkd_train.models.heads import HEADS
+from fkd_train.models.layers import conv_norm, conv_norm_relu
+from fkd_train.models.spec import ModelSpec, TrunkSpec
+
+
+def plain_block(inputs: int, outputs: int, stride: int) -> nn.Module:
+    """Convolution, batch normalisation, ReLU."""
+    return conv_norm_relu(inputs, outputs, stride=stride)
+
+
+class ResidualBlock(nn.Module):
+    """Basic block of He et al., CVPR 2016, figure 5 left."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__()
+        self.branch = nn.Sequential(
+            *conv_norm(inputs, outputs, stride=stride), nn.ReLU(), *conv_norm(outputs, outputs)
+        )
+        self.fit: nn.Module = nn.Identity()
+        if stride > 1 or inputs != outputs:
+            self.fit = nn.Sequential(*conv_norm(inputs, outputs, 1, stride))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """ReLU of the branch plus the shortcut."""
+        added: Tensor = self.fit(features) + self.branch(features)
+        return added.relu()
+
+
+BLOCKS: dict[str, Callable[[int, int, int], nn.Module]] = {
+    "plain": plain_block,
+    "residual": ResidualBlock,
+}
+"""Blocks of the trunk by their names in recipes."""
+
+
+class Trunk(nn.Module):
+    """The convolutions of fkdnet; returns the maps of the last two stages, finer one first."""
+
+    def __init__(self, spec: TrunkSpec, channels: int) -> None:
+        super().__init__()
+        self.stem = conv_norm_relu(channels, spec.stem, stride=2)
+        block = BLOCKS[spec.block]
+        self.stages = nn.ModuleList(
+            nn.Sequential(
+                block(inputs, outputs, 2), *(block(outputs, outputs, 1) for _ in range(depth - 1))
+            )
+            for (inputs, outputs), depth in zip(
+                pairwise((spec.stem, *spec.widths)), spec.depths, strict=True
+            )
+        )
+
+    def forward(self, planes: Tensor) -> tuple[Tensor, Tensor]:
+        """(finer map, coarser map) for planes (N, C, S, S)."""
+        maps = [self.stem(planes)]
+        for stage in self.stages:
+            maps.append(stage(maps[-1]))
+        return maps[-2], maps[-1]
+
+
+class FkdNet(nn.Module):
+    """The trunk and its heads."""
+
+    def __init__(self, spec: ModelSpec) -> None:
+        super().__init__()
+        assert spec.trunk is not None
+        assert spec.head is not None
+        widths = spec.trunk.widths
+        self.trunk = Trunk(spec.trunk, spec.channels)
+        cells = spec.size >> (1 + len(widths))
+        self.head = HEADS[spec.head](spec, (widths[-2], widths[-1]), cells)
+        self.score = nn.Linear(widths[-1], 1) if spec.score else None
+
+    def forward(self, planes: Tensor) -> tuple[Tensor, ...]:
+        """Normalised points (N, n, 2), then logits of the score (N, 1) if there is one."""
+        finer, coarser = self.trunk(planes)
+        points = self.head(finer, coarser)
+        if self.score is None:
+            return (points,)
+        return points, self.score(coarser.mean((2, 3)))
