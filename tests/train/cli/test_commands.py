@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 from fkd_infer.runtime.session import LandmarkSession
 from fkd_train.cli import evaluate, export, train
 
-COMMANDS = {"train": train.main, "export": export.main, "eval": evaluate.main}
+COMMANDS = {"train": train.main, "export": export.main, "evaluate": evaluate.main}
 
 
 def run(name: str, *arguments: str | Path) -> Result:
@@ -48,7 +48,7 @@ def test_train_export_and_evaluate_in_a_row(
     same = []
     for file in (model, trained, trained / "last.pt"):
         given = ("--model", file, "--data", drawn_data, "--split", "identity", "--json", figures)
-        assert run("eval", *given).exit_code == 0
+        assert run("evaluate", *given).exit_code == 0
         same.append(json.loads(figures.read_text()))
     assert same[0]["count"] == card.accuracy["identity split"].count
     for other in same[1:]:
@@ -59,7 +59,7 @@ def test_train_export_and_evaluate_in_a_row(
 
 
 def test_the_seed_protocol_is_an_option(trained: Path, drawn_data: Path) -> None:
-    done = run("eval", "--model", trained, "--data", drawn_data, "--crop", "image")
+    done = run("evaluate", "--model", trained, "--data", drawn_data, "--crop", "image")
     assert done.exit_code == 0
     assert "seed MSE" in done.output
 
@@ -114,14 +114,19 @@ def test_a_wrong_setting_is_one_line(text: str) -> None:
         ),
         ("export", ["nosuch", "--out", "m.onnx"], 1, "nosuch: no such checkpoint"),
         ("export", ["."], 2, "Missing option '--out'"),
-        ("eval", ["--model", "nosuch.onnx", "--data", "d"], 1, "nosuch.onnx: no such model file"),
         (
-            "eval",
+            "evaluate",
+            ["--model", "nosuch.onnx", "--data", "d"],
+            1,
+            "nosuch.onnx: no such model file",
+        ),
+        (
+            "evaluate",
             ["--model", "m.pt", "--data", "d", "--crop", "image", "--boxes", "haar"],
             2,
             "takes no boxes",
         ),
-        ("eval", ["--model", "nosuch.pt", "--data", "d"], 1, "nosuch.pt: no such checkpoint"),
+        ("evaluate", ["--model", "nosuch.pt", "--data", "d"], 1, "nosuch.pt: no such checkpoint"),
     ],
 )
 def test_a_mistake_is_one_line(
