@@ -13,7 +13,7 @@ from fkd_infer.runtime.session import LandmarkSession
 from fkd_train.checkpoints import find_checkpoint, load_landmark_network
 from fkd_train.choices import Split
 from fkd_train.data.dataset import person
-from fkd_train.evaluation.comparison import Protocol, Result, compare, distinct_names
+from fkd_train.evaluation.comparison import EvaluationProtocol, Result, compare, distinct_names
 
 COMMAND = "accuracy"
 
@@ -39,7 +39,9 @@ def accuracy(
                 why = "it was trained on the official split, which has these people"
                 recorder.left_out(LeftOut(COMMAND, names[file], f"{split} split", why))
         for kind in boxes if able else ():
-            comparison = compare(able, Protocol(data, split, "model", kind, perturb=False))
+            comparison = compare(
+                able, EvaluationProtocol(data, split, "model", kind, perturb=False)
+            )
             conditions: dict[str, str] = {"split": split, "boxes": kind}
             for result in comparison.results:
                 figures = _figures(result, comparison.total)

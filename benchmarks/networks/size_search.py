@@ -21,7 +21,7 @@ from fkd_train.data.dataset import load_evaluation
 from fkd_train.data.faces import Faces
 from fkd_train.evaluation.accuracy import evaluate, open_model
 from fkd_train.export.landmarks import export
-from fkd_train.reports.plots import clean, save_figure
+from fkd_train.reports.plots import save_figure, style_axes
 
 HERE = Path(__file__).parent
 BASE = HERE / "size_search_base.toml"
@@ -153,7 +153,7 @@ def plot(found: list[Found]) -> Figure:
         ylabel="NME on held-out people, %",
     )
     axis.margins(x=0.15, y=0.1)
-    clean(axis)
+    style_axes(axis)
     return figure
 
 

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure as Picture
 
 from benchmarks.harness.results import Figure, Measurement
 from benchmarks.networks.contenders import OURS
-from fkd_train.reports.plots import COLOURS, clean
+from fkd_train.reports.plots import COLOURS, style_axes
 
 _FAMILIES = {
     "torch": COLOURS[1],
@@ -83,7 +83,7 @@ def _panel(axis: Axes, names: Sequence[str], found: dict[str, Measurement]) -> N
     axis.set_ylim(len(names) - 0.5, -0.5)
     axis.margins(x=0.16)
     axis.set_xlim(left=0)
-    clean(axis)
+    style_axes(axis)
     axis.grid(visible=False, axis="y")
 
 
@@ -137,7 +137,7 @@ def _scatter(points: Sequence[tuple[str, Figure, Figure]], split: str) -> Pictur
     )
     axis.margins(0.15)
     axis.set_xlim(left=0)
-    clean(axis)
+    style_axes(axis)
     return picture
 
 

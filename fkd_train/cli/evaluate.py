@@ -17,7 +17,7 @@ from fkd_train.choices import CROP_PROTOCOLS, CropProtocol, Split
 from fkd_train.cli.options import data_option, split_option
 
 if TYPE_CHECKING:
-    from fkd_train.evaluation.comparison import Comparison, Protocol, Result
+    from fkd_train.evaluation.comparison import Comparison, EvaluationProtocol, Result
     from fkd_train.evaluation.presence import ScoreReport
     from fkd_train.evaluation.robustness import Robustness
 
@@ -104,9 +104,9 @@ def main(
         raise click.UsageError(f"--detector-model is for --boxes {names}")
     if perturb and (crop == "image" or boxes != "points"):
         raise click.UsageError("--perturb cuts its own crops; leave --crop and --boxes out")
-    from fkd_train.evaluation.comparison import Protocol, compare
+    from fkd_train.evaluation.comparison import EvaluationProtocol, compare
 
-    protocol = Protocol(data, split, crop, boxes, perturb, score, refine, detector_model)
+    protocol = EvaluationProtocol(data, split, crop, boxes, perturb, score, refine, detector_model)
     comparison = compare(models, protocol)
     for result in comparison.results:
         _print(result, comparison)
@@ -198,6 +198,6 @@ def _write_json(path: Path, comparison: Comparison) -> None:
         partial.write_text(content + "\n")
 
 
-def _table(result: Result, protocol: Protocol) -> dict[str, object]:
+def _table(result: Result, protocol: EvaluationProtocol) -> dict[str, object]:
     measured = {"split": protocol.split, "crop": protocol.crop, "boxes": protocol.boxes}
     return {"model": str(result.path), **measured, **result.figures()}

@@ -1,4 +1,4 @@
-"""fkd-export: a checkpoint to a verified ONNX file, or to a family of them."""
+"""fkd-export: a checkpoint to one verified ONNX file, or to several optimised ones."""
 
 from __future__ import annotations
 
@@ -179,11 +179,11 @@ def _optimized(
     def tell(line: str) -> None:
         click.echo(line, err=True)
 
-    family = optimize(checkpoint, out, data, goal, max_nme_increase, platform, tell)
-    write_report(family)
-    for line in (*table(family), "", *protocol_lines(family)):
+    result = optimize(checkpoint, out, data, goal, max_nme_increase, platform, tell)
+    write_report(result)
+    for line in (*table(result), "", *protocol_lines(result)):
         click.echo(line)
-    return family.kept
+    return result.files
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ from fkd_train.evaluation.robustness import Robustness, robustness
 
 
 @dataclass(frozen=True)
-class Protocol:
+class EvaluationProtocol:
     """On what, and how, networks are measured."""
 
     data: Path
@@ -75,7 +75,7 @@ class Result:
 class Comparison:
     """Results on the same faces: those of `total` that got a box."""
 
-    protocol: Protocol
+    protocol: EvaluationProtocol
     total: int
     results: tuple[Result, ...]
 
@@ -85,7 +85,7 @@ class Comparison:
         return self.results[0].evaluation.faces
 
 
-def compare(models: Sequence[Path], protocol: Protocol) -> Comparison:
+def compare(models: Sequence[Path], protocol: EvaluationProtocol) -> Comparison:
     """Measures models; one that is given twice is measured once.
 
     Raises RunError where their schemes differ, and NonFiniteOutputError for a broken one.
@@ -129,7 +129,7 @@ def _measure(
     predict: Predict,
     sampler: CropSampler,
     faces: Faces,
-    protocol: Protocol,
+    protocol: EvaluationProtocol,
     detector: Detector | None,
 ) -> Result:
     if detector is None:

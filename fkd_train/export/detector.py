@@ -34,7 +34,7 @@ from fkd_train.evaluation.detector_evaluation import (
     suppressed,
     torch_find,
 )
-from fkd_train.export.detector_graph import Searched, to_onnx, with_suppression
+from fkd_train.export.detector_graph import ScoredDetector, to_onnx, with_suppression
 from fkd_train.export.landmarks import (
     OPSET,
     save_half,
@@ -61,7 +61,7 @@ class DetectorSource:
     """What is exported: a network, ready for it, its recipe, and the pictures that it is judged on:
     mosaics and images, where there is a data set. `card` is the fp32 file's, without parity."""
 
-    searched: Searched
+    network: ScoredDetector
     recipe: DetectorRecipe
     content: Checkpoint
     evaluation_sets: dict[str, EvaluationSet]
@@ -126,9 +126,9 @@ def load_detector_source(
     if judged:
         slope, intercept = _calibrated(network, judged["mosaics"])
     network.fold_input_scale()
-    searched = Searched(network, slope, intercept).eval()
+    scored = ScoredDetector(network, slope, intercept).eval()
     if judged:
-        found = {name: exam(one_by_one(_find(searched))) for name, exam in judged.items()}
+        found = {name: exam(one_by_one(_find(scored))) for name, exam in judged.items()}
         threshold = _threshold(found["images"])
         accuracy = {
             f"{recipe.split} split, {name}": measured(one, threshold) for name, one in found.items()
@@ -147,7 +147,7 @@ def load_detector_source(
         accuracy=accuracy,
         exporter=versions(),
     )
-    return DetectorSource(searched, recipe, content, judged, card)
+    return DetectorSource(scored, recipe, content, judged, card)
 
 
 def _calibrated(network: DetectorNet, exam: EvaluationSet) -> tuple[float, float]:
@@ -177,18 +177,18 @@ def measured(found: Matched, threshold: float) -> DetectorAccuracy:
     )
 
 
-def _find(searched: Searched) -> Find:
+def _find(network: ScoredDetector) -> Find:
     """The detector of a network that is ready for export, with suppression by numpy."""
 
     def find(image: Pixels) -> Detections:
-        return suppressed(*_answer(searched, image))
+        return suppressed(*_answer(network, image))
 
     return find
 
 
-def _answer(searched: Searched, image: Pixels) -> Answer:
+def _answer(network: ScoredDetector, image: Pixels) -> Answer:
     with torch.inference_mode():
-        boxes, scores, points = searched(torch.from_numpy(np.ascontiguousarray(image)))
+        boxes, scores, points = network(torch.from_numpy(np.ascontiguousarray(image)))
     return boxes.numpy(), scores.numpy(), points.numpy()
 
 
@@ -214,13 +214,13 @@ def detector_model(source: DetectorSource, out: Path) -> tuple[onnx.ModelProto, 
     """The whole graph and its card; compared with the network as exported, after each pass, and
     with suppression. Raises VerificationError."""
     pictures, what = source.pictures()
-    wanted = [_answer(source.searched, picture) for picture in pictures]
+    wanted = [_answer(source.network, picture) for picture in pictures]
 
     def differs(model: onnx.ModelProto) -> str | None:
         parity = _compared(wanted, _answers(model, pictures), what)
         return None if _passes(parity) else _over_budget(parity)
 
-    plain = to_onnx(source.searched, OPSET)
+    plain = to_onnx(source.network, OPSET)
     problem = differs(plain)
     if problem:
         raise VerificationError.of_difference(out, problem)

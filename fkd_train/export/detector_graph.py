@@ -1,4 +1,4 @@
-"""The graph of an exported detector: a searched image's candidates, and of those the best."""
+"""The graph of an exported detector: a network image's candidates, and of those the best."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MOST = 2000
 """Faces of an image at most."""
 
 
-class Searched(nn.Module):
+class ScoredDetector(nn.Module):
     """One image (H, W, 3) in, what each cell says of it out; scores are the logits' chances, once
     those are scaled by `slope` and moved by `intercept`."""
 
@@ -36,7 +36,7 @@ class Searched(nn.Module):
         return found.boxes[0], chance, found.points[0]
 
 
-def to_onnx(searched: Searched, opset: int) -> onnx.ModelProto:
+def to_onnx(network: ScoredDetector, opset: int) -> onnx.ModelProto:
     """The graph without suppression, for images of any size."""
     from fkd_train.export.landmarks import exported_program
 
@@ -44,7 +44,7 @@ def to_onnx(searched: Searched, opset: int) -> onnx.ModelProto:
     width = torch.export.Dim("width", min=64)
     # Sizes of no even number of cells, lest they be taken for a rule.
     example = torch.zeros(200, 264, 3, dtype=torch.uint8)
-    return exported_program(searched, example, ALL, {0: height, 1: width}, opset)
+    return exported_program(network, example, ALL, {0: height, 1: width}, opset)
 
 
 def with_suppression(model: onnx.ModelProto, floor: float, overlap: float) -> onnx.ModelProto:

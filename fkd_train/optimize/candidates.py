@@ -58,7 +58,7 @@ class Candidate:
 
 
 @dataclass(frozen=True)
-class Workshop:
+class OptimizationContext:
     """What candidates are made from: the fp32 graph, and training faces.
 
     Half of the faces calibrate and the other half choose between ways of making a candidate, with
@@ -97,78 +97,78 @@ def _spread(faces: Faces, first: int, count: int) -> Faces:
 
 
 def candidates(
-    workshop: Workshop, goal: OptimizeGoal, usable: Sequence[Provider]
+    context: OptimizationContext, goal: OptimizeGoal, usable: Sequence[Provider]
 ) -> Iterator[Candidate]:
     """Yields all that a goal asks for; under "auto" only those for `usable` providers."""
     if goal in ("auto", "fp16"):
-        yield Candidate("fp16-weights", "fp32, weights stored in fp16", store_half(workshop.fp32))
+        yield Candidate("fp16-weights", "fp32, weights stored in fp16", store_half(context.fp32))
     for_half = [provider.name for provider in PROVIDERS if provider.half_precision]
     here = [name for name in for_half if name in usable]
     if goal == "fp16" or (goal == "auto" and here):
-        half = half_precision(workshop.fp32)
+        half = half_precision(context.fp32)
         yield Candidate("fp16", "fp16", half, here=bool(here), provider=(here or for_half)[0])
     if goal in ("auto", "int8"):
-        yield _int8(workshop, workshop.fp32, "int8", "int8")
+        yield _int8(context, context.fp32, "int8", "int8")
     if goal == "auto":
-        yield from _of_dense_layers(workshop)
+        yield from _of_dense_layers(context)
 
 
-def _of_dense_layers(workshop: Workshop) -> Iterator[Candidate]:
+def _of_dense_layers(context: OptimizationContext) -> Iterator[Candidate]:
     """Variants of networks whose weights lie in large dense layers."""
-    layers = dense_layers(workshop.fp32)
+    layers = dense_layers(context.fp32)
     if not layers:
         return
     bits: Literal[4, 8]
     for bits in (8, 4):
-        model = pack_dense(workshop.fp32, bits)
+        model = pack_dense(context.fp32, bits)
         yield Candidate(f"dense-int{bits}", f"fp32, dense layers in int{bits}", model)
     largest = max(layers, key=lambda name: int(np.prod(layers[name].dims)))
-    found = _low_rank(workshop, largest)
+    found = _low_rank(context, largest)
     if found is not None:
         model, rank = found
         yield Candidate("low-rank", f"fp32, largest layer of rank {rank}", model)
-        yield _int8(workshop, model, "low-rank-int8", f"int8, largest layer of rank {rank}")
+        yield _int8(context, model, "low-rank-int8", f"int8, largest layer of rank {rank}")
 
 
-def _low_rank(workshop: Workshop, layer: str) -> tuple[onnx.ModelProto, int] | None:
+def _low_rank(context: OptimizationContext, layer: str) -> tuple[onnx.ModelProto, int] | None:
     """The lowest rank that loses no more than half of the budget; None where none does.
 
     Half, since the faces that choose are not those that judge.
     """
-    outputs = outputs_of(workshop.fp32, layer, workshop.calibration(_LAYER_CROPS))
-    before = workshop.nme(workshop.fp32)
+    outputs = outputs_of(context.fp32, layer, context.calibration(_LAYER_CROPS))
+    before = context.nme(context.fp32)
     for rank in _RANKS:
         if 4 * rank > min(outputs.shape):
             break
-        model = factorise(workshop.fp32, layer, outputs, rank)
-        if workshop.nme(model) - before <= workshop.budget / 2:
+        model = factorise(context.fp32, layer, outputs, rank)
+        if context.nme(model) - before <= context.budget / 2:
             return model, rank
     return None
 
 
-def _int8(workshop: Workshop, model: onnx.ModelProto, name: str, words: str) -> Candidate:
+def _int8(context: OptimizationContext, model: onnx.ModelProto, name: str, words: str) -> Candidate:
     """The best scheme for the platform."""
-    crops = workshop.calibration(_INT8_CROPS)
+    crops = context.calibration(_INT8_CROPS)
     # In batches of one.
-    quantizer = Quantizer(model, list(crops[:, None]), workshop.folder / name)
-    before = workshop.nme(workshop.fp32)
-    here = runs_here(workshop.platform)
+    quantizer = Quantizer(model, list(crops[:, None]), context.folder / name)
+    before = context.nme(context.fp32)
+    here = runs_here(context.platform)
 
     def change(scheme: Int8Scheme) -> float:
-        return workshop.nme(quantizer(scheme)) - before
+        return context.nme(quantizer(scheme)) - before
 
     def fastest(schemes: Sequence[Int8Scheme]) -> Int8Scheme:
         if not here:
             return min(schemes, key=change)
-        files = {str(s): workshop.saved(quantizer(s), f"{name}-{s.integers}") for s in schemes}
+        files = {str(s): context.saved(quantizer(s), f"{name}-{s.integers}") for s in schemes}
         settings = SessionSettings.single_calls()
         contenders = [session_contender(n, file, settings) for n, file in files.items()]
         times = time_interleaved(contenders, blocks=6, seconds=0.2)
         return min(schemes, key=lambda s: float(np.median(np.concatenate(times[str(s)]))))
 
-    scheme = choose(change, workshop.platform, fastest)
-    precision = f"{words} ({scheme}; for {workshop.platform})"
-    return Candidate(name, precision, quantizer(scheme), here, platform=workshop.platform)
+    scheme = choose(change, context.platform, fastest)
+    precision = f"{words} ({scheme}; for {context.platform})"
+    return Candidate(name, precision, quantizer(scheme), here, platform=context.platform)
 
 
 def runs_here(platform: Platform) -> bool:

@@ -38,7 +38,7 @@ _OPERATORS = ("Conv", "Relu", "AveragePool", "Resize")
 
 
 @dataclass(frozen=True)
-class JudgedDetector:
+class DetectorCandidateResult:
     """A file after measurement: average precision on the evaluation mosaics and recall on the
     images, in percent; times on an image of 640 × 360, None where it was not timed."""
 
@@ -78,7 +78,7 @@ def optimize_detector(
     max_decrease: float = 0.5,
     platform: Platform = "any",
     tell: Callable[[str], None] = lambda _: None,
-) -> list[JudgedDetector]:
+) -> list[DetectorCandidateResult]:
     """Writes the fp32 file of a detector's checkpoint, and what of its candidates is worth keeping,
     into the folder `out`; a candidate that loses more than `max_decrease` points of average
     precision, or of recall, on the evaluation faces is not. Raises what `export_detector` does."""
@@ -179,7 +179,9 @@ def _speeds(made: list[_Made]) -> dict[str, Speed]:
     }
 
 
-def _judge(one: _Made, fp32: _Made, speed: Speed | None, max_decrease: float) -> JudgedDetector:
+def _judge(
+    one: _Made, fp32: _Made, speed: Speed | None, max_decrease: float
+) -> DetectorCandidateResult:
     (mosaics, images), (of_mosaics, of_images) = (m.card.accuracy.values() for m in (one, fp32))
     lost = max(
         of_mosaics.average_precision - mosaics.average_precision, of_images.recall - images.recall
@@ -194,7 +196,7 @@ def _judge(one: _Made, fp32: _Made, speed: Speed | None, max_decrease: float) ->
     else:
         kept, verdict = worth(speed, share)
     name = one.card.name
-    return JudgedDetector(
+    return DetectorCandidateResult(
         name=one.name,
         file=f"{name}.onnx" if one is fp32 else f"{name}-{one.name}.onnx",
         precision=one.card.precision,

@@ -8,17 +8,17 @@ from dataclasses import asdict
 
 from fkd_infer.system.files.atomic import atomic_write, output_errors
 from fkd_infer.system.hardware import cpu_features, cpu_name
-from fkd_train.optimize.search import Family, Judged
+from fkd_train.optimize.search import CandidateResult, OptimizationResult
 
 _HEAD = ("file", "MB", "NME %", "change", "largest px", "p50 ms", "ratio")
 
 
-def table(family: Family) -> list[str]:
+def table(result: OptimizationResult) -> list[str]:
     """Lines for people: a row and a verdict for each candidate."""
-    rows = [_HEAD, *(_row(one) for one in family.judged)]
+    rows = [_HEAD, *(_row(one) for one in result.candidates)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEAD))]
     lines = [f"{_padded(row, widths)}" for row in rows]
-    verdicts = ["", *(one.verdict for one in family.judged)]
+    verdicts = ["", *(one.verdict for one in result.candidates)]
     return [f"{line}  {verdict}".rstrip() for line, verdict in zip(lines, verdicts, strict=True)]
 
 
@@ -28,7 +28,7 @@ def _padded(row: Sequence[str], widths: Sequence[int]) -> str:
     return "  ".join(cells)
 
 
-def _row(one: Judged) -> tuple[str, ...]:
+def _row(one: CandidateResult) -> tuple[str, ...]:
     return (
         one.file,
         f"{one.bytes / 1e6:.2f}",
@@ -40,43 +40,48 @@ def _row(one: Judged) -> tuple[str, ...]:
     )
 
 
-def protocol_lines(family: Family) -> list[str]:
+def protocol_lines(result: OptimizationResult) -> list[str]:
     """How the numbers were obtained."""
     return [
-        f"NME on {family.faces}, in crops around the true points; the budget is "
-        f"{family.max_nme_increase:+g} points.",
+        f"NME on {result.faces}, in crops around the true points; the budget is "
+        f"{result.max_nme_increase:+g} points.",
         "Largest distance of a point to the checkpoint's under PyTorch, on the same faces, in "
         "pixels of the crop.",
-        f"p50: median call with one crop, ONNX Runtime, {family.threads} threads, on {cpu_name()} "
+        f"p50: median call with one crop, ONNX Runtime, {result.threads} threads, on {cpu_name()} "
         f"({', '.join(cpu_features()) or 'features unknown'}); processes of their own that take "
         "turns. ratio: times as fast as fp32, rounds compared pairwise.",
-        f"int8 is made for: {family.platform}.",
+        f"int8 is made for: {result.platform}.",
     ]
 
 
-def write_report(family: Family) -> None:
+def write_report(result: OptimizationResult) -> None:
     """`optimize.json` and `optimize.md` beside the files."""
     content = {
         "schema": "fkd-optimize/1",
         "cpu": cpu_name(),
         "features": cpu_features(),
-        **{k: v for k, v in asdict(family).items() if k != "folder"},
+        "faces": result.faces,
+        "max_nme_increase": result.max_nme_increase,
+        "platform": result.platform,
+        "threads": result.threads,
+        "judged": [asdict(candidate) for candidate in result.candidates],
     }
     head = [f"| {' | '.join((*_HEAD, '95 %', 'precision', 'verdict'))} |", "|---" * 10 + "|"]
     rows = [
-        f"| {' | '.join((*_row(j), _interval(j), j.precision, j.verdict))} |" for j in family.judged
+        f"| {' | '.join((*_row(j), _interval(j), j.precision, j.verdict))} |"
+        for j in result.candidates
     ]
     texts = {
         "optimize.json": json.dumps(content, indent=1) + "\n",
-        "optimize.md": "\n".join([*head, *rows, "", *protocol_lines(family), ""]),
+        "optimize.md": "\n".join([*head, *rows, "", *protocol_lines(result), ""]),
     }
     for name, text in texts.items():
-        path = family.folder / name
+        path = result.folder / name
         with atomic_write(path) as partial, output_errors(path):
             partial.write_text(text)
 
 
-def _interval(one: Judged) -> str:
+def _interval(one: CandidateResult) -> str:
     if one.ratio_interval is None:
         return "–"
     low, high = one.ratio_interval

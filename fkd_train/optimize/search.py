@@ -38,7 +38,7 @@ from fkd_train.export.landmarks import (
     with_card,
 )
 from fkd_train.export.verify import Verification, VerificationFaces, verify
-from fkd_train.optimize.candidates import Candidate, Workshop, candidates
+from fkd_train.optimize.candidates import Candidate, OptimizationContext, candidates
 
 FASTER, SMALLER, AS_FAST = 1.03, 0.75, 0.97
 """Worth keeping is what is so many times as fast, or has at most this share of the bytes and is so
@@ -49,7 +49,7 @@ BLOCKS, SECONDS = 12, 0.25
 
 
 @dataclass(frozen=True)
-class Judged:
+class CandidateResult:
     """A candidate after measurement.
 
     `nme` and its change against fp32 in percent of the interocular distance; the largest distance
@@ -74,20 +74,20 @@ class Judged:
 
 
 @dataclass(frozen=True)
-class Family:
-    """What an optimisation came to, fp32 first; the kept ones are files of `folder`."""
+class OptimizationResult:
+    """All candidates, fp32 first, and the folder with the files of those that were kept."""
 
     folder: Path
     faces: str
     max_nme_increase: float
     platform: Platform
     threads: int
-    judged: tuple[Judged, ...]
+    candidates: tuple[CandidateResult, ...]
 
     @property
-    def kept(self) -> list[Path]:
+    def files(self) -> list[Path]:
         """The files that were written."""
-        return [self.folder / one.file for one in self.judged if one.kept]
+        return [self.folder / candidate.file for candidate in self.candidates if candidate.kept]
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ def optimize(
     max_nme_increase: float = 0.1,
     platform: Platform = "any",
     tell: Callable[[str], None] = lambda _: None,
-) -> Family:
+) -> OptimizationResult:
     """Writes the fp32 file of a checkpoint, and what of its candidates is worth keeping, into
     the folder `out`.
 
@@ -134,9 +134,9 @@ def optimize(
     with TemporaryDirectory() as given:
         folder = Path(given)
         fp32, _ = fp32_model(source, out / f"{name}.onnx")
-        workshop = _workshop(source, fp32, data, folder, max_nme_increase, platform)
+        context = _context(source, fp32, data, folder, max_nme_increase, platform)
         made = [Candidate("fp32", "fp32", fp32)]
-        for candidate in candidates(workshop, goal, usable):
+        for candidate in candidates(context, goal, usable):
             tell(f"made {candidate.name}: {candidate.precision}")
             made.append(candidate)
         tell(f"measuring {len(made)} files on {len(_faces(source))} faces, then timing them")
@@ -147,7 +147,7 @@ def optimize(
         _write(out, found, judged)
     faces = f"{len(_faces(source))} faces, {protocol(source.recipe)}"
     threads = available_threads()
-    return Family(out, faces, max_nme_increase, platform, threads, tuple(judged))
+    return OptimizationResult(out, faces, max_nme_increase, platform, threads, tuple(judged))
 
 
 def _faces(source: Source) -> Faces:
@@ -155,17 +155,17 @@ def _faces(source: Source) -> Faces:
     return source.faces
 
 
-def _workshop(
+def _context(
     source: Source,
     fp32: onnx.ModelProto,
     data: Path,
     folder: Path,
     budget: float,
     platform: Platform,
-) -> Workshop:
+) -> OptimizationContext:
     recipe = source.recipe
     training, _ = load_split(data, recipe.split, recipe.landmarks)
-    return Workshop(fp32, source.sampler, training, budget, platform, folder)
+    return OptimizationContext(fp32, source.sampler, training, budget, platform, folder)
 
 
 def _measure_all(made: Sequence[Candidate], source: Source, folder: Path) -> list[_Measured]:
@@ -253,7 +253,7 @@ def _speeds(found: Sequence[_Measured], max_increase: float) -> dict[Path, Speed
 
 def _judge(
     one: _Measured, fp32: _Measured, speed: Speed | None, max_increase: float, name: str
-) -> Judged:
+) -> CandidateResult:
     is_fp32 = one is fp32
     problem = _broken_budget(one, fp32, max_increase)
     share = one.path.stat().st_size / fp32.path.stat().st_size
@@ -268,7 +268,7 @@ def _judge(
         )
     else:
         kept, verdict = worth(speed, share)
-    return Judged(
+    return CandidateResult(
         name=one.candidate.name,
         file=f"{name}.onnx" if is_fp32 else f"{name}-{one.candidate.name}.onnx",
         precision=one.candidate.precision,
@@ -296,7 +296,7 @@ def worth(speed: Speed, share: float) -> tuple[bool, str]:
     return False, "not kept: neither faster nor much smaller; fp32 stays"
 
 
-def _write(out: Path, found: Sequence[_Measured], judged: Sequence[Judged]) -> None:
+def _write(out: Path, found: Sequence[_Measured], judged: Sequence[CandidateResult]) -> None:
     """The kept files, each whole."""
     for one, result in zip(found, judged, strict=True):
         path = out / result.file

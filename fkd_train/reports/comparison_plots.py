@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from fkd_infer.geometry.arrays import Floats
 from fkd_train.evaluation.metrics import Array
-from fkd_train.reports.plots import add_legend, clean, line_styles
+from fkd_train.reports.plots import add_legend, line_styles, style_axes
 
 _UNIT = "NME, % of interocular distance"
 _FEWEST = 10
@@ -71,7 +71,7 @@ def error_by_bin(bins: Sequence[Bin], label: str) -> Figure:
     lower.set(xlabel=label, ylabel="faces")
     lower.yaxis.set_major_locator(MaxNLocator(3, integer=True))
     for axis in (upper, lower):
-        clean(axis)
+        style_axes(axis)
     return figure
 
 
@@ -92,7 +92,7 @@ def grouped_bars(values: Mapping[str, Mapping[str, float]]) -> Figure:
     axis.margins(x=0.12, y=0.02)
     axis.set(xlabel=_UNIT)
     add_legend(figure, axis.patches[:: len(rows)], list(values))
-    clean(axis)
+    style_axes(axis)
     axis.grid(visible=False, axis="y")
     return figure
 

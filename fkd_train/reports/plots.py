@@ -76,7 +76,7 @@ def curves(log: Sequence[LogRow]) -> Figure:
         # A long run starts so high that its end would lie on the axis.
         top = max(values) if len(log) < 30 else float(np.percentile(values, 95))
         axis.set_ylim(0, 1.05 * top)
-        clean(axis)
+        style_axes(axis)
     return figure
 
 
@@ -99,7 +99,7 @@ def ced_curves(errors: Mapping[str, Array], limit: float = 15.0) -> Figure:
     axis.set(xlabel="NME, % of interocular distance", ylabel="% of faces below")
     axis.set(xlim=(0, limit), ylim=(0, 100))
     add_legend(figure, axis.lines, list(errors))
-    clean(axis)
+    style_axes(axis)
     return figure
 
 
@@ -173,7 +173,7 @@ def _tile(faces: Faces, row: int, points: Floats, sampler: CropSampler, text: st
     return drawn
 
 
-def clean(axis: Axes) -> None:
+def style_axes(axis: Axes) -> None:
     """The look of all plots: two spines, a faint grid."""
     axis.spines[["top", "right"]].set_visible(False)
     axis.grid(alpha=0.25)

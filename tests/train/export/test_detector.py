@@ -27,7 +27,7 @@ from fkd_train.export.detector import (
     load_detector_source,
     measured,
 )
-from fkd_train.export.detector_graph import Searched, to_onnx, with_suppression
+from fkd_train.export.detector_graph import ScoredDetector, to_onnx, with_suppression
 from fkd_train.export.landmarks import weights_sha256
 from fkd_train.models.detector import DetectorNet
 
@@ -64,8 +64,8 @@ def made(
     checkpoint = saved(lively, tiny_detector, folder / "last.pt")
     graphs = []
 
-    def capture(searched: Searched, opset: int) -> onnx.ModelProto:
-        graphs.append(to_onnx(searched, opset))
+    def capture(network: ScoredDetector, opset: int) -> onnx.ModelProto:
+        graphs.append(to_onnx(network, opset))
         return graphs[0]
 
     with pytest.MonkeyPatch.context() as patch:
@@ -265,7 +265,7 @@ def test_scores_that_say_nothing_of_faces_stay_as_they_are(
 
     monkeypatch.setattr(EvaluationSet, "__call__", nothing)
     source = load_detector_source(made.checkpoint, drawn_data)
-    assert (source.searched.slope, source.searched.intercept) == (1, 0)
+    assert (source.network.slope, source.network.intercept) == (1, 0)
 
 
 def test_a_threshold_of_four_digits_lets_no_more_false_boxes_pass() -> None:

@@ -26,7 +26,7 @@ from fkd_train.optimize import candidates as making
 from fkd_train.optimize import search as optimizing
 from fkd_train.optimize.candidates import half_precision, runs_here
 from fkd_train.optimize.report import table
-from fkd_train.optimize.search import Family, Judged, optimize
+from fkd_train.optimize.search import CandidateResult, OptimizationResult, optimize
 
 Blocks = dict[str, list[list[float]]]
 
@@ -59,7 +59,9 @@ def speeds(monkeypatch: pytest.MonkeyPatch, **seconds: float) -> None:
 
 
 @pytest.fixture(scope="module")
-def family(checkpoint: Path, drawn_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Family:
+def result(
+    checkpoint: Path, drawn_data: Path, tmp_path_factory: pytest.TempPathFactory
+) -> OptimizationResult:
     """All that auto makes of it, in a machine where int8 is twice as fast and int4 slower."""
     with pytest.MonkeyPatch.context() as monkeypatch:
         speeds(monkeypatch, int8=0.5, **{"dense-int4": 1.2})
@@ -67,28 +69,28 @@ def family(checkpoint: Path, drawn_data: Path, tmp_path_factory: pytest.TempPath
         return optimize(checkpoint, tmp_path_factory.mktemp("out"), drawn_data, "auto", 5.0)
 
 
-def test_every_kind_of_candidate_is_judged(family: Family) -> None:
-    names = [one.name for one in family.judged]
+def test_every_kind_of_candidate_is_judged(result: OptimizationResult) -> None:
+    names = [one.name for one in result.candidates]
     assert names[:5] == ["fp32", "fp16-weights", "int8", "dense-int8", "dense-int4"]
 
 
-def judged(family: Family, name: str) -> Judged:
-    return next(one for one in family.judged if one.name == name)
+def judged(result: OptimizationResult, name: str) -> CandidateResult:
+    return next(one for one in result.candidates if one.name == name)
 
 
-def test_what_is_better_is_written_and_the_rest_is_not(family: Family) -> None:
-    assert {path.name for path in family.folder.iterdir()} == {path.name for path in family.kept}
-    assert judged(family, "fp32").kept
-    assert judged(family, "int8").verdict.startswith("kept: 2.00 times as fast")
-    assert judged(family, "fp16-weights").verdict.startswith("kept: 50% of the size")
-    assert judged(family, "dense-int4").verdict == "not kept: 20 % slower here; fp32 stays"
+def test_what_is_better_is_written_and_the_rest_is_not(result: OptimizationResult) -> None:
+    assert {path.name for path in result.folder.iterdir()} == {path.name for path in result.files}
+    assert judged(result, "fp32").kept
+    assert judged(result, "int8").verdict.startswith("kept: 2.00 times as fast")
+    assert judged(result, "fp16-weights").verdict.startswith("kept: 50% of the size")
+    assert judged(result, "dense-int4").verdict == "not kept: 20 % slower here; fp32 stays"
 
 
-def test_only_precision_accuracy_and_parity_of_the_card_change(family: Family) -> None:
-    cards = [LandmarkSession(path, "cpu").card for path in family.kept]
+def test_only_precision_accuracy_and_parity_of_the_card_change(result: OptimizationResult) -> None:
+    cards = [LandmarkSession(path, "cpu").card for path in result.files]
     first = cards[0]
     assert first.precision == "fp32"
-    for card, one in zip(cards, [j for j in family.judged if j.kept], strict=True):
+    for card, one in zip(cards, [j for j in result.candidates if j.kept], strict=True):
         rest = replace(card, precision="any", accuracy={}, parity=None)
         assert rest == replace(first, precision="any", accuracy={}, parity=None)
         assert card.precision == one.precision
@@ -98,18 +100,18 @@ def test_only_precision_accuracy_and_parity_of_the_card_change(family: Family) -
         assert card.parity.faces == "6 real faces"
 
 
-def test_the_files_compute_what_their_cards_say(family: Family) -> None:
+def test_the_files_compute_what_their_cards_say(result: OptimizationResult) -> None:
     crops = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 1), np.uint8)
-    fp32, *others = (LandmarkSession(path, "cpu").run(crops).points for path in family.kept)
+    fp32, *others = (LandmarkSession(path, "cpu").run(crops).points for path in result.files)
     for points in others:
         assert 0 < np.abs(points - fp32).max() < 20
 
 
-def test_the_table_has_a_row_and_a_verdict_for_each(family: Family) -> None:
-    head, *rows = table(family)
+def test_the_table_has_a_row_and_a_verdict_for_each(result: OptimizationResult) -> None:
+    head, *rows = table(result)
     assert head.split()[0] == "file"
-    assert len(rows) == len(family.judged)
-    for row, one in zip(rows, family.judged, strict=True):
+    assert len(rows) == len(result.candidates)
+    for row, one in zip(rows, result.candidates, strict=True):
         assert row.startswith(one.file)
         assert row.endswith(one.verdict)
 
@@ -174,7 +176,7 @@ def test_a_candidate_over_its_budget_is_not_kept_by_auto(
     """With no NME to lose, what changes the points at all is let go or was chance."""
     speeds(monkeypatch)
     found = optimize(checkpoint, tmp_path, drawn_data, "auto", 0.0)
-    for one in found.judged[1:]:
+    for one in found.candidates[1:]:
         assert one.kept <= (one.nme_change <= 0)
         if one.nme_change > 0:
             assert "the budget is +0" in one.verdict
@@ -203,7 +205,7 @@ def test_a_pass_that_changes_a_weight_ships_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_export_that_differs_ships_no_family(
+def test_an_export_that_differs_ships_no_file(
     checkpoint: Path, drawn_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     own = exporting._to_onnx
@@ -256,5 +258,5 @@ def test_another_platforms_int8_is_kept_untimed(
     one = judged(found, "int8")
     assert (one.kept, one.ratio) == (True, None)
     assert one.precision.endswith("for arm)")
-    cards = [LandmarkSession(path, "cpu").card for path in found.kept]
+    cards = [LandmarkSession(path, "cpu").card for path in found.files]
     assert [card.platform for card in cards] == ["any", "arm"]

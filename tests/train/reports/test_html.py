@@ -26,7 +26,7 @@ from fkd_train.config.landmarks import (
 )
 from fkd_train.data.synthetic import face_shape
 from fkd_train.errors import RunError
-from fkd_train.evaluation.comparison import Comparison, Protocol, compare, distinct_names
+from fkd_train.evaluation.comparison import Comparison, EvaluationProtocol, compare, distinct_names
 from fkd_train.evaluation.robustness import PERTURBATIONS
 from fkd_train.models.landmarks import build_landmark_net
 from fkd_train.reports.comparison_plots import binned
@@ -61,8 +61,8 @@ def models(small: LandmarkRecipe, tmp_path_factory: pytest.TempPathFactory) -> l
     return [untrained(folder / run / "last.pt", small, seed=s) for s, run in enumerate(["a", "b"])]
 
 
-def protocol(data: Path, perturb: bool = False) -> Protocol:
-    return Protocol(data, "official", "model", "points", perturb)
+def protocol(data: Path, perturb: bool = False) -> EvaluationProtocol:
+    return EvaluationProtocol(data, "official", "model", "points", perturb)
 
 
 @pytest.fixture(scope="module")
