@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from fkd_infer.jobs.summary import Summary
     from fkd_infer.limits import Limits
     from fkd_infer.media.sources import Source
-    from fkd_infer.media.video.writer import Encoding
+    from fkd_infer.media.video.encoding import Encoding
     from fkd_infer.types import FrameRange
 
 _SUBCOMMANDS = {
@@ -113,7 +113,7 @@ def _expand_and_check(
     sources: tuple[str, ...], outputs: Outputs, profile: Path | None
 ) -> list[Source]:
     """The sources that arguments stand for, once every output is known to have its own place."""
-    from fkd_infer.media.sinks import check_outputs
+    from fkd_infer.media.output_check import check_outputs
     from fkd_infer.media.sources import expand_sources
 
     expanded = expand_sources(sources, outputs.folder)

@@ -30,7 +30,7 @@ from fkd_infer.jobs.videos import VideoProcessor
 from fkd_infer.limits import Limits
 from fkd_infer.media.frames import frame_count
 from fkd_infer.media.sources import Source
-from fkd_infer.media.video.writer import Encoding
+from fkd_infer.media.video.encoding import Encoding
 from fkd_infer.types import FrameRange
 
 

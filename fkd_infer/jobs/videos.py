@@ -14,7 +14,7 @@ from fkd_infer.limits import Limits
 from fkd_infer.media.frames import frames_from
 from fkd_infer.media.sinks import open_sink
 from fkd_infer.media.sources import Source
-from fkd_infer.media.video.writer import Encoding
+from fkd_infer.media.video.encoding import Encoding
 from fkd_infer.system.prefetch import prefetch
 from fkd_infer.tracking.offline_smoothing import smooth_offline
 from fkd_infer.types import Face, Frame, FrameRange

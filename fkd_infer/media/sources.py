@@ -15,8 +15,8 @@ from fkd_infer.errors import (
 )
 from fkd_infer.media.images.animation import ANIMATED_SUFFIXES, is_animated
 from fkd_infer.media.images.file import IMAGE_SUFFIXES, suffix_by_content
+from fkd_infer.media.video.encoding import CONTAINERS
 from fkd_infer.media.video.network_stream import file_stem, is_stream, public_name
-from fkd_infer.media.video.writer import CONTAINERS
 
 SourceKind = Literal["image", "video", "camera", "stream"]
 

@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 
 from fkd_infer.media.images.animation import riff_chunk, webp_file, webp_header
 from fkd_infer.media.images.animation_writer import AnimationSink
-from fkd_infer.media.video.writer import Encoding, VideoSink
+from fkd_infer.media.video.encoding import Encoding
+from fkd_infer.media.video.writer import VideoSink
 from fkd_infer.types import Frame
 
 Make = Callable[[Path], None]

@@ -22,7 +22,7 @@ from fkd_infer.cli.options.group import group, neutral_option
 
 if TYPE_CHECKING:
     from fkd_infer.limits import Limits
-    from fkd_infer.media.video.writer import Encoding
+    from fkd_infer.media.video.encoding import Encoding
     from fkd_infer.types import FrameRange
 
 
@@ -62,7 +62,7 @@ frame_range_options = group(
 
 
 def _encoding(codec: Codec, quality: int | None) -> Encoding:
-    from fkd_infer.media.video.writer import Encoding
+    from fkd_infer.media.video.encoding import Encoding
 
     return Encoding(codec, quality)
 

@@ -1,30 +1,30 @@
-"""Frames to a video file, with the times and the sound of the video they came from.
+"""Writes frames to a video file, with the times and the sound of the video they came from.
 
-The encoder makes no B-frames. So frames are stored in the order of showing, and a frame's
-duration in the file is its true one, also at a varying rate and in the very last frame.
+The encoder makes no B-frames. So frames are stored in display order, and each frame's duration in
+the file is its true one, even at a variable rate and for the last frame.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
 from fractions import Fraction
 from io import BytesIO
 from math import lcm
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fkd_infer.choices import DEFAULT_CODEC, DEFAULT_QUALITY, Codec
 from fkd_infer.errors import OutputError, StoppedError
 from fkd_infer.geometry.arrays import Pixels
+from fkd_infer.media.encoder_errors import encoder_errors
 from fkd_infer.media.video.colour import MATRIX, to_i420
-from fkd_infer.media.video.reader import open_video
+from fkd_infer.media.video.container import open_video
+from fkd_infer.media.video.encoding import CONTAINERS, Encoding
 from fkd_infer.media.video.source_audio import SourceAudio
 from fkd_infer.system.files.atomic import atomic_write
+from fkd_infer.system.scoped import Scoped
 from fkd_infer.types import Frame, FrameRange
 
 if TYPE_CHECKING:
@@ -35,147 +35,72 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
-CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
-"""Suffixes that a video can be written with, and libav's names of their formats."""
-
-_BT709 = _LIMITED = 1
+_BT709 = _LIMITED_RANGE = 1
 """libav's numbers for BT.709 as primaries and transfer, and for luma from 16 to 235."""
 _TIME_BASE = Fraction(1, 120_000)
-"""For frames without a file behind them: holds the steps of 24, 25, 30 and 60 Hz and of NTSC."""
+"""For frames from no file: exact for 24, 25, 30 and 60 Hz and for NTSC."""
 _RATE = Fraction(30)
-_KEPT_TAGS = ("language", "title")
-_LARGEST_CLOCK = 2**31 - 1
+_COPIED_TAGS = ("language", "title")
+_MAX_CLOCK = 2**31 - 1
 
 
-@dataclass(frozen=True, slots=True)
-class _Encoder:
-    """libav's name of an encoder, its options, its rate factors for the worst and for the usual
-    quality, and the pixels that it takes for sizes that are odd, if it takes any."""
+class VideoSink(Scoped):
+    """Writes a video file, which appears when it is complete; without frames there is no file.
 
-    name: str
-    options: dict[str, str]
-    worst: int
-    usual: int
-    odd: str | None = "yuv444p"
-
-
-_ENCODERS: dict[Codec, _Encoder] = {
-    "h264": _Encoder("libx264", {"preset": "veryfast"}, 51, 20),
-    "h265": _Encoder("libx265", {"preset": "veryfast", "x265-params": "log-level=none"}, 51, 24),
-    "vp9": _Encoder(
-        "libvpx-vp9", {"deadline": "realtime", "cpu-used": "6", "row-mt": "1", "b": "0"}, 63, 31
-    ),
-    "av1": _Encoder("libsvtav1", {"preset": "10"}, 63, 32, odd=None),
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Encoding:
-    """How video is encoded: quality from 0 to 100, which is nearly as good as it was; None is what
-    is usual for the codec. It is a constant rate factor, so that hard scenes get more bits."""
-
-    codec: Codec = DEFAULT_CODEC
-    quality: int | None = None
-
-    @property
-    def encoder(self) -> _Encoder:
-        """libav's encoder."""
-        return _ENCODERS[self.codec]
-
-    @property
-    def options(self) -> dict[str, str]:
-        """The encoder's options."""
-        usual, worst = self.encoder.usual, self.encoder.worst
-        quality = DEFAULT_QUALITY if self.quality is None else self.quality
-        factor = round(worst - (worst - usual) * quality / DEFAULT_QUALITY)
-        return {**self.encoder.options, "crf": str(factor)}
-
-
-class VideoSink:
-    """A video file of the frames written to it; `like` is the video that they were read from.
-
-    The sound of `like` is copied as far as frames were written; without `like` there is none.
-    `frame_range` is the one they were read by: where it has a start, the file
-    begins with the first of them.
+    `source` is the video that the frames were read from: its sound is copied up to the last frame.
+    `frame_range` is the range that they were read by: if it has a start, the file begins there.
     """
 
     def __init__(
         self,
         path: Path,
-        like: Path | None,
-        encoding: Encoding = Encoding(),
+        source: Path | None,
+        encoding: Encoding = Encoding(),  # noqa: B008 (frozen)
         frame_range: FrameRange = FrameRange(),  # noqa: B008 (frozen)
     ) -> None:
         self._path = path
-        self._like = like
+        self._source = source
         self._encoding = encoding
-        self._frame_range = frame_range
-        self._original: SourceAudio | None = None
-        self._output: _Output | None = None
-        self._stack = ExitStack()
+        self._range = frame_range
+        self._file: _VideoFile | None = None
 
-    def __enter__(self) -> Self:
-        if self._path.suffix.lower() not in CONTAINERS:
-            raise OutputError(self._path, f"a video's name ends in {', '.join(CONTAINERS)}")
-        self._check_codec()
-        with ExitStack() as stack:
-            self._partial = stack.enter_context(atomic_write(self._path))
-            if self._like is not None:
-                video = stack.enter_context(open_video(self._like))
-                self._original = SourceAudio(video, self._frame_range.start)
-                _check_sound(self._path, self._like, self._original.sound)
-            stack.push(self._close)
-            self._stack = stack.pop_all()
-        return self
-
-    def _check_codec(self) -> None:
-        """Raises OutputError where players would not expect the codec in such a file."""
-        if self._path.suffix.lower() == ".mov" and self._encoding.codec in ("vp9", "av1"):
-            why = f".mov does not hold {self._encoding.codec}"
-            raise OutputError(self._path, why, "choose --codec h264 or h265")
+    def _scope(self) -> Iterator[None]:
+        self._encoding.check_container(self._path)
+        with atomic_write(self._path) as self._partial, self._opened_source() as self._audio:
+            try:
+                # Frames before a StoppedError are good, and become a file.
+                with suppress(StoppedError):
+                    yield
+                if self._file is None:
+                    self._partial.unlink()
+                else:
+                    with encoder_errors(self._path):
+                        self._file.finish()
+            finally:
+                if self._file is not None:
+                    self._file.close()
 
     def write(self, frame: Frame) -> None:
         """Appends a frame, which must be later than the one before and of the same size."""
-        with _encoding(self._path):
-            if self._output is None:
-                self._output = _Output(
-                    self._path,
-                    self._partial,
-                    frame,
-                    self._original,
-                    self._encoding,
-                    self._frame_range,
+        with encoder_errors(self._path):
+            if self._file is None:
+                self._file = _VideoFile(
+                    self._path, self._partial, frame, self._audio, self._encoding, self._range
                 )
-            self._output.write(frame)
+            self._file.write(frame)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if isinstance(error, StoppedError):
-            kind = error = trace = None  # what came before is good
-        self._stack.__exit__(kind, error, trace)
-
-    def _close(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._output is None:
-            self._partial.unlink()  # no frame, no file
+    @contextmanager
+    def _opened_source(self) -> Iterator[SourceAudio | None]:
+        if self._source is None:
+            yield None
             return
-        try:
-            if error is None:
-                with _encoding(self._path):
-                    self._output.finish()
-        finally:
-            self._output.abandon()
+        with open_video(self._source) as video:
+            audio = SourceAudio(video, self._range.start)
+            _check_audio(self._path, self._source, audio.streams)
+            yield audio
 
 
-class _Output:
+class _VideoFile:
     """The open output file: an encoder, and streams of copied sound."""
 
     def __init__(
@@ -183,7 +108,7 @@ class _Output:
         path: Path,
         partial: Path,
         first: Frame,
-        original: SourceAudio | None,
+        audio: SourceAudio | None,
         encoding: Encoding,
         frame_range: FrameRange,
     ) -> None:
@@ -193,61 +118,62 @@ class _Output:
         self._path = path
         self._encoding = encoding
         self._stride = frame_range.stride
-        # Where the file begins, in the time of what frames are from.
+        # The source's time at which the file begins.
         self._zero = first.time if frame_range.start > 0 else Fraction(0)
-        self._original = original
+        self._audio = audio
         self._size = (first.width, first.height)
-        self._time_base, self._rate = _clock(original)
+        self._time_base, self._rate = _clock(audio)
         self._reformatter = VideoReformatter()
         self._tick: int | None = None
         self._step = round(1 / (self._rate * self._time_base))
-        self._held: Packet[VideoStream] | None = None
+        self._last_packet: Packet[VideoStream] | None = None
 
-        sound = original.sound if original else ()
+        streams = audio.streams if audio else ()
         self._container = av.open(
             str(partial.absolute()),
             "w",
             format=CONTAINERS[path.suffix.lower()],
-            container_options=_clock_option(path, self._time_base, sound),
+            container_options=_clock_option(path, self._time_base, streams),
         )
         self._stream = self._add_encoder()
-        self._copies = {stream.index: _add_copy(self._container, stream) for stream in sound}
+        self._copies = {stream.index: _add_copy(self._container, stream) for stream in streams}
 
     def write(self, frame: Frame) -> None:
         """Encodes a frame, and copies the sound before it."""
         tick = self._checked_tick(frame)
-        if self._original is not None:
-            self._original.forget(frame.time)
-            self._copy(self._original.sound_until(frame.time))
+        if self._audio is not None:
+            self._audio.forget_frames_before(frame.time)
+            self._copy(self._audio.packets_until(frame.time))
         if self._tick is not None:
             self._step = tick - self._tick
         self._tick = tick
         self._mux(self._stream.encode(self._picture(frame.image, tick)))
 
     def finish(self) -> None:
-        """Writes what the encoder holds and the sound that is left, and closes the file."""
+        """Writes the encoder's last packets and the remaining sound, and closes the file."""
         assert self._tick is not None
-        length = self._step
-        if self._original is not None:
+        duration = self._step
+        if self._audio is not None:
             last = self._tick * self._time_base + self._zero
-            end, sound = self._original.rest(last, self._stride)
-            self._copy(sound)
-            length = self._step if end is None else round((end - last) / self._time_base)
+            end, packets = self._audio.finish(last, self._stride)
+            self._copy(packets)
+            duration = self._step if end is None else round((end - last) / self._time_base)
         self._mux(self._stream.encode(None))
-        if self._held is not None:
-            self._held.duration = length
-            self._container.mux(self._held)
+        if self._last_packet is not None:
+            self._last_packet.duration = duration
+            self._container.mux(self._last_packet)
         self._container.close()
 
-    def abandon(self) -> None:
+    def close(self) -> None:
         """Closes the file as it is."""
         from av.error import FFmpegError
 
-        # A complaint about a file that is thrown away would hide the error that led here.
+        # An error of a file that is discarded would hide the error that led here.
         with suppress(FFmpegError):
             self._container.close()
 
     def _checked_tick(self, frame: Frame) -> int:
+        """Returns a frame's timestamp; raises OutputError if it or the size is not valid here."""
         if (frame.width, frame.height) != self._size:
             raise OutputError(
                 self._path,
@@ -273,7 +199,7 @@ class _Output:
         stream = self._container.add_stream(encoder.name, rate=self._rate, options=options)
         assert isinstance(stream, VideoStream)
         stream.width, stream.height = self._size
-        stream.pix_fmt = _pixels(self._path, self._encoding, self._size)
+        stream.pix_fmt = self._encoding.pixel_format(self._path, *self._size)
         stream.time_base = self._time_base
         context = stream.codec_context
         context.time_base = self._time_base
@@ -282,9 +208,9 @@ class _Output:
         context.thread_type = ThreadType.AUTO
         context.colorspace = MATRIX
         context.color_primaries = context.color_trc = _BT709
-        context.color_range = _LIMITED
-        if self._original is not None:
-            source = self._original.video.stream
+        context.color_range = _LIMITED_RANGE
+        if self._audio is not None:
+            source = self._audio.video.stream
             aspect = source.sample_aspect_ratio
             if aspect and (source.width, source.height) == self._size:
                 context.sample_aspect_ratio = aspect
@@ -297,13 +223,13 @@ class _Output:
         if self._stream.pix_fmt == "yuv420p":
             picture = VideoFrame.from_ndarray(to_i420(image), format="yuv420p")
         else:
-            exactly = Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INP
+            exact = Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INP
             picture = self._reformatter.reformat(
                 VideoFrame.from_ndarray(np.ascontiguousarray(image), format="bgr24"),
                 format=self._stream.pix_fmt,
                 dst_colorspace=Colorspace.ITU601,
                 dst_color_range=ColorRange.MPEG,
-                interpolation=Interpolation.BILINEAR | exactly,
+                interpolation=Interpolation.BILINEAR | exact,
                 threads=1,
             )
         picture.pts = tick
@@ -311,20 +237,21 @@ class _Output:
         return picture
 
     def _mux(self, packets: Sequence[Packet[VideoStream]]) -> None:
-        """Writes packets but the newest: only the end tells the last one's duration."""
+        """Writes all packets but the newest, whose duration may have to be set at the end."""
         for packet in packets:
-            if self._held is not None:
-                self._container.mux(self._held)
-            self._held = packet
+            if self._last_packet is not None:
+                self._container.mux(self._last_packet)
+            self._last_packet = packet
 
     def _copy(self, packets: Iterable[Packet[Stream]]) -> None:
-        if self._original is None:
+        """Writes sound packets, with times that count from the file's beginning."""
+        if self._audio is None:
             return
-        zero = self._original.video.zero + self._zero
+        zero = self._audio.video.zero + self._zero
         for packet in packets:
-            shown = self._original.video.shown(packet)
-            if self._zero and shown is not None and shown < self._zero:
-                continue  # before the cut
+            time = self._audio.video.time_of(packet)
+            if self._zero and time is not None and time < self._zero:
+                continue  # before the file's beginning
             shift = round(zero / packet.time_base)
             packet.pts = None if packet.pts is None else packet.pts - shift
             packet.dts = packet.pts if packet.dts is None else packet.dts - shift
@@ -332,56 +259,37 @@ class _Output:
             self._container.mux(packet)
 
 
-def _pixels(path: Path, encoding: Encoding, size: tuple[int, int]) -> str:
-    """The format that pictures of a size are encoded from; raises OutputError if there is none."""
-    if size[0] % 2 == size[1] % 2 == 0:
-        return "yuv420p"
-    if encoding.encoder.odd is None:
-        why = f"{encoding.codec} takes no frames of {size[0]}x{size[1]}"
-        raise OutputError(path, why, "choose --codec h264")
-    return encoding.encoder.odd
-
-
-@contextmanager
-def _encoding(path: Path) -> Iterator[None]:
-    """Turns libav's errors into one that names the output."""
-    from av.error import FFmpegError
-
-    try:
-        yield
-    except FFmpegError as error:
-        raise OutputError(path, error.strerror or str(error)) from error
-
-
-def _clock(original: SourceAudio | None) -> tuple[Fraction, Fraction]:
-    """The unit of time, so that every frame's time is exact, and the rate."""
-    if original is None:
+def _clock(audio: SourceAudio | None) -> tuple[Fraction, Fraction]:
+    """Returns the time base and the rate of the source, so that times are exact."""
+    if audio is None:
         return _TIME_BASE, _RATE
-    return original.video.stream.time_base or _TIME_BASE, original.video.rate or _RATE
+    return audio.video.stream.time_base or _TIME_BASE, audio.video.rate or _RATE
 
 
-def _clock_option(path: Path, time_base: Fraction, sound: Sequence[AudioStream]) -> dict[str, str]:
-    """Has MP4 count its total and its starts finely enough, instead of in milliseconds."""
+def _clock_option(
+    path: Path, time_base: Fraction, streams: Sequence[AudioStream]
+) -> dict[str, str]:
+    """Returns the option that makes MP4 store durations and starts finer than in milliseconds."""
     if CONTAINERS[path.suffix.lower()] == "matroska":
         return {}
-    clock = lcm(time_base.denominator, *(stream.rate for stream in sound))
-    clock = clock if clock <= _LARGEST_CLOCK else time_base.denominator
+    clock = lcm(time_base.denominator, *(stream.rate for stream in streams))
+    clock = clock if clock <= _MAX_CLOCK else time_base.denominator
     return {"movie_timescale": str(clock)}
 
 
 def _add_copy(container: OutputContainer, stream: AudioStream) -> AudioStream:
     copy = container.add_stream_from_template(stream)
-    copy.metadata.update({k: v for k, v in stream.metadata.items() if k in _KEPT_TAGS})
+    copy.metadata.update({k: v for k, v in stream.metadata.items() if k in _COPIED_TAGS})
     copy.disposition = stream.disposition
     return copy
 
 
-def _check_sound(path: Path, like: Path, sound: Sequence[AudioStream]) -> None:
-    """Writes the head of such a file to memory: a codec it cannot hold shows up there."""
+def _check_audio(path: Path, source: Path, streams: Sequence[AudioStream]) -> None:
+    """Raises OutputError for sound that the container cannot hold: writes a header in memory."""
     import av
     from av.error import FFmpegError
 
-    for stream in sound:
+    for stream in streams:
         try:
             with av.open(BytesIO(), "w", format=CONTAINERS[path.suffix.lower()]) as trial:
                 _add_copy(trial, stream)
@@ -391,5 +299,6 @@ def _check_sound(path: Path, like: Path, sound: Sequence[AudioStream]) -> None:
             raise OutputError(
                 path,
                 f"{path.suffix} does not hold {codec} sound",
-                f"convert it first, with: ffmpeg -i {like.name} -c:v copy -c:a aac {like.stem}.mkv",
+                "convert it first, with: "
+                f"ffmpeg -i {source.name} -c:v copy -c:a aac {source.stem}.mkv",
             ) from error

@@ -23,7 +23,8 @@ from fkd_infer.errors import (
 )
 from fkd_infer.media.frames import frame_count, frames_from
 from fkd_infer.media.images.file import read_image, write_image
-from fkd_infer.media.sinks import ImageSink, NullSink, check_outputs, open_sink
+from fkd_infer.media.output_check import check_outputs
+from fkd_infer.media.sinks import ImageSink, NullSink, open_sink
 from fkd_infer.media.sources import Source, expand_sources
 from fkd_infer.media.video.reader import read_video
 from fkd_infer.media.video.writer import VideoSink

@@ -83,7 +83,7 @@ class TestBoth:
         found = read_animation(timed(tmp_path / f"a{suffix}"))
         assert found is not None
         assert (found.suffix, list(found.durations), found.loop) == (suffix, DURATIONS, 3)
-        assert found.whole
+        assert found.complete
 
     def test_is_read_as_a_video(self, suffix: str, tmp_path: Path) -> None:
         [source] = expand_sources([str(timed(tmp_path / f"a{suffix}"))])

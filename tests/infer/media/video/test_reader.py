@@ -23,8 +23,9 @@ from numpy.typing import NDArray
 
 from fkd_infer.errors import OutputError, UnreadableVideoError
 from fkd_infer.geometry.arrays import gray_plane
+from fkd_infer.media.video.encoding import Encoding
 from fkd_infer.media.video.reader import count_frames, read_video
-from fkd_infer.media.video.writer import Encoding, VideoSink
+from fkd_infer.media.video.writer import VideoSink
 from fkd_infer.types import Frame, FrameRange
 
 NTSC = Fraction(30000, 1001)

@@ -1,0 +1,68 @@
+"""Checks that outputs can be written, before any work starts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from fkd_infer.errors import OutputError
+from fkd_infer.media.sources import Source
+from fkd_infer.system.files.atomic import STDOUT, output_errors
+
+FileId = tuple[int, int]
+"""Device and inode."""
+
+
+def check_outputs(
+    sources: Sequence[Source], folder: Path | None, files: Sequence[Path] = ()
+) -> None:
+    """Checks a run's outputs: a picture or video per source in `folder`, and other `files`.
+
+    Raises OutputError if two outputs have the same path, if an output is a source, or if a folder
+    cannot be made or written to.
+    """
+    sources = [source for source in sources if source.unsearched is None]
+    originals = {_file_id(source.path) for source in sources if source.path}
+    for number, file in enumerate(files):
+        if file in files[:number]:
+            raise OutputError(file, "two outputs would go there", "give each its own file")
+        if file != STDOUT:
+            _check_target(file, originals)
+    if folder is not None:
+        _check_distinct(sources, folder)
+        for source in sources:
+            _check_target(folder / source.output, originals)
+
+
+def _check_distinct(sources: Sequence[Source], folder: Path) -> None:
+    owners: dict[Path, Source] = {}
+    for source in sources:
+        owner = owners.setdefault(source.output, source)
+        if owner is not source:
+            raise OutputError(
+                folder / source.output,
+                f"both {owner.name} and {source.name} would go there",
+                "run them one by one, or give the folder that holds both",
+            )
+
+
+def _check_target(target: Path, originals: set[FileId | None]) -> None:
+    if (existing := _file_id(target)) is not None and existing in originals:
+        raise OutputError(target, "it is one of the sources", "write somewhere else")
+    folder = target.parent
+    with output_errors(target):
+        folder.mkdir(parents=True, exist_ok=True)
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise OutputError(target, f"no permission to write in {folder}")
+    if target.is_dir():
+        raise OutputError(target, "a folder of that name is in the way")
+
+
+def _file_id(path: Path) -> FileId | None:
+    """Returns a file's device and inode, which all its names share; None if it is missing."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
