@@ -1,4 +1,4 @@
-"""Drawing faces on frames. The style is in the constructor; a call answers a new frame."""
+"""Draws faces on frames: the style is set in the constructor, and a call returns a new frame."""
 
 from __future__ import annotations
 
@@ -27,24 +27,24 @@ PALETTE: tuple[Colour, ...] = (
     (115, 158, 0),
     (0, 94, 213),
 )
-"""Colours of followed faces, by id, BGR: those that people of any colour vision tell apart
-(Okabe and Ito, 2008)."""
+"""Colours of tracked faces by id, which people of any colour vision can tell apart (Okabe and Ito,
+2008)."""
 _DARK: Colour = (0, 0, 0)
 _BITS = 4
-"""OpenCV draws at 1/16 pixel with this shift."""
-_OUTLINED = 120
-"""Faces of so many pixels have room for a dark outline around lines."""
-_LARGEST = 20_000.0
-"""Pixels of a face, beyond which it is none."""
-_SPACED = 11
-"""Pixels between neighbouring points, at least, for their numbers to be readable."""
+"""Fractional bits of the coordinates that OpenCV draws at: 1/16 pixel."""
+_MIN_OUTLINED_EXTENT = 120
+"""Pixels of a face from which its lines have a dark outline."""
+_MAX_EXTENT = 20_000.0
+"""Pixels of a face up to which strokes grow with it."""
+_MIN_SPACING = 11
+"""Pixels between neighbouring points from which their numbers are readable."""
 
 
 @dataclass(frozen=True)
 class Annotator:
-    """Draws `layers` of each face, in this order; lines and text follow the face's size.
+    """Draws `layers` of each face in this order; lines and text scale with the face.
 
-    Faces with an id have a colour of their own from PALETTE instead of those given.
+    A face with an id has a colour from PALETTE in place of the colours here.
     """
 
     scheme: LandmarkScheme
@@ -54,7 +54,7 @@ class Annotator:
     box_colour: Colour = (60, 200, 255)
 
     def __call__(self, frame: Frame, faces: Sequence[Face]) -> Frame:
-        """The frame with the faces drawn; the given one is left as it is."""
+        """Returns a frame with the faces drawn; the argument is not changed."""
         if not faces:
             return frame
         canvas = frame.image.copy()
@@ -62,53 +62,53 @@ class Annotator:
         return replace(frame, image=canvas)
 
     def draw(self, canvas: Pixels, faces: Sequence[Face]) -> None:
-        """Draws the faces into a BGR image itself, which saves a copy where nobody needs it."""
+        """Draws the faces into a BGR image in place."""
         draw: dict[DrawLayer, Callable[[Pixels, Face], None]] = {
-            "contours": self._contours,
-            "points": self._points,
-            "mesh": self._mesh,
-            "box": self._box,
-            "score": self._score,
-            "id": self._id,
-            "numbers": self._numbers,
+            "contours": self._draw_contours,
+            "points": self._draw_points,
+            "mesh": self._draw_mesh,
+            "box": self._draw_box,
+            "score": self._draw_score,
+            "id": self._draw_id,
+            "numbers": self._draw_numbers,
         }
-        whole = [face for face in faces if is_drawable(face.points)]
+        drawable = [face for face in faces if is_drawable(face.points)]
         for layer in self.layers:
-            for face in whole:
+            for face in drawable:
                 draw[layer](canvas, face)
 
-    def _contours(self, canvas: Pixels, face: Face) -> None:
+    def _draw_contours(self, canvas: Pixels, face: Face) -> None:
         extent = _extent(face)
         width = max(1, round(extent / 240))
         lines: dict[bool, list[NDArray[np.int32]]] = {True: [], False: []}
         for name, group in self.scheme.groups.items():
             lines[name in self.scheme.closed].append(_fixed_point(face.points[list(group)]))
         strokes = [(self._colour(face, self.line_colour), width)]
-        if extent >= _OUTLINED:
+        if extent >= _MIN_OUTLINED_EXTENT:
             strokes.insert(0, (_DARK, width + 1 + width // 3))
         for colour, thickness in strokes:
-            for closed, some in lines.items():
-                cv2.polylines(canvas, some, closed, colour, thickness, cv2.LINE_AA, _BITS)
+            for closed, polylines in lines.items():
+                cv2.polylines(canvas, polylines, closed, colour, thickness, cv2.LINE_AA, _BITS)
 
-    def _points(self, canvas: Pixels, face: Face) -> None:
+    def _draw_points(self, canvas: Pixels, face: Face) -> None:
         radius = max(0.9, _extent(face) / 110)
         if radius > 1.3:
             draw_discs(canvas, face.points, radius * 1.35, _DARK)
         colour = self.point_colour
         if face.id is not None:
-            # Lighter than the lines that they lie on.
+            # Lighter than the lines below them.
             blue, green, red = ((255 + c) // 2 for c in self._colour(face, colour))
             colour = blue, green, red
         draw_discs(canvas, face.points, radius, colour)
 
-    def _mesh(self, canvas: Pixels, face: Face) -> None:
-        edges = _edges() if self.scheme == IBUG68 else _edges_of(face.points)
+    def _draw_mesh(self, canvas: Pixels, face: Face) -> None:
+        edges = _mean_edges() if self.scheme == IBUG68 else _mesh_edges(face.points)
         lines = list(_fixed_point(face.points)[edges])
         colour = self._colour(face, self.line_colour)
         width = max(1, round(_extent(face) / 300))
         cv2.polylines(canvas, lines, False, colour, width, cv2.LINE_AA, _BITS)
 
-    def _box(self, canvas: Pixels, face: Face) -> None:
+    def _draw_box(self, canvas: Pixels, face: Face) -> None:
         width = max(1, round(_extent(face) / 120))
         x0, y0, x1, y1 = _fixed_point(face.box).tolist()
         for colour, thickness in (
@@ -117,68 +117,69 @@ class Annotator:
         ):
             cv2.rectangle(canvas, (x0, y0), (x1, y1), colour, thickness, cv2.LINE_AA, _BITS)
 
-    def _score(self, canvas: Pixels, face: Face) -> None:
+    def _draw_score(self, canvas: Pixels, face: Face) -> None:
         text = f"{face.score:.2f}" if face.id is None else f"{face.id}: {face.score:.2f}"
-        self._label(canvas, face, text)
+        self._draw_label(canvas, face, text)
 
-    def _id(self, canvas: Pixels, face: Face) -> None:
+    def _draw_id(self, canvas: Pixels, face: Face) -> None:
         if face.id is not None and "score" not in self.layers:
-            self._label(canvas, face, str(face.id))
+            self._draw_label(canvas, face, str(face.id))
 
-    def _label(self, canvas: Pixels, face: Face, text: str) -> None:
-        """Text above the box, but never outside the picture."""
-        largest = max(0.6, canvas.shape[0] / 500)
-        scale = float(np.clip(_extent(face) / 250, 0.35, largest))
+    def _draw_label(self, canvas: Pixels, face: Face, text: str) -> None:
+        """Draws text above the box, moved into the picture."""
+        max_scale = max(0.6, canvas.shape[0] / 500)
+        scale = float(np.clip(_extent(face) / 250, 0.35, max_scale))
         x, y = float(face.box[0]), float(face.box[1]) - 6 * scale
-        _write(canvas, text, (x, y), scale, self._colour(face, self.box_colour))
+        _draw_text(canvas, text, (x, y), scale, self._colour(face, self.box_colour))
 
-    def _numbers(self, canvas: Pixels, face: Face) -> None:
-        """Each point's number, where points are far enough apart to read it."""
-        apart = np.linalg.norm(face.points[:, None] - face.points, axis=-1)
-        np.fill_diagonal(apart, np.inf)
-        room = apart.min(axis=1)
-        for number in np.flatnonzero(room >= _SPACED).tolist():
+    def _draw_numbers(self, canvas: Pixels, face: Face) -> None:
+        """Draws each point's number if its neighbours are far enough away."""
+        distances = np.linalg.norm(face.points[:, None] - face.points, axis=-1)
+        np.fill_diagonal(distances, np.inf)
+        spacing = distances.min(axis=1)
+        for number in np.flatnonzero(spacing >= _MIN_SPACING).tolist():
             x, y = face.points[number].tolist()
-            scale = float(np.clip(room[number] / 45, 0.25, 0.8))
-            _write(canvas, str(number), (x + 3, y - 2), scale, (255, 255, 255))
+            scale = float(np.clip(spacing[number] / 45, 0.25, 0.8))
+            _draw_text(canvas, str(number), (x + 3, y - 2), scale, (255, 255, 255))
 
-    def _colour(self, face: Face, usual: Colour) -> Colour:
-        return usual if face.id is None else PALETTE[(face.id - 1) % len(PALETTE)]
+    def _colour(self, face: Face, default: Colour) -> Colour:
+        return default if face.id is None else PALETTE[(face.id - 1) % len(PALETTE)]
 
 
-def _write(
+def _draw_text(
     canvas: Pixels, text: str, corner: tuple[float, float], scale: float, colour: Colour
 ) -> None:
-    """Outlined text whose bottom left corner is there, moved into the picture."""
+    """Draws outlined text from its bottom left corner, moved into the picture."""
     thickness = max(1, round(1.6 * scale))
     outline = thickness + 2 * max(1, round(scale))
     (width, height), base = cv2.getTextSize(text, FONT, scale, thickness)
-    rim = outline // 2 + 2
-    far = np.nan_to_num(np.array(corner), posinf=1e6, neginf=-1e6)
-    x = int(np.clip(far[0], rim, max(rim, canvas.shape[1] - width - rim)))
-    y = int(np.clip(far[1], height + rim, max(height + rim, canvas.shape[0] - base - rim)))
+    margin = outline // 2 + 2
+    finite = np.nan_to_num(np.array(corner), posinf=1e6, neginf=-1e6)
+    x = int(np.clip(finite[0], margin, max(margin, canvas.shape[1] - width - margin)))
+    y_max = max(height + margin, canvas.shape[0] - base - margin)
+    y = int(np.clip(finite[1], height + margin, y_max))
     draw_outlined_text(canvas, text, (x, y), scale, colour, (thickness, outline))
 
 
 @lru_cache(maxsize=1)
-def _edges() -> NDArray[np.intp]:
-    """The lines (n, 2) between the 68 points' triangles, told from a mean face."""
-    return _edges_of(mean_head()[:, :2] * 1000)
+def _mean_edges() -> NDArray[np.intp]:
+    """The edges (n, 2) of a mesh of the 68 points, from the mean head."""
+    return _mesh_edges(mean_head()[:, :2] * 1000)
 
 
-def _edges_of(places: NDArray[np.floating]) -> NDArray[np.intp]:
-    """The lines (n, 2) between the triangles of places (k, 2)."""
-    triangles = delaunay(places.astype(np.float64))
+def _mesh_edges(points: NDArray[np.floating]) -> NDArray[np.intp]:
+    """The edges (n, 2) of the Delaunay triangulation of points (k, 2)."""
+    triangles = delaunay(points.astype(np.float64))
     pairs = np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]])
     return np.unique(np.sort(pairs, axis=1), axis=0)
 
 
 def _extent(face: Face) -> float:
-    """The longer side of the points' box, in pixels, as far as strokes grow with it."""
-    return min(float(np.ptp(face.points, axis=0).max()), _LARGEST)
+    """The longer side of the points' bounding box, in pixels, up to _MAX_EXTENT."""
+    return min(float(np.ptp(face.points, axis=0).max()), _MAX_EXTENT)
 
 
 def _fixed_point(values: Floats) -> NDArray[np.int32]:
-    """Coordinates in 1/16 pixel, kept in the range that OpenCV draws in."""
+    """Coordinates in 1/16 pixel, clipped to the range in which OpenCV draws."""
     fixed: NDArray[np.int32] = np.clip(np.rint(values * 2**_BITS), -(2**26), 2**26).astype(np.int32)
     return fixed

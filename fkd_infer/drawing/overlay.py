@@ -1,4 +1,4 @@
-"""What faces wear: filters, and the overlay on top."""
+"""Filters and annotations, drawn in this order."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from fkd_infer.types import Face
 
 
 class Effect(Protocol):
-    """Something that is drawn on faces."""
+    """Draws something on faces, as a Filter does."""
 
     def draw(self, canvas: Pixels, faces: Sequence[Face]) -> None:
-        """Draws on a BGR image itself."""
+        """Draws on a BGR image in place."""
         ...
 
 
 @dataclass(frozen=True)
 class Overlay:
-    """Filters under an overlay."""
+    """An annotator on top of filters."""
 
     annotator: Annotator
     filters: Effect | None = None
 
     def draw(self, canvas: Pixels, faces: Sequence[Face]) -> None:
-        """Draws the faces on a BGR image itself."""
+        """Draws on a BGR image in place."""
         if self.filters is not None:
             self.filters.draw(canvas, faces)
         self.annotator.draw(canvas, faces)

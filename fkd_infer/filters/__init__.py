@@ -1,1 +1,1 @@
-"""Pictures that follow faces: hats, sunglasses, make-up."""
+"""Filters: pictures that follow faces, such as hats, sunglasses and make-up."""

@@ -21,7 +21,7 @@ def face(centre: tuple[float, float] = (80, 60), size: float = 60, id: int | Non
     return Face(points.astype(np.float32), box, 0.87, id)
 
 
-def test_a_point_is_drawn_where_it_is() -> None:
+def test_a_point_is_drawn_at_its_position() -> None:
     points = np.tile(np.array([[30.0, 50.0]], np.float32), (68, 1))
     drawn = Annotator(IBUG68, ("points",))(
         frame(), [Face(points, np.array([0, 0, 9, 9.0], np.float32))]
@@ -32,50 +32,50 @@ def test_a_point_is_drawn_where_it_is() -> None:
     assert len(rows) < 40
 
 
-def test_the_frame_that_was_given_is_left_alone() -> None:
-    given = frame()
-    drawn = Annotator(IBUG68)(given, [face()])
-    assert (given.image == 40).all()
+def test_the_argument_is_not_changed() -> None:
+    original = frame()
+    drawn = Annotator(IBUG68)(original, [face()])
+    assert (original.image == 40).all()
     assert (drawn.image != 40).any()
-    assert (drawn.source, drawn.time) == (given.source, given.time)
+    assert (drawn.source, drawn.time) == (original.source, original.time)
 
 
 def test_without_faces_the_frame_is_the_same_object() -> None:
-    given = frame()
-    assert Annotator(IBUG68)(given, []) is given
+    original = frame()
+    assert Annotator(IBUG68)(original, []) is original
 
 
 @pytest.mark.parametrize("layer", DRAW_LAYERS)
 def test_every_layer_draws_something(layer: str) -> None:
-    given = frame(480, 480), [face((240, 240), 300, id=2)]
-    drawn = Annotator(IBUG68, (layer,))(*given)  # type: ignore[arg-type]
+    large = face((240, 240), 300, id=2)
+    drawn = Annotator(IBUG68, (layer,))(frame(480, 480), [large])  # type: ignore[arg-type]
     assert (drawn.image != 40).any()
 
 
 @pytest.mark.parametrize("centre", [(0, 0), (159, 119), (-500, 60), (1e7, -1e7)])
 @pytest.mark.parametrize("size", [2, 60, 900, 1e6])
-def test_faces_at_and_beyond_the_border_are_drawn_without_harm(
+def test_faces_at_and_beyond_the_border_can_be_drawn(
     centre: tuple[float, float], size: float
 ) -> None:
     drawn = Annotator(IBUG68, DRAW_LAYERS)(frame(), [face(centre, size, id=3)])
     assert drawn.image.shape == (120, 160, 3)
 
 
-def test_points_too_far_to_be_drawn_do_no_harm() -> None:
+def test_points_too_far_away_are_not_drawn() -> None:
     near = face(id=3)
     far = Face(near.points * np.float32(1e36), near.box, 0.9, 3)
     assert (Annotator(IBUG68, DRAW_LAYERS)(frame(), [far]).image == 40).all()
 
 
 def test_larger_faces_get_larger_points() -> None:
-    def inked(size: float) -> int:
+    def count_pixels(size: float) -> int:
         drawn = Annotator(IBUG68, ("points",))(frame(900, 900), [face((450, 450), size)])
         return int((drawn.image != 40).any(axis=2).sum())
 
-    assert inked(700) > 4 * inked(60)
+    assert count_pixels(700) > 4 * count_pixels(60)
 
 
-def test_followed_faces_have_a_colour_each() -> None:
+def test_tracked_faces_have_colours_by_id() -> None:
     def colours(number: int | None) -> set[tuple[int, ...]]:
         one = face((240, 240), 400, id=number)
         drawn = Annotator(IBUG68, ("box",))(frame(480, 480), [one]).image
@@ -87,7 +87,7 @@ def test_followed_faces_have_a_colour_each() -> None:
     assert not set(PALETTE) & colours(None)
 
 
-def test_labels_stay_inside() -> None:
+def test_labels_stay_inside_the_picture() -> None:
     for centre in ((0.0, 0.0), (159.0, 119.0), (159.0, 0.0), (80.0, -30.0)):
         drawn = Annotator(IBUG68, ("score",))(frame(), [face(centre, 60, id=12)]).image
         ink = (drawn != 40).any(axis=2)
@@ -98,15 +98,15 @@ def test_labels_stay_inside() -> None:
 
 def test_labels_have_an_outline_all_around() -> None:
     for size in (60, 200):
-        given = face((240, 240), size, id=12)
-        drawn = Annotator(IBUG68, ("score",))(frame(480, 480), [given]).image
+        large = face((240, 240), size, id=12)
+        drawn = Annotator(IBUG68, ("score",))(frame(480, 480), [large]).image
         letters = (np.ptp(drawn, axis=2) > 60).astype(np.uint8)
         around = cv2.dilate(letters, cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))) > letters
         assert letters.sum() > size
         assert (drawn[around] < 40).any(axis=1).all()
 
 
-def test_points_that_are_no_numbers_are_not_drawn() -> None:
+def test_a_face_with_nan_is_not_drawn() -> None:
     broken = face()
     broken.points[3] = np.nan
     drawn = Annotator(IBUG68, DRAW_LAYERS)(frame(), [broken])

@@ -1,4 +1,4 @@
-"""Discs at any fraction of a pixel."""
+"""Discs at subpixel positions."""
 
 from __future__ import annotations
 
@@ -10,28 +10,26 @@ from fkd_infer.drawing.marks import draw_discs
 
 @pytest.mark.parametrize("radius", [0.9, 1.5, 2.75, 6.0, 12.5, 16.25])
 @pytest.mark.parametrize("centre", [(20.0, 20.0), (20.5, 19.25), (20.13, 20.87), (19.97, 20.01)])
-def test_a_disc_is_where_and_as_large_as_it_should_be(
-    radius: float, centre: tuple[float, float]
-) -> None:
+def test_a_disc_has_its_position_and_area(radius: float, centre: tuple[float, float]) -> None:
     canvas = np.zeros((40, 40, 3), np.uint8)
     draw_discs(canvas, np.array([centre], np.float32), radius, (255, 255, 255))
-    cover = canvas[..., 0] / 255
+    coverage = canvas[..., 0] / 255
     rows, columns = np.mgrid[:40, :40]
-    area = cover.sum()
+    area = coverage.sum()
     nearest = round(radius * 8) / 8
     assert area == pytest.approx(np.pi * nearest**2, rel=0.03)
-    assert (cover * columns).sum() / area == pytest.approx(centre[0], abs=0.05)
-    assert (cover * rows).sum() / area == pytest.approx(centre[1], abs=0.05)
+    assert (coverage * columns).sum() / area == pytest.approx(centre[0], abs=0.05)
+    assert (coverage * rows).sum() / area == pytest.approx(centre[1], abs=0.05)
 
 
-def test_a_huge_disc_takes_no_more_memory_than_the_picture() -> None:
+def test_a_huge_disc_is_clipped_to_the_picture() -> None:
     canvas = np.zeros((40, 40, 3), np.uint8)
     draw_discs(canvas, np.array([[1e5, 20], [-1e6, 1e6]], np.float32), 1e5 - 20, (255, 255, 255))
     assert not canvas[:, :19].any()
     assert canvas[:, 21:].all()
 
 
-def test_it_is_mixed_with_what_is_there() -> None:
+def test_the_edge_is_blended_with_the_picture() -> None:
     canvas = np.full((9, 9, 3), 200, np.uint8)
     draw_discs(canvas, np.array([[4, 4]], np.float32), 2, (0, 100, 255))
     assert canvas[4, 4].tolist() == [0, 100, 255]
@@ -40,7 +38,7 @@ def test_it_is_mixed_with_what_is_there() -> None:
     assert 0 < edge[0] < 200 < edge[2] < 255
 
 
-def test_what_is_cut_by_the_border_is_the_same_inside() -> None:
+def test_a_disc_at_the_border_is_clipped_exactly() -> None:
     large, small = np.zeros((30, 30, 3), np.uint8), np.zeros((10, 10, 3), np.uint8)
     points = np.array([[10.3, 12.1], [20, 20], [9, 19.4], [np.nan, 3], [1e9, 5]], np.float32)
     draw_discs(large, points, 3, (9, 99, 199))
