@@ -31,6 +31,7 @@ from fkd_infer.geometry.rules import POINTS_BOX, BoxRule
 from fkd_infer.geometry.transforms import invert, transform
 from fkd_infer.models.cards.landmark import ModelCard
 from fkd_infer.runtime.providers.cuda_settings import CudaSettings
+from fkd_infer.runtime.providers.registry import AUTO
 from fkd_infer.runtime.session import LandmarkSession
 from fkd_infer.runtime.settings import SessionSettings
 from fkd_infer.runtime.tuned_profile import open_session
@@ -260,7 +261,7 @@ def load(
     *,
     detector: str | Detector = DEFAULT_DETECTOR,
     detector_model: str | Path | None = None,
-    provider: Provider = "auto",
+    provider: Provider = AUTO,
     threads: int | None = None,
     max_size: int | None = None,
     min_face: float | None = None,

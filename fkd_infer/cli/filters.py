@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from fkd_infer.cli.command import FkdCommand
-from fkd_infer.cli.options.faces import model_option
 from fkd_infer.cli.options.group import PATH
+from fkd_infer.cli.options.networks import model_option
 from fkd_infer.jobs.summary import counted
 
 

@@ -6,7 +6,7 @@ import click
 
 from fkd_infer.choices import GOALS, Goal
 from fkd_infer.cli.command import FkdCommand, exit_on_signals
-from fkd_infer.cli.options.faces import model_option
+from fkd_infer.cli.options.networks import model_option
 
 
 @click.command(cls=FkdCommand)

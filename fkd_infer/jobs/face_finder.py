@@ -1,4 +1,4 @@
-"""How fkd-infer finds faces in frames of photos, and in those of moving pictures."""
+"""Finds the faces of a frame: with a detector, a tracker, or boxes from a file."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from fkd_infer.types import Face, Frame
 
 @dataclass(frozen=True)
 class FaceFinder:
-    """Finds the faces of frames: those of photos with the pipeline's detector, those of moving
-    pictures by following them, where there is a tracker; or at boxes from a file, which are drawn
-    as `boxes_rule` says."""
+    """Finds faces in photos with the pipeline's detector, and in videos with the tracker, if any.
+
+    With `boxes`, it places points in these, which `boxes_rule` leads to boxes of the points.
+    """
 
     pipeline: Pipeline
     tracker: Tracker | None = None
@@ -25,31 +26,31 @@ class FaceFinder:
     boxes_rule: BoxRule = POINTS_BOX
 
     def __call__(self, frame: Frame, kind: SourceKind) -> list[Face]:
-        """All faces of one frame."""
+        """Finds the faces of one frame."""
         if kind != "image" and self.tracker is not None:
             return self.tracker(frame)
         return self.place_points([self.detect(frame)])[0]
 
     @property
     def summary(self) -> str:
-        """What is to be told of following faces, after frames were; empty for nothing."""
+        """A line about tracked faces; empty if no frame was tracked."""
         if self.tracker is None or not self.tracker.summary.frames:
             return ""
         return str(self.tracker.summary)
 
     @property
     def takes_gray(self) -> bool:
-        """Whether gray frames are enough for finding the faces of moving pictures."""
+        """Whether gray frames are enough to find the faces of a video."""
         if self.tracker is None:
             return False
         return self.pipeline.card.input.channels == 1 and self.tracker.detector.traits.takes_gray
 
     def detect(self, frame: Frame) -> ImageDetections:
-        """The boxes of one frame."""
+        """Detects the boxes of one frame."""
         if self.boxes is not None:
             return ImageDetections(frame.image, self.boxes.find(frame), self.boxes_rule, final=True)
         return self.pipeline.detect(frame.image, self.pipeline.detector)
 
-    def place_points(self, searched: Sequence[ImageDetections]) -> list[list[Face]]:
-        """The faces of several frames."""
-        return self.pipeline.place_points(searched)
+    def place_points(self, detections: Sequence[ImageDetections]) -> list[list[Face]]:
+        """Places the points of several frames in one batch."""
+        return self.pipeline.place_points(detections)

@@ -1,4 +1,4 @@
-"""Options about detectors, which read their names and defaults from the registry."""
+"""Options for detection; names and defaults come from the registry of detectors."""
 
 from __future__ import annotations
 
@@ -68,3 +68,30 @@ detector_model_option: Decorator = click.option(
     show_default="; ".join(f"{name}: {model}" for name, model in _MODELS.items()),
     help=f"Run this model file in the detector {' or '.join(_MODELS)}.",
 )
+min_face_option: Decorator = click.option(
+    "--min-face",
+    type=click.FloatRange(4),
+    help="Find faces down to this size, in px from brows to chin, and none below.",
+)
+min_score_option: Decorator = click.option(
+    "--min-score",
+    type=click.FloatRange(0, 1),
+    show_default="calibrated per detector",
+    help="Leave out faces that the detector scores lower.",
+)
+detect_every_option: Decorator = click.option(
+    "--detect-every",
+    type=click.IntRange(1),
+    show_default="as needed",
+    help="Search every Nth frame of a video, and track faces in between.",
+)
+
+
+def max_size_option(default: str) -> Decorator:
+    """`--max-size`, with a text for its default."""
+    return click.option(
+        "--max-size",
+        type=click.IntRange(64),
+        show_default=default,
+        help="Search frames at most at this longer side, in px; more finds smaller faces.",
+    )

@@ -1,4 +1,4 @@
-"""Options that say which models find faces and place points, and how."""
+"""Options of fkd-infer for how faces are found and points are placed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import click
 
 from fkd_infer.choices import (
-    DEFAULT_MODEL,
     DEFAULT_SMOOTHING,
     MIN_PRESENCE,
     VIDEO_SMOOTHINGS,
@@ -18,13 +17,17 @@ from fkd_infer.choices import (
 )
 from fkd_infer.cli.options.detectors import (
     DetectorChoice,
+    detect_every_option,
     detector_model_option,
     detector_option,
+    max_size_option,
+    min_face_option,
+    min_score_option,
     photo_size_text,
 )
-from fkd_infer.cli.options.group import PATH, Decorator, NameOrPath, group, neutral_option
+from fkd_infer.cli.options.group import PATH, group, neutral_option
+from fkd_infer.cli.options.networks import model_option, provider_option, threads_option
 from fkd_infer.detection.registry import BOX_KINDS, NONE, find_detector
-from fkd_infer.runtime.providers.registry import AUTO, provider_names
 
 if TYPE_CHECKING:
     from fkd_infer.jobs.face_finder import FaceFinder
@@ -34,7 +37,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FaceOptions:
-    """How faces are found; None leaves a choice to what it is about."""
+    """How faces are found; None stands for a default that depends on other options."""
 
     model: str
     detector: str
@@ -55,18 +58,18 @@ class FaceOptions:
     def __post_init__(self) -> None:
         if self.boxes is not None and self.detect_every is not None:
             raise click.UsageError("--detect-every has no use with --boxes, which name each face")
-        searching = {
+        search_options = {
             "--detector-model": self.detector_model,
             "--max-size": self.max_size,
             "--min-face": self.min_face,
             "--min-score": self.min_score,
         }
-        given = [option for option, value in searching.items() if value is not None]
+        given = [option for option, value in search_options.items() if value is not None]
         if given and (self.boxes is not None or not find_detector(self.detector).searches):
             raise click.UsageError(f"{given[0]} has no use where no detector searches")
 
     def pipeline(self, sources: list[Source], workers: int) -> Pipeline:
-        """The pipeline for sources, of which so many photos are worked on at once."""
+        """Loads the pipeline for sources, of which `workers` photos are processed at once."""
         from fkd_infer.jobs.photos import network_threads
         from fkd_infer.pipeline import load
 
@@ -85,14 +88,14 @@ class FaceOptions:
         )
 
     def finder(self, pipeline: Pipeline) -> FaceFinder:
-        """What finds the faces of photos and of moving pictures."""
+        """The finder of faces in photos and videos."""
         from fkd_infer.detection.boxes_file import BoxesFile
         from fkd_infer.detection.factory import box_rule, video_detector
         from fkd_infer.detection.tiling import Search
         from fkd_infer.jobs.face_finder import FaceFinder
         from fkd_infer.tracking.tracker import Tracker
 
-        given = BoxesFile.read(self.boxes) if self.boxes else None
+        boxes = BoxesFile.read(self.boxes) if self.boxes else None
         tracker = None
         if not pipeline.detector.traits.trusted:
             size = self.max_size or find_detector(self.detector).search_sizes.videos
@@ -100,41 +103,7 @@ class FaceOptions:
             detector = video_detector(pipeline.detector, search)
             smoothing = "off" if self.smooth == "offline" else self.smooth
             tracker = Tracker(pipeline, detector, self.detect_every, smoothing)
-        return FaceFinder(pipeline, tracker, given, box_rule(self.boxes_kind, pipeline.card))
-
-
-model_option: Decorator = click.option(
-    "--model",
-    type=NameOrPath(),
-    metavar="NAME|FILE",
-    default=DEFAULT_MODEL,
-    show_default=True,
-    help="Shipped model, or an .onnx file.",
-)
-
-
-provider_option: Decorator = neutral_option(
-    "--provider",
-    type=click.Choice(provider_names()),
-    default=AUTO,
-    show_default=True,
-    help="auto uses the first that starts; any other is used or the command fails.",
-)
-
-
-min_face_option: Decorator = click.option(
-    "--min-face",
-    type=click.FloatRange(4),
-    help="Smallest face, px from brows to chin; large frames are searched in tiles for it.",
-)
-
-
-min_score_option: Decorator = click.option(
-    "--min-score",
-    type=click.FloatRange(0, 1),
-    show_default="as the detector has it",
-    help="How sure the detector has to be of a face.",
-)
+        return FaceFinder(pipeline, tracker, boxes, box_rule(self.boxes_kind, pipeline.card))
 
 
 face_options = group(
@@ -144,60 +113,47 @@ face_options = group(
     detector=detector_option(),
     detector_model=detector_model_option,
     boxes=click.option(
-        "--boxes", type=PATH, help="CSV of boxes: source,frame,x0,y0,x1,y1; no detector."
+        "--boxes",
+        type=PATH,
+        help="Read boxes from a CSV file: source,frame,x0,y0,x1,y1; no detector runs.",
     ),
     boxes_kind=click.option(
         "--boxes-kind",
         type=DetectorChoice(BOX_KINDS),
-        default="points",
+        default=BOX_KINDS[0],
         show_default=True,
-        help="How --boxes are drawn: tight around brows to chin, or as a detector does.",
+        help="Read --boxes as tight from brows to chin, or as this detector draws them.",
     ),
-    max_size=click.option(
-        "--max-size",
-        type=click.IntRange(64),
-        show_default=photo_size_text(),
-        help="Longer side, px, at which a frame is searched; more finds smaller faces.",
-    ),
+    max_size=max_size_option(photo_size_text()),
     min_face=min_face_option,
     min_score=min_score_option,
-    detect_every=click.option(
-        "--detect-every",
-        type=click.IntRange(1),
-        show_default="as needed",
-        help="Search every Nth frame of a video, and follow faces between.",
-    ),
+    detect_every=detect_every_option,
     smooth=click.option(
         "--smooth",
         type=click.Choice(VIDEO_SMOOTHINGS),
         default=DEFAULT_SMOOTHING,
         show_default=True,
-        help="Steady points in videos; offline looks ahead.",
+        help="Smooth points in videos this strongly; offline looks ahead.",
     ),
     min_presence=click.option(
         "--min-presence",
         type=click.FloatRange(0, 1),
         show_default=f"{MIN_PRESENCE}, 0 without a detector",
-        help="Leave out faces of which the network is less sure; 0 keeps all.",
+        help="Leave out faces that the network scores lower; 0 leaves out none.",
     ),
     refine=click.option(
         "--refine/--no-refine",
         default=None,
-        show_default="on, but with --detector none",
-        help="Place points again in the box of the first ones.",
+        show_default="on, off with --detector none",
+        help="Place points again, in the box of the first ones.",
     ),
     provider=provider_option,
-    threads=neutral_option(
-        "--threads",
-        type=click.IntRange(1),
-        show_default="all cores, photos: each worker's share",
-        help="Threads of the network.",
-    ),
+    threads=threads_option("all cores; photos: each worker's share"),
     tuned=neutral_option(
         "--tuned/--no-tuned",
         default=True,
         show_default=True,
-        help="Run the network as fkd-infer tune found best on this machine.",
+        help="Use the settings that fkd-infer tune saved for this machine.",
     ),
 )
-"""Options that say how faces are found, for a command's argument `faces`."""
+"""Adds `faces`: how faces are found."""
