@@ -34,7 +34,7 @@ from fkd_infer.runtime.providers.cuda_settings import CudaSettings
 from fkd_infer.runtime.providers.registry import AUTO
 from fkd_infer.runtime.session import LandmarkSession
 from fkd_infer.runtime.settings import SessionSettings
-from fkd_infer.runtime.tuned_profile import open_session
+from fkd_infer.runtime.tuned_session import open_session
 from fkd_infer.system.chrome_trace import Trace
 from fkd_infer.system.files.atomic import atomic_write, output_errors
 from fkd_infer.system.hardware import available_threads

@@ -1,4 +1,4 @@
-"""One network under ONNX Runtime, and its card."""
+"""A landmark network in a session of ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from fkd_infer.models.signature import check_landmark_signature
 from fkd_infer.runtime.install import import_onnxruntime
 from fkd_infer.runtime.providers.base import ProviderSettings
 from fkd_infer.runtime.providers.cpu import CPU
-from fkd_infer.runtime.providers.registry import provider_of
+from fkd_infer.runtime.providers.registry import AUTO, provider_of
 from fkd_infer.runtime.run_errors import run_error
 from fkd_infer.runtime.settings import SessionSettings
 from fkd_infer.runtime.start import start_session
@@ -32,23 +32,23 @@ class LandmarkSession:
     """A network that places points on crops.
 
     `provider` is the name of an execution provider, which is used or raises ProviderError, or
-    "auto" for the first one that starts. `settings` default to the quickest for single calls.
-    `provider_settings` count only on their own provider; SettingsError is raised if the session
+    "auto" for the first one that starts. `settings` default to the fastest for single calls.
+    `provider_settings` apply to their own provider only; SettingsError is raised if the session
     runs on another one that cannot ignore them, such as CUDA graphs.
     """
 
     def __init__(
         self,
         model: str | Path,
-        provider: Provider = "auto",
+        provider: Provider = AUTO,
         settings: SessionSettings | None = None,
         provider_settings: ProviderSettings | None = None,
     ) -> None:
         ort = import_onnxruntime()
         self.path = find_model(model)
-        found = check_model(self.path)
-        self.card = ModelCard.from_metadata(found.metadata, self.path)
-        check_landmark_signature(found, self.card, self.path)
+        file = check_model(self.path)
+        self.card = ModelCard.from_metadata(file.metadata, self.path)
+        check_landmark_signature(file, self.card, self.path)
         self.settings = settings or SessionSettings.single_calls()
         self.provider_settings = provider_settings
         self._session = start_session(ort, self.path, provider, self.settings, provider_settings)
@@ -59,7 +59,7 @@ class LandmarkSession:
                 "export it again with --platform any",
                 self.path,
             )
-        self._largest: int | None = None
+        self._max_batch: int | None = None
         own_settings = chosen.own_settings(provider_settings)
         self._run_batch = chosen.runner(ort, self._session, own_settings)
         size, channels = self.card.input.size, self.card.input.channels
@@ -72,52 +72,54 @@ class LandmarkSession:
         return self.execution_provider.name
 
     def run(self, crops: Pixels) -> Prediction:
-        """Points in crop pixels, and scores, for crops (n, size, size, channels) uint8.
+        """Returns points in crop pixels, and scores, for crops (n, size, size, channels) uint8.
 
-        Contiguous crops are read where they lie; others are copied first. Where memory is short, a
-        batch is run in halves, and those after it are no larger. Raises OutOfMemoryError,
-        DeviceLostError and InferenceError.
+        Contiguous crops are not copied. If memory runs out, the batch is run in halves, and later
+        batches are no larger than those. Raises OutOfMemoryError, DeviceLostError and
+        InferenceError.
         """
-        most = self._largest
-        if most is not None and len(crops) > most:
-            return self._in_parts(crops, most)
         if not len(crops):
-            empty = np.empty((0, self.card.landmarks.count, 2), dtype=np.float32)
-            return Prediction(empty, empty[:, 0, 0] if self.card.output.score else None)
+            return self._empty_prediction()
+        if self._max_batch is not None and len(crops) > self._max_batch:
+            return self._run_in_parts(crops, self._max_batch)
         try:
             points, *scores = self._run_batch(crops)
         except Exception as error:  # ONNX Runtime's errors share no other base
-            what = f"for a batch of {len(crops)}"
-            ours = run_error(error, self.execution_provider, self.card.name, what)
-            if not isinstance(ours, OutOfMemoryError) or len(crops) == 1:
-                raise ours from error
+            action = f"for a batch of {len(crops)}"
+            fkd_error = run_error(error, self.execution_provider, self.card.name, action)
+            if not isinstance(fkd_error, OutOfMemoryError) or len(crops) == 1:
+                raise fkd_error from error
         else:
             return Prediction(points, scores[0] if scores else None)
         half = (len(crops) + 1) // 2
-        self._largest = min(self._largest or half, half)
+        self._max_batch = min(self._max_batch or half, half)
         _log.warning("too little memory for %d faces at once; going on with %d", len(crops), half)
-        return self._in_parts(crops, half)
+        return self._run_in_parts(crops, half)
 
-    def _in_parts(self, crops: Pixels, most: int) -> Prediction:
-        parts = [self.run(crops[at : at + most]) for at in range(0, len(crops), most)]
+    def profiled(self, prefix: str) -> LandmarkSession:
+        """Starts the same session again, to time each operator for `end_profile`."""
+        settings = replace(self.settings, profile=prefix)
+        return LandmarkSession(self.path, self.provider, settings, self.provider_settings)
+
+    def end_profile(self) -> tuple[Path, int]:
+        """Returns ONNX Runtime's profile and its start, in nanoseconds of ONNX Runtime's clock."""
+        started: int = self._session.get_profiling_start_time_ns()
+        return Path(self._session.end_profiling()), started
+
+    def _empty_prediction(self) -> Prediction:
+        points = np.empty((0, self.card.landmarks.count, 2), np.float32)
+        return Prediction(points, points[:, 0, 0] if self.card.output.score else None)
+
+    def _run_in_parts(self, crops: Pixels, size: int) -> Prediction:
+        parts = [self.run(crops[i : i + size]) for i in range(0, len(crops), size)]
         scores = [part.scores for part in parts if part.scores is not None]
         return Prediction(
             np.concatenate([part.points for part in parts]),
             np.concatenate(scores) if scores else None,
         )
 
-    def profiled(self, prefix: str) -> LandmarkSession:
-        """The same session anew, which times each operator for `end_profile`."""
-        settings = replace(self.settings, profile=prefix)
-        return LandmarkSession(self.path, self.provider, settings, self.provider_settings)
-
-    def end_profile(self) -> tuple[Path, int]:
-        """ONNX Runtime's profile, and when its zero was, in nanoseconds of its own clock."""
-        started: int = self._session.get_profiling_start_time_ns()
-        return Path(self._session.end_profiling()), started
-
 
 def _has_dot_products() -> bool:
-    """Whether the CPU adds up products of bytes exactly; taken for granted where it is unknown."""
+    """Whether the CPU sums products of bytes exactly; True if its features are unknown."""
     features = set(cpu_features())
     return not features or bool(features & DOT_PRODUCTS)

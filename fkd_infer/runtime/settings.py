@@ -1,4 +1,4 @@
-"""How ONNX Runtime runs a network: what SessionOptions are made of."""
+"""Settings of an ONNX Runtime session."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fkd_infer.system.hardware import available_threads
 if TYPE_CHECKING:
     import onnxruntime
 
-_LEVELS = {
+_GRAPH_LEVELS = {
     "none": "ORT_DISABLE_ALL",
     "basic": "ORT_ENABLE_BASIC",
     "extended": "ORT_ENABLE_EXTENDED",
@@ -22,14 +22,18 @@ _LEVELS = {
 
 @dataclass(frozen=True, slots=True)
 class SessionSettings:
-    """Options of a session. The defaults are measured: docs/benchmarks.md has a row for each.
-    They are for pipelines; `single_calls` is for a session alone.
+    """Settings of a session. The defaults, for pipelines, are measured: docs/benchmarks.md has a
+    row for each. `single_calls` is for a session alone.
 
-    `threads` share one operator's work; `spin` lets them wait busily for the next, which is quicker
-    for single calls and takes the cores from everything else; `level` is how far the graph is
-    rewritten at load; `denormals_as_zero` rounds the tiniest numbers to 0; `arena` keeps memory
-    between calls; `profile` is how the name of the file begins that ONNX Runtime writes its times
-    to, None for none. Raises SettingsError for less than one thread.
+    - `threads` share the work of one operator.
+    - `spin` makes them wait busily for the next one, which speeds up single calls and takes the
+      cores from everything else.
+    - `level` is how far ONNX Runtime optimizes the graph when it loads it.
+    - `denormals_as_zero` rounds the tiniest numbers to 0.
+    - `arena` reuses memory between calls.
+    - `profile` is a prefix for the file in which ONNX Runtime saves its timings, None for no file.
+
+    Raises SettingsError for less than one thread.
     """
 
     threads: int = field(default_factory=available_threads)
@@ -41,26 +45,27 @@ class SessionSettings:
 
     @classmethod
     def single_calls(cls) -> SessionSettings:
-        """For a session that has the cores to itself while it is called: threads that spin."""
+        """Returns settings for a session that has the cores to itself: its threads spin."""
         return cls(spin=True)
 
     def __post_init__(self) -> None:
         if self.threads < 1:
-            raise SettingsError("threads", f"is {self.threads}, and has to be 1 or more")
+            raise SettingsError("threads", f"is {self.threads}, but must be 1 or more")
 
     @property
-    def described(self) -> str:
-        """What `fkd-infer tune` changes of them, in words."""
+    def summary(self) -> str:
+        """The settings that `fkd-infer tune` chooses, as text."""
         threads = "1 thread" if self.threads == 1 else f"{self.threads} threads"
         return f"{threads}{', spinning' if self.spin else ''}, level {self.level}"
 
     def options(self, ort: Any) -> onnxruntime.SessionOptions:
-        """ONNX Runtime's own options."""
+        """Returns the settings as ONNX Runtime's SessionOptions."""
         options = ort.SessionOptions()
         options.intra_op_num_threads = self.threads
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
-        options.graph_optimization_level = getattr(ort.GraphOptimizationLevel, _LEVELS[self.level])
+        level = getattr(ort.GraphOptimizationLevel, _GRAPH_LEVELS[self.level])
+        options.graph_optimization_level = level
         options.enable_cpu_mem_arena = self.arena
         if self.profile is not None:
             options.enable_profiling = True

@@ -199,5 +199,5 @@ def _profile(model: Path, key: ProfileKey, search: _Search) -> Profile:
         variant = ModelVariant(best.network.name, file_sha256(best.network))
         compared = compare_accuracy(read_card(best.network), read_card(model))
         search.tell(f"{best.network.name} stands in for {model.name}: {compared}")
-    search.tell(f"Best: {best.settings.described}, {best.batch} faces a call")
+    search.tell(f"Best: {best.settings.summary}, {best.batch} faces a call")
     return Profile(key, search.goal, best.settings, best.batch, variant)

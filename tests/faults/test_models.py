@@ -21,7 +21,8 @@ from fkd_infer.models import check
 from fkd_infer.models.check import check_model
 from fkd_infer.models.shipped import find_model
 from fkd_infer.runtime.session import LandmarkSession
-from fkd_infer.runtime.tuned_profile import ModelVariant, open_session
+from fkd_infer.runtime.tuned_profile import ModelVariant
+from fkd_infer.runtime.tuned_session import open_session
 from fkd_infer.tuning.variants import variants_of
 
 FIXED = MODELS / "fixed.onnx"
@@ -47,7 +48,9 @@ def no_file(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 @only_posix
 @pytest.mark.parametrize("open_", OPENERS)
-def test_what_is_no_file_is_told_at_once(no_file: Path, open_: Callable[[Path], object]) -> None:
+def test_paths_that_are_no_regular_file_raise_at_once(
+    no_file: Path, open_: Callable[[Path], object]
+) -> None:
     start = time.process_time()
     with pytest.raises(
         (InvalidModelError, DetectorError), match=r"not a file|No such device"
@@ -59,7 +62,7 @@ def test_what_is_no_file_is_told_at_once(no_file: Path, open_: Callable[[Path], 
 
 @pytest.mark.parametrize("open_", OPENERS)
 @pytest.mark.parametrize("size", [0, check.MAX_FILE_BYTES + 1])
-def test_a_file_of_no_sensible_size_is_not_read(
+def test_empty_and_huge_files_are_not_read(
     size: int, open_: Callable[[Path], object], tmp_path: Path
 ) -> None:
     path = tmp_path / "m.onnx"
@@ -73,13 +76,13 @@ def test_a_file_of_no_sensible_size_is_not_read(
 
 
 @pytest.mark.parametrize("name", ["x" * 5000, "a\0b", "nosuch/../../x.onnx", ""])
-def test_names_that_no_file_has_are_told(name: str) -> None:
+def test_impossible_file_names_raise(name: str) -> None:
     with pytest.raises((ModelFileNotFoundError, InvalidModelError)):
         find_model(name)
 
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may read everything")
-def test_a_file_that_may_not_be_read_is_told(tmp_path: Path) -> None:
+def test_an_unreadable_file_raises(tmp_path: Path) -> None:
     path = tmp_path / "m.onnx"
     path.write_bytes(FIXED.read_bytes())
     path.chmod(0)
@@ -97,7 +100,7 @@ def test_a_file_that_may_not_be_read_is_told(tmp_path: Path) -> None:
     ],
     ids=["fields", "nodes", "tensors", "attributes"],
 )
-def test_a_file_of_millions_of_parts_is_told_soon(content: bytes, tmp_path: Path) -> None:
+def test_a_file_of_millions_of_fields_is_rejected_quickly(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "m.onnx"
     path.write_bytes(content)
     start = time.process_time()
@@ -106,7 +109,7 @@ def test_a_file_of_millions_of_parts_is_told_soon(content: bytes, tmp_path: Path
     assert time.process_time() - start < 20
 
 
-def test_graphs_in_graphs_end_early(tmp_path: Path) -> None:
+def test_deeply_nested_graphs_raise(tmp_path: Path) -> None:
     graph = b""
     for _ in range(3000):
         graph = field(1, field(4, b"If") + field(5, field(6, graph)))
@@ -130,7 +133,7 @@ except MemoryError as error:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, and limits address space")
-def test_memory_that_is_used_up_is_one_line(tmp_path: Path) -> None:
+def test_running_out_of_memory_is_one_line(tmp_path: Path) -> None:
     path = tmp_path / "m.onnx"
     content = FIXED.read_bytes()
     path.write_bytes(content)
@@ -145,7 +148,7 @@ def test_memory_that_is_used_up_is_one_line(tmp_path: Path) -> None:
     assert done.stdout.count("\n") == 1
 
 
-def test_a_folder_of_odd_files_has_no_variants(tmp_path: Path) -> None:
+def test_a_folder_of_invalid_files_has_no_variants(tmp_path: Path) -> None:
     """`fkd-infer tune` looks at all that lies beside a model."""
     model = tmp_path / "model.onnx"
     model.write_bytes(FIXED.read_bytes())
@@ -159,13 +162,13 @@ def test_a_folder_of_odd_files_has_no_variants(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b.onnx", "../x.onnx", "/x.onnx"])
-def test_a_profile_leads_to_no_other_folder(name: str) -> None:
+def test_a_variant_must_be_in_the_models_folder(name: str) -> None:
     """A file that stands in for a model lies beside it."""
     with pytest.raises(ValueError, match="not the name of a file in the model's folder"):
         ModelVariant(name, "0" * 64)
 
 
-def test_a_file_that_shrinks_as_it_is_read_is_told(
+def test_reports_a_file_that_shrinks_while_it_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Somebody cuts it between the look at its size and the look at its bytes."""

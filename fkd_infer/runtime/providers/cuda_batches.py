@@ -1,4 +1,4 @@
-"""Runs batches on CUDA: a few sizes, buffers and recorded graphs for each."""
+"""Runs batches on CUDA in a few sizes, with buffers and recorded graphs for each."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class CudaBatches:
-    """Calls a session with batches of the sizes that its settings name; safe from any thread."""
+    """Runs a session with the batch sizes of its settings; thread-safe."""
 
     def __init__(
         self, ort: Any, session: onnxruntime.InferenceSession, settings: CudaSettings
@@ -23,22 +23,22 @@ class CudaBatches:
         self._ort = ort
         self._session = session
         self._settings = settings
-        self._bound: dict[int, _Bound] = {}
-        self._turn = threading.Lock()  # the buffers of a bucket are filled by one call at a time
+        self._buffers: dict[int, _Buffers] = {}
+        self._buffers_lock = threading.Lock()  # one call at a time fills the buffers of a size
 
     def __call__(self, crops: Pixels) -> list[Floats]:
-        """The network's outputs for crops (n, size, size, channels), n > 0."""
+        """Returns the network's outputs for crops (n, size, size, channels), n > 0."""
         if not self._settings.buckets:
             return self._run(crops)
         largest = self._settings.buckets[-1]
-        parts = [self._filled(crops[i : i + largest]) for i in range(0, len(crops), largest)]
+        parts = [self._run_padded(crops[i : i + largest]) for i in range(0, len(crops), largest)]
         if len(parts) == 1:
             return parts[0]
         return [np.concatenate(outputs) for outputs in zip(*parts, strict=True)]
 
-    def _filled(self, crops: Pixels) -> list[Floats]:
-        """Runs crops as a whole bucket. The last one fills it: a network that measures its batch,
-        as dynamic quantization does, then measures nothing new."""
+    def _run_padded(self, crops: Pixels) -> list[Floats]:
+        """Pads the batch to the next bucket with copies of its last crop, which leave the range of
+        values unchanged: dynamic quantization measures it over the batch."""
         count = len(crops)
         missing = next(size for size in self._settings.buckets if size >= count) - count
         if missing:
@@ -46,42 +46,41 @@ class CudaBatches:
         return [output[:count] for output in self._run(crops)]
 
     def _run(self, crops: Pixels) -> list[Floats]:
-        if not self._settings.bound:
+        if not self._settings.has_buffers:
             outputs: list[Floats] = self._session.run(None, {"image": crops})
             return outputs
-        with self._turn:
-            if len(crops) not in self._bound:
-                bound = _Bound(self._ort, self._session, len(crops), self._settings)
-                self._bound[len(crops)] = bound
-            return self._bound[len(crops)](crops)
+        size = len(crops)
+        with self._buffers_lock:
+            if size not in self._buffers:
+                self._buffers[size] = _Buffers(self._ort, self._session, size, self._settings)
+            return self._buffers[size].run(crops)
 
 
-class _Bound:
-    """A session with buffers on the GPU for batches of one size."""
+class _Buffers:
+    """Input and output buffers on the GPU for batches of one size."""
 
     def __init__(
         self, ort: Any, session: onnxruntime.InferenceSession, size: int, settings: CudaSettings
     ) -> None:
-        def buffer(node: Any, kind: type[np.generic]) -> Any:
+        def allocate(node: Any, dtype: type[np.generic]) -> Any:
             shape = [size, *node.shape[1:]]
-            value = ort.OrtValue.ortvalue_from_shape_and_type(shape, kind, "cuda", settings.device)
-            return value
+            return ort.OrtValue.ortvalue_from_shape_and_type(shape, dtype, "cuda", settings.device)
 
         self._session = session
         self._binding = session.io_binding()
         (image,) = session.get_inputs()
-        self._input = buffer(image, np.uint8)
+        self._input = allocate(image, np.uint8)
         self._binding.bind_ortvalue_input(image.name, self._input)
-        self._outputs = [buffer(node, np.float32) for node in session.get_outputs()]
+        self._outputs = [allocate(node, np.float32) for node in session.get_outputs()]
         for node, output in zip(session.get_outputs(), self._outputs, strict=True):
             self._binding.bind_ortvalue_output(node.name, output)
         self._options = ort.RunOptions()
         if settings.graphs:
-            # Each size is a recording of its own; ids from 1 on are free for such use.
+            # A recording for each size; ONNX Runtime leaves ids from 1 on to its callers.
             self._options.add_run_config_entry("gpu_graph_id", str(size))
 
-    def __call__(self, crops: Pixels) -> list[Floats]:
-        """The outputs, on the host."""
+    def run(self, crops: Pixels) -> list[Floats]:
+        """Returns the outputs in the host's memory."""
         self._input.update_inplace(crops)
         self._session.run_with_iobinding(self._binding, self._options)
         return [output.numpy() for output in self._outputs]

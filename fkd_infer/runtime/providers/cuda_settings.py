@@ -14,25 +14,25 @@ ConvSearch = Literal["heuristic", "exhaustive", "default"]
 
 @dataclass(frozen=True, slots=True)
 class CudaSettings(ProviderSettings):
-    """Options of a session on CUDA. They follow ONNX Runtime's documents: none is measured here.
+    """Settings of a session on CUDA. They follow ONNX Runtime's documentation; none is measured.
 
-    - `device` counts GPUs from 0; `memory` limits ONNX Runtime's arena there, in bytes.
-    - `search` is how each convolution gets its algorithm: heuristic asks cuDNN; exhaustive times
-      all of them at the first batch of each size, so that two runs may choose differently.
-    - `buckets` are the sizes of batches, ascending. A batch is filled up to the next, and one
-      above the largest is cut, so that algorithms are chosen and memory is taken once for each
-      size and never again. () runs batches as they come.
-    - `warm_up` runs every bucket at load, for programs that answer requests; without it, the first
-      batch of a size takes longer, and sizes that never come cost nothing.
-    - `binding` keeps a bucket's input and output on the GPU in buffers of their own. Both ways
-      copy once in and once out; this one takes no memory in between, and waits once more for the
-      copy. Which is quicker is not known, so that the one without state is the default.
-    - `graphs` records a bucket's kernels at its first batch and launches them as one from then on;
-      it needs `binding`'s buffers and takes them. ONNX Runtime calls it a preview, keeps a
-      recording for each thread, and while it records no other thread may use CUDA.
+    - `device` is the index of the GPU, from 0; `memory` limits ONNX Runtime's arena, in bytes.
+    - `search` chooses the algorithm of each convolution: "heuristic" asks cuDNN; "exhaustive" times
+      all algorithms at the first batch of each size, so two runs may choose differently.
+    - `buckets` are the batch sizes, ascending. A batch is padded to the next size, and split if it
+      is larger than the last one, so algorithms and memory are set up once per size.
+      () runs batches as they come.
+    - `warm_up` runs every bucket when the session starts, for programs that answer requests.
+      Without it, the first batch of a size is slower, and unused sizes cost nothing.
+    - `binding` reserves input and output buffers on the GPU for each bucket. Either way copies
+      once in and once out; with buffers, no memory is allocated in between, but the copy is waited
+      for. Which is faster is not known, so the default is the way without state.
+    - `graphs` records the kernels of a bucket at its first batch and launches them as one from then
+      on; it implies `binding`. In ONNX Runtime this is a preview, recordings are per thread, and no
+      other thread may use CUDA during a recording.
     - `tf32` lets GPUs since Ampere round factors to 10 bits: ONNX Runtime's default.
 
-    Raises SettingsError for values that no session can have.
+    Raises SettingsError for invalid values.
     """
 
     device: int = 0
@@ -46,33 +46,32 @@ class CudaSettings(ProviderSettings):
 
     def __post_init__(self) -> None:
         if self.device < 0:
-            raise SettingsError("device", f"is {self.device}, and has to be 0 or more")
+            raise SettingsError("device", f"is {self.device}, but must be 0 or more")
         if self.memory is not None and self.memory < 1:
-            raise SettingsError("memory", f"is {self.memory}, and has to be 1 or more")
+            raise SettingsError("memory", f"is {self.memory}, but must be 1 or more")
         if self.search not in get_args(ConvSearch):
-            raise SettingsError(
-                "search", f"is {self.search!r}", f"it is one of {get_args(ConvSearch)}"
-            )
+            choices = ", ".join(get_args(ConvSearch))
+            raise SettingsError("search", f"is {self.search!r}", f"choose one of: {choices}")
         if any(size < 1 for size in self.buckets) or any(a >= b for a, b in pairwise(self.buckets)):
-            raise SettingsError("buckets", f"are {self.buckets}, and have to ascend from 1 or more")
-        if not self.buckets and (self.warm_up or self.bound):
+            raise SettingsError("buckets", f"are {self.buckets}, but must ascend from 1 or more")
+        if not self.buckets and (self.warm_up or self.has_buffers):
             raise SettingsError("warm_up, binding and graphs", "need buckets")
 
     @property
-    def bound(self) -> bool:
-        """Whether each bucket has buffers of its own."""
+    def has_buffers(self) -> bool:
+        """Whether each bucket has buffers on the GPU."""
         return self.binding or self.graphs
 
     def options(self) -> dict[str, str]:
-        """The provider's own options."""
+        """Returns the options of ONNX Runtime's CUDA provider."""
         options = {
-            # Sizes are few: what they need is enough, where the default takes the next power of 2.
+            # Few sizes occur, so allocate what they need; the default rounds up to powers of 2.
             "arena_extend_strategy": "kSameAsRequested",
             "cudnn_conv_algo_search": self.search.upper(),
             "enable_cuda_graph": str(int(self.graphs)),
             "use_tf32": str(int(self.tf32)),
         }
-        # Named only where it matters: ONNX Runtime 1.31 warns of a missing plugin where it is.
+        # Only if it is not the default: naming it makes ONNX Runtime 1.31 warn of a missing plugin.
         if self.device:
             options["device_id"] = str(self.device)
         if self.memory is not None:
@@ -80,7 +79,7 @@ class CudaSettings(ProviderSettings):
         return options
 
     def check_unused(self, provider: str) -> None:
-        """Raises SettingsError for graphs, which only CUDA has."""
+        """Raises SettingsError for graphs, which need CUDA."""
         if self.graphs:
-            problem = f"need CUDA, and {provider!r} is what the session runs on"
-            raise SettingsError("graphs", problem, "leave them out")
+            problem = f"need CUDA, but the session runs on {provider!r}"
+            raise SettingsError("graphs", problem, "use graphs=False")

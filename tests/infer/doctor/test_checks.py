@@ -67,7 +67,7 @@ def told(finding: Finding) -> str:
     return f"{finding.problem} | {finding.repair}"
 
 
-def test_here_all_is_well() -> None:
+def test_finds_no_problem_here() -> None:
     found = examine()
     assert [finding for finding in found if finding.problem] == []
     names = [finding.name for finding in found]
@@ -87,14 +87,14 @@ def test_an_opencv_that_needs_a_desktop_is_replaced(monkeypatch: pytest.MonkeyPa
     assert found.repair == f"pip uninstall -y opencv-python && {OPENCV}"
 
 
-def test_no_opencv_at_all_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_opencv_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch)
     break_import(monkeypatch, ModuleNotFoundError("No module named 'cv2'"))
     found = packages.opencv()
     assert (found.fact, found.repair) == ("not installed", OPENCV)
 
 
-def test_two_wheels_of_opencv_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_opencv_wheels_are_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch, opencv_python="4.12", opencv_python_headless="4.14")
     found = packages.opencv()
     assert "opencv-python and opencv-python-headless are all installed" in told(found)
@@ -105,21 +105,19 @@ def test_two_wheels_of_opencv_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
 NO_CASCADES = "opencv-python-headless 5.0.0; no face cascades: detector haar cannot be used"
 
 
-def test_an_opencv_without_cascades_is_no_problem_but_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reports_an_opencv_without_cascade_classifiers(monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch, opencv_python_headless="5.0.0")
     import_as(monkeypatch, SimpleNamespace(__version__="5.0.0", __file__=cv2.__file__))
     assert packages.opencv() == Finding("opencv", NO_CASCADES)
 
 
-def test_a_cascade_that_is_missing_is_no_problem_but_told(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_reports_a_missing_cascade_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     install(monkeypatch, opencv_python_headless="5.0.0")
     import_as(monkeypatch, SimpleNamespace(CascadeClassifier=1, __file__=str(tmp_path / "x")))
     assert packages.opencv() == Finding("opencv", NO_CASCADES)
 
 
-def test_an_opencv_with_cascades_is_its_version(
+def test_reports_the_version_of_a_complete_opencv(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     install(monkeypatch, opencv_python_headless="4.14.0.94")
@@ -136,7 +134,7 @@ def test_an_opencv_with_cascades_is_its_version(
         (packages.pyav, "pip install --force-reinstall 'av>=18'"),
     ],
 )
-def test_a_package_that_is_broken_is_installed_anew(
+def test_a_broken_package_is_reinstalled(
     check: Callable[[], Finding], repair: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     break_import(monkeypatch, AttributeError("_ARRAY_API not found"))
@@ -145,12 +143,12 @@ def test_a_package_that_is_broken_is_installed_anew(
     assert found.repair == repair
 
 
-def test_no_runtime_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_runtime_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch)
     assert "pip install 'fkd[cpu]'" in told(packages.onnx_runtime())
 
 
-def test_two_runtimes_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_runtimes_are_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch, onnxruntime="1.32", onnxruntime_gpu="1.31")
     found = packages.onnx_runtime()
     assert found.fact == "onnxruntime 1.32, onnxruntime-gpu 1.31"
@@ -158,14 +156,14 @@ def test_two_runtimes_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "pip uninstall -y onnxruntime onnxruntime-gpu && pip install" in told(found)
 
 
-def test_a_runtime_with_half_its_files_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_incomplete_runtime_is_reinstalled(monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch, onnxruntime="1.32")
     import_as(monkeypatch, SimpleNamespace())
     assert "not whole" in told(packages.onnx_runtime())
     assert "--force-reinstall --no-deps onnxruntime" in told(packages.onnx_runtime())
 
 
-def test_a_runtime_that_cannot_be_imported_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_runtime_that_fails_to_import_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch, onnxruntime="1.32")
     break_import(monkeypatch, ImportError("DLL load failed"))
     assert "DLL load failed" in told(packages.onnx_runtime())
@@ -181,12 +179,12 @@ def no_smi(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shutil.which", lambda _: None)
 
 
-def test_the_driver_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reports_the_driver(monkeypatch: pytest.MonkeyPatch) -> None:
     smi(monkeypatch, 0, "NVIDIA X, 580.1, 24564 MiB\n")
     assert check_driver(CUDA) == Finding("nvidia", "NVIDIA X, 580.1, 24564 MiB")
 
 
-def test_a_driver_that_does_not_answer_matters_to_the_gpu_runtime(
+def test_a_silent_driver_is_a_problem_for_the_gpu_runtime_only(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     smi(monkeypatch, 18, "Failed to initialize NVML: Driver/library version mismatch\n")
@@ -215,7 +213,7 @@ def cuda_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fkd_infer.runtime.session.LandmarkSession", fail)
 
 
-def test_libraries_of_cuda_that_are_missing_are_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_cuda_libraries_are_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     cuda_fails(monkeypatch)
     smi(monkeypatch, 0, "NVIDIA X, 580.1, 24564 MiB\n")
     found = check_provider(CUDA)
@@ -224,14 +222,14 @@ def test_libraries_of_cuda_that_are_missing_are_installed(monkeypatch: pytest.Mo
     assert found.repair == "pip install --upgrade 'fkd[gpu]'"
 
 
-def test_without_a_gpu_the_runtime_of_the_cpu_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_gpu_the_cpu_runtime_is_suggested(monkeypatch: pytest.MonkeyPatch) -> None:
     cuda_fails(monkeypatch)
     no_smi(monkeypatch)
     repair = "pip uninstall -y onnxruntime-gpu && pip install 'fkd[cpu]'"
     assert repair in told(check_provider(CUDA))
 
 
-def test_cuda_that_starts_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reports_that_cuda_starts(monkeypatch: pytest.MonkeyPatch) -> None:
     cuda_fails(monkeypatch)
     opened: list[tuple[object, ...]] = []
     monkeypatch.setattr(
@@ -241,7 +239,7 @@ def test_cuda_that_starts_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     assert opened == [("fkdnet", "cuda")]
 
 
-def test_a_gpu_that_lies_idle_is_no_problem_but_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unused_gpu_is_no_problem_but_has_a_repair(monkeypatch: pytest.MonkeyPatch) -> None:
     runtime(monkeypatch, "CPUExecutionProvider")
     smi(monkeypatch, 0, "NVIDIA X, 580.1, 24564 MiB\n")
     found = check_provider(CUDA)
@@ -257,7 +255,7 @@ def test_a_gpu_that_lies_idle_is_no_problem_but_told(monkeypatch: pytest.MonkeyP
         ((), "that the system tells of"),
     ],
 )
-def test_the_cpu_says_what_int8_can_do(
+def test_reports_the_int8_support_of_the_cpu(
     features: tuple[str, ...], said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(checks, "cpu_features", lambda: features)
@@ -266,27 +264,27 @@ def test_the_cpu_says_what_int8_can_do(
     assert all(feature in found.fact for feature in features)
 
 
-def test_threads_tell_the_limit_of_the_container(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reports_the_cpu_limit_of_the_container(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
     monkeypatch.setattr(checks, "cgroup_limit", lambda: 2.5)
     monkeypatch.setattr(checks, "available_threads", lambda: 2)
     assert "8 for this process, 2.5 by its container; fkd uses 2" in checks.threads().fact
 
 
-def test_an_opencv_of_more_threads_than_cores_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_opencv_threads_than_cores_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checks, "available_threads", lambda: 2)
     monkeypatch.setattr(cv2, "getNumThreads", lambda: 16)
     assert checks.opencv_threads().repair == "export OPENCV_FOR_THREADS_NUM=2"
 
 
-def test_the_repair_of_opencvs_threads_works() -> None:
+def test_the_repair_of_opencv_threads_works() -> None:
     command = [sys.executable, "-c", "import cv2; print(cv2.getNumThreads())"]
     environment = {**os.environ, "OPENCV_FOR_THREADS_NUM": "3"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "3"
 
 
-def test_a_model_that_answers_something_else_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_with_wrong_points_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
     drawn = checks._drawn_face
 
     def upside_down(size: int) -> tuple[Any, dict[str, tuple[float, float]]]:
@@ -298,24 +296,24 @@ def test_a_model_that_answers_something_else_is_told(monkeypatch: pytest.MonkeyP
     assert "it puts right_eye, left_eye, outer_lips elsewhere" in told(found)
 
 
-def test_a_picture_without_a_face_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_low_score_for_a_drawn_face_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
     drawn = checks._drawn_face
     monkeypatch.setattr(checks, "_drawn_face", lambda size: (drawn(size)[0] // 255, {}))
     assert "takes a drawn face for none" in told(checks.model())
 
 
-def test_a_cache_that_cannot_be_written_to_is_told(tmp_path: Path) -> None:
+def test_an_unwritable_cache_is_a_problem(tmp_path: Path) -> None:
     (tmp_path / "cache").write_text("a file")
     found = checks.cache()
     assert "cannot be written to" in told(found)
     assert "export FKD_CACHE=" in told(found)
 
 
-def test_a_cache_that_is_not_there_yet_is_no_problem(tmp_path: Path) -> None:
+def test_a_missing_cache_is_no_problem(tmp_path: Path) -> None:
     assert checks.cache() == Finding("cache", f"{tmp_path / 'cache'} (not there yet)")
 
 
-def test_a_user_without_a_home_is_given_a_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_user_without_a_home_is_told_to_set_the_cache(monkeypatch: pytest.MonkeyPatch) -> None:
     def homeless() -> Path:
         raise RuntimeError("Could not determine home directory.")
 
@@ -334,7 +332,7 @@ def tuned(fixed_model: Path, monkeypatch: pytest.MonkeyPatch) -> Profile:
     return profile
 
 
-def test_a_profile_is_told(tuned: Profile) -> None:
+def test_reports_a_profile(tuned: Profile) -> None:
     found = checks.tuning()
     assert found.problem is None
     assert found.fact == f"{tuned.path}: for pipeline, 3 threads, batch 7"
@@ -345,9 +343,7 @@ def test_no_profile_is_no_problem() -> None:
     assert (found.problem, found.repair) == (None, "fkd-infer tune")
 
 
-def test_a_profile_that_is_not_used_is_told(
-    tuned: Profile, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_an_unused_profile_is_a_problem(tuned: Profile, caplog: pytest.LogCaptureFixture) -> None:
     tuned.path.write_text("{")
     with caplog.at_level(logging.WARNING):
         assert "profile.json is not used" in told(checks.tuning())
@@ -372,14 +368,14 @@ def fine() -> Finding:
 FINE, WITHOUT_RUNTIME = Check("fine", fine), Check("without runtime", without_runtime)
 
 
-def test_a_check_that_fails_ends_no_other() -> None:
+def test_a_failing_check_does_not_stop_the_others() -> None:
     odd, other = examine([Check("odd one", odd_one), FINE])
     assert odd.name == "odd one"
     assert "ValueError: two lines | pip install --force-reinstall" in told(odd)
     assert other == fine()
 
 
-def test_what_is_missing_is_a_problem_once() -> None:
+def test_a_missing_package_is_one_problem() -> None:
     first, again = examine([WITHOUT_RUNTIME, WITHOUT_RUNTIME])
     assert told(first) == (
         "ONNX Runtime is not installed | pip install 'fkd[cpu]'  (or 'fkd[gpu]')"
@@ -387,13 +383,13 @@ def test_what_is_missing_is_a_problem_once() -> None:
     assert again == Finding("without runtime", "not checked: ONNX Runtime is not installed")
 
 
-def test_a_healthy_installation_ends_with_0(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_exits_with_0_without_problems(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checks, "CHECKS", (FINE,))
     done = CliRunner().invoke(main, catch_exceptions=False)
     assert (done.exit_code, done.output) == (0, "         fine  as it should be\nall is well\n")
 
 
-def test_a_problem_ends_with_1_and_its_repair(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_exits_with_1_and_prints_the_repair(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checks, "CHECKS", (FINE, WITHOUT_RUNTIME))
     done = CliRunner().invoke(main, catch_exceptions=False)
     assert done.exit_code == 1
@@ -402,7 +398,7 @@ def test_a_problem_ends_with_1_and_its_repair(monkeypatch: pytest.MonkeyPatch) -
     assert done.output.endswith("1 problem\n")
 
 
-def test_json_has_the_same(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_json_has_the_same_findings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(checks, "CHECKS", (FINE, WITHOUT_RUNTIME))
     path = tmp_path / "found.json"
     done = CliRunner().invoke(main, ["--json", str(path)], catch_exceptions=False)
@@ -420,7 +416,7 @@ def test_json_has_the_same(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
     }
 
 
-def test_a_place_that_cannot_be_written_to_is_one_line(
+def test_an_unwritable_json_file_is_one_line(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(checks, "CHECKS", (FINE,))
@@ -430,7 +426,7 @@ def test_a_place_that_cannot_be_written_to_is_one_line(
     assert "cannot be written" in done.output
 
 
-def test_a_machine_without_any_of_the_packages_is_still_looked_at() -> None:
+def test_runs_without_any_of_the_packages() -> None:
     """In a Python where numpy, OpenCV, PyAV and ONNX Runtime cannot be imported."""
     code = (
         "import sys\n"
@@ -446,7 +442,9 @@ def test_a_machine_without_any_of_the_packages_is_still_looked_at() -> None:
     assert done.stdout.endswith("4 problems\n")
 
 
-def test_a_detector_that_sees_faces_in_nothing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_detector_that_finds_faces_in_a_gray_picture_is_a_problem(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     found = checks.detector()
     assert found.problem is None
     assert "searched 640 × 360 pixels in" in found.fact

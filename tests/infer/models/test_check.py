@@ -174,7 +174,7 @@ BAD: dict[str, tuple[bytes, str]] = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_a_bad_file_is_told_in_one_line(name: str, tmp_path: Path) -> None:
+def test_an_invalid_file_raises_with_one_line(name: str, tmp_path: Path) -> None:
     content, said = BAD[name]
     path = tmp_path / "bad.onnx"
     path.write_bytes(content)
@@ -188,7 +188,7 @@ def test_a_bad_file_is_told_in_one_line(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("open_", [FkdDetector, YuNetDetector])
-def test_detectors_files_are_looked_at_too(open_: Callable[..., object], tmp_path: Path) -> None:
+def test_detector_files_are_checked(open_: Callable[..., object], tmp_path: Path) -> None:
     path = tmp_path / "bad.onnx"
     detector = (MODELS / "detector.onnx").read_bytes()
     for content in (
@@ -203,7 +203,7 @@ def test_detectors_files_are_looked_at_too(open_: Callable[..., object], tmp_pat
         assert "not a usable model" in str(caught.value)
 
 
-def test_every_cut_of_a_file_is_told(tmp_path: Path) -> None:
+def test_every_truncated_file_raises(tmp_path: Path) -> None:
     path = tmp_path / "cut.onnx"
     whole = len(FIXED)
     for size in range(0, whole, 7):
@@ -213,7 +213,7 @@ def test_every_cut_of_a_file_is_told(tmp_path: Path) -> None:
         assert "\n" not in str(caught.value)
 
 
-def test_changed_bytes_pass_or_are_told(tmp_path: Path) -> None:
+def test_changed_bytes_pass_or_raise(tmp_path: Path) -> None:
     path = tmp_path / "changed.onnx"
     rng = np.random.default_rng(0)
     told = 0
@@ -236,7 +236,7 @@ def test_shipped_models_pass(path: Path) -> None:
     assert found.opsets[""] == 18
 
 
-def test_what_a_file_says_is_what_onnx_runtime_reads(fixed_model: Path) -> None:
+def test_reads_the_same_signature_as_onnx_runtime(fixed_model: Path) -> None:
     import onnxruntime
 
     session = onnxruntime.InferenceSession(fixed_model, providers=["CPUExecutionProvider"])
@@ -251,7 +251,7 @@ def test_what_a_file_says_is_what_onnx_runtime_reads(fixed_model: Path) -> None:
 
 @pytest.mark.parametrize("level", ["BASIC", "EXTENDED", "ALL"])
 @pytest.mark.parametrize("name", ["fkdnet", "fkdnet-int8", "fkd-detector"])
-def test_graphs_that_onnx_runtime_rewrote_pass(name: str, level: str, tmp_path: Path) -> None:
+def test_graphs_optimized_by_onnx_runtime_pass(name: str, level: str, tmp_path: Path) -> None:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -265,7 +265,7 @@ def test_graphs_that_onnx_runtime_rewrote_pass(name: str, level: str, tmp_path: 
     assert check_model(tmp_path / "graph.onnx").metadata == check_model(model).metadata
 
 
-def test_loops_are_seen_through(tmp_path: Path) -> None:
+def test_operators_inside_loops_are_checked(tmp_path: Path) -> None:
     path = tmp_path / "loop.onnx"
     path.write_bytes(with_node("Loop", "", field(6, node("Launch"))))
     with pytest.raises(InvalidModelError, match="the operator 'Launch'"):
@@ -275,7 +275,9 @@ def test_loops_are_seen_through(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("open_", [LandmarkSession, FkdDetector])
-def test_a_file_that_does_both_is_told_as_one(open_: Callable[..., object], tmp_path: Path) -> None:
+def test_an_end_to_end_file_is_reported_as_one(
+    open_: Callable[..., object], tmp_path: Path
+) -> None:
     """It has loops, and what a user needs to know is that it is for no option."""
     path = tmp_path / "faces.onnx"
     card = b'{"task": "end-to-end", "version": 1}'
@@ -284,7 +286,7 @@ def test_a_file_that_does_both_is_told_as_one(open_: Callable[..., object], tmp_
         open_(path)
 
 
-def test_weights_beside_the_model_are_allowed(tmp_path: Path) -> None:
+def test_external_weights_are_allowed(tmp_path: Path) -> None:
     """ONNX Runtime reads them where the check saw them."""
     (tmp_path / "weights").mkdir()
 
@@ -320,7 +322,7 @@ def test_weights_beside_the_model_are_allowed(tmp_path: Path) -> None:
         ([entry("location", "w.bin")], "'location' twice"),
     ],
 )
-def test_weights_beside_the_model_are_all_there(
+def test_external_weights_must_match_their_tensors(
     more: list[bytes], said: str | None, tmp_path: Path
 ) -> None:
     (tmp_path / "w.bin").write_bytes(bytes(16))
@@ -333,7 +335,7 @@ def test_weights_beside_the_model_are_all_there(
         check_model(path)
 
 
-def test_links_out_of_the_folder_are_refused(tmp_path: Path) -> None:
+def test_links_out_of_the_folder_raise(tmp_path: Path) -> None:
     folder = tmp_path / "model"
     folder.mkdir()
     (tmp_path / "secret").write_bytes(bytes(16))
@@ -351,9 +353,7 @@ def test_links_out_of_the_folder_are_refused(tmp_path: Path) -> None:
             check_model(path)
 
 
-def test_weights_that_are_too_large_are_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_oversized_weight_files_raise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "model.onnx"
     path.write_bytes(kept_in("w.bin"))
     (tmp_path / "w.bin").touch()
@@ -362,7 +362,7 @@ def test_weights_that_are_too_large_are_refused(
         check_model(path)
 
 
-def test_weights_may_be_inputs_as_old_files_have_them(tmp_path: Path) -> None:
+def test_initializers_may_also_be_inputs(tmp_path: Path) -> None:
     shape = field(1, field(1, 4))
     port = field(1, b"w") + field(2, field(1, field(1, 1) + field(2, shape)))
     path = tmp_path / "old.onnx"
@@ -370,7 +370,7 @@ def test_weights_may_be_inputs_as_old_files_have_them(tmp_path: Path) -> None:
     assert [port.name for port in check_model(path).inputs] == ["image"]
 
 
-def test_unknown_fields_are_passed_over(tmp_path: Path) -> None:
+def test_unknown_fields_are_ignored(tmp_path: Path) -> None:
     path = tmp_path / "new.onnx"
     path.write_bytes(FIXED + field(200, b"new") + field(201, 7) + varint(202 << 3 | 5) + bytes(4))
     assert check_model(path) == check_model(MODELS / "fixed.onnx")

@@ -1,4 +1,4 @@
-"""Loading networks: what is asked for is used, or one line says why not."""
+"""Sessions: loading, batches, memory."""
 
 from __future__ import annotations
 
@@ -31,42 +31,42 @@ def crops(*grays: int) -> np.ndarray:
     return np.stack([np.full((SIZE, SIZE, 1), gray, np.uint8) for gray in grays])
 
 
-def test_the_answer_is_the_networks_for_each_of_a_batch(fixed_model: Path) -> None:
-    found = LandmarkSession(fixed_model, "cpu").run(crops(0, 255, 51)).points
-    wanted = fixed_points() + np.array([0, 1, 0.2]).reshape(3, 1, 1)
-    np.testing.assert_allclose(found, wanted, atol=1e-5)
+def test_returns_the_networks_points_for_each_crop(fixed_model: Path) -> None:
+    points = LandmarkSession(fixed_model, "cpu").run(crops(0, 255, 51)).points
+    expected = fixed_points() + np.array([0, 1, 0.2]).reshape(3, 1, 1)
+    np.testing.assert_allclose(points, expected, atol=1e-5)
 
 
-def test_an_empty_batch_has_an_empty_answer(fixed_model: Path) -> None:
+def test_an_empty_batch_returns_no_points(fixed_model: Path) -> None:
     assert LandmarkSession(fixed_model, "cpu").run(crops(0)[:0]).points.shape == (0, 68, 2)
 
 
-def test_the_default_model_comes_with_the_package() -> None:
+def test_the_default_model_is_shipped() -> None:
     assert DEFAULT_MODEL in shipped_models()
     assert find_model(DEFAULT_MODEL).is_file()
 
 
-def test_an_unknown_model_names_the_shipped_ones() -> None:
+def test_an_unknown_model_raises_with_the_shipped_names() -> None:
     with pytest.raises(ModelFileNotFoundError, match=f"nosuch.onnx.*{DEFAULT_MODEL}"):
         find_model("nosuch.onnx")
 
 
-def test_a_model_without_a_card_is_refused() -> None:
+def test_a_model_without_a_card_raises() -> None:
     with pytest.raises(ModelCardError, match=r"no_card\.onnx.*fkd-export"):
         LandmarkSession(MODELS / "no_card.onnx", "cpu")
 
 
-def test_a_graph_that_is_not_what_its_card_says_is_refused() -> None:
+def test_a_graph_that_differs_from_its_card_raises() -> None:
     with pytest.raises(InvalidModelError, match="its card says"):
         LandmarkSession(MODELS / "wrong_output.onnx", "cpu")
 
 
-def test_a_card_that_promises_a_score_is_held_to_it() -> None:
+def test_a_missing_score_output_raises() -> None:
     with pytest.raises(InvalidModelError, match="score"):
         LandmarkSession(MODELS / "no_score.onnx", "cpu")
 
 
-def test_scores_come_with_the_points(fixed_model: Path) -> None:
+def test_returns_scores_with_the_points(fixed_model: Path) -> None:
     scored = LandmarkSession(MODELS / "scored.onnx", "cpu")
     points, scores = scored.run(crops(0, 255, 51))
     assert points.shape == (3, 68, 2)
@@ -78,36 +78,36 @@ def test_scores_come_with_the_points(fixed_model: Path) -> None:
     assert LandmarkSession(fixed_model, "cpu").run(crops(0)).scores is None
 
 
-def test_crops_are_handed_over_as_they_are(
+def test_contiguous_crops_are_not_copied(
     fixed_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import onnxruntime
 
-    given: list[np.ndarray] = []
-    plain = onnxruntime.InferenceSession.run
+    batches: list[np.ndarray] = []
+    original = onnxruntime.InferenceSession.run
 
     def run(self: object, names: None, feed: dict[str, np.ndarray]) -> object:
-        given.append(feed["image"])
-        return plain(self, names, feed)
+        batches.append(feed["image"])
+        return original(self, names, feed)
 
     monkeypatch.setattr(onnxruntime.InferenceSession, "run", run)
     batch = crops(0, 51)
     LandmarkSession(fixed_model, "cpu").run(batch)
-    assert given[0] is batch
+    assert batches[0] is batch
     value = onnxruntime.OrtValue.ortvalue_from_numpy(batch)
     assert value.data_ptr() == batch.ctypes.data
 
 
-def test_crops_that_do_not_lie_in_one_piece_have_the_same_answer(fixed_model: Path) -> None:
+def test_strided_crops_return_the_same_points(fixed_model: Path) -> None:
     wide = np.random.default_rng(0).integers(0, 256, (3, SIZE, 2 * SIZE, 2), np.uint8)
     strided = wide[::-1, :, ::2, :1]
     assert not strided.flags.c_contiguous
     session = LandmarkSession(fixed_model, "cpu")
-    whole = session.run(np.ascontiguousarray(strided)).points
-    np.testing.assert_array_equal(session.run(strided).points, whole)
+    expected = session.run(np.ascontiguousarray(strided)).points
+    np.testing.assert_array_equal(session.run(strided).points, expected)
 
 
-def test_memory_that_runs_out_is_one_line(
+def test_running_out_of_memory_for_one_crop_raises(
     fixed_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     session = LandmarkSession(fixed_model, "cpu")
@@ -120,34 +120,34 @@ def test_memory_that_runs_out_is_one_line(
         session.run(crops(0, 1))
 
 
-def test_where_memory_is_short_batches_become_smaller_and_stay_so(
+def test_batches_shrink_when_memory_runs_out_and_stay_small(
     fixed_model: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     session = LandmarkSession(MODELS / "scored.onnx", "cpu")
     batch = crops(*range(11))
-    whole, own, sizes = session.run(batch), session._run_batch, []
+    expected, run_batch, sizes = session.run(batch), session._run_batch, []
 
-    def little(part: np.ndarray) -> list[np.ndarray]:
+    def run_small(part: np.ndarray) -> list[np.ndarray]:
         sizes.append(len(part))
         if len(part) > 3:
             raise RuntimeError("Failed to allocate memory for requested buffer of size 9")
-        return own(part)
+        return run_batch(part)
 
-    monkeypatch.setattr(session, "_run_batch", little)
+    monkeypatch.setattr(session, "_run_batch", run_small)
     for _ in range(2):
-        found = session.run(batch)
-        np.testing.assert_array_equal(found.points, whole.points)
-        np.testing.assert_array_equal(found.scores, whole.scores)
+        prediction = session.run(batch)
+        np.testing.assert_array_equal(prediction.points, expected.points)
+        np.testing.assert_array_equal(prediction.scores, expected.scores)
     assert sizes == [11, 6, 3, 3, 3, 2, 3, 3, 3, 2]
     assert "too little memory for 11 faces at once; going on with 6" in caplog.text
 
 
-def test_another_fault_of_the_runtime_is_not_hidden(fixed_model: Path) -> None:
+def test_other_errors_of_the_runtime_raise(fixed_model: Path) -> None:
     with pytest.raises(InferenceError, match=r"could not be run for a batch of 1: .*dimensions"):
         LandmarkSession(fixed_model, "cpu").run(crops(0)[:, 1:])
 
 
-def test_a_file_that_is_no_model_is_refused(tmp_path: Path) -> None:
+def test_a_text_file_raises(tmp_path: Path) -> None:
     path = tmp_path / "text.onnx"
     path.write_text("hello")
     with pytest.raises(InvalidModelError, match=r"text\.onnx"):
@@ -155,7 +155,7 @@ def test_a_file_that_is_no_model_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("installed", [(), ("onnxruntime", "onnxruntime-gpu")])
-def test_none_or_two_runtimes_say_how_to_mend_it(
+def test_none_or_two_runtimes_raise_with_a_fix(
     installed: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def distribution(name: str) -> None:
@@ -170,15 +170,15 @@ def test_none_or_two_runtimes_say_how_to_mend_it(
 @pytest.mark.parametrize(
     ("features", "warned"), [(("avx2",), True), (("avx2", "avx_vnni"), False), ((), False)]
 )
-def test_int8_for_newer_cpus_says_that_it_is_wrong_here(
+def test_int8_for_newer_cpus_warns(
     features: tuple[str, ...],
     warned: bool,
     fixed_model: Path,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    made = replace(card(), platform="vnni")
-    monkeypatch.setattr(ModelCard, "from_metadata", lambda *_: made)
+    for_vnni = replace(card(), platform="vnni")
+    monkeypatch.setattr(ModelCard, "from_metadata", lambda *_: for_vnni)
     monkeypatch.setattr(sessions, "cpu_features", lambda: features)
     LandmarkSession(fixed_model, "cpu")
     assert ("--platform any" in caplog.text) is warned

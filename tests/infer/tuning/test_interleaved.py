@@ -31,12 +31,12 @@ def test_contenders_take_turns_and_their_calls_are_timed() -> None:
         assert all(call >= seconds for block in times[name] for call in block)
 
 
-def test_the_first_round_is_whole_and_none_begins_late() -> None:
+def test_the_first_round_is_complete_and_no_other_starts_late() -> None:
     times = time_interleaved([sleeper("a", 0.001)], blocks=9, seconds=0.01, until=time.monotonic())
     assert len(times["a"]) == 1
 
 
-def test_a_contender_that_ends_is_named_with_its_last_word() -> None:
+def test_a_contender_that_ends_early_is_named_with_its_last_line() -> None:
     broken = Contender("broken", [sys.executable, "-c", "raise SystemExit('no such network')"])
     with pytest.raises(ContenderError, match="broken could not be timed: no such network"):
         time_interleaved([broken], blocks=1)

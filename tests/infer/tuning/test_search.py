@@ -35,7 +35,7 @@ def trial(rounds: NDArray[np.float64], name: str = "") -> Trial:
     return Trial(name, WAY, rounds)
 
 
-def test_what_is_quicker_by_more_than_the_noise_wins() -> None:
+def test_a_difference_beyond_the_noise_wins() -> None:
     noise = np.random.default_rng(0).normal(1, 0.02, (3, 20))
     current, five, ten = (trial(row * f) for row, f in zip(noise, (1, 0.95, 0.9), strict=True))
     assert best_of([current, five, ten], current) is ten
@@ -43,19 +43,19 @@ def test_what_is_quicker_by_more_than_the_noise_wins() -> None:
     assert five.speed(current) == pytest.approx(1 / 0.95, abs=0.02)
 
 
-def test_a_machine_that_slows_down_between_rounds_hides_no_difference() -> None:
+def test_drift_between_rounds_does_not_hide_a_difference() -> None:
     drift = np.geomspace(1, 4, 12)
     assert is_quicker(trial(0.9 * drift), trial(drift))
     assert not is_quicker(trial(drift), trial(0.9 * drift))
 
 
-def test_less_than_a_percent_is_not_worth_a_change() -> None:
+def test_differences_below_the_margin_do_not_count() -> None:
     even = np.ones(50)
     assert not is_quicker(trial(0.995 * even), trial(even))
     assert is_quicker(trial(0.98 * even), trial(even))
 
 
-def test_few_rounds_prove_nothing() -> None:
+def test_too_few_rounds_do_not_count() -> None:
     few = np.ones(LEAST_ROUNDS - 1)
     assert not is_quicker(trial(0.5 * few), trial(few))
 
@@ -98,15 +98,15 @@ def family(tmp_path: Path) -> Path:
     return model
 
 
-def test_variants_have_the_same_weights_and_border(family: Path) -> None:
+def test_variants_have_the_same_weights_and_signature(family: Path) -> None:
     assert [path.name for path in variants_of(family)] == ["model-int8.onnx"]
 
 
-def test_no_weights_in_the_card_make_no_family(fixed_model: Path) -> None:
+def test_a_card_without_weights_has_no_variants(fixed_model: Path) -> None:
     assert variants_of(fixed_model) == {}
 
 
-def test_the_accuracy_of_a_variant_is_told_against_the_models(fixed_model: Path) -> None:
+def test_compares_the_accuracy_of_a_variant(fixed_model: Path) -> None:
     shipped = read_card(find_model("fkdnet"))
     nme = f"{shipped.accuracy['official split'].nme:.3f} %"
     assert f"NME {nme} against {nme} (official split)" in compare_accuracy(shipped, shipped)
@@ -156,7 +156,7 @@ def tuned(model: Path, *, goal: Any = "pipeline", alone: bool = True) -> tuple[P
     return profile, "\n".join(told)
 
 
-def test_nothing_is_changed_where_all_is_alike(
+def test_the_defaults_stay_if_all_are_equally_fast(
     fixed_model: Path, simulated: Callable[[Cost], None]
 ) -> None:
     simulated(lambda way, _: 0.001 * way.batch)
@@ -166,7 +166,7 @@ def test_nothing_is_changed_where_all_is_alike(
     assert "nothing is quicker for certain" in told
 
 
-def test_each_question_keeps_what_the_one_before_found(
+def test_each_step_starts_from_the_result_of_the_one_before(
     fixed_model: Path, simulated: Callable[[Cost], None]
 ) -> None:
     def cost(way: RunConfig, _: str) -> float:
@@ -195,7 +195,7 @@ def test_the_goal_decides_what_is_timed(
     assert tuned(fixed_model, goal="latency")[0].settings.spin
 
 
-def test_what_was_chosen_has_to_win_against_the_defaults_once_more(
+def test_the_result_must_beat_the_defaults(
     fixed_model: Path, simulated: Callable[[Cost], None]
 ) -> None:
     for cost, kept in ((0.9, 1), (1.0, 4)):
@@ -206,7 +206,7 @@ def test_what_was_chosen_has_to_win_against_the_defaults_once_more(
         assert search.best.settings.threads == kept
 
 
-def test_a_variant_that_is_quicker_stands_in_and_is_named(
+def test_a_faster_variant_is_used_and_named(
     family: Path, simulated: Callable[[Cost], None]
 ) -> None:
     simulated(lambda way, _: 0.5 if way.network.name == "model-int8.onnx" else 1.0)
@@ -217,7 +217,7 @@ def test_a_variant_that_is_quicker_stands_in_and_is_named(
     assert tuned(family)[0].variant is None
 
 
-def test_a_machine_at_work_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_warns_of_a_busy_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "cpu_count", lambda: 8)
     monkeypatch.setattr(tuning, "available_threads", lambda: 4)
     loads = {4.2: False, 4.8: True, 20.0: True}
@@ -236,7 +236,7 @@ def run(*arguments: object) -> Any:
 
 @pytest.mark.serial
 @pytest.mark.slow
-def test_the_command_keeps_to_its_time_and_load_uses_what_it_found(fixed_model: Path) -> None:
+def test_the_command_keeps_its_time_and_load_uses_its_profile(fixed_model: Path) -> None:
     handler = signal.getsignal(signal.SIGTERM)
     started = time.monotonic()
     done = run("--model", fixed_model, "--seconds", 12)
@@ -253,7 +253,7 @@ def test_the_command_keeps_to_its_time_and_load_uses_what_it_found(fixed_model: 
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_stopping_it_saves_nothing(number: int, fixed_model: Path, cache: Path) -> None:
+def test_an_interrupted_command_saves_nothing(number: int, fixed_model: Path, cache: Path) -> None:
     command = [
         sys.executable,
         "-u",
@@ -276,9 +276,7 @@ def test_stopping_it_saves_nothing(number: int, fixed_model: Path, cache: Path) 
     assert [path for path in cache.rglob("*") if path.is_file()] == []
 
 
-def test_a_place_where_nothing_can_be_kept_is_told_before_the_work(
-    fixed_model: Path, cache: Path
-) -> None:
+def test_an_unwritable_cache_is_reported_before_tuning(fixed_model: Path, cache: Path) -> None:
     cache.write_text("a file")
     done = run("--model", fixed_model)
     assert done.exit_code == 1
@@ -286,7 +284,7 @@ def test_a_place_where_nothing_can_be_kept_is_told_before_the_work(
     assert "Tuning" not in done.output
 
 
-def test_a_user_without_a_home_is_told_what_to_set(
+def test_a_user_without_a_home_gets_a_fix(
     fixed_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def homeless() -> Path:

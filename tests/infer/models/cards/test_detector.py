@@ -28,7 +28,7 @@ def read(text: str) -> DetectorCard:
 
 
 @pytest.mark.parametrize("made", [detector_card(), full_card()])
-def test_a_card_comes_back_from_json(made: DetectorCard) -> None:
+def test_a_card_survives_json(made: DetectorCard) -> None:
     assert read(made.to_json()) == made
 
 
@@ -57,7 +57,7 @@ def test_a_card_comes_back_from_json(made: DetectorCard) -> None:
         (("parity",), [], "card.parity is []"),
     ],
 )
-def test_a_wrong_value_is_named(path: tuple[str, ...], value: object, said: str) -> None:
+def test_an_invalid_value_is_named(path: tuple[str, ...], value: object, said: str) -> None:
     table = json.loads(full_card().to_json())
     inner = table
     for key in path[:-1]:
@@ -79,7 +79,7 @@ def test_a_missing_field_is_named() -> None:
 @pytest.mark.parametrize(
     "text", ["", "[]", "{", "null", "3", '{"version": ' + "1" * 5000 + "}", "\0"]
 )
-def test_what_is_no_card_is_refused(text: str) -> None:
+def test_text_that_is_no_card_raises(text: str) -> None:
     with pytest.raises(ModelCardError) as caught:
         read(text)
     assert "\n" not in str(caught.value)
@@ -87,7 +87,7 @@ def test_what_is_no_card_is_refused(text: str) -> None:
 
 @pytest.mark.parametrize("depth", [10, 900, 10_000, 100_000])
 @pytest.mark.parametrize("field", ["", "version", "task", "name", "box_rule"])
-def test_lists_in_lists_are_refused_in_one_line(field: str, depth: int) -> None:
+def test_nested_lists_raise_with_one_line(field: str, depth: int) -> None:
     nested = "[" * depth + "]" * depth
     start = detector_card().to_json().rstrip("}\n")
     text = f'{start}, "{field}": {nested}}}' if field else nested
@@ -96,7 +96,7 @@ def test_lists_in_lists_are_refused_in_one_line(field: str, depth: int) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_a_card_of_another_task_is_told_with_its_option() -> None:
+def test_a_card_of_another_task_raises_with_its_option() -> None:
     with pytest.raises(WrongTaskError, match=r"places points.*it is for --model$"):
         read(card().to_json())
     with pytest.raises(WrongTaskError, match=r"finds faces.*it is for --detector-model$"):
@@ -104,7 +104,7 @@ def test_a_card_of_another_task_is_told_with_its_option() -> None:
 
 
 @pytest.mark.parametrize("task", ["dance", 5, [1], {"a": 1}, True])
-def test_an_unknown_task_is_told_as_it_is(task: object) -> None:
+def test_an_unknown_task_is_named(task: object) -> None:
     table = json.loads(detector_card().to_json()) | {"task": task}
     with pytest.raises(WrongTaskError) as caught:
         read(json.dumps(table))
@@ -112,12 +112,12 @@ def test_an_unknown_task_is_told_as_it_is(task: object) -> None:
     assert "it is for" not in str(caught.value)
 
 
-def test_a_file_without_a_card_says_how_to_get_one() -> None:
+def test_a_file_without_a_card_raises_with_a_fix() -> None:
     with pytest.raises(ModelCardError, match="fkd-export"):
         DetectorCard.from_metadata({"author": "x"}, "x.onnx")
 
 
-def test_numbers_that_mean_nothing_are_refused_when_made() -> None:
+def test_invalid_numbers_raise_on_construction() -> None:
     with pytest.raises(ValueError, match="threshold is 2"):
         replace(detector_card(), threshold=2)
     with pytest.raises(ValueError, match="scale is -1"):

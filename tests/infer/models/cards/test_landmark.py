@@ -32,7 +32,7 @@ def full_card() -> ModelCard:
 
 
 @pytest.mark.parametrize("made", [card(), full_card(), five_point_card()])
-def test_a_card_comes_back_from_json(made: ModelCard) -> None:
+def test_a_card_survives_json(made: ModelCard) -> None:
     assert ModelCard.from_json(made.to_json(), "x.onnx") == made
 
 
@@ -92,7 +92,7 @@ def test_a_card_comes_back_from_json(made: ModelCard) -> None:
         (("scheme",), five_table() | {"outer_eye_corners": [0, -1]}, "names point -1"),
     ],
 )
-def test_a_wrong_value_is_named(path: tuple[str, ...], value: object, said: str) -> None:
+def test_an_invalid_value_is_named(path: tuple[str, ...], value: object, said: str) -> None:
     table = json.loads(card().to_json())
     inner = table
     for key in path[:-1]:
@@ -105,7 +105,7 @@ def test_a_wrong_value_is_named(path: tuple[str, ...], value: object, said: str)
     assert len(str(caught.value)) < 500
 
 
-def test_a_scheme_of_a_million_points_is_told_at_once() -> None:
+def test_a_huge_scheme_is_rejected_quickly() -> None:
     """Its groups name them all, and more than once."""
     table = json.loads(card().to_json())
     table["scheme"] = five_table() | {"count": 5000, "groups": {"all": [*range(5000)] * 20}}
@@ -115,18 +115,18 @@ def test_a_scheme_of_a_million_points_is_told_at_once() -> None:
     assert time.process_time() - start < 5
 
 
-def test_a_licence_may_have_lines() -> None:
+def test_a_licence_may_have_several_lines() -> None:
     table = json.loads(card().to_json()) | {"licence": "first line\n\tsecond line"}
     assert ModelCard.from_json(json.dumps(table), "x.onnx").licence.count("\n") == 1
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", "null", "3"])
-def test_what_is_no_card_is_refused(text: str) -> None:
+def test_text_that_is_no_card_raises(text: str) -> None:
     with pytest.raises(ModelCardError):
         ModelCard.from_json(text, "x.onnx")
 
 
-def test_a_built_in_scheme_is_a_name_and_another_is_all_there() -> None:
+def test_a_built_in_scheme_is_saved_by_name_and_another_in_full() -> None:
     assert card().landmarks is IBUG68
     assert json.loads(card().to_json())["scheme"] == "ibug68"
     five = five_point_card().landmarks
@@ -134,6 +134,6 @@ def test_a_built_in_scheme_is_a_name_and_another_is_all_there() -> None:
     assert json.loads(five_point_card().to_json())["scheme"] == five_table()
 
 
-def test_a_file_without_a_card_says_how_to_get_one() -> None:
+def test_a_file_without_a_card_raises_with_a_fix() -> None:
     with pytest.raises(ModelCardError, match="fkd-export"):
         ModelCard.from_metadata({"author": "x"}, "x.onnx")

@@ -1,4 +1,4 @@
-"""Batches for CUDA: sizes, buffers and recordings, on ONNX Runtime's CPU; and on a GPU if any."""
+"""Batches on CUDA: their sizes, buffers and graphs, on the CPU, and on a GPU if there is one."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ def crops(count: int) -> np.ndarray:
 
 
 class OnHost(onnxruntime.OrtValue):  # type: ignore[misc]
-    """A buffer that says it is on the GPU; reading it copies, as there."""
+    """A buffer in the host's memory in place of one on the GPU; reading it copies, as there."""
 
-    asked: list[tuple[Sequence[int], str, int]]
+    allocated: list[tuple[Sequence[int], str, int]]
 
     @classmethod
     def ortvalue_from_shape_and_type(
         cls, shape: Sequence[int], kind: Any, place: str, device: int
     ) -> Any:
-        cls.asked.append((shape, place, device))
+        cls.allocated.append((shape, place, device))
         return super().ortvalue_from_shape_and_type(shape, kind)
 
     def numpy(self) -> np.ndarray:
@@ -46,7 +46,7 @@ class OnHost(onnxruntime.OrtValue):  # type: ignore[misc]
 
 
 class Recorder:
-    """A session of ONNX Runtime's CPU that notes how it is called."""
+    """A session on the CPU that records its calls."""
 
     def __init__(self, path: Path = MODELS / "scored.onnx") -> None:
         self.inner = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
@@ -72,21 +72,20 @@ class Recorder:
 
 @pytest.fixture
 def runtime(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    monkeypatch.setattr(OnHost, "asked", [], raising=False)
+    monkeypatch.setattr(OnHost, "allocated", [], raising=False)
     return SimpleNamespace(OrtValue=OnHost, RunOptions=onnxruntime.RunOptions)
 
 
 @pytest.mark.parametrize("binding", [False, True])
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 11])
-def test_a_batch_of_any_size_has_the_networks_answer(
+def test_any_batch_size_returns_the_networks_output(
     count: int, binding: bool, runtime: SimpleNamespace
 ) -> None:
     session = Recorder()
-    found = CudaBatches(runtime, session, CudaSettings(buckets=SMALL, binding=binding))(
-        crops(count)
-    )
-    wanted = session.inner.run(None, {"image": crops(count)})
-    for one, other in zip(found, wanted, strict=True):
+    batches = CudaBatches(runtime, session, CudaSettings(buckets=SMALL, binding=binding))
+    outputs = batches(crops(count))
+    expected = session.inner.run(None, {"image": crops(count)})
+    for one, other in zip(outputs, expected, strict=True):
         np.testing.assert_allclose(one, other, atol=1e-6)
 
 
@@ -101,14 +100,14 @@ def test_only_the_bucket_sizes_are_run(
     assert session.sizes == sizes
 
 
-def test_a_batch_is_filled_up_with_its_last_crop(runtime: SimpleNamespace) -> None:
+def test_a_batch_is_padded_with_its_last_crop(runtime: SimpleNamespace) -> None:
     session = Recorder()
     CudaBatches(runtime, session, CudaSettings(buckets=(8,)))(crops(3))
     np.testing.assert_array_equal(session.last, crops(3)[[0, 1, 2, 2, 2, 2, 2, 2]])
 
 
 @pytest.mark.parametrize("buckets", [(), (2, 5)])
-def test_a_batch_that_fits_is_not_copied(
+def test_a_batch_of_a_bucket_size_is_not_copied(
     buckets: tuple[int, ...], runtime: SimpleNamespace
 ) -> None:
     session, batch = Recorder(), crops(5)
@@ -116,29 +115,29 @@ def test_a_batch_that_fits_is_not_copied(
     assert session.last.ctypes.data == batch.ctypes.data
 
 
-def test_buffers_are_made_once_for_each_size(runtime: SimpleNamespace) -> None:
+def test_buffers_are_allocated_once_per_size(runtime: SimpleNamespace) -> None:
     batches = CudaBatches(runtime, Recorder(), CudaSettings(buckets=SMALL, binding=True, device=3))
     for count in (3, 4, 3, 1):
         batches(crops(count))
-    assert OnHost.asked == [
+    assert OnHost.allocated == [
         ([size, *shape], "cuda", 3) for size in (4, 1) for shape in ([SIZE, SIZE, 1], [68, 2], [])
     ]
 
 
-def test_an_answer_outlives_the_next_call(runtime: SimpleNamespace) -> None:
+def test_outputs_stay_valid_after_the_next_call(runtime: SimpleNamespace) -> None:
     batches = CudaBatches(runtime, Recorder(), CudaSettings(buckets=SMALL, binding=True))
     first = batches(np.zeros((2, SIZE, SIZE, 1), np.uint8))
     batches(np.full((2, SIZE, SIZE, 1), 255, np.uint8))
     np.testing.assert_allclose(first[1], [0, 0], atol=1e-6)
 
 
-def test_crops_that_do_not_lie_in_one_piece_reach_the_buffer_whole(
+def test_strided_crops_reach_the_buffer_complete(
     runtime: SimpleNamespace,
 ) -> None:
     session, strided = Recorder(), crops(4).transpose(0, 2, 1, 3)
-    found = CudaBatches(runtime, session, CudaSettings(buckets=SMALL, binding=True))(strided)
-    wanted = session.inner.run(None, {"image": np.ascontiguousarray(strided)})
-    np.testing.assert_allclose(found[0], wanted[0], atol=1e-6)
+    outputs = CudaBatches(runtime, session, CudaSettings(buckets=SMALL, binding=True))(strided)
+    expected = session.inner.run(None, {"image": np.ascontiguousarray(strided)})
+    np.testing.assert_allclose(outputs[0], expected[0], atol=1e-6)
 
 
 def test_threads_do_not_mix_their_buffers(runtime: SimpleNamespace) -> None:
@@ -148,11 +147,11 @@ def test_threads_do_not_mix_their_buffers(runtime: SimpleNamespace) -> None:
         return float(batches(np.full((1, SIZE, SIZE, 1), gray, np.uint8))[1][0])
 
     with ThreadPoolExecutor(4) as pool:
-        found = list(pool.map(score, range(200)))
-    np.testing.assert_allclose(found, np.arange(200) / 255, atol=1e-5)
+        scores = list(pool.map(score, range(200)))
+    np.testing.assert_allclose(scores, np.arange(200) / 255, atol=1e-5)
 
 
-def test_each_size_is_a_recording_of_its_own(runtime: SimpleNamespace) -> None:
+def test_each_size_has_its_own_graph(runtime: SimpleNamespace) -> None:
     recorded, plain = Recorder(), Recorder()
     for session, settings in (
         (recorded, CudaSettings(buckets=SMALL, graphs=True)),
@@ -165,7 +164,7 @@ def test_each_size_is_a_recording_of_its_own(runtime: SimpleNamespace) -> None:
     assert plain.graphs == ["", "", ""]
 
 
-def test_options_are_those_that_onnx_runtime_documents() -> None:
+def test_options_match_onnx_runtimes_documentation() -> None:
     assert CudaSettings().options() == {
         "arena_extend_strategy": "kSameAsRequested",
         "cudnn_conv_algo_search": "HEURISTIC",
@@ -184,7 +183,7 @@ def test_options_are_those_that_onnx_runtime_documents() -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "message"),
     [
         ({"device": -1}, "device is -1"),
         ({"memory": 0}, "memory is 0"),
@@ -195,23 +194,23 @@ def test_options_are_those_that_onnx_runtime_documents() -> None:
         ({"buckets": (), "warm_up": True}, "need buckets"),
     ],
 )
-def test_settings_that_no_session_can_have_are_refused(settings: dict[str, Any], said: str) -> None:
-    with pytest.raises(SettingsError, match=said):
+def test_invalid_settings_raise(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
         CudaSettings(**settings)
 
 
 @pytest.mark.parametrize("provider", ["cpu", "auto"])
-def test_graphs_are_refused_where_the_session_runs_on_the_cpu(
+def test_graphs_raise_if_the_session_runs_on_the_cpu(
     provider: Any, fixed_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("fkd_infer.runtime.start.usable_providers", lambda _: [CPU])
-    with pytest.raises(SettingsError, match="graphs need CUDA, and 'cpu'"):
+    with pytest.raises(SettingsError, match="graphs need CUDA, but the session runs on 'cpu'"):
         LandmarkSession(fixed_model, provider, provider_settings=CudaSettings(graphs=True))
 
 
 @pytest.fixture
 def as_cuda(monkeypatch: pytest.MonkeyPatch, runtime: SimpleNamespace) -> Recorder:
-    """The session that LandmarkSession is made to take for one on CUDA."""
+    """A session that LandmarkSession uses as one on CUDA."""
     recorder = Recorder()
     monkeypatch.setattr(sessions, "import_onnxruntime", lambda: runtime)
     monkeypatch.setattr(sessions, "start_session", lambda *_: recorder)
@@ -228,16 +227,14 @@ def test_a_session_on_cuda_runs_in_buckets(as_cuda: Recorder) -> None:
     assert scores.shape == (5,)
 
 
-def test_a_warm_up_runs_every_bucket_at_load(as_cuda: Recorder) -> None:
+def test_warm_up_runs_every_bucket_at_start(as_cuda: Recorder) -> None:
     LandmarkSession(
         MODELS / "scored.onnx", "cuda", provider_settings=CudaSettings(buckets=SMALL, warm_up=True)
     )
     assert as_cuda.sizes == list(SMALL)
 
 
-def test_a_gpu_without_memory_left_says_what_to_do(
-    as_cuda: Recorder, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_gpu_raises_with_a_fix(as_cuda: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise RuntimeError("CUDA failure 2: out of memory ; GPU=0 ; expr=cudaMalloc(&p, size);")
 
@@ -247,7 +244,7 @@ def test_a_gpu_without_memory_left_says_what_to_do(
 
 
 @pytest.mark.parametrize(
-    "said",
+    "message",
     [
         "CUDA failure 700: an illegal memory access was encountered ; GPU=0 ; hostname=h",
         "CUDA failure 999: unknown error ; GPU=-1 ; expr=cudaSetDevice(0);",
@@ -255,11 +252,11 @@ def test_a_gpu_without_memory_left_says_what_to_do(
         "CUBLAS failure 13: the GPU program failed to execute; CUBLAS_STATUS_EXECUTION_FAILED",
     ],
 )
-def test_a_gpu_that_is_lost_ends_everything(
-    as_cuda: Recorder, monkeypatch: pytest.MonkeyPatch, said: str
+def test_a_lost_gpu_ends_the_run(
+    as_cuda: Recorder, monkeypatch: pytest.MonkeyPatch, message: str
 ) -> None:
     def fail(*_: object) -> None:
-        raise RuntimeError(said)
+        raise RuntimeError(message)
 
     monkeypatch.setattr(as_cuda, "run", fail)
     with pytest.raises(DeviceLostError, match="CUDA stopped working: CU") as caught:
@@ -268,7 +265,7 @@ def test_a_gpu_that_is_lost_ends_everything(
 
 
 def on_gpu(**settings: Any) -> LandmarkSession:
-    """The shipped model on CUDA; skips the test where there is none."""
+    """Returns the shipped model on CUDA; skips the test without CUDA."""
     if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
         pytest.skip("no CUDA in this onnxruntime")
     session = LandmarkSession(DEFAULT_MODEL, "cuda", provider_settings=CudaSettings(**settings))
@@ -298,7 +295,7 @@ def shipped_crops(session: LandmarkSession, count: int) -> np.ndarray:
 def test_cuda_agrees_with_the_cpu(settings: dict[str, Any], tf32: bool, px: float) -> None:
     on_cuda = on_gpu(tf32=tf32, **settings)
     on_cpu = LandmarkSession(DEFAULT_MODEL, "cpu")
-    for count in (5, 1, 33, 5, 2):  # a size comes again after others, in new crops
+    for count in (5, 1, 33, 5, 2):  # sizes repeat, with other crops
         batch = shipped_crops(on_cpu, count)[::-1]
         np.testing.assert_allclose(
             on_cuda.run(batch).points, on_cpu.run(batch).points, rtol=0, atol=px
@@ -306,7 +303,7 @@ def test_cuda_agrees_with_the_cpu(settings: dict[str, Any], tf32: bool, px: floa
 
 
 @pytest.mark.gpu
-def test_a_graph_reads_each_new_batch() -> None:
+def test_a_recorded_graph_reads_each_new_batch() -> None:
     on_cuda = on_gpu(graphs=True)
     batch = shipped_crops(on_cuda, 2)
     first, again = on_cuda.run(batch).points, on_cuda.run(255 - batch).points
@@ -314,7 +311,7 @@ def test_a_graph_reads_each_new_batch() -> None:
 
 
 @pytest.mark.gpu
-def test_a_limit_of_memory_is_told_when_it_is_reached() -> None:
+def test_reaching_the_memory_limit_raises() -> None:
     session = on_gpu(memory=64 << 20, buckets=(4096,))
     batch = shipped_crops(session, 4096)
     with pytest.raises(OutOfMemoryError, match="the GPU"):

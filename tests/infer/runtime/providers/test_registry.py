@@ -73,9 +73,7 @@ def runtime_with(*names: str) -> SimpleNamespace:
 
 
 @pytest.mark.parametrize("asked", ["npu", "auto"])
-def test_a_new_row_can_be_asked_for_and_is_tried_by_auto(
-    asked: str, npu: ExecutionProvider[Any]
-) -> None:
+def test_a_new_row_is_selectable_and_tried_by_auto(asked: str, npu: ExecutionProvider[Any]) -> None:
     runtime = runtime_with("NpuExecutionProvider", "CPUExecutionProvider")
     session: Any = start_session(runtime, Path("m"), asked, SessionSettings(1))
     assert registry.provider_of(session) is npu
@@ -89,7 +87,7 @@ def test_a_new_row_is_in_names_packages_and_checks(npu: ExecutionProvider[Any]) 
     assert [check.name for check in provider_checks()] == ["npu driver", "npu", "nvidia", "cuda"]
 
 
-def test_a_new_rows_driver_and_session_are_checked(
+def test_the_doctor_checks_a_new_rows_driver_and_session(
     npu: ExecutionProvider[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     done = subprocess.CompletedProcess([], 0, "NPU 1\n", "")
@@ -114,14 +112,14 @@ def test_errors_name_the_provider() -> None:
     assert isinstance(lost, DeviceLostError)
 
 
-def test_an_unknown_name_is_refused_with_the_known_ones(fixed_model: Path) -> None:
+def test_an_unknown_name_raises_with_the_known_ones(fixed_model: Path) -> None:
     with pytest.raises(SettingsError, match="provider is 'tpu'; choose one of: auto, cpu, cuda"):
         find_provider("tpu")
     with pytest.raises(SettingsError, match="provider is 'tpu'"):
         LandmarkSession(fixed_model, "tpu")
 
 
-def test_three_runtimes_are_reported_with_one_fix() -> None:
+def test_several_runtimes_are_reported_with_one_fix() -> None:
     error = install_error(["onnxruntime", "onnxruntime-gpu", "onnxruntime-npu"])
     assert error is not None
     assert "all installed and overwrite each other" in str(error)
@@ -129,7 +127,7 @@ def test_three_runtimes_are_reported_with_one_fix() -> None:
 
 
 @pytest.mark.parametrize("command", [main, live])
-def test_the_option_and_its_documentation_have_the_rows(command: click.Command) -> None:
+def test_the_option_and_its_documentation_list_the_rows(command: click.Command) -> None:
     (option,) = [one for one in command.params if one.name == "provider"]
     assert isinstance(option.type, click.Choice)
     assert list(option.type.choices) == provider_names()
