@@ -113,16 +113,16 @@ class Pipeline:
         """
         workers = workers or available_threads()
         least = MAX_PIXELS_IN_WORK // (2 * workers * self.batch)
-        crew: WorkerPool[Pixels, ImageDetections, list[Face], list[Face]] = WorkerPool(
-            begin=lambda image: self.detect(image, self.detector),
-            full=self.fills_batch,
-            together=self.place_points,
-            end=lambda faces: faces,
+        pool: WorkerPool[Pixels, ImageDetections, list[Face], list[Face]] = WorkerPool(
+            prepare=lambda image: self.detect(image, self.detector),
+            is_full=self.fills_batch,
+            process_batch=self.place_points,
+            finish=lambda faces: faces,
             size=lambda image: max(1, least, check_image(image).size // 3),
-            room=MAX_PIXELS_IN_WORK,
+            capacity=MAX_PIXELS_IN_WORK,
             workers=workers,
         )
-        yield from crew(images)
+        yield from pool(images)
 
     def find_faces(self, image: Pixels, detector: Detector) -> list[Face]:
         """The faces of one image, with another detector.

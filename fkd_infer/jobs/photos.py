@@ -22,8 +22,9 @@ from fkd_infer.media.images.header import Size
 from fkd_infer.media.sinks import open_sink
 from fkd_infer.media.sources import Source
 from fkd_infer.pipeline import MAX_PIXELS_IN_WORK, ImageDetections
+from fkd_infer.system.exclusive_lock import ExclusiveLock
 from fkd_infer.system.hardware import available_threads
-from fkd_infer.system.worker_pool import ExclusiveLock, WorkerPool
+from fkd_infer.system.worker_pool import WorkerPool
 from fkd_infer.types import Face, Frame
 
 
@@ -70,14 +71,14 @@ class PhotoProcessor:
         workers = min(workers, len(sources))
         share = self.limits.max_pending_pixels(MAX_PIXELS_IN_WORK) // workers
         pool = WorkerPool(
-            begin=partial(self._begin, share=share),
-            full=partial(self._is_full, share=share),
-            together=self._place_points,
-            end=self._finish,
+            prepare=partial(self._begin, share=share),
+            is_full=partial(self._is_full, share=share),
+            process_batch=self._place_points,
+            finish=self._finish,
             size=lambda _: 1,
-            room=2 * workers * self.finder.pipeline.batch,
+            capacity=2 * workers * self.finder.pipeline.batch,
             workers=workers,
-            released=self._large_photo.release,  # not before the pixels are freed
+            on_batch_done=self._large_photo.release,  # not before the pixels are freed
         )
         # With a photo per core, threads within OpenCV gain nothing:
         # python -m benchmarks.programs.thread_layouts compares.

@@ -1,4 +1,4 @@
-"""Things that one thread at a time may use."""
+"""Objects that are not safe to share between threads."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ T = TypeVar("T")
 
 
 class ObjectPool(Generic[T]):
-    """As many as threads want at once, made where none is free.
+    """A pool of objects, each used by one thread at a time; grows when none is free.
 
-    One is made at the start, so that what is wrong with it is told before any work.
+    The first object is created at once, so that errors show before any work.
     """
 
-    def __init__(self, make: Callable[[], T]) -> None:
-        self._make = make
-        self._free = [make()]
+    def __init__(self, create: Callable[[], T]) -> None:
+        self._create = create
+        self._free = [create()]
 
     @contextmanager
     def __call__(self) -> Iterator[T]:
-        """One for the calling thread alone."""
+        """Yields an object for the calling thread only."""
         try:
-            one = self._free.pop()
+            item = self._free.pop()
         except IndexError:
-            one = self._make()
+            item = self._create()
         try:
-            yield one
+            yield item
         finally:
-            self._free.append(one)
+            self._free.append(item)

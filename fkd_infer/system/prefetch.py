@@ -1,4 +1,4 @@
-"""An iterable that is worked off in a thread of its own, ahead of whoever takes its items."""
+"""Iterates in a background thread, a few items ahead of the consumer."""
 
 from __future__ import annotations
 
@@ -11,39 +11,41 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-PATIENCE_AT_THE_END = 60.0
-"""Seconds in which a thread ends what it has in hand."""
+JOIN_TIMEOUT_S = 60.0
+"""How long to wait for a thread to end its current work."""
+_POLL_S = 0.5
+"""How often a waiting thread checks that the other side is still there."""
 _log = logging.getLogger(__name__)
-_PATIENCE = 0.5
-"""Seconds after which a thread that waits looks whether anybody is still there."""
 
 
 @dataclass(frozen=True)
 class _End:
-    """After the last item; with the error that came instead of one more."""
+    """Follows the last item, with the error that ended the iteration, if any."""
 
     error: BaseException | None = None
 
 
-def prefetch(items: Iterable[T], room: int = 2, name: str = "ahead") -> Generator[T, None, None]:
-    """The same items, in order, made in a thread; at most `room` of them wait to be taken.
+def prefetch(
+    items: Iterable[T], buffer_size: int = 2, name: str = "prefetch"
+) -> Generator[T, None, None]:
+    """Yields items in order while a thread produces up to `buffer_size` more.
 
-    An error is raised where the item would have been. Closing the generator ends the thread, and
-    closes `items` in it where that is a generator; one that was never asked is not begun. It has
-    to be closed by whoever does not take it to its end.
+    Nothing starts before the first item is requested. An error is raised in place of its item.
+    Closing the generator ends the thread, which closes `items` if that is a generator; a consumer
+    that stops early has to do so.
     """
-    ready: Queue[T | _End] = Queue(room)
+    buffer: Queue[T | _End] = Queue(buffer_size)
     closed = threading.Event()
-    thread = threading.Thread(target=_work, args=(items, ready, closed), name=name, daemon=True)
+    thread = threading.Thread(target=_produce, args=(items, buffer, closed), name=name, daemon=True)
     thread.start()
     try:
         while True:
-            working = thread.is_alive()
+            alive = thread.is_alive()
             try:
-                item = ready.get(timeout=_PATIENCE)
+                item = buffer.get(timeout=_POLL_S)
             except Empty:
-                if not working:
-                    raise RuntimeError(f"the thread {name!r} is over, and put no end") from None
+                if not alive:
+                    raise RuntimeError(f"the thread {name!r} ended without a last item") from None
                 continue
             if isinstance(item, _End):
                 if item.error is not None:
@@ -53,47 +55,49 @@ def prefetch(items: Iterable[T], room: int = 2, name: str = "ahead") -> Generato
             del item
     finally:
         closed.set()
-        _emptied(ready)  # so that a thread that waits for room goes on, and sees that it is over
+        _drain(buffer)  # wakes a producer that waits for space
         join_or_abandon(thread)
 
 
-def join_or_abandon(thread: threading.Thread, patience: float = PATIENCE_AT_THE_END) -> None:
-    """Waits until a daemon thread is over; one that hangs in a driver or on a network disk is left
-    behind with a warning, since the program is to end all the same."""
-    thread.join(patience)
+def join_or_abandon(thread: threading.Thread, timeout_s: float = JOIN_TIMEOUT_S) -> None:
+    """Waits for a daemon thread to end; after the timeout it logs a warning and leaves it behind.
+
+    A thread can hang in a driver or on a network disk, and the program has to end anyway.
+    """
+    thread.join(timeout_s)
     if thread.is_alive():
         _log.warning("the thread %r hangs, and is left behind", thread.name)
 
 
-def _emptied(ready: Queue[T | _End]) -> None:
+def _drain(buffer: Queue[T | _End]) -> None:
     try:
         while True:
-            ready.get_nowait()
+            buffer.get_nowait()
     except Empty:
         return
 
 
-def _work(items: Iterable[T], ready: Queue[T | _End], closed: threading.Event) -> None:
+def _produce(items: Iterable[T], buffer: Queue[T | _End], closed: threading.Event) -> None:
     end = _End()
     try:
         try:
             for item in items:
-                if not _put(ready, item, closed):
+                if not _put(buffer, item, closed):
                     break
                 del item
         finally:
             if isinstance(items, Generator):
                 items.close()
-    except BaseException as error:  # noqa: BLE001 (raised where the item would have been)
+    except BaseException as error:  # noqa: BLE001 (raised in place of the item)
         end = _End(error)
-    _put(ready, end, closed)
+    _put(buffer, end, closed)
 
 
-def _put(ready: Queue[T | _End], item: T | _End, closed: threading.Event) -> bool:
-    """Whether it was put; it is not where nobody will take it any more."""
+def _put(buffer: Queue[T | _End], item: T | _End, closed: threading.Event) -> bool:
+    """Puts an item; returns False if the consumer is gone."""
     while not closed.is_set() and threading.main_thread().is_alive():
         try:
-            ready.put(item, timeout=_PATIENCE)
+            buffer.put(item, timeout=_POLL_S)
         except Full:
             continue
         return True

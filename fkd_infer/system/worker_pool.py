@@ -1,4 +1,4 @@
-"""Work that threads share, with results in the order of what was given."""
+"""Threads that process items in batches, with results in the order of the items."""
 
 from __future__ import annotations
 
@@ -13,73 +13,47 @@ from typing import Generic, TypeVar
 
 from fkd_infer.system.prefetch import join_or_abandon
 
-T = TypeVar("T")
-"""What is given: a source, or an image."""
-U = TypeVar("U")
-"""What a thread has begun."""
-V = TypeVar("V")
-"""What became of it, together with others."""
-R = TypeVar("R")
-"""A result."""
+Item = TypeVar("Item")
+Prepared = TypeVar("Prepared")
+"""An item after `prepare`."""
+Processed = TypeVar("Processed")
+"""An item after `process_batch`."""
+Result = TypeVar("Result")
+"""An item after `finish`."""
 
-_PATIENCE = 1.0
-"""Seconds after which an idle thread looks whether the program is ending without it."""
-
-
-class ExclusiveLock:
-    """What one thread may have at a time; it gives it back itself, and may do so without having it.
-
-    A thread that has it must not wait for another before it gives it back.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._owner: int | None = None
-
-    def acquire(self) -> None:
-        """Waits until no other thread has it; the one that has it may take it again."""
-        if self._owner != threading.get_ident():
-            while not self._lock.acquire(timeout=_PATIENCE):
-                continue
-            self._owner = threading.get_ident()
-
-    def release(self) -> None:
-        """Lets another thread have it."""
-        if self._owner == threading.get_ident():
-            self._owner = None
-            self._lock.release()
+_POLL_S = 1.0
+"""How often an idle thread checks that the main thread is alive."""
 
 
 @dataclass(frozen=True)
-class WorkerPool(Generic[T, U, V, R]):
-    """Threads that each take what comes next and `begin` it, do what several have in common
-    `together`, and `end` each.
+class WorkerPool(Generic[Item, Prepared, Processed, Result]):
+    """A pool of threads that prepare items one by one, process a batch, and finish one by one.
 
-    A thread gathers what it has begun until that is `full`, or until there is nothing more to take
-    at once. So no thread ever waits for another, and each holds no more than what fills it. What
-    was given and has no result yet is together of no more than `room`, but for the last one.
+    A thread collects prepared items until `is_full`, or until no item is waiting, and then
+    processes them. So threads never wait for each other. The `size` of all items without a result
+    adds up to at most `capacity`, apart from the last item.
     """
 
-    begin: Callable[[T], U]
-    full: Callable[[Sequence[U]], bool]
-    together: Callable[[Sequence[U]], Sequence[V]]
-    end: Callable[[V], R]
-    size: Callable[[T], int]
-    room: int
+    prepare: Callable[[Item], Prepared]
+    is_full: Callable[[Sequence[Prepared]], bool]
+    process_batch: Callable[[Sequence[Prepared]], Sequence[Processed]]
+    finish: Callable[[Processed], Result]
+    size: Callable[[Item], int]
+    capacity: int
     workers: int
-    released: Callable[[], None] = lambda: None
-    """Called by a thread once it holds nothing that it has begun."""
+    on_batch_done: Callable[[], None] = lambda: None
+    """Called by a thread when it holds no prepared item any more."""
 
-    def __call__(self, items: Iterable[T]) -> Generator[R, None, None]:
-        """A result for each item, in order; an error is raised where its result would have been.
+    def __call__(self, items: Iterable[Item]) -> Generator[Result, None, None]:
+        """Yields a result per item, in order; raises an item's error in place of its result.
 
-        Items are taken in the calling thread. Once an error is raised, or the iterator closed,
-        what is not ended is dropped, and every thread is over.
+        Items are read in the calling thread. After an error, or when the generator is closed,
+        unfinished items are dropped and all threads end.
         """
-        tasks: SimpleQueue[tuple[Future[R], T] | None] = SimpleQueue()
-        waiting: deque[tuple[Future[R], int]] = deque()
+        tasks: SimpleQueue[tuple[Future[Result], Item] | None] = SimpleQueue()
+        waiting: deque[tuple[Future[Result], int]] = deque()
         threads: list[threading.Thread] = []
-        given, held = self._given(items, tasks), 0
+        submitted, total = self._submit(items, tasks), 0
         try:
             for number in range(1, self.workers + 1):
                 name = f"worker {number}"
@@ -87,17 +61,17 @@ class WorkerPool(Generic[T, U, V, R]):
                 thread.start()
                 threads.append(thread)
             while True:
-                while held < self.room or not waiting:
-                    new = next(given, None)
-                    if new is None:
+                while total < self.capacity or not waiting:
+                    task = next(submitted, None)
+                    if task is None:
                         break
-                    waiting.append(new)
-                    held += new[1]
+                    waiting.append(task)
+                    total += task[1]
                 if not waiting:
                     return
                 future, size = waiting.popleft()
-                result = _result(future, threads)
-                held -= size
+                result = _wait_for(future, threads)
+                total -= size
                 yield result
         finally:
             for future, _ in waiting:
@@ -107,33 +81,33 @@ class WorkerPool(Generic[T, U, V, R]):
             for thread in threads:
                 join_or_abandon(thread)
 
-    def _given(
-        self, items: Iterable[T], tasks: SimpleQueue[tuple[Future[R], T] | None]
-    ) -> Iterator[tuple[Future[R], int]]:
-        """Puts items among the tasks, as their futures and sizes are asked for."""
+    def _submit(
+        self, items: Iterable[Item], tasks: SimpleQueue[tuple[Future[Result], Item] | None]
+    ) -> Iterator[tuple[Future[Result], int]]:
+        """Puts items into the queue, and yields their futures and sizes."""
         try:
             for item in items:
-                future: Future[R] = Future()
+                future: Future[Result] = Future()
                 size = self.size(item)
                 tasks.put((future, item))
                 yield future, size
-        except Exception as error:  # noqa: BLE001 (raised when the results before it are out)
+        except Exception as error:  # noqa: BLE001 (raised after the results before it)
             future = Future()
             future.set_exception(error)
             yield future, 0
 
-    def _work(self, tasks: SimpleQueue[tuple[Future[R], T] | None]) -> None:
-        """What each thread does, until it takes None."""
-        gathered: list[tuple[Future[R], U]] = []
+    def _work(self, tasks: SimpleQueue[tuple[Future[Result], Item] | None]) -> None:
+        """Processes tasks until one is None; runs in each thread."""
+        batch: list[tuple[Future[Result], Prepared]] = []
         while True:
             try:
-                task = tasks.get(timeout=0 if gathered else _PATIENCE)
+                task = tasks.get(timeout=0 if batch else _POLL_S)
             except Empty:
-                if gathered:
-                    self._end(gathered)
-                    gathered = []
-                    self.released()
-                # A program that ends by an error may never close the iterator.
+                if batch:
+                    self._finish(batch)
+                    batch = []
+                    self.on_batch_done()
+                # A program that ends by an error may never close the generator.
                 if not threading.main_thread().is_alive():
                     return
                 continue
@@ -141,48 +115,51 @@ class WorkerPool(Generic[T, U, V, R]):
                 return
             future, item = task
             del task
-            if future.set_running_or_notify_cancel() and self._begin(future, item, gathered):
-                self._end(gathered)
-                gathered = []
-                self.released()
+            if future.set_running_or_notify_cancel() and self._prepare(future, item, batch):
+                self._finish(batch)
+                batch = []
+                self.on_batch_done()
             del item
 
-    def _begin(self, future: Future[R], item: T, gathered: list[tuple[Future[R], U]]) -> bool:
-        """Begins one; whether what is gathered is full with it."""
+    def _prepare(
+        self, future: Future[Result], item: Item, batch: list[tuple[Future[Result], Prepared]]
+    ) -> bool:
+        """Adds a prepared item to the batch; returns whether the batch is full."""
         full = False
-        with _telling(future):
-            begun = self.begin(item)
-            full = self.full([*(other for _, other in gathered), begun])
-            gathered.append((future, begun))
+        with _errors_to(future):
+            prepared = self.prepare(item)
+            full = self.is_full([*(other for _, other in batch), prepared])
+            batch.append((future, prepared))
         return full
 
-    def _end(self, gathered: Sequence[tuple[Future[R], U]]) -> None:
-        """Ends what is gathered; where that fails, one by one, since one may be at fault."""
-        pairs: list[tuple[tuple[Future[R], U], V]] = []
+    def _finish(self, batch: Sequence[tuple[Future[Result], Prepared]]) -> None:
+        """Processes and finishes a batch; if that fails, item by item, to find the faulty one."""
+        pairs: list[tuple[tuple[Future[Result], Prepared], Processed]] = []
         try:
-            pairs = list(zip(gathered, self.together([u for _, u in gathered]), strict=True))
+            processed = self.process_batch([prepared for _, prepared in batch])
+            pairs = list(zip(batch, processed, strict=True))
         except BaseException as error:  # noqa: BLE001 (raised in the calling thread)
-            if len(gathered) == 1:
-                gathered[0][0].set_exception(error)
+            if len(batch) == 1:
+                batch[0][0].set_exception(error)
                 return
-            for one in gathered:
-                self._end([one])
+            for task in batch:
+                self._finish([task])
         for (future, _), result in pairs:
-            with _telling(future):
-                future.set_result(self.end(result))
+            with _errors_to(future):
+                future.set_result(self.finish(result))
 
 
-def _result(future: Future[R], threads: Sequence[threading.Thread]) -> R:
-    """A thread's result; raises RuntimeError where no thread is left that could have one."""
-    while not wait([future], _PATIENCE).done:
+def _wait_for(future: Future[Result], threads: Sequence[threading.Thread]) -> Result:
+    """Returns a future's result; raises RuntimeError if no thread is left to produce it."""
+    while not wait([future], _POLL_S).done:
         if not any(thread.is_alive() for thread in threads) and not future.done():
-            raise RuntimeError("every worker is over, and a result is missing")
+            raise RuntimeError("all worker threads ended, and a result is missing")
     return future.result()
 
 
 @contextmanager
-def _telling(future: Future[R]) -> Iterator[None]:
-    """An error in the block is raised where the future's result is asked for."""
+def _errors_to(future: Future[Result]) -> Iterator[None]:
+    """Sets an error of the block as the future's error."""
     try:
         yield
     except BaseException as error:  # noqa: BLE001 (raised in the calling thread)

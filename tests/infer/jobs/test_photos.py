@@ -34,8 +34,8 @@ from fkd_infer.media.images.header import Size
 from fkd_infer.media.sinks import ImageSink
 from fkd_infer.media.sources import Source, expand_sources
 from fkd_infer.pipeline import Pipeline, load
+from fkd_infer.system.exclusive_lock import ExclusiveLock
 from fkd_infer.system.hardware import available_threads
-from fkd_infer.system.worker_pool import ExclusiveLock
 from fkd_infer.types import Detections, Face, Frame
 
 

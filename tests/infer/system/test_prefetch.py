@@ -1,4 +1,4 @@
-"""Iterables in threads of their own."""
+"""Iteration in a background thread."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def threads() -> set[str]:
     return {thread.name for thread in threading.enumerate()}
 
 
-def test_items_come_in_order_from_another_thread() -> None:
+def test_yields_items_in_order_from_another_thread() -> None:
     def names() -> Iterator[str]:
         for _ in range(50):
             yield threading.current_thread().name
@@ -25,38 +25,38 @@ def test_items_come_in_order_from_another_thread() -> None:
     assert "other" not in threads()
 
 
-def test_an_error_is_raised_in_its_place() -> None:
+def test_raises_an_error_in_place_of_its_item() -> None:
     def failing() -> Iterator[int]:
         yield 1
         yield 2
         raise KeyError("third")
 
-    taken = prefetch(failing(), 5, "failing")
-    assert [next(taken), next(taken)] == [1, 2]
+    items = prefetch(failing(), 5, "failing")
+    assert [next(items), next(items)] == [1, 2]
     with pytest.raises(KeyError, match="third"):
-        next(taken)
-    assert list(taken) == []
+        next(items)
+    assert list(items) == []
     assert "failing" not in threads()
 
 
-def test_no_more_wait_than_there_is_room() -> None:
-    made: list[int] = []
+def test_the_buffer_is_bounded() -> None:
+    produced: list[int] = []
 
     def counting() -> Iterator[int]:
         for number in range(100):
-            made.append(number)
+            produced.append(number)
             yield number
 
-    with closing(prefetch(counting(), 3)) as taken:
-        for number in taken:
+    with closing(prefetch(counting(), 3)) as numbers:
+        for number in numbers:
             time.sleep(0.002)
-            # Three wait, one is being put, and one was taken.
-            assert made[-1] - number <= 4
+            # Three are in the buffer, one is being put, and one was consumed.
+            assert produced[-1] - number <= 4
             if number == 20:
                 break
 
 
-def test_closing_ends_the_thread_and_what_it_works_off() -> None:
+def test_closing_ends_the_thread_and_closes_its_iterable() -> None:
     ended: list[str] = []
 
     def forever() -> Iterator[int]:
@@ -68,19 +68,19 @@ def test_closing_ends_the_thread_and_what_it_works_off() -> None:
         finally:
             ended.append(threading.current_thread().name)
 
-    taken = prefetch(prefetch(forever(), 1, "inner"), 1, "outer")
-    assert next(taken) == 0
+    numbers = prefetch(prefetch(forever(), 1, "inner"), 1, "outer")
+    assert next(numbers) == 0
     started = time.perf_counter()
-    taken.close()
+    numbers.close()
     assert time.perf_counter() - started < 20
     assert ended == ["inner"]
     assert not {"inner", "outer"} & threads()
 
 
-def test_an_error_of_the_consumer_ends_it_too() -> None:
+def test_an_error_of_the_consumer_ends_the_thread() -> None:
     def consume() -> None:
-        with closing(prefetch(iter(range(100)), 2, "left")) as taken:
-            for number in taken:
+        with closing(prefetch(iter(range(100)), 2, "left")) as numbers:
+            for number in numbers:
                 if number == 5:
                     raise ValueError("enough")
 
@@ -89,16 +89,16 @@ def test_an_error_of_the_consumer_ends_it_too() -> None:
     assert "left" not in threads()
 
 
-def test_one_that_was_never_asked_is_not_begun() -> None:
+def test_does_not_start_before_the_first_request() -> None:
     prefetch(iter([1]), 1, "never").close()
     assert "never" not in threads()
 
 
-def test_a_thread_that_hangs_is_left_behind(caplog: pytest.LogCaptureFixture) -> None:
-    over = threading.Event()
-    thread = threading.Thread(target=over.wait, name="stuck", daemon=True)
+def test_abandons_a_thread_that_hangs(caplog: pytest.LogCaptureFixture) -> None:
+    release = threading.Event()
+    thread = threading.Thread(target=release.wait, name="stuck", daemon=True)
     thread.start()
-    join_or_abandon(thread, patience=0.05)
+    join_or_abandon(thread, timeout_s=0.05)
     assert "the thread 'stuck' hangs, and is left behind" in caplog.text
-    over.set()
+    release.set()
     thread.join()
