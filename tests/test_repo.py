@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 import pytest
 from click.testing import CliRunner
+from repo_paths import DOCS, ROOT, SHIPPED_MODELS
 
 import fkd_infer
 from fkd_infer.detection.fkd import FkdDetector
@@ -20,20 +21,19 @@ from fkd_infer.media.video.writer import VideoSink
 from fkd_infer.runtime.session import LandmarkSession
 from fkd_infer.types import Frame
 
-ROOT = Path(__file__).parents[1]
-SHIPPED = tomllib.loads((ROOT / "models" / "manifest.toml").read_text())
-DOCS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "models" / "README.md"]
+SHIPPED = tomllib.loads((SHIPPED_MODELS / "manifest.toml").read_text())
+PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md")), SHIPPED_MODELS / "README.md"]
 
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_shipped_files_are_the_ones_in_the_manifest(name: str) -> None:
-    content = (ROOT / "models" / name).read_bytes()
+    content = (SHIPPED_MODELS / name).read_bytes()
     assert hashlib.sha256(content).hexdigest() == SHIPPED[name]["sha256"]
     assert len(content) == SHIPPED[name]["bytes"]
 
 
 def test_every_shipped_file_is_in_the_manifest_and_they_stay_small() -> None:
-    files = {p.name for p in (ROOT / "models").iterdir() if p.suffix in {".onnx", ".pt"}}
+    files = {p.name for p in SHIPPED_MODELS.iterdir() if p.suffix in {".onnx", ".pt"}}
     assert files == set(SHIPPED)
     assert sum(entry["bytes"] for entry in SHIPPED.values()) < 45e6
 
@@ -80,14 +80,14 @@ def test_the_models_page_quotes_the_card(name: str) -> None:
         assert f"{measured.nme:.2f}" in (ROOT / page).read_text()
 
 
-@pytest.mark.parametrize("page", DOCS, ids=lambda p: p.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
 def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\((?!https?://)([^)#]+)", page.read_text()):
         assert (page.parent / target).exists(), target
 
 
 def test_every_folder_is_in_the_architecture() -> None:
-    text = (ROOT / "docs" / "architecture.md").read_text()
+    text = (DOCS / "architecture.md").read_text()
     for package in ("fkd_infer", "fkd_train"):
         for module in (ROOT / package).rglob("[!_]*.py"):
             place = module.parent.relative_to(ROOT).as_posix()
@@ -104,7 +104,7 @@ def test_every_command_and_option_is_documented() -> None:
     from fkd_train.cli.export import main as export
     from fkd_train.cli.train import main as train
 
-    text = (ROOT / "docs" / "commands.md").read_text()
+    text = (DOCS / "commands.md").read_text()
     commands: dict[str, click.Command] = {
         "fkd-infer": infer,
         "fkd-train": train,
@@ -162,13 +162,13 @@ def test_the_version_is_one() -> None:
 
 
 def test_the_api_page_names_every_public_name() -> None:
-    text = (ROOT / "docs" / "api.md").read_text()
+    text = (DOCS / "api.md").read_text()
     for name in fkd_infer.__all__:
         assert f"| `{name}" in text
 
 
 def test_shipped_files_name_no_place_of_the_machine_that_made_them() -> None:
     for name in SHIPPED:
-        content = (ROOT / "models" / name).read_bytes()
+        content = (SHIPPED_MODELS / name).read_bytes()
         assert b"site-packages" not in content
         assert b"fkd_train" not in content

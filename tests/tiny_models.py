@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from repo_paths import TESTS
 
 from fkd_infer.geometry.arrays import Floats
 from fkd_infer.geometry.rules import BoxRule, CropRule
@@ -33,7 +33,7 @@ needs_haar = pytest.mark.skipif(
 )
 """Marks tests of the detector "haar"."""
 
-MODELS = Path(__file__).parent / "data" / "models"
+MODELS = TESTS / "data" / "models"
 SIZE = 16
 
 

@@ -9,8 +9,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from repo_paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 RUNS = int(os.environ.get("FKD_EXAMPLES", "1")) * 400
 
 pytestmark = pytest.mark.skipif(

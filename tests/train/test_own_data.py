@@ -11,6 +11,7 @@ import click
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+from repo_paths import DOCS
 
 from fkd_infer.cli import main as infer_cli
 from fkd_infer.geometry.boxes import points_box
@@ -24,7 +25,7 @@ from fkd_train.data.crop_sampler import CropSampler
 from fkd_train.data.dataset import load_evaluation, load_split
 from fkd_train.data.faces import Faces
 
-PAGE = Path(__file__).parents[2] / "docs" / "training.md"
+PAGE = DOCS / "training.md"
 SMALLER = (
     "batch=8",
     "augment={flip=0.5, shift=0.05}",

@@ -12,6 +12,7 @@ import click
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from repo_paths import DOCS, ROOT, SHIPPED_MODELS
 
 from benchmarks.__main__ import main
 from benchmarks.harness.environment import child_environment, choose_cores
@@ -30,8 +31,7 @@ from fkd_infer.media.images.file import read_image
 from fkd_infer.runtime.settings import SessionSettings
 from fkd_train.errors import RunError
 
-ROOT = Path(__file__).parents[3]
-SHIPPED = ROOT / "models" / "fkdnet.onnx"
+SHIPPED = SHIPPED_MODELS / "fkdnet.onnx"
 
 
 def test_a_checkpoint_is_found_by_name_and_by_its_weights(tmp_path: Path) -> None:
@@ -43,7 +43,7 @@ def test_a_checkpoint_is_found_by_name_and_by_its_weights(tmp_path: Path) -> Non
     }
     for source, names in places.items():
         for name in names:
-            shutil.copy(ROOT / "models" / source, tmp_path / name)
+            shutil.copy(SHIPPED_MODELS / source, tmp_path / name)
     first, second = read_networks([str(tmp_path / "a.onnx"), str(tmp_path / "n.onnx")], tmp_path)
     assert first == Network(
         "a.onnx", tmp_path / "a.onnx", tmp_path / "z.pt", (tmp_path / "a-same.onnx",)
@@ -64,7 +64,7 @@ def test_networks_of_one_file_name_are_told_apart_by_their_folders(tmp_path: Pat
     files = [tmp_path / "one" / "net.onnx", tmp_path / "two" / "net.onnx"]
     for file, source in zip(files, ("fkdnet.onnx", "naimishnet.onnx"), strict=True):
         file.parent.mkdir()
-        shutil.copy(ROOT / "models" / source, file)
+        shutil.copy(SHIPPED_MODELS / source, file)
     networks = read_networks([str(file) for file in files], tmp_path)
     assert [network.name for network in networks] == ["one/net.onnx", "two/net.onnx"]
 
@@ -78,7 +78,7 @@ def test_a_network_that_is_not_there_is_named_in_one_line(name: str) -> None:
 
 
 def test_a_checkpoint_without_its_onnx_file_is_refused(tmp_path: Path) -> None:
-    shutil.copy(ROOT / "models" / "fkdnet.pt", tmp_path)
+    shutil.copy(SHIPPED_MODELS / "fkdnet.pt", tmp_path)
     with pytest.raises(RunError, match=r"there is no \.onnx of it"):
         read_networks([str(tmp_path / "fkdnet.pt")], tmp_path)
 
@@ -240,7 +240,7 @@ def test_stages_are_summed_over_threads(tmp_path: Path) -> None:
 
 
 def test_every_option_is_documented() -> None:
-    text = (ROOT / "docs" / "benchmarks.md").read_text()
+    text = (DOCS / "benchmarks.md").read_text()
     for name, command in main.commands.items():
         section = text.partition(f"### `{name}`")[2].partition("\n### ")[0]
         assert section, name

@@ -9,6 +9,7 @@ import onnx
 import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
+from repo_paths import SHIPPED_MODELS
 
 from benchmarks.networks.flops import Layer, MultiplyAdds, Work, count_work
 from benchmarks.roofline.ceilings import Ceiling
@@ -16,7 +17,6 @@ from benchmarks.roofline.operators import BETWEEN, WARM_UP, Operator, summed
 from benchmarks.roofline.roofline import Machine, machine_of
 from fkd_train.errors import RunError
 
-ROOT = Path(__file__).parents[3]
 CONVOLUTION = 8 * 16 * 16 * 3 * 3 * 3
 """8 maps of 16 × 16, each from 3 by a kernel of 3 × 3."""
 DENSE = 8 * 10
@@ -86,7 +86,7 @@ def test_a_shipped_network_has_as_many_as_its_layers_by_hand() -> None:
         + 256 * 12**2 * 9 * 128
         + 512 * 6**2 * 1 * 256
     )
-    work = count_work(ROOT / "models" / "naimishnet.onnx")
+    work = count_work(SHIPPED_MODELS / "naimishnet.onnx")
     assert work.convolutions.fp32 == convolutions
     assert work.all.fp32 - convolutions == 4608 * 1024 + 1024 * 512 + 512 * 136
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from repo_paths import TESTS
 
 pytest.importorskip("uvicorn", reason="needs the live extra: pip install 'fkd[live]'")
 pytest.importorskip("starlette", reason="needs the live extra: pip install 'fkd[live]'")
@@ -134,7 +135,7 @@ print(threading.active_count())
 
 def test_a_machine_without_memory_for_threads_keeps_none() -> None:
     """There is memory for the first thread's stack and not for the second one's."""
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    environment = {**os.environ, "PYTHONPATH": str(TESTS)}
     done = subprocess.run(
         [sys.executable, "-c", LIMIT_MEMORY],
         capture_output=True, text=True, timeout=60, env=environment, check=False,

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import torch
 from click.testing import CliRunner
+from repo_paths import ROOT
 from tiny_models import FIVE
 
 from fkd_train.checkpoints import (
@@ -35,8 +36,6 @@ from fkd_train.errors import RecipeError, RunError
 from fkd_train.models.landmarks import build_landmark_net
 from fkd_train.reports.comparison_plots import grouped_bars
 from fkd_train.reports.html import _svg
-
-ROOT = Path(__file__).parents[3]
 
 
 class Bomb:

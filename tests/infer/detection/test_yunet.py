@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.error import URLError
@@ -10,6 +9,7 @@ from urllib.error import URLError
 import cv2
 import numpy as np
 import pytest
+from repo_paths import YUNET_MODEL
 from tiny_models import MODELS
 
 from fkd_infer.detection.registry import YUNET
@@ -22,16 +22,13 @@ from fkd_infer.system.files import download
 if not hasattr(cv2, "FaceDetectorYN"):
     pytest.skip("this OpenCV is made without YuNet", allow_module_level=True)
 
-BESIDE = Path(__file__).parents[4] / "shared" / "models" / "face_detection_yunet_n_640.onnx"
-
 
 @pytest.fixture(scope="module")
 def file() -> Path:
-    """A file of YuNet's: FKD_YUNET, or beside the repository."""
-    path = Path(os.environ.get("FKD_YUNET", BESIDE))
-    if not path.is_file():
-        pytest.skip(f"no YuNet at {path}; set FKD_YUNET to its file")
-    return path
+    """A YuNet model file; skips the test where there is none."""
+    if not YUNET_MODEL.is_file():
+        pytest.skip(f"no YuNet at {YUNET_MODEL}; set FKD_YUNET to its file")
+    return YUNET_MODEL
 
 
 @pytest.fixture(scope="module")

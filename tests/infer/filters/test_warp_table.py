@@ -6,6 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from repo_paths import DOCS
 
 from fkd_infer.filters.blend import Paint
 from fkd_infer.filters.filter import load_filter
@@ -14,8 +15,6 @@ from fkd_infer.filters.warp_table import WARPS
 from fkd_infer.geometry.arrays import Floats, Pixels
 from fkd_infer.landmarks.head_model import HeadPose, mean_head
 from fkd_infer.types import Face
-
-DOCS = Path(__file__).parents[3] / "docs" / "filters.md"
 
 
 class StampWarp(Warp):
@@ -44,7 +43,7 @@ def test_a_new_warp_is_a_class_and_a_row(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_the_documentation_explains_every_warp() -> None:
-    rows = DOCS.read_text().splitlines()
+    rows = (DOCS / "filters.md").read_text().splitlines()
     (row,) = [row for row in rows if row.startswith("| `warp`")]
     for name in WARPS:
         assert f"`{name}`:" in row

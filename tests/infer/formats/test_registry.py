@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 from record_samples import ALL_EXTRAS, FRAME, face
+from repo_paths import DOCS
 
 from fkd_infer.errors import OutputError, SettingsError
 from fkd_infer.formats.registry import BUILT_IN, RecordFile, RecordFormat, find_format
 from fkd_infer.landmarks.schemes import IBUG68
 
-DOCS = (Path(__file__).parents[3] / "docs" / "formats.md").read_text("utf-8")
+PAGE = (DOCS / "formats.md").read_text("utf-8")
 GOOD = "from fkd_infer import RecordFormat\nFORMAT = RecordFormat('tsv', '', print)"
 SPOOLED = [row for row in BUILT_IN if not row.to_stdout]
 
@@ -63,14 +64,14 @@ def test_does_not_print_what_is_put_together_at_the_end(row: RecordFormat) -> No
 
 
 def test_docs_list_each_format() -> None:
-    table = DOCS.partition("| option |")[2].partition("\n\n")[0]
+    table = PAGE.partition("| option |")[2].partition("\n\n")[0]
     rows = re.findall(r"^\| `--(\w+)` \|.*\| (yes|no) \|$", table, re.MULTILINE)
     assert rows == [(row.name, "yes" if row.to_stdout else "no") for row in BUILT_IN]
 
 
 def test_uses_the_plugin_that_docs_describe(site: Path, tmp_path: Path) -> None:
     code, toml = (
-        DOCS.partition(f"```{language}\n")[2].partition("```")[0] for language in ("python", "toml")
+        PAGE.partition(f"```{language}\n")[2].partition("```")[0] for language in ("python", "toml")
     )
     assert 'tsv = "fkd_tsv:FORMAT"' in toml
     install(site, "tsv", code)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from repo_paths import SHIPPED_MODELS
 from tiny_models import needs_haar
 
 from fkd_infer.detection.fkd import FkdDetector
@@ -34,7 +35,6 @@ from fkd_train.evaluation.accuracy import (
 )
 from fkd_train.evaluation.presence import measure_score
 
-MODELS = Path(__file__).parents[3] / "models"
 SAMPLER = CropSampler(64, 1, CropConfig(scale=1.25), IBUG68)
 
 
@@ -116,7 +116,7 @@ def test_the_shipped_file_keeps_its_cards_accuracy(
     data_folder: Path, name: str, nme: float
 ) -> None:
     """On the real test faces, from the .onnx, through the runtime's own session."""
-    session = LandmarkSession(MODELS / f"{name}.onnx", "cpu")
+    session = LandmarkSession(SHIPPED_MODELS / f"{name}.onnx", "cpu")
     predict, sampler = open_model(session.path)
     figures = evaluate(predict, read_faces(data_folder, "test"), sampler).accuracy
     assert figures.count == 770
@@ -128,7 +128,7 @@ def test_the_shipped_score_tells_faces_from_what_is_beside_them(data_folder: Pat
     """The official test people are known to the network; docs/training.md has new people."""
     pytest.importorskip("skimage", reason="needs the demo extra's photos")
     faces = read_faces(data_folder, "test").only(lambda name: name.startswith(("A", "B")))
-    predict, sampler = open_model(MODELS / "fkdnet.onnx")
+    predict, sampler = open_model(SHIPPED_MODELS / "fkdnet.onnx")
     report = measure_score(predict, faces, sampler)
     assert report is not None
     assert report.auc > 0.99
@@ -140,6 +140,6 @@ def test_the_shipped_checkpoint_is_the_shipped_file(data_folder: Path, name: str
     faces = read_faces(data_folder, "test").only(lambda name: name.startswith("A"))
     points = []
     for kind in ("pt", "onnx"):
-        predict, sampler = open_model(MODELS / f"{name}.{kind}")
+        predict, sampler = open_model(SHIPPED_MODELS / f"{name}.{kind}")
         points.append(evaluate(predict, faces, sampler).points)
     np.testing.assert_allclose(points[0], points[1], atol=0.05)

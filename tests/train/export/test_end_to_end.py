@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 from numpy.typing import ArrayLike, NDArray
 from onnx import TensorProto, helper, numpy_helper
+from repo_paths import DOCS, SHIPPED_MODELS
 from tiny_models import FIVE
 
 from fkd_infer.detection.fkd import FkdDetector
@@ -34,8 +35,7 @@ from fkd_train.export.end_to_end import Parts, compare, sheets
 from fkd_train.export.verify import Verification
 from fkd_train.graphs.crop import FIXED_POINT
 
-ROOT = Path(__file__).parents[3]
-FKDNET, NAIMISHNET = ROOT / "models" / "fkdnet.onnx", ROOT / "models" / "naimishnet.onnx"
+FKDNET, NAIMISHNET = SHIPPED_MODELS / "fkdnet.onnx", SHIPPED_MODELS / "naimishnet.onnx"
 FACE = np.array([[187, 84, 271, 172]], np.float32)
 """Box of the points of skimage's astronaut."""
 EXACT_PX = 1e-3 if FIXED_POINT else 0.1
@@ -288,7 +288,7 @@ def run(*arguments: str | Path) -> Result:
 def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """A file from the command line, and what it printed."""
     out = tmp_path_factory.mktemp("whole") / "faces.onnx"
-    done = run(ROOT / "models" / "fkdnet.pt", "--end-to-end", "--out", out)
+    done = run(SHIPPED_MODELS / "fkdnet.pt", "--end-to-end", "--out", out)
     assert done.exit_code == 0, done.output
     return out, done.output
 
@@ -329,7 +329,7 @@ def test_the_card_says_what_the_file_is_made_of(exported: tuple[Path, str]) -> N
 def test_the_pages_example_runs(
     exported: tuple[Path, str], astronaut: Pixels, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    section = (ROOT / "docs" / "export.md").read_text().partition("## One file for everything")[2]
+    section = (DOCS / "export.md").read_text().partition("## One file for everything")[2]
     code = section.partition("```python\n")[2].partition("```")[0]
     (tmp_path / "faces.onnx").write_bytes(exported[0].read_bytes())
     cv2.imwrite(str(tmp_path / "photo.jpg"), astronaut)
@@ -351,7 +351,7 @@ def test_a_detectors_file_is_for_end_to_end(tmp_path: Path) -> None:
 
 
 def test_a_detector_that_is_none_is_refused(tmp_path: Path) -> None:
-    given = (ROOT / "models" / "fkdnet.pt", tmp_path / "x.onnx")
+    given = (SHIPPED_MODELS / "fkdnet.pt", tmp_path / "x.onnx")
     with pytest.raises(ModelFileNotFoundError):
         end_to_end.export_end_to_end(*given, detector="nowhere.onnx")
     with pytest.raises(WrongTaskError):
@@ -366,7 +366,7 @@ def test_nothing_is_written_where_the_check_fails(
     # What is exported is not what is tested here, and takes longest.
     monkeypatch.setattr(end_to_end, "fp32_model", lambda source, out: checked)
     with pytest.raises(VerificationError, match="budget"):
-        end_to_end.export_end_to_end(ROOT / "models" / "fkdnet.pt", tmp_path / "x.onnx")
+        end_to_end.export_end_to_end(SHIPPED_MODELS / "fkdnet.pt", tmp_path / "x.onnx")
     assert list(tmp_path.iterdir()) in ([], [tmp_path / "cache"])
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from repo_paths import SHIPPED_MODELS
 
 from fkd_infer.detection.fkd import FkdDetector
 from fkd_infer.models.cards.base import METADATA_KEY
@@ -215,18 +216,16 @@ def test_the_weights_digest_names_the_weights(tiny: LandmarkRecipe) -> None:
 
 @pytest.mark.parametrize("name", ["fkdnet", "naimishnet"])
 def test_shipped_files_and_checkpoints_hold_the_same_weights(name: str) -> None:
-    models = Path(__file__).parents[3] / "models"
-    digest = exporting.weights_sha256(load_landmark_network(models / f"{name}.pt")[0])
-    files = [file for file in models.glob("*.onnx") if file.stem.partition("-")[0] == name]
+    digest = exporting.weights_sha256(load_landmark_network(SHIPPED_MODELS / f"{name}.pt")[0])
+    files = [file for file in SHIPPED_MODELS.glob("*.onnx") if file.stem.partition("-")[0] == name]
     assert files
     for file in files:
         assert LandmarkSession(file, "cpu").card.training.weights_sha256 == digest
 
 
 def test_the_shipped_detector_and_its_checkpoint_hold_the_same_weights() -> None:
-    models = Path(__file__).parents[3] / "models"
-    digest = exporting.weights_sha256(load_detector(models / "fkd-detector.pt")[0])
-    files = list(models.glob("fkd-detector*.onnx"))
+    digest = exporting.weights_sha256(load_detector(SHIPPED_MODELS / "fkd-detector.pt")[0])
+    files = list(SHIPPED_MODELS.glob("fkd-detector*.onnx"))
     assert files
     for file in files:
         assert FkdDetector(file, provider="cpu").card.training.weights_sha256 == digest

@@ -12,6 +12,7 @@ import onnx
 import onnxruntime
 import pytest
 from google.protobuf import text_format  # type: ignore[import-untyped]
+from repo_paths import DOCS
 from tiny_models import MODELS, SIZE, card
 from tritonclient import grpc  # type: ignore[import-untyped]
 from tritonclient.grpc import model_config_pb2  # type: ignore[import-untyped]
@@ -346,7 +347,7 @@ def test_the_client_in_the_docs_places_the_same_points_as_the_pipeline(
             return SimpleNamespace(as_numpy=shaped.get)
 
     monkeypatch.setattr(grpc, "InferenceServerClient", Connection)
-    page = (Path(__file__).parents[3] / "docs" / "triton.md").read_text("utf-8")
+    page = (DOCS / "triton.md").read_text("utf-8")
     code = page.partition("## A client")[2].partition("```python\n")[2].partition("```")[0]
     scope: dict[str, Any] = {}
     exec(compile(code.replace("photo.jpg", "photo.png"), "triton.md", "exec"), scope)

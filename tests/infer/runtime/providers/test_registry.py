@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 import pytest
+from repo_paths import DOCS
 
 from fkd_infer.cli.live import main as live
 from fkd_infer.cli.main import main
@@ -25,7 +26,7 @@ from fkd_infer.runtime.session import LandmarkSession
 from fkd_infer.runtime.settings import SessionSettings
 from fkd_infer.runtime.start import start_session
 
-COMMANDS = Path(__file__).parents[4] / "docs" / "commands.md"
+COMMANDS = DOCS / "commands.md"
 
 
 class Npu(ExecutionProvider[NoSettings]):

@@ -1,0 +1,19 @@
+"""Folders of this repository, and files beside it that tests read where they exist."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+TESTS = Path(__file__).parent
+ROOT = TESTS.parent
+DOCS = ROOT / "docs"
+SHIPPED_MODELS = ROOT / "models"
+
+_SHARED = ROOT.parent / "shared"
+DATA_FOLDER = Path(os.environ.get("FKD_DATA") or _SHARED / "data" / "youtube-faces-68")
+"""The real data set; tests that need it skip without it."""
+YUNET_MODEL = Path(
+    os.environ.get("FKD_YUNET") or _SHARED / "models" / "face_detection_yunet_n_640.onnx"
+)
+"""The file of a YuNet detector; likewise."""
