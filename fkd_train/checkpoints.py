@@ -1,4 +1,4 @@
-"""Checkpoints: written whole or not at all, read as data only."""
+"""Checkpoints: written atomically, and read as data only."""
 
 from __future__ import annotations
 
@@ -27,15 +27,16 @@ FORMAT = 1
 Checkpoint = dict[str, Any]
 """Plain data and tensors: format, recipe, points, epoch, weights, and what resuming needs."""
 Network = TypeVar("Network", bound=nn.Module)
-_MOST_EPOCHS = 1_000_000_000
+_MAX_EPOCHS = 1_000_000_000
+_WRONG_WEIGHTS = "its weights do not fit its recipe's network"
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """Writes a whole file: a kill at any point leaves the one before.
+    """Writes a checkpoint atomically.
 
-    Raises OutputError, and leaves what was there, where the disk is full or the folder closed.
+    Raises OutputError, and leaves the previous file, if the disk is full or the folder read-only.
     """
-    # Serialised in memory: torch words a full disk as an internal error.
+    # Serialised in memory, since torch reports a full disk as an internal error.
     content = BytesIO()
     torch.save({"format": FORMAT, **checkpoint}, content)
     with atomic_write(path) as partial, output_errors(path):
@@ -43,20 +44,20 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
-    """A checkpoint on the CPU, without running code from it.
+    """Reads a checkpoint to the CPU, without running code from it.
 
-    Raises RunError for a file that is absent, damaged, or of another format.
+    Raises RunError for a file that is missing, damaged, or of another format.
     """
     try:
         with open_regular(path) as file:
             size = os.fstat(file.fileno()).st_size
-            _check_archive(file)
+            _check_uncompressed(file)
             content = torch.load(file, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise RunError(path, "no such checkpoint") from error
     except OSError as error:
         raise RunError(path, f"not a checkpoint: {error.strerror or error}") from error
-    except Exception as error:  # the unpickler fails in as many ways as there are files
+    except Exception as error:  # the unpickler raises many kinds of errors
         raise RunError(path, "not a checkpoint, or a damaged one") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise RunError(path, f"not an fkd checkpoint of format {FORMAT}")
@@ -67,95 +68,97 @@ def load_checkpoint(path: Path) -> Checkpoint:
     return cast(Checkpoint, content)
 
 
-def _check_archive(file: BinaryIO) -> None:
-    """Raises an error for a file that is not as torch.save writes it: nothing in it is packed, so
-    that it cannot be larger in memory than on the disk."""
+def _check_uncompressed(file: BinaryIO) -> None:
+    """Raises an error if an entry is compressed, which torch.save never does: such a file could be
+    far larger in memory than on disk."""
     with ZipFile(file) as archive:
         if any(entry.compress_type != ZIP_STORED for entry in archive.infolist()):
-            raise ValueError("torch packs nothing")
+            raise ValueError("a compressed entry")
     file.seek(0)
 
 
 def _check_content(content: dict[str, Any], size: int, path: Path) -> None:
-    """Raises RunError where what every checkpoint has is not of its type, or absurd; `size` are the
-    bytes of its file."""
-    recipe, points, weights = content["recipe"], content["points"], content["weights"]
+    """Raises RunError if a required value has a wrong type or an absurd value; `size` is the file's
+    in bytes."""
     progress = content["progress"]
+    points = content["points"]
     epoch = progress.get("epoch") if isinstance(progress, dict) else None
-    wrong = {
-        "recipe": not isinstance(recipe, dict),
-        "points": type(points) is not int or not 0 < points <= LARGEST,
-        "weights": not _are_weights(weights, size),
-        "progress": type(epoch) is not int or not 0 <= epoch <= _MOST_EPOCHS,
+    is_valid = {
+        "recipe": isinstance(content["recipe"], dict),
+        "points": type(points) is int and 0 < points <= LARGEST,
+        "weights": _are_weights(content["weights"], size),
+        "progress": type(epoch) is int and 0 <= epoch <= _MAX_EPOCHS,
     }
-    found = [name for name, is_wrong in wrong.items() if is_wrong]
-    if found:
-        raise RunError(path, f"a checkpoint whose {', '.join(found)} cannot be right")
+    invalid = [name for name, valid in is_valid.items() if not valid]
+    if invalid:
+        raise RunError(path, f"a checkpoint with invalid {', '.join(invalid)}")
 
 
-def _are_weights(weights: object, most: int) -> bool:
-    """Whether something is named tensors of so many bytes at most, which a tensor that says that
-    its one number is a terabyte of them is not."""
+def _are_weights(weights: object, max_bytes: int) -> bool:
+    """Whether this is a dict of tensors that together have at most `max_bytes`; a tensor can claim
+    a terabyte while it stores a single number."""
     if not isinstance(weights, dict):
         return False
     sizes = [t.numel() * t.element_size() for t in weights.values() if isinstance(t, torch.Tensor)]
-    return len(sizes) == len(weights) and sum(sizes) <= most
+    return len(sizes) == len(weights) and sum(sizes) <= max_bytes
 
 
 def find_checkpoint(run: Path, which: str) -> Path:
-    """`<run>/<which>.pt` of a run folder, or the file itself."""
+    """`<run>/<which>.pt` for a run folder, or the file itself."""
     if run.is_dir():
         return run / f"{which}.pt"
     return run
 
 
 def holds_detector(path: Path) -> bool:
-    """Whether a checkpoint is of a detector; raises RunError as load_checkpoint does."""
+    """Whether a checkpoint is a detector's; raises RunError as load_checkpoint does."""
     return is_detector(load_checkpoint(path)["recipe"])
 
 
 def load_landmark_network(path: Path) -> tuple[LandmarkNet, LandmarkRecipe, Checkpoint]:
-    """The network of a checkpoint, ready for inference, with its recipe."""
+    """Loads a landmark network, ready for inference, with its recipe."""
     content = load_checkpoint(path)
     if is_detector(content["recipe"]):
-        raise RunError(path, "holds a detector, and a network that places points is needed")
-    with _recipe_of(path):
+        raise RunError(path, "holds a detector, but a landmark network is needed")
+    with _recipe_errors(path):
         recipe = landmark_recipe_from_dict(content["recipe"])
         spec = recipe.model.spec(content["points"])
-        return _filled(lambda: build_landmark_net(spec), content, path), recipe, content
+        network = _with_weights(lambda: build_landmark_net(spec), content, path)
+    return network, recipe, content
 
 
 def load_detector(path: Path) -> tuple[DetectorNet, DetectorRecipe, Checkpoint]:
-    """The detector of a checkpoint, ready for inference, with its recipe."""
+    """Loads a detector, ready for inference, with its recipe."""
     content = load_checkpoint(path)
     if not is_detector(content["recipe"]):
-        raise RunError(path, "holds a network that places points, and a detector is needed")
-    with _recipe_of(path):
+        raise RunError(path, "holds a landmark network, but a detector is needed")
+    with _recipe_errors(path):
         recipe = detector_recipe_from_dict(content["recipe"])
         spec = recipe.model.spec()
-        return _filled(lambda: DetectorNet(spec), content, path), recipe, content
+        network = _with_weights(lambda: DetectorNet(spec), content, path)
+    return network, recipe, content
 
 
 @contextmanager
-def _recipe_of(path: Path) -> Iterator[None]:
-    """Names the checkpoint where the block finds something wrong with its recipe."""
+def _recipe_errors(path: Path) -> Iterator[None]:
+    """Turns a RecipeError of the block into a RunError that names the checkpoint."""
     try:
         yield
     except RecipeError as error:
-        raise RunError(path, f"holds a recipe that is not one of this fkd's: {error}") from error
+        raise RunError(path, f"holds a recipe that this version cannot read: {error}") from error
 
 
-def _filled(make: Callable[[], Network], content: Checkpoint, path: Path) -> Network:
-    """A network with a checkpoint's weights, ready for inference."""
+def _with_weights(build: Callable[[], Network], content: Checkpoint, path: Path) -> Network:
+    """Builds a network and loads a checkpoint's weights, for inference."""
     weights = content["weights"]
     try:
-        # Without memory, however large its recipe says that it is.
+        # The meta device allocates no memory, however large the recipe's network is.
         with torch.device("meta"):
-            wanted = {name: value.shape for name, value in make().state_dict().items()}
-        if wanted != {name: value.shape for name, value in weights.items()}:
-            raise RunError(path, "its weights are not those of its recipe's network")
-        network = make()
+            shapes = {name: value.shape for name, value in build().state_dict().items()}
+        if shapes != {name: value.shape for name, value in weights.items()}:
+            raise RunError(path, _WRONG_WEIGHTS)
+        network = build()
         network.load_state_dict(weights)
     except RuntimeError as error:
-        raise RunError(path, "its weights are not those of its recipe's network") from error
+        raise RunError(path, _WRONG_WEIGHTS) from error
     return network.eval()

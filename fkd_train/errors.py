@@ -1,4 +1,4 @@
-"""Every error that a user of the trainer can cause and mend.
+"""Every error that a user of the trainer can cause and fix.
 
 FkdError (from `fkd_infer.errors`)
     DatasetError (ValueError)
@@ -21,7 +21,7 @@ from fkd_infer.errors import FkdError
 
 
 class DatasetError(FkdError, ValueError):
-    """A data set has bad rows: all of them are reported, and nothing is trained."""
+    """A data set has bad rows; all of them are reported, and training does not start."""
 
     def __init__(self, where: str | Path, problems: Sequence[str], fix: str | None = None) -> None:
         if len(problems) == 1:
@@ -34,34 +34,34 @@ class DatasetError(FkdError, ValueError):
 class RecipeError(FkdError, ValueError):
     """A training recipe has an unknown name, field or value."""
 
-    def __init__(self, recipe: str | Path, why: str, fix: str | None = None) -> None:
-        super().__init__(f"recipe {recipe}", why, fix)
+    def __init__(self, recipe: str | Path, problem: str, fix: str | None = None) -> None:
+        super().__init__(f"recipe {recipe}", problem, fix)
 
 
 class RunError(FkdError, ValueError):
-    """A run folder, checkpoint or measurement cannot be used as asked."""
+    """A run folder, checkpoint or measurement cannot be used as requested."""
 
 
 class DivergedError(FkdError, FloatingPointError):
-    """A training produced values that are not finite; what was saved before is good."""
+    """Training produced values that are not finite; earlier checkpoints are intact."""
 
     def __init__(self, run: str | Path, where: str, what: str, saved: str) -> None:
         fix = (
-            "go on with --resume --force and a lower learning rate (--set optimizer.lr=…), or "
-            "train anew with another --seed"
+            "resume with --resume --force and a lower learning rate (--set optimizer.lr=…), or "
+            "start again with another --seed"
         )
         super().__init__(run, f"the training diverged in {where}: {what}; {saved}", fix)
 
 
 class BatchError(FkdError, RuntimeError):
-    """A training gets no more batches: a loader's process was killed, or failed."""
+    """A batch cannot be loaded: a loader's worker was killed, or failed."""
 
     def __init__(self, run: str | Path, what: str) -> None:
         fix = (
-            "where memory ran out, take fewer --workers (0 needs least); --resume goes on from "
-            "what was saved"
+            "if memory ran out, use fewer --workers (0 needs the least); --resume continues from "
+            "the last checkpoint"
         )
-        super().__init__(run, f"the next batch could not be made: {what}", fix)
+        super().__init__(run, f"the next batch could not be loaded: {what}", fix)
 
 
 class TrainingMemoryError(FkdError, MemoryError):
@@ -70,8 +70,8 @@ class TrainingMemoryError(FkdError, MemoryError):
     def __init__(self, run: str | Path, device: str, batch: int) -> None:
         place = "this machine" if device == "cpu" else "the GPU"
         fix = (
-            "end what else fills it, or train anew with a smaller --set batch=…; --resume goes on "
-            "from what was saved"
+            "end other programs that use it, or start again with a smaller --set batch=…; "
+            "--resume continues from the last checkpoint"
         )
         super().__init__(
             run, f"{place} has not enough free memory for a step of {batch} images", fix
@@ -79,30 +79,30 @@ class TrainingMemoryError(FkdError, MemoryError):
 
 
 class PeerError(FkdError, RuntimeError):
-    """A process of a run of several stops because another one failed."""
+    """A process of a distributed run stops because another one failed."""
 
     def __init__(self, run: str | Path) -> None:
-        super().__init__(run, "stopped with another process of this run, which says why")
+        super().__init__(run, "stopped because another process of this run failed; see its error")
 
 
 class VerificationError(FkdError, RuntimeError):
-    """An exported network is not as right as it has to be, and no file is written."""
+    """An exported network is not accurate enough, and no file is written."""
 
     @classmethod
     def of_difference(cls, out: str | Path, report: str) -> VerificationError:
-        """For a network that does not compute what its checkpoint computes."""
+        """For a network whose outputs differ from its checkpoint's."""
         return cls(out, f"not written, the exported network differs: {report}")
 
     @classmethod
     def of_pass(cls, step: str, why: str) -> VerificationError:
-        """For a rewrite of the graph that did not leave it as it has to be."""
+        """For a graph that a rewrite left invalid."""
         return cls("", f"nothing was written: after the pass {step!r}, {why}")
 
     @classmethod
     def of_budget(cls, out: str | Path, variant: str, why: str) -> VerificationError:
-        """For a variant that was asked for and loses too much."""
-        fix = "allow more with --max-nme-increase, or let --optimize auto keep what is"
-        return cls(out, f"nothing was written, {variant} is not right enough: {why}", fix)
+        """For a requested variant that loses too much accuracy."""
+        fix = "allow more with --max-nme-increase, or let --optimize auto select variants"
+        return cls(out, f"nothing was written, {variant} is not accurate enough: {why}", fix)
 
 
 class TritonConfigError(FkdError, ValueError):

@@ -214,9 +214,9 @@ class Trainer:
             raise self._diverged("a weight is not finite")
 
     def _diverged(self, what: str) -> DivergedError:
-        now, saved = self.progress, "nothing was saved before"
+        now, saved = self.progress, "nothing was saved yet"
         if self.saved is not None:
-            saved = f"last.pt is of {self.saved}"
+            saved = f"last.pt was saved at {self.saved}"
         return DivergedError(self.out, f"epoch {now.epoch + 1}, step {now.step}", what, saved)
 
     def _save(self, name: str, resumable: bool = True) -> None:

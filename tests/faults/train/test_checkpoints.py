@@ -169,7 +169,7 @@ def test_what_cannot_be_right_is_told(name: str, content: dict[str, Any], tmp_pa
     path = tmp_path / "wrong.pt"
     save_checkpoint(path, {**content, key: value})
     loads(path)
-    with pytest.raises(RunError, match=f"whose {key} cannot be right"):
+    with pytest.raises(RunError, match=f"a checkpoint with invalid {key}"):
         load_checkpoint(path)
 
 
@@ -227,7 +227,7 @@ def test_a_network_larger_than_memory_is_not_made(
     inner[keys[-1]] = value
     path = tmp_path / "huge.pt"
     save_checkpoint(path, changed)
-    with pytest.raises(RunError, match="its weights are not those of its recipe's network"):
+    with pytest.raises(RunError, match="its weights do not fit its recipe's network"):
         load_landmark_network(path)
 
 
@@ -240,7 +240,7 @@ def test_a_tensor_that_is_larger_than_its_numbers_is_told(
     name = next(iter(weights))
     weights[name] = torch.zeros(1).expand(HUGE)
     save_checkpoint(path, {**content, "weights": weights})
-    with pytest.raises(RunError, match="whose weights cannot be right"):
+    with pytest.raises(RunError, match="a checkpoint with invalid weights"):
         load_landmark_network(path)
 
 

@@ -108,9 +108,7 @@ def epochs_of(path: Path) -> int:
 def test_a_loss_that_is_not_finite_ends_a_run_that_saved_nothing(
     short: LandmarkRecipe, drawn_data: Path, tmp_path: Path
 ) -> None:
-    line = (
-        r"diverged in epoch 1, step [23]: the loss is (nan|inf); nothing was saved before; go on "
-    )
+    line = r"diverged in epoch 1, step [23]: the loss is (nan|inf); nothing was saved yet; resume "
     with pytest.raises(DivergedError, match=line):
         train(with_rate(short, 1e30), drawn_data, tmp_path / "run", workers=0)
     assert not list((tmp_path / "run").glob("*.pt"))
@@ -124,7 +122,7 @@ def test_the_way_out_of_a_divergence_leads_out(
     before = [(out / name).read_bytes() for name in ("last.pt", "best.pt")]
     longer = replace(short, epochs=4)
     said: list[str] = []
-    line = r"in epoch 3, step \d: the loss is (nan|inf); last\.pt is of the end of epoch 2; go on "
+    line = r"in epoch 3, step \d: the loss is (nan|inf); last\.pt was saved at the end of epoch 2; resume "
     with pytest.raises(DivergedError, match=line):
         train(with_rate(longer, 1e30), data, out, workers=0, resume=True, force=True)
     assert [(out / name).read_bytes() for name in ("last.pt", "best.pt")] == before
@@ -376,8 +374,8 @@ def test_a_killed_worker_ends_the_run_in_one_line(
     code, said = child.ended()
     assert code == 1
     (line,) = said
-    assert line.startswith(f"fkd-train: {out}: the next batch could not be made: ")
-    assert re.search(rf"\(pid\S* {workers[0]}\) .*; where memory ran|process was lost \(", line)
+    assert line.startswith(f"fkd-train: {out}: the next batch could not be loaded: ")
+    assert re.search(rf"\(pid\S* {workers[0]}\) .*; if memory ran|process was lost \(", line)
     gone(workers, 10)
     assert epochs_of(out / "last.pt") >= 1
 
@@ -418,9 +416,9 @@ class Failing(Dataset[Batch]):
 @pytest.mark.parametrize(
     ("how", "workers", "line"),
     [
-        ("raises", 0, "ValueError: no such picture; where memory ran out"),
-        ("raises", 1, "picture; where memory ran out"),
-        ("dies", 1, r"(the DataLoader worker|a loader's process was lost) \(.*; where memory ran"),
+        ("raises", 0, "ValueError: no such picture; if memory ran out"),
+        ("raises", 1, "picture; if memory ran out"),
+        ("dies", 1, r"(the DataLoader worker|a loader's process was lost) \(.*; if memory ran"),
     ],
 )
 def test_a_batch_that_cannot_be_made_is_one_line(
@@ -429,7 +427,9 @@ def test_a_batch_that_cannot_be_made_is_one_line(
     loader = training_loader(Failing(how), EpochBatchSampler(8, 2, 0), workers)
     request.addfinalizer(lambda: end_workers(loader))
     with (
-        pytest.raises(BatchError, match=f"run: the next batch could not be made: {line}") as caught,
+        pytest.raises(
+            BatchError, match=f"run: the next batch could not be loaded: {line}"
+        ) as caught,
         translate_faults(Path("run"), "cpu", 2),
     ):
         list(fetch_batches(loader, Path("run")))
@@ -581,5 +581,7 @@ def test_the_other_processes_stop_with_the_main_one(
             assert reduction == "sum"
             return own + 1
 
-    with pytest.raises(PeerError, match="stopped with another process of this run, which says why"):
+    with pytest.raises(
+        PeerError, match="stopped because another process of this run failed; see its error"
+    ):
         run_on_main_process(Other(), tmp_path, fails)

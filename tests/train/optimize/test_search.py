@@ -165,7 +165,7 @@ def test_int8_that_was_asked_for_and_is_wrong_ships_nothing(
     monkeypatch.setattr(
         optimizing, "_broken_budget", lambda one, fp32, _: None if one is fp32 else "NME +9"
     )
-    with pytest.raises(VerificationError, match="int8 is not right enough: NME \\+9"):
+    with pytest.raises(VerificationError, match="int8 is not accurate enough: NME \\+9"):
         optimize(checkpoint, tmp_path / "o", drawn_data, "int8")
     assert not (tmp_path / "o").exists()
 

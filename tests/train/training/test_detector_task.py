@@ -145,16 +145,16 @@ def test_a_size_on_the_command_line_is_that_of_the_mosaics(
 def test_checkpoints_of_the_other_kind_are_one_line(
     run: tuple[Path, str], tiny: LandmarkRecipe, tmp_path: Path
 ) -> None:
-    with pytest.raises(RunError, match=r"last\.pt: holds a detector, and a network that places"):
+    with pytest.raises(RunError, match=r"last\.pt: holds a detector, but a landmark network"):
         load_landmark_network(run[0] / "last.pt")
     content = {"recipe": landmark_recipe_to_dict(tiny), "points": 68, "weights": {}}
     save_checkpoint(tmp_path / "points.pt", {**content, "progress": {"epoch": 0}})
     assert not holds_detector(tmp_path / "points.pt")
-    with pytest.raises(RunError, match=r"points\.pt: .*, and a detector is needed"):
+    with pytest.raises(RunError, match=r"points\.pt: .*, but a detector is needed"):
         load_detector(tmp_path / "points.pt")
     content = load_checkpoint(run[0] / "best.pt")
     save_checkpoint(tmp_path / "few.pt", content | {"weights": {}})
-    with pytest.raises(RunError, match="not those of its recipe's network"):
+    with pytest.raises(RunError, match="its weights do not fit its recipe's network"):
         load_detector(tmp_path / "few.pt")
 
 
