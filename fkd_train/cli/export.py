@@ -17,14 +17,17 @@ _PATH = click.Path(path_type=Path)
 @click.command(cls=FkdCommand)
 @click.argument("run", type=_PATH)
 @click.option(
-    "--out", type=_PATH, required=True, help="The .onnx file to write; with --optimize, a folder."
+    "--out",
+    type=_PATH,
+    required=True,
+    help="The .onnx file to write; with --optimize, the folder.",
 )
 @click.option(
     "--checkpoint",
     type=click.Choice(["last", "best"]),
     default="last",
     show_default=True,
-    help="Which of the run's; best was chosen by its evaluation faces.",
+    help="The checkpoint of a run folder; best was selected by its evaluation faces.",
 )
 @click.option(
     "--half",
@@ -36,39 +39,41 @@ _PATH = click.Path(path_type=Path)
     "--optimize",
     "goal",
     type=click.Choice(OPTIMIZE_GOALS),
-    help="Also make smaller and faster files, and keep those that are right and better; auto tries "
-    "everything. Needs --data.",
+    help="Also create smaller and faster variants, and keep those that are accurate and better; "
+    "auto tries all. Needs --data.",
 )
 @click.option(
     "--max-nme-increase",
     type=click.FloatRange(0),
     default=0.1,
     show_default=True,
-    help="How many points of NME a file of --optimize may lose.",
+    help="Points of NME that a variant may lose.",
 )
 @click.option(
     "--max-ap-decrease",
     type=click.FloatRange(0),
     default=0.5,
     show_default=True,
-    help="The same of a detector: points of average precision, or of recall.",
+    help="Points of average precision and of recall that a detector's variant may lose.",
 )
 @click.option(
     "--platform",
     type=click.Choice(PLATFORMS),
     default="any",
     show_default=True,
-    help="CPUs that int8 is for: any is right on all; vnni and arm need dot products of bytes.",
+    help="CPUs that int8 variants are for: any is correct on all CPUs; vnni and arm need 8-bit "
+    "dot products.",
 )
 @click.option("--triton", type=_PATH, help="Also add the files to this Triton model repository.")
 @click.option(
     "--end-to-end",
     is_flag=True,
-    help="One file with detector, crop and network: from an image to the points of its faces.",
+    help="Export one file with detector, crop and network: from an image to its faces' points.",
 )
 @click.option(
     "--detector-model",
-    help="The detector's ONNX file for --end-to-end; by default fkd-detector, which is shipped.",
+    show_default="the shipped fkd-detector",
+    help="The detector's ONNX file for --end-to-end.",
 )
 def main(
     run: Path,
@@ -84,34 +89,36 @@ def main(
     end_to_end: bool,
     detector_model: str | None,
 ) -> None:
-    """Export RUN (a run folder or a .pt file), of a keypoint network or a detector, to ONNX.
+    """Export RUN, a run folder or a .pt file of a landmark network or a detector, to ONNX.
 
     The file is compared with the checkpoint, on the faces of --data or on drawn ones, and is only
-    written if no point differs by more than the budget of 0.01 px.
+    written if no point differs by more than 0.01 px.
     """
     if goal and data is None:
-        raise click.UsageError("--optimize judges files on real faces: give --data DIR")
+        raise click.UsageError("--optimize needs real faces: add --data DIR")
     if goal and half:
-        raise click.UsageError("--half goes with a single file; --optimize tries fp16 by itself")
+        raise click.UsageError("--half is for a single file; --optimize tries fp16 by itself")
     from fkd_train.checkpoints import find_checkpoint, holds_detector
 
-    found = find_checkpoint(run, checkpoint)
+    file = find_checkpoint(run, checkpoint)
     if end_to_end:
         if goal or half or triton:
-            raise click.UsageError("--end-to-end goes without --optimize, --half and --triton")
-        _end_to_end(found, out, data, detector_model)
+            raise click.UsageError(
+                "--end-to-end cannot be combined with --optimize, --half or --triton"
+            )
+        _export_end_to_end(file, out, data, detector_model)
         return
     if detector_model:
         raise click.UsageError("--detector-model is for --end-to-end")
-    if holds_detector(found):
+    if holds_detector(file):
         if triton:
-            raise click.UsageError("--triton serves networks that place points, not detectors")
-        _detector(found, out, data, half, goal, max_ap_decrease, platform)
+            raise click.UsageError("--triton is for landmark networks, not for detectors")
+        _export_detector(file, out, data, half, goal, max_ap_decrease, platform)
         return
     if goal and data:
-        files = _optimized(found, out, data, goal, max_nme_increase, platform)
+        files = _optimize(file, out, data, goal, max_nme_increase, platform)
     else:
-        files = [_exported(found, out, data, half)]
+        files = [_export(file, out, data, half)]
     if triton:
         from fkd_train.export.triton import write_repository
 
@@ -119,7 +126,9 @@ def main(
             click.echo(path)
 
 
-def _end_to_end(checkpoint: Path, out: Path, data: Path | None, detector: str | None) -> None:
+def _export_end_to_end(
+    checkpoint: Path, out: Path, data: Path | None, detector: str | None
+) -> None:
     from fkd_infer.choices import DETECTOR_MODEL
     from fkd_train.export.end_to_end import export_end_to_end
 
@@ -127,19 +136,19 @@ def _end_to_end(checkpoint: Path, out: Path, data: Path | None, detector: str | 
         click.echo(line)
 
 
-def _exported(checkpoint: Path, out: Path, data: Path | None, half: Path | None) -> Path:
+def _export(checkpoint: Path, out: Path, data: Path | None, half: Path | None) -> Path:
     from fkd_train.export.landmarks import export
 
-    done = export(checkpoint, out, data, half)
-    size = done.path.stat().st_size / 1e6
-    click.echo(f"{done.path}: {size:.1f} MB, {done.card.precision}, opset {done.card.opset}")
-    click.echo(f"verified: {done.verification.report()}")
-    for protocol, measured in done.card.accuracy.items():
-        click.echo(f"{protocol}: NME {measured.nme:.2f} % on {measured.count} faces")
-    return done.path
+    exported = export(checkpoint, out, data, half)
+    size, card = exported.path.stat().st_size / 1e6, exported.card
+    click.echo(f"{exported.path}: {size:.1f} MB, {card.precision}, opset {card.opset}")
+    click.echo(f"verified: {exported.verification.report()}")
+    for protocol, accuracy in card.accuracy.items():
+        click.echo(f"{protocol}: NME {accuracy.nme:.2f} % on {accuracy.count} faces")
+    return exported.path
 
 
-def _detector(
+def _export_detector(
     checkpoint: Path,
     out: Path,
     data: Path | None,
@@ -155,17 +164,15 @@ def _detector(
             click.echo(line)
         return
     if goal != "auto":
-        raise click.UsageError("of a detector, --optimize auto tries everything there is")
+        raise click.UsageError("for a detector, only --optimize auto is available")
     from fkd_train.optimize.detector import optimize_detector
 
-    def tell(line: str) -> None:
-        click.echo(line, err=True)
-
-    for judged in optimize_detector(checkpoint, out, data, max_ap_decrease, platform, tell):
-        click.echo(judged.line())
+    variants = optimize_detector(checkpoint, out, data, max_ap_decrease, platform, _print_progress)
+    for variant in variants:
+        click.echo(variant.line())
 
 
-def _optimized(
+def _optimize(
     checkpoint: Path,
     out: Path,
     data: Path,
@@ -176,14 +183,15 @@ def _optimized(
     from fkd_train.optimize.report import protocol_lines, table, write_report
     from fkd_train.optimize.search import optimize
 
-    def tell(line: str) -> None:
-        click.echo(line, err=True)
-
-    result = optimize(checkpoint, out, data, goal, max_nme_increase, platform, tell)
+    result = optimize(checkpoint, out, data, goal, max_nme_increase, platform, _print_progress)
     write_report(result)
     for line in (*table(result), "", *protocol_lines(result)):
         click.echo(line)
     return result.files
+
+
+def _print_progress(line: str) -> None:
+    click.echo(line, err=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Options that several commands share."""
+"""Options that several commands share, and the recipe values that options replace."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def data_option(required: bool) -> Callable[[F], F]:
         envvar="FKD_DATA",
         show_envvar=True,
         required=required,
-        help="Folder with <part>_frames_keypoints.csv and <part>/.",
+        help="Folder of the data set, with <part>_frames_keypoints.csv and <part>/.",
     )
 
 
 def split_option(default: str | None, help: str) -> Callable[[F], F]:
-    """--split: how the data set is divided."""
+    """--split: how the data set is divided into training and evaluation faces."""
     return click.option(
         "--split", type=click.Choice(SPLITS), default=default, show_default=True, help=help
     )
@@ -44,29 +44,29 @@ def with_overrides(
     seed: int | None,
     assignments: Sequence[str] = (),
 ) -> Recipe:
-    """The recipe with the values that the command line gives instead; checked again.
+    """Replaces values of a recipe by those of the command line, and validates the result.
 
-    `assignments` are TOML lines such as `model.head = "grid"`.
+    `assignments` are TOML lines such as `model.head = "grid"`. Raises RecipeError.
     """
     from fkd_train.config.detector import DetectorRecipe
     from fkd_train.config.recipe import recipe_from_dict, recipe_to_dict
 
     table = recipe_to_dict(recipe)
     for line in assignments:
-        _merge(table, _parsed(line))
-    given = {"split": split, "epochs": epochs, "seed": seed}
-    table |= {key: value for key, value in given.items() if value is not None}
+        _merge(table, _parse_assignment(line))
+    options = {"split": split, "epochs": epochs, "seed": seed}
+    table |= {key: value for key, value in options.items() if value is not None}
     if size is not None and isinstance(recipe, DetectorRecipe):
         _merge(table, {"mosaic": {"size": size}})
     elif size is not None and not isinstance(recipe, DetectorRecipe):
-        # The window of `image` crops grows along, so that the network sees the same part.
+        # The window of `image` crops scales with it, so that the network sees the same part.
         resize = round(recipe.crop.resize * size / recipe.model.size)
         _merge(table, {"model": {"size": size}, "crop": {"resize": resize}})
     return recipe_from_dict(table)
 
 
-def _parsed(line: str) -> dict[str, Any]:
-    """A TOML assignment as nested tables; raises RecipeError."""
+def _parse_assignment(line: str) -> dict[str, Any]:
+    """Reads a TOML assignment as nested tables; raises RecipeError."""
     import tomllib
 
     from fkd_train.errors import RecipeError

@@ -17,31 +17,35 @@ from fkd_train.cli.options import data_option, split_option, with_overrides
     "name",
     is_flag=False,
     flag_value="",
-    help="A shipped recipe's name, or a TOML file; alone, it prints the shipped ones.",
+    help="Name of a shipped recipe, or a TOML file. Without a value: list the shipped recipes.",
 )
 @data_option(required=False)
 @click.option("--out", type=click.Path(path_type=Path), help="Run folder.")
-@click.option("--resume", is_flag=True, help="Go on with the run in --out.")
+@click.option("--resume", is_flag=True, help="Continue the run in --out.")
 @click.option(
-    "--force", is_flag=True, help="With --resume: also with another recipe or other data."
+    "--force", is_flag=True, help="With --resume: continue even if the recipe or the data changed."
 )
-@split_option(default=None, help="Instead of the recipe's split.")
-@click.option("--epochs", type=click.IntRange(1), help="Instead of the recipe's.")
+@split_option(default=None, help="Replaces the recipe's split.")
+@click.option("--epochs", type=click.IntRange(1), help="Replaces the recipe's number of epochs.")
 @click.option(
     "--size",
     type=click.IntRange(16),
-    help="Input size, px (a detector's: of its mosaics), instead of the recipe's.",
+    help="Replaces the recipe's input size, px (for a detector, the size of its mosaics).",
 )
-@click.option("--seed", type=click.IntRange(0), help="Instead of the recipe's.")
+@click.option("--seed", type=click.IntRange(0), help="Replaces the recipe's seed.")
 @click.option(
     "--set",
     "assignments",
     multiple=True,
     metavar="KEY=VALUE",
-    help="Any value of the recipe, written as in it: --set optimizer.lr=0.002.",
+    help="Replaces any value of the recipe, in its notation: --set optimizer.lr=0.002.",
 )
 @click.option(
-    "--workers", type=click.IntRange(0), default=1, show_default=True, help="Loader processes."
+    "--workers",
+    type=click.IntRange(0),
+    default=1,
+    show_default=True,
+    help="Processes that load batches.",
 )
 @click.option(
     "--save-every",
@@ -49,7 +53,7 @@ from fkd_train.cli.options import data_option, split_option, with_overrides
     default=10,
     show_default=True,
     metavar="MINUTES",
-    help="Also save within an epoch, every so many minutes.",
+    help="Also save within an epoch, at this interval.",
 )
 @click.option("--tensorboard", is_flag=True, help="Also log to RUN/tensorboard.")
 @click.pass_context
@@ -69,24 +73,22 @@ def main(
     save_every: float,
     tensorboard: bool,
 ) -> None:
-    """Train a keypoint network, or a face detector, into a run folder.
+    """Train a landmark network or a face detector into a run folder.
 
     Under `accelerate launch` the same command trains in several processes.
     """
-    from fkd_train.config.reading import shipped_recipe_names
     from fkd_train.config.recipe import load_recipe
 
     if name == "":
-        for known in shipped_recipe_names():
-            click.echo(f"{known:18} {load_recipe(known).summary}")
+        _list_recipes()
         return
     missing = [o for o, v in (("--recipe", name), ("--data", data), ("--out", out)) if v is None]
     if name is None or data is None or out is None:
         raise click.UsageError(
-            f"missing {', '.join(missing)}; --recipe alone names the shipped ones"
+            f"missing {', '.join(missing)}; --recipe without a value lists the shipped recipes"
         )
     if force and not resume:
-        raise click.UsageError("--force goes with --resume")
+        raise click.UsageError("--force needs --resume")
     recipe = with_overrides(
         load_recipe(name),
         split=split,
@@ -98,7 +100,7 @@ def main(
 
     from fkd_train.training.run import train
 
-    done = train(
+    result = train(
         recipe,
         data,
         out,
@@ -109,13 +111,21 @@ def main(
         save_every=60 * save_every,
         notify=lambda line: click.echo(f"{context.info_name}: {line}", err=True),
     )
-    if done.summary is None:
-        if done.is_main:
-            click.echo(f"stopped and saved; go on with: --resume --out {out}", err=True)
+    if result.summary is None:
+        if result.is_main:
+            click.echo(f"stopped and saved; continue with: --resume --out {out}", err=True)
         context.exit(130)
-    if done.is_main:
-        click.echo(done.summary)
+    if result.is_main:
+        click.echo(result.summary)
         click.echo(f"run folder: {out}")
+
+
+def _list_recipes() -> None:
+    from fkd_train.config.reading import shipped_recipe_names
+    from fkd_train.config.recipe import load_recipe
+
+    for name in shipped_recipe_names():
+        click.echo(f"{name:18} {load_recipe(name).summary}")
 
 
 if __name__ == "__main__":

@@ -122,7 +122,10 @@ def test_the_way_out_of_a_divergence_leads_out(
     before = [(out / name).read_bytes() for name in ("last.pt", "best.pt")]
     longer = replace(short, epochs=4)
     said: list[str] = []
-    line = r"in epoch 3, step \d: the loss is (nan|inf); last\.pt was saved at the end of epoch 2; resume "
+    line = (
+        r"in epoch 3, step \d: the loss is (nan|inf); "
+        r"last\.pt was saved at the end of epoch 2; resume "
+    )
     with pytest.raises(DivergedError, match=line):
         train(with_rate(longer, 1e30), data, out, workers=0, resume=True, force=True)
     assert [(out / name).read_bytes() for name in ("last.pt", "best.pt")] == before
@@ -310,7 +313,7 @@ def test_force_goes_with_resume_alone(short: LandmarkRecipe, tmp_path: Path) -> 
     places = ["--recipe", "fkdnet", "--data", str(tmp_path), "--out", str(tmp_path / "run")]
     done = CliRunner().invoke(main, [*places, "--force"])
     assert done.exit_code == 2
-    assert "--force goes with --resume" in done.output
+    assert "--force needs --resume" in done.output
 
 
 def test_checkpoints_without_their_recipe_are_left_alone(

@@ -124,7 +124,7 @@ def test_a_wrong_setting_is_one_line(text: str) -> None:
             "evaluate",
             ["--model", "m.pt", "--data", "d", "--crop", "image", "--boxes", "haar"],
             2,
-            "takes no boxes",
+            "uses no boxes",
         ),
         ("evaluate", ["--model", "nosuch.pt", "--data", "d"], 1, "nosuch.pt: no such checkpoint"),
     ],

@@ -341,7 +341,7 @@ def test_the_pages_example_runs(
 def test_it_is_one_file_and_nothing_else(other: list[str], tmp_path: Path) -> None:
     done = run("run", "--end-to-end", "--out", tmp_path / "x.onnx", *other)
     assert done.exit_code == 2
-    assert "--end-to-end goes without --optimize, --half and --triton" in done.output
+    assert "--end-to-end cannot be combined with --optimize, --half or --triton" in done.output
 
 
 def test_a_detectors_file_is_for_end_to_end(tmp_path: Path) -> None:

@@ -147,7 +147,7 @@ def test_the_command_times_for_real(checkpoint: Path, drawn_data: Path, tmp_path
 
 @pytest.mark.parametrize(
     ("arguments", "why"),
-    [(["--optimize", "auto"], "give --data DIR"), (["--half", "h.pt"], "goes with a single file")],
+    [(["--optimize", "auto"], "add --data DIR"), (["--half", "h.pt"], "is for a single file")],
 )
 def test_options_that_do_not_go_together_are_wrong_usage(
     arguments: list[str], why: str, checkpoint: Path, drawn_data: Path, tmp_path: Path
