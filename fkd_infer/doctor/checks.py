@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from fkd_infer.choices import DEFAULT_MODEL
-from fkd_infer.doctor import packages
+from fkd_infer.doctor import packages, plugins
 from fkd_infer.doctor.finding import Check, Finding, error_text
 from fkd_infer.doctor.providers import provider_checks
 from fkd_infer.errors import InstallError
@@ -189,6 +189,7 @@ CHECKS: tuple[Check, ...] = (
     Check("threads", threads),
     Check("model", model),
     Check("detector", detector),
+    Check("detectors", plugins.detectors),
     Check("cache", cache),
     Check("tuning", tuning),
 )

@@ -1,1 +1,1 @@
-"""Follows faces through a video, and smooths their points."""
+"""Tracks faces through videos, and smooths their points."""

@@ -1,4 +1,4 @@
-"""Square boxes of faces: how far they are apart, and which of them are of one face."""
+"""Distances between square boxes of faces, and the assignment with the lowest total distance."""
 
 from __future__ import annotations
 
@@ -10,36 +10,40 @@ from fkd_infer.geometry.arrays import Floats
 from fkd_infer.geometry.boxes import apply_rule, points_box, square_boxes
 from fkd_infer.geometry.rules import POINTS_BOX
 
-RESIZED = 1.6
-"""Boxes of one face do not differ more in size, from a detector or after a while."""
+MAX_SIZE_RATIO = 1.6
+"""Boxes of one face do not differ more in size."""
 _FAR = 1e6
 
 
-def assigned(costs: NDArray[np.float64], limit: float) -> list[tuple[int, int]]:
-    """Pairs of row and column with the least sum of costs (n, m), each of them below the limit."""
+def assign(costs: NDArray[np.float64], limit: float) -> list[tuple[int, int]]:
+    """Pairs of row and column with the lowest sum of costs (n, m), each cost below the limit."""
     if not costs.size:
         return []
     _, columns, _ = lap.lapjv(costs, extend_cost=True, cost_limit=limit)
     return [(row, int(column)) for row, column in enumerate(columns) if column >= 0]
 
 
-def distances(boxes: Floats, others: Floats) -> NDArray[np.float64]:
-    """Distances (n, m) of square boxes (n, 4) and (m, 4), in their sides; far where their sizes are
-    not those of one face."""
-    apart = np.linalg.norm(centres(boxes)[:, None] - centres(others), axis=-1)
+def face_distances(boxes: Floats, others: Floats) -> NDArray[np.float64]:
+    """Distances (n, m) between square boxes (n, 4) and (m, 4), in sides.
+
+    Boxes whose sizes differ by more than MAX_SIZE_RATIO are far from each other.
+    """
+    distances = np.linalg.norm(centres(boxes)[:, None] - centres(others), axis=-1)
     one, two = sides(boxes)[:, None], sides(others)
-    costs = apart / np.sqrt(one * two)
-    return np.asarray(np.where(np.maximum(one / two, two / one) > RESIZED, _FAR, costs), np.float64)
+    costs = distances / np.sqrt(one * two)
+    too_unlike = np.maximum(one / two, two / one) > MAX_SIZE_RATIO
+    return np.asarray(np.where(too_unlike, _FAR, costs), np.float64)
 
 
-def nearness(boxes: Floats, others: Floats) -> NDArray[np.float64]:
-    """Distances (n, m) of the same in sides of the larger of the two, whatever their sizes."""
-    apart = np.linalg.norm(centres(boxes)[:, None] - centres(others), axis=-1)
-    return np.asarray(apart / np.maximum(sides(boxes)[:, None], sides(others)), np.float64)
+def centre_distances(boxes: Floats, others: Floats) -> NDArray[np.float64]:
+    """Distances (n, m) between boxes of any size, in sides of the larger box."""
+    distances = np.linalg.norm(centres(boxes)[:, None] - centres(others), axis=-1)
+    larger = np.maximum(sides(boxes)[:, None], sides(others))
+    return np.asarray(distances / larger, np.float64)
 
 
 def squares(points: Floats) -> Floats:
-    """Tight squares (n, 4) of points (n, k, 2)."""
+    """Tight squares (n, 4) around points (n, k, 2)."""
     return square_boxes(*apply_rule(points_box(points), POINTS_BOX))
 
 

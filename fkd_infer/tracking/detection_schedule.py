@@ -1,31 +1,30 @@
-"""When the whole frame is searched for faces, where they are followed in between."""
+"""Decides when the detector searches a frame; between searches, faces are tracked."""
 
 from __future__ import annotations
 
 from fractions import Fraction
 
 from fkd_infer.geometry.arrays import Floats
-from fkd_infer.tracking.scene_change import Glance
+from fkd_infer.tracking.scene_change import Thumbnail
 
-FIRST, LONGEST = 2, 30
-"""Frames from one search to the next: after something happened, and at most."""
-SECONDS = 1
-"""And at most so long."""
-BUSY = 20
-"""Frames at most while the picture changes where nobody is followed."""
-ALONE = 3
-"""Frames at most while nobody is followed at all."""
-PART = 0.01
-"""Share of the picture's free part that has to differ from the last search's for it to count as
-changed: no more than a small face."""
+MIN_INTERVAL, MAX_INTERVAL = 2, 30
+"""Frames from one search to the next: right after an event, and at most."""
+MAX_SECONDS = 1
+"""Seconds from one search to the next, at most."""
+MAX_INTERVAL_CHANGING = 20
+"""Frames at most while the picture changes outside of tracked faces."""
+MAX_INTERVAL_EMPTY = 3
+"""Frames at most while no face is tracked."""
+MIN_CHANGED_SHARE = 0.01
+"""Share of the picture outside of tracked faces that counts as a change: about a small face."""
 
 
-class Schedule:
-    """Says when a search is due: at first, at once after a loss, and then every `every` frames.
+class DetectionSchedule:
+    """Schedules searches: the first frame, the frame after a lost face, and every `every` frames.
 
-    Where `every` is None, the distance grows from FIRST frames twofold with every search that
-    brings nothing new, up to LONGEST frames or SECONDS; it is at most BUSY frames while the picture
-    changes elsewhere than in followed faces, and ALONE while there are none.
+    If `every` is None, the interval starts at MIN_INTERVAL frames and doubles with each search
+    without an event, up to MAX_INTERVAL frames or MAX_SECONDS; changes of the picture and the
+    absence of faces limit it further. Raises ValueError for less than one frame.
     """
 
     def __init__(self, every: int | None = None) -> None:
@@ -35,34 +34,33 @@ class Schedule:
         self.reset()
 
     def reset(self) -> None:
-        """Begins anew: a search is due."""
-        self._interval = FIRST
+        """Starts anew: a search is due."""
+        self._interval = MIN_INTERVAL
         self._frames = 0
-        self._news = False
-        self._last: tuple[Fraction, Glance] | None = None
+        self._event = False
+        self._last_search: tuple[Fraction, Thumbnail] | None = None
 
-    def news(self) -> None:
-        """Takes note that a face was lost or found: a search is due, unless one is under way, and
-        the next ones are soon."""
-        self._news = True
+    def report_event(self) -> None:
+        """Records that a face was lost or detected: the next searches follow soon."""
+        self._event = True
 
-    def due(self, time: Fraction, glance: Glance, boxes: Floats) -> bool:
-        """Whether to search the next frame, in which there are boxes (n, 4) of followed faces."""
+    def is_due(self, time: Fraction, thumbnail: Thumbnail, boxes: Floats) -> bool:
+        """Whether to search the next frame, whose tracked faces have boxes (n, 4)."""
         self._frames += 1
-        if self._last is None or self._news:
+        if self._last_search is None or self._event:
             return True
         if self._every is not None:
             return self._frames >= self._every
-        last, seen = self._last
+        last_time, last_thumbnail = self._last_search
         limit = self._interval
         if not len(boxes):
-            limit = min(limit, ALONE)
-        elif glance.changed_since(seen, boxes) > PART:
-            limit = min(limit, BUSY)
-        return self._frames >= limit or time - last >= SECONDS
+            limit = min(limit, MAX_INTERVAL_EMPTY)
+        elif thumbnail.changed_share(last_thumbnail, boxes) > MIN_CHANGED_SHARE:
+            limit = min(limit, MAX_INTERVAL_CHANGING)
+        return self._frames >= limit or time - last_time >= MAX_SECONDS
 
-    def searched(self, time: Fraction, glance: Glance) -> None:
-        """Takes note of a search, after what it brought."""
-        soon = self._news or self._last is None
-        self._interval = FIRST if soon else min(2 * self._interval, LONGEST)
-        self._frames, self._news, self._last = 0, False, (time, glance)
+    def report_search(self, time: Fraction, thumbnail: Thumbnail) -> None:
+        """Records a search, after the events that it caused."""
+        soon = self._event or self._last_search is None
+        self._interval = MIN_INTERVAL if soon else min(2 * self._interval, MAX_INTERVAL)
+        self._frames, self._event, self._last_search = 0, False, (time, thumbnail)

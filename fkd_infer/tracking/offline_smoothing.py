@@ -1,174 +1,180 @@
-"""Points of followed faces smoothed without lag: for files, where the frames to come are known.
+"""Smooths the points of tracked faces without lag, for files, whose later frames are known.
 
-Each coordinate is a local quadratic regression over time (Savitzky & Golay, 1964, made for any
-distances of frames by Cleveland's weights, 1979): about the frame at t, samples weigh
-(1 - |(tᵢ - t) / h|³)³. It has no lag, and keeps parabolas as they are. Where the points of a window
-of h = WIDE move as one h = NARROW does not, as in a blink, the narrow one's word counts.
+Each coordinate is a local quadratic regression over time (Savitzky & Golay, 1964, for frames at
+uneven distances with the weights of Cleveland, 1979): around the frame at time t, samples have the
+weight (1 - |(tᵢ - t) / h|³)³. It has no lag and preserves parabolas. Where the result of a window
+h = WIDE differs from that of h = NARROW, as in a blink, the narrow window dominates.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fkd_infer.tracking.scene_change import Glance
+from fkd_infer.tracking.scene_change import SceneChangeDetector, Thumbnail
 from fkd_infer.types import Face, Frame
 
 WIDE, NARROW = Fraction(3, 10), Fraction(1, 10)
-"""Half widths of the windows, in seconds. A face that is missing for WIDE at most is filled in."""
-APART = 0.006
-"""Distance between the two windows' answers, in sizes of the face, at which each counts half."""
-JUMP, PACE = 0.5, 4.0
-"""A face that went further between frames than JUMP, and PACE for each second, in its sizes, was
-not moved there; the same holds for the logarithm of its size."""
+"""Half widths of the windows, in seconds. Gaps of up to WIDE are filled."""
+EQUAL_WEIGHT_DISTANCE = 0.006
+"""Distance between the results of both windows, in face sizes, at which both have equal weight."""
+MAX_JUMP, MAX_SPEED = 0.5, 4.0
+"""A face moves by less than MAX_JUMP + MAX_SPEED · seconds between frames, in its sizes; the same
+limit holds for the logarithm of its size."""
 
-Reals = NDArray[np.float64]
+Reals: TypeAlias = NDArray[np.float64]
+FrameFaces: TypeAlias = tuple[Frame, list[Face]]
+
+
+def smooth_offline(items: Iterable[FrameFaces]) -> Iterator[FrameFaces]:
+    """Yields the same frames, in order, with the points and boxes of their faces smoothed.
+
+    Faces without id stay as they are. Gaps of up to WIDE seconds are filled with faces that have
+    the score from before the gap and no presence. Nothing is smoothed across a cut, a jump or the
+    end of a source. A frame is yielded once the frames up to WIDE seconds after it have been read.
+    """
+    window = _Window()
+    for frame, faces in items:
+        if window.ends_before(frame):
+            yield from window.drain()
+            window = _Window()
+        window.add(frame, faces)
+        while window.is_full:
+            yield window.pop()
+    yield from window.drain()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Sample:
-    """A face in a frame: its points with its box's corners, (k + 2, 2).
+    """A face in a frame: its points and its box's two corners, (k + 2, 2).
 
-    Samples of one `run` are one movement, without a cut, a jump or a gap that is too long.
+    Samples with the same `run` form one movement, without a cut, a jump or a long gap.
     """
 
     time: Fraction
     shot: int
     run: int
-    corners: Reals
+    points: Reals
     face: Face
 
 
-def smooth_offline(
-    items: Iterable[tuple[Frame, list[Face]]],
-) -> Iterator[tuple[Frame, list[Face]]]:
-    """The same frames, in order, each with its faces' points and boxes smoothed without lag.
-
-    Faces without id stay as they are. One that is missing for WIDE seconds at most is filled in,
-    with the score that it had before and no presence. Nothing is smoothed across a cut, a jump,
-    or into another source. Frames are held until WIDE seconds after them have been read.
-    """
-    window = _Window()
-    for frame, faces in items:
-        if window.ends_before(frame):
-            yield from window.flush()
-            window = _Window()
-        window.take(frame, faces)
-        while window.is_full:
-            yield window.give()
-    yield from window.flush()
-
-
 class _Window:
-    """Frames that wait for those to come, and samples of the faces about them, by id."""
+    """Frames that wait for later frames, and the samples of all faces around them, by id."""
 
     def __init__(self) -> None:
-        self._waiting: deque[tuple[Frame, list[Face]]] = deque()
+        self._waiting: deque[FrameFaces] = deque()
         self._samples: dict[int, list[_Sample]] = {}
-        self._last: tuple[Frame, Glance] | None = None
+        self._last: Frame | None = None
+        self._scene = SceneChangeDetector()
         self._shot = self._runs = 0
 
     def ends_before(self, frame: Frame) -> bool:
-        """Whether a frame is of something else."""
-        if self._last is None:
-            return False
-        last = self._last[0]
-        return frame.source != last.source or frame.time <= last.time
+        """Whether a frame is from another source, or its time does not advance."""
+        last = self._last
+        return last is not None and (frame.source != last.source or frame.time <= last.time)
 
-    def take(self, frame: Frame, faces: list[Face]) -> None:
-        """One frame more."""
-        glance = Glance.at(frame.image)
-        if self._last is not None and glance.is_cut_from(self._last[1]):
-            self._shot += 1
-        self._last = frame, glance
+    def add(self, frame: Frame, faces: list[Face]) -> None:
+        """Adds the next frame."""
+        self._shot += self._scene.is_cut(Thumbnail.of(frame.image))
+        self._last = frame
         self._waiting.append((frame, faces))
         for face in faces:
             if face.id is not None:
-                self._sample(frame.time, face, self._samples.setdefault(face.id, []))
+                self._add_sample(frame.time, face, self._samples.setdefault(face.id, []))
 
-    def _sample(self, time: Fraction, face: Face, samples: list[_Sample]) -> None:
-        corners = np.concatenate([face.points, face.box.reshape(2, 2)]).astype(np.float64)
-        before = samples[-1] if samples else None
-        if before and before.shot == self._shot and _moved(before, time, corners):
-            run = before.run
+    def _add_sample(self, time: Fraction, face: Face, samples: list[_Sample]) -> None:
+        points = np.concatenate([face.points, face.box.reshape(2, 2)]).astype(np.float64)
+        last = samples[-1] if samples else None
+        if last and last.shot == self._shot and _continues(last, time, points):
+            run = last.run
         else:
             self._runs += 1
             run = self._runs
-        samples.append(_Sample(time, self._shot, run, corners, face))
+        samples.append(_Sample(time, self._shot, run, points, face))
 
     @property
     def is_full(self) -> bool:
-        """Whether the frames that the oldest one waits for are all there."""
+        """Whether all frames that the oldest one waits for have been added."""
         return bool(self._waiting) and (
             self._waiting[-1][0].time - self._waiting[0][0].time >= WIDE
         )
 
-    def flush(self) -> Iterator[tuple[Frame, list[Face]]]:
-        """All that waits."""
+    def drain(self) -> Iterator[FrameFaces]:
+        """Yields all waiting frames."""
         while self._waiting:
-            yield self.give()
+            yield self.pop()
 
-    def give(self) -> tuple[Frame, list[Face]]:
-        """The oldest frame, with its faces smoothed."""
+    def pop(self) -> FrameFaces:
+        """Removes the oldest frame, and returns it with smoothed faces."""
         frame, faces = self._waiting.popleft()
         smooth = [face if face.id is None else self._smooth(face, frame.time) for face in faces]
         missing = self._samples.keys() - {face.id for face in faces}
-        filled = (self._filled(name, frame.time) for name in sorted(missing))
+        filled = (self._interpolate(number, frame.time) for number in sorted(missing))
         smooth += [face for face in filled if face is not None]
-        for name, samples in list(self._samples.items()):
-            self._samples[name] = [s for s in samples if s.time > frame.time - WIDE]
-            if not self._samples[name]:
-                del self._samples[name]
+        self._forget_before(frame.time - WIDE)
         return frame, smooth
+
+    def _forget_before(self, time: Fraction) -> None:
+        recent = {
+            number: [sample for sample in samples if sample.time > time]
+            for number, samples in self._samples.items()
+        }
+        self._samples = {number: samples for number, samples in recent.items() if samples}
 
     def _smooth(self, face: Face, time: Fraction) -> Face:
         assert face.id is not None
         samples = self._samples[face.id]
         own = next(sample for sample in samples if sample.time == time)
-        return _at(face, time, [sample for sample in samples if sample.run == own.run])
+        return _smoothed(face, time, [sample for sample in samples if sample.run == own.run])
 
-    def _filled(self, name: int, time: Fraction) -> Face | None:
-        """A face that is missing at a time, where it is there shortly before and after."""
-        samples = self._samples[name]
+    def _interpolate(self, number: int, time: Fraction) -> Face | None:
+        """A face that is missing at a time; None if it is not there shortly before and after."""
+        samples = self._samples[number]
         before = next((s for s in reversed(samples) if s.time < time), None)
         after = next((s for s in samples if s.time > time), None)
         if before is None or after is None or before.run != after.run:
             return None
         face = replace(before.face, presence=None)
-        return _at(face, time, [sample for sample in samples if sample.run == before.run])
+        return _smoothed(face, time, [sample for sample in samples if sample.run == before.run])
 
 
-def _moved(before: _Sample, time: Fraction, corners: Reals) -> bool:
-    """Whether a face may have moved from a sample to corners at a later time."""
-    seconds = time - before.time
-    if seconds > WIDE or before.corners.shape != corners.shape:
+def _continues(last: _Sample, time: Fraction, points: Reals) -> bool:
+    """Whether a face may have moved from its last sample to points at a later time."""
+    seconds = time - last.time
+    if seconds > WIDE or last.points.shape != points.shape:
         return False
-    sizes = [max(float(np.ptp(c[:-2], axis=0).max()), 1e-6) for c in (before.corners, corners)]
-    way = np.linalg.norm(before.corners.mean(axis=0) - corners.mean(axis=0))
-    limit = JUMP + PACE * float(seconds)
-    return bool(way < limit * min(sizes) and abs(np.log(sizes[1] / sizes[0])) < limit)
+    sizes = [_size(last.points), _size(points)]
+    distance = np.linalg.norm(last.points.mean(axis=0) - points.mean(axis=0))
+    limit = MAX_JUMP + MAX_SPEED * float(seconds)
+    return bool(distance < limit * min(sizes) and abs(np.log(sizes[1] / sizes[0])) < limit)
 
 
-def _at(face: Face, time: Fraction, samples: list[_Sample]) -> Face:
+def _size(points: Reals) -> float:
+    """The longer side of a face's points; the last two rows are the box's corners."""
+    return max(float(np.ptp(points[:-2], axis=0).max()), 1e-6)
+
+
+def _smoothed(face: Face, time: Fraction, samples: Sequence[_Sample]) -> Face:
     """The face at a time, from the samples of its movement."""
     seconds = np.array([float(sample.time - time) for sample in samples])
-    corners = np.stack([sample.corners for sample in samples])
-    wide, narrow = (_regressed(seconds, corners, float(half)) for half in (WIDE, NARROW))
-    size = max(float(np.ptp(wide[:-2], axis=0).max()), 1e-6)
-    apart = np.linalg.norm(wide - narrow, axis=1, keepdims=True) / (APART * size)
-    smooth = (narrow + (wide - narrow) / (1 + apart**4)).astype(np.float32)
+    points = np.stack([sample.points for sample in samples])
+    wide, narrow = (_regress(seconds, points, float(half)) for half in (WIDE, NARROW))
+    scale = EQUAL_WEIGHT_DISTANCE * _size(wide)
+    distance = np.linalg.norm(wide - narrow, axis=1, keepdims=True) / scale
+    smooth = (narrow + (wide - narrow) / (1 + distance**4)).astype(np.float32)
     return replace(face, points=smooth[:-2], box=smooth[-2:].reshape(4))
 
 
-def _regressed(seconds: Reals, values: Reals, half: float) -> Reals:
-    """Values (n, …) at second 0, by a parabola about it, or what so many samples allow."""
+def _regress(seconds: Reals, values: Reals, half: float) -> Reals:
+    """Values (n, …) at second 0, by a parabola around it; by a line or a mean of fewer samples."""
     near = np.abs(seconds) < half
-    # Two on each side bear a line between them; a gap's may be out of a narrow window.
+    # A line needs a sample on each side; in a gap, the nearest may be outside of a narrow window.
     for side in (seconds <= 0, seconds >= 0):
         if not (near & side).any() and side.any():
             half = max(half, 1.01 * float(np.abs(seconds[side]).min()))

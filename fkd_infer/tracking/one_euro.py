@@ -1,18 +1,19 @@
-"""Less jitter in the points of followed faces, with little lag, or none for files.
+"""Smooths the points of tracked faces with little lag, frame by frame.
 
-The One-Euro filter (Casiez, Roussel, Vogel, CHI 2012) is a low-pass of first order
+The One-Euro filter (Casiez, Roussel, Vogel, CHI 2012) is a first-order low-pass
 
     x̂ₜ = α xₜ + (1 - α) x̂ₜ₋₁,    α = 1 / (1 + τ / Δt),    τ = 1 / (2π f),
 
-whose cutoff f rises with the speed, so that what rests is calm and what moves does not lag:
+whose cutoff f rises with the speed, so that resting points are calm and moving points do not lag:
 
     f = f_min + β |v̂ₜ|,    v̂ₜ = the same low-pass, with cutoff f_v, of (xₜ - x̂ₜ₋₁) / Δt.
 
-A face's points are its shape, moved as a whole. The similarity z = m + a r leads from the points r
-of the frame in which its filter began to those of now, z, as complex numbers in least squares: m is
-their mean, |a| and arg a are size and roll. Its noise is small, being that of all points together,
-so m and log a are filtered quickly, and the shape (z - m) / a slowly. All is in units of the face's
-size, the longer side of the points' box in that first frame, times |a|.
+The points of a face are split into the face's motion and its shape. With points as complex numbers,
+the similarity z = m + a r leads, in least squares, from the points r of the first filtered frame to
+the current ones: m is their mean, |a| the size and arg a the roll. The noise of m and a is small,
+since all points contribute, so m and log a are filtered with a high cutoff, and the shape
+(z - m) / a with a low one. The unit of length is the face's size: the longer side of the points'
+box in the first frame, times |a|.
 """
 
 from __future__ import annotations
@@ -30,81 +31,159 @@ from fkd_infer.geometry.boxes import points_box
 from fkd_infer.types import Face
 
 Reals: TypeAlias = NDArray[np.float64]
-Planar: TypeAlias = NDArray[np.complex128]
-JUMP = 0.5
-"""A face that is so far from where its filter has it, in its sizes, or as large by the exponential
-of it, was not moved there, and its filter begins anew."""
+Complexes: TypeAlias = NDArray[np.complex128]
+MAX_JUMP = 0.5
+"""Distance of a face from its filter, in face sizes, and change of log size, from which the filter
+restarts: the face did not move there."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cutoffs:
-    """Of a One-Euro filter: `least` (f_min) and `speed` (f_v) in Hz, `rise` (β) in Hz for each unit
-    a second."""
+    """Parameters of a One-Euro filter: `minimum` (f_min) and `speed` (f_v) in Hz, `slope` (β) in Hz
+    per unit of length and second."""
 
-    least: float
-    rise: float
+    minimum: float
+    slope: float
     speed: float = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Level:
-    """The filters of a face as a whole, and of its shape."""
+class FaceCutoffs:
+    """Parameters of the filters of a face's motion and of its shape."""
 
-    whole: Cutoffs
+    motion: Cutoffs
     shape: Cutoffs
 
 
-LEVELS: dict[Smoothing, Level] = {
-    "low": Level(Cutoffs(4.0, 40.0), Cutoffs(2.0, 20.0)),
-    "medium": Level(Cutoffs(1.0, 40.0), Cutoffs(1.0, 20.0)),
-    "high": Level(Cutoffs(0.5, 20.0), Cutoffs(0.4, 10.0)),
+LEVELS: dict[Smoothing, FaceCutoffs] = {
+    "low": FaceCutoffs(Cutoffs(4.0, 40.0), Cutoffs(2.0, 20.0)),
+    "medium": FaceCutoffs(Cutoffs(1.0, 40.0), Cutoffs(1.0, 20.0)),
+    "high": FaceCutoffs(Cutoffs(0.5, 20.0), Cutoffs(0.4, 10.0)),
 }
-"""What each level means, but for "off"; docs/tracking.md has what they do."""
+"""The levels but "off"; docs/tracking.md has their effects."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OneEuro:
-    """State of One-Euro filters of complex values, of which each has a speed of its own."""
+    """State of One-Euro filters of complex values, each with its own speed."""
 
-    value: Planar
-    slope: Planar
+    value: Complexes
+    speed: Complexes
 
     @classmethod
-    def at(cls, value: Planar) -> OneEuro:
-        """Filters that begin, at rest."""
+    def start(cls, value: Complexes) -> OneEuro:
+        """Filters at rest."""
         return cls(value, np.zeros_like(value))
 
-    def step(self, value: Planar, seconds: float, cutoffs: Cutoffs, unit: Reals) -> OneEuro:
-        """The filters after values of the same shape; `unit` is what speed is measured in."""
-        slope = self.slope + _alpha(np.array(cutoffs.speed), seconds) * (
-            (value - self.value) / seconds - self.slope
+    def step(self, value: Complexes, seconds: float, cutoffs: Cutoffs, unit: Reals) -> OneEuro:
+        """The filters after new values; `unit` is the length that speeds are measured in."""
+        speed = self.speed + _alpha(np.array(cutoffs.speed), seconds) * (
+            (value - self.value) / seconds - self.speed
         )
-        cutoff = cutoffs.least + cutoffs.rise * np.abs(slope) / unit
-        return OneEuro(self.value + _alpha(cutoff, seconds) * (value - self.value), slope)
+        cutoff = cutoffs.minimum + cutoffs.slope * np.abs(speed) / unit
+        return OneEuro(self.value + _alpha(cutoff, seconds) * (value - self.value), speed)
+
+    def select(self, rows: NDArray[np.intp]) -> OneEuro:
+        """The filters of these rows."""
+        return OneEuro(self.value[rows], self.speed[rows])
+
+    def where(self, mask: NDArray[np.bool_], other: OneEuro) -> OneEuro:
+        """These filters, with the other's in the rows of the mask (f,)."""
+        rows = mask.reshape(-1, *[1] * (self.value.ndim - 1))
+        return OneEuro(
+            np.where(rows, other.value, self.value), np.where(rows, other.speed, self.speed)
+        )
 
 
 def _alpha(cutoff: Reals, seconds: float) -> Reals:
-    """The weight of the new value in a low-pass of first order, for cutoffs in Hz."""
+    """The weight α of a new value, for cutoffs in Hz."""
     return np.asarray(1 / (1 + 1 / (2 * np.pi * cutoff * seconds)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Filters:
-    """Of f faces: `first`, their centred points (f, k) where they began, in sizes; the filters of
-    their places (f,), of log a (f,) and of their shapes (f, k)."""
+    """The filters of f faces.
+
+    `first` are the centred points (f, k) of their first frames, in sizes; `place` filters m (f,),
+    `size` log a (f,), and `shape` the shapes (f, k).
+    """
 
     ids: tuple[int, ...]
-    first: Planar
+    first: Complexes
     place: OneEuro
     size: OneEuro
     shape: OneEuro
 
+    @classmethod
+    def start(cls, ids: tuple[int, ...], points: Complexes) -> _Filters:
+        """Filters at rest at points (f, k)."""
+        box = points_box(np.stack([points.real, points.imag], axis=-1)).astype(np.float64)
+        sides = np.maximum((box[:, 2:] - box[:, :2]).max(axis=1), 1e-6)
+        place = points.mean(axis=1)
+        first = (points - place[:, None]) / sides[:, None]
+        size = np.log(sides).astype(np.complex128)
+        return cls(ids, first, OneEuro.start(place), OneEuro.start(size), OneEuro.start(first))
+
+    def split(self, points: Complexes) -> tuple[Complexes, Complexes, Complexes]:
+        """Splits points (f, k) into place m (f,), log a (f,) and shape (f, k)."""
+        place = points.mean(axis=1)
+        centred = points - place[:, None]
+        square = np.maximum((np.abs(self.first) ** 2).sum(axis=1), 1e-12)
+        a = (self.first.conj() * centred).sum(axis=1) / square
+        a = np.where(np.abs(a) < 1e-9, 1e-9, a)
+        size = np.log(a)
+        # The roll is known up to full turns; the one nearest to the last roll is right.
+        turns = np.round((self.size.value - size).imag / (2 * np.pi))
+        return place, size + 2j * np.pi * turns, centred / a[:, None]
+
+    def step(self, points: Complexes, seconds: float, cutoffs: FaceCutoffs) -> _Filters:
+        """The filters after points (f, k); those that start with these points stay as they are."""
+        place, size, shape = self.split(points)
+        return replace(
+            self,
+            place=self.place.step(place, seconds, cutoffs.motion, np.exp(size.real)),
+            size=self.size.step(size, seconds, cutoffs.motion, np.ones(1)),
+            shape=self.shape.step(shape, seconds, cutoffs.shape, np.ones(1)),
+        )
+
+    def resume(self, earlier: _Filters, points: Complexes) -> _Filters:
+        """These filters, with the earlier ones of faces that were there and did not jump."""
+        rows = np.array([earlier.ids.index(i) if i in earlier.ids else -1 for i in self.ids])
+        old = earlier._select(rows)
+        place, size, _ = old.split(points)
+        distance = np.abs(place - old.place.value) / np.exp(size.real)
+        growth = np.abs((size - old.size.value).real)
+        keep = (rows >= 0) & (distance < MAX_JUMP) & (growth < MAX_JUMP)
+        return _Filters(
+            self.ids,
+            np.where(keep[:, None], old.first, self.first),
+            self.place.where(keep, old.place),
+            self.size.where(keep, old.size),
+            self.shape.where(keep, old.shape),
+        )
+
+    def _select(self, rows: NDArray[np.intp]) -> _Filters:
+        return _Filters(
+            tuple(self.ids[row] for row in rows),
+            self.first[rows],
+            self.place.select(rows),
+            self.size.select(rows),
+            self.shape.select(rows),
+        )
+
+    @property
+    def points(self) -> Reals:
+        """The filtered points (f, k, 2)."""
+        a = np.exp(self.size.value)[:, None]
+        points = self.place.value[:, None] + a * self.shape.value
+        return np.stack([points.real, points.imag], axis=-1)
+
 
 class Smoother:
-    """Smooths the points of faces with ids, frame by frame; each id has filters of its own.
+    """Smooths the points of faces with ids, frame by frame; each id has its own filters.
 
-    They begin anew where a face is missing for a frame or jumps, and all of them where time does
-    not go on. `level` may be changed at any time; "off" leaves points as they are.
+    A filter restarts if its face is missing for a frame or jumps; all filters restart if time does
+    not advance. `level` may be changed between frames; "off" leaves points as they are.
     """
 
     def __init__(self, level: Smoothing = "off") -> None:
@@ -117,97 +196,22 @@ class Smoother:
         self._filters: _Filters | None = None
 
     def __call__(self, time: Fraction, faces: Sequence[Face]) -> list[Face]:
-        """The faces of the frame at `time`, in order, with points smoothed; those without id as
-        they are."""
-        known = [face for face in faces if face.id is not None]
-        if self.level == "off" or not known:
+        """The faces of the frame at `time`, smoothed, in order; faces without id are unchanged."""
+        tracked = [face for face in faces if face.id is not None]
+        if self.level == "off" or not tracked:
             self.reset()
             return list(faces)
-        points = np.stack([face.points for face in known]).astype(np.float64)
-        smooth = self._step(time, tuple(face.id or 0 for face in known), points)
+        points = np.stack([face.points for face in tracked]).astype(np.float64)
+        smooth = self._step(time, tuple(face.id or 0 for face in tracked), points)
         rows = iter(smooth.astype(np.float32))
         return [face if face.id is None else replace(face, points=next(rows)) for face in faces]
 
     def _step(self, time: Fraction, ids: tuple[int, ...], points: Reals) -> Reals:
         """Points (f, k, 2), smoothed."""
-        now = points[..., 0] + 1j * points[..., 1]
-        filters, before = _began(ids, now), self._filters
-        if before is not None and self._time is not None and time > self._time:
-            filters = _carried(filters, before, now)
-            filters = self._filtered(filters, now, float(time - self._time))
+        plane = points[..., 0] + 1j * points[..., 1]
+        filters, earlier = _Filters.start(ids, plane), self._filters
+        if earlier is not None and self._time is not None and time > self._time:
+            filters = filters.resume(earlier, plane)
+            filters = filters.step(plane, float(time - self._time), LEVELS[self.level])
         self._time, self._filters = time, filters
-        a = np.exp(filters.size.value)[:, None]
-        whole = filters.place.value[:, None] + a * filters.shape.value
-        return np.stack([whole.real, whole.imag], axis=-1)
-
-    def _filtered(self, filters: _Filters, now: Planar, seconds: float) -> _Filters:
-        """Filters after points (f, k); those that have just begun stay as they are."""
-        place, size, shape = _parts(now, filters)
-        level, one = LEVELS[self.level], np.ones(1)
-        return replace(
-            filters,
-            place=filters.place.step(place, seconds, level.whole, np.exp(size.real)),
-            size=filters.size.step(size, seconds, level.whole, one),
-            shape=filters.shape.step(shape, seconds, level.shape, one),
-        )
-
-
-def _began(ids: tuple[int, ...], now: Planar) -> _Filters:
-    """Filters that begin with points (f, k)."""
-    box = points_box(np.stack([now.real, now.imag], axis=-1)).astype(np.float64)
-    sides = np.maximum((box[:, 2:] - box[:, :2]).max(axis=1), 1e-6)
-    place = now.mean(axis=1)
-    first = (now - place[:, None]) / sides[:, None]
-    size = np.log(sides).astype(np.complex128)
-    return _Filters(ids, first, OneEuro.at(place), OneEuro.at(size), OneEuro.at(first))
-
-
-def _parts(now: Planar, filters: _Filters) -> tuple[Planar, Planar, Planar]:
-    """Place m (f,), log a (f,) and shape (f, k) of points (f, k)."""
-    place = now.mean(axis=1)
-    centred = now - place[:, None]
-    square = np.maximum((np.abs(filters.first) ** 2).sum(axis=1), 1e-12)
-    a = (filters.first.conj() * centred).sum(axis=1) / square
-    a = np.where(np.abs(a) < 1e-9, 1e-9, a)
-    size = np.log(a)
-    # A roll is known up to whole turns; the one nearest to the last is meant.
-    turns = np.round((filters.size.value - size).imag / (2 * np.pi))
-    return place, size + 2j * np.pi * turns, centred / a[:, None]
-
-
-def _carried(began: _Filters, before: _Filters, now: Planar) -> _Filters:
-    """Filters that begin, but those from before for faces that were there and did not jump."""
-    rows = np.array([before.ids.index(i) if i in before.ids else -1 for i in began.ids])
-    old = _rows(before, rows)
-    place, size, _ = _parts(now, old)
-    apart = np.abs(place - old.place.value) / np.exp(size.real)
-    grown = np.abs((size - old.size.value).real)
-    return _merged(began, old, (rows >= 0) & (apart < JUMP) & (grown < JUMP))
-
-
-def _rows(filters: _Filters, rows: NDArray[np.intp]) -> _Filters:
-    ids = tuple(filters.ids[row] for row in rows)
-
-    def of(one: OneEuro) -> OneEuro:
-        return OneEuro(one.value[rows], one.slope[rows])
-
-    place, size, shape = of(filters.place), of(filters.size), of(filters.shape)
-    return _Filters(ids, filters.first[rows], place, size, shape)
-
-
-def _merged(base: _Filters, other: _Filters, taken: NDArray[np.bool_]) -> _Filters:
-    """The filters of `base`, but those of `other` where they are `taken` (f,)."""
-
-    def choose(one: Planar, two: Planar) -> Planar:
-        return np.where(taken.reshape(-1, *[1] * (one.ndim - 1)), two, one)
-
-    def both(one: OneEuro, two: OneEuro) -> OneEuro:
-        return OneEuro(choose(one.value, two.value), choose(one.slope, two.slope))
-
-    return _Filters(
-        base.ids,
-        choose(base.first, other.first),
-        both(base.place, other.place),
-        both(base.size, other.size),
-        both(base.shape, other.shape),
-    )
+        return filters.points

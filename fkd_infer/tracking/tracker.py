@@ -1,14 +1,15 @@
-"""Faces followed from frame to frame: detected now and then, framed by their own points between.
+"""Tracks faces from frame to frame: detected now and then, framed by their own points in between.
 
-A face's next box is that of its last points, moved on by its speed. The points placed in it are its
-own where the network is sure of them, or, where a network does not say, as long as a detector goes
-on finding it; in any case only while they stay in the frame, keep their size and do not leap.
-docs/tracking.md has the whole of it.
+The box of a face in the next frame is the box of its last points, moved on by its speed. The points
+placed in it belong to the face if the network's presence score says so or, without a score, while
+searches keep detecting the face; and only if they stay in the frame, keep their size and do not
+leap. docs/tracking.md describes the method.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
@@ -20,103 +21,60 @@ from fkd_infer.geometry.arrays import Floats
 from fkd_infer.geometry.boxes import apply_rule, square_boxes
 from fkd_infer.geometry.rules import BoxRule
 from fkd_infer.pipeline import ImageDetections, Pipeline, Presence
-from fkd_infer.tracking.association import assigned, centres, distances, nearness, sides, squares
-from fkd_infer.tracking.detection_schedule import Schedule
+from fkd_infer.tracking.association import (
+    assign,
+    centre_distances,
+    centres,
+    face_distances,
+    sides,
+    squares,
+)
+from fkd_infer.tracking.detection_schedule import DetectionSchedule
 from fkd_infer.tracking.one_euro import Smoother
-from fkd_infer.tracking.scene_change import Glance
-from fkd_infer.types import Detections, Face, Frame
+from fkd_infer.tracking.scene_change import SceneChangeDetector, Thumbnail
+from fkd_infer.tracking.track import Track
+from fkd_infer.types import Face, Frame
 
-MEMORY = 1.0
-"""Seconds for which a lost face keeps its id."""
-SAME = 0.5
-"""A detection this near to a followed face, in face sizes, is of it."""
-NEAR = 1.5
-"""A face this near to where a lost one was, or would be by now, is that one."""
-GROWN = 1.35
+MEMORY_SECONDS = 1.0
+"""A lost face keeps its id for this long."""
+SAME_FACE = 0.5
+"""A detection at a smaller distance from a tracked face, in sides, is that face."""
+SAME_LOST_FACE = 1.5
+"""A detection at a smaller distance from where a face was lost, or was heading, is that face."""
+DUPLICATE = 0.25
+"""Faces at a smaller distance, in sides of the larger, are one face."""
+MAX_GROWTH = 1.35
 """A face's size does not change more from one frame to the next."""
-LEAP = 0.4
-"""Points further from the middle of their box, in its sides, are of something else."""
-TWICE = 0.25
-"""Faces nearer than this to each other, in sizes of the larger one, are one, followed twice."""
-AFRESH = 0.04
-"""Points whose box is off the one that they were placed in by more, in sides, are placed again."""
-MISSES = 3
-"""Searches in a row that do not find a face, after which it is lost if the network has no say."""
-SPEED_SECONDS = 0.05
-"""Time constant of a face's speed."""
-AHEAD = 0.2
-"""Seconds for which a speed is believed."""
+MAX_LEAP = 0.4
+"""Points further from the middle of their box, in its sides, belong to something else."""
+MAX_OFFSET = 0.04
+"""Points whose box is off the box that they were placed in by more, in sides, are placed again."""
+MAX_MISSES = 3
+"""Without a presence score, a face is lost after this many searches in a row without it."""
 
 
 @dataclass
 class TrackingSummary:
-    """What was followed, and how often a detector was asked."""
+    """Numbers of tracked frames and of searches."""
 
     frames: int = 0
     detections: int = 0
 
     def __str__(self) -> str:
-        """A line for people."""
+        """One line for the user."""
         return f"detector ran on {self.detections} of {self.frames} frames"
 
 
-@dataclass(eq=False)
-class _Track:
-    """A face that is followed, or was until less than MEMORY ago."""
-
-    id: int
-    points: Floats
-    box: Floats
-    """Tight square (4,) of its last points."""
-    score: float
-    presence: float
-    seen: Fraction
-    speed: NDArray[np.float64] = field(default_factory=lambda: np.zeros(2))
-    """In pixels a second."""
-    misses: int = 0
-    lost: bool = False
-
-    @classmethod
-    def of(cls, name: int, face: Face, time: Fraction) -> _Track:
-        """A face that was found for the first time."""
-        box = squares(face.points[None])[0]
-        return cls(name, face.points, box, face.score, _presence(face), time)
-
-    def box_at(self, time: Fraction) -> Floats:
-        """Where its box would be."""
-        seconds = min(float(time - self.seen), AHEAD)
-        return self.box + np.tile(self.speed * seconds, 2).astype(np.float32)
-
-    def move(self, points: Floats, presence: float, time: Fraction) -> None:
-        """Takes points of a later frame."""
-        box = squares(points[None])[0]
-        seconds = float(time - self.seen)
-        if self.lost:
-            self.speed = np.zeros(2)
-        elif seconds > 0:
-            now = (centres(box) - centres(self.box)) / seconds
-            self.speed = self.speed + (now - self.speed) * seconds / (SPEED_SECONDS + seconds)
-        self.points, self.box, self.presence = points, box, presence
-        self.seen, self.lost = time, False
-
-    def find(self, face: Face, time: Fraction) -> None:
-        """Takes a face that a detector found, wherever it is."""
-        self.lost = True  # so that its leap is not taken for a speed
-        self.move(face.points, _presence(face), time)
-        self.score, self.misses = face.score, 0
-
-
 class Tracker:
-    """Follows the faces of one video at a time, frame by frame; frames come in order.
+    """Tracks the faces of one video at a time; frames come in order.
 
-    `detector` searches whole frames: every `detect_every` frames, or, where that is None, as often
-    as what happens asks for (see Schedule), and at once where a face is lost. Faces have an `id`
-    from 1 on, which they keep while they are followed and where they come back within a second,
-    and are in order of it. Their `score` is the last that a detector gave, their `box` is drawn
-    around their points as the detector would draw it. Another source, or a time that does
-    not go on, begins anew; one Tracker is for one thread.
+    `detector` searches every `detect_every` frames or, if that is None, as DetectionSchedule
+    decides; and also after a face was lost. Faces have an `id` from 1 on and are sorted by it; they
+    keep it while they are tracked and if they return within a second. Their `score` is that of the
+    last detection, their `box` is drawn around the points as the detector would draw it. Another
+    source, or a time that does not advance, starts anew. A Tracker is not thread-safe.
 
-    It is not for WholeImageDetector, whose pictures are crops already, nor for boxes from a file.
+    Trusted detectors, such as `none`, and boxes from a file need no tracking.
     """
 
     def __init__(
@@ -129,7 +87,7 @@ class Tracker:
         self.pipeline = pipeline
         self.detector = detector
         self.summary = TrackingSummary()
-        self._schedule = Schedule(detect_every)
+        self._schedule = DetectionSchedule(detect_every)
         self._smoother = Smoother(smoothing)
         self.reset()
 
@@ -143,12 +101,12 @@ class Tracker:
         self._smoother.level = level
 
     def reset(self) -> None:
-        """Forgets all faces; ids begin with 1 again. The summary goes on."""
-        self._tracks: list[_Track] = []
-        self._count = 0
+        """Forgets all faces; ids start at 1 again. The summary continues."""
+        self._tracks: list[Track] = []
+        self._last_id = 0
         self._source: str | None = None
         self._time = Fraction(0)
-        self._glance: Glance | None = None
+        self._scene = SceneChangeDetector()
         self._schedule.reset()
         self._smoother.reset()
 
@@ -156,165 +114,163 @@ class Tracker:
         """The faces of the next frame."""
         if frame.source != self._source or frame.time <= self._time:
             self.reset()
-        self._tracks = [t for t in self._tracks if frame.time - t.seen <= MEMORY]
-        glance = Glance.at(frame.image)
-        if self._glance is not None and glance.is_cut_from(self._glance):
-            self._cut()
-        self._follow(frame)
-        self._source, self._time, self._glance = frame.source, frame.time, glance
-        boxes = _boxes(self._followed())
-        if self._schedule.due(frame.time, glance, boxes):
-            self._detect(frame)
-            self._schedule.searched(frame.time, glance)
+        self._tracks = [t for t in self._tracks if frame.time - t.time <= MEMORY_SECONDS]
+        thumbnail = Thumbnail.of(frame.image)
+        if self._scene.is_cut(thumbnail):
+            self._start_shot()
+        self._track(frame)
+        self._source, self._time = frame.source, frame.time
+        if self._schedule.is_due(frame.time, thumbnail, _boxes(self._tracked())):
+            self._search(frame)
+            self._schedule.report_search(frame.time, thumbnail)
             self.summary.detections += 1
         self.summary.frames += 1
-        faces = [self._face(track) for track in self._followed()]
-        return [self._drawn(face) for face in self._smoother(frame.time, faces)]
+        faces = [track.to_face() for track in self._tracked()]
+        return [self._with_detector_box(face) for face in self._smoother(frame.time, faces)]
 
-    def _cut(self) -> None:
-        """Another shot begins: a network without a say would see the old faces in it."""
+    def _start_shot(self) -> None:
+        """Reacts to a cut. Without a presence score, old faces would be seen in the new shot."""
         self._smoother.reset()
-        self._schedule.news()
-        if not self._asks:
-            self._lose(self._followed())
+        self._schedule.report_event()
+        if not self._uses_presence:
+            self._lose(self._tracked())
 
-    def _followed(self) -> list[_Track]:
+    def _tracked(self) -> list[Track]:
         return [track for track in self._tracks if not track.lost]
 
-    def _lose(self, tracks: list[_Track]) -> None:
+    def _lose(self, tracks: Sequence[Track]) -> None:
         for track in tracks:
             track.lost = True
         if tracks:
-            self._schedule.news()
+            self._schedule.report_event()
 
     @property
-    def _asks(self) -> bool:
-        """Whether the network's word decides on faces."""
+    def _uses_presence(self) -> bool:
+        """Whether the network's presence score decides if a face is still there."""
         return self.pipeline.card.output.score and self.pipeline.min_presence > 0
 
-    def _follow(self, frame: Frame) -> None:
-        """Places the points of all faces anew; lost ones are looked for where they were."""
-        tracks = self._tracks if self._asks else self._followed()
+    def _track(self, frame: Frame) -> None:
+        """Places the points of all faces anew; lost faces are tried where they were."""
+        tracks = self._tracks if self._uses_presence else self._tracked()
         if not tracks:
             return
         boxes = np.stack([t.box if t.lost else t.box_at(frame.time) for t in tracks])
-        points, presence = self._placed(frame, boxes)
-        good = _plausible(frame, boxes, points) & self._sure(presence)
+        points, presence = self._place(frame, boxes)
+        valid = _plausible(frame, boxes, points) & self._present(presence)
         placed = squares(points)
-        taken: list[int] = []
-        lost: list[_Track] = []
-        # Of two tracks on one face the older stays, and any stays before one that was lost.
+        accepted: list[int] = []
+        lost: list[Track] = []
+        # Of two tracks on one face the older stays, and a tracked one before a lost one.
         for number in sorted(range(len(tracks)), key=lambda n: (tracks[n].lost, tracks[n].id)):
             track = tracks[number]
-            apart = nearness(placed[[number]], placed[taken])
-            if good[number] and (apart > TWICE).all():
-                taken.append(number)
+            distances = centre_distances(placed[[number]], placed[accepted])
+            if valid[number] and (distances > DUPLICATE).all():
+                accepted.append(number)
                 track.move(points[number], float(presence[number]), frame.time)
             elif not track.lost:
                 lost.append(track)
         self._lose(lost)
 
-    def _sure(self, presence: Presence) -> NDArray[np.bool_]:
-        """Which faces the network sees too; all, where it has no say."""
+    def _present(self, presence: Presence) -> NDArray[np.bool_]:
+        """Which faces the network sees too; all of them if it has no score."""
         return np.isnan(presence) | (presence >= self.pipeline.min_presence)
 
-    def _placed(self, frame: Frame, boxes: Floats) -> tuple[Floats, Presence]:
-        """Points (n, k, 2) and presence (n,), placed again where the first are far off the box."""
+    def _place(self, frame: Frame, boxes: Floats) -> tuple[Floats, Presence]:
+        """Points (n, k, 2) and presence (n,) in boxes (n, 4), placed twice if they are far off."""
         points, presence = self.pipeline.landmarks_with_presence(frame.image, boxes)
         placed = squares(points)
-        off = np.abs(placed - boxes).max(axis=1) > AFRESH * sides(boxes)
-        anew = np.flatnonzero(off & (sides(placed) > 1))
-        if self.pipeline.refine and anew.size:
-            points[anew], presence[anew] = self.pipeline.landmarks_with_presence(
-                frame.image, placed[anew]
-            )
+        off = np.abs(placed - boxes).max(axis=1) > MAX_OFFSET * sides(boxes)
+        rows = np.flatnonzero(off & (sides(placed) > 1))
+        if self.pipeline.refine and rows.size:
+            again = self.pipeline.landmarks_with_presence(frame.image, placed[rows])
+            points[rows], presence[rows] = again
         return points, presence
 
-    def _detect(self, frame: Frame) -> None:
-        """Searches the frame: for the followed faces, those that were lost, and new ones."""
-        searched = self.pipeline.detect(frame.image, self.detector)
-        found, rule = searched.detections, searched.rule
-        tight = square_boxes(*apply_rule(found.boxes, rule))
-        followed = self._followed()
-        pairs = dict(assigned(distances(tight, _boxes(followed)), SAME))
+    def _search(self, frame: Frame) -> None:
+        """Searches the frame for tracked, lost and new faces."""
+        found = self.pipeline.detect(frame.image, self.detector)
+        detections, rule = found.detections, found.rule
+        tight = square_boxes(*apply_rule(detections.boxes, rule))
+        tracked = self._tracked()
+        pairs = dict(assign(face_distances(tight, _boxes(tracked)), SAME_FACE))
         for number, which in pairs.items():
-            followed[which].misses = 0
-            followed[which].score = float(found.scores[number])
-        unseen = [t for which, t in enumerate(followed) if which not in pairs.values()]
-        rest = [number for number in range(len(found)) if number not in pairs]
-        if rest:
-            left = Detections(found.boxes[rest], found.scores[rest])
-            faces = self.pipeline.place_points([ImageDetections(searched.image, left, rule)])[0]
-            unseen = self._corrected(frame, faces, unseen)
-        for track in unseen:
-            self._missed(track)
+            tracked[which].misses = 0
+            tracked[which].score = float(detections.scores[number])
+        missed = [track for which, track in enumerate(tracked) if which not in pairs.values()]
+        unmatched = [number for number in range(len(detections)) if number not in pairs]
+        if unmatched:
+            rest = detections.select(np.array(unmatched))
+            faces = self.pipeline.place_points([ImageDetections(found.image, rest, rule)])[0]
+            missed = self._add_unmatched(frame, faces, missed)
+        for track in missed:
+            self._count_miss(track)
 
-    def _corrected(self, frame: Frame, faces: list[Face], unseen: list[_Track]) -> list[_Track]:
-        """Takes found faces that no followed one was matched to: new ones, those that were lost,
-        and followed ones that have slipped to another size. Gives those that are still unseen."""
-        followed = self._followed()
-        places = _boxes(followed)
+    def _add_unmatched(
+        self, frame: Frame, faces: Sequence[Face], missed: list[Track]
+    ) -> list[Track]:
+        """Adds faces that match no track, and corrects tracks that slipped to another size.
+
+        Returns the tracks that are still missed.
+        """
+        tracked = self._tracked()
+        known = _boxes(tracked)
         new: list[Face] = []
         for face in faces:
             square = squares(face.points[None])
-            near = np.flatnonzero(nearness(square, places)[0] <= TWICE)
+            near = np.flatnonzero(centre_distances(square, known)[0] <= DUPLICATE)
             if not near.size:
-                places = np.concatenate([places, square])
+                known = np.concatenate([known, square])
                 new.append(face)
-            elif near[0] < len(followed) and (twin := followed[near[0]]) in unseen:
-                twin.find(face, frame.time)
-                unseen = [track for track in unseen if track is not twin]
+            elif near[0] < len(tracked) and (twin := tracked[near[0]]) in missed:
+                twin.recover(face, frame.time)
+                missed = [track for track in missed if track is not twin]
         if new:
-            self._schedule.news()
-            self._named(frame, new)
-        return unseen
+            self._schedule.report_event()
+            self._identify(frame, new)
+        return missed
 
-    def _named(self, frame: Frame, faces: list[Face]) -> None:
-        """Takes found faces that nobody is followed as: those that were lost, and new ones."""
+    def _identify(self, frame: Frame, faces: Sequence[Face]) -> None:
+        """Matches detected faces to lost ones, and starts tracks of the others."""
         lost = [track for track in self._tracks if track.lost]
-        places = squares(np.stack([face.points for face in faces]))
-        # One that was lost is where it was, or where it was heading for.
-        stayed = distances(places, _boxes(lost))
-        went = distances(places, np.array([t.box_at(frame.time) for t in lost]).reshape(-1, 4))
-        pairs = dict(assigned(np.minimum(stayed, went), NEAR))
+        boxes = squares(np.stack([face.points for face in faces]))
+        # A lost face is where it was, or where it was heading for.
+        from_last = face_distances(boxes, _boxes(lost))
+        expected = np.array([t.box_at(frame.time) for t in lost]).reshape(-1, 4)
+        from_expected = face_distances(boxes, expected)
+        pairs = dict(assign(np.minimum(from_last, from_expected), SAME_LOST_FACE))
         for number, face in enumerate(faces):
             if number in pairs:
-                lost[pairs[number]].find(face, frame.time)
+                lost[pairs[number]].recover(face, frame.time)
             else:
-                self._count += 1
-                self._tracks.append(_Track.of(self._count, face, frame.time))
+                self._last_id += 1
+                self._tracks.append(Track.start(self._last_id, face, frame.time))
 
-    def _missed(self, track: _Track) -> None:
-        """A followed face that a search did not find: the network's word outweighs it."""
-        if not self._asks:
+    def _count_miss(self, track: Track) -> None:
+        """Counts a search that did not detect a tracked face; a presence score outweighs it."""
+        if not self._uses_presence:
             track.misses += 1
-            track.lost = track.misses >= MISSES
-            self._schedule.news()
+            track.lost = track.misses >= MAX_MISSES
+            self._schedule.report_event()
 
-    def _face(self, track: _Track) -> Face:
-        presence = None if np.isnan(track.presence) else track.presence
-        return Face(track.points, track.box, track.score, track.id, presence)
-
-    def _drawn(self, face: Face) -> Face:
-        """The face with its box as the detector would draw it around its points."""
+    def _with_detector_box(self, face: Face) -> Face:
+        """The face with its box as the detector would draw it around the points."""
         rule = self.detector.rule
-        back = BoxRule(1 / rule.scale, (-rule.shift[0] / rule.scale, -rule.shift[1] / rule.scale))
-        return replace(face, box=square_boxes(*apply_rule(squares(face.points[None]), back))[0])
+        inverse = BoxRule(
+            1 / rule.scale, (-rule.shift[0] / rule.scale, -rule.shift[1] / rule.scale)
+        )
+        square = squares(face.points[None])
+        return replace(face, box=square_boxes(*apply_rule(square, inverse))[0])
 
 
 def _plausible(frame: Frame, boxes: Floats, points: Floats) -> NDArray[np.bool_]:
-    """Whether points (n, k, 2) may be of what was in boxes (n, 4) a frame ago."""
+    """Whether points (n, k, 2) may be of the faces that were in boxes (n, 4) a frame ago."""
     placed, widths = squares(points), sides(boxes)
-    grown = np.maximum(sides(placed), 1e-3) / widths
+    growth = np.maximum(sides(placed), 1e-3) / widths
     leap = np.linalg.norm(centres(placed) - centres(boxes), axis=-1) / widths
     inside = ((points > -0.5) & (points < (frame.width - 0.5, frame.height - 0.5))).all(axis=-1)
-    kept = (grown < GROWN) & (grown > 1 / GROWN) & (leap < LEAP)
-    return np.asarray(kept & (inside.mean(axis=1) >= 0.5))
+    similar = (growth < MAX_GROWTH) & (growth > 1 / MAX_GROWTH) & (leap < MAX_LEAP)
+    return np.asarray(similar & (inside.mean(axis=1) >= 0.5))
 
 
-def _presence(face: Face) -> float:
-    return np.nan if face.presence is None else face.presence
-
-
-def _boxes(tracks: list[_Track]) -> Floats:
+def _boxes(tracks: Sequence[Track]) -> Floats:
     return np.array([track.box for track in tracks], np.float32).reshape(-1, 4)

@@ -25,6 +25,8 @@ from fkd_infer.detection.registry import (
     plugin_detectors,
 )
 from fkd_infer.detection.tiling import Search
+from fkd_infer.doctor.finding import Finding
+from fkd_infer.doctor.plugins import detectors
 from fkd_infer.errors import DetectorError, SettingsError
 from fkd_infer.geometry.rules import POINTS_BOX, BoxRule
 from fkd_infer.landmarks.schemes import LandmarkScheme
@@ -153,6 +155,17 @@ def test_a_broken_plugin_is_named_in_one_line(
     assert problem in text
     assert text.endswith("update or uninstall that package")
     assert "\n" not in text
+
+
+def test_the_doctor_lists_plugins_and_names_a_broken_one(install: Install) -> None:
+    assert detectors() == Finding("detectors", "fkd, haar, yunet, none")
+    install()
+    assert detectors().fact == "fkd, haar, yunet, none; of other packages: corners"
+    assert detectors().problem is None
+    install("", "broken = corner_faces:nothing", "more-faces")
+    found = detectors()
+    assert "'broken' in fkd.detectors of more-faces 1.0" in (found.problem or "")
+    assert found.repair == "pip uninstall more-faces"
 
 
 def test_plugins_that_share_a_name_are_both_named(install: Install) -> None:

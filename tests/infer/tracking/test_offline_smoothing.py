@@ -1,4 +1,4 @@
-"""Smoothing with a look ahead: no lag, nothing across cuts, short gaps filled, little held."""
+"""Offline smoothing: no lag, no smoothing across cuts, short gaps filled, few frames held."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Item = tuple[Frame, list[Face]]
 
 
 def picture(seed: int) -> Pixels:
-    """One that has nothing to do with that of another seed."""
+    """A picture that does not correlate with that of another seed."""
     cells = np.random.default_rng(seed).integers(0, 256, (9, 16, 3), np.uint8)
     return cells.repeat(4, axis=0).repeat(4, axis=1)
 
@@ -37,7 +37,7 @@ def item(time: Fraction, points: Floats | None, image: Pixels = ONE, name: int |
 
 
 def times(steps: Sequence[int]) -> list[Fraction]:
-    """Times whose distances are so many milliseconds."""
+    """Times at these distances, in milliseconds."""
     return [Fraction(int(t), 1000) for t in np.cumsum([0, *steps])]
 
 
@@ -45,7 +45,7 @@ STEADY, UNEVEN = times([33] * 60), times([33, 41, 16, 60, 33, 7, 80, 20] * 8)
 
 
 @pytest.mark.parametrize("clock", [STEADY, UNEVEN], ids=["steady", "uneven"])
-def test_a_parabola_passes_as_it_is(clock: list[Fraction]) -> None:
+def test_a_parabola_is_preserved(clock: list[Fraction]) -> None:
     def path(time: Fraction) -> Floats:
         t = float(time)
         return np.asarray(SHAPE * (1 + 0.1 * t) + (90 * t, 40 * t - 30 * t * t), np.float32)
@@ -57,7 +57,7 @@ def test_a_parabola_passes_as_it_is(clock: list[Fraction]) -> None:
         assert (after.id, after.score, after.presence) == (1, 0.75, 0.9)
 
 
-def test_noise_at_rest_becomes_a_tenth() -> None:
+def test_noise_at_rest_is_reduced_to_a_tenth() -> None:
     rng = np.random.default_rng(0)
     items = [
         item(time, SHAPE + np.float32(0.3) * rng.standard_normal(SHAPE.shape, np.float32))
@@ -69,8 +69,8 @@ def test_noise_at_rest_becomes_a_tenth() -> None:
     assert calm < wild / 10
 
 
-def test_a_blink_stays() -> None:
-    """Points that go 5 % of the face down and up within 0.2 s keep most of their way."""
+def test_a_blink_is_preserved() -> None:
+    """Points that move by 5 % of the face and back within 0.2 s keep most of their motion."""
     eye = np.zeros_like(SHAPE)
     eye[37:42, 1] = 6.0
 
@@ -84,7 +84,7 @@ def test_a_blink_stays() -> None:
 
 @pytest.mark.parametrize("what", ["jump", "cut", "source"])
 def test_nothing_is_smoothed_across_a_change(what: str) -> None:
-    """Two rests, of which neither takes anything from the other."""
+    """Two resting faces do not affect each other."""
     there = SHAPE + (100 if what == "jump" else 5)
     items = []
     for number, time in enumerate(STEADY):
@@ -144,7 +144,7 @@ def test_two_faces_do_not_mix() -> None:
             np.testing.assert_allclose(a.points, b.points, atol=0.01)
 
 
-def test_frames_come_in_order_and_only_a_window_is_held() -> None:
+def test_frames_come_in_order_and_only_a_window_is_buffered() -> None:
     taken = 0
 
     def reading() -> Iterator[Item]:
@@ -161,5 +161,5 @@ def test_frames_come_in_order_and_only_a_window_is_held() -> None:
     assert max(held) == 10, "0.3 s are ten frames of 33 ms"
 
 
-def test_no_frames_give_none() -> None:
+def test_without_frames_there_are_none() -> None:
     assert list(smooth_offline([])) == []

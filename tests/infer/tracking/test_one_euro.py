@@ -1,4 +1,4 @@
-"""The One-Euro filter against its equations, and what it does to faces."""
+"""The One-Euro filter against its equations, and its effect on faces."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def scalar_one_euro(
         raw = (value - out[-1]) / seconds
         a = alpha(c.speed, seconds)
         slope = a * raw + (1 - a) * slope
-        a = alpha(c.least + c.rise * abs(slope) / unit, seconds)
+        a = alpha(c.minimum + c.slope * abs(slope) / unit, seconds)
         out.append(a * value + (1 - a) * out[-1])
     return out
 
@@ -48,7 +48,7 @@ def test_it_is_the_filter_of_the_paper(steps: list[Fraction]) -> None:
     rng = np.random.default_rng(3)
     values = np.cumsum(rng.normal(size=(len(steps), 5)), axis=0)
     cutoffs, unit = Cutoffs(1.2, 0.7, 1.5), 3.0
-    state = OneEuro.at(values[0].astype(np.complex128))
+    state = OneEuro.start(values[0].astype(np.complex128))
     found = [state.value.real]
     for value, step in zip(values[1:], steps, strict=False):
         state = state.step(value.astype(np.complex128), float(step), cutoffs, np.full(1, unit))
@@ -74,7 +74,7 @@ def smoothed(
 
 @pytest.mark.parametrize("level", SMOOTHINGS)
 @pytest.mark.parametrize("steps", [STEADY, UNEVEN], ids=["steady", "uneven"])
-def test_what_rests_stays(level: Smoothing, steps: list[Fraction]) -> None:
+def test_resting_points_stay(level: Smoothing, steps: list[Fraction]) -> None:
     for points in smoothed([SHAPE] * 40, steps, level):
         np.testing.assert_allclose(points, SHAPE, atol=1e-4)
 
@@ -86,7 +86,7 @@ def test_off_leaves_points_bit_for_bit() -> None:
 
 
 def noisy(rng: np.random.Generator, middle: Floats = SHAPE) -> Floats:
-    """A face as a network sees it in noise: half a percent of it off, each point by itself."""
+    """A face with independent noise of half a percent of its size at each point."""
     return (middle + rng.normal(0, 0.6, middle.shape)).astype(np.float32)
 
 
@@ -94,7 +94,7 @@ def jitter(frames: Sequence[Floats]) -> float:
     return float(np.linalg.norm(np.diff(np.array(frames), 2, axis=0), axis=-1).mean())
 
 
-def test_more_of_it_is_calmer_and_medium_leaves_a_quarter() -> None:
+def test_higher_levels_are_calmer_and_medium_leaves_a_quarter() -> None:
     rng = np.random.default_rng(1)
     frames = [noisy(rng) for _ in range(200)]
     steps = [Fraction(1, 30)] * 200
@@ -143,7 +143,7 @@ def test_size_does_not_matter() -> None:
 @pytest.mark.parametrize(
     "leap", [SHAPE + 90, turned(0, 2.0)], ids=["to another place", "to another size"]
 )
-def test_a_jump_begins_anew(leap: Floats) -> None:
+def test_a_jump_restarts_the_filter(leap: Floats) -> None:
     rng = np.random.default_rng(4)
     frames = [noisy(rng) for _ in range(10)] + [noisy(rng, leap)]
     found = smoothed(frames, STEADY)
@@ -151,7 +151,7 @@ def test_a_jump_begins_anew(leap: Floats) -> None:
     np.testing.assert_allclose(found[10], frames[10], atol=1e-4)
 
 
-def test_a_face_that_was_away_begins_anew_and_others_go_on() -> None:
+def test_a_face_that_was_away_restarts_and_others_continue() -> None:
     rng = np.random.default_rng(5)
     smoother, alone = Smoother("high"), Smoother("high")
     for index in range(12):
@@ -165,7 +165,7 @@ def test_a_face_that_was_away_begins_anew_and_others_go_on() -> None:
     np.testing.assert_allclose(found[7], far, atol=1e-4)
 
 
-def test_a_time_that_goes_back_begins_anew() -> None:
+def test_a_time_that_goes_back_restarts_the_filter() -> None:
     rng = np.random.default_rng(6)
     smoother = Smoother("high")
     for time in (5, 6, 7):
@@ -187,7 +187,7 @@ def test_faces_without_id_stay_as_they_are() -> None:
     assert not np.array_equal(found[1].points, named.points)
 
 
-def test_a_level_may_change_between_frames() -> None:
+def test_the_level_may_change_between_frames() -> None:
     smoother, rng = Smoother("high"), np.random.default_rng(8)
     for index, level in enumerate(("high", "high", "off", "low")):
         smoother.level = level  # type: ignore[assignment]

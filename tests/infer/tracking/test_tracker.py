@@ -21,7 +21,11 @@ from fkd_infer.models.cards.landmark import InputSpec
 from fkd_infer.pipeline import Pipeline
 from fkd_infer.runtime.providers.registry import find_provider
 from fkd_infer.runtime.session import LandmarkSession
-from fkd_infer.tracking.detection_schedule import ALONE, BUSY, LONGEST
+from fkd_infer.tracking.detection_schedule import (
+    MAX_INTERVAL,
+    MAX_INTERVAL_CHANGING,
+    MAX_INTERVAL_EMPTY,
+)
 from fkd_infer.tracking.tracker import Tracker
 from fkd_infer.types import Detections, Face, Frame, Prediction
 
@@ -33,7 +37,7 @@ CIRCLE = (tiny_models.fixed_points() - 7.5) / 12
 
 
 class DrawnFaces:
-    """A network that sees the square which is in the middle of a crop, or the largest one."""
+    """A network that sees the square in the middle of a crop, or else the largest square."""
 
     execution_provider = find_provider("cpu")
 
@@ -42,7 +46,7 @@ class DrawnFaces:
         self.rows = 0
 
     def run(self, batch: Pixels) -> Prediction:
-        """Points around the square, and 1 where there is one."""
+        """Points around the square, and the score 1 if there is one."""
         self.rows += len(batch)
         found = [self._look(crop[..., 0]) for crop in batch]
         points = np.array([points for points, _ in found], np.float32).reshape(-1, 68, 2)
@@ -63,7 +67,7 @@ class DrawnFaces:
 
 
 class DrawnDetector(Detector):
-    """Finds every square that is half to be seen, but those of `blind` grey levels."""
+    """Detects every square that is at least half visible, except those of `blind` grey levels."""
 
     rule = BoxRule(0.8, (0.0, 0.1))
 
@@ -91,7 +95,7 @@ Path = Callable[[int], Place]
 
 @dataclass
 class World:
-    """A tracker in a drawn world; who comes later in `paths` stands in front."""
+    """A tracker in a drawn world; the later squares of `paths` are in front."""
 
     tracker: Tracker
     detector: DrawnDetector
@@ -100,7 +104,7 @@ class World:
     def see(
         self, paths: Sequence[Path], frames: Iterable[int], rate: int = 30
     ) -> list[dict[int, Face]]:
-        """Who is seen in each frame: faces by id."""
+        """The faces of each frame, by id."""
         seen = []
         for index in frames:
             image = np.zeros((240, 320, 3), np.uint8)
@@ -130,7 +134,7 @@ def centre(face: Face) -> Floats:
     return np.asarray((box[:2] + box[2:]) / 2)
 
 
-def test_a_face_at_rest_is_detected_seldom_and_stays_in_place() -> None:
+def test_a_resting_face_is_rarely_searched_and_stays_in_place() -> None:
     here = world()
     seen = here.see([still(100, 90)], range(300))
     assert all(set(faces) == {1} for faces in seen)
@@ -139,12 +143,12 @@ def test_a_face_at_rest_is_detected_seldom_and_stays_in_place() -> None:
         assert faces[1].score == pytest.approx(0.9)
         assert faces[1].presence == 1
     assert here.detector.calls[:5] == [0, 2, 6, 14, 30]
-    assert np.diff(here.detector.calls).max() == LONGEST
+    assert np.diff(here.detector.calls).max() == MAX_INTERVAL
     assert len(here.detector.calls) <= 300 / 10
     assert str(here.tracker.summary) == f"detector ran on {len(here.detector.calls)} of 300 frames"
 
 
-def test_detection_is_as_often_as_asked_for() -> None:
+def test_detect_every_sets_the_interval_of_searches() -> None:
     here = world(detect_every=7)
     here.see([still(100, 90)], range(30))
     assert here.detector.calls == [0, 7, 14, 21, 28]
@@ -155,7 +159,7 @@ def test_detection_is_as_often_as_asked_for() -> None:
         world(detect_every=0)
 
 
-def test_searches_are_a_second_apart_where_frames_are_few() -> None:
+def test_searches_are_at_most_a_second_apart_at_a_low_frame_rate() -> None:
     here = world()
     here.see([still(100, 90)], range(40), rate=5)
     assert np.diff(here.detector.calls).max() == 5
@@ -192,7 +196,7 @@ def test_two_faces_that_pass_each_other_keep_their_ids() -> None:
         assert abs(centre(seen[-1][name])[1] - row) < 4
 
 
-def test_one_that_walks_behind_another_comes_back_as_itself() -> None:
+def test_a_face_that_passes_behind_another_keeps_its_id() -> None:
     # At 4 pixels a frame the search that finds it again comes when it is NEAR away from where it
     # was seen last, so that a pixel decides.
     paths: list[Path] = [lambda i: (60 + 6 * i, 100), still(160, 100)]
@@ -215,7 +219,7 @@ def test_a_face_that_is_back_within_a_second_keeps_its_id(away: int, name: int) 
     assert set(seen[-1]) == {name}
 
 
-def test_one_far_from_where_another_was_lost_is_new() -> None:
+def test_a_face_far_from_where_another_was_lost_is_new() -> None:
     here = world()
     seen = here.see([lambda i: (80, 60) if i < 20 else (240, 180)], range(40))
     assert set(seen[19]) == {1}
@@ -235,7 +239,7 @@ def test_a_new_face_appears_within_the_interval() -> None:
     here = world()
     seen = here.see([still(80, 90), lambda i: None if i < 100 else (220, 90)], range(140))
     first = next(index for index, faces in enumerate(seen) if 2 in faces)
-    assert 100 <= first < 100 + BUSY, "a changed picture is searched soon"
+    assert 100 <= first < 100 + MAX_INTERVAL_CHANGING, "a changed picture is searched soon"
     assert all(set(faces) == {1, 2} for faces in seen[first:])
 
 
@@ -243,7 +247,7 @@ def test_the_first_face_is_found_soon() -> None:
     here = world()
     seen = here.see([lambda i: None if i < 100 else (220, 90)], range(110))
     first = next(index for index, faces in enumerate(seen) if faces)
-    assert first < 100 + ALONE
+    assert first < 100 + MAX_INTERVAL_EMPTY
 
 
 def test_two_tracks_on_one_face_become_the_older() -> None:
@@ -256,12 +260,12 @@ def test_two_tracks_on_one_face_become_the_older() -> None:
     np.testing.assert_allclose(centre(*seen[-1].values()), (99.5, 89.5), atol=2)
 
 
-def test_a_track_that_slipped_to_another_size_is_put_right() -> None:
-    """What the network is sure of, but the detector sees twice as large, keeps its id."""
+def test_a_track_that_slipped_to_another_size_is_corrected() -> None:
+    """A face that the network accepts, but the detector draws twice as large, keeps its id."""
     here = world(detect_every=10)
     here.see([still(100, 90)], range(5))
     (track,) = here.tracker._tracks
-    track.move(np.float32(0.5) * track.points + np.float32(50), 1.0, track.seen)
+    track.move(np.float32(0.5) * track.points + np.float32(50), 1.0, track.time)
     here.session.run = lambda batch: Prediction(  # type: ignore[method-assign]
         np.repeat((CIRCLE * 51.2 + 31.5).astype(np.float32)[None], len(batch), axis=0),
         np.ones(len(batch), np.float32),
@@ -273,7 +277,7 @@ def test_a_track_that_slipped_to_another_size_is_put_right() -> None:
     assert widths[-1] > 35
 
 
-def test_without_a_score_the_detectors_word_counts() -> None:
+def test_without_a_score_the_detector_decides() -> None:
     """A network that sees faces everywhere loses one that three searches do not find."""
     here = world(detect_every=5, score=False)
     here.see([still(100, 90)], range(10))
@@ -283,8 +287,8 @@ def test_without_a_score_the_detectors_word_counts() -> None:
     assert set(seen[-1]) == set()
 
 
-def test_with_a_score_the_networks_word_counts() -> None:
-    """A detector that misses a turned head does not end what the network sees."""
+def test_with_a_score_the_network_decides() -> None:
+    """A detector that misses a turned head does not end the track."""
     here = world()
     here.see([still(100, 90)], range(10))
     here.detector.blind = set(GREYS)
@@ -305,14 +309,14 @@ def test_a_cut_is_searched_at_once() -> None:
 
 
 @pytest.mark.parametrize(("score", "left"), [(True, {1}), (False, set())])
-def test_after_a_cut_a_face_needs_the_networks_word_to_stay(score: bool, left: set[int]) -> None:
+def test_after_a_cut_a_face_stays_only_with_a_presence_score(score: bool, left: set[int]) -> None:
     here = world(score=score)
     here.see([still(100, 90)], range(9))
     here.detector.blind = set(GREYS)
     assert set(here.see([still(100, 90), *SHOT], [9])[0]) == left
 
 
-def test_another_source_and_a_time_that_goes_back_begin_anew() -> None:
+def test_another_source_and_a_time_that_goes_back_start_anew() -> None:
     here = world()
     here.see([still(100, 90)], range(10))
     moved = here.see([still(220, 90)], range(10, 12))
@@ -326,7 +330,7 @@ def test_another_source_and_a_time_that_goes_back_begin_anew() -> None:
     assert here.tracker.summary.frames == 18
 
 
-def test_no_face_gives_none() -> None:
+def test_frames_without_faces_have_none_and_run_no_network() -> None:
     here = world()
     assert here.see([], range(5)) == [{}] * 5
     assert here.session.rows == 0
@@ -355,7 +359,7 @@ def panned(photo: Pixels, index: int, per_frame: float) -> tuple[Frame, Floats]:
 
 
 class PortraitDetector(Detector):
-    """Finds the panned photo's face by its looks, to a whole pixel."""
+    """Detects the face of the panned photo by template matching, to the pixel."""
 
     rule = BoxRule(0.8, (0.0, 0.1))
     corner, side = (225, 170), 190
@@ -363,10 +367,10 @@ class PortraitDetector(Detector):
     def __init__(self, photo: Pixels) -> None:
         x, y = self.corner
         whole = gray_plane(panned(photo, 0, 0)[0].image)
-        self.looks = whole[y : y + self.side, x : x + self.side]
+        self.template = whole[y : y + self.side, x : x + self.side]
 
     def __call__(self, image: Pixels) -> Detections:
-        likeness = cv2.matchTemplate(gray_plane(image), self.looks, cv2.TM_CCOEFF_NORMED)
+        likeness = cv2.matchTemplate(gray_plane(image), self.template, cv2.TM_CCOEFF_NORMED)
         y, x = divmod(int(likeness.argmax()), likeness.shape[1])
         middle = np.array([x, y]) + self.side / 2 - (0, 0.1 * self.side / 0.8)
         box = [*(middle - self.side / 1.6), *(middle + self.side / 1.6)]
@@ -397,7 +401,7 @@ def test_points_of_a_panned_photo_stay_on_the_face(
     assert tracker.summary.detections <= 10
 
 
-def test_points_are_those_of_detection_on_every_frame(
+def test_points_are_near_those_of_detection_on_every_frame(
     portrait: Pixels, pipeline: Pipeline, detector: PortraitDetector
 ) -> None:
     tracker = Tracker(pipeline, detector)
@@ -434,7 +438,7 @@ def test_boxes_lead_to_the_points_by_the_detectors_rule(
     np.testing.assert_allclose(again, tight, atol=0.01)
 
 
-def test_gray_frames_have_the_faces_of_those_in_colour(
+def test_gray_frames_have_the_same_faces_as_colour_frames(
     portrait: Pixels, pipeline: Pipeline, detector: PortraitDetector
 ) -> None:
     colour = Tracker(pipeline, detector)
