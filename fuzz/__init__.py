@@ -1,1 +1,1 @@
-"""Fuzzing of everything that reads what others made: `python -m fuzz`, or `make fuzz`."""
+"""Fuzzes every reader of untrusted files: `python -m fuzz`, or `make fuzz`."""

@@ -1,7 +1,7 @@
-"""One target under libFuzzer: `python -m fuzz.harness NAME SCRATCH CRASHES [FLAGS]`.
+"""Runs one target under libFuzzer: `python -m fuzz.harness NAME SCRATCH CRASHES [FLAGS]`.
 
-FLAGS are libFuzzer's. A process of its own, since libFuzzer ends it. Modules of the project are
-instrumented as they are imported, so nothing of it may be imported before.
+FLAGS are libFuzzer's. It needs a process of its own, which libFuzzer ends. The project's modules
+are instrumented while they are imported, so none of them may be imported earlier.
 """
 
 from __future__ import annotations
@@ -13,69 +13,68 @@ from random import Random
 
 import atheris
 
-PACKAGES = ("fkd_infer", "fkd_train")
+PACKAGES = {"fkd_infer", "fkd_train"}
 
-with atheris.instrument_imports(include=[*PACKAGES], enable_loader_override=False):
+with atheris.instrument_imports(include=sorted(PACKAGES), enable_loader_override=False):
     from fkd_infer.errors import FkdError
     from fkd_train.errors import DatasetError
     from fuzz.targets import TARGETS, Target
 
 
 class Harness:
-    """Feeds a target, and keeps the first input that crashes it at each place.
+    """Passes inputs to a target, and saves the first one that crashes at each place of the code.
 
-    What ends the process itself (a time-out, a lack of memory, a crash of native code) is kept by
-    libFuzzer.
+    libFuzzer itself saves an input that ends the process: by a timeout, a lack of memory, or a
+    crash of native code.
     """
 
     def __init__(self, target: Target, crashes: Path, folder: Path) -> None:
         self._target = target
         self._crashes = crashes
         self._folder = folder
-        self._seen: set[str] = set()
+        self._saved: set[str] = set()
 
     def feed(self, data: bytes) -> None:
-        """One input."""
+        """Passes one input to the target."""
         try:
             self._target.feed(data, self._folder)
         except FkdError as error:
-            # A data set's problems are told all at once, with its files' names as they are.
+            # A DatasetError has a line for each problem, with the names of files as they are.
             if not str(error).isprintable() and not isinstance(error, DatasetError):
-                self._keep(data, AssertionError("an error that is no plain line"), error)
-        except Exception as error:  # noqa: BLE001 - that is what is looked for
-            self._keep(data, error, error)
+                self._save(data, AssertionError("an error that is not one printable line"), error)
+        except Exception as error:  # noqa: BLE001 (crashes are what the fuzzer looks for)
+            self._save(data, error, error)
 
-    def _keep(self, data: bytes, problem: Exception, error: Exception) -> None:
-        name = f"{self._target.name}-{type(problem).__name__}-{_place(error)}"
-        if name in self._seen:
+    def mutate(self, data: bytes, max_size: int, seed: int) -> bytes:
+        """Makes a new input from another one."""
+        max_size = min(max_size, self._target.max_size)
+        return self._target.mutate(data, max_size, Random(seed), atheris.Mutate)
+
+    def _save(self, data: bytes, problem: Exception, error: Exception) -> None:
+        name = f"{self._target.name}-{type(problem).__name__}-{_innermost_line(error)}"
+        if name in self._saved:
             return
-        self._seen.add(name)
+        self._saved.add(name)
         (self._crashes / name).write_bytes(data)
         text = f"{problem}\n" + "".join(traceback.format_exception(error))
         (self._crashes / f"{name}.txt").write_text(text, errors="backslashreplace")
 
-    def mutate(self, data: bytes, longest: int, seed: int) -> bytes:
-        """An input made of another one."""
-        longest = min(longest, self._target.longest)
-        return self._target.mutate(data, longest, Random(seed), atheris.Mutate)
 
-
-def _place(error: BaseException) -> str:
-    """Where an error comes from: the innermost line of the project."""
-    frames = [(Path(frame.filename), frame.lineno) for frame in _frames(error)]
-    ours = [f"{path.stem}-{line}" for path, line in frames if path.parent.name in PACKAGES]
-    return ours[-1] if ours else "unknown"
-
-
-def _frames(error: BaseException) -> traceback.StackSummary:
-    return traceback.extract_tb(error.__traceback__)
+def _innermost_line(error: BaseException) -> str:
+    """The module and line of the project in which an error was raised."""
+    frames = traceback.extract_tb(error.__traceback__)
+    for frame in reversed(frames):
+        path = Path(frame.filename)
+        if PACKAGES & set(path.parts):
+            return f"{path.stem}-{frame.lineno}"
+    return "unknown"
 
 
 def main() -> None:
-    """Runs until libFuzzer's arguments say that it is enough."""
-    name, scratch, crashes, *arguments = sys.argv[1:]
+    """Runs until libFuzzer's limits are reached."""
+    name, scratch, crashes, *flags = sys.argv[1:]
     harness = Harness(TARGETS[name], Path(crashes), Path(scratch))
-    atheris.Setup([sys.argv[0], *arguments], harness.feed, custom_mutator=harness.mutate)
+    atheris.Setup([sys.argv[0], *flags], harness.feed, custom_mutator=harness.mutate)
     atheris.Fuzz()
 
 

@@ -1,7 +1,6 @@
-"""What is fuzzed: each target feeds bytes to a reader, which may refuse them with an FkdError.
+"""The targets of the fuzzer: each passes bytes to a reader, which may refuse them by an FkdError.
 
-Anything else that a reader raises, and anything that `feed` itself finds wrong with what was
-accepted, is a crash.
+Any other exception is a crash, and so is a failed check of an input that the reader accepted.
 """
 
 from __future__ import annotations
@@ -27,19 +26,15 @@ from fkd_infer.models.cards.end_to_end import EndToEndCard
 from fkd_infer.models.cards.landmark import ModelCard
 from fkd_infer.models.inventory import describe_model
 from fkd_infer.types import Face, Frame
-from fuzz import corpus
-from fuzz.mutators import (
-    Mutator,
-    mutated_image,
-    mutated_json,
-    mutated_pack,
-    mutated_wire,
-    plainly_mutated,
-)
+from fuzz.mutators.base import Mutator, mutate_bytes
+from fuzz.mutators.images import mutate_image
+from fuzz.mutators.json_text import mutate_card, mutate_pack
+from fuzz.mutators.protobuf import mutate_protobuf
+from fuzz.seeds import animations, cards, files, images
 
 _LIMITS = Limits(pixels=2**17, memory=2**26)
-"""Of pictures, so that an input which may be large does not take long."""
-_TWO = LandmarkScheme("two", 2, {"eyes": (0, 1)}, ((0, 1),), (0, 1))
+"""Limits of pictures, low enough that no input takes long."""
+_TWO_POINTS = LandmarkScheme("two", 2, {"eyes": (0, 1)}, ((0, 1),), (0, 1))
 _CARDS = (ModelCard, DetectorCard, EndToEndCard)
 
 
@@ -47,20 +42,21 @@ _CARDS = (ModelCard, DetectorCard, EndToEndCard)
 class Target:
     """A reader under test.
 
-    `feed` takes an input and an empty folder of its own, which it may reuse from call to call;
-    `seeds` are the inputs to begin with, `tokens` what mutations may insert.
+    `feed` reads an input in a folder of its own, which it may reuse from call to call; `seeds` are
+    the first inputs by name, `tokens` are byte strings that mutations may insert, and `max_size` is
+    the largest input in bytes.
     """
 
     name: str
     feed: Callable[[bytes, Path], None]
     seeds: Callable[[], Mapping[str, bytes]]
-    mutate: Mutator = plainly_mutated
+    mutate: Mutator = mutate_bytes
     tokens: Iterable[bytes] = ()
-    longest: int = 8192
+    max_size: int = 8192
 
 
 def feed_image(data: bytes, folder: Path) -> None:
-    """A picture is BGR and not empty, and of what can be held in memory."""
+    """Checks that a picture is BGR, not empty, and within the limits."""
     path = folder / "a"
     path.write_bytes(data)
     file.suffix_by_content(path)
@@ -69,17 +65,17 @@ def feed_image(data: bytes, folder: Path) -> None:
 
 
 def feed_animation(data: bytes, folder: Path) -> None:
-    """Durations are positive; frames are pictures, in the order of their times."""
+    """Checks that durations are positive, and that frames are pictures at increasing times."""
     path = folder / "a"
     path.write_bytes(data)
-    found = animation.read_animation(path)
-    if found is None:
+    header = animation.read_animation(path)
+    if header is None:
         return
-    _require(all(duration > 0 for duration in found.durations), "a frame is shown for no time")
-    _require(found.end_of(Fraction(0)) > 0, "the first frame ends before it begins")
-    if found.suffix != ".webp":
+    _require(all(duration > 0 for duration in header.durations), "a frame has no duration")
+    _require(header.end_of(Fraction(0)) > 0, "the first frame ends before it begins")
+    if header.suffix != ".webp":
         return
-    _LIMITS.check_video(path, *found.size)  # as whoever reads one does
+    _LIMITS.check_video(path, *header.size)  # as every caller does
     last = Fraction(-1)
     for image, time in islice(animation.read_webp(path), 50):
         _check_picture(image)
@@ -88,17 +84,18 @@ def feed_animation(data: bytes, folder: Path) -> None:
 
 
 def feed_boxes(data: bytes, folder: Path) -> None:
-    """Boxes that were read can be found again."""
+    """Checks that boxes of every source and frame can be looked up."""
     path = folder / "boxes.csv"
     path.write_bytes(data)
     boxes = BoxesFile.read(path)
     for source, frame in boxes.boxes:
-        found = boxes.find(Frame(np.zeros((2, 2), np.uint8), source, frame))
-        _require(len(found) > 0 and bool(np.isfinite(found.boxes).all()), "no usable box")
+        detections = boxes.find(Frame(np.zeros((2, 2), np.uint8), source, frame))
+        usable = len(detections) > 0 and bool(np.isfinite(detections.boxes).all())
+        _require(usable, "no usable box")
 
 
 def feed_card(data: bytes, folder: Path) -> None:
-    """The first byte says which kind of card; one that is accepted survives being written."""
+    """Checks that a card survives being written; the first byte selects the kind of card."""
     if not data:
         return
     kind = _CARDS[data[0] % len(_CARDS)]
@@ -109,58 +106,59 @@ def feed_card(data: bytes, folder: Path) -> None:
 
 
 def feed_pack(data: bytes, folder: Path) -> None:
-    """A pack's filter.json, a zero byte, and its picture a.png; what is accepted can be drawn."""
-    table, _, picture = data.partition(b"\0")
-    (folder / "filter.json").write_bytes(table)
+    """Draws a pack: its filter.json, a zero byte, and its picture a.png."""
+    text, _, picture = data.partition(b"\0")
+    (folder / "filter.json").write_bytes(text)
     (folder / "a.png").write_bytes(picture)
-    worn = load_filter(folder)
+    loaded = load_filter(folder)
     canvas = np.full((96, 96, 3), 90, np.uint8)
     points = (mean_head()[:, :2] * 40 + 48).astype(np.float32)
     face = Face(points, np.array([10, 10, 80, 80], np.float32))
-    worn.draw(canvas, [face, replace(face, points=points[:, ::-1] * 3)])
+    loaded.draw(canvas, [face, replace(face, points=points[:, ::-1] * 3)])
 
 
 def feed_model(data: bytes, folder: Path) -> None:
-    """A model's file, its card and whether both fit, without any runtime."""
+    """Checks a model's file and its card, without ONNX Runtime."""
     path = folder / "a.onnx"
     path.write_bytes(data)
-    described = describe_model(path)
-    _require(described.bytes == len(data), "its size is not that of the file")
+    description = describe_model(path)
+    _require(description.bytes == len(data), "another size than the file's")
 
 
 def feed_dataset(data: bytes, folder: Path) -> None:
-    """Rows that were read have a picture and finite points."""
+    """Checks that rows of a data set have a picture and finite points."""
     from fkd_train.data.dataset import read_faces
 
     part = folder / "training"
     if not part.is_dir():
         part.mkdir()
-        (part / "a.png").write_bytes(corpus.images()["png-gray"])
+        (part / "a.png").write_bytes(images.images()["png-gray"])
     (folder / "training_frames_keypoints.csv").write_bytes(data)
-    faces = read_faces(folder, "training", _TWO)
+    faces = read_faces(folder, "training", _TWO_POINTS)
     _require(len(faces) > 0 and bool(np.isfinite(faces.points).all()), "no usable points")
 
 
 def _check_picture(image: Pixels) -> None:
-    shaped = image.ndim == 3 and image.shape[2] == 3 and image.dtype == np.uint8
-    _require(shaped and image.size > 0, f"{image.dtype} of shape {image.shape} is no picture")
+    is_bgr = image.ndim == 3 and image.shape[2] == 3 and image.dtype == np.uint8
+    _require(is_bgr and image.size > 0, f"{image.dtype} of shape {image.shape} is no picture")
     _require(image.shape[0] * image.shape[1] <= _LIMITS.pixels, "the picture is too large")
 
 
-def _require(truth: bool, otherwise: str) -> None:
-    if not truth:
-        raise AssertionError(otherwise)
+def _require(condition: bool, problem: str) -> None:
+    if not condition:
+        raise AssertionError(problem)
 
 
+_IMAGE = (mutate_image, images.IMAGE_TOKENS)
 TARGETS = {
     target.name: target
     for target in (
-        Target("image", feed_image, corpus.images, mutated_image, corpus.IMAGE_TOKENS),
-        Target("animation", feed_animation, corpus.animations, mutated_image, corpus.IMAGE_TOKENS),
-        Target("boxes", feed_boxes, corpus.boxes, tokens=corpus.CSV_TOKENS, longest=2048),
-        Target("card", feed_card, corpus.cards, mutated_json, corpus.JSON_TOKENS),
-        Target("pack", feed_pack, corpus.packs, mutated_pack, corpus.JSON_TOKENS),
-        Target("model", feed_model, corpus.models, mutated_wire, corpus.ONNX_TOKENS),
-        Target("dataset", feed_dataset, corpus.datasets, tokens=corpus.CSV_TOKENS, longest=2048),
+        Target("image", feed_image, images.images, *_IMAGE),
+        Target("animation", feed_animation, animations.animations, *_IMAGE),
+        Target("boxes", feed_boxes, files.boxes, tokens=files.CSV_TOKENS, max_size=2048),
+        Target("card", feed_card, cards.cards, mutate_card, files.JSON_TOKENS),
+        Target("pack", feed_pack, files.packs, mutate_pack, files.JSON_TOKENS),
+        Target("model", feed_model, files.models, mutate_protobuf, files.ONNX_TOKENS),
+        Target("dataset", feed_dataset, files.datasets, tokens=files.CSV_TOKENS, max_size=2048),
     )
 }

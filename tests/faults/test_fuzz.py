@@ -1,4 +1,4 @@
-"""A short pass of the fuzzer, always the same; `make fuzz` takes as long as one wants."""
+"""A short, repeatable run of the fuzzer; `make fuzz` runs longer."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def fuzz(*arguments: str) -> subprocess.CompletedProcess[str]:
+def run_fuzzer(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "fuzz", *arguments]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
@@ -28,13 +28,13 @@ def fuzz(*arguments: str) -> subprocess.CompletedProcess[str]:
     "target", ["image", "animation", "boxes", "card", "model", "pack", "dataset"]
 )
 def test_no_reader_crashes(target: str, tmp_path: Path) -> None:
-    done = fuzz(target, "--runs", str(RUNS), "--crashes", str(tmp_path))
-    assert done.returncode == 0, done.stdout + done.stderr + _told(tmp_path)
+    done = run_fuzzer(target, "--runs", str(RUNS), "--crashes", str(tmp_path))
+    assert done.returncode == 0, done.stdout + done.stderr + _read_tracebacks(tmp_path)
     name, executions, *_ = done.stdout.split()
     assert name == target
     assert int(executions) >= RUNS
     assert list(tmp_path.iterdir()) == []
 
 
-def _told(folder: Path) -> str:
+def _read_tracebacks(folder: Path) -> str:
     return "\n".join(path.read_text() for path in sorted(folder.glob("*.txt")))
