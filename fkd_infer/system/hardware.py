@@ -1,4 +1,4 @@
-"""What this machine is: cores and memory that this process may use, and what its CPU can do."""
+"""The machine: the cores and memory that this process may use, and the CPU's features."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ VECTOR_FEATURES = (
     "asimddp",
     "i8mm",
 )
-"""What decides how fast int8 and half precision are, in Linux' words, x86 first and then Arm."""
+"""CPU features that decide the speed of int8 and half precision, by Linux' names; x86, then Arm."""
 DOT_PRODUCTS = frozenset({"avx_vnni", "avx512_vnni", "amx_int8", "asimddp", "i8mm"})
-"""Any of these multiplies int8 and adds up in 32 bits at once, so that U8S8 does not saturate."""
+"""Features that multiply int8 and add in 32 bits in one step, so that U8S8 does not saturate."""
 
 
 def available_threads() -> int:
-    """Cores that this process may keep busy: its affinity, and its container's limit if lower.
+    """Returns how many cores this process can keep busy: its affinity, or its container's limit.
 
-    A limit of 2.5 cores makes two threads: a third would be stopped for half of each period, and
-    the others would wait for it.
+    A limit of 2.5 cores counts as two threads: a third would be paused for half of each period,
+    and the others would wait for it.
     """
     if hasattr(os, "sched_getaffinity"):
         cores = len(os.sched_getaffinity(0))
@@ -46,78 +46,81 @@ def available_threads() -> int:
 
 
 def cgroup_limit(root: Path = _CGROUPS, own: Path = _OWN_GROUPS) -> float | None:
-    """Cores that the process' control groups, version 2 or 1, allow it; None for no limit."""
-    groups = _groups(root, own, "cpu")
-    return min((limit for one in groups if (limit := _limit_of(one)) is not None), default=None)
+    """Returns how many cores the process' control groups (v1 or v2) allow; None for no limit."""
+    limits = (_cpu_limit(group) for group in _groups(root, own, "cpu"))
+    return min((limit for limit in limits if limit is not None), default=None)
 
 
 def memory_limit(
     root: Path = _CGROUPS, own: Path = _OWN_GROUPS, meminfo: Path = _MEMINFO
 ) -> int | None:
-    """Bytes that this process may have at most: the machine's, or what its control groups or its
-    own limit of address space leave of them; None where the system does not tell."""
-    found = []
-    for line in _text(meminfo).splitlines():
+    """Returns how many bytes this process may use; None if the system does not say.
+
+    That is the least of the machine's memory, the limits of its control groups, and its own limit
+    of address space.
+    """
+    limits = []
+    for line in _read(meminfo).splitlines():
         name, _, value = line.partition(":")
         if name == "MemTotal":
-            found.append(1024 * int(value.split()[0]))
+            limits.append(1024 * int(value.split()[0]))
     for group in _groups(root, own, "memory"):
         for file in ("memory.max", "memory.limit_in_bytes"):
-            limit = _text(group / file).strip()
+            limit = _read(group / file).strip()
             if limit.isdigit():
-                found.append(int(limit))
+                limits.append(int(limit))
     if sys.platform != "win32":
-        space, _ = resource.getrlimit(resource.RLIMIT_AS)
-        if space != resource.RLIM_INFINITY:
-            found.append(space)
-    return min(found, default=None)
+        address_space, _ = resource.getrlimit(resource.RLIMIT_AS)
+        if address_space != resource.RLIM_INFINITY:
+            limits.append(address_space)
+    return min(limits, default=None)
+
+
+def cpu_name() -> str:
+    """Returns the processor's name."""
+    return _cpuinfo("model name") or platform.processor() or platform.machine()
+
+
+def cpu_features() -> tuple[str, ...]:
+    """Returns which VECTOR_FEATURES the CPU has; none if the system does not say."""
+    flags = (_cpuinfo("flags") or _cpuinfo("Features")).split()
+    return tuple(name for name in VECTOR_FEATURES if name in flags)
 
 
 def _groups(root: Path, own: Path, controller: str) -> list[Path]:
-    """Folders of the process' control groups, up to the root, as it sees them."""
-    found = [root, root / controller]
-    for line in _text(own).splitlines():
+    """Returns the folders of the process' control groups and of their parents."""
+    folders = [root, root / controller]
+    for line in _read(own).splitlines():
         _, controllers, path = line.split(":", 2)
         if controllers and controller not in controllers.split(","):
             continue
         base = root / controller if controllers else root
         group = base / path.lstrip("/")
-        found += [group, *(parent for parent in group.parents if base in parent.parents)]
-    return found
+        folders += [group, *(parent for parent in group.parents if base in parent.parents)]
+    return folders
 
 
-def _limit_of(folder: Path) -> float | None:
-    quota, _, period = _text(folder / "cpu.max").strip().partition(" ")
+def _cpu_limit(group: Path) -> float | None:
+    quota, _, period = _read(group / "cpu.max").strip().partition(" ")
     if not quota:
-        quota = _text(folder / "cpu.cfs_quota_us").strip()
-        period = _text(folder / "cpu.cfs_period_us").strip()
+        quota = _read(group / "cpu.cfs_quota_us").strip()
+        period = _read(group / "cpu.cfs_period_us").strip()
     if not (quota.isdigit() and period.isdigit() and int(period)):
         return None  # "max", "-1", or no such file
     return int(quota) / int(period)
 
 
-def cpu_name() -> str:
-    """The processor's name, as the system gives it."""
-    return _cpuinfo("model name") or platform.processor() or platform.machine()
-
-
-def cpu_features() -> tuple[str, ...]:
-    """Those of VECTOR_FEATURES that the CPU has; none where the system does not tell."""
-    flags = (_cpuinfo("flags") or _cpuinfo("Features")).split()
-    return tuple(name for name in VECTOR_FEATURES if name in flags)
-
-
 def _cpuinfo(field: str) -> str:
-    """The first core's entry of a field in /proc/cpuinfo; empty where there is none."""
-    for line in _text(_CPUINFO).splitlines():
+    """Returns the first core's value of a field in /proc/cpuinfo, or an empty string."""
+    for line in _read(_CPUINFO).splitlines():
         name, _, value = line.partition(":")
         if name.strip() == field:
             return value.strip()
     return ""
 
 
-def _text(path: Path) -> str:
-    """A file's text; empty where it cannot be read, as where the system has no such file."""
+def _read(path: Path) -> str:
+    """Returns a file's text, or an empty string if it cannot be read."""
     try:
         return path.read_text()
     except OSError:

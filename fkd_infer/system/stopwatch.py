@@ -1,4 +1,4 @@
-"""Time per stage."""
+"""Measures the time of a pipeline's stages."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from fkd_infer.system.chrome_trace import FrameId, Trace
 
 @dataclass
 class Stopwatch:
-    """Adds up wall-clock seconds under names, those of several threads together.
+    """Adds up wall-clock seconds by stage, over all threads.
 
-    While it has a `trace`, every stage also becomes a span there.
+    While there is a `trace`, each stage is also recorded there as a span.
     """
 
     seconds: dict[str, float] = field(default_factory=dict)
     trace: Trace | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
-    _own: threading.local = field(default_factory=threading.local, repr=False)
+    _thread: threading.local = field(default_factory=threading.local, repr=False)
 
     @contextmanager
     def __call__(self, stage: str) -> Iterator[None]:
-        """Times a block as part of a stage."""
+        """Measures a block as part of a stage."""
         started = time.perf_counter_ns()
         try:
             yield
@@ -33,15 +33,15 @@ class Stopwatch:
             ended = time.perf_counter_ns()
             with self._lock:
                 self.seconds[stage] = self.seconds.get(stage, 0.0) + (ended - started) / 1e9
-            trace = self.trace  # once, since another thread may end it
+            trace = self.trace  # read once, since another thread may reset it
             if trace is not None:
-                trace.add(stage, started, ended, getattr(self._own, "subjects", ()))
+                trace.add(stage, started, ended, getattr(self._thread, "frames", ()))
 
     @contextmanager
-    def for_frames(self, subjects: Sequence[FrameId]) -> Iterator[None]:
-        """Says what this thread's stages of a block are about: (source, frame) of each image."""
-        self._own.subjects = tuple(subjects)
+    def for_frames(self, frames: Sequence[FrameId]) -> Iterator[None]:
+        """Assigns the stages that this thread measures in the block to frames."""
+        self._thread.frames = tuple(frames)
         try:
             yield
         finally:
-            self._own.subjects = ()
+            self._thread.frames = ()

@@ -363,7 +363,7 @@ class TestNames:
     def test_does_not_replace_a_pipe(self, tmp_path: Path) -> None:
         pipe = tmp_path / "pipe"
         os.mkfifo(pipe)
-        with pytest.raises(OutputError, match="it is no file"), atomic_write(pipe):
+        with pytest.raises(OutputError, match="it is not a file"), atomic_write(pipe):
             pass
         assert not pipe.is_file()
         assert [file.name for file in tmp_path.iterdir()] == ["pipe"]

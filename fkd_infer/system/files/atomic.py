@@ -1,4 +1,4 @@
-"""Output files that appear whole or not at all, also where several processes write them."""
+"""Output files that appear complete or not at all, even if several processes write them."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from fkd_infer.errors import FkdError, OutputError
 from fkd_infer.system.files.lock import is_open_at, open_locked
 
 STDOUT = Path("-")
-"""The name of a file that stands for standard output."""
-_LONGEST = 200
-"""Bytes of a name that a temporary one repeats: file systems take 255."""
+"""The path that stands for standard output."""
+_MAX_NAME_BYTES = 200
+"""Longer names are hashed in temporary names: file systems allow 255 bytes."""
 
 
 @contextmanager
@@ -32,8 +32,10 @@ def output_errors(path: Path) -> Iterator[None]:
 
 @contextmanager
 def removed_on_error(partial: Path) -> Iterator[None]:
-    """Removes a temporary file where the block fails to write a part of it: so a file with a gap
-    never appears, even if the next part fits again."""
+    """Removes a temporary file if the block fails to write a part of it.
+
+    So a file with a gap never appears, even if later parts are written.
+    """
     try:
         yield
     except OSError:
@@ -43,32 +45,34 @@ def removed_on_error(partial: Path) -> Iterator[None]:
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """A temporary file beside `path`; at the end it is brought to the disk and takes its place.
+    """Yields a temporary file beside `path`, which is synced and renamed to `path` at the end.
 
-    After an exception it is removed, and a block that removed it leaves what was there. Nobody else
-    has the same temporary file at a time; one that a killed process left behind is used again.
-    Raises OutputError, also where `path` is a device or a pipe, which must not be replaced.
+    After an exception the temporary file is removed. If the block removes it, `path` stays as it
+    was. No other process uses the same temporary file at the same time; one that a killed process
+    left is reused. Raises OutputError, also if `path` is a device or a pipe, which must not be
+    replaced.
     """
     with output_errors(path):
         if path.exists() and not (path.is_file() or path.is_dir()):
-            raise OutputError(path, "it is no file", "- is standard output, where it can be given")
+            fix = "use - for standard output, if the option allows it"
+            raise OutputError(path, "it is not a file", fix)
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial, lock = _claimed(path)
+        partial, lock = _open_partial(path)
     try:
         yield partial
         with output_errors(path):
-            if _is_ours(partial, lock):
+            if _is_own(partial, lock):
                 _sync(partial)
                 partial.replace(path)
     finally:
-        if _is_ours(partial, lock):
+        if _is_own(partial, lock):
             partial.unlink()
         if lock is not None:
             os.close(lock)
 
 
-def _claimed(path: Path) -> tuple[Path, int | None]:
-    """An empty temporary file that nobody else has, and the open file that locks it."""
+def _open_partial(path: Path) -> tuple[Path, int | None]:
+    """Creates an empty temporary file; returns it with the descriptor that holds its lock."""
     for number in count():
         partial = path.with_name(_partial_name(path.name, number))
         try:
@@ -79,20 +83,20 @@ def _claimed(path: Path) -> tuple[Path, int | None]:
             continue  # another user left it
         if lock is not None:
             os.ftruncate(lock, 0)
-            if sys.platform == "win32":  # where no open file is renamed
+            if sys.platform == "win32":  # which cannot rename an open file
                 os.close(lock)
                 return partial, None
             return partial, lock
     raise AssertionError("count() never ends")
 
 
-def _is_ours(partial: Path, lock: int | None) -> bool:
-    """Whether the temporary file is there, and is not that of another one by now."""
+def _is_own(partial: Path, lock: int | None) -> bool:
+    """Whether the temporary file exists and is still the one that was locked."""
     return partial.exists() if lock is None else is_open_at(lock, partial)
 
 
 def _sync(file: Path) -> None:
-    """Brings a file to the disk: a name must never lead to what a power cut left of its file."""
+    """Writes a file to disk, so that after a power cut its name never leads to a part of it."""
     descriptor = os.open(file, os.O_RDWR)
     try:
         os.fsync(descriptor)
@@ -101,10 +105,10 @@ def _sync(file: Path) -> None:
 
 
 def _partial_name(name: str, number: int) -> str:
-    """The first ones are named so that a later run finds and replaces them."""
-    bare = os.fsencode(name)
-    if len(bare) > _LONGEST:
-        name = hashlib.sha256(bare).hexdigest()
+    """Returns the same names in every run, so that a later run reuses files that were left."""
+    encoded = os.fsencode(name)
+    if len(encoded) > _MAX_NAME_BYTES:
+        name = hashlib.sha256(encoded).hexdigest()
     if sys.platform == "win32":  # without locks, names keep processes apart
         name = f"{name}.{os.getpid()}"
     return f".{name}.{number}.part" if number else f".{name}.part"

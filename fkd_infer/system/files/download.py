@@ -1,4 +1,4 @@
-"""Files from the network: the right ones, whole, and once."""
+"""Downloads of known files, verified and cached."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from fkd_infer.system.files.atomic import atomic_write, output_errors
 from fkd_infer.system.files.cache import cache_folder
 from fkd_infer.system.files.reading import file_sha256
 
-_CHUNK = 1 << 16
-_PATIENCE_S = 30
+_CHUNK_BYTES = 1 << 16
+_TIMEOUT_S = 30
 
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """A public file: where it is, over https alone, what it is, and what it is called here."""
+    """A public file: https address, checksum, size in bytes, and its name in the cache."""
 
     url: str
     sha256: str
@@ -32,19 +32,19 @@ class RemoteFile:
 
     def __post_init__(self) -> None:
         if not self.url.startswith("https://"):
-            raise ValueError(f"{self.url}: files are fetched over https alone")
+            raise ValueError(f"{self.url}: only https is allowed")
 
     @property
     def path(self) -> Path:
-        """Where it is kept."""
+        """Where the file is cached."""
         return cache_folder() / "fetched" / self.name
 
 
-def fetch(remote: RemoteFile, way_out: str) -> Path:
-    """The file, from the cache, or else from the network, with a progress bar on standard error.
+def fetch(remote: RemoteFile, fix: str) -> Path:
+    """Returns the cached file, downloading it first if needed, with a progress bar on stderr.
 
-    Raises DownloadError, which ends in `way_out`, where it cannot be had or is another one, and
-    OutputError where it cannot be kept; then nothing is.
+    Raises DownloadError, which suggests `fix`, if the file cannot be downloaded or has another
+    checksum, and OutputError if it cannot be cached; nothing is left then.
     """
     try:
         path = remote.path
@@ -57,43 +57,42 @@ def fetch(remote: RemoteFile, way_out: str) -> Path:
     )
     with atomic_write(path) as partial:
         with output_errors(path), partial.open("wb") as file, bar:
-            for chunk in _chunks(remote, way_out):
+            for chunk in _chunks(remote, fix):
                 file.write(chunk)
                 bar.update(len(chunk))
-        found = file_sha256(partial)
-        if found != remote.sha256:
-            why = f"its sha256 is {found} instead of {remote.sha256}"
-            raise DownloadError(remote.url, why, way_out)
+        sha256 = file_sha256(partial)
+        if sha256 != remote.sha256:
+            why = f"its sha256 is {sha256} instead of {remote.sha256}"
+            raise DownloadError(remote.url, why, fix)
     return path
 
 
-class _HttpsAlone(HTTPRedirectHandler):
-    """Goes where an answer leads, but to https alone: the rest could be read and changed."""
+class _HttpsRedirectHandler(HTTPRedirectHandler):
+    """Follows redirects only to https: anything else could be read and changed on the way."""
 
     def redirect_request(
         self, req: Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
     ) -> Request | None:
         if not newurl.startswith("https://"):
             fp.close()
-            raise URLError(f"it leads to {newurl}, and files are fetched over https alone")
+            raise URLError(f"it redirects to {newurl}, and only https is allowed")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
 def urlopen(url: str, timeout: float) -> Any:
-    """The answer of an address, through no other redirects than to https; raises URLError."""
-    return build_opener(_HttpsAlone).open(url, timeout=timeout)
+    """Opens an address, following redirects only to https; raises URLError."""
+    return build_opener(_HttpsRedirectHandler).open(url, timeout=timeout)
 
 
-def _chunks(remote: RemoteFile, way_out: str) -> Iterator[bytes]:
-    """What the network has: no more than the file's size and a little, since what is longer is
-    another file."""
+def _chunks(remote: RemoteFile, fix: str) -> Iterator[bytes]:
+    """Downloads at most one byte more than the file's size: a longer file is the wrong one."""
     left = remote.size + 1
     try:
-        with urlopen(remote.url, timeout=_PATIENCE_S) as response:
-            while left and (chunk := response.read(min(left, _CHUNK))):
+        with urlopen(remote.url, timeout=_TIMEOUT_S) as response:
+            while left and (chunk := response.read(min(left, _CHUNK_BYTES))):
                 yield chunk
                 left -= len(chunk)
     except (OSError, HTTPException) as error:
-        if isinstance(error, HTTPError):  # which is the answer too
+        if isinstance(error, HTTPError):  # it is also the response
             error.close()
-        raise DownloadError(remote.url, f"cannot be fetched ({error})", way_out) from error
+        raise DownloadError(remote.url, f"cannot be fetched ({error})", fix) from error

@@ -129,7 +129,7 @@ def test_a_bad_pack_is_told_by_its_field(
     ("text", "told"),
     [
         ("{", "not JSON"),
-        ("[]", "no table"),
+        ("[]", "not a table"),
         ("", "not JSON"),
         ("9" * 5000, "not JSON"),
         ("[" * 100_000, "nested too deeply"),

@@ -218,7 +218,7 @@ DAMAGES: dict[str, tuple[Any, str]] = {
     "a folder": (lambda path: (path.unlink(), path.mkdir()), "directory"),
     "lists in lists": (lambda path: path.write_text("[" * 100_000), "recursion"),
     "a number without an end": (lambda path: path.write_text("9" * 5000), "4300 digits"),
-    "no object": (lambda path: path.write_text("[]"), "no table"),
+    "no object": (lambda path: path.write_text("[]"), "not a table"),
     "another version": (change_json(version=2), "version 2"),
     "an unknown field": (change_json(speed=3), "profile.speed"),
     "an impossible batch": (change_json(batch=0), "batch is 0"),

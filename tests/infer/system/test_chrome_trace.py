@@ -1,4 +1,4 @@
-"""Seconds per stage, and the trace of what happened when."""
+"""Seconds per stage, and traces."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from fkd_infer.types import Detections
 
 
 class OneBox(Detector):
-    """A detector that always finds the same."""
+    """Detects the same box in any image."""
 
     rule = POINTS_BOX
 
@@ -42,7 +42,7 @@ def complete(found: list[dict[str, Any]], category: str) -> list[dict[str, Any]]
     return [e for e in found if e["ph"] == "X" and e["cat"] == category]
 
 
-def test_seconds_of_all_threads_are_added_up() -> None:
+def test_adds_up_seconds_of_all_threads() -> None:
     stopwatch = Stopwatch()
 
     def work() -> None:
@@ -64,7 +64,7 @@ def test_a_stage_that_fails_counts_too() -> None:
     assert stopwatch.seconds["read"] > 0
 
 
-def test_spans_say_when_where_and_of_what(tmp_path: Path) -> None:
+def test_spans_have_times_threads_and_frames(tmp_path: Path) -> None:
     stopwatch = Stopwatch(trace=Trace())
     assert stopwatch.trace is not None
     with stopwatch.for_frames([("v.mp4", 12)]), stopwatch("read"):
@@ -89,9 +89,7 @@ def test_spans_say_when_where_and_of_what(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("clock", [time.perf_counter_ns, time.monotonic_ns, time.time_ns])
-def test_operators_are_moved_to_the_traces_zero_whatever_their_clock(
-    tmp_path: Path, clock: Any
-) -> None:
+def test_operators_are_shifted_to_the_traces_zero_for_any_clock(tmp_path: Path, clock: Any) -> None:
     profile = tmp_path / "profile.json"
     event = {"ph": "X", "cat": "Node", "name": "conv", "ts": 100, "dur": 5, "pid": 9, "tid": 7}
     profile.write_text(json.dumps([event]))
@@ -123,14 +121,14 @@ def test_operators_lie_within_the_stage_that_ran_them(fixed_model: Path, tmp_pat
             and call["ts"] - 1000 <= operator["ts"]
             and operator["ts"] + operator["dur"] <= call["ts"] + call["dur"] + 1000
         ]
-        assert inside, "on the track of the thread that called, to the millisecond"
+        assert inside, "it is on its caller's track, to the millisecond"
     rows = {e["pid"] for e in stages}, {e["pid"] for e in operators}
     assert rows[0].isdisjoint(rows[1])
     named = {(e["pid"], e["tid"]) for e in found if e["name"] == "thread_name"}
     assert {(e["pid"], e["tid"]) for e in (*stages, *operators)} <= named
 
 
-def test_after_a_profile_all_is_as_before(fixed_model: Path, tmp_path: Path) -> None:
+def test_a_profile_restores_the_session(fixed_model: Path, tmp_path: Path) -> None:
     pipeline = fkd_infer.load(fixed_model, detector=OneBox(), provider="cpu")
     session = pipeline.session
     with pipeline.profile(tmp_path / "trace.json"):
@@ -141,7 +139,7 @@ def test_after_a_profile_all_is_as_before(fixed_model: Path, tmp_path: Path) -> 
     assert [path.name for path in tmp_path.iterdir()] == ["trace.json"]
 
 
-def test_an_error_leaves_no_half_trace(fixed_model: Path, tmp_path: Path) -> None:
+def test_an_error_leaves_no_partial_trace(fixed_model: Path, tmp_path: Path) -> None:
     pipeline = fkd_infer.load(fixed_model, detector=OneBox(), provider="cpu")
     session = pipeline.session
     with pytest.raises(FkdError), pipeline.profile(tmp_path / "trace.json"):
@@ -150,11 +148,11 @@ def test_an_error_leaves_no_half_trace(fixed_model: Path, tmp_path: Path) -> Non
     assert pipeline.session is session
 
 
-def test_a_trace_that_cannot_be_written_is_told(fixed_model: Path, tmp_path: Path) -> None:
+def test_reports_a_trace_that_cannot_be_written(fixed_model: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     pipeline = fkd_infer.load(fixed_model, detector=OneBox(), provider="cpu")
     with (
         pytest.raises(OutputError, match=r"trace\.json"),
         pipeline.profile(tmp_path / "file" / "trace.json"),
     ):
-        pytest.fail("told before any work")
+        pytest.fail("reported before any work")

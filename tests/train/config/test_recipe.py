@@ -185,7 +185,7 @@ def test_a_recipe_has_the_68_points_or_a_scheme_of_its_own() -> None:
     ("scheme", "said"),
     [
         ("wflw98", "no scheme is called 'wflw98'; there are: ibug68"),
-        (5, "scheme is 5, which is no table"),
+        (5, "scheme is 5, which is not a table"),
         (five_table() | {"name": "ibug68"}, "'ibug68' is that of a built-in scheme"),
         (five_table() | {"colour": 1}, "scheme.colour is not a field"),
         (five_table() | {"count": "5"}, "scheme.count is '5'"),

@@ -1,4 +1,4 @@
-"""Files from the network, which here is memory or a server of the test's own."""
+"""Downloads from memory, or from a local server."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ CONTENT = bytes(range(256)) * 1000
 REMOTE = RemoteFile(
     "https://example.org/files/a.bin", hashlib.sha256(CONTENT).hexdigest(), len(CONTENT), "a.bin"
 )
-WAY_OUT = "download it by hand"
+FIX = "download it by hand"
 
 
 class Breaking(io.BytesIO):
-    """A response that breaks off with an error."""
+    """A response that ends with an error."""
 
     def __init__(self, error: Exception) -> None:
         super().__init__(CONTENT)
@@ -38,30 +38,30 @@ class Breaking(io.BytesIO):
 
 
 class Endless(io.BytesIO):
-    """A response that goes on and on; `taken` are the bytes that it gave."""
+    """A response without an end; counts the bytes that were read."""
 
-    taken = 0
+    bytes_read = 0
 
     def read(self, size: int | None = -1, /) -> bytes:
         assert size is not None
         assert size > 0
-        self.taken += size
+        self.bytes_read += size
         return bytes(size)
 
 
 class Network:
-    """Answers in the place of urlopen, and counts."""
+    """Replaces urlopen, and records requests and responses."""
 
     def __init__(self) -> None:
-        self.asked: list[str] = []
+        self.requests: list[str] = []
         self.answer: Callable[[], io.BytesIO] = lambda: io.BytesIO(CONTENT)
-        self.given: list[io.BytesIO] = []
+        self.responses: list[io.BytesIO] = []
 
     def __call__(self, url: str, timeout: float) -> io.BytesIO:
         assert timeout > 0
-        self.asked.append(url)
-        self.given.append(self.answer())
-        return self.given[-1]
+        self.requests.append(url)
+        self.responses.append(self.answer())
+        return self.responses[-1]
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def network(monkeypatch: pytest.MonkeyPatch) -> Network:
     return network
 
 
-def kept(cache: Path) -> list[str]:
+def cached_files(cache: Path) -> list[str]:
     return [path.name for path in cache.rglob("*") if path.is_file()]
 
 
@@ -82,43 +82,45 @@ def raising(error: Exception) -> Callable[[], io.BytesIO]:
     return answer
 
 
-def test_the_right_file_is_kept_and_fetched_once(network: Network, cache: Path) -> None:
+def test_caches_the_right_file_and_fetches_it_once(network: Network, cache: Path) -> None:
     for _ in range(2):
-        path = fetch(REMOTE, WAY_OUT)
+        path = fetch(REMOTE, FIX)
         assert path == REMOTE.path
         assert path.read_bytes() == CONTENT
     assert path.is_relative_to(cache)
-    assert network.asked == [REMOTE.url]
-    assert network.given[0].closed
-    assert kept(cache) == ["a.bin"]
+    assert network.requests == [REMOTE.url]
+    assert network.responses[0].closed
+    assert cached_files(cache) == ["a.bin"]
 
 
 @pytest.mark.parametrize("damaged", [b"", CONTENT[:-1], CONTENT + b"x", b"\1" + CONTENT[1:]])
-def test_a_damaged_file_is_fetched_anew(network: Network, damaged: bytes) -> None:
+def test_fetches_a_damaged_file_again(network: Network, damaged: bytes) -> None:
     REMOTE.path.parent.mkdir(parents=True)
     REMOTE.path.write_bytes(damaged)
-    assert fetch(REMOTE, WAY_OUT).read_bytes() == CONTENT
-    assert len(network.asked) == 1
+    assert fetch(REMOTE, FIX).read_bytes() == CONTENT
+    assert len(network.requests) == 1
 
 
 @pytest.mark.parametrize("content", [b"", CONTENT[:-1], CONTENT[::-1], CONTENT + b"x", b"<html>"])
-def test_another_file_is_told_and_not_kept(network: Network, cache: Path, content: bytes) -> None:
+def test_reports_another_file_and_does_not_cache_it(
+    network: Network, cache: Path, content: bytes
+) -> None:
     network.answer = lambda: io.BytesIO(content)
     with pytest.raises(DownloadError, match="sha256") as caught:
-        fetch(REMOTE, WAY_OUT)
-    said = str(caught.value)
-    assert said.startswith(REMOTE.url)
-    assert said.endswith(WAY_OUT)
-    assert kept(cache) == []
+        fetch(REMOTE, FIX)
+    message = str(caught.value)
+    assert message.startswith(REMOTE.url)
+    assert message.endswith(FIX)
+    assert cached_files(cache) == []
 
 
-def test_no_more_is_read_than_the_file_is_long(network: Network, cache: Path) -> None:
+def test_reads_no_more_than_the_files_size(network: Network, cache: Path) -> None:
     endless = Endless()
     network.answer = lambda: endless
     with pytest.raises(DownloadError, match="sha256"):
-        fetch(REMOTE, WAY_OUT)
-    assert endless.taken == len(CONTENT) + 1
-    assert kept(cache) == []
+        fetch(REMOTE, FIX)
+    assert endless.bytes_read == len(CONTENT) + 1
+    assert cached_files(cache) == []
 
 
 @pytest.mark.parametrize(
@@ -132,39 +134,37 @@ def test_no_more_is_read_than_the_file_is_long(network: Network, cache: Path) ->
     ],
 )
 @pytest.mark.parametrize("when", ["at first", "in the middle"])
-def test_a_network_that_fails_is_told(
+def test_reports_a_network_failure(
     network: Network, cache: Path, error: Exception, when: str
 ) -> None:
     network.answer = raising(error) if when == "at first" else lambda: Breaking(error)
     with pytest.raises(DownloadError) as caught:
-        fetch(REMOTE, WAY_OUT)
-    said = str(caught.value)
-    assert said.startswith(f"{REMOTE.url}: cannot be fetched (")
-    assert said.endswith(f"; {WAY_OUT}")
-    assert "cannot be written" not in said
-    assert "\n" not in said
-    assert kept(cache) == []
+        fetch(REMOTE, FIX)
+    message = str(caught.value)
+    assert message.startswith(f"{REMOTE.url}: cannot be fetched (")
+    assert message.endswith(f"; {FIX}")
+    assert "cannot be written" not in message
+    assert "\n" not in message
+    assert cached_files(cache) == []
 
 
-def test_a_failed_download_leaves_the_file_of_before(network: Network) -> None:
+def test_a_failed_download_leaves_the_old_file(network: Network) -> None:
     REMOTE.path.parent.mkdir(parents=True)
     REMOTE.path.write_bytes(b"old")
     network.answer = raising(URLError("no network"))
     with pytest.raises(DownloadError):
-        fetch(REMOTE, WAY_OUT)
+        fetch(REMOTE, FIX)
     assert REMOTE.path.read_bytes() == b"old"
 
 
-def test_a_cache_that_cannot_be_written_is_no_fault_of_the_network(
-    network: Network, cache: Path
-) -> None:
+def test_reports_a_cache_that_cannot_be_written(network: Network, cache: Path) -> None:
     cache.write_text("a file in the way")
     with pytest.raises(OutputError, match=r"a\.bin: cannot be written"):
-        fetch(REMOTE, WAY_OUT)
-    assert network.asked == []
+        fetch(REMOTE, FIX)
+    assert network.requests == []
 
 
-def test_a_full_disk_is_no_fault_of_the_network(
+def test_reports_a_full_disk(
     network: Network, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(_: int) -> None:
@@ -172,11 +172,11 @@ def test_a_full_disk_is_no_fault_of_the_network(
 
     monkeypatch.setattr("os.fsync", full)
     with pytest.raises(OutputError, match="No space left on device"):
-        fetch(REMOTE, WAY_OUT)
-    assert kept(cache) == []
+        fetch(REMOTE, FIX)
+    assert cached_files(cache) == []
 
 
-def test_a_user_without_a_home_is_told_of_the_cache(
+def test_a_user_without_a_home_is_asked_to_set_the_cache(
     network: Network, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def homeless() -> Path:
@@ -186,12 +186,12 @@ def test_a_user_without_a_home_is_told_of_the_cache(
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.setattr(Path, "home", homeless)
     with pytest.raises(OutputError, match=r"FKD_CACHE: .*home directory"):
-        fetch(REMOTE, WAY_OUT)
+        fetch(REMOTE, FIX)
 
 
 @pytest.mark.parametrize("url", ["http://example.org/a", "file:///etc/passwd", "ftp://a/b"])
-def test_nothing_but_https_is_fetched(url: str) -> None:
-    with pytest.raises(ValueError, match="https alone"):
+def test_refuses_all_but_https(url: str) -> None:
+    with pytest.raises(ValueError, match="only https"):
         RemoteFile(url, "", 1, "a")
 
 
@@ -241,43 +241,41 @@ def server() -> Iterator[Redirecting]:
 
 
 def remote_at(url: str) -> RemoteFile:
-    """A file at an address that only a test may ask: a server of its own has no certificate."""
+    """Returns a file at an http address; the server of these tests has no certificate."""
     remote = RemoteFile(REMOTE.url, REMOTE.sha256, REMOTE.size, REMOTE.name)
     object.__setattr__(remote, "url", url)
     return remote
 
 
-def test_a_real_server_gives_the_file(server: Redirecting) -> None:
-    assert fetch(remote_at(f"{server.url}/file"), WAY_OUT).read_bytes() == CONTENT
+def test_downloads_from_a_server(server: Redirecting) -> None:
+    assert fetch(remote_at(f"{server.url}/file"), FIX).read_bytes() == CONTENT
 
 
-def test_an_answer_without_a_file_is_told(server: Redirecting, cache: Path) -> None:
+def test_reports_an_http_error(server: Redirecting, cache: Path) -> None:
     with pytest.raises(DownloadError, match=r"cannot be fetched \(HTTP Error 404"):
-        fetch(remote_at(f"{server.url}/nothing"), WAY_OUT)
-    assert kept(cache) == []
+        fetch(remote_at(f"{server.url}/nothing"), FIX)
+    assert cached_files(cache) == []
 
 
 @pytest.mark.parametrize(
     "target", ["{url}/file", "http://127.0.0.1:9/file", "file:///etc/passwd", "ftp://127.0.0.1/a"]
 )
-def test_a_redirect_to_anything_but_https_is_not_followed(
-    server: Redirecting, cache: Path, target: str
-) -> None:
+def test_refuses_redirects_to_all_but_https(server: Redirecting, cache: Path, target: str) -> None:
     server.target = target.format(url=server.url)
     with pytest.raises(DownloadError, match=r"cannot be fetched") as caught:
-        fetch(remote_at(f"{server.url}/elsewhere"), WAY_OUT)
-    said = str(caught.value)
-    assert "\n" not in said
-    assert said.endswith(WAY_OUT)
+        fetch(remote_at(f"{server.url}/elsewhere"), FIX)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert message.endswith(FIX)
     if target.startswith(("http", "ftp", "{")):
-        assert "over https alone" in said
+        assert "only https is allowed" in message
     assert server.asked == ["/elsewhere"]
-    assert kept(cache) == []
+    assert cached_files(cache) == []
 
 
-def test_a_redirect_to_https_is_followed(server: Redirecting, cache: Path) -> None:
-    # Nobody speaks TLS there: that the handshake fails shows that it was tried.
+def test_follows_a_redirect_to_https(server: Redirecting, cache: Path) -> None:
+    # The server speaks no TLS: the failed handshake shows that the redirect was followed.
     server.target = f"https://127.0.0.1:{server.server_port}/file"
     with pytest.raises(DownloadError, match="SSL"):
-        fetch(remote_at(f"{server.url}/elsewhere"), WAY_OUT)
-    assert kept(cache) == []
+        fetch(remote_at(f"{server.url}/elsewhere"), FIX)
+    assert cached_files(cache) == []
