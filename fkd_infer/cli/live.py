@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from fkd_infer.live.runner import LiveRunner
     from fkd_infer.media.sources import Source
 
-_ONE_MOVING = "live takes one camera or video"
+_ONE_MOVING = "live shows one camera, stream or video"
 
 
 @click.command(cls=FkdCommand)

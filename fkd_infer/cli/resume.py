@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 def check_resume(resume: bool, outputs: Outputs) -> None:
     """Raises UsageError for outputs that a run cannot resume."""
     if resume and outputs.sheet is not None:
-        why = "--sheet shows frames as they are drawn, and --resume leaves out what is complete"
-        raise click.UsageError(f"{why}; make it in a run of its own")
+        why = "--sheet needs frames of all sources, and --resume skips completed ones"
+        raise click.UsageError(f"{why}; make the sheet in a run without --resume")
     if resume and outputs.place is None:
         raise click.UsageError("--resume needs outputs that are files, such as --out DIR")
 

@@ -36,7 +36,7 @@ from fkd_infer.system.files.lock import open_locked
 from fkd_infer.types import Face, Frame
 
 _PREFIX = ".fkd-"
-_START_ANEW = "leave --resume out to begin anew"
+_START_ANEW = "start from the beginning without --resume"
 
 
 class Journal:
@@ -127,7 +127,7 @@ class Journal:
     def finish(self) -> None:
         """Marks the run as complete: the file is removed, unless this run resumed another.
 
-        After a run with --resume it stays, so that the same command can go on with new sources.
+        After a run with --resume it stays, so that the same command can process new sources.
         """
         self._finished = not self._resume
 
@@ -136,8 +136,8 @@ class Journal:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             descriptor = open_locked(self.path)
         if descriptor is None:
-            why = "another run of the same sources is at work here"
-            fix = "wait for it, or give another place for outputs"
+            why = "another run of the same sources is writing here"
+            fix = "wait for it, or choose another place for outputs"
             raise ResumeError(self.path.parent, why, fix)
         return os.fdopen(descriptor, "r+b")
 
@@ -203,8 +203,8 @@ class Journal:
         names = sorted(settings.keys() | self._settings.keys())
         changed = [name for name in names if settings.get(name) != self._settings.get(name)]
         if changed:
-            why = f"the run that began here had other settings ({', '.join(changed)})"
-            raise ResumeError(self.path.parent, why, f"give the same, or {_START_ANEW}")
+            why = f"the earlier run here had other settings ({', '.join(changed)})"
+            raise ResumeError(self.path.parent, why, f"use the same ones, or {_START_ANEW}")
 
 
 def journal_path(folder: Path, sources: Sequence[str], outputs: Sequence[Path]) -> Path:

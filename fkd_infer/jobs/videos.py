@@ -68,8 +68,8 @@ class VideoProcessor:
         """Frames, drawn on, with their faces, from a thread for each stage."""
         gray = not self.drawn and self.finder.takes_gray
         frames = prefetch(self._read(source, gray), _QUEUE_SIZE, "read")
-        found = prefetch(self._find(frames, source), _QUEUE_SIZE, "find")
-        return prefetch(self._draw(found), _QUEUE_SIZE, "draw") if self.drawn else found
+        with_faces = prefetch(self._find(frames, source), _QUEUE_SIZE, "find")
+        return prefetch(self._draw(with_faces), _QUEUE_SIZE, "draw") if self.drawn else with_faces
 
     def _read(self, source: Source, gray: bool) -> Iterator[Frame]:
         """Reads the frames of a source."""
@@ -84,8 +84,8 @@ class VideoProcessor:
 
     def _find(self, frames: Generator[Frame, None, None], source: Source) -> Iterator[FrameFaces]:
         """Finds the faces of frames, and smooths their points."""
-        found = self._find_each(frames, source)
-        yield from smooth_offline(found) if self.offline else found
+        with_faces = self._find_each(frames, source)
+        yield from smooth_offline(with_faces) if self.offline else with_faces
 
     def _find_each(
         self, frames: Generator[Frame, None, None], source: Source
@@ -96,11 +96,11 @@ class VideoProcessor:
                     faces = self.finder(frame, source.kind)
                 yield frame, faces
 
-    def _draw(self, found: Generator[FrameFaces, None, None]) -> Iterator[FrameFaces]:
+    def _draw(self, with_faces: Generator[FrameFaces, None, None]) -> Iterator[FrameFaces]:
         """Draws the faces on their frames."""
         stopwatch = self.finder.pipeline.stopwatch
-        with closing(found):
-            for frame, faces in found:
+        with closing(with_faces):
+            for frame, faces in with_faces:
                 with stopwatch.for_frames([(frame.source, frame.index)]), stopwatch("draw"):
                     self.overlay.draw(frame.image, faces)
                 yield frame, faces

@@ -66,8 +66,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
     records: dict[str, list[dict[str, Any]]] = {}
     for line in lines(out / "faces.jsonl"):
         records.setdefault(Path(line["source"]).name, []).append(line)
-    said = done.stderr.decode("utf-8", "replace")
-    return FinishedRun(folder, out / "pictures", done.returncode, said, peak, errors, records)
+    stderr = done.stderr.decode("utf-8", "replace")
+    return FinishedRun(folder, out / "pictures", done.returncode, stderr, peak, errors, records)
 
 
 def test_the_run_ends_with_failed_sources(run: FinishedRun) -> None:
@@ -102,8 +102,8 @@ def test_processes_an_unusual_file(run: FinishedRun, name: str) -> None:
 def test_reports_and_writes_nothing_else(run: FinishedRun) -> None:
     assert run.errors.keys() == {name for name, (_, why) in BAD.items() if why}
     assert UNUSUAL.keys() <= run.records.keys()
-    made = {path.name for path in run.out.glob("[!.]*")}
-    assert len(made) == len(UNUSUAL) + 1, "and the list of errors"
+    written = {path.name for path in run.out.glob("[!.]*")}
+    assert len(written) == len(UNUSUAL) + 1, "and the list of errors"
     assert {path.suffix for path in run.out.glob(".*")} <= {".journal"}
 
 

@@ -80,8 +80,8 @@ def test_reports_unreadable_files_and_processes_the_others(pipeline: Pipeline, p
     why = {Path(failure.source).name: failure.message for failure in summary.failures}
     assert why.keys() == {"c.png", "closed"}
     assert all("Permission denied" in line for line in why.values())
-    made = {str(p.relative_to(place / "out")) for p in (place / "out").rglob("*.png")}
-    assert made == {"a.png", "open/d.png"}
+    written = {str(p.relative_to(place / "out")) for p in (place / "out").rglob("*.png")}
+    assert written == {"a.png", "open/d.png"}
     listed = (place / "out" / "errors.jsonl").read_text().splitlines()
     assert {Path(json.loads(line)["source"]).name for line in listed} == why.keys()
 

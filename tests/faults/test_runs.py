@@ -171,10 +171,10 @@ side, channels = session.card.input.size, session.card.input.channels
 crops = np.random.default_rng(0).integers(0, 256, (512, side, side, channels), np.uint8)
 expected = np.concatenate([session.run(crops[i : i + 8]).points for i in range(0, 512, 8)])
 pages = int(open("/proc/self/statm").read().split()[0])
-most = pages * resource.getpagesize() + (40 << 20)
-resource.setrlimit(resource.RLIMIT_AS, (most, most))
+limit = pages * resource.getpagesize() + (40 << 20)
+resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 found = session.run(crops).points
-assert session._largest and session._largest < 512
+assert session._max_batch and session._max_batch < 512
 assert np.abs(found - expected).max() < 1e-4
 """
         done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
@@ -244,7 +244,7 @@ class TestTwoRuns:
                 time.sleep(0.01)
             code, stderr = infer(photos, out)
             assert code == 1
-            assert "another run of the same sources is at work here" in stderr
+            assert "another run of the same sources is writing here" in stderr
             first.terminate()
             first.communicate(timeout=60)
         assert first.returncode in (0, 130)
@@ -343,7 +343,7 @@ class TestResume:
         journal.write_bytes(b"\xff\xfe nonsense\n" * 9)
         code, stderr = infer(photos, unfinished, "--resume")
         assert code == 1
-        assert "not a journal of a run; leave --resume out to begin anew" in stderr
+        assert "not a journal of a run; start from the beginning without --resume" in stderr
 
     def test_leaves_no_hidden_file_after_a_complete_run(self, photos: Path, tmp_path: Path) -> None:
         infer(photos, tmp_path / "out")
@@ -417,4 +417,4 @@ class TestDamagedJournals:
         journal.write_bytes(b"".join(lines))
         code, stderr = infer(photos, unfinished, "--resume")
         assert code == 1
-        assert "00.png; leave --resume out to begin anew" in stderr
+        assert "00.png; start from the beginning without --resume" in stderr

@@ -57,7 +57,9 @@ class FaceOptions:
 
     def __post_init__(self) -> None:
         if self.boxes is not None and self.detect_every is not None:
-            raise click.UsageError("--detect-every has no use with --boxes, which name each face")
+            raise click.UsageError(
+                "--detect-every cannot be used with --boxes, which has all boxes"
+            )
         search_options = {
             "--detector-model": self.detector_model,
             "--max-size": self.max_size,
@@ -66,7 +68,7 @@ class FaceOptions:
         }
         given = [option for option, value in search_options.items() if value is not None]
         if given and (self.boxes is not None or not find_detector(self.detector).searches):
-            raise click.UsageError(f"{given[0]} has no use where no detector searches")
+            raise click.UsageError(f"{given[0]} needs a detector, not --boxes or --detector none")
 
     def pipeline(self, sources: list[Source], workers: int) -> Pipeline:
         """Loads the pipeline for sources, of which `workers` photos are processed at once."""

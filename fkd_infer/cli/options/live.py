@@ -149,7 +149,7 @@ def _check_token(
     context: click.Context, parameter: click.Parameter, value: str | None
 ) -> str | None:
     if value is not None and not _TOKEN.fullmatch(value):
-        raise click.BadParameter("16 to 256 letters, digits, '-' and '_'")
+        raise click.BadParameter("it must be 16 to 256 letters, digits, '-' and '_'")
     return value
 
 

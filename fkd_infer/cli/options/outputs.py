@@ -32,7 +32,7 @@ def _outputs(
     if not outputs.any:
         formats = ", ".join(f"--{row.name} FILE" for row in BUILT_IN)
         flags = f"--out DIR, {formats}, --records FORMAT=FILE, --sheet FILE or --show"
-        raise click.UsageError(f"nothing to write: give {flags}")
+        raise click.UsageError(f"no output; use at least one of {flags}")
     return outputs
 
 

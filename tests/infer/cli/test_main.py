@@ -74,8 +74,8 @@ def test_keeps_names_formats_and_sizes_of_a_folder(tmp_path: Path) -> None:
         write_image(tmp_path / "in" / name, 40)
     done = run(tmp_path / "in", "--model", FIXED, "--detector", "none", "--out", tmp_path / "out")
     assert done.exit_code == 0
-    made = {str(p.relative_to(tmp_path / "out")) for p in (tmp_path / "out").rglob("*.*")}
-    assert made == {"a.jpg", "sub/b.webp", "sub/c.bmp"}
+    written = {str(p.relative_to(tmp_path / "out")) for p in (tmp_path / "out").rglob("*.*")}
+    assert written == {"a.jpg", "sub/b.webp", "sub/c.bmp"}
     assert read_image(tmp_path / "out" / "sub" / "b.webp").shape == (40, 40, 3)
 
 
@@ -113,7 +113,7 @@ def test_prints_records_and_nothing_else_to_stdout(tmp_path: Path) -> None:
     ("arguments", "code", "message"),
     [
         (["nosuch.jpg", "--out", "o"], 1, "nosuch.jpg: no such file"),
-        (["a.png"], 2, "nothing to write: give --out DIR, --json FILE"),
+        (["a.png"], 2, "no output; use at least one of --out DIR, --json FILE"),
         ([], 2, "Missing argument 'SOURCE...'"),
         (["a.png", "--out", "o", "--model", "nosuch"], 1, "nosuch: no such model file"),
         (["a.png", "--out", "o", "--detector", "magic"], 2, "'magic' is not one of"),
@@ -382,8 +382,12 @@ def test_draws_filters_on_videos_and_photos(
     [
         (["--filter", "nosuch"], 1, "filter 'nosuch'"),
         (["--start", "2", "--end", "1"], 2, "--end 1 is not after --start 2"),
-        (["--boxes", "b.csv", "--detect-every", "3"], 2, "--detect-every has no use with --boxes"),
-        (["--show"], 1, "this OpenCV is made without windows"),
+        (
+            ["--boxes", "b.csv", "--detect-every", "3"],
+            2,
+            "--detect-every cannot be used with --boxes",
+        ),
+        (["--show"], 1, "this OpenCV is built without windows"),
     ],
 )
 def test_reports_mistakes_about_videos(

@@ -143,7 +143,7 @@ def test_a_host_for_other_machines_gets_a_token(tmp_path: Path) -> None:
     [
         (["99"], 1, "fkd-infer live: camera 99: does not open; is it plugged in and free?"),
         (["no.mp4"], 1, "fkd-infer live: no.mp4: no such file"),
-        (["{photo}"], 1, "an image does not move; live takes one camera or video"),
+        (["{photo}"], 1, "an image does not move; live shows one camera, stream or video"),
         (["{video}", "--filter", "nothing"], 1, "fkd-infer live: filter 'nothing': neither"),
         (["{video}", "--port", "{port}"], 1, "cannot be used: it is in use; give another --port"),
         (["{video}", "--limit-pixels", "0.001"], 1, "if it is meant to be so large, raise"),

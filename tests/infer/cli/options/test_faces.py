@@ -81,7 +81,7 @@ def test_refuses_search_options_if_nothing_is_searched(
 ) -> None:
     done = run(photo, "--model", FIXED, "--json", "-", *option.split(), *without.split())
     assert done.exit_code == 2
-    assert f"{option.split()[0]} has no use where no detector searches" in done.stderr
+    assert f"{option.split()[0]} needs a detector, not --boxes or --detector none" in done.stderr
 
 
 @pytest.mark.parametrize(

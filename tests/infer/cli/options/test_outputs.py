@@ -87,4 +87,4 @@ def test_refuses_records(options: list[str], code: int, message: str) -> None:
 def test_names_all_outputs_when_there_is_none() -> None:
     formats = ", ".join(f"--{row.name} FILE" for row in BUILT_IN)
     outputs = f"--out DIR, {formats}, --records FORMAT=FILE, --sheet FILE or --show"
-    assert f"nothing to write: give {outputs}" in run().stderr
+    assert f"no output; use at least one of {outputs}" in run().stderr
