@@ -1,8 +1,8 @@
-"""Timing that can be trusted on a noisy machine: contenders in processes of their own, which take
-turns in short blocks in random order.
+"""Reliable timing on a noisy machine: contenders run in their own processes and take turns, in
+short blocks in random order.
 
-Thread pools that spin in one process slow each other several times, and a machine's speed drifts
-within seconds; so no two contenders share a process, and none has a minute of its own.
+Spinning thread pools in one process slow each other down several times, and the speed of a machine
+drifts within seconds. So no two contenders share a process, and none is timed at a stretch.
 """
 
 from __future__ import annotations
@@ -12,23 +12,23 @@ import random
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from tempfile import TemporaryFile
-from typing import Self
+from typing import IO
 
 import numpy as np
 
 from fkd_infer.errors import ContenderError
 
 WARM_UP_CALLS = 5
-"""Calls at the beginning of a block that do not count."""
+"""Untimed calls at the start of each block."""
 
 
 @dataclass(frozen=True)
 class Contender:
-    """A program that calls `serve`: its name, its command line, and its environment if not ours."""
+    """A program that calls `serve`; `environment` replaces that of this process."""
 
     name: str
     command: Sequence[str]
@@ -41,32 +41,34 @@ def time_interleaved(
     seconds: float = 0.5,
     until: float | None = None,
 ) -> dict[str, list[list[float]]]:
-    """Seconds of single calls of each contender, a list for each of its blocks.
+    """Returns the seconds of each call, by contender and block.
 
-    Each takes `blocks` turns of `seconds`; after `until`, of time.monotonic, no round begins but
-    the first. Raises ContenderError, with the last line that it wrote, where one ends early.
+    Each contender runs `blocks` blocks of `seconds`, one per round; no round but the first starts
+    after `until`, a time of time.monotonic. Raises ContenderError, with the last line of its
+    standard error, if a contender ends early.
     """
     times: dict[str, list[list[float]]] = {contender.name: [] for contender in contenders}
     with ExitStack() as stack:
-        runners = [stack.enter_context(_Runner(contender)) for contender in contenders]
-        for runner in runners:
-            runner.wait_until_ready()
+        processes = [stack.enter_context(_started(contender)) for contender in contenders]
+        for process in processes:
+            process.wait_until_ready()
         for number in range(blocks):
             if number and until is not None and time.monotonic() > until:
                 break
-            # An order, no secret.
-            for runner in random.sample(runners, len(runners)):  # nosec B311
-                times[runner.name].append(runner.block(seconds))
+            # Shuffling, not cryptography.
+            for process in random.sample(processes, len(processes)):  # nosec B311
+                times[process.name].append(process.time_block(seconds))
     return times
 
 
 def paired_ratio(
     reference: Sequence[Sequence[float]], blocks: Sequence[Sequence[float]]
 ) -> tuple[float, tuple[float, float]]:
-    """How many times as fast as a reference a contender is, with a 95 % bootstrap interval.
+    """Returns how many times as fast as the reference the blocks are, with a 95 % bootstrap
+    interval.
 
-    Medians of blocks of the same round are compared, which lie seconds apart, so that the drift of
-    the machine's speed drops out; the answer is the median over rounds.
+    Compares the medians of blocks in the same round, seconds apart, so that drift of the machine's
+    speed cancels out; the ratio is the median over rounds.
     """
     ratios = np.array([np.median(r) / np.median(b) for r, b in zip(reference, blocks, strict=True)])
     rows = np.random.default_rng(0).integers(0, len(ratios), (1000, len(ratios)))
@@ -75,66 +77,69 @@ def paired_ratio(
 
 
 def serve(call: Callable[[], object]) -> None:
-    """The contender's side: says that it is ready, and then times a block for each line it gets."""
+    """Runs in a contender's process: times a block of calls for each line of standard input."""
     print("ready", flush=True)
     for line in sys.stdin:
         print(json.dumps(time_calls(call, float(line))), flush=True)
 
 
 def time_calls(call: Callable[[], object], seconds: float) -> list[float]:
-    """Seconds of single calls, after a warm-up, for about so long; at least one."""
+    """Returns the seconds of each call, at least one, in a block of that length after a warm-up."""
     for _ in range(WARM_UP_CALLS):
         call()
-    found: list[float] = []
+    times: list[float] = []
     end = time.perf_counter() + seconds
-    while not found or time.perf_counter() < end:
+    while not times or time.perf_counter() < end:
         started = time.perf_counter()
         call()
-        found.append(time.perf_counter() - started)
-    return found
+        times.append(time.perf_counter() - started)
+    return times
 
 
-class _Runner:
-    """A contender's process."""
-
-    def __init__(self, contender: Contender) -> None:
-        self.name = contender.name
-        # A file, since a pipe that nobody reads stops who writes a lot into it.
-        self._said = TemporaryFile("w+")  # noqa: SIM115 (closed in __exit__)
-        self._process = subprocess.Popen(  # this package, or what is measured  # nosec B603
+@contextmanager
+def _started(contender: Contender) -> Iterator[_Process]:
+    """Starts a contender's process, and kills it at the end."""
+    # Standard error goes to a file: a full pipe would block the contender.
+    with TemporaryFile("w+") as errors:
+        process = subprocess.Popen(  # this package, or what is measured  # nosec B603
             list(contender.command),
             env=None if contender.environment is None else dict(contender.environment),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=self._said,
+            stderr=errors,
             text=True,
         )
+        try:
+            yield _Process(contender.name, process, errors)
+        finally:
+            process.kill()
+            process.communicate()
 
-    def __enter__(self) -> Self:
-        return self
 
-    def __exit__(self, *_: object) -> None:
-        """Ends the process, which has nothing to lose."""
-        self._process.kill()
-        self._process.communicate()
-        self._said.close()
+class _Process:
+    """The running process of a contender."""
+
+    def __init__(self, name: str, process: subprocess.Popen[str], errors: IO[str]) -> None:
+        self.name = name
+        self._process = process
+        self._errors = errors
 
     def wait_until_ready(self) -> None:
-        """Until its imports, and what it compiles, are over."""
-        while self._line() != "ready":
-            pass  # libraries that greet on stdout
+        """Waits for the end of imports and compilation."""
+        while self._read_line() != "ready":
+            pass  # libraries may print first
 
-    def block(self, seconds: float) -> list[float]:
-        """One turn."""
+    def time_block(self, seconds: float) -> list[float]:
+        """Returns the seconds of each call in one block."""
         assert self._process.stdin is not None
         try:
             print(seconds, file=self._process.stdin, flush=True)
         except BrokenPipeError:
             raise self._failure() from None
-        found: list[float] = json.loads(self._line())
-        return found
+        times: list[float] = json.loads(self._read_line())
+        return times
 
-    def _line(self) -> str:
+    def _read_line(self) -> str:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
@@ -143,6 +148,6 @@ class _Runner:
 
     def _failure(self) -> ContenderError:
         self._process.wait()
-        self._said.seek(0)
-        lines = self._said.read().strip().splitlines()
-        return ContenderError(self.name, lines[-1] if lines else "it said nothing")
+        self._errors.seek(0)
+        lines = self._errors.read().strip().splitlines()
+        return ContenderError(self.name, lines[-1] if lines else "it ended without a message")

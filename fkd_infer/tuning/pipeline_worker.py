@@ -1,4 +1,4 @@
-"""A network between the work that OpenCV does on a frame, as a contender of `time_interleaved`:
+"""Times a network between OpenCV's work on a frame, in a process of its own:
 `python -m fkd_infer.tuning.pipeline_worker MODEL SETTINGS`."""
 
 from __future__ import annotations
@@ -8,22 +8,22 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
+from fkd_infer.runtime.providers.cpu import CPU
 from fkd_infer.runtime.settings import SessionSettings
 from fkd_infer.tuning.interleaved import Contender, serve
 
 _HEIGHT, _WIDTH = 96, 128
-"""So small that the search for faces takes about as long as fkdnet, and drowns it not."""
+"""So small that the detector needs about as long as fkdnet, and does not hide its time."""
 
 
 def pipeline_contender(name: str, model: Path, settings: SessionSettings) -> Contender:
-    """A model under ONNX Runtime on the CPU, called for frame after frame as in a pipeline: a
-    search for faces, and points for one box, placed twice."""
+    """Returns a contender that processes frames on the CPU: detection, and two landmark calls."""
     arguments = [str(model), json.dumps(asdict(settings))]
     return Contender(name, [sys.executable, "-P", "-m", __name__, *arguments])
 
 
 def main(model: str, settings: str) -> None:
-    """Opens the model and serves."""
+    """Opens the model and serves its calls."""
     import cv2
     import numpy as np
 
@@ -33,18 +33,18 @@ def main(model: str, settings: str) -> None:
 
     chosen = SessionSettings(**json.loads(settings))
     detector = FkdDetector(settings=SessionSettings(chosen.threads))
-    pipeline = Pipeline(LandmarkSession(model, "cpu", chosen), detector)
+    pipeline = Pipeline(LandmarkSession(model, CPU.name, chosen), detector)
     coarse = np.random.default_rng(0).integers(0, 256, (_HEIGHT // 8, _WIDTH // 8, 3), np.uint8)
     blurred = cv2.resize(coarse, (_WIDTH, _HEIGHT), interpolation=cv2.INTER_CUBIC)
     image = np.asarray(blurred, np.uint8)
     box = [[32, 16, 96, 80]]
 
-    def frame() -> None:
+    def process_frame() -> None:
         detector(image)
         pipeline.landmarks(image, box)
         pipeline.landmarks(image, box)
 
-    serve(frame)
+    serve(process_frame)
 
 
 if __name__ == "__main__":

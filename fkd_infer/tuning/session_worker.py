@@ -1,7 +1,5 @@
-"""Runs a session in its own process, to be timed in turns with others.
-
-`python -m fkd_infer.tuning.session_worker MODEL PROVIDER BATCH SETTINGS`.
-"""
+"""Times a session in a process of its own:
+`python -m fkd_infer.tuning.session_worker MODEL PROVIDER BATCH SETTINGS`."""
 
 from __future__ import annotations
 
@@ -11,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from fkd_infer.choices import Provider
+from fkd_infer.runtime.providers.cpu import CPU
 from fkd_infer.runtime.settings import SessionSettings
 from fkd_infer.tuning.interleaved import Contender, serve
 
@@ -20,15 +19,15 @@ def session_contender(
     model: Path,
     settings: SessionSettings,
     batch: int = 1,
-    provider: Provider = "cpu",
+    provider: Provider = CPU.name,
 ) -> Contender:
-    """A model under ONNX Runtime, called with one batch of crops again and again."""
+    """Returns a contender that runs the same batch of crops through a model."""
     arguments = [str(model), provider, str(batch), json.dumps(asdict(settings))]
     return Contender(name, [sys.executable, "-P", "-m", __name__, *arguments])
 
 
 def main(model: str, provider: Provider, batch: str, settings: str) -> None:
-    """Opens the model and serves."""
+    """Opens the model and serves its calls."""
     import numpy as np
 
     from fkd_infer.runtime.session import LandmarkSession

@@ -1,4 +1,4 @@
-"""Ways to run a network that took turns, and when one of them counts as quicker."""
+"""Timed configurations, and when one counts as faster than another."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from fkd_infer.choices import BATCH
 from fkd_infer.runtime.settings import SessionSettings
 
 MARGIN = 0.01
-CERTAINTY = 0.95
-LEAST_ROUNDS = 6
+CONFIDENCE = 0.95
+MIN_ROUNDS = 6
 RULE = (
-    f"A setting replaces another only where it is at least {MARGIN:.0%} quicker with a certainty "
-    f"of {CERTAINTY:.0%}\n(bootstrap over {LEAST_ROUNDS} rounds or more, shared by all that a "
-    "table compares)."
+    f"A setting is replaced only if another is at least {MARGIN:.0%} faster with {CONFIDENCE:.0%} "
+    f"confidence\n(bootstrap over {MIN_ROUNDS} rounds or more, corrected for the number of "
+    "settings compared)."
 )
-_DRAWS = 4000
+_RESAMPLES = 4000
 
 
 @dataclass(frozen=True, slots=True)
 class RunConfig:
-    """One way to run a network."""
+    """A network's file, and how it is run."""
 
     network: Path
     settings: SessionSettings
@@ -34,36 +34,35 @@ class RunConfig:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """A way, its name in a table, and what it took in each round: seconds (rounds,)."""
+    """A timed configuration: its name in tables, and the seconds of each round (rounds,)."""
 
     name: str
-    way: RunConfig
+    config: RunConfig
     rounds: NDArray[np.float64]
 
     @property
     def seconds(self) -> float:
-        """The median round."""
+        """The median over rounds."""
         return float(np.median(self.rounds))
 
-    def speed(self, other: Trial) -> float:
-        """How many times as fast as another it is: the median over rounds, each of which both ran
-        within moments."""
+    def speedup(self, other: Trial) -> float:
+        """Returns how many times as fast as another trial it is: the median ratio over rounds."""
         return float(np.median(other.rounds / self.rounds))
 
 
-def best_of(trials: Sequence[Trial], current: Trial) -> Trial:
-    """The quickest of those that are quicker than the current one for certain, or the current."""
+def fastest(trials: Sequence[Trial], current: Trial) -> Trial:
+    """Returns the fastest of the trials that are significantly faster, or the current one."""
     rivals = [trial for trial in trials if trial is not current]
-    quicker = [trial for trial in rivals if is_quicker(trial, current, len(rivals))]
-    return max(quicker, key=lambda trial: trial.speed(current), default=current)
+    faster = [trial for trial in rivals if is_faster(trial, current, len(rivals))]
+    return max(faster, key=lambda trial: trial.speedup(current), default=current)
 
 
-def is_quicker(trial: Trial, current: Trial, rivals: int = 1) -> bool:
-    """Whether a trial is quicker as RULE has it, one of several that had the chance."""
+def is_faster(trial: Trial, current: Trial, rivals: int = 1) -> bool:
+    """Whether a trial is faster by RULE; `rivals` is the number of trials compared (Bonferroni)."""
     count = len(trial.rounds)
-    if count < LEAST_ROUNDS:
+    if count < MIN_ROUNDS:
         return False
     ratios = trial.rounds / current.rounds
-    drawn = np.random.default_rng(0).integers(0, count, (_DRAWS, count))
-    highest = np.quantile(np.median(ratios[drawn], axis=1), 1 - (1 - CERTAINTY) / rivals)
-    return bool(highest <= 1 - MARGIN)
+    rows = np.random.default_rng(0).integers(0, count, (_RESAMPLES, count))
+    upper = np.quantile(np.median(ratios[rows], axis=1), 1 - (1 - CONFIDENCE) / rivals)
+    return bool(upper <= 1 - MARGIN)

@@ -1,4 +1,4 @@
-"""Files of the same network beside a model: other precisions, other graphs, the same weights."""
+"""Variants of a model: files in its folder with the same weights, in other precisions or graphs."""
 
 from __future__ import annotations
 
@@ -6,47 +6,46 @@ from pathlib import Path
 
 from fkd_infer.errors import FkdError
 from fkd_infer.models.cards.landmark import ModelCard
+from fkd_infer.runtime.providers.cpu import CPU
 from fkd_infer.runtime.session import LandmarkSession
 from fkd_infer.runtime.settings import SessionSettings
 
-_LARGEST = 4
-"""Times a model's size. Half precision and twice the weights of full; a file beyond has others,
-and need not be opened to know."""
+_MAX_SIZE_RATIO = 4
+"""Larger files need not be opened: no precision of the same weights differs by more in size."""
 
 
 def read_card(path: Path) -> ModelCard:
-    """The card of a model file; raises InvalidModelError and ModelCardError."""
-    return LandmarkSession(path, "cpu", SessionSettings(1, level="none")).card
+    """Returns the card of a model file; raises InvalidModelError and ModelCardError."""
+    return LandmarkSession(path, CPU.name, SessionSettings(1, level="none")).card
 
 
 def variants_of(model: Path) -> dict[Path, ModelCard]:
-    """The other ONNX files in a model's folder whose cards say that they can stand in for it."""
-    asked = read_card(model)
-    limit = _LARGEST * model.stat().st_size
-    found = {}
+    """Returns the other files in a model's folder that can replace it, with their cards."""
+    model_card = read_card(model)
+    max_bytes = _MAX_SIZE_RATIO * model.stat().st_size
+    variants = {}
     for path in sorted(model.parent.glob("*.onnx")):
         try:
-            if path.samefile(model) or path.stat().st_size > limit:
+            if path.samefile(model) or path.stat().st_size > max_bytes:
                 continue
             card = read_card(path)
         except (FkdError, OSError):
-            continue  # the folder may hold any file; what is no fkd model is no variant of one
-        if asked.training.weights_sha256 and _contract(card) == _contract(asked):
-            found[path] = card
-    return found
+            continue  # the folder may contain any file
+        if model_card.training.weights_sha256 and _contract(card) == _contract(model_card):
+            variants[path] = card
+    return variants
 
 
 def _contract(card: ModelCard) -> tuple[object, ...]:
-    """What two files must have in common for one to stand in for the other."""
+    """Returns what must be equal for one file to replace another."""
     return card.training.weights_sha256, card.landmarks, card.input, card.crop, card.output
 
 
-def compare_accuracy(card: ModelCard, asked: ModelCard) -> str:
-    """Both cards' NME on the same faces, in words."""
-    both = [protocol for protocol in card.accuracy if protocol in asked.accuracy]
-    if not both:
-        return "the cards do not say how their NME compares"
-    words = [
-        f"{card.accuracy[p].nme:.3f} % against {asked.accuracy[p].nme:.3f} % ({p})" for p in both
+def compare_accuracy(card: ModelCard, reference: ModelCard) -> str:
+    """Returns the NME of both cards on the same faces, as text."""
+    texts = [
+        f"{accuracy.nme:.3f} % against {reference.accuracy[protocol].nme:.3f} % ({protocol})"
+        for protocol, accuracy in card.accuracy.items()
+        if protocol in reference.accuracy
     ]
-    return f"NME {', '.join(words)}"
+    return f"NME {', '.join(texts)}" if texts else "the cards do not say how their NME compares"

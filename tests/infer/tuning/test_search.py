@@ -1,4 +1,4 @@
-"""The search of fkd-infer tune: what is quicker wins, and noise does not."""
+"""The search of fkd-infer tune: faster configurations win, and noise does not."""
 
 from __future__ import annotations
 
@@ -23,55 +23,55 @@ from fkd_infer.cli.main import main
 from fkd_infer.models.shipped import find_model
 from fkd_infer.runtime.settings import SessionSettings
 from fkd_infer.runtime.tuned_profile import Profile, read_profile
-from fkd_infer.tuning import search as tuning
+from fkd_infer.tuning import configs, search
 from fkd_infer.tuning.interleaved import Contender
-from fkd_infer.tuning.trial import LEAST_ROUNDS, RunConfig, Trial, best_of, is_quicker
+from fkd_infer.tuning.trial import MIN_ROUNDS, RunConfig, Trial, fastest, is_faster
 from fkd_infer.tuning.variants import compare_accuracy, read_card, variants_of
 
-WAY = RunConfig(Path("m.onnx"), SessionSettings(1))
+CONFIG = RunConfig(Path("m.onnx"), SessionSettings(1))
 
 
 def trial(rounds: NDArray[np.float64], name: str = "") -> Trial:
-    return Trial(name, WAY, rounds)
+    return Trial(name, CONFIG, rounds)
 
 
 def test_a_difference_beyond_the_noise_wins() -> None:
     noise = np.random.default_rng(0).normal(1, 0.02, (3, 20))
     current, five, ten = (trial(row * f) for row, f in zip(noise, (1, 0.95, 0.9), strict=True))
-    assert best_of([current, five, ten], current) is ten
-    assert best_of([current, five, ten], ten) is ten
-    assert five.speed(current) == pytest.approx(1 / 0.95, abs=0.02)
+    assert fastest([current, five, ten], current) is ten
+    assert fastest([current, five, ten], ten) is ten
+    assert five.speedup(current) == pytest.approx(1 / 0.95, abs=0.02)
 
 
 def test_drift_between_rounds_does_not_hide_a_difference() -> None:
     drift = np.geomspace(1, 4, 12)
-    assert is_quicker(trial(0.9 * drift), trial(drift))
-    assert not is_quicker(trial(drift), trial(0.9 * drift))
+    assert is_faster(trial(0.9 * drift), trial(drift))
+    assert not is_faster(trial(drift), trial(0.9 * drift))
 
 
 def test_differences_below_the_margin_do_not_count() -> None:
     even = np.ones(50)
-    assert not is_quicker(trial(0.995 * even), trial(even))
-    assert is_quicker(trial(0.98 * even), trial(even))
+    assert not is_faster(trial(0.995 * even), trial(even))
+    assert is_faster(trial(0.98 * even), trial(even))
 
 
 def test_too_few_rounds_do_not_count() -> None:
-    few = np.ones(LEAST_ROUNDS - 1)
-    assert not is_quicker(trial(0.5 * few), trial(few))
+    few = np.ones(MIN_ROUNDS - 1)
+    assert not is_faster(trial(0.5 * few), trial(few))
 
 
 def test_noise_alone_seldom_wins() -> None:
-    """Eight that are alike, and one is chosen in place of the first in 5 % of runs at most."""
+    """Of eight equal trials, another than the first wins in 5 % of the runs at most."""
     rng = np.random.default_rng(1)
     changes = 0
     for _ in range(200):
         alike = [trial(rng.lognormal(0, 0.1, 12)) for _ in range(8)]
-        changes += best_of(alike, alike[0]) is not alike[0]
+        changes += fastest(alike, alike[0]) is not alike[0]
     assert changes <= 10
 
 
 def with_weights(source: str, out: Path, weights: str = "abcd") -> Path:
-    """A tiny network whose card says that it is of these weights; the file keeps its length."""
+    """Writes a tiny network whose card names these weights, in as many bytes as before."""
     content = (MODELS / source).read_bytes()
     for old, new in {
         '"data": "none"': '"data": ""',
@@ -86,7 +86,7 @@ def with_weights(source: str, out: Path, weights: str = "abcd") -> Path:
 
 @pytest.fixture
 def family(tmp_path: Path) -> Path:
-    """model.onnx, with a variant and other files in its folder."""
+    """model.onnx, with one variant and files that are none."""
     folder = tmp_path / "family"
     model = with_weights("fixed.onnx", folder / "model.onnx")
     with_weights("not_finite.onnx", folder / "model-int8.onnx")
@@ -141,92 +141,94 @@ def simulated(monkeypatch: pytest.MonkeyPatch) -> Callable[[Cost], None]:
                 for one in contenders
             }
 
-        monkeypatch.setattr(tuning, "pipeline_contender", contender("frame"))
-        monkeypatch.setattr(tuning, "session_contender", contender("alone"))
-        monkeypatch.setattr(tuning, "time_interleaved", time_interleaved)
-        monkeypatch.setattr(tuning, "available_threads", lambda: 4)
-        monkeypatch.setattr(tuning, "SessionSettings", lambda: SessionSettings(4))
+        monkeypatch.setattr(search, "pipeline_contender", contender("frame"))
+        monkeypatch.setattr(search, "session_contender", contender("alone"))
+        monkeypatch.setattr(search, "time_interleaved", time_interleaved)
+        monkeypatch.setattr(configs, "available_threads", lambda: 4)
+        monkeypatch.setattr(search, "SessionSettings", lambda: SessionSettings(4))
 
     return simulate
 
 
-def tuned(model: Path, *, goal: Any = "pipeline", alone: bool = True) -> tuple[Profile, str]:
-    told: list[str] = []
-    profile = tuning.tune(model, goal, 60, alone, told.append)
-    return profile, "\n".join(told)
+def tune(
+    model: Path, *, goal: Any = "pipeline", only_this_file: bool = True
+) -> tuple[Profile, str]:
+    output: list[str] = []
+    profile = search.tune(model, goal, 60, only_this_file, output.append)
+    return profile, "\n".join(output)
 
 
 def test_the_defaults_stay_if_all_are_equally_fast(
     fixed_model: Path, simulated: Callable[[Cost], None]
 ) -> None:
-    simulated(lambda way, _: 0.001 * way.batch)
-    profile, told = tuned(fixed_model)
+    simulated(lambda config, _: 0.001 * config.batch)
+    profile, output = tune(fixed_model)
     assert (profile.settings, profile.batch, profile.variant) == (SessionSettings(4), BATCH, None)
-    assert "all of it" not in told
-    assert "nothing is quicker for certain" in told
+    assert "all changes" not in output
+    assert "nothing is significantly faster" in output
 
 
 def test_each_step_starts_from_the_result_of_the_one_before(
     fixed_model: Path, simulated: Callable[[Cost], None]
 ) -> None:
-    def cost(way: RunConfig, _: str) -> float:
-        slow = 1 + abs(way.settings.threads - 2) + (not way.settings.spin)
-        slow += way.settings.level != "extended"
-        return slow * (way.batch + 0.01 * (way.batch - 32) ** 2)
+    def cost(config: RunConfig, _: str) -> float:
+        slow = 1 + abs(config.settings.threads - 2) + (not config.settings.spin)
+        slow += config.settings.level != "extended"
+        return slow * (config.batch + 0.01 * (config.batch - 32) ** 2)
 
     simulated(cost)
-    profile, told = tuned(fixed_model)
+    profile, output = tune(fixed_model)
     assert profile.settings == SessionSettings(2, spin=True, level="extended")
     assert profile.batch == 32
-    assert "* 2 threads, spinning" in told
-    assert "Best: 2 threads, spinning, level extended, 32 faces a call" in told
+    assert "* 2 threads, spinning" in output
+    assert "Best: 2 threads, spinning, level extended, 32 faces a call" in output
 
 
 def test_the_goal_decides_what_is_timed(
     fixed_model: Path, simulated: Callable[[Cost], None]
 ) -> None:
-    """Threads that spin are quicker alone, and in the way of others."""
+    """Spinning threads speed up a network alone, and slow down OpenCV."""
 
-    def cost(way: RunConfig, kind: str) -> float:
-        return 2 - way.settings.spin * (0.5 if kind == "alone" else -0.5)
+    def cost(config: RunConfig, kind: str) -> float:
+        return 2 - config.settings.spin * (0.5 if kind == "alone" else -0.5)
 
     simulated(cost)
-    assert not tuned(fixed_model)[0].settings.spin
-    assert tuned(fixed_model, goal="latency")[0].settings.spin
+    assert not tune(fixed_model)[0].settings.spin
+    assert tune(fixed_model, goal="latency")[0].settings.spin
 
 
 def test_the_result_must_beat_the_defaults(
     fixed_model: Path, simulated: Callable[[Cost], None]
 ) -> None:
-    for cost, kept in ((0.9, 1), (1.0, 4)):
-        simulated(lambda way, _, cost=cost: 1.0 if way.settings.threads == 4 else cost)  # type: ignore[misc]
-        search = tuning._Search(fixed_model, "pipeline", 60, lambda _: None)
-        search.best = RunConfig(fixed_model, SessionSettings(1))
-        search.confirm()
-        assert search.best.settings.threads == kept
+    for cost, threads in ((0.9, 1), (1.0, 4)):
+        simulated(lambda config, _, cost=cost: 1.0 if config.settings.threads == 4 else cost)  # type: ignore[misc]
+        searching = search._Search(fixed_model, "pipeline", 60, lambda _: None)
+        searching.best = RunConfig(fixed_model, SessionSettings(1))
+        searching.confirm()
+        assert searching.best.settings.threads == threads
 
 
 def test_a_faster_variant_is_used_and_named(
     family: Path, simulated: Callable[[Cost], None]
 ) -> None:
-    simulated(lambda way, _: 0.5 if way.network.name == "model-int8.onnx" else 1.0)
-    profile, told = tuned(family, alone=False)
+    simulated(lambda config, _: 0.5 if config.network.name == "model-int8.onnx" else 1.0)
+    profile, output = tune(family, only_this_file=False)
     assert profile.variant is not None
     assert profile.variant.file == "model-int8.onnx"
-    assert "model-int8.onnx stands in for model.onnx: the cards do not say" in told
-    assert tuned(family)[0].variant is None
+    assert "model-int8.onnx replaces model.onnx: the cards do not say" in output
+    assert tune(family)[0].variant is None
 
 
 def test_warns_of_a_busy_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "cpu_count", lambda: 8)
-    monkeypatch.setattr(tuning, "available_threads", lambda: 4)
+    monkeypatch.setattr(search, "available_threads", lambda: 4)
     loads = {4.2: False, 4.8: True, 20.0: True}
-    for load, warned in loads.items():
+    for load, is_busy in loads.items():
         monkeypatch.setattr(os, "getloadavg", lambda load=load: (load, 0.0, 0.0))
-        said = tuning.busy_warning()
-        assert (said is not None) == warned
-    assert said is not None
-    assert "load average 20.0 on 8 cores" in said
+        warning = search.busy_warning()
+        assert (warning is not None) == is_busy
+    assert warning is not None
+    assert "load average 20.0 on 8 cores" in warning
 
 
 def run(*arguments: object) -> Any:
@@ -269,10 +271,10 @@ def test_an_interrupted_command_saves_nothing(number: int, fixed_model: Path, ca
         assert process.stdout is not None
         assert process.stdout.readline().startswith("Tuning")
         process.send_signal(number)
-        _, said = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert said.strip().endswith("stopped, nothing was saved")
-    assert "Traceback" not in said
+    assert errors.strip().endswith("stopped, nothing was saved")
+    assert "Traceback" not in errors
     assert [path for path in cache.rglob("*") if path.is_file()] == []
 
 
@@ -287,10 +289,10 @@ def test_an_unwritable_cache_is_reported_before_tuning(fixed_model: Path, cache:
 def test_a_user_without_a_home_gets_a_fix(
     fixed_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def homeless() -> Path:
+    def no_home() -> Path:
         raise RuntimeError("Could not determine home directory.")
 
-    monkeypatch.setattr("fkd_infer.runtime.tuned_profile.cache_folder", homeless)
+    monkeypatch.setattr("fkd_infer.runtime.tuned_profile.cache_folder", no_home)
     done = run("--model", fixed_model)
     assert done.exit_code == 1
     assert "FKD_CACHE" in done.output
