@@ -1,6 +1,6 @@
-"""Every error that a user of the runtime can cause and mend.
+"""The errors of the runtime that a user can cause and solve.
 
-A class stands for a kind of problem that a caller may want to catch. Each class is also the builtin
+Each class is a kind of problem that a caller may want to catch. It is also the builtin exception
 that it refines, so code that catches FileNotFoundError or ValueError catches it too:
 
     FkdError
@@ -20,7 +20,7 @@ that it refines, so code that catches FileNotFoundError or ValueError catches it
         InvalidBoxError (ValueError)
         OutputError (OSError)
         ResumeError (ValueError)
-        RunEndedError
+        RunAbortedError
         ModelFileNotFoundError (FileNotFoundError)
         InvalidModelError (ValueError)
             ManifestError
@@ -51,13 +51,13 @@ from typing import Any, ClassVar
 
 
 class FkdError(Exception):
-    """Base of all errors that a user can mend.
+    """Base of all errors that a user can solve.
 
     `subject` is what the error is about: a file, an option, a provider, a network. `problem` is
-    what is wrong with it. `fix` is the way out, or None where there is none to name. The text of
-    the error is made from these three; read the fields instead of taking the text apart.
+    what is wrong with it. `fix` is what to do, or None if there is nothing to suggest. The text of
+    the error joins these three: read the fields instead of parsing the text.
 
-    After an error that `ends_run`, no other source of the run can be processed either.
+    After an error with `ends_run`, no other source of the run can be processed either.
     """
 
     ends_run: ClassVar[bool] = False
@@ -68,7 +68,7 @@ class FkdError(Exception):
         self.subject = str(subject)
         self.problem = problem
         self.fix = fix
-        # One argument: OSError takes two or more for an error number and a text.
+        # OSError interprets two or more arguments as an error number and a text.
         super().__init__(self.without_fix + self._ending)
 
     @property
@@ -78,7 +78,7 @@ class FkdError(Exception):
 
     @property
     def without_subject(self) -> str:
-        """Problem and fix, for places that name the subject themselves."""
+        """Problem and fix, for callers that name the subject themselves."""
         return self.problem + self._ending
 
     @property
@@ -86,12 +86,12 @@ class FkdError(Exception):
         return "" if self.fix is None else self.before_fix + self.fix
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Copies and pickles an error by its fields, whatever its class takes to be made."""
-        return _remade, (type(self), self.subject, self.problem, self.fix), self.__dict__
+        """Copies and pickles an error by its fields, whatever the arguments of its class."""
+        return _recreate, (type(self), self.subject, self.problem, self.fix), self.__dict__
 
 
-def _remade(kind: type[FkdError], subject: str, problem: str, fix: str | None) -> FkdError:
-    # Of several builtins that a class refines, only the one that lays out its memory can make it.
+def _recreate(kind: type[FkdError], subject: str, problem: str, fix: str | None) -> FkdError:
+    # Only the builtin that defines the memory layout of a class can create its objects.
     base: Any = kind
     while base.__module__ != "builtins":
         base = base.__base__
@@ -114,15 +114,15 @@ class SourceFolderError(FkdError, OSError):
 class UnreadableImageError(FkdError, ValueError):
     """A file does not decode to an image."""
 
-    def __init__(self, path: str | Path, why: str, fix: str | None = None) -> None:
-        super().__init__(path, f"cannot be read as an image: {why}", fix)
+    def __init__(self, path: str | Path, reason: str, fix: str | None = None) -> None:
+        super().__init__(path, f"cannot be read as an image: {reason}", fix)
 
 
 class UnreadableVideoError(FkdError, ValueError):
     """A file does not decode to a video."""
 
-    def __init__(self, path: str | Path, why: str, fix: str | None = None) -> None:
-        super().__init__(path, f"cannot be read as a video: {why}", fix)
+    def __init__(self, path: str | Path, reason: str, fix: str | None = None) -> None:
+        super().__init__(path, f"cannot be read as a video: {reason}", fix)
 
 
 class CameraError(FkdError, OSError):
@@ -140,41 +140,39 @@ class StreamError(FkdError, OSError):
 
 
 class StoppedError(FkdError, OSError):
-    """A stream, camera or video stopped too early; the frames before it are good and are kept."""
+    """A stream, camera or video stopped too early; the frames before that are usable."""
 
 
 class LimitError(FkdError, ValueError):
     """A source is larger than allowed."""
 
-    def __init__(self, source: str | Path, why: str, option: str) -> None:
-        super().__init__(source, why, f"if it is meant to be so large, raise {option}")
+    def __init__(self, source: str | Path, reason: str, option: str) -> None:
+        super().__init__(source, reason, f"if this size is intended, raise {option}")
 
 
 class LimitStoppedError(LimitError, StoppedError):
-    """A source went on for longer than allowed."""
+    """A source has more frames, or lasts longer, than allowed."""
 
 
 class SourceMemoryError(FkdError, MemoryError):
     """There was not enough memory for a source."""
 
     def __init__(self, source: str | Path) -> None:
-        problem = "there was not enough free memory for it"
-        super().__init__(source, problem, "--workers 1 takes less at once")
+        super().__init__(source, "not enough free memory", "use --workers 1, which needs less")
 
 
 class NoFaceError(FkdError, ValueError):
     """A picture shows no face where one is needed."""
 
     def __init__(self, what: str) -> None:
-        fix = "take one with a face that is seen well"
-        super().__init__(what, "no face was found in it", fix)
+        super().__init__(what, "no face was detected in it", "use one with a clearly visible face")
 
 
 class BoxesFileError(FkdError, ValueError):
-    """A --boxes file is not what the option asks for."""
+    """A --boxes file cannot be read or has an invalid line."""
 
-    def __init__(self, path: str | Path, line: int, why: str, fix: str | None = None) -> None:
-        super().__init__(f"{path}, line {line}", why, fix)
+    def __init__(self, path: str | Path, line: int, reason: str, fix: str | None = None) -> None:
+        super().__init__(f"{path}, line {line}", reason, fix)
 
 
 class InvalidImageError(FkdError, ValueError):
@@ -183,8 +181,8 @@ class InvalidImageError(FkdError, ValueError):
     after_subject = " "
 
     def __init__(self, got: str) -> None:
-        wanted = "is a uint8 array of shape (height, width, 3), BGR"
-        super().__init__("an image", f"{wanted}; got {got}")
+        problem = f"is a uint8 array of shape (height, width, 3), BGR; got {got}"
+        super().__init__("an image", problem)
 
 
 class InvalidBoxError(FkdError, ValueError):
@@ -192,28 +190,28 @@ class InvalidBoxError(FkdError, ValueError):
 
     after_subject = " "
 
-    def __init__(self, why: str) -> None:
-        super().__init__("boxes", f"are (n, 4): x0, y0, x1, y1 with x1 > x0 and y1 > y0; {why}")
+    def __init__(self, reason: str) -> None:
+        super().__init__("boxes", f"are (n, 4): x0, y0, x1, y1 with x1 > x0 and y1 > y0; {reason}")
 
 
 class OutputError(FkdError, OSError):
-    """A place cannot, or must not, be written to."""
+    """A file or folder cannot, or must not, be written."""
 
-    def __init__(self, path: str | Path, why: str, fix: str | None = None) -> None:
-        super().__init__(path, f"cannot be written: {why}", fix)
+    def __init__(self, path: str | Path, reason: str, fix: str | None = None) -> None:
+        super().__init__(path, f"cannot be written: {reason}", fix)
 
 
 class ResumeError(FkdError, ValueError):
     """A run cannot be resumed as asked."""
 
 
-class RunEndedError(FkdError):
-    """A run ended because of an error that holds for all its sources; what was done is kept."""
+class RunAbortedError(FkdError):
+    """A run stopped because of an error that concerns all its sources; its results so far stay."""
 
     def __init__(self, cause: FkdError) -> None:
         fix = (
-            "the run ended there: what was done is kept, and the same command with --resume does "
-            "the rest"
+            "the run stopped there: results so far are kept, and the same command with --resume "
+            "continues it"
         )
         super().__init__("", str(cause), fix)
 
@@ -227,81 +225,81 @@ class ModelFileNotFoundError(FkdError, FileNotFoundError):
 
 
 class InvalidModelError(FkdError, ValueError):
-    """A file is no network of fkd, does not load in ONNX Runtime, or has inputs and outputs that
-    differ from its card."""
+    """A file is no network of fkd, or ONNX Runtime cannot load it, or its inputs and outputs differ
+    from its card."""
 
-    def __init__(self, path: str | Path, why: str, fix: str | None = None) -> None:
-        super().__init__(path, f"not a usable model: {why}", fix)
+    def __init__(self, path: str | Path, reason: str, fix: str | None = None) -> None:
+        super().__init__(path, f"not a usable model: {reason}", fix)
 
 
 class ManifestError(InvalidModelError):
     """A manifest of model files cannot be read or is not valid."""
 
-    def __init__(self, path: str | Path, why: str) -> None:
-        fix = "it has a table with sha256 and bytes for each file beside it"
-        FkdError.__init__(self, path, f"not a usable manifest: {why}", fix)
+    def __init__(self, path: str | Path, reason: str) -> None:
+        fix = "write a table with sha256 and bytes for each file next to it"
+        FkdError.__init__(self, path, f"not a usable manifest: {reason}", fix)
 
 
 class ModelCardError(FkdError, ValueError):
-    """A model has no card, or one that this version does not understand."""
+    """A model has no card, or a card that this version cannot read."""
 
-    def __init__(self, where: str | Path, why: str) -> None:
+    def __init__(self, where: str | Path, reason: str) -> None:
         fix = "export the model with fkd-export, which writes a valid card"
-        super().__init__(where, why, fix)
+        super().__init__(where, reason, fix)
 
 
 class WrongTaskError(FkdError, ValueError):
-    """A model does something else than it is given for."""
+    """A model is for another task."""
 
-    def __init__(self, where: str | Path, task: object, wanted: str | None) -> None:
+    def __init__(self, where: str | Path, task: object, expected: str | None) -> None:
         option = {None: "--model", "detector": "--detector-model"}
         kinds = {None: "places points", "detector": "finds faces", "end-to-end": "does both"}
         known = task if task is None or isinstance(task, str) else ""
-        does = kinds.get(known, f"has the task {task!r}")
-        problem = f"this network {does}, and one that {kinds[wanted]} is needed"
-        super().__init__(where, problem, f"it is for {option[known]}" if known in option else None)
+        actual = kinds.get(known, f"has the task {task!r}")
+        problem = f"this network {actual}, but one that {kinds[expected]} is needed"
+        super().__init__(where, problem, f"use it as {option[known]}" if known in option else None)
 
 
 class DetectorError(FkdError, RuntimeError):
-    """A detector cannot be used here, or not for this."""
+    """A detector does not exist, or cannot be used for this."""
 
     after_subject = " "
 
-    def __init__(self, detector: str, why: str, fix: str | None = None) -> None:
-        super().__init__(f"detector {detector!r}", f"cannot be used: {why}", fix)
+    def __init__(self, detector: str, reason: str, fix: str | None = None) -> None:
+        super().__init__(f"detector {detector!r}", f"cannot be used: {reason}", fix)
 
 
 class DownloadError(FkdError, OSError):
-    """A file could not be fetched, or is not the one that was wanted."""
+    """A file could not be downloaded, or has another checksum than expected."""
 
 
 class InstallError(FkdError, ImportError):
     """A package is missing, or two are installed that overwrite each other.
 
-    `fix` is always a command that mends the installation.
+    `fix` is always a command that repairs the installation.
     """
 
     after_subject = " "
-    before_fix = "; mend it with: "
+    before_fix = "; fix it with: "
 
     @classmethod
     def of_extra(cls, package: str, extra: str) -> InstallError:
-        """For a package that comes with an extra which is not installed."""
+        """The error for a package of an extra that is not installed."""
         return cls(package, "is not installed", f"pip install 'fkd[{extra}]'")
 
 
 class ProviderError(FkdError, RuntimeError):
-    """A provider was asked for and cannot be used."""
+    """A requested execution provider cannot be used."""
 
     after_subject = " "
 
-    def __init__(self, asked: str, usable: Sequence[str], fix: str, why: str = "") -> None:
+    def __init__(self, asked: str, usable: Sequence[str], fix: str, reason: str = "") -> None:
         problem = f"cannot be used (usable: {', '.join(usable) or 'none'})"
-        super().__init__(f"provider {asked!r}", f"{problem}; {why}" if why else problem, fix)
+        super().__init__(f"provider {asked!r}", f"{problem}; {reason}" if reason else problem, fix)
 
 
 class OutOfMemoryError(FkdError, MemoryError):
-    """A network does not fit into the free memory."""
+    """A network needs more memory than is free."""
 
     after_subject = " "
 
@@ -311,67 +309,67 @@ class OutOfMemoryError(FkdError, MemoryError):
 
 
 class DeviceLostError(FkdError, RuntimeError):
-    """A GPU no longer answers anything."""
+    """A GPU stopped responding."""
 
     ends_run = True
     after_subject = " "
 
-    def __init__(self, provider: str, why: str) -> None:
-        super().__init__(provider, f"stopped working: {why}")
+    def __init__(self, provider: str, reason: str) -> None:
+        super().__init__(provider, f"stopped working: {reason}")
 
 
 class InferenceError(FkdError, RuntimeError):
-    """ONNX Runtime loaded a network and did not run it."""
+    """ONNX Runtime loaded a network but failed to run it."""
 
-    def __init__(self, model: str | Path, what: str, why: str) -> None:
-        super().__init__(model, f"could not be run {what}: {why}")
+    def __init__(self, model: str | Path, what: str, reason: str) -> None:
+        super().__init__(model, f"could not be run {what}: {reason}")
 
 
 class NonFiniteOutputError(InferenceError, FloatingPointError):
-    """A network answered NaN or infinity."""
+    """A network returned NaN or infinity."""
 
     after_subject = " "
 
     def __init__(self, model: str) -> None:
-        problem = "gave points that are not finite; the file is broken"
+        problem = "returned values that are not finite; the file is broken"
         FkdError.__init__(self, f"model {model!r}", problem)
 
 
 class SettingsError(FkdError, ValueError):
-    """An option has a value that it cannot have, or does not go with the others."""
+    """An option has an invalid value, or conflicts with others."""
 
     after_subject = " "
 
 
 class FilterError(FkdError, ValueError):
-    """A filter does not exist, has a broken file, or is drawn for other points."""
+    """A filter does not exist, has a broken file, or is for another landmark scheme."""
 
     @classmethod
-    def of_pack(cls, path: str | Path, why: str, fix: str | None = None) -> FilterError:
-        """For a file of a filter's folder that is missing or not valid."""
-        return cls(path, f"not a usable filter: {why}", fix)
+    def of_pack(cls, path: str | Path, reason: str, fix: str | None = None) -> FilterError:
+        """The error for a missing or invalid file of a filter's folder."""
+        return cls(path, f"not a usable filter: {reason}", fix)
 
 
 class LiveError(FkdError, RuntimeError):
-    """A live page cannot be served, or its source cannot be shown."""
+    """The live page cannot be served, or its source cannot be shown."""
 
     @classmethod
     def of_fault(cls, what: str, error: BaseException) -> LiveError:
-        """For a fault that nobody foresaw."""
+        """The error for an unexpected exception."""
         lines = str(error).splitlines() or [""]
-        why = f"{type(error).__name__}: {lines[0]}" if lines[0] else type(error).__name__
-        return cls("", f"{what} failed: {why}", "the same with --debug shows where")
+        reason = f"{type(error).__name__}: {lines[0]}" if lines[0] else type(error).__name__
+        return cls("", f"{what} failed: {reason}", "add --debug for a traceback")
 
 
 class WindowError(FkdError, RuntimeError):
-    """No window can be opened for a preview."""
+    """The preview window cannot be opened."""
 
-    def __init__(self, why: str, fix: str) -> None:
-        super().__init__("", f"no window can be opened: {why}", fix)
+    def __init__(self, reason: str, fix: str) -> None:
+        super().__init__("", f"no window can be opened: {reason}", fix)
 
 
 class ContenderError(FkdError, RuntimeError):
-    """A program that was to be timed ended early."""
+    """A benchmarked program failed."""
 
     after_subject = " "
 

@@ -51,7 +51,7 @@ def _print(findings: Sequence[Finding]) -> None:
         if finding.problem:
             click.echo(f"{'':9}{finding.problem}")
         if finding.repair:
-            purpose = "mend it with" if finding.problem else "to improve"
+            purpose = "fix it with" if finding.problem else "to improve"
             click.echo(f"{'':9}{purpose}: {finding.repair}")
     problems = sum(finding.problem is not None for finding in findings)
     click.echo(counted(problems, "problem") if problems else "all is well")

@@ -18,7 +18,7 @@ from tqdm import tqdm
 from fkd_infer.drawing.contact_sheet import ContactSheet
 from fkd_infer.drawing.overlay import Overlay
 from fkd_infer.drawing.preview_window import PreviewWindow
-from fkd_infer.errors import FkdError, RunEndedError
+from fkd_infer.errors import FkdError, RunAbortedError
 from fkd_infer.jobs.face_finder import FaceFinder
 from fkd_infer.jobs.failures import write_failures
 from fkd_infer.jobs.journal import Journal
@@ -67,7 +67,7 @@ def run(sources: Sequence[Source], job: Job, quiet: bool = False) -> Summary:
     except AbortRunError as abort:
         if not isinstance(abort.error, FkdError):
             raise abort.error from None
-        summary.fatal_error = RunEndedError(abort.error)
+        summary.fatal_error = RunAbortedError(abort.error)
     summary.tracking = job.finder.summary
     summary.seconds = time.perf_counter() - started
     return summary

@@ -110,7 +110,7 @@ class UnusedProfile:
 
     def warn(self) -> None:
         """Logs the problem and its fix."""
-        _log.warning("%s; mend it with: %s", self.problem, self.fix)
+        _log.warning("%s; fix it with: %s", self.problem, self.fix)
 
 
 def _digest(parts: Sequence[object]) -> str:

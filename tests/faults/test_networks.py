@@ -95,7 +95,7 @@ def test_a_lost_gpu_ends_the_run_and_keeps_results_so_far(
     monkeypatch.setattr(pipeline.session, "execution_provider", CUDA)
     summary = process(pipeline, folder)
     assert "CUDA stopped working: CUDA failure 700" in str(summary.fatal_error)
-    assert "what was done is kept" in str(summary.fatal_error)
+    assert "results so far are kept" in str(summary.fatal_error)
     out = folder.parent / "out"
     records = lines(out / "faces.jsonl")
     assert len(records) == summary.frames <= 5

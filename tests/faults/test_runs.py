@@ -28,7 +28,7 @@ from fkd_infer.media.images.file import write_image
 from fkd_infer.system.files.atomic import atomic_write
 
 PHOTOS = 12
-ENDED = "the run ended there: what was done is kept"
+ENDED = "the run stopped there: results so far are kept"
 
 
 def arguments(folder: Path, out: Path, *more: str) -> list[str]:

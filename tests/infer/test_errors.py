@@ -21,7 +21,7 @@ from fkd_infer.errors import (
     OutOfMemoryError,
     OutputError,
     ProviderError,
-    RunEndedError,
+    RunAbortedError,
     SourceNotFoundError,
     WrongTaskError,
 )
@@ -35,12 +35,12 @@ CLASSES = [
     ("error", "line"),
     [
         (FkdError("a", "is odd"), "a: is odd"),
-        (FkdError(Path("a"), "is odd", "mend it"), "a: is odd; mend it"),
-        (FkdError("", "all is odd", "mend it"), "all is odd; mend it"),
+        (FkdError(Path("a"), "is odd", "fix it"), "a: is odd; fix it"),
+        (FkdError("", "all is odd", "fix it"), "all is odd; fix it"),
         (OutputError("a.png", "disk full"), "a.png: cannot be written: disk full"),
         (
             InstallError.of_extra("torch", "train"),
-            "torch is not installed; mend it with: pip install 'fkd[train]'",
+            "torch is not installed; fix it with: pip install 'fkd[train]'",
         ),
         (
             ProviderError("cuda", [], "see the log"),
@@ -53,11 +53,11 @@ CLASSES = [
         ),
         (
             NonFiniteOutputError("m"),
-            "model 'm' gave points that are not finite; the file is broken",
+            "model 'm' returned values that are not finite; the file is broken",
         ),
         (
             WrongTaskError("m.onnx", "detector", None),
-            "m.onnx: this network finds faces, and one that places points is needed; it is for "
+            "m.onnx: this network finds faces, but one that places points is needed; use it as "
             "--detector-model",
         ),
     ],
@@ -80,7 +80,7 @@ def test_the_line_is_made_of_subject_problem_and_fix(error: FkdError, line: str)
         NonFiniteOutputError("m"),
         ContenderError("a", "no such file"),
         DeviceLostError("CUDA", "failure 700"),
-        RunEndedError(OutputError("a", "disk full")),
+        RunAbortedError(OutputError("a", "disk full")),
     ],
 )
 def test_an_error_is_the_same_after_it_was_copied_or_pickled(error: FkdError) -> None:

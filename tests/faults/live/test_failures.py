@@ -48,8 +48,7 @@ def test_a_failing_tracker_ends_the_page_with_one_line(video: Path, error: str, 
     out, err = process.communicate(timeout=20)
     assert (process.returncode, out) == (1, "")
     assert err == (
-        f"fkd-infer live: finding or drawing faces failed: {line}; "
-        "the same with --debug shows where\n"
+        f"fkd-infer live: finding or drawing faces failed: {line}; add --debug for a traceback\n"
     )
 
 

@@ -331,7 +331,7 @@ def test_reports_a_missing_extra_with_the_install_command(monkeypatch: pytest.Mo
     done = CliRunner().invoke(train, [])
     assert done.exit_code == 1
     assert done.stderr.strip().endswith(
-        "torch is not installed; mend it with: pip install 'fkd[train]'"
+        "torch is not installed; fix it with: pip install 'fkd[train]'"
     )
 
 

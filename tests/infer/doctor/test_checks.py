@@ -394,7 +394,7 @@ def test_exits_with_1_and_prints_the_repair(monkeypatch: pytest.MonkeyPatch) -> 
     done = CliRunner().invoke(main, catch_exceptions=False)
     assert done.exit_code == 1
     assert "problem  without runtime  could not be checked\n" in done.output
-    assert "mend it with: pip install 'fkd[cpu]'" in done.output
+    assert "fix it with: pip install 'fkd[cpu]'" in done.output
     assert done.output.endswith("1 problem\n")
 
 

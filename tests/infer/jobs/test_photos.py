@@ -158,7 +158,7 @@ def test_a_record_that_cannot_be_written_ends_the_run(
     monkeypatch.setattr(JsonLinesSink, "write", write)
     summary = process(pipeline, folder, 2)
     assert (summary.frames, summary.failures) == (0, [])
-    assert "the disk is full; the run ended there" in str(summary.fatal_error)
+    assert "the disk is full; the run stopped there" in str(summary.fatal_error)
     assert "--resume" in str(summary.fatal_error)
 
 

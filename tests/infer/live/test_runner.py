@@ -154,7 +154,7 @@ def test_a_failure_while_drawing_ends_the_run_with_one_line(broken: str) -> None
         live.check()
     assert str(raised.value) == (
         "finding or drawing faces failed: ZeroDivisionError: first line; "
-        "the same with --debug shows where"
+        "add --debug for a traceback"
     )
     assert isinstance(raised.value.__cause__, ZeroDivisionError)
 

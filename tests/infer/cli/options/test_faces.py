@@ -89,9 +89,13 @@ def test_refuses_search_options_if_nothing_is_searched(
     [
         ("--detector haar --detector-model d.onnx", 1, "it takes no model, and d.onnx was given"),
         ("--detector-model nosuch.onnx", 1, "nosuch.onnx: no such model file; shipped models: fkd"),
-        (f"--detector-model {FIXED}", 1, "places points, and one that finds faces is needed; it"),
-        (f"--detector-model {FIXED}", 1, "it is for --model"),
-        (f"--model {TINY}", 1, "it is for --detector-model"),
+        (
+            f"--detector-model {FIXED}",
+            1,
+            "places points, but one that finds faces is needed; use it",
+        ),
+        (f"--detector-model {FIXED}", 1, "use it as --model"),
+        (f"--model {TINY}", 1, "use it as --detector-model"),
         ("--detector yunet --detector-model a.png", 1, "a.png: not a usable model"),
         ("--detector yunet --detector-model nosuch.onnx", 1, "nosuch.onnx: no such model file"),
         ("--detector yunet", 1, "name the file with --detector-model"),

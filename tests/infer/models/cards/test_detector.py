@@ -97,9 +97,9 @@ def test_nested_lists_raise_with_one_line(field: str, depth: int) -> None:
 
 
 def test_a_card_of_another_task_raises_with_its_option() -> None:
-    with pytest.raises(WrongTaskError, match=r"places points.*it is for --model$"):
+    with pytest.raises(WrongTaskError, match=r"places points.*use it as --model$"):
         read(card().to_json())
-    with pytest.raises(WrongTaskError, match=r"finds faces.*it is for --detector-model$"):
+    with pytest.raises(WrongTaskError, match=r"finds faces.*use it as --detector-model$"):
         ModelCard.from_json(detector_card().to_json(), "x.onnx")
 
 
@@ -108,8 +108,8 @@ def test_an_unknown_task_is_named(task: object) -> None:
     table = json.loads(detector_card().to_json()) | {"task": task}
     with pytest.raises(WrongTaskError) as caught:
         read(json.dumps(table))
-    assert f"has the task {task!r}, and one that finds faces is needed" in str(caught.value)
-    assert "it is for" not in str(caught.value)
+    assert f"has the task {task!r}, but one that finds faces is needed" in str(caught.value)
+    assert "use it as" not in str(caught.value)
 
 
 def test_a_file_without_a_card_raises_with_a_fix() -> None:
