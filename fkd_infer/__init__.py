@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from fkd_infer.detection.registry import DetectorRequest, DetectorSpec, SearchSizes
     from fkd_infer.detection.tiling import Search
     from fkd_infer.errors import FkdError
+    from fkd_infer.filters.filter import load_filters
     from fkd_infer.formats.base import RecordSink
     from fkd_infer.formats.registry import RecordFormat
     from fkd_infer.geometry.rules import BoxRule, CropRule
@@ -56,6 +57,7 @@ __all__ = [
     "expand_sources",
     "frames_from",
     "load",
+    "load_filters",
     "smooth_offline",
 ]
 __version__ = "0.1.0"
@@ -86,6 +88,7 @@ _MODULES = {
     "expand_sources": "media.sources",
     "frames_from": "media.frames",
     "load": "pipeline",
+    "load_filters": "filters.filter",
     "smooth_offline": "tracking.offline_smoothing",
 }
 

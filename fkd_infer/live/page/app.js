@@ -2,17 +2,17 @@
 
 const POLL_MS = 500;
 const LAYER_TITLES = { contours: "Contours", points: "Points", box: "Boxes", score: "Ids and scores" };
-const at = (id) => document.getElementById(id);
+const element = (id) => document.getElementById(id);
 
 let built = false;
 let connected = false;
 let sending = 0;
 
-function titled(name) {
+function capitalized(name) {
   return name.charAt(0).toUpperCase() + name.slice(1);
 }
 
-function control(kind, group, name, title) {
+function addControl(kind, group, name, title) {
   const label = document.createElement("label");
   const input = document.createElement("input");
   const text = document.createElement("span");
@@ -22,22 +22,22 @@ function control(kind, group, name, title) {
   input.addEventListener("change", () => change(group));
   text.textContent = title;
   label.append(...(group === "layers" ? [text, input] : [input, text]));
-  at(group).append(label);
+  element(group).append(label);
 }
 
-function build(state) {
+function buildControls(state) {
   document.title = `${state.source} – fkd live`;
-  at("source").textContent = state.source;
-  for (const { name, title } of state.choices.filters) control("checkbox", "filters", name, title);
-  for (const name of state.choices.smoothing) control("radio", "smoothing", name, titled(name));
+  element("source").textContent = state.source;
+  for (const { name, title } of state.choices.filters) addControl("checkbox", "filters", name, title);
+  for (const name of state.choices.smoothing) addControl("radio", "smoothing", name, capitalized(name));
   for (const name of state.choices.layers) {
-    control("checkbox", "layers", name, LAYER_TITLES[name] ?? titled(name));
+    addControl("checkbox", "layers", name, LAYER_TITLES[name] ?? capitalized(name));
   }
   if (state.choices.filters.length === 0) {
     const none = document.createElement("p");
     none.className = "none";
-    none.textContent = "There are none for this model.";
-    at("filters").append(none);
+    none.textContent = "No filter is made for this model.";
+    element("filters").append(none);
   }
   built = true;
 }
@@ -47,39 +47,39 @@ function values(group) {
 }
 
 function show(state) {
-  if (!built) build(state);
+  if (!built) buildControls(state);
   if (sending === 0) {
     for (const group of ["filters", "smoothing", "layers"]) {
       const on = [state.look[group]].flat();
-      for (const input of at(group).querySelectorAll("input")) input.checked = on.includes(input.value);
+      for (const input of element(group).querySelectorAll("input")) input.checked = on.includes(input.value);
     }
   }
   const { fps, ms, faces, frames, dropped, width, height, viewers } = state.stats;
-  at("fps").textContent = fps.toFixed(1);
-  at("ms").textContent = ms.toFixed(1);
-  at("faces").textContent = faces;
-  at("size").textContent = `${width} × ${height}`;
-  at("more").textContent =
-    `${frames} frames shown, ${dropped} left out, ${viewers} ${viewers === 1 ? "viewer" : "viewers"}`;
+  element("fps").textContent = fps.toFixed(1);
+  element("ms").textContent = ms.toFixed(1);
+  element("faces").textContent = faces;
+  element("size").textContent = `${width} × ${height}`;
+  element("more").textContent =
+    `${frames} frames shown, ${dropped} dropped, ${viewers} ${viewers === 1 ? "viewer" : "viewers"}`;
 }
 
-function status(state, text, notice) {
-  at("status").dataset.state = state;
-  if (at("status").textContent !== text) at("status").textContent = text;
-  at("notice").textContent = notice;
-  at("notice").hidden = notice === "";
+function showStatus(state, text, notice) {
+  element("status").dataset.state = state;
+  if (element("status").textContent !== text) element("status").textContent = text;
+  element("notice").textContent = notice;
+  element("notice").hidden = notice === "";
 }
 
-function problem(text) {
-  at("problem").textContent = text;
-  at("problem").hidden = text === "";
+function showProblem(text) {
+  element("problem").textContent = text;
+  element("problem").hidden = text === "";
 }
 
 async function ask(options) {
   const answer = await fetch("/state", { signal: AbortSignal.timeout(5000), ...options });
-  const state = await answer.json();
-  if (!answer.ok) throw new Error(state.error);
-  return state;
+  if (answer.ok) return answer.json();
+  const refusal = await answer.json().catch(() => ({ error: `the server answered ${answer.status}` }));
+  throw new Error(refusal.error);
 }
 
 async function change(group) {
@@ -92,9 +92,9 @@ async function change(group) {
       headers: { "Content-Type": "application/json" },
       body: JSON.stringify({ [group]: group === "smoothing" ? on[0] : on }),
     });
-    problem("");
+    showProblem("");
   } catch (error) {
-    problem(`Not changed: ${error.message}`);
+    showProblem(`Not changed: ${error.message}`);
   } finally {
     sending -= 1;
   }
@@ -102,8 +102,8 @@ async function change(group) {
 }
 
 function play() {
-  if (connected && !document.hidden) at("video").src = `/stream?${Date.now()}`;
-  else at("video").removeAttribute("src");
+  if (connected && !document.hidden) element("video").src = `/stream?${Date.now()}`;
+  else element("video").removeAttribute("src");
 }
 
 async function poll() {
@@ -115,34 +115,34 @@ async function poll() {
       play();
     }
     const moving = state.stats.fps > 0;
-    status(moving ? "live" : "waiting", moving ? "live" : "no frames", moving ? "" : "No frames arrive.");
+    showStatus(moving ? "live" : "waiting", moving ? "live" : "no frames", moving ? "" : "No frames arrive.");
   } catch (error) {
     if (connected) {
       connected = false;
       play();
     }
-    status("lost", "not connected", "The program has ended or cannot be reached. Waiting for it.");
+    showStatus("lost", "not connected", "The program has ended or cannot be reached. Trying again.");
   }
   setTimeout(poll, POLL_MS);
 }
 
-function wide() {
+function toggleFullScreen() {
   if (document.fullscreenElement) document.exitFullscreen();
-  else at("stage").requestFullscreen().catch(() => problem("This browser has no full screen."));
+  else element("stage").requestFullscreen().catch(() => showProblem("This browser has no full screen."));
 }
 
-at("wide").addEventListener("click", wide);
+element("wide").addEventListener("click", toggleFullScreen);
 document.addEventListener("fullscreenchange", () => {
-  at("wide").setAttribute("aria-pressed", String(document.fullscreenElement !== null));
+  element("wide").setAttribute("aria-pressed", String(document.fullscreenElement !== null));
 });
-// A tab that nobody sees needs no video.
+// A hidden tab needs no video.
 document.addEventListener("visibilitychange", play);
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
-  if (event.key === "f") wide();
-  if (event.key === "s") at("snapshot").click();
+  if (event.key === "f") toggleFullScreen();
+  if (event.key === "s") element("snapshot").click();
 });
 
-// The cookie has the token now; the address need not show it.
+// The cookie replaces the token, so the address need not show it.
 if (location.search) history.replaceState(null, "", "/");
 poll();

@@ -29,8 +29,8 @@ from fkd_infer.types import Face
 BOX = np.array([0, 0, 9, 9], np.float32)
 
 
-def turned(yaw: float = 0, roll: float = 0, pitch: float = 0) -> NDArray[np.float64]:
-    """A head's rotation (3, 3), angles in degrees: roll clockwise on screen."""
+def rotation(yaw: float = 0, roll: float = 0, pitch: float = 0) -> NDArray[np.float64]:
+    """A head's rotation matrix (3, 3), angles in degrees: roll clockwise on screen."""
     a, b, c = np.radians([yaw, roll, pitch])
     about_y = [[np.cos(a), 0, np.sin(a)], [0, 1, 0], [-np.sin(a), 0, np.cos(a)]]
     about_x = [[1, 0, 0], [0, np.cos(c), -np.sin(c)], [0, np.sin(c), np.cos(c)]]
@@ -45,7 +45,7 @@ def face(
     roll: float = 0,
     pitch: float = 0,
 ) -> Face:
-    points = scale * mean_head() @ turned(yaw, roll, pitch)[:2].T + centre
+    points = scale * mean_head() @ rotation(yaw, roll, pitch)[:2].T + centre
     return Face(points.astype(np.float32), BOX)
 
 
@@ -53,11 +53,13 @@ def canvas(level: int = 120) -> Pixels:
     return np.full((400, 400, 3), level, np.uint8)
 
 
-def pack(folder: Path, image: Pixels, anchors: dict[int, tuple[float, float]], **more: Any) -> Path:
+def write_pack(
+    folder: Path, image: Pixels, anchors: dict[int, tuple[float, float]], **fields: Any
+) -> Path:
     folder.mkdir(exist_ok=True)
     cv2.imwrite(str(folder / "a.png"), image)
-    placed = [{"points": [point], "at": list(at)} for point, at in anchors.items()]
-    layer = {"image": "a.png", "anchors": placed, "brightness": False} | more
+    anchor_table = [{"points": [point], "at": list(at)} for point, at in anchors.items()]
+    layer = {"image": "a.png", "anchors": anchor_table, "brightness": False} | fields
     table = {"version": 1, "name": folder.name, "title": "T", "layers": [layer]}
     (folder / "filter.json").write_text(json.dumps(table))
     return folder
@@ -67,7 +69,7 @@ EYES = {36: (20.0, 40.0), 45: (60.0, 40.0)}
 
 
 def flag() -> Pixels:
-    """Red where the face's right is, green at its left; blue above both."""
+    """Red on the face's right, green on its left, blue above both."""
     image = np.zeros((80, 80, 4), np.uint8)
     image[30:50, 15:40] = (0, 0, 255, 255)
     image[30:50, 40:65] = (0, 255, 0, 255)
@@ -75,8 +77,8 @@ def flag() -> Pixels:
     return image
 
 
-def middle(frame: Pixels, channel: int) -> Floats:
-    """The middle (x, y) of what has this colour."""
+def centre_of(frame: Pixels, channel: int) -> Floats:
+    """The mean position (x, y) of the pixels of one colour."""
     others = [c for c in range(3) if c != channel]
     y, x = np.nonzero((frame[..., channel] > 200) & (frame[..., others] < 60).all(axis=-1))
     assert len(x)
@@ -86,11 +88,11 @@ def middle(frame: Pixels, channel: int) -> Floats:
 @pytest.mark.parametrize("warp", ["head", "similarity"])
 @pytest.mark.parametrize("roll", [0, 90, 180, -90, 40, -40])
 def test_a_layer_follows_roll(tmp_path: Path, roll: float, warp: str) -> None:
-    one = load_filter(pack(tmp_path / "flag", flag(), EYES, warp=warp))
+    loaded = load_filter(write_pack(tmp_path / "flag", flag(), EYES, warp=warp))
     frame = canvas()
     head = face(roll=roll)
-    one.draw(frame, [head])
-    right, left, top = middle(frame, 2), middle(frame, 1), middle(frame, 0)
+    loaded.draw(frame, [head])
+    right, left, top = centre_of(frame, 2), centre_of(frame, 1), centre_of(frame, 0)
     across = (head.points[45] - head.points[36]) / np.linalg.norm(head.points[45] - head.points[36])
     down = np.array([-across[1], across[0]])
     assert (left - right) @ across == pytest.approx(80 * 25 / 40, abs=1.0)
@@ -102,12 +104,12 @@ def test_anchors_of_a_layer_on_the_head_lie_on_their_points(tmp_path: Path) -> N
     dots = np.zeros((80, 80, 4), np.uint8)
     cv2.circle(dots, (20, 40), 4, (0, 0, 255, 255), -1)
     cv2.circle(dots, (60, 40), 4, (0, 255, 0, 255), -1)
-    one = load_filter(pack(tmp_path / "dots", dots, EYES))
+    loaded = load_filter(write_pack(tmp_path / "dots", dots, EYES))
     for yaw, roll, pitch in ((30, 0, 0), (-30, 20, 0), (0, 0, 20), (0, 0, 0)):
         frame, head = canvas(), face(yaw=yaw, roll=roll, pitch=pitch)
-        one.draw(frame, [head])
-        assert np.linalg.norm(middle(frame, 2) - head.points[36]) < 0.7
-        assert np.linalg.norm(middle(frame, 1) - head.points[45]) < 0.7
+        loaded.draw(frame, [head])
+        assert np.linalg.norm(centre_of(frame, 2) - head.points[36]) < 0.7
+        assert np.linalg.norm(centre_of(frame, 1) - head.points[45]) < 0.7
 
 
 @pytest.mark.parametrize("warp", ["head", "similarity", "affine", "piecewise"])
@@ -117,14 +119,14 @@ def test_a_layer_does_not_drift_against_a_moving_face(tmp_path: Path, warp: str)
     soft[..., :3] = 255
     soft[..., 3] = 255 * np.exp(-((x - 32.0) ** 2 + (y - 36.0) ** 2) / 60)
     anchors = {36: (12.0, 20.0), 45: (52.0, 20.0), 33: (32.0, 38.0), 8: (32.0, 62.0)}
-    one = load_filter(pack(tmp_path / "spot", soft, anchors, warp=warp))
+    loaded = load_filter(write_pack(tmp_path / "spot", soft, anchors, warp=warp))
     offsets = []
     for step in range(24):
-        # The photo pans by known fractions of a pixel, and the face with it.
+        # The face moves by known fractions of a pixel.
         shift = (120 + 3.37 * step, 150 + 1.23 * step)
         frame = canvas(0)
         head = face(shift, scale=61.7, yaw=12, roll=8)
-        one.draw(frame, [head])
+        loaded.draw(frame, [head])
         mass = frame[..., 0].astype(float)
         rows, columns = np.mgrid[:400, :400]
         centre = np.array([(mass * columns).sum(), (mass * rows).sum()]) / mass.sum()
@@ -132,102 +134,106 @@ def test_a_layer_does_not_drift_against_a_moving_face(tmp_path: Path, warp: str)
     assert np.ptp(np.array(offsets), axis=0).max() < 0.1
 
 
-def test_a_turned_head_narrows_a_flat_layer_and_not_a_round_one(tmp_path: Path) -> None:
+def test_yaw_narrows_a_flat_layer_and_not_a_round_one(tmp_path: Path) -> None:
     widths = {}
-    for kind in (False, True):
-        one = load_filter(pack(tmp_path / f"p{kind}", flag(), EYES, round=kind))
+    for enabled in (False, True):
+        loaded = load_filter(write_pack(tmp_path / f"p{enabled}", flag(), EYES, round=enabled))
         for yaw in (0, 45):
             frame = canvas()
-            one.draw(frame, [face(yaw=yaw)])
+            loaded.draw(frame, [face(yaw=yaw)])
             columns = np.nonzero((frame != 120).any(axis=(0, 2)))[0]
-            widths[kind, yaw] = np.ptp(columns)
+            widths[enabled, yaw] = np.ptp(columns)
     assert widths[False, 45] / widths[False, 0] == pytest.approx(np.cos(np.radians(45)), abs=0.03)
     assert widths[True, 45] / widths[True, 0] == pytest.approx(1, abs=0.03)
 
 
-def test_what_lies_deeper_moves_against_the_turn(tmp_path: Path) -> None:
-    places = {}
+def test_a_deeper_layer_moves_against_the_yaw(tmp_path: Path) -> None:
+    positions = {}
     for depth in (0.0, -1.0):
-        one = load_filter(pack(tmp_path / f"d{depth}", flag(), EYES, depth=depth))
+        loaded = load_filter(write_pack(tmp_path / f"d{depth}", flag(), EYES, depth=depth))
         frame = canvas()
-        one.draw(frame, [face(yaw=30)])
-        places[depth] = middle(frame, 0)[0]
-    assert places[-1.0] - places[0.0] == pytest.approx(-80 * np.sin(np.radians(30)), abs=1)
+        loaded.draw(frame, [face(yaw=30)])
+        positions[depth] = centre_of(frame, 0)[0]
+    assert positions[-1.0] - positions[0.0] == pytest.approx(-80 * np.sin(np.radians(30)), abs=1)
 
 
-@pytest.mark.parametrize(("yaw", "seen"), [(40, True), (-40, False)])
-def test_a_layer_at_the_side_shows_when_the_head_turns(
-    tmp_path: Path, yaw: float, seen: bool
+@pytest.mark.parametrize(("yaw", "visible"), [(40, True), (-40, False)])
+def test_a_layer_at_the_side_is_visible_when_the_head_turns(
+    tmp_path: Path, yaw: float, visible: bool
 ) -> None:
-    one = load_filter(pack(tmp_path / "side", flag(), {0: (0.0, 40), 36: (60.0, 30)}, turn=90))
+    loaded = load_filter(
+        write_pack(tmp_path / "side", flag(), {0: (0.0, 40), 36: (60.0, 30)}, turn=90)
+    )
     frame = canvas()
-    one.draw(frame, [face(yaw=yaw)])
-    assert bool((frame != 120).any()) == seen
+    loaded.draw(frame, [face(yaw=yaw)])
+    assert bool((frame != 120).any()) == visible
 
 
-def test_pose_is_found_again() -> None:
+def test_fit_pose_recovers_a_known_pose() -> None:
     head = face((150, 90), 40, yaw=25, roll=-70, pitch=10)
     pose = fit_pose(head.points)
     assert pose is not None
-    np.testing.assert_allclose(pose.turn, 40 * turned(25, -70, 10)[:2], atol=0.01)
+    np.testing.assert_allclose(pose.turn, 40 * rotation(25, -70, 10)[:2], atol=0.01)
     np.testing.assert_allclose(pose.centre, (150, 90), atol=0.01)
     assert pose.scale == pytest.approx(40, abs=0.01)
 
 
 def test_offset_and_scale_are_in_units_of_the_head(tmp_path: Path) -> None:
-    plain = load_filter(pack(tmp_path / "plain", flag(), EYES))
+    plain = load_filter(write_pack(tmp_path / "plain", flag(), EYES))
     for warp in ("head", "similarity"):
-        changed = pack(tmp_path / warp, flag(), EYES, warp=warp, offset=[0.5, -0.25], scale=0.5)
+        changed = write_pack(
+            tmp_path / warp, flag(), EYES, warp=warp, offset=[0.5, -0.25], scale=0.5
+        )
         before, after = canvas(), canvas()
         plain.draw(before, [face()])
         load_filter(changed).draw(after, [face()])
-        move = middle(after, 2) - middle(before, 2)
+        move = centre_of(after, 2) - centre_of(before, 2)
         # Half as large, so the patch is also half as far from the anchors' middle, 12.5 pixels.
         np.testing.assert_allclose(move, (40 + 12.5, -20), atol=1)
 
 
 @pytest.mark.parametrize("name", builtin_filters())
 def test_a_builtin_filter_draws_the_same_on_a_larger_frame(name: str) -> None:
-    one = load_filter(name)
+    loaded = load_filter(name)
     for x, y in ((0, 200), (400, 200), (200, 0), (200, 400), (5, 395)):
         small, large = canvas(), np.full((1200, 1200, 3), 120, np.uint8)
-        one.draw(small, [face((x, y))])
-        one.draw(large, [face((x + 400, y + 400))])
+        loaded.draw(small, [face((x, y))])
+        loaded.draw(large, [face((x + 400, y + 400))])
         # OpenCV samples at 1/32 of a pixel, which a sharp edge turns into 8 levels.
         assert np.abs(small.astype(int) - large[400:800, 400:800]).max() <= 8
         assert (large != 120).any()
     for x, y in ((-900, 200), (200, 3000), (10**7, 10**7)):
         outside = canvas()
-        one.draw(outside, [face((x, y))])
+        loaded.draw(outside, [face((x, y))])
         assert (outside == 120).all()
 
 
 @pytest.mark.parametrize("name", builtin_filters())
 @pytest.mark.parametrize("scale", [0.01, 1, 12, 900])
-def test_a_builtin_filter_stands_any_size_and_turn(name: str, scale: float) -> None:
-    one = load_filter(name)
+def test_a_builtin_filter_draws_at_any_size_and_pose(name: str, scale: float) -> None:
+    loaded = load_filter(name)
     for yaw, roll, pitch in ((89, 0, 0), (-60, 175, 0), (0, 0, 60), (0, 0, 0)):
         frame = canvas()
-        one.draw(frame, [face((200, 200), scale, yaw, roll, pitch)])
+        loaded.draw(frame, [face((200, 200), scale, yaw, roll, pitch)])
         assert scale != 12 or yaw == 89 or (frame != 120).any()
 
 
-def test_faces_without_a_place_are_left_out() -> None:
-    one, frame = load_filter("party"), canvas()
-    one.draw(frame, [])
-    one.draw(frame, [Face(np.full((68, 2), np.nan, np.float32), BOX)])
-    one.draw(frame, [Face(np.full((68, 2), 50, np.float32), BOX)])
+def test_faces_without_a_position_are_left_out() -> None:
+    loaded, frame = load_filter("party"), canvas()
+    loaded.draw(frame, [])
+    loaded.draw(frame, [Face(np.full((68, 2), np.nan, np.float32), BOX)])
+    loaded.draw(frame, [Face(np.full((68, 2), 50, np.float32), BOX)])
     assert (frame == 120).all()
 
 
-def test_each_face_wears_the_filter_and_the_nearer_one_is_on_top(tmp_path: Path) -> None:
-    one = load_filter(pack(tmp_path / "flag", flag(), EYES))
+def test_the_nearer_of_two_faces_is_drawn_on_top(tmp_path: Path) -> None:
+    loaded = load_filter(write_pack(tmp_path / "flag", flag(), EYES))
     near, far = face((140, 200), 90), face((190, 200), 50)
     together, alone = canvas(), canvas()
-    one.draw(together, [near, far])
-    one.draw(alone, [near])
+    loaded.draw(together, [near, far])
+    loaded.draw(alone, [near])
     drawn = (alone != 120).any(axis=-1)
-    # The edge of the nearer one is mixed with what it lies on.
+    # The edge of the nearer one is blended with the farther one.
     inner = cv2.erode(drawn.astype(np.uint8), np.ones((5, 5))) > 0
     assert (together[inner] == alone[inner]).all()
     assert (together != alone).any()
@@ -236,8 +242,8 @@ def test_each_face_wears_the_filter_and_the_nearer_one_is_on_top(tmp_path: Path)
 def test_several_filters_are_ordered_by_z(tmp_path: Path) -> None:
     red, blue = flag(), flag()
     red[..., :3], blue[..., :3] = (0, 0, 255), (255, 0, 0)
-    low = pack(tmp_path / "low", red, EYES, z=1)
-    high = pack(tmp_path / "high", blue, EYES, z=2)
+    low = write_pack(tmp_path / "low", red, EYES, z=1)
+    high = write_pack(tmp_path / "high", blue, EYES, z=2)
     frames = []
     for names in ((low, high), (high, low)):
         both = load_filters(names)
@@ -249,7 +255,7 @@ def test_several_filters_are_ordered_by_z(tmp_path: Path) -> None:
     assert (both.name, both.title) == ("high+low", "T, T")
 
 
-def test_brightness_follows_the_light_but_not_far() -> None:
+def test_the_brightness_gain_follows_the_light_within_limits() -> None:
     points = face().points
     levels = [brightness_gain(canvas(level), points) for level in (5, 60, 120, 165, 250)]
     assert levels == sorted(levels)
@@ -258,29 +264,29 @@ def test_brightness_follows_the_light_but_not_far() -> None:
     assert levels[4] == pytest.approx(1.08)
 
 
-def test_a_layer_that_is_matched_is_darker_in_the_dark(tmp_path: Path) -> None:
+def test_a_layer_with_brightness_is_darker_in_the_dark(tmp_path: Path) -> None:
     frames = {}
-    for kind in (True, False):
-        one = load_filter(pack(tmp_path / f"b{kind}", flag(), EYES, brightness=kind))
-        frames[kind] = canvas(40)
-        one.draw(frames[kind], [face()])
+    for enabled in (True, False):
+        loaded = load_filter(write_pack(tmp_path / f"b{enabled}", flag(), EYES, brightness=enabled))
+        frames[enabled] = canvas(40)
+        loaded.draw(frames[enabled], [face()])
     assert frames[False][210, 180, 2] == 255
     assert frames[True][210, 180, 2] == pytest.approx(255 * (40 / 165) ** 0.6, abs=2)
 
 
-def test_a_tongue_shows_only_in_an_open_mouth(tmp_path: Path) -> None:
-    one = load_filter(pack(tmp_path / "m", flag(), EYES, when="mouth_open"))
-    shut = face()
-    wide = replace(shut, points=shut.points.copy())
-    wide.points[65:68, 1] += 40
+def test_a_layer_for_an_open_mouth_is_hidden_in_a_closed_one(tmp_path: Path) -> None:
+    loaded = load_filter(write_pack(tmp_path / "m", flag(), EYES, when="mouth_open"))
+    closed = face()
+    opened = replace(closed, points=closed.points.copy())
+    opened.points[65:68, 1] += 40
     frame = canvas()
-    one.draw(frame, [shut])
+    loaded.draw(frame, [closed])
     assert (frame == 120).all()
-    one.draw(frame, [wide])
+    loaded.draw(frame, [opened])
     assert (frame != 120).any()
-    pose = fit_pose(wide.points)
+    pose = fit_pose(opened.points)
     assert pose is not None
-    assert mouth_openness(wide.points, pose) == 1
+    assert mouth_openness(opened.points, pose) == 1
 
 
 def test_another_landmark_scheme_is_refused() -> None:
@@ -294,12 +300,12 @@ def test_another_landmark_scheme_is_refused() -> None:
     load_filter("hat").check_scheme(IBUG68)
 
 
-def test_an_unknown_filter_is_told_with_those_there_are() -> None:
+def test_an_unknown_filter_lists_the_builtin_ones() -> None:
     with pytest.raises(FilterError, match=r"'beard'.*sunglasses"):
         load_filter("beard")
 
 
-def test_a_sheet_has_a_row_for_each_filter_and_needs_a_face() -> None:
+def test_a_preview_sheet_has_a_row_for_each_filter_and_needs_a_face() -> None:
     sheet = draw_preview_sheet(canvas(), [face()], [load_filter("hat"), load_filter("cat")])
     assert sheet.shape == (2 * TILE, 8 * TILE, 3)
     assert all((sheet[TILE * row :, TILE * k :][:TILE, :TILE] != 120).any()
@@ -308,14 +314,14 @@ def test_a_sheet_has_a_row_for_each_filter_and_needs_a_face() -> None:
         draw_preview_sheet(canvas(), [], [load_filter("hat")])
 
 
-def test_list_and_validate_tell_what_there_is(tmp_path: Path) -> None:
+def test_list_and_validate_print_filters_and_packs(tmp_path: Path) -> None:
     listed = CliRunner().invoke(main, ["list"])
     assert listed.exit_code == 0
     assert [line.split()[0] for line in listed.output.splitlines()] == list(builtin_filters())
-    good = pack(tmp_path / "good", flag(), EYES)
-    done = CliRunner().invoke(main, ["validate", str(good), str(good / "filter.json")])
-    assert done.exit_code == 0
-    assert done.output.count(", valid\n") == 2
+    good = write_pack(tmp_path / "good", flag(), EYES)
+    result = CliRunner().invoke(main, ["validate", str(good), str(good / "filter.json")])
+    assert result.exit_code == 0
+    assert result.output.count(", valid\n") == 2
     bad = CliRunner().invoke(main, ["validate", str(tmp_path)])
     assert bad.exit_code == 1
     assert len(bad.output.splitlines()) == 1
@@ -323,18 +329,18 @@ def test_list_and_validate_tell_what_there_is(tmp_path: Path) -> None:
 
 def test_preview_draws_filters_on_a_photo(tmp_path: Path) -> None:
     data = pytest.importorskip("skimage.data", reason="needs the demo extra's photo")
-    out = tmp_path / "worn.png"
-    done = CliRunner().invoke(main, ["preview", "hat", "dog", "--out", str(out)])
-    assert done.exit_code == 0
-    assert "Felt hat, Dog: 1 face" in done.output
+    out = tmp_path / "drawn.png"
+    result = CliRunner().invoke(main, ["preview", "hat", "dog", "--out", str(out)])
+    assert result.exit_code == 0
+    assert "Felt hat, Dog: 1 face" in result.output
     photo = data.astronaut()[..., ::-1]
     changed = (cv2.imread(str(out)) != photo).any(axis=-1)
     assert 2000 < changed.sum() < 60_000
     sheet = tmp_path / "sheet.png"
-    done = CliRunner().invoke(
+    result = CliRunner().invoke(
         main, ["preview", "hat", "--sheet", "--image", str(out), "--out", str(sheet)]
     )
-    assert done.exit_code == 0
+    assert result.exit_code == 0
     drawn = cv2.imread(str(sheet))
     assert drawn is not None
     assert drawn.shape == (TILE, 8 * TILE, 3)

@@ -18,14 +18,15 @@ from fkd_infer.filters.picture import MAX_BYTES
 ANCHORS = [{"points": [36], "at": [10, 20]}, {"points": [45, 42], "at": [50, 20]}]
 
 
-def pack(folder: Path, **changes: Any) -> Path:
-    """A good pack, but for what changes in its only layer."""
+def write_pack(folder: Path, **changes: Any) -> Path:
+    """Writes a valid pack of one layer, with changes to the layer."""
     layer = {"image": "a.png", "anchors": ANCHORS} | changes
     table = {"version": 1, "name": "mine", "title": "Mine", "layers": [layer]}
-    return written(folder, table)
+    return write_files(folder, table)
 
 
-def written(folder: Path, table: object) -> Path:
+def write_files(folder: Path, table: object) -> Path:
+    """Writes a filter.json, and the picture a.png."""
     (folder / "filter.json").write_text(json.dumps(table))
     image = np.zeros((40, 60, 4), np.uint8)
     image[:, :30] = (0, 0, 255, 255)
@@ -33,7 +34,8 @@ def written(folder: Path, table: object) -> Path:
     return folder
 
 
-def refused(folder: Path) -> str:
+def read_error(folder: Path) -> str:
+    """Reads a pack that is refused; returns the error's line."""
     with pytest.raises(FilterError) as caught:
         read_pack(folder)
     text = str(caught.value)
@@ -42,9 +44,9 @@ def refused(folder: Path) -> str:
     return text
 
 
-def test_a_good_pack_is_read_with_its_defaults(tmp_path: Path) -> None:
-    found, layers = read_pack(pack(tmp_path))
-    assert (found.name, found.title, found.scheme) == ("mine", "Mine", "ibug68")
+def test_a_valid_pack_has_defaults(tmp_path: Path) -> None:
+    read, layers = read_pack(write_pack(tmp_path))
+    assert (read.name, read.title, read.scheme) == ("mine", "Mine", "ibug68")
     ((layer, image),) = layers
     assert (layer.warp, layer.blend, layer.z, layer.anchors[1].points) == (
         "head", "normal", 0.0, (45, 42)
@@ -52,9 +54,9 @@ def test_a_good_pack_is_read_with_its_defaults(tmp_path: Path) -> None:
     assert image.shape == (40, 60, 4)
 
 
-def test_mirrored_adds_the_other_side(tmp_path: Path) -> None:
+def test_mirrored_adds_a_layer_for_the_other_side(tmp_path: Path) -> None:
     _, ((layer, image), (other, flipped)) = read_pack(
-        pack(tmp_path, mirrored=True, turn=30, offset=[0.1, 0.2])
+        write_pack(tmp_path, mirrored=True, turn=30, offset=[0.1, 0.2])
     )
     assert other.anchors[0] == Anchor((45,), (59 - 10, 20))
     assert other.turn == -30
@@ -64,7 +66,7 @@ def test_mirrored_adds_the_other_side(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "problem"),
     [
         ({"colour": 1}, "layers[0].colour is not a field"),
         ({"image": "b.png"}, "b.png"),
@@ -101,14 +103,14 @@ def test_mirrored_adds_the_other_side(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_bad_layer_is_told_by_its_field(
-    tmp_path: Path, changes: dict[str, Any], told: str
+def test_an_invalid_layer_is_refused_by_its_field(
+    tmp_path: Path, changes: dict[str, Any], problem: str
 ) -> None:
-    assert told in refused(pack(tmp_path, **changes))
+    assert problem in read_error(write_pack(tmp_path, **changes))
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "problem"),
     [
         ({"version": 2}, "version is 2"),
         ({"title": " "}, "not empty"),
@@ -117,16 +119,16 @@ def test_a_bad_layer_is_told_by_its_field(
         ({"author": "me"}, "filter.author is not a field"),
     ],
 )
-def test_a_bad_pack_is_told_by_its_field(
-    tmp_path: Path, changes: dict[str, Any], told: str
+def test_an_invalid_pack_is_refused_by_its_field(
+    tmp_path: Path, changes: dict[str, Any], problem: str
 ) -> None:
     layer = {"image": "a.png", "anchors": ANCHORS}
     table = {"version": 1, "name": "mine", "title": "Mine", "layers": [layer]} | changes
-    assert told in refused(written(tmp_path, table))
+    assert problem in read_error(write_files(tmp_path, table))
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "problem"),
     [
         ("{", "not JSON"),
         ("[]", "not a table"),
@@ -137,79 +139,78 @@ def test_a_bad_pack_is_told_by_its_field(
         (" " * 1_000_001, "larger than 1 MB"),
     ],
 )
-def test_a_file_that_is_no_table_is_refused(tmp_path: Path, text: str, told: str) -> None:
-    pack(tmp_path)
+def test_a_file_that_is_no_object_is_refused(tmp_path: Path, text: str, problem: str) -> None:
+    write_pack(tmp_path)
     (tmp_path / "filter.json").write_text(text)
-    assert told in refused(tmp_path)
+    assert problem in read_error(tmp_path)
 
 
-def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
     (tmp_path / "filter.json").write_bytes(b"\xff\xfe")
-    assert "not UTF-8" in refused(tmp_path)
+    assert "not UTF-8" in read_error(tmp_path)
 
 
 def test_a_folder_without_the_file_is_refused(tmp_path: Path) -> None:
-    assert "No such file" in refused(tmp_path)
+    assert "No such file" in read_error(tmp_path)
 
 
 def test_a_link_out_of_the_folder_is_refused(tmp_path: Path) -> None:
     inside = tmp_path / "pack"
     inside.mkdir()
-    pack(inside)
+    write_pack(inside)
     (inside / "a.png").rename(tmp_path / "a.png")
     (inside / "a.png").symlink_to(tmp_path / "a.png")
-    assert "leaves the filter's folder" in refused(inside)
+    assert "leaves the filter's folder" in read_error(inside)
 
 
-def test_links_in_circles_are_refused(tmp_path: Path) -> None:
-    file = pack(tmp_path) / "a.png"
+def test_circular_links_are_refused(tmp_path: Path) -> None:
+    file = write_pack(tmp_path) / "a.png"
     file.unlink()
     file.symlink_to(file.name)
-    assert "links lead in circles" in refused(tmp_path)
+    assert "links lead in circles" in read_error(tmp_path)
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes with a name")
-def test_a_pipe_is_refused_at_once(tmp_path: Path) -> None:
-    file = pack(tmp_path) / "a.png"
+def test_a_pipe_is_refused_without_waiting(tmp_path: Path) -> None:
+    file = write_pack(tmp_path) / "a.png"
     file.unlink()
     os.mkfifo(file)
-    assert "a pipe" in refused(tmp_path)
+    assert "a pipe" in read_error(tmp_path)
 
 
 def test_anchors_unlike_a_face_are_refused(tmp_path: Path) -> None:
-    """They would place the picture nowhere, or make it endlessly large."""
-    same = [{"points": [36], "at": [10, 20]}, {"points": [36], "at": [50, 20]}]
-    # Turned about the picture's middle once while the points go around the face the other way.
-    around = [
+    one_point = [{"points": [36], "at": [10, 20]}, {"points": [36], "at": [50, 20]}]
+    # The pixels go around the picture clockwise, the points around the face counter-clockwise.
+    reversed_order = [
         {"points": [point], "at": at}
         for point, at in ((36, [0, 0]), (45, [0, 60]), (54, [60, 60]), (48, [60, 0]))
     ]
-    for anchors in (same, around):
+    for anchors in (one_point, reversed_order):
         with pytest.raises(FilterError, match=r"filter\.json.*do not place the picture"):
-            load_filter(pack(tmp_path, anchors=anchors))
+            load_filter(write_pack(tmp_path, anchors=anchors))
 
 
 def test_pictures_that_are_not_rgba_pngs_are_refused(tmp_path: Path) -> None:
-    file = pack(tmp_path) / "a.png"
-    good = file.read_bytes()
+    file = write_pack(tmp_path) / "a.png"
+    valid = file.read_bytes()
     cases = {
-        "cut short": good[:-20],
+        "cut short": valid[:-20],
         "is no PNG": b"GIF89a",
-        "is cut short": good[:33] + b"\xff\xff\xff\xf0" + good[37:],  # a part of 4 GB
-        "a damaged PNG": good[:16] + bytes(4) + good[20:],
-        "measures": good[:16] + (5000).to_bytes(4, "big") + good[20:],
-        "damaged": good[:60] + bytes(20) + good[80:],
+        "is cut short": valid[:33] + b"\xff\xff\xff\xf0" + valid[37:],  # a chunk of 4 GB
+        "a damaged PNG": valid[:16] + bytes(4) + valid[20:],
+        "measures": valid[:16] + (5000).to_bytes(4, "big") + valid[20:],
+        "damaged": valid[:60] + bytes(20) + valid[80:],
         "larger than": bytes(MAX_BYTES + 1),
     }
-    for told, data in cases.items():
+    for problem, data in cases.items():
         file.write_bytes(data)
-        assert told in refused(tmp_path)
+        assert problem in read_error(tmp_path)
     for image in (np.zeros((9, 9, 3), np.uint8), np.zeros((9, 9, 4), np.uint16)):
         cv2.imwrite(str(file), image)
-        assert "no alpha" in refused(tmp_path)
+        assert "no alpha" in read_error(tmp_path)
 
 
-def test_the_filters_that_come_along_are_usable_and_small() -> None:
+def test_the_builtin_filters_are_valid_and_small() -> None:
     names = builtin_filters()
     assert {"sunglasses", "moustache", "hat", "crown", "dog", "party"} <= set(names)
     for name in names:
