@@ -43,7 +43,7 @@ function buildControls(state) {
 }
 
 function values(group) {
-  return [...at(group).querySelectorAll("input:checked")].map((input) => input.value);
+  return [...element(group).querySelectorAll("input:checked")].map((input) => input.value);
 }
 
 function show(state) {
