@@ -14,16 +14,19 @@ from fkd_infer.types import Frame
 
 
 def read_camera(index: int, name: str) -> Iterator[Frame]:
-    """Frames of a camera; raises CameraError, and CameraStoppedError once it sends no more."""
+    """Yields the frames of a camera, with times since the first one.
+
+    Raises CameraError if it does not open, and StoppedError once it sends no more frames.
+    """
     camera = cv2.VideoCapture(index)
     try:
         if not camera.isOpened():
             raise CameraError(index)
         count = start = 0
         while True:
-            got, image = camera.read()
+            success, image = camera.read()
             now = time.monotonic_ns()
-            if not got or image is None:
+            if not success or image is None:
                 raise StoppedError(
                     f"camera {index}", "sends no more frames", "is it plugged in and free?"
                 )

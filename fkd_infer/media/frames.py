@@ -18,14 +18,16 @@ from fkd_infer.types import Frame, FrameRange
 
 
 def read_photo(
-    source: Source, limits: Limits | None = None, admit: Callable[[Size], object] = lambda _: None
+    source: Source,
+    limits: Limits | None = None,
+    before_decoding: Callable[[Size], object] = lambda _: None,
 ) -> Frame:
-    """The picture of a source that is an image; `admit` as in read_image, which tells of errors."""
+    """Reads a source that is an image; arguments and errors are those of read_image."""
     if source.path is None:
         raise SourceNotFoundError(source.name)
-    if source.unsearched is not None:
-        raise SourceFolderError(source.path, source.unsearched)
-    return Frame(read_image(source.path, limits, admit), source.name)
+    if source.search_error is not None:
+        raise SourceFolderError(source.path, source.search_error)
+    return Frame(read_image(source.path, limits, before_decoding), source.name)
 
 
 def frames_from(
@@ -34,19 +36,33 @@ def frames_from(
     gray: bool = False,
     limits: Limits | None = None,
 ) -> Iterator[Frame]:
-    """The frames of a source, read as they are asked for; of what moves, those of a cut.
+    """Yields the frames of a source, read one by one; of all but images, those in a range.
 
-    `gray` reads the luma of video files alone, as (H, W), which is quicker. Raises what its readers
-    do, LimitError for pictures that are too large, and LimitStoppedError where it goes on too long.
+    `gray` reads only the luma of videos, as (H, W), which is faster. Raises the errors of the
+    readers, LimitError for frames that are too large, and LimitStoppedError for too many.
     """
     limits = limits or Limits()
     if source.kind == "image":
         yield read_photo(source, limits)
     else:
-        yield from limits.enforce(_frames_of_video(source, frame_range, gray, limits), source.name)
+        yield from limits.enforce(_video_frames(source, frame_range, gray, limits), source.name)
 
 
-def _frames_of_video(
+def frame_count(source: Source, frame_range: FrameRange = FrameRange()) -> int | None:  # noqa: B008 (frozen)
+    """Returns how many frames to expect from a source; None if that is unknown."""
+    if source.path is None:
+        return frame_range.max_frames
+    if source.kind == "image":
+        return 1
+    animation = read_animation(source.path)
+    if animation is not None:
+        count = len(animation.durations)
+        duration = sum(animation.durations)
+        return frame_range.count(count, count / duration if duration else None)
+    return count_frames(source.path, frame_range)
+
+
+def _video_frames(
     source: Source, frame_range: FrameRange, gray: bool, limits: Limits
 ) -> Iterator[Frame]:
     if source.camera is not None:
@@ -60,28 +76,14 @@ def _frames_of_video(
         if animation is not None:
             limits.check_video(source.path, *animation.size)
         if animation is not None and animation.suffix == ".webp":
-            yield from frame_range(_read_webp(source.path, source.name, frame_range, gray))
+            yield from frame_range(_webp_frames(source.path, source.name, frame_range, gray))
         else:
             yield from read_video(source.path, source.name, frame_range, gray, limits)
 
 
-def frame_count(source: Source, frame_range: FrameRange = FrameRange()) -> int | None:  # noqa: B008 (frozen)
-    """How many frames a source is expected to give; None where that is not known."""
-    if source.path is None:
-        return frame_range.max_frames
-    if source.kind == "image":
-        return 1
-    animation = read_animation(source.path)
-    if animation is not None:
-        count = len(animation.durations)
-        length = sum(animation.durations)
-        return frame_range.count(count, count / length if length else None)
-    return count_frames(source.path, frame_range)
-
-
-def _read_webp(path: Path, name: str, frame_range: FrameRange, gray: bool) -> Iterator[Frame]:
-    """Frames of an animated WebP, numbered from the cut's start as those of videos."""
+def _webp_frames(path: Path, name: str, frame_range: FrameRange, gray: bool) -> Iterator[Frame]:
+    """Yields the frames of an animated WebP, numbered from the range's start, as of videos."""
     pictures = read_webp(path, gray)
-    later = ((image, shown) for image, shown in pictures if shown >= frame_range.start)
-    for number, (image, shown) in enumerate(later):
-        yield Frame(image, name, number, shown)
+    in_range = ((image, time) for image, time in pictures if time >= frame_range.start)
+    for number, (image, time) in enumerate(in_range):
+        yield Frame(image, name, number, time)

@@ -22,7 +22,7 @@ def check_outputs(
     Raises OutputError if two outputs have the same path, if an output is a source, or if a folder
     cannot be made or written to.
     """
-    sources = [source for source in sources if source.unsearched is None]
+    sources = [source for source in sources if source.search_error is None]
     originals = {_file_id(source.path) for source in sources if source.path}
     for number, file in enumerate(files):
         if file in files[:number]:

@@ -1,4 +1,4 @@
-"""Pictures as video files store them, and as OpenCV has them, quickly and in the right colours."""
+"""Converts between the pixel formats of videos and BGR, fast and with true colours."""
 
 from __future__ import annotations
 
@@ -14,65 +14,65 @@ if TYPE_CHECKING:
     from av.video.reformatter import VideoReformatter
 
 MATRIX = 6
-"""libav's number for the matrix of BT.601 (SMPTE 170M), which `i420` and OpenCV compute with."""
+"""libav's number for the matrix of BT.601 (SMPTE 170M), which `to_i420` and OpenCV use."""
 _UNTAGGED = frozenset({2, 3})
-"""Values of AVColorSpace that name no colour space: unspecified and reserved."""
+"""Values of AVColorSpace without a colour space: unspecified and reserved."""
 _FULL_RANGE = 2
-_WITH_LUMA = frozenset(
+_LUMA_FORMATS = frozenset(
     {"yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p", "nv12"}
 )
-"""Formats whose first plane is luma in 8 bits."""
-_EXPAND = np.clip(np.rint((np.arange(256) - 16) * 255 / 219), 0, 255).astype(np.uint8)
-"""Luma from 16 to 235 in all of 0 to 255."""
-_LIMIT = np.rint(128 + (np.arange(256) - 128) * 224 / 255).astype(np.uint8)
-"""Chroma from 0 to 255 in 16 to 240."""
+"""Formats whose first plane is 8-bit luma."""
+_EXPAND_LUMA = np.clip(np.rint((np.arange(256) - 16) * 255 / 219), 0, 255).astype(np.uint8)
+"""Maps luma from 16-235 to 0-255."""
+_LIMIT_CHROMA = np.rint(128 + (np.arange(256) - 128) * 224 / 255).astype(np.uint8)
+"""Maps chroma from 0-255 to 16-240."""
 
 
 def to_bgr(picture: VideoFrame, reformatter: VideoReformatter) -> Pixels:
-    """A decoded picture upright, BGR (H, W, 3), in the colours that players show."""
+    """Converts a decoded picture to upright BGR (H, W, 3), in the colours that players show."""
     from av.video.reformatter import ColorRange, Colorspace, Interpolation
 
     space: int | None = None
     if picture.colorspace in _UNTAGGED:
-        # What players assume: high definition is BT.709, all else BT.601.
+        # What players assume: BT.709 for high definition, else BT.601.
         hd = picture.width >= 1280 or picture.height >= 720
         space = Colorspace.ITU709 if hd else Colorspace.ITU601
-    # For this format, libav's quick way is as exact, and each chroma sample stays that of its four
-    # pixels, so that i420 gives it back. For others, it is up to 5 levels off instead of 3.
-    quick = picture.format.name in ("yuv420p", "yuvj420p")
-    exact = Interpolation.BILINEAR | (0 if quick else Interpolation.ACCURATE_RND)
+    # For these formats libav's fast path is accurate, and repeats each chroma sample in its four
+    # pixels, so that to_i420 restores it. For others it is off by up to 5 levels instead of 3.
+    fast = picture.format.name in ("yuv420p", "yuvj420p")
+    interpolation = Interpolation.BILINEAR | (0 if fast else Interpolation.ACCURATE_RND)
     bgr = reformatter.reformat(
         picture,
         format="bgr24",
         src_colorspace=space,
         dst_color_range=ColorRange.JPEG,
-        interpolation=exact,
+        interpolation=interpolation,
         threads=1,
     )
     return _upright(np.asarray(bgr.to_ndarray(), np.uint8), picture)
 
 
 def to_gray(picture: VideoFrame, reformatter: VideoReformatter) -> Pixels:
-    """A decoded picture upright, gray (H, W): its luma, from 0 to 255."""
-    if picture.format.name not in _WITH_LUMA:
+    """Returns the luma of a decoded picture, upright, (H, W), from 0 to 255."""
+    if picture.format.name not in _LUMA_FORMATS:
         return np.asarray(cv2.cvtColor(to_bgr(picture, reformatter), cv2.COLOR_BGR2GRAY), np.uint8)
     plane = picture.planes[0]
     lines = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
     luma = lines[: picture.height, : picture.width]
     full = picture.color_range == _FULL_RANGE or picture.format.name.startswith("yuvj")
-    expanded = luma.copy() if full else cv2.LUT(luma, _EXPAND)
+    expanded = luma.copy() if full else cv2.LUT(luma, _EXPAND_LUMA)
     return _upright(np.asarray(expanded, np.uint8), picture)
 
 
 def to_i420(image: Pixels) -> Pixels:
-    """A BGR image (H, W, 3) of even sizes in YUV 4:2:0 (H * 3 / 2, W), BT.601, limited range.
+    """Converts BGR (H, W, 3) of even sizes to YUV 4:2:0 (H * 3 / 2, W), BT.601, limited range.
 
-    Chroma is the mean of four pixels; OpenCV's own conversion takes that of one.
+    Chroma is the mean of four pixels; OpenCV's own conversion uses only one of them.
     """
     height, width = image.shape[:2]
     stored = cv2.cvtColor(image, cv2.COLOR_BGR2YUV_I420)
     half = cv2.resize(image, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
-    chroma = cv2.LUT(cv2.cvtColor(half, cv2.COLOR_BGR2YCrCb), _LIMIT)
+    chroma = cv2.LUT(cv2.cvtColor(half, cv2.COLOR_BGR2YCrCb), _LIMIT_CHROMA)
     planes = stored[height:].reshape(2, height // 2, width // 2)
     cv2.extractChannel(chroma, 2, planes[0])
     cv2.extractChannel(chroma, 1, planes[1])

@@ -158,7 +158,7 @@ def test_silence_ends_it() -> None:
 
     with serving(stall) as url:
         try:
-            frames, _ = taken(read_stream(url, silence=0.5))
+            frames, _ = taken(read_stream(url, read_timeout_s=0.5))
         finally:
             over.set()
     assert len(frames) > 50
@@ -218,7 +218,7 @@ def test_a_server_that_accepts_and_is_silent(protocol: str) -> None:
         began = time.monotonic()
         try:
             with pytest.raises(StreamError, match="does not open"):
-                next(read_stream(url.replace("http", protocol, 1), opening=0.5))
+                next(read_stream(url.replace("http", protocol, 1), open_timeout_s=0.5))
         finally:
             over.set()
     assert time.monotonic() - began < 15, "it does not wait for the server"
