@@ -1,11 +1,9 @@
-"""Whole runs on drawn faces: stopped, killed, resumed and distributed, they end up the same."""
+"""Training runs on drawn faces: stopped, killed, resumed or distributed, with the same result."""
 
 from __future__ import annotations
 
-import csv
 import json
 import os
-import resource
 import shutil
 import signal
 import subprocess
@@ -18,17 +16,15 @@ from pathlib import Path
 import pytest
 import torch
 from accelerate import Accelerator
+from training_logs import assert_same_weights, read_log
 
-from fkd_infer.errors import OutputError
-from fkd_train.checkpoints import load_checkpoint, save_checkpoint
+from fkd_train.checkpoints import load_checkpoint
 from fkd_train.config.landmarks import LandmarkRecipe, landmark_recipe_to_dict
 from fkd_train.data.dataset import read_faces
 from fkd_train.data.loader import Batch
 from fkd_train.errors import RunError
 from fkd_train.evaluation.accuracy import evaluate, open_model
-from fkd_train.models.landmarks import build_landmark_net
 from fkd_train.training import trainer as loop
-from fkd_train.training.optimizer import build_optimizer
 from fkd_train.training.run import train
 
 RUN = """
@@ -62,7 +58,7 @@ def run_to_end(arguments: list[str]) -> None:
 
 
 def interrupt(arguments: list[str], ready: Callable[[], bool], number: int) -> None:
-    """Sends a signal as soon as the run has got so far."""
+    """Sends a signal as soon as the run is ready for it."""
     with subprocess.Popen(arguments, stderr=subprocess.DEVNULL) as process:
         deadline = time.monotonic() + 120
         while not ready():
@@ -72,80 +68,69 @@ def interrupt(arguments: list[str], ready: Callable[[], bool], number: int) -> N
         process.send_signal(number)
 
 
-def log(out: Path) -> list[dict[str, str]]:
-    with (out / "log.csv").open() as file:
-        return list(csv.DictReader(file))
-
-
-def figures(out: Path) -> list[tuple[str, ...]]:
-    """What is logged but for speed, which no two runs share."""
-    return [(row["epoch"], row["train_loss"], row["nme"]) for row in log(out)]
-
-
-def assert_same_weights(first: Path, second: Path) -> None:
-    a, b = (load_checkpoint(out / "last.pt") for out in (first, second))
-    assert a["progress"]["epoch"] == b["progress"]["epoch"]
-    for part in ("network", "weights"):
-        for name, tensor in a[part].items():
-            assert torch.equal(tensor, b[part][name]), f"{part}.{name}"
+def metrics(out: Path) -> list[tuple[str, ...]]:
+    """The logged values, except speed, which differs between runs."""
+    return [(row["epoch"], row["train_loss"], row["nme"]) for row in read_log(out)]
 
 
 @pytest.fixture(scope="module")
-def undisturbed(
+def uninterrupted(
     tiny: LandmarkRecipe, drawn_data: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
-    """A run of four epochs on one thread, from start to end."""
-    out = tmp_path_factory.mktemp("runs") / "undisturbed"
+    """The folder of a complete run of four epochs on one thread."""
+    out = tmp_path_factory.mktemp("runs") / "uninterrupted"
     run_to_end(command(replace(tiny, epochs=4), drawn_data, out))
     return out
 
 
-def test_a_run_leaves_all_that_it_promises(undisturbed: Path) -> None:
+def test_writes_all_documented_files(uninterrupted: Path) -> None:
     names = {
-        str(path.relative_to(undisturbed)) for path in undisturbed.rglob("*") if path.is_file()
+        str(path.relative_to(uninterrupted)) for path in uninterrupted.rglob("*") if path.is_file()
     }
     plots = {f"plots/{name}.png" for name in ("curves", "ced", "filters", "faces", "worst")}
     files = {".lock", "recipe.json", "data.csv", "log.csv", "best.pt", "last.pt"}
     assert names == files | plots
-    assert [row["epoch"] for row in log(undisturbed)] == ["1", "2", "3", "4"]
-    assert float(log(undisturbed)[-1]["train_loss"]) < float(log(undisturbed)[0]["train_loss"])
+    assert [row["epoch"] for row in read_log(uninterrupted)] == ["1", "2", "3", "4"]
+    assert float(read_log(uninterrupted)[-1]["train_loss"]) < float(
+        read_log(uninterrupted)[0]["train_loss"]
+    )
 
 
-def test_kill_9_and_resume_end_in_the_same_weights(
-    undisturbed: Path, tiny: LandmarkRecipe, drawn_data: Path, tmp_path: Path
+def test_resuming_after_kill_9_ends_in_the_same_weights(
+    uninterrupted: Path, tiny: LandmarkRecipe, drawn_data: Path, tmp_path: Path
 ) -> None:
     recipe, out = replace(tiny, epochs=4), tmp_path / "killed"
-    second_epoch = lambda: (out / "log.csv").exists() and len(log(out)) >= 2  # noqa: E731
+    second_epoch = lambda: (out / "log.csv").exists() and len(read_log(out)) >= 2  # noqa: E731
     interrupt(command(recipe, drawn_data, out), second_epoch, signal.SIGKILL)
     run_to_end(command(recipe, drawn_data, out, "resume"))
-    assert_same_weights(out, undisturbed)
-    assert figures(out) == figures(undisturbed)
+    assert_same_weights(out, uninterrupted)
+    assert metrics(out) == metrics(uninterrupted)
 
 
-def test_kill_9_before_the_first_checkpoint_starts_anew(
-    undisturbed: Path, tiny: LandmarkRecipe, drawn_data: Path, tmp_path: Path
+def test_resuming_after_kill_9_before_the_first_checkpoint_starts_again(
+    uninterrupted: Path, tiny: LandmarkRecipe, drawn_data: Path, tmp_path: Path
 ) -> None:
     recipe, out = replace(tiny, epochs=4), tmp_path / "killed"
     interrupt(command(recipe, drawn_data, out), (out / "recipe.json").exists, signal.SIGKILL)
     assert not (out / "last.pt").exists()
     run_to_end(command(recipe, drawn_data, out, "resume"))
-    assert_same_weights(out, undisturbed)
+    assert_same_weights(out, uninterrupted)
 
 
-def test_sigterm_saves_in_the_middle_of_an_epoch_and_resumes_there(
-    undisturbed: Path,
+def test_sigterm_saves_within_an_epoch_and_resuming_continues_there(
+    uninterrupted: Path,
     tiny: LandmarkRecipe,
     drawn_data: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    out, steps, own_step = tmp_path / "stopped", [], loop.Trainer._step
+    out, steps, original_step = tmp_path / "stopped", [], loop.Trainer._step
 
     def step(trainer: loop.Trainer, batch: Batch) -> float:
         steps.append(trainer.progress.step)
         if len(steps) == 8:  # the third of five steps in the second epoch
             os.kill(os.getpid(), signal.SIGTERM)
-        return own_step(trainer, batch)
+        return original_step(trainer, batch)
 
     monkeypatch.setattr(loop.Trainer, "_step", step)
     threads = torch.get_num_threads()
@@ -157,22 +142,22 @@ def test_sigterm_saves_in_the_middle_of_an_epoch_and_resumes_there(
     assert stopped.summary is None
     assert load_checkpoint(out / "last.pt")["progress"]["step"] == 3
     run_to_end(command(replace(tiny, epochs=4), drawn_data, out, "resume"))
-    assert_same_weights(out, undisturbed)
-    assert figures(out) == figures(undisturbed)
+    assert_same_weights(out, uninterrupted)
+    assert metrics(out) == metrics(uninterrupted)
 
 
 @pytest.mark.slow
-def test_two_processes_train_what_one_does(
+def test_two_processes_train_the_same_as_one(
     tiny: LandmarkRecipe, drawn_data: Path, tmp_path: Path
 ) -> None:
-    """`accelerate launch` with two CPU processes: the same batches, halved between them."""
+    """`accelerate launch` with two CPU processes, which share every batch."""
     recipe, program = tmp_path / "plain.toml", tmp_path / "without_dropout.py"
     recipe.write_text(
         'summary = "for tests"\nsplit = "official"\nepochs = 2\nbatch = 4\n'
         '[model]\nname = "naimishnet"\nsize = 64\n[crop]\nscale = 1.25\n[loss]\nname = "mse"\n'
         '[optimizer]\nname = "adam"\nlr = 1e-4\n'
     )
-    # Processes draw masks of their own, so dropout alone would tell the two runs apart.
+    # Without dropout, whose masks differ between processes.
     program.write_text(
         "from torch import nn\nnn.Dropout = lambda _: nn.Identity()\n"
         "from fkd_train.cli.train import main\nmain()\n"
@@ -184,75 +169,75 @@ def test_two_processes_train_what_one_does(
         places = ["--data", str(drawn_data), "--out", str(out), "--workers", "0"]
         arguments = [kind, "--num_processes", str(count), str(program), "--recipe", str(recipe)]
         run_to_end([*launch, *arguments, *places])
-        results.append([float(row[key]) for row in log(out) for key in ("train_loss", "nme")])
+        results.append([float(row[key]) for row in read_log(out) for key in ("train_loss", "nme")])
     assert results[1] == pytest.approx(results[0], rel=1e-3)
 
 
-def test_a_folder_with_a_run_is_not_overwritten(
-    undisturbed: Path, tiny: LandmarkRecipe, drawn_data: Path
+def test_refuses_a_folder_that_holds_a_run(
+    uninterrupted: Path, tiny: LandmarkRecipe, drawn_data: Path
 ) -> None:
     with pytest.raises(RunError, match="resume it with --resume"):
-        train(tiny, drawn_data, undisturbed, workers=0)
+        train(tiny, drawn_data, uninterrupted, workers=0)
 
 
-def test_a_run_from_before_a_recipe_had_a_field_is_resumed(
-    undisturbed: Path, tiny: LandmarkRecipe, drawn_data: Path, tmp_path: Path
+def test_resumes_a_run_whose_recipe_lacks_a_newer_field(
+    uninterrupted: Path, tiny: LandmarkRecipe, drawn_data: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "older"
-    shutil.copytree(undisturbed, out)
+    shutil.copytree(uninterrupted, out)
     table = json.loads((out / "recipe.json").read_text())
     del table["scheme"]
     (out / "recipe.json").write_text(json.dumps(table))
     train(replace(tiny, epochs=4), drawn_data, out, resume=True, workers=0)
 
 
-def test_resuming_with_another_recipe_is_refused(
-    undisturbed: Path, tiny: LandmarkRecipe, drawn_data: Path
+def test_refuses_to_resume_with_another_recipe(
+    uninterrupted: Path, tiny: LandmarkRecipe, drawn_data: Path
 ) -> None:
-    before = (undisturbed / "recipe.json").read_text()
+    before = (uninterrupted / "recipe.json").read_text()
     with pytest.raises(RunError, match="another recipe"):
-        train(replace(tiny, epochs=9), drawn_data, undisturbed, resume=True, workers=0)
-    assert (undisturbed / "recipe.json").read_text() == before
+        train(replace(tiny, epochs=9), drawn_data, uninterrupted, resume=True, workers=0)
+    assert (uninterrupted / "recipe.json").read_text() == before
 
 
-def test_a_kill_between_the_log_and_the_first_checkpoint_logs_no_epoch_twice(
+def test_logs_no_epoch_twice_after_a_kill_before_the_first_checkpoint(
     tiny: LandmarkRecipe, drawn_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    own_save = loop.Trainer._save
+    original_save = loop.Trainer._save
 
     def save(trainer: loop.Trainer, name: str, resumable: bool = True) -> None:
         if name == "last":
             raise KeyboardInterrupt
-        own_save(trainer, name, resumable)
+        original_save(trainer, name, resumable)
 
     monkeypatch.setattr(loop.Trainer, "_save", save)
     with pytest.raises(KeyboardInterrupt):
         train(tiny, drawn_data, tmp_path / "run", workers=0)
     monkeypatch.undo()
-    assert [row["epoch"] for row in log(tmp_path / "run")] == ["1"]
+    assert [row["epoch"] for row in read_log(tmp_path / "run")] == ["1"]
     train(tiny, drawn_data, tmp_path / "run", workers=0, resume=True)
-    assert [row["epoch"] for row in log(tmp_path / "run")] == ["1", "2"]
+    assert [row["epoch"] for row in read_log(tmp_path / "run")] == ["1", "2"]
 
 
-def test_a_signal_while_processes_agree_is_not_lost(
+def test_handles_a_signal_while_processes_synchronise(
     tiny: LandmarkRecipe, drawn_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    own_reduce = Accelerator.reduce
+    original_reduce = Accelerator.reduce
 
     def reduce(accelerator: Accelerator, tensor: torch.Tensor, reduction: str) -> torch.Tensor:
-        found: torch.Tensor = own_reduce(accelerator, tensor, reduction)
+        reduced: torch.Tensor = original_reduce(accelerator, tensor, reduction)
         os.kill(os.getpid(), signal.SIGTERM)
-        return found
+        return reduced
 
     monkeypatch.setattr(Accelerator, "reduce", reduce)
     assert train(tiny, drawn_data, tmp_path / "run", workers=0).summary is None
     assert load_checkpoint(tmp_path / "run" / "last.pt")["progress"]["step"] == 2
 
 
-def test_a_signal_to_the_whole_group_leaves_the_loader_working(
+def test_saves_after_a_signal_to_the_process_group(
     tiny: LandmarkRecipe, drawn_data: Path, tmp_path: Path
 ) -> None:
-    """As systemd and timeout send it: to the workers too."""
+    """systemd and timeout also signal the loader workers."""
     out = tmp_path / "run"
     arguments = command(replace(tiny, epochs=400), drawn_data, out)
     arguments[2] = arguments[2].replace("workers=0", "workers=1")
@@ -263,19 +248,19 @@ def test_a_signal_to_the_whole_group_leaves_the_loader_working(
             assert time.monotonic() < deadline
             time.sleep(0.01)
         os.killpg(process.pid, signal.SIGTERM)
-        _, said = process.communicate(timeout=60)
-    assert process.returncode == 0, said.decode()[-2000:]
-    assert b"Traceback" not in said
+        _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 0, stderr.decode()[-2000:]
+    assert b"Traceback" not in stderr
 
 
-def test_there_must_be_a_run_to_resume(
+def test_refuses_to_resume_without_a_run(
     tiny: LandmarkRecipe, drawn_data: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(RunError, match="no training run"):
         train(tiny, drawn_data, tmp_path / "none", resume=True, workers=0)
 
 
-def test_workers_change_nothing_but_speed(
+def test_the_number_of_workers_does_not_change_the_weights(
     tiny: LandmarkRecipe, drawn_data: Path, tmp_path: Path
 ) -> None:
     threads = torch.get_num_threads()
@@ -288,32 +273,18 @@ def test_workers_change_nothing_but_speed(
     assert_same_weights(tmp_path / "0", tmp_path / "2")
 
 
-def test_evaluation_is_in_full_precision_whatever_training_is_in(
+def test_evaluates_in_full_precision_after_bf16_training(
     tiny: LandmarkRecipe, drawn_data: Path, tmp_path: Path
 ) -> None:
-    """What a half-precision run logs is what its checkpoint gives afterwards."""
+    """The logged NME equals that of the checkpoint."""
     out = tmp_path / "run"
     train(replace(tiny, precision="bf16"), drawn_data, out, workers=0)
     predict, sampler = open_model(out)
-    again = evaluate(predict, read_faces(drawn_data, "test"), sampler)
-    assert float(log(out)[-1]["nme"]) == pytest.approx(again.accuracy.nme, rel=1e-5)
+    evaluation = evaluate(predict, read_faces(drawn_data, "test"), sampler)
+    assert float(read_log(out)[-1]["nme"]) == pytest.approx(evaluation.accuracy.nme, rel=1e-5)
 
 
-@pytest.mark.parametrize("steps", [1, 2, 3, 10, 100])
-def test_one_cycle_ends_at_nothing_however_short_the_run(tiny: LandmarkRecipe, steps: int) -> None:
-    network = build_landmark_net(tiny.model.spec(68))
-    optimizer, schedule = build_optimizer(network, tiny.optimizer, steps)
-    rates = []
-    for _ in range(steps):
-        rates.append(optimizer.param_groups[0]["lr"])
-        optimizer.step()
-        schedule.step() if len(rates) < steps else None
-    assert max(rates) <= tiny.optimizer.lr * (1 + 1e-9)
-    if steps > 2:
-        assert rates[-1] < 0.01 * max(rates)
-
-
-def test_tensorboard_gets_every_figure(
+def test_writes_every_metric_to_tensorboard(
     tiny: LandmarkRecipe, drawn_data: Path, tmp_path: Path
 ) -> None:
     train(replace(tiny, epochs=1), drawn_data, tmp_path / "run", workers=0, tensorboard=True)
@@ -321,44 +292,3 @@ def test_tensorboard_gets_every_figure(
     content = events.read_bytes()
     assert b"train_loss" in content
     assert b"nme" in content
-
-
-def test_a_failed_save_leaves_the_checkpoint_before_it(tmp_path: Path) -> None:
-    path = tmp_path / "last.pt"
-    save_checkpoint(path, {"epoch": 1})
-    before = path.read_bytes()
-    with pytest.raises(AttributeError):
-        save_checkpoint(path, {"epoch": 2, "cannot be pickled": lambda: None})
-    assert path.read_bytes() == before
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
-    try:
-        with pytest.raises(OutputError, match=r"last\.pt: cannot be written: File too large"):
-            save_checkpoint(path, {"epoch": 2, "weights": torch.zeros(10_000)})
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-        signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
-    assert path.read_bytes() == before
-    assert [p.name for p in tmp_path.iterdir()] == ["last.pt"]
-
-
-@pytest.mark.parametrize("content", [b"", b"hello", b"(", b"G", b"PK\x03\x04 not really a zip"])
-def test_a_damaged_checkpoint_is_one_line(tmp_path: Path, content: bytes) -> None:
-    path = tmp_path / "last.pt"
-    path.write_bytes(content)
-    with pytest.raises(RunError, match=r"last\.pt: not a checkpoint"):
-        load_checkpoint(path)
-
-
-def test_a_checkpoint_without_a_recipe_says_so(tmp_path: Path) -> None:
-    save_checkpoint(tmp_path / "x.pt", {"weights": {}, "points": 68, "progress": {}})
-    with pytest.raises(RunError, match="a checkpoint without recipe"):
-        load_checkpoint(tmp_path / "x.pt")
-
-
-def test_a_checkpoint_is_data_and_runs_no_code(tmp_path: Path) -> None:
-    path = tmp_path / "evil.pt"
-    torch.save({"format": 1, "path": Path("x")}, path)
-    with pytest.raises(RunError, match="not a checkpoint"):
-        load_checkpoint(path)

@@ -1,0 +1,74 @@
+"""Evaluation of a detector during training."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from fkd_infer.types import Detections
+from fkd_train.config.detector import DetectorRecipe
+from fkd_train.data.dataset import load_split
+from fkd_train.evaluation.detector_evaluation import (
+    evaluate_detector,
+    evaluation_sets,
+    one_by_one,
+    torch_find,
+)
+from fkd_train.ground_truth import FACE
+from fkd_train.models.detector import DetectorNet
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+SHARES = ["mosaic_ap", "mosaic_recall", "photo_recall", "photo_recall_at_half"]
+
+
+def test_a_perfect_detector_finds_everything_and_a_blind_one_nothing(
+    tiny_detector: DetectorRecipe, drawn_data: Path
+) -> None:
+    faces = load_split(drawn_data, "official", colour=True)[1]
+    sets = evaluation_sets(tiny_detector, faces)
+    photos = sets["images"]
+    assert len(sets["mosaics"].images) == tiny_detector.mosaic.validation
+    assert len({image.shape for image in photos.images}) == 1
+    for image, original in zip(photos.images, faces.images, strict=True):
+        high, wide = original.shape[:2]
+        np.testing.assert_array_equal(image[:high, :wide], original)
+    answers = {}
+    for test_set in sets.values():
+        for image, truth in zip(test_set.images, test_set.truths, strict=True):
+            own = truth.boxes[truth.kinds == FACE]
+            answers[image.tobytes()] = Detections(own, np.full(len(own), 0.9, np.float32))
+    found = evaluate_detector(one_by_one(lambda image: answers[image.tobytes()]), sets)
+    assert (found.error, found.row["photo_false_at_half"]) == (0, 0)
+    assert [found.row[name] for name in SHARES] == [1, 1, 1, 1]
+    none = Detections(np.empty((0, 4), np.float32), np.empty(0, np.float32))
+    blind = evaluate_detector(one_by_one(lambda _: none), sets)
+    assert (blind.error, *blind.row.values()) == (1, 0, 0, 0, 0, 0)
+
+
+def test_detecting_leaves_the_mode_and_the_weights_of_a_network(lively: DetectorNet) -> None:
+    network = deepcopy(lively).train()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    torch_find(network)([np.zeros((64, 80, 3), np.uint8)])
+    assert network.training
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+
+
+def test_images_of_different_sizes_are_detected_as_if_alone(lively: DetectorNet) -> None:
+    rng, find = np.random.default_rng(0), torch_find(lively)
+    sizes = [(40, 60), (64, 64), (40, 60), (33, 7)] + [(64, 64)] * 9
+    images = [rng.integers(0, 256, (*size, 3), np.uint8) for size in sizes]
+    found = find(images)
+    assert sum(map(len, found)) > 50
+    for image, own in zip(images, found, strict=True):
+        (alone,) = find([image])
+        assert own.points is not None
+        assert alone.points is not None
+        assert (np.diff(own.scores) <= 0).all()
+        assert own.scores.min(initial=1) >= 0.02
+        np.testing.assert_allclose(own.scores, alone.scores, atol=1e-5)
+        np.testing.assert_allclose(own.boxes, alone.boxes, atol=0.01)
+        np.testing.assert_allclose(own.points, alone.points, atol=0.01)
