@@ -1,4 +1,4 @@
-"""Checks of `fkd-infer doctor`: what is installed, and whether it can be imported."""
+"""Checks of `fkd-infer doctor`: the packages are installed and can be imported."""
 
 from __future__ import annotations
 
@@ -22,87 +22,88 @@ _OPENCV_WHEELS = (
 _CASCADE = "haarcascade_frontalface_default.xml"
 
 
-def _wanted(package: str) -> str:
-    """A package with the versions that fkd asks for, quoted for a shell."""
-    try:
-        lines = requires("fkd") or []
-    except PackageNotFoundError:  # run from a folder, without an installation
-        lines = []
-    found = (line.partition(";")[0].strip() for line in lines)
-    name = re.compile(rf"{package}(?![-\w])")
-    return f"'{next((line for line in found if name.match(line)), package)}'"
-
-
-def _import(module: str) -> tuple[Any, str]:
-    """A module, or None and why."""
-    try:
-        return import_module(module), ""
-    except Exception as error:  # noqa: BLE001 (a broken package raises anything when imported)
-        return None, f"it cannot be imported: {error_text(error)}"
-
-
 def fkd() -> Finding:
-    """fkd's own version and place."""
+    """Names fkd's version and folder."""
     version = installed_versions(["fkd"]).get("fkd", "not installed")
     return Finding("fkd", f"{version}, {Path(__file__).parents[1]}")
 
 
 def python() -> Finding:
-    """Python and the system."""
+    """Names the versions of Python and of the system."""
     return Finding("python", f"{platform.python_version()}, {platform.platform()}")
-
-
-def _package(name: str, package: str, module: str) -> Finding:
-    found, why = _import(module)
-    if found is None:
-        fact = listed(installed_versions([package])) or "not installed"
-        return Finding(name, fact, why, f"pip install --force-reinstall {_wanted(package)}")
-    return Finding(name, str(found.__version__))
 
 
 def numpy() -> Finding:
     """NumPy can be imported."""
-    return _package("numpy", "numpy", "numpy")
+    return _check_package("numpy", "numpy", "numpy")
 
 
 def pyav() -> Finding:
     """PyAV, which reads and writes videos, can be imported."""
-    return _package("pyav", "av", "av")
-
-
-def _has_cascades(cv2: Any) -> bool:
-    file = Path(cv2.__file__).parent / "data" / _CASCADE
-    return hasattr(cv2, "CascadeClassifier") and file.is_file()
+    return _check_package("pyav", "av", "av")
 
 
 def opencv() -> Finding:
-    """OpenCV: one wheel, which can be imported here."""
+    """Exactly one OpenCV wheel is installed, and can be imported."""
     wheels = installed_versions(_OPENCV_WHEELS)
-    cv2, why = _import("cv2")
+    cv2, import_problem = _try_import("cv2")
     problem = None
     if cv2 is None:
-        problem = why
+        problem = import_problem
     elif len(wheels) > 1:
         problem = f"{' and '.join(wheels)} are all installed and overwrite each other"
     fact = listed(wheels) or ("not installed" if cv2 is None else f"{cv2.__version__}, no wheel")
     if cv2 is not None and not _has_cascades(cv2):
         fact += "; no face cascades: detector haar cannot be used"
-    repair = f"pip install --force-reinstall {_wanted('opencv-python-headless')}"
+    repair = f"pip install --force-reinstall {_requirement('opencv-python-headless')}"
     if wheels:
         repair = f"pip uninstall -y {' '.join(wheels)} && {repair}"
     return Finding("opencv", fact, problem, repair if problem else None)
 
 
 def onnx_runtime() -> Finding:
-    """One ONNX Runtime, which can be imported."""
+    """Exactly one ONNX Runtime is installed, and can be imported."""
     installed = installed_versions(runtime_packages())
     fact = listed(installed) or "not installed"
     if error := install_error(list(installed)):
         return Finding("onnx runtime", fact, error.without_fix, error.fix)
-    ort, why = _import("onnxruntime")
+    ort, problem = _try_import("onnxruntime")
     if ort is not None and not hasattr(ort, "InferenceSession"):
-        why = "its files are not whole, as after an uninstalled second package"
-    if why:
+        problem = "its files are incomplete, as after a second package was uninstalled"
+    if problem:
         repair = f"pip install --force-reinstall --no-deps {next(iter(installed))}"
-        return Finding("onnx runtime", fact, why, repair)
+        return Finding("onnx runtime", fact, problem, repair)
     return Finding("onnx runtime", f"{fact}, with {', '.join(ort.get_available_providers())}")
+
+
+def _check_package(name: str, package: str, module: str) -> Finding:
+    imported, problem = _try_import(module)
+    if imported is None:
+        fact = listed(installed_versions([package])) or "not installed"
+        repair = f"pip install --force-reinstall {_requirement(package)}"
+        return Finding(name, fact, problem, repair)
+    return Finding(name, str(imported.__version__))
+
+
+def _try_import(module: str) -> tuple[Any, str]:
+    """Returns a module, or None and the problem."""
+    try:
+        return import_module(module), ""
+    except Exception as error:  # noqa: BLE001 (a broken package raises anything when imported)
+        return None, f"it cannot be imported: {error_text(error)}"
+
+
+def _requirement(package: str) -> str:
+    """Returns a package with the versions that fkd requires, quoted for a shell."""
+    try:
+        requirements = requires("fkd") or []
+    except PackageNotFoundError:  # run from a folder, without an installation
+        requirements = []
+    specifiers = (requirement.partition(";")[0].strip() for requirement in requirements)
+    name = re.compile(rf"{package}(?![-\w])")
+    return f"'{next(filter(name.match, specifiers), package)}'"
+
+
+def _has_cascades(cv2: Any) -> bool:
+    file = Path(cv2.__file__).parent / "data" / _CASCADE
+    return hasattr(cv2, "CascadeClassifier") and file.is_file()

@@ -9,6 +9,9 @@ from typing import Any
 from fkd_infer.errors import InstallError
 from fkd_infer.runtime.providers.registry import install_command, runtime_packages
 
+REINSTALL = install_command("pip install --force-reinstall")
+"""The command that repairs an installation."""
+
 
 def import_onnxruntime() -> Any:
     """Imports onnxruntime; raises InstallError unless exactly one of its packages is installed."""

@@ -1,4 +1,4 @@
-"""Each fault that the doctor knows is put in, and its repair is what the fault needs."""
+"""The doctor finds each fault that a test injects, and names its repair."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from click.testing import CliRunner
 
 from fkd_infer.cli.doctor import main
 from fkd_infer.detection.fkd import FkdDetector
-from fkd_infer.doctor import checks, packages
+from fkd_infer.doctor import checks, machine, networks, packages
 from fkd_infer.doctor import finding as findings
 from fkd_infer.doctor.checks import CHECKS, examine
 from fkd_infer.doctor.finding import Check, Finding
@@ -33,18 +33,18 @@ from fkd_infer.types import Detections
 
 
 @pytest.fixture(autouse=True)
-def cache_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FKD_CACHE", str(tmp_path / "cache"))
 
 
 def install(monkeypatch: pytest.MonkeyPatch, **versions: str) -> None:
-    """Lets these packages be installed, and no other."""
-    there = {name.replace("_", "-"): number for name, number in versions.items()}
+    """Pretends that these packages are installed, and no others."""
+    installed = {name.replace("_", "-"): number for name, number in versions.items()}
 
     def version(package: str) -> str:
-        if package not in there:
+        if package not in installed:
             raise PackageNotFoundError(package)
-        return there[package]
+        return installed[package]
 
     monkeypatch.setattr(findings, "version", version)
 
@@ -60,17 +60,17 @@ def import_as(monkeypatch: pytest.MonkeyPatch, module: Any) -> None:
     monkeypatch.setattr(packages, "import_module", lambda _: module)
 
 
-def told(finding: Finding) -> str:
-    """Problem and repair."""
+def problem_and_repair(finding: Finding) -> str:
+    """Returns the finding's problem and repair."""
     assert finding.problem is not None
     assert finding.repair is not None
     return f"{finding.problem} | {finding.repair}"
 
 
 def test_finds_no_problem_here() -> None:
-    found = examine()
-    assert [finding for finding in found if finding.problem] == []
-    names = [finding.name for finding in found]
+    findings = examine()
+    assert [finding for finding in findings if finding.problem] == []
+    names = [finding.name for finding in findings]
     assert len(set(names)) == len(names) == len(CHECKS)
 
 
@@ -81,25 +81,27 @@ OPENCV = "pip install --force-reinstall 'opencv-python-headless<6,>=4.10'"
 def test_an_opencv_that_needs_a_desktop_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch, opencv_python="4.14.0.94")
     break_import(monkeypatch, LIBGL)
-    found = packages.opencv()
-    assert found.fact == "opencv-python 4.14.0.94"
-    assert "libGL.so.1" in told(found)
-    assert found.repair == f"pip uninstall -y opencv-python && {OPENCV}"
+    finding = packages.opencv()
+    assert finding.fact == "opencv-python 4.14.0.94"
+    assert "libGL.so.1" in problem_and_repair(finding)
+    assert finding.repair == f"pip uninstall -y opencv-python && {OPENCV}"
 
 
 def test_a_missing_opencv_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch)
     break_import(monkeypatch, ModuleNotFoundError("No module named 'cv2'"))
-    found = packages.opencv()
-    assert (found.fact, found.repair) == ("not installed", OPENCV)
+    finding = packages.opencv()
+    assert (finding.fact, finding.repair) == ("not installed", OPENCV)
 
 
 def test_two_opencv_wheels_are_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch, opencv_python="4.12", opencv_python_headless="4.14")
-    found = packages.opencv()
-    assert "opencv-python and opencv-python-headless are all installed" in told(found)
-    assert found.repair is not None
-    assert found.repair.startswith("pip uninstall -y opencv-python opencv-python-headless && ")
+    finding = packages.opencv()
+    assert "opencv-python and opencv-python-headless are all installed" in problem_and_repair(
+        finding
+    )
+    assert finding.repair is not None
+    assert finding.repair.startswith("pip uninstall -y opencv-python opencv-python-headless && ")
 
 
 NO_CASCADES = "opencv-python-headless 5.0.0; no face cascades: detector haar cannot be used"
@@ -137,144 +139,146 @@ def test_reports_the_version_of_a_complete_opencv(
 def test_a_broken_package_is_reinstalled(
     check: Callable[[], Finding], repair: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    break_import(monkeypatch, AttributeError("_ARRAY_API not found"))
-    found = check()
-    assert "AttributeError: _ARRAY_API not found" in told(found)
-    assert found.repair == repair
+    break_import(monkeypatch, AttributeError("_ARRAY_API not finding"))
+    finding = check()
+    assert "AttributeError: _ARRAY_API not finding" in problem_and_repair(finding)
+    assert finding.repair == repair
 
 
 def test_a_missing_runtime_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch)
-    assert "pip install 'fkd[cpu]'" in told(packages.onnx_runtime())
+    assert "pip install 'fkd[cpu]'" in problem_and_repair(packages.onnx_runtime())
 
 
 def test_two_runtimes_are_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch, onnxruntime="1.32", onnxruntime_gpu="1.31")
-    found = packages.onnx_runtime()
-    assert found.fact == "onnxruntime 1.32, onnxruntime-gpu 1.31"
-    assert "overwrite each other" in told(found)
-    assert "pip uninstall -y onnxruntime onnxruntime-gpu && pip install" in told(found)
+    finding = packages.onnx_runtime()
+    assert finding.fact == "onnxruntime 1.32, onnxruntime-gpu 1.31"
+    assert "overwrite each other" in problem_and_repair(finding)
+    assert "pip uninstall -y onnxruntime onnxruntime-gpu && pip install" in problem_and_repair(
+        finding
+    )
 
 
 def test_an_incomplete_runtime_is_reinstalled(monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch, onnxruntime="1.32")
     import_as(monkeypatch, SimpleNamespace())
-    assert "not whole" in told(packages.onnx_runtime())
-    assert "--force-reinstall --no-deps onnxruntime" in told(packages.onnx_runtime())
+    assert "incomplete" in problem_and_repair(packages.onnx_runtime())
+    assert "--force-reinstall --no-deps onnxruntime" in problem_and_repair(packages.onnx_runtime())
 
 
 def test_a_runtime_that_fails_to_import_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch, onnxruntime="1.32")
     break_import(monkeypatch, ImportError("DLL load failed"))
-    assert "DLL load failed" in told(packages.onnx_runtime())
+    assert "DLL load failed" in problem_and_repair(packages.onnx_runtime())
 
 
-def smi(monkeypatch: pytest.MonkeyPatch, code: int, said: str) -> None:
-    done = subprocess.CompletedProcess([], code, said, "")
+def nvidia_smi(monkeypatch: pytest.MonkeyPatch, code: int, output: str) -> None:
+    done = subprocess.CompletedProcess([], code, output, "")
     monkeypatch.setattr("shutil.which", lambda _: "/usr/bin/nvidia-smi")
     monkeypatch.setattr("subprocess.run", lambda *_, **__: done)
 
 
-def no_smi(monkeypatch: pytest.MonkeyPatch) -> None:
+def no_nvidia_smi(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shutil.which", lambda _: None)
 
 
 def test_reports_the_driver(monkeypatch: pytest.MonkeyPatch) -> None:
-    smi(monkeypatch, 0, "NVIDIA X, 580.1, 24564 MiB\n")
+    nvidia_smi(monkeypatch, 0, "NVIDIA X, 580.1, 24564 MiB\n")
     assert check_driver(CUDA) == Finding("nvidia", "NVIDIA X, 580.1, 24564 MiB")
 
 
 def test_a_silent_driver_is_a_problem_for_the_gpu_runtime_only(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    smi(monkeypatch, 18, "Failed to initialize NVML: Driver/library version mismatch\n")
+    nvidia_smi(monkeypatch, 18, "Failed to initialize NVML: Driver/library version mismatch\n")
     install(monkeypatch, onnxruntime="1.32")
     assert check_driver(CUDA).problem is None
     install(monkeypatch, onnxruntime_gpu="1.31")
-    assert "version mismatch | nvidia-smi  (" in told(check_driver(CUDA))
+    assert "version mismatch | nvidia-smi  (" in problem_and_repair(check_driver(CUDA))
 
 
-def runtime(monkeypatch: pytest.MonkeyPatch, *offered: str) -> None:
-    """An onnxruntime of CUDA 13 that offers these, and finds one library missing."""
+def replace_runtime(monkeypatch: pytest.MonkeyPatch, *providers: str) -> None:
+    """Replaces onnxruntime by one for CUDA 13 with these providers and a missing library."""
     ort = SimpleNamespace(
         cuda_version="13.0",
-        get_available_providers=lambda: offered,
+        get_available_providers=lambda: providers,
         preload_dlls=lambda: print("Failed to load libA.so: libcublas.so.13: cannot open"),
     )
     monkeypatch.setattr("fkd_infer.runtime.install.import_onnxruntime", lambda: ort)
 
 
-def cuda_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+def break_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise ProviderError("cuda", ["cpu"], "see the log")
 
-    runtime(monkeypatch, "CUDAExecutionProvider", "CPUExecutionProvider")
+    replace_runtime(monkeypatch, "CUDAExecutionProvider", "CPUExecutionProvider")
     install(monkeypatch, onnxruntime_gpu="1.31", nvidia_cudnn_cu13="9.1")
     monkeypatch.setattr("fkd_infer.runtime.session.LandmarkSession", fail)
 
 
 def test_missing_cuda_libraries_are_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    cuda_fails(monkeypatch)
-    smi(monkeypatch, 0, "NVIDIA X, 580.1, 24564 MiB\n")
-    found = check_provider(CUDA)
-    assert found.fact == "ONNX Runtime was built with CUDA 13.0; nvidia-cudnn-cu13 9.1"
-    assert "does not start: libcublas.so.13: cannot open | " in told(found)
-    assert found.repair == "pip install --upgrade 'fkd[gpu]'"
+    break_cuda(monkeypatch)
+    nvidia_smi(monkeypatch, 0, "NVIDIA X, 580.1, 24564 MiB\n")
+    finding = check_provider(CUDA)
+    assert finding.fact == "ONNX Runtime was built with CUDA 13.0; nvidia-cudnn-cu13 9.1"
+    assert "does not start: libcublas.so.13: cannot open | " in problem_and_repair(finding)
+    assert finding.repair == "pip install --upgrade 'fkd[gpu]'"
 
 
 def test_without_a_gpu_the_cpu_runtime_is_suggested(monkeypatch: pytest.MonkeyPatch) -> None:
-    cuda_fails(monkeypatch)
-    no_smi(monkeypatch)
+    break_cuda(monkeypatch)
+    no_nvidia_smi(monkeypatch)
     repair = "pip uninstall -y onnxruntime-gpu && pip install 'fkd[cpu]'"
-    assert repair in told(check_provider(CUDA))
+    assert repair in problem_and_repair(check_provider(CUDA))
 
 
 def test_reports_that_cuda_starts(monkeypatch: pytest.MonkeyPatch) -> None:
-    cuda_fails(monkeypatch)
+    break_cuda(monkeypatch)
     opened: list[tuple[object, ...]] = []
     monkeypatch.setattr(
-        "fkd_infer.runtime.session.LandmarkSession", lambda *given: opened.append(given)
+        "fkd_infer.runtime.session.LandmarkSession", lambda *arguments: opened.append(arguments)
     )
     assert check_provider(CUDA).fact.endswith("a session starts")
     assert opened == [("fkdnet", "cuda")]
 
 
 def test_an_unused_gpu_is_no_problem_but_has_a_repair(monkeypatch: pytest.MonkeyPatch) -> None:
-    runtime(monkeypatch, "CPUExecutionProvider")
-    smi(monkeypatch, 0, "NVIDIA X, 580.1, 24564 MiB\n")
-    found = check_provider(CUDA)
-    assert found.problem is None
-    assert found.repair == "pip uninstall -y onnxruntime && pip install 'fkd[gpu]'"
+    replace_runtime(monkeypatch, "CPUExecutionProvider")
+    nvidia_smi(monkeypatch, 0, "NVIDIA X, 580.1, 24564 MiB\n")
+    finding = check_provider(CUDA)
+    assert finding.problem is None
+    assert finding.repair == "pip uninstall -y onnxruntime && pip install 'fkd[gpu]'"
 
 
 @pytest.mark.parametrize(
-    ("features", "said"),
+    ("features", "support"),
     [
         (("avx2", "avx_vnni"), "sums are exact"),
         (("avx2",), "can saturate"),
-        ((), "that the system tells of"),
+        ((), "as far as the system says"),
     ],
 )
 def test_reports_the_int8_support_of_the_cpu(
-    features: tuple[str, ...], said: str, monkeypatch: pytest.MonkeyPatch
+    features: tuple[str, ...], support: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(checks, "cpu_features", lambda: features)
-    found = checks.cpu()
-    assert said in found.fact
-    assert all(feature in found.fact for feature in features)
+    monkeypatch.setattr(machine, "cpu_features", lambda: features)
+    finding = machine.cpu()
+    assert support in finding.fact
+    assert all(feature in finding.fact for feature in features)
 
 
 def test_reports_the_cpu_limit_of_the_container(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
-    monkeypatch.setattr(checks, "cgroup_limit", lambda: 2.5)
-    monkeypatch.setattr(checks, "available_threads", lambda: 2)
-    assert "8 for this process, 2.5 by its container; fkd uses 2" in checks.threads().fact
+    monkeypatch.setattr(machine, "cgroup_limit", lambda: 2.5)
+    monkeypatch.setattr(machine, "available_threads", lambda: 2)
+    assert "8 for this process, 2.5 by its container; fkd uses 2" in machine.threads().fact
 
 
 def test_more_opencv_threads_than_cores_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checks, "available_threads", lambda: 2)
+    monkeypatch.setattr(machine, "available_threads", lambda: 2)
     monkeypatch.setattr(cv2, "getNumThreads", lambda: 16)
-    assert checks.opencv_threads().repair == "export OPENCV_FOR_THREADS_NUM=2"
+    assert machine.opencv_threads().repair == "export OPENCV_FOR_THREADS_NUM=2"
 
 
 def test_the_repair_of_opencv_threads_works() -> None:
@@ -285,45 +289,45 @@ def test_the_repair_of_opencv_threads_works() -> None:
 
 
 def test_a_model_with_wrong_points_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
-    drawn = checks._drawn_face
+    draw = networks._drawn_face
 
     def upside_down(size: int) -> tuple[Any, dict[str, tuple[float, float]]]:
-        face, parts = drawn(size)
+        face, parts = draw(size)
         return face, {part: (x, size - y) for part, (x, y) in parts.items()}
 
-    monkeypatch.setattr(checks, "_drawn_face", upside_down)
-    found = checks.model()
-    assert "it puts right_eye, left_eye, outer_lips elsewhere" in told(found)
+    monkeypatch.setattr(networks, "_drawn_face", upside_down)
+    finding = networks.model()
+    assert "it puts right_eye, left_eye, outer_lips elsewhere" in problem_and_repair(finding)
 
 
 def test_a_low_score_for_a_drawn_face_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
-    drawn = checks._drawn_face
-    monkeypatch.setattr(checks, "_drawn_face", lambda size: (drawn(size)[0] // 255, {}))
-    assert "takes a drawn face for none" in told(checks.model())
+    draw = networks._drawn_face
+    monkeypatch.setattr(networks, "_drawn_face", lambda size: (draw(size)[0] // 255, {}))
+    assert "does not see a drawn face" in problem_and_repair(networks.model())
 
 
 def test_an_unwritable_cache_is_a_problem(tmp_path: Path) -> None:
     (tmp_path / "cache").write_text("a file")
-    found = checks.cache()
-    assert "cannot be written to" in told(found)
-    assert "export FKD_CACHE=" in told(found)
+    finding = machine.cache()
+    assert "cannot be written to" in problem_and_repair(finding)
+    assert "export FKD_CACHE=" in problem_and_repair(finding)
 
 
 def test_a_missing_cache_is_no_problem(tmp_path: Path) -> None:
-    assert checks.cache() == Finding("cache", f"{tmp_path / 'cache'} (not there yet)")
+    assert machine.cache() == Finding("cache", f"{tmp_path / 'cache'} (not there yet)")
 
 
 def test_a_user_without_a_home_is_told_to_set_the_cache(monkeypatch: pytest.MonkeyPatch) -> None:
-    def homeless() -> Path:
+    def no_home() -> Path:
         raise RuntimeError("Could not determine home directory.")
 
-    monkeypatch.setattr(checks, "cache_folder", homeless)
-    assert "home directory. | export FKD_CACHE=" in told(checks.cache())
+    monkeypatch.setattr(machine, "cache_folder", no_home)
+    assert "home directory. | export FKD_CACHE=" in problem_and_repair(machine.cache())
 
 
 @pytest.fixture
 def tuned(fixed_model: Path, monkeypatch: pytest.MonkeyPatch) -> Profile:
-    """A profile of the model that stands for the shipped one."""
+    """A profile of the tiny network, in place of the shipped model."""
     from fkd_infer.runtime.settings import SessionSettings
 
     monkeypatch.setattr("fkd_infer.models.shipped.find_model", lambda _: fixed_model)
@@ -333,21 +337,21 @@ def tuned(fixed_model: Path, monkeypatch: pytest.MonkeyPatch) -> Profile:
 
 
 def test_reports_a_profile(tuned: Profile) -> None:
-    found = checks.tuning()
-    assert found.problem is None
-    assert found.fact == f"{tuned.path}: for pipeline, 3 threads, batch 7"
+    finding = machine.tuning()
+    assert finding.problem is None
+    assert finding.fact == f"{tuned.path}: for pipeline, 3 threads, batch 7"
 
 
 def test_no_profile_is_no_problem() -> None:
-    found = checks.tuning()
-    assert (found.problem, found.repair) == (None, "fkd-infer tune")
+    finding = machine.tuning()
+    assert (finding.problem, finding.repair) == (None, "fkd-infer tune")
 
 
 def test_an_unused_profile_is_a_problem(tuned: Profile, caplog: pytest.LogCaptureFixture) -> None:
     tuned.path.write_text("{")
     with caplog.at_level(logging.WARNING):
-        assert "profile.json is not used" in told(checks.tuning())
-    assert "fkd-infer tune --model " in told(checks.tuning())
+        assert "profile.json is not used" in problem_and_repair(machine.tuning())
+    assert "fkd-infer tune --model " in problem_and_repair(machine.tuning())
     assert caplog.text == ""
 
 
@@ -371,13 +375,13 @@ FINE, WITHOUT_RUNTIME = Check("fine", fine), Check("without runtime", without_ru
 def test_a_failing_check_does_not_stop_the_others() -> None:
     odd, other = examine([Check("odd one", odd_one), FINE])
     assert odd.name == "odd one"
-    assert "ValueError: two lines | pip install --force-reinstall" in told(odd)
+    assert "ValueError: two lines | pip install --force-reinstall" in problem_and_repair(odd)
     assert other == fine()
 
 
 def test_a_missing_package_is_one_problem() -> None:
     first, again = examine([WITHOUT_RUNTIME, WITHOUT_RUNTIME])
-    assert told(first) == (
+    assert problem_and_repair(first) == (
         "ONNX Runtime is not installed | pip install 'fkd[cpu]'  (or 'fkd[gpu]')"
     )
     assert again == Finding("without runtime", "not checked: ONNX Runtime is not installed")
@@ -400,15 +404,15 @@ def test_exits_with_1_and_prints_the_repair(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_json_has_the_same_findings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(checks, "CHECKS", (FINE, WITHOUT_RUNTIME))
-    path = tmp_path / "found.json"
+    path = tmp_path / "finding.json"
     done = CliRunner().invoke(main, ["--json", str(path)], catch_exceptions=False)
     assert done.output.endswith("1 problem\n")
     printed = CliRunner().invoke(main, ["--json", "-"], catch_exceptions=False)
     assert printed.exit_code == done.exit_code == 1
-    found = json.loads(path.read_text())
-    assert found == json.loads(printed.output)
-    assert not found["well"]
-    assert found["findings"][0] == {
+    report = json.loads(path.read_text())
+    assert report == json.loads(printed.output)
+    assert not report["well"]
+    assert report["findings"][0] == {
         "name": "fine",
         "fact": "as it should be",
         "problem": None,
@@ -427,7 +431,7 @@ def test_an_unwritable_json_file_is_one_line(
 
 
 def test_runs_without_any_of_the_packages() -> None:
-    """In a Python where numpy, OpenCV, PyAV and ONNX Runtime cannot be imported."""
+    """Imports of numpy, OpenCV, PyAV and ONNX Runtime fail."""
     code = (
         "import sys\n"
         "for name in ('numpy', 'cv2', 'av', 'onnxruntime'): sys.modules[name] = None\n"
@@ -445,12 +449,12 @@ def test_runs_without_any_of_the_packages() -> None:
 def test_a_detector_that_finds_faces_in_a_gray_picture_is_a_problem(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    found = checks.detector()
-    assert found.problem is None
-    assert "searched 640 × 360 pixels in" in found.fact
+    finding = networks.detector()
+    assert finding.problem is None
+    assert "searched 640 × 360 pixels in" in finding.fact
 
     def everywhere(detector: FkdDetector, image: np.ndarray) -> Detections:
         return Detections(np.array([[0, 0, 9, 9]], np.float32), np.ones(1, np.float32))
 
     monkeypatch.setattr(FkdDetector, "__call__", everywhere)
-    assert "finds 1 faces on a gray picture" in told(checks.detector())
+    assert "finds 1 faces on a gray picture" in problem_and_repair(networks.detector())
