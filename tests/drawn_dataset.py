@@ -1,4 +1,4 @@
-"""Data sets of drawn faces, and a recipe that is trained on them in seconds."""
+"""Data sets of drawn faces, and a recipe that trains on them in seconds."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def write_part(
     seed: int,
     of_face: Callable[[Floats], Floats] = lambda points: points,
 ) -> None:
-    """`people` × `views` drawn faces with their CSV; `of_face` makes its points of the 68."""
+    """Writes `people` × `views` drawn faces with their CSV; `of_face` selects points of the 68."""
     rng = np.random.default_rng(seed)
     (folder / part).mkdir(parents=True)
     lines = []
@@ -37,7 +37,7 @@ def write_part(
 
 
 def tiny_recipe() -> LandmarkRecipe:
-    """Two epochs of five steps on 20 faces, with everything switched on."""
+    """Two epochs of five steps on 20 faces, with augmentation, schedule and averaging."""
     return landmark_recipe_from_dict(
         {
             "name": "tiny",

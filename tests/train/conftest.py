@@ -1,4 +1,4 @@
-"""Drawn data sets and small recipes."""
+"""Drawn data sets and small recipes for tests of the trainer."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def drawn_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def five_point_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The like with five points each, in a training part alone: 60 rows of 20 people."""
+    """A data set with five points per face and only a training part: 60 rows of 20 people."""
     folder = tmp_path_factory.mktemp("five")
     write_part(folder, "training", 20, 3, seed=0, of_face=five_points)
     return folder
@@ -34,13 +34,13 @@ def five_point_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny() -> LandmarkRecipe:
-    """Two epochs of five steps, with everything switched on."""
+    """Two epochs of five steps, with augmentation, schedule and averaging."""
     return tiny_recipe()
 
 
 @pytest.fixture
 def one_thread() -> Iterator[None]:
-    """Small networks train quickest, and to the same bit each time, on one thread."""
+    """Runs torch on one thread, which is fastest for small networks, and deterministic."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -49,7 +49,7 @@ def one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def lively(tiny_detector: DetectorRecipe) -> DetectorNet:
-    """Its network, untrained, with scores of all heights, and boxes and points of many sizes."""
+    """An untrained detector whose scores, boxes and points vary widely."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
         network = DetectorNet(tiny_detector.model.spec())
@@ -58,14 +58,14 @@ def lively(tiny_detector: DetectorRecipe) -> DetectorNet:
             torch.nn.init.normal_(head.weight[1:], std=0.5)
             torch.nn.init.uniform_(head.weight[:1], 0, 2)
         with torch.no_grad():
-            for _ in range(30):  # so that its norms fit what it sees
+            for _ in range(30):  # updates the statistics of batch normalisation
                 network(torch.randint(0, 256, (4, 96, 96, 3), dtype=torch.uint8))
     return network.eval()
 
 
 @pytest.fixture(scope="session")
 def tiny_detector() -> DetectorRecipe:
-    """Two epochs of three steps, on small mosaics, in single precision."""
+    """Two epochs of three steps on small mosaics."""
     return detector_recipe_from_dict(
         {
             "name": "tiny",

@@ -1,4 +1,4 @@
-"""A data set of one's own, with five points a face, from the documentation's recipe to pictures."""
+"""A custom data set with five points per face, from the documented recipe to annotated images."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ SMALLER = (
 
 
 def run(command: click.Command, *arguments: str | Path) -> Result:
-    done = CliRunner().invoke(command, [str(a) for a in arguments], catch_exceptions=False)
-    assert done.exit_code == 0, done.output
-    return done
+    result = CliRunner().invoke(command, [str(a) for a in arguments], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result
 
 
 @pytest.fixture(scope="module")
 def recipe_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The recipe that the documentation shows."""
+    """The recipe from docs/training.md."""
     section = PAGE.read_text().partition("## Your own data")[2].partition("\n## ")[0]
     (text,) = re.findall(r"```toml\n(.*?)```", section, flags=re.DOTALL)
     path = tmp_path_factory.mktemp("recipe") / "five.toml"
@@ -59,20 +59,20 @@ def recipe(recipe_file: Path) -> LandmarkRecipe:
 def trained(
     recipe_file: Path, five_point_data: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
-    """A run folder of that recipe, with a small network and few epochs."""
+    """A run folder of that recipe, with a smaller network and few epochs."""
     out = tmp_path_factory.mktemp("own") / "run"
     smaller = [part for line in SMALLER for part in ("--set", line)]
-    given = ("--data", five_point_data, "--out", out, "--epochs", "12", "--size", "48")
-    run(train.main, "--recipe", recipe_file, *given, "--workers", "0", *smaller)
+    options = ("--data", five_point_data, "--out", out, "--epochs", "12", "--size", "48")
+    run(train.main, "--recipe", recipe_file, *options, "--workers", "0", *smaller)
     return out
 
 
 @pytest.fixture(scope="module")
 def model(trained: Path) -> Path:
-    """Its exported file, verified without data."""
+    """Its exported file, verified on drawn faces."""
     path = trained.parent / "five.onnx"
-    done = run(export.main, trained, "--out", path)
-    assert "NME not compared, on 64 drawn faces" in done.output
+    result = run(export.main, trained, "--out", path)
+    assert "NME not compared, on 64 drawn faces" in result.output
     return path
 
 
@@ -88,26 +88,26 @@ def test_training_lowers_the_error(trained: Path) -> None:
     assert (trained / "plots" / "faces.png").is_file()
 
 
-def test_run_and_exported_file_are_measured_by_their_own_scheme(
+def test_checkpoint_and_exported_file_are_evaluated_with_their_own_scheme(
     trained: Path, model: Path, five_point_data: Path, tmp_path: Path
 ) -> None:
-    figures = []
+    results = []
     for file in (trained, model):
-        given = ("--data", five_point_data, "--split", "identity", "--json", tmp_path / "m.json")
-        run(evaluate.main, "--model", file, *given)
-        figures.append(json.loads((tmp_path / "m.json").read_text()))
-    assert figures[0]["nme"] == pytest.approx(figures[1]["nme"], abs=1e-2)
-    assert figures[0]["regions"].keys() == {"eyes", "nose", "mouth"}
+        options = ("--data", five_point_data, "--split", "identity", "--json", tmp_path / "m.json")
+        run(evaluate.main, "--model", file, *options)
+        results.append(json.loads((tmp_path / "m.json").read_text()))
+    assert results[0]["nme"] == pytest.approx(results[1]["nme"], abs=1e-2)
+    assert results[0]["regions"].keys() == {"eyes", "nose", "mouth"}
 
 
-def test_the_file_brings_its_scheme_along(model: Path, recipe: LandmarkRecipe) -> None:
+def test_the_exported_file_contains_its_scheme(model: Path, recipe: LandmarkRecipe) -> None:
     card = LandmarkSession(model, "cpu").card
     assert card.landmarks == recipe.landmarks
     assert card.parity is not None
     assert card.parity.nme_change is None
 
 
-def test_the_runtime_places_as_many_points(
+def test_the_runtime_predicts_five_points(
     model: Path, held_out: Faces, five_point_data: Path, tmp_path: Path
 ) -> None:
     photo = five_point_data / "training" / held_out.names[0]
@@ -127,7 +127,7 @@ def test_the_runtime_places_as_many_points(
     assert (read_image(tmp_path / "out" / photo.name) != read_image(photo)).any()
 
 
-def test_a_crop_needs_no_boxes(
+def test_a_cropped_image_needs_no_boxes(
     model: Path, five_point_data: Path, held_out: Faces, tmp_path: Path
 ) -> None:
     photo, record = five_point_data / "training" / held_out.names[0], tmp_path / "f.jsonl"
@@ -136,28 +136,40 @@ def test_a_crop_needs_no_boxes(
     assert np.array(face["points"]).shape == (5, 2)
 
 
-def test_all_augmentation_works_for_any_points(recipe: LandmarkRecipe, held_out: Faces) -> None:
-    sure = ("flip", "loose", "light", "lamp", "blur", "noise", "occlusion", "glasses", "hand")
-    strong = AugmentConfig(shift=0.1, scale=0.2, roll=20, stretch=0.1, **dict.fromkeys(sure, 1.0))
+def test_all_augmentations_work_with_five_points(recipe: LandmarkRecipe, held_out: Faces) -> None:
+    probabilities = (
+        "flip",
+        "loose",
+        "light",
+        "lamp",
+        "blur",
+        "noise",
+        "occlusion",
+        "glasses",
+        "hand",
+    )
+    strong = AugmentConfig(
+        shift=0.1, scale=0.2, roll=20, stretch=0.1, **dict.fromkeys(probabilities, 1.0)
+    )
     sampler, rng = CropSampler.of(recipe), np.random.default_rng(0)
     for image, points in zip(held_out.images, held_out.points, strict=True):
         pixels, moved = sampler.random(image, points, strong, rng)
         assert pixels.shape == (128, 128, 1)
         assert moved.shape == (5, 2)
-        # Mirrored, and named anew: the right eye is left of the other again.
+        # The image is mirrored and its points swapped, so the right eye is on the left again.
         assert moved[0, 0] < moved[1, 0]
 
 
-def test_a_crop_beside_two_points_in_a_row_is_found(
+def test_finds_a_background_crop_beside_points_on_a_line(
     recipe: LandmarkRecipe, held_out: Faces
 ) -> None:
     sampler, rng = CropSampler.of(recipe), np.random.default_rng(0)
     level = np.array([[40, 40], [50, 40]], np.float32)
-    found = [sampler.background_matrix(held_out.images[0], level, rng) for _ in range(20)]
-    assert any(matrix is not None for matrix in found)
+    crops = [sampler.background_matrix(held_out.images[0], level, rng) for _ in range(20)]
+    assert any(matrix is not None for matrix in crops)
 
 
-def test_points_that_are_not_those_of_the_scheme_are_named(five_point_data: Path) -> None:
+def test_names_the_expected_points_of_the_scheme(five_point_data: Path) -> None:
     with pytest.raises(
         ValueError, match=r"11 columns; 137 columns are expected.*68 points of ibug"
     ):

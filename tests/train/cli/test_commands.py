@@ -1,4 +1,4 @@
-"""The training commands, as they are typed."""
+"""The training commands, run from their command lines."""
 
 from __future__ import annotations
 
@@ -23,50 +23,57 @@ def run(name: str, *arguments: str | Path) -> Result:
 
 @pytest.fixture(scope="module")
 def trained(drawn_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run folder, from the command line: one epoch of the shipped recipe on drawn faces."""
+    """A run folder: one epoch of a shipped recipe on drawn faces."""
     out = tmp_path_factory.mktemp("cli") / "run"
-    given: list[str | Path] = ["--recipe", "naimishnet", "--data", drawn_data, "--out", out]
-    given += ["--epochs", "1", "--size", "64", "--workers", "0", "--split", "identity"]
-    done = run("train", *given)
-    assert done.exit_code == 0, done.output
-    assert f"run folder: {out}" in done.output
-    assert "NME" in done.output
+    arguments: list[str | Path] = ["--recipe", "naimishnet", "--data", drawn_data, "--out", out]
+    arguments += ["--epochs", "1", "--size", "64", "--workers", "0", "--split", "identity"]
+    result = run("train", *arguments)
+    assert result.exit_code == 0, result.output
+    assert f"run folder: {out}" in result.output
+    assert "NME" in result.output
     return out
 
 
-def test_train_export_and_evaluate_in_a_row(
-    trained: Path, drawn_data: Path, tmp_path: Path
-) -> None:
+def test_train_export_and_evaluate_agree(trained: Path, drawn_data: Path, tmp_path: Path) -> None:
     model, figures = tmp_path / "m.onnx", tmp_path / "m.json"
-    done = run("export", trained, "--out", model, "--data", drawn_data)
-    assert done.exit_code == 0
-    assert "verified: largest difference" in done.output
-    assert "identity split: NME" in done.output
+    result = run("export", trained, "--out", model, "--data", drawn_data)
+    assert result.exit_code == 0
+    assert "verified: largest difference" in result.output
+    assert "identity split: NME" in result.output
     card = LandmarkSession(model, "cpu").card
     assert (card.training.recipe, card.training.split) == ("naimishnet", "identity")
 
-    same = []
+    results = []
     for file in (model, trained, trained / "last.pt"):
-        given = ("--model", file, "--data", drawn_data, "--split", "identity", "--json", figures)
-        assert run("evaluate", *given).exit_code == 0
-        same.append(json.loads(figures.read_text()))
-    assert same[0]["count"] == card.accuracy["identity split"].count
-    for other in same[1:]:
-        assert other["nme"] == pytest.approx(same[0]["nme"], abs=1e-3)
+        arguments = (
+            "--model",
+            file,
+            "--data",
+            drawn_data,
+            "--split",
+            "identity",
+            "--json",
+            figures,
+        )
+        assert run("evaluate", *arguments).exit_code == 0
+        results.append(json.loads(figures.read_text()))
+    assert results[0]["count"] == card.accuracy["identity split"].count
+    for other in results[1:]:
+        assert other["nme"] == pytest.approx(results[0]["nme"], abs=1e-3)
     assert {"median", "failure_rate_8", "failure_rate_10", "auc_10", "regions", "seed_mse"} <= set(
-        same[0]
+        results[0]
     )
 
 
-def test_the_seed_protocol_is_an_option(trained: Path, drawn_data: Path) -> None:
-    done = run("evaluate", "--model", trained, "--data", drawn_data, "--crop", "image")
-    assert done.exit_code == 0
-    assert "seed MSE" in done.output
+def test_evaluates_with_the_seed_protocol(trained: Path, drawn_data: Path) -> None:
+    result = run("evaluate", "--model", trained, "--data", drawn_data, "--crop", "image")
+    assert result.exit_code == 0
+    assert "seed MSE" in result.output
 
 
-def test_recipes_are_listed_with_a_line_each() -> None:
-    done = run("train", "--recipe")
-    assert [line.split()[0] for line in done.output.splitlines()] == [
+def test_lists_the_recipes_with_one_line_each() -> None:
+    result = run("train", "--recipe")
+    assert [line.split()[0] for line in result.output.splitlines()] == [
         "detector",
         "fkdnet",
         "naimishnet",
@@ -74,12 +81,19 @@ def test_recipes_are_listed_with_a_line_each() -> None:
     ]
 
 
-def test_any_value_of_a_recipe_can_be_set(drawn_data: Path, tmp_path: Path) -> None:
-    given: list[str | Path] = ["--recipe", "fkdnet", "--data", drawn_data, "--out", tmp_path / "r"]
-    given += ["--epochs", "1", "--size", "64", "--workers", "0", "--split", "official"]
-    given += ["--set", "model.head='simcc'", "--set", "model.trunk.widths=[8, 8, 8]"]
-    given += ["--set", "optimizer.lr=0.0005"]
-    assert run("train", *given).exit_code == 0
+def test_set_replaces_any_value_of_a_recipe(drawn_data: Path, tmp_path: Path) -> None:
+    arguments: list[str | Path] = [
+        "--recipe",
+        "fkdnet",
+        "--data",
+        drawn_data,
+        "--out",
+        tmp_path / "r",
+    ]
+    arguments += ["--epochs", "1", "--size", "64", "--workers", "0", "--split", "official"]
+    arguments += ["--set", "model.head='simcc'", "--set", "model.trunk.widths=[8, 8, 8]"]
+    arguments += ["--set", "optimizer.lr=0.0005"]
+    assert run("train", *arguments).exit_code == 0
     recipe = json.loads((tmp_path / "r" / "recipe.json").read_text())
     assert recipe["model"]["head"] == "simcc"
     assert recipe["model"]["trunk"]["widths"] == [8, 8, 8]
@@ -88,15 +102,15 @@ def test_any_value_of_a_recipe_can_be_set(drawn_data: Path, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("text", ["model.head=grid", "model.head", "nosuch=1", "model.size='a'"])
-def test_a_wrong_setting_is_one_line(text: str) -> None:
-    done = run("train", "--recipe", "fkdnet", "--data", "d", "--out", "o", "--set", text)
-    assert done.exit_code == 1
-    assert done.output.count("\n") == 1
-    assert text.partition("=")[0] in done.output
+def test_refuses_a_wrong_setting_in_one_line(text: str) -> None:
+    result = run("train", "--recipe", "fkdnet", "--data", "d", "--out", "o", "--set", text)
+    assert result.exit_code == 1
+    assert result.output.count("\n") == 1
+    assert text.partition("=")[0] in result.output
 
 
 @pytest.mark.parametrize(
-    ("name", "arguments", "code", "said"),
+    ("name", "arguments", "code", "message"),
     [
         ("train", [], 2, "missing --recipe, --data, --out"),
         ("train", ["--recipe", "x", "--data", "d", "--out", "o"], 1, "recipe x: no such recipe"),
@@ -129,42 +143,44 @@ def test_a_wrong_setting_is_one_line(text: str) -> None:
         ("evaluate", ["--model", "nosuch.pt", "--data", "d"], 1, "nosuch.pt: no such checkpoint"),
     ],
 )
-def test_a_mistake_is_one_line(
+def test_reports_a_mistake_in_one_line(
     tmp_path: Path,
     drawn_data: Path,
     monkeypatch: pytest.MonkeyPatch,
     name: str,
     arguments: list[str],
     code: int,
-    said: str,
+    message: str,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("FKD_DATA", raising=False)
     if "20" in arguments:
         arguments = [str(drawn_data) if a == "d" else a for a in arguments]
-    done = run(name, *arguments)
-    assert done.exit_code == code
-    assert said in done.stderr
+    result = run(name, *arguments)
+    assert result.exit_code == code
+    assert message in result.stderr
     if code == 1:
-        assert len(done.stderr.strip().splitlines()) == 1
+        assert len(result.stderr.strip().splitlines()) == 1
 
 
-def test_a_command_that_failed_leaves_no_folder(tmp_path: Path) -> None:
+def test_a_failed_training_leaves_no_folder(tmp_path: Path) -> None:
     out = tmp_path / "run"
     assert run("train", "--recipe", "seed", "--data", tmp_path, "--out", out).exit_code == 1
     assert not out.exists()
 
 
 @pytest.mark.parametrize("name", ["train", "export", "evaluate"])
-def test_help_names_every_option_without_loading_torch(name: str) -> None:
+def test_help_lists_every_option_without_loading_torch(name: str) -> None:
     code = (
         f"import sys; from fkd_train.cli.{name} import main\n"
         "main(['--help'], standalone_mode=False)\n"
         "print(sorted({'torch', 'pandas', 'cv2', 'onnx'} & set(sys.modules)))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == "[]"
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.splitlines()[-1] == "[]"
     for parameter in COMMANDS[name].params:
         if isinstance(parameter, click.Option):
-            assert parameter.opts[0] in done.stdout
+            assert parameter.opts[0] in result.stdout
             assert parameter.help

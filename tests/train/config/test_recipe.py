@@ -1,3 +1,5 @@
+"""Recipes: shipped ones, validation, and overrides."""
+
 from __future__ import annotations
 
 import json
@@ -23,7 +25,7 @@ from fkd_train.errors import RecipeError
 
 
 @pytest.mark.parametrize("name", shipped_recipe_names())
-def test_shipped_recipes_are_read_and_come_back_from_plain_data(name: str) -> None:
+def test_shipped_recipes_survive_a_round_trip_through_plain_data(name: str) -> None:
     recipe = load_recipe(name)
     assert recipe.name == name
     assert recipe.summary
@@ -31,7 +33,7 @@ def test_shipped_recipes_are_read_and_come_back_from_plain_data(name: str) -> No
     assert recipe_from_dict(json.loads(json.dumps(recipe_to_dict(recipe)))) == recipe
 
 
-def test_a_recipe_is_of_the_kind_that_it_says() -> None:
+def test_a_recipes_task_selects_its_kind() -> None:
     kinds = {name: type(load_recipe(name)) for name in shipped_recipe_names()}
     assert kinds.pop("detector") is DetectorRecipe
     assert set(kinds.values()) == {LandmarkRecipe}
@@ -43,7 +45,7 @@ def test_a_recipe_is_of_the_kind_that_it_says() -> None:
             recipe_from_dict(table)
 
 
-def test_the_seed_recipe_is_the_original_to_the_letter() -> None:
+def test_the_seed_recipe_reproduces_the_original_program() -> None:
     seed = load_landmark_recipe("seed")
     spec = seed.model.spec(68)
     assert (spec.size, spec.unit, spec.offset) == pytest.approx((224, 50, 100))
@@ -58,22 +60,22 @@ def test_the_seed_recipe_is_the_original_to_the_letter() -> None:
     assert seed.precision == "fp32"
 
 
-def test_an_unknown_recipe_names_the_known() -> None:
+def test_an_unknown_recipe_lists_the_known_ones() -> None:
     with pytest.raises(RecipeError, match=r"naimishnet, .*seed"):
         load_landmark_recipe("nosuch")
 
 
-def test_every_wrong_field_is_named(tmp_path: Path) -> None:
+def test_names_every_wrong_field(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text('summary = "x"\nsplit = "half"\nepochs = "many"\nbatch = 4\ncolour = 1\n')
     with pytest.raises(RecipeError) as caught:
         load_landmark_recipe(str(path))
-    for said in ("split = 'half'", "epochs = 'many'", "colour", "model"):
-        assert said in str(caught.value)
+    for field in ("split = 'half'", "epochs = 'many'", "colour", "model"):
+        assert field in str(caught.value)
 
 
 @pytest.mark.parametrize("text", ["= 3", "\x00"])
-def test_what_is_no_toml_is_refused(tmp_path: Path, text: str) -> None:
+def test_refuses_files_that_are_not_toml(tmp_path: Path, text: str) -> None:
     path = tmp_path / "mine.toml"
     path.write_text(text)
     with pytest.raises(RecipeError, match="not a TOML file"):
@@ -96,7 +98,7 @@ def test_what_is_no_toml_is_refused(tmp_path: Path, text: str) -> None:
         ("loss", "name", "huber"),
     ],
 )
-def test_values_out_of_range_are_refused(section: str | None, field: str, value: object) -> None:
+def test_refuses_values_out_of_range(section: str | None, field: str, value: object) -> None:
     table: dict[str, Any] = landmark_recipe_to_dict(load_landmark_recipe("naimishnet"))
     (table if section is None else table[section])[field] = value
     with pytest.raises(RecipeError, match=field):
@@ -122,7 +124,7 @@ def test_values_out_of_range_are_refused(section: str | None, field: str, value:
         ("loss", "boxes", -1),
     ],
 )
-def test_a_detectors_values_out_of_range_are_refused(
+def test_refuses_detector_values_out_of_range(
     section: str | None, field: str, value: object
 ) -> None:
     table: dict[str, Any] = recipe_to_dict(load_recipe("detector"))
@@ -132,14 +134,14 @@ def test_a_detectors_values_out_of_range_are_refused(
 
 
 @pytest.mark.parametrize("field", ["flip", "roll", "occlusion", "glasses", "hand", "unframed"])
-def test_a_mosaic_is_not_changed_so_that_its_faces_are_elsewhere_or_hidden(field: str) -> None:
+def test_mosaics_allow_no_augmentation_that_moves_or_hides_faces(field: str) -> None:
     table: dict[str, Any] = recipe_to_dict(load_recipe("detector"))
     table["mosaic"]["augment"][field] = 0.5
     with pytest.raises(RecipeError, match=r"mosaic: .*augment allows only changes of pixels"):
         recipe_from_dict(table)
 
 
-def test_a_size_is_that_of_a_detectors_mosaics() -> None:
+def test_the_size_of_a_detector_is_that_of_its_mosaics() -> None:
     recipe = load_recipe("detector")
     small = with_overrides(recipe, split="official", epochs=3, size=96, seed=4)
     assert isinstance(small, DetectorRecipe)
@@ -148,20 +150,20 @@ def test_a_size_is_that_of_a_detectors_mosaics() -> None:
     assert small.mosaic == replace(recipe.mosaic, size=96)
     with pytest.raises(RecipeError, match=r"mosaic\.size = 100"):
         with_overrides(recipe, split=None, epochs=None, size=100, seed=None)
-    given = ["model.stem = 8", "mosaic.gray = 0"]
-    other = with_overrides(recipe, split=None, epochs=None, size=None, seed=None, assignments=given)
+    lines = ["model.stem = 8", "mosaic.gray = 0"]
+    other = with_overrides(recipe, split=None, epochs=None, size=None, seed=None, assignments=lines)
     assert isinstance(other, DetectorRecipe)
     assert (other.model.stem, other.mosaic.gray) == (8, 0)
 
 
-def test_windows_of_the_image_take_no_geometric_augmentation() -> None:
+def test_image_windows_allow_no_geometric_augmentation() -> None:
     table: dict[str, Any] = landmark_recipe_to_dict(load_landmark_recipe("seed"))
     table["augment"] = {"flip": 0.5}
     with pytest.raises(RecipeError, match="does not allow flip, shift, scale, roll"):
         landmark_recipe_from_dict(table)
 
 
-def test_windows_grow_along_with_the_input() -> None:
+def test_image_windows_scale_with_the_input_size() -> None:
     half = with_overrides(
         load_landmark_recipe("seed"), split=None, epochs=None, size=112, seed=None
     )
@@ -169,7 +171,7 @@ def test_windows_grow_along_with_the_input() -> None:
     assert (half.model.size, half.crop.resize) == (112, 125)
 
 
-def test_a_recipe_has_the_68_points_or_a_scheme_of_its_own() -> None:
+def test_the_default_scheme_has_68_points_and_can_be_replaced() -> None:
     table = landmark_recipe_to_dict(load_landmark_recipe("naimishnet"))
     assert table["scheme"] == "ibug68"
     del table["scheme"]
@@ -182,7 +184,7 @@ def test_a_recipe_has_the_68_points_or_a_scheme_of_its_own() -> None:
 
 
 @pytest.mark.parametrize(
-    ("scheme", "said"),
+    ("scheme", "problem"),
     [
         ("wflw98", "no scheme is called 'wflw98'; there are: ibug68"),
         (5, "scheme is 5, which is not a table"),
@@ -194,8 +196,8 @@ def test_a_recipe_has_the_68_points_or_a_scheme_of_its_own() -> None:
         ({"name": "five"}, "scheme.count is missing"),
     ],
 )
-def test_a_wrong_scheme_is_one_line(scheme: object, said: str) -> None:
+def test_refuses_a_wrong_scheme_in_one_line(scheme: object, problem: str) -> None:
     table = landmark_recipe_to_dict(load_landmark_recipe("naimishnet")) | {"scheme": scheme}
-    with pytest.raises(RecipeError, match=said) as caught:
+    with pytest.raises(RecipeError, match=problem) as caught:
         landmark_recipe_from_dict(table)
     assert "\n" not in str(caught.value)

@@ -1,4 +1,4 @@
-"""The data set's reader: real counts, and every bad row named."""
+"""Reading and splitting data sets."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ def first_value(folder: Path, line: int) -> str:
     return (folder / "test_frames_keypoints.csv").read_text().splitlines()[line - 1].split(",")[1]
 
 
-def test_rows_become_gray_images_and_points(drawn_data: Path) -> None:
+def test_reads_rows_as_gray_images_and_points(drawn_data: Path) -> None:
     faces = read_faces(drawn_data, "test")
     assert len(faces) == 6
     assert faces.points.shape == (6, 68, 2)
     assert all(image.ndim == 2 and image.dtype == np.uint8 for image in faces.images)
 
 
-def test_images_without_a_row_are_ignored(copy: Path) -> None:
+def test_ignores_images_without_a_row(copy: Path) -> None:
     (copy / "test" / "Stranger_00.jpg").write_bytes(b"never read")
     assert len(read_faces(copy, "test")) == 6
 
 
-def test_rgba_pngs_named_jpg_are_read_without_alpha(copy: Path) -> None:
+def test_reads_an_rgba_png_named_jpg_without_alpha(copy: Path) -> None:
     path = copy / "test" / "Person_0_00.jpg"
     gray = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_GRAYSCALE)
     assert gray is not None
@@ -54,7 +54,7 @@ def test_rgba_pngs_named_jpg_are_read_without_alpha(copy: Path) -> None:
     np.testing.assert_array_equal(read_faces(copy, "test").images[0], gray)
 
 
-def test_all_bad_rows_are_reported_together(copy: Path) -> None:
+def test_reports_all_bad_rows_together(copy: Path) -> None:
     edit(copy, 2, first_value(copy, 2), "x1")
     edit(copy, 3, first_value(copy, 3), "nan")
     edit(copy, 4, first_value(copy, 4), "")
@@ -66,7 +66,7 @@ def test_all_bad_rows_are_reported_together(copy: Path) -> None:
         read_faces(copy, "test")
     text = str(caught.value)
     assert "test_frames_keypoints.csv: 6 problems" in text
-    for said in (
+    for line in (
         "line 2, Person_0_00.jpg: column 2 is 'x1', not a number",
         "line 3, Person_0_01.jpg: column 2 is 'nan', not a finite number",
         "line 4, Person_1_00.jpg: column 2 is '', not a number",
@@ -76,24 +76,24 @@ def test_all_bad_rows_are_reported_together(copy: Path) -> None:
         "line 7, Person_2_01.jpg",
         "cut short",
     ):
-        assert said in text
+        assert line in text
 
 
-def test_a_file_that_is_no_image_is_one_line(copy: Path) -> None:
+def test_refuses_a_file_that_is_not_an_image_in_one_line(copy: Path) -> None:
     (copy / "test" / "Person_0_00.jpg").write_text("hello")
     with pytest.raises(DatasetError, match=r"line 2, Person_0_00\.jpg.*not an image") as caught:
         read_faces(copy, "test")
     assert "\n" not in str(caught.value)
 
 
-def test_a_missing_column_says_what_is_expected(copy: Path) -> None:
+def test_names_the_expected_columns(copy: Path) -> None:
     csv = copy / "test_frames_keypoints.csv"
     csv.write_text("\n".join(line.rpartition(",")[0] for line in csv.read_text().splitlines()))
     with pytest.raises(DatasetError, match="136 columns; 137 columns are expected"):
         read_faces(copy, "test")
 
 
-def test_a_short_row_is_named(copy: Path) -> None:
+def test_names_a_short_row(copy: Path) -> None:
     csv = copy / "test_frames_keypoints.csv"
     lines = csv.read_text().splitlines()
     lines[2] = lines[2].rpartition(",")[0]
@@ -102,7 +102,7 @@ def test_a_short_row_is_named(copy: Path) -> None:
         read_faces(copy, "test")
 
 
-def test_numbers_too_large_for_pixels_and_faces_without_measure_are_named(copy: Path) -> None:
+def test_names_coordinates_out_of_range_and_coinciding_eye_corners(copy: Path) -> None:
     edit(copy, 2, first_value(copy, 2), "1e39")
     csv = copy / "test_frames_keypoints.csv"
     lines = csv.read_text().splitlines()
@@ -114,7 +114,7 @@ def test_numbers_too_large_for_pixels_and_faces_without_measure_are_named(copy: 
     assert "line 3, Person_0_01.jpg: the outer eye corners coincide" in str(caught.value)
 
 
-def test_bad_rows_of_both_parts_are_reported_together(copy: Path) -> None:
+def test_reports_bad_rows_of_both_parts_together(copy: Path) -> None:
     (copy / "training" / "Person_0_00.jpg").unlink()
     (copy / "test" / "Person_0_00.jpg").unlink()
     with pytest.raises(DatasetError) as caught:
@@ -123,24 +123,24 @@ def test_bad_rows_of_both_parts_are_reported_together(copy: Path) -> None:
     assert "test_frames_keypoints.csv: line 2" in str(caught.value)
 
 
-def test_a_split_with_an_empty_part_is_refused(copy: Path) -> None:
+def test_refuses_a_split_with_an_empty_part(copy: Path) -> None:
     csv = copy / "training_frames_keypoints.csv"
     csv.write_text("\n".join(csv.read_text().splitlines()[:3]) + "\n")
     with pytest.raises(DatasetError, match="leaves a part empty"):
         load_split(copy, "identity")
 
 
-def test_an_absent_csv_says_what_data_is(tmp_path: Path) -> None:
+def test_a_missing_csv_names_the_data_option(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="--data"):
         read_faces(tmp_path, "test")
 
 
-def test_the_identity_split_parts_people() -> None:
+def test_the_identity_split_separates_people() -> None:
     assert person("Abdel_Aziz_Al-Hakim_00.jpg") == "Abdel_Aziz_Al-Hakim"
     assert is_held_out("A_B_00.jpg") == is_held_out("A_B_51.jpg")
 
 
-def test_the_real_splits_have_their_known_sizes(data_folder: Path) -> None:
+def test_the_real_splits_have_their_documented_sizes(data_folder: Path) -> None:
     training, held_out = load_split(data_folder, "identity")
     assert (len(training), len(held_out)) == (2655, 807)
     assert not set(map(person, training.names)) & set(map(person, held_out.names))

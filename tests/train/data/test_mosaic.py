@@ -1,4 +1,4 @@
-"""Mosaics of painted faces: what the truth says is what can be seen."""
+"""Mosaics of painted faces show what their ground truth states."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from fkd_infer.geometry.arrays import Floats, Pixels
-from fkd_infer.geometry.boxes import points_box
 from fkd_train.config.detector import MosaicConfig
 from fkd_train.config.sections import AugmentConfig
 from fkd_train.data import mosaic
@@ -32,13 +31,13 @@ PLAIN = MosaicConfig(
     dark=0.0,
     tint=0.0,
 )
-"""One face each, whose pixels stay as they are but for where they lie."""
-LIVELY = MosaicConfig(
+"""Mosaics with one face each, without changes of pixels."""
+VARIED = MosaicConfig(
     size=320,
     per_epoch=1,
     augment=AugmentConfig(light=0.5, lamp=0.5, blur=0.5, noise=0.5, jpeg=0.5, low_resolution=0.5),
 )
-SWAPPED = [1, 0, 2, 4, 3]
+MIRRORED = [1, 0, 2, 4, 3]
 COLOURS = np.array([[0, 0, 255], [0, 255, 0], [255, 0, 0], [0, 255, 255], [255, 0, 255]], np.uint8)
 SKIN, OTHER = np.array([255, 0, 255]), np.array([0, 255, 0])
 NEIGHBOUR = np.array([[158, 150, 196, 190]], np.float32)
@@ -53,7 +52,7 @@ def faces_of(image: Pixels, points: Floats) -> Faces:
 
 
 def coloured() -> Faces:
-    """A gray picture with a disc of another colour at each of the five points."""
+    """A gray image with a disc of another colour at each of the five points."""
     points = shape()
     image = np.full((200, 200, 3), 128, np.uint8)
     for place, colour in zip(five_points(points), COLOURS, strict=True):
@@ -62,7 +61,7 @@ def coloured() -> Faces:
 
 
 def painted() -> Faces:
-    """A face that is all magenta, and a neighbour without points that is all green."""
+    """A magenta face, and a green neighbour without points."""
     points = shape()
     image = np.full((200, 200, 3), 90, np.uint8)
     cv2.fillConvexPoly(image, cv2.convexHull(np.rint(points).astype(np.int32)), SKIN.tolist())
@@ -71,24 +70,24 @@ def painted() -> Faces:
     return faces_of(image, points)
 
 
-def maker(faces: Faces, config: MosaicConfig, others: Floats | None = None) -> MosaicGenerator:
+def generator(faces: Faces, config: MosaicConfig, others: Floats | None = None) -> MosaicGenerator:
     boxes = {} if others is None else {"face": others}
     return MosaicGenerator(faces, boxes, [np.full((50, 70, 3), 60, np.uint8)], config)
 
 
-def drawn(own: MosaicGenerator, count: int) -> list[tuple[Pixels, GroundTruth]]:
+def draw(own: MosaicGenerator, count: int) -> list[tuple[Pixels, GroundTruth]]:
     return [own(np.random.default_rng([5, number])) for number in range(count)]
 
 
 def shares(truth: GroundTruth, size: int) -> Floats:
-    """How much of each box is on the picture."""
-    seen = truth.boxes.clip(-0.5, size - 0.5)
-    whole = np.prod(truth.boxes[:, 2:] - truth.boxes[:, :2], axis=1)
-    return np.asarray(np.prod(seen[:, 2:] - seen[:, :2], axis=1) / whole, np.float32)
+    """The visible share of each box."""
+    visible = truth.boxes.clip(-0.5, size - 0.5)
+    areas = np.prod(truth.boxes[:, 2:] - truth.boxes[:, :2], axis=1)
+    return np.asarray(np.prod(visible[:, 2:] - visible[:, :2], axis=1) / areas, np.float32)
 
 
-def marked(image: Pixels, colour: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Pixels:
-    """1 where a picture shows a colour, and 0 elsewhere."""
+def colour_mask(image: Pixels, colour: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Pixels:
+    """1 where an image shows a colour, 0 elsewhere."""
     near = np.abs(image.astype(int) - colour).max(axis=-1) < 60
     return np.asarray(near, np.uint8)
 
@@ -100,16 +99,8 @@ def without(mask: Pixels, boxes: Floats) -> Pixels:
     return rest
 
 
-def test_the_five_points_are_the_persons_right_eye_left_eye_nose_and_mouth() -> None:
-    right_eye, left_eye, nose, right_mouth, left_mouth = five_points(shape(1.0, (0, 0)))
-    np.testing.assert_allclose(right_eye, [-0.22, -0.16], atol=1e-3)
-    np.testing.assert_allclose(left_eye, [0.22, -0.16], atol=1e-3)
-    np.testing.assert_allclose(nose, [0, 0.09], atol=1e-3)
-    np.testing.assert_allclose([right_mouth, left_mouth], [[-0.18, 0.3], [0.18, 0.3]], atol=1e-3)
-
-
-def test_the_same_generator_draws_the_same_mosaic_and_another_one_another() -> None:
-    own = maker(painted(), LIVELY, NEIGHBOUR)
+def test_equal_seeds_draw_equal_mosaics_and_others_differ() -> None:
+    own = generator(painted(), VARIED, NEIGHBOUR)
     (first, truth), (again, same), (other, _) = (
         own(np.random.default_rng(seed)) for seed in (1, 1, 2)
     )
@@ -119,33 +110,35 @@ def test_the_same_generator_draws_the_same_mosaic_and_another_one_another() -> N
     assert (first != other).any()
 
 
-def test_each_points_colour_is_found_where_the_truth_says_mirrored_or_not() -> None:
-    seen = {False: 0, True: 0}
-    for image, truth in drawn(maker(coloured(), PLAIN), 60):
+def test_each_point_has_its_colour_mirrored_or_not() -> None:
+    checked = {False: 0, True: 0}
+    for image, truth in draw(generator(coloured(), PLAIN), 60):
         points = truth.points[truth.kinds == FACE]
         places = np.rint(points.reshape(-1, 2)).astype(int)
         inside = ((places > 1) & (places < 126)).all(axis=1)
         x, y = places[inside].T
         apart = np.abs(image[y, x][:, None].astype(int) - COLOURS).max(axis=-1)
         number = np.tile(np.arange(5), len(points))[inside]
-        mirrored = bool((apart.argmin(axis=1) == np.array(SWAPPED)[number]).sum() > len(number) / 2)
-        wanted = np.array(SWAPPED)[number] if mirrored else number
+        mirrored = bool(
+            (apart.argmin(axis=1) == np.array(MIRRORED)[number]).sum() > len(number) / 2
+        )
+        expected = np.array(MIRRORED)[number] if mirrored else number
         assert (apart.min(axis=1) < 60).all()
-        np.testing.assert_array_equal(apart.argmin(axis=1), wanted)
-        seen[mirrored] += len(number)
-    assert min(seen.values()) > 50
+        np.testing.assert_array_equal(apart.argmin(axis=1), expected)
+        checked[mirrored] += len(number)
+    assert min(checked.values()) > 50
 
 
-def test_a_persons_right_eye_stays_left_of_the_left_one_where_faces_stand_upright() -> None:
-    for _, truth in drawn(maker(coloured(), replace(PLAIN, roll=40.0)), 40):
+def test_the_right_eye_stays_left_of_the_left_eye_in_upright_faces() -> None:
+    for _, truth in draw(generator(coloured(), replace(PLAIN, roll=40.0)), 40):
         for right_eye, left_eye, _, right_mouth, _ in truth.points[truth.kinds == FACE]:
             across, down = left_eye - right_eye, right_mouth - right_eye
             assert across[0] * down[1] - across[1] * down[0] > 0
             assert across[0] > 0
 
 
-def test_boxes_hold_their_points_and_all_is_of_a_kind_and_type() -> None:
-    for image, truth in drawn(maker(painted(), LIVELY, NEIGHBOUR), 40):
+def test_boxes_contain_their_points_and_arrays_have_their_types() -> None:
+    for image, truth in draw(generator(painted(), VARIED, NEIGHBOUR), 40):
         assert image.dtype == np.uint8
         assert image.shape == (320, 320, 3)
         assert image.flags.c_contiguous
@@ -159,9 +152,9 @@ def test_boxes_hold_their_points_and_all_is_of_a_kind_and_type() -> None:
         assert (truth.points[faces] <= boxes[..., 2:] + 0.01).all()
 
 
-def test_what_is_cut_off_mostly_is_ignored_and_nothing_is_left_of_less() -> None:
+def test_boxes_are_ignored_when_largely_cut_and_dropped_when_almost_invisible() -> None:
     kinds: list[int] = []
-    for _, truth in drawn(maker(painted(), PLAIN), 150):
+    for _, truth in draw(generator(painted(), PLAIN), 150):
         share = shares(truth, 128)
         assert (share >= 0.099).all()
         np.testing.assert_array_equal(truth.kinds == FACE, share >= 0.55)
@@ -171,16 +164,16 @@ def test_what_is_cut_off_mostly_is_ignored_and_nothing_is_left_of_less() -> None
 
 
 @pytest.mark.parametrize(("single", "empty", "least"), [(1.0, 0.0, 0.001), (0.1, 0.4, 0.1)])
-def test_no_face_is_shown_that_the_truth_does_not_have(
+def test_shows_no_face_without_ground_truth(
     single: float, empty: float, least: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Up to a twentieth of a face's box may show in what lies beside it."""
+    """Surroundings may show up to a twentieth of a face's box."""
     monkeypatch.setattr(mosaic, "texture", lambda shape, _: np.full(shape, 60, np.uint8))
     monkeypatch.setattr(mosaic, "scrambled", lambda pixels, _: np.zeros_like(pixels))
     config = replace(PLAIN, size=320, single=single, smallest=9.0, empty=empty)
     shown, stray, neighbours, lost = 0, 0, 0, 0
-    for image, truth in drawn(maker(painted(), config, NEIGHBOUR), 60):
-        skin, other = marked(image, SKIN), marked(image, OTHER)
+    for image, truth in draw(generator(painted(), config, NEIGHBOUR), 60):
+        skin, other = colour_mask(image, SKIN), colour_mask(image, OTHER)
         shown += int(skin.sum())
         stray += int(without(skin, truth.boxes).sum())
         neighbours += int(other.sum())
@@ -190,30 +183,20 @@ def test_no_face_is_shown_that_the_truth_does_not_have(
     assert lost < max(least, 0.02) * neighbours
 
 
-def test_every_face_of_the_truth_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_shows_every_face_of_the_ground_truth(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mosaic, "texture", lambda shape, _: np.full(shape, 60, np.uint8))
-    for image, truth in drawn(maker(painted(), replace(PLAIN, size=320, single=0.2)), 30):
-        skin = marked(image, SKIN)
+    for image, truth in draw(generator(painted(), replace(PLAIN, size=320, single=0.2)), 30):
+        skin = colour_mask(image, SKIN)
         for box in truth.boxes[truth.kinds == FACE].round().astype(int).clip(0, 320):
-            # A hull fills most of its box, of which the tile's edge may cut a good third.
+            # A hull fills most of its box, and the tile's edge may cut a good third of it.
             assert skin[box[1] : box[3], box[0] : box[2]].mean() > 0.3
 
 
-def test_a_faceless_mosaic_has_no_truths() -> None:
-    for _, truth in drawn(maker(painted(), replace(LIVELY, faceless=1.0), NEIGHBOUR), 10):
+def test_a_faceless_mosaic_has_no_ground_truth() -> None:
+    for _, truth in draw(generator(painted(), replace(VARIED, faceless=1.0), NEIGHBOUR), 10):
         assert len(truth) == 0
         assert truth.boxes.shape == (0, 4)
         assert truth.points.shape == (0, 5, 2)
-
-
-def test_ignored_boxes_of_a_photo_follow_its_face() -> None:
-    truth = GroundTruth.of(shape()[None], NEIGHBOUR)
-    assert truth.kinds.tolist() == [FACE, IGNORED]
-    np.testing.assert_allclose(truth.boxes, [points_box(shape()), NEIGHBOUR[0]])
-    assert GroundTruth.of(shape()[None], None).kinds.tolist() == [FACE]
-    both = GroundTruth.joined([truth, truth])
-    assert both.kinds.tolist() == [FACE, IGNORED, FACE, IGNORED]
-    assert len(GroundTruth.joined([])) == 0
 
 
 @pytest.mark.parametrize("size", [64, 96, 352])
@@ -228,12 +211,12 @@ def test_tiles_cover_the_mosaic_once(size: int) -> None:
 
 @pytest.mark.parametrize("tile", [(17, 95), (31, 24), (16, 16), (64, 64)])
 @pytest.mark.parametrize("image", [(31, 47), (200, 200)])
-def test_odd_tiles_and_small_images_are_filled(
-    tile: tuple[int, int], image: tuple[int, int]
-) -> None:
-    high, wide = image
-    points = shape(0.6 * high, (wide / 2, high / 2))
-    own = maker(faces_of(np.full((*image, 3), 7, np.uint8), points), replace(LIVELY, glasses=1.0))
+def test_fills_odd_tiles_from_small_images(tile: tuple[int, int], image: tuple[int, int]) -> None:
+    height, width = image
+    points = shape(0.6 * height, (width / 2, height / 2))
+    own = generator(
+        faces_of(np.full((*image, 3), 7, np.uint8), points), replace(VARIED, glasses=1.0)
+    )
     own = replace(own, config=replace(own.config, occlusion=1.0))
     for seed in range(30):
         rng, canvas = np.random.default_rng(seed), np.zeros((100, 100, 3), np.uint8)

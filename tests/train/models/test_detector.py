@@ -1,4 +1,4 @@
-"""The detector's network: its cells, and where they say that things are."""
+"""The detector's network: its cells and the coordinates of their predictions."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ SPEC = DetectorSpec(4, (8, 8, 8, 8), (1, 1, 1, 1))
 
 @pytest.fixture
 def network() -> DetectorNet:
-    """An untrained network, whose scores differ from place to place."""
+    """An untrained network, whose scores differ between cells."""
     torch.manual_seed(0)
     return DetectorNet(SPEC).eval()
 
 
 @pytest.fixture
-def silent() -> DetectorNet:
-    """A network whose cells all say what they say before anything is learned."""
+def constant() -> DetectorNet:
+    """A network whose cells all predict the initial values."""
     network = DetectorNet(SPEC).eval()
     for head in network.heads:
         assert isinstance(head, torch.nn.Conv2d)
@@ -40,95 +40,99 @@ def silent() -> DetectorNet:
     return network
 
 
-def noise(high: int, wide: int, count: int = 1) -> torch.Tensor:
-    return torch.randint(0, 256, (count, high, wide, 3), dtype=torch.uint8)
+def noise(height: int, width: int, count: int = 1) -> torch.Tensor:
+    return torch.randint(0, 256, (count, height, width, 3), dtype=torch.uint8)
 
 
-def cells(high: int, wide: int) -> int:
-    return sum(ceil(high / stride) * ceil(wide / stride) for stride in STRIDES)
+def cells(height: int, width: int) -> int:
+    return sum(ceil(height / stride) * ceil(width / stride) for stride in STRIDES)
 
 
-@pytest.mark.parametrize(("high", "wide"), [(1, 1), (1, 7), (2, 300), (31, 33), (64, 96), (101, 8)])
+@pytest.mark.parametrize(
+    ("height", "width"), [(1, 1), (1, 7), (2, 300), (31, 33), (64, 96), (101, 8)]
+)
 @torch.no_grad()
-def test_images_of_any_size_are_searched(high: int, wide: int, network: DetectorNet) -> None:
-    images = noise(high, wide, 2)
-    coarse = cells(ceil(high / 3), ceil(wide / 3))
-    for found, count in (
-        (network(images), cells(high, wide)),
-        (network.search_multiscale(images), cells(high, wide) + coarse),
+def test_searches_images_of_any_size(height: int, width: int, network: DetectorNet) -> None:
+    images = noise(height, width, 2)
+    coarse = cells(ceil(height / 3), ceil(width / 3))
+    for predicted, count in (
+        (network(images), cells(height, width)),
+        (network.search_multiscale(images), cells(height, width) + coarse),
     ):
-        assert found.boxes.shape == (2, count, 4)
-        assert found.logits.shape == (2, count)
-        assert found.points.shape == (2, count, 5, 2)
-        assert all(part.isfinite().all() and part.dtype == torch.float32 for part in found)
-        assert (found.boxes[..., 2:] > found.boxes[..., :2]).all()
+        assert predicted.boxes.shape == (2, count, 4)
+        assert predicted.logits.shape == (2, count)
+        assert predicted.points.shape == (2, count, 5, 2)
+        assert all(part.isfinite().all() and part.dtype == torch.float32 for part in predicted)
+        assert (predicted.boxes[..., 2:] > predicted.boxes[..., :2]).all()
 
 
 @pytest.mark.parametrize("size", [64, 96, 320])
 @torch.no_grad()
-def test_all_places_are_those_of_the_networks_cells(size: int, silent: DetectorNet) -> None:
-    places = cell_centres(size, torch.zeros(0))
-    found = silent(noise(size, size))
-    assert len(places) == cells(size, size)
-    boxes = found.boxes[0]
-    torch.testing.assert_close((boxes[:, :2] + boxes[:, 2:]) / 2, places)
-    torch.testing.assert_close(found.points[0], places[:, None].expand(-1, 5, -1))
+def test_cell_centres_match_the_networks_cells(size: int, constant: DetectorNet) -> None:
+    centres = cell_centres(size, torch.zeros(0))
+    predicted = constant(noise(size, size))
+    assert len(centres) == cells(size, size)
+    boxes = predicted.boxes[0]
+    torch.testing.assert_close((boxes[:, :2] + boxes[:, 2:]) / 2, centres)
+    torch.testing.assert_close(predicted.points[0], centres[:, None].expand(-1, 5, -1))
 
 
 @torch.no_grad()
-def test_before_anything_is_learned_boxes_are_four_strides_wide_and_faces_rare(
-    silent: DetectorNet,
+def test_initial_boxes_are_four_strides_wide_and_faces_rare(
+    constant: DetectorNet,
 ) -> None:
-    found = silent(noise(64, 64))
-    sides = found.boxes[0, :, 2:] - found.boxes[0, :, :2]
-    wanted = [4.0 * stride for stride in STRIDES for _ in range((64 // stride) ** 2)]
-    torch.testing.assert_close(sides, torch.tensor(wanted)[:, None].expand(-1, 2))
-    torch.testing.assert_close(found.logits.sigmoid(), torch.full((1, 84), 0.01), atol=1e-3, rtol=0)
+    predicted = constant(noise(64, 64))
+    sides = predicted.boxes[0, :, 2:] - predicted.boxes[0, :, :2]
+    expected = [4.0 * stride for stride in STRIDES for _ in range((64 // stride) ** 2)]
+    torch.testing.assert_close(sides, torch.tensor(expected)[:, None].expand(-1, 2))
+    torch.testing.assert_close(
+        predicted.logits.sigmoid(), torch.full((1, 84), 0.01), atol=1e-3, rtol=0
+    )
 
 
 @torch.no_grad()
-def test_an_image_moved_by_the_largest_stride_moves_boxes_and_points_along(
+def test_shifting_an_image_by_the_largest_stride_shifts_boxes_and_points(
     network: DetectorNet,
 ) -> None:
     size, move = 640, 32
     image = noise(size, size)
     first, moved = network(image), network(torch.roll(image, (move, move), (1, 2)))
-    places = cell_centres(size, image)
-    middle = ((places >= 224) & (places < 416)).all(-1)
-    there = ((places >= 224 + move) & (places < 416 + move)).all(-1)
+    centres = cell_centres(size, image)
+    middle = ((centres >= 224) & (centres < 416)).all(-1)
+    there = ((centres >= 224 + move) & (centres < 416 + move)).all(-1)
     assert middle.sum() == there.sum() > 500
     torch.testing.assert_close(moved.logits[0, there], first.logits[0, middle])
-    for own, wanted in ((moved.boxes, first.boxes), (moved.points, first.points)):
-        torch.testing.assert_close(own[0, there], wanted[0, middle] + move, atol=1e-3, rtol=1e-5)
+    for own, expected in ((moved.boxes, first.boxes), (moved.points, first.points)):
+        torch.testing.assert_close(own[0, there], expected[0, middle] + move, atol=1e-3, rtol=1e-5)
     assert first.logits[0, middle].std() > 0
 
 
 @torch.no_grad()
-def test_cells_of_the_coarse_image_lie_in_the_middle_of_what_they_see(silent: DetectorNet) -> None:
-    found = silent.search_multiscale(noise(100, 190))
+def test_coarse_cells_lie_in_the_middle_of_their_pixels(constant: DetectorNet) -> None:
+    predicted = constant.search_multiscale(noise(100, 190))
     fine = cells(100, 190)
-    boxes = found.boxes[0, fine:]
+    boxes = predicted.boxes[0, fine:]
     first, row = 3, ceil(ceil(190 / 3) / 8)
     torch.testing.assert_close(boxes[0], torch.tensor([-48.0, -48.0, 48.0, 48.0]) + 1)
     torch.testing.assert_close(boxes[1], torch.tensor([-24.0, -48.0, 72.0, 48.0]) + 1)
     torch.testing.assert_close(boxes[row], torch.tensor([-48.0, -24.0, 48.0, 72.0]) + 1)
-    torch.testing.assert_close(found.points[0, fine + first], torch.tensor([[73.0, 1.0]] * 5))
-    torch.testing.assert_close(found.boxes[:, :fine], silent(noise(100, 190)).boxes)
+    torch.testing.assert_close(predicted.points[0, fine + first], torch.tensor([[73.0, 1.0]] * 5))
+    torch.testing.assert_close(predicted.boxes[:, :fine], constant(noise(100, 190)).boxes)
 
 
 @pytest.mark.parametrize(("x", "y"), [(0, 0), (30, 63), (198, 99)])
-@pytest.mark.parametrize(("reach", "looked_for"), [(15, False), (17, True)])
+@pytest.mark.parametrize(("reach", "is_detected"), [(15, False), (17, True)])
 @torch.no_grad()
-def test_what_is_seen_in_the_coarse_image_is_where_it_is_in_the_image(
+def test_coarse_predictions_map_to_the_images_pixels(
     x: int,
     y: int,
     reach: int,
-    looked_for: bool,
+    is_detected: bool,
     network: DetectorNet,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A search that finds the brightest pixel, on an image with one bright square; boxes of less
-    than 32 coarse pixels are not looked for there."""
+    """With a fake search that predicts a box around the brightest pixel, on an image with one
+    bright square. Boxes smaller than 32 coarse pixels are discarded."""
 
     def brightest(planes: torch.Tensor) -> CellPredictions:
         plane = planes[0, 0]
@@ -143,27 +147,27 @@ def test_what_is_seen_in_the_coarse_image_is_where_it_is_in_the_image(
     monkeypatch.setattr(network, "_search", brightest)
     image = torch.zeros(1, 102, 202, 3, dtype=torch.uint8)
     image[:, y : y + 3, x : x + 3] = 200
-    found = network.search_multiscale(image)
-    torch.testing.assert_close(found.points[0, 1, 0], torch.tensor([x + 1.0, y + 1.0]))
+    predicted = network.search_multiscale(image)
+    torch.testing.assert_close(predicted.points[0, 1, 0], torch.tensor([x + 1.0, y + 1.0]))
     torch.testing.assert_close(
-        found.boxes[0, 1],
+        predicted.boxes[0, 1],
         torch.tensor([x, y, x, y]) + 1.0 + 3.0 * reach * torch.tensor([-1, -1, 1, 1]),
     )
-    assert float(found.logits[0, 1]) == (200 if looked_for else -20)
+    assert float(predicted.logits[0, 1]) == (200 if is_detected else -20)
 
 
 @torch.no_grad()
-def test_white_folded_into_the_weights_leaves_the_answers(network: DetectorNet) -> None:
+def test_folding_the_input_scale_preserves_the_predictions(network: DetectorNet) -> None:
     image = noise(70, 90)
     before = network.search_multiscale(image)
     for _ in range(2):
         network.fold_input_scale()
         assert network.input_scale == 1
-        for own, wanted in zip(network.search_multiscale(image), before, strict=True):
-            torch.testing.assert_close(own, wanted, atol=1e-3, rtol=1e-5)
+        for own, expected in zip(network.search_multiscale(image), before, strict=True):
+            torch.testing.assert_close(own, expected, atol=1e-3, rtol=1e-5)
 
 
-def test_the_shipped_recipes_network_has_less_than_200_000_parameters() -> None:
+def test_the_shipped_network_has_fewer_than_200_000_weights() -> None:
     recipe = load_recipe("detector")
     assert isinstance(recipe, DetectorRecipe)
     network = DetectorNet(recipe.model.spec())
@@ -171,9 +175,9 @@ def test_the_shipped_recipes_network_has_less_than_200_000_parameters() -> None:
     assert 100_000 < count < 200_000
 
 
-def test_every_weight_learns(network: DetectorNet) -> None:
-    found = network.train()(noise(64, 64, 2))
-    sum(part.square().mean() for part in found).backward()
+def test_every_weight_has_a_gradient(network: DetectorNet) -> None:
+    predicted = network.train()(noise(64, 64, 2))
+    sum(part.square().mean() for part in predicted).backward()
     for name, weights in network.named_parameters():
         assert weights.grad is not None, name
         assert np.isfinite(weights.grad.numpy()).all(), name

@@ -1,4 +1,4 @@
-"""The networks are the published ones."""
+"""The landmark networks."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ def spec(name: str, size: int, channels: int = 1) -> ModelSpec:
     return ModelSpec(name, size, unit=size / 4, offset=size / 2, channels=channels)
 
 
-def weights(network: nn.Module) -> int:
+def count_weights(network: nn.Module) -> int:
     return sum(p.numel() for p in network.parameters())
 
 
-def test_the_seeds_network_has_its_twenty_million_weights() -> None:
+def test_naimishnet_has_twenty_million_weights_at_224_px() -> None:
     network = build_landmark_net(spec("naimishnet", 224))
     dense = next(m for m in network.modules() if isinstance(m, nn.Linear))
     assert dense.weight.shape == (1024, 512 * 6 * 6)
-    assert weights(network) == 19_989_896
-    assert dense.weight.numel() / weights(network) == pytest.approx(0.94, abs=0.005)
+    assert count_weights(network) == 19_989_896
+    assert dense.weight.numel() / count_weights(network) == pytest.approx(0.94, abs=0.005)
 
 
-def test_the_papers_network_has_its_layers() -> None:
+def test_naimishnet_paper_has_the_published_layers() -> None:
     network = build_landmark_net(spec("naimishnet-paper", 96))
     kernels = [m.kernel_size[0] for m in network.modules() if isinstance(m, nn.Conv2d)]
     rates = [m.p for m in network.modules() if isinstance(m, nn.Dropout)]
     assert kernels == [4, 3, 2, 1]
     assert rates == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
-    assert weights(network) == pytest.approx(7.6e6, rel=0.02)
+    assert count_weights(network) == pytest.approx(7.6e6, rel=0.02)
     assert any(isinstance(m, nn.ELU) for m in network.modules())
 
 
-def test_dense_layers_start_he_normal() -> None:
+def test_initialises_dense_layers_he_normal() -> None:
     torch.manual_seed(0)
     layer = next(
         m for m in build_landmark_net(spec("naimishnet", 112)).modules() if isinstance(m, nn.Linear)
@@ -54,7 +54,7 @@ def test_dense_layers_start_he_normal() -> None:
 
 @pytest.mark.parametrize("name", ["naimishnet", "naimishnet-paper"])
 @pytest.mark.parametrize("channels", [1, 3])
-def test_uint8_crops_go_in_and_crop_pixels_come_out(name: str, channels: int) -> None:
+def test_maps_uint8_crops_to_crop_pixels(name: str, channels: int) -> None:
     network = build_landmark_net(spec(name, 96, channels)).eval()
     image = torch.randint(0, 256, (3, 96, 96, channels), dtype=torch.uint8)
     (points,) = network(image)
@@ -66,14 +66,14 @@ def test_uint8_crops_go_in_and_crop_pixels_come_out(name: str, channels: int) ->
 
 def fkdnet(size: int = 64, **changes: object) -> ModelSpec:
     trunk = TrunkSpec(stem=8, widths=(8, 16, 24), depths=(1, 2, 1), block="plain")
-    given = replace(spec("fkdnet", size), trunk=trunk, head="grid", score=True)
-    return replace(given, **changes)  # type: ignore[arg-type]
+    base = replace(spec("fkdnet", size), trunk=trunk, head="grid", score=True)
+    return replace(base, **changes)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("head", HEADS)
 @pytest.mark.parametrize("block", BLOCKS)
 @pytest.mark.parametrize("size", [64, 96])
-def test_fkdnet_places_points_and_scores_with_every_head_and_block(
+def test_fkdnet_predicts_points_and_scores_with_every_head_and_block(
     head: str, block: str, size: int
 ) -> None:
     trunk = TrunkSpec(stem=8, widths=(8, 16, 24), depths=(1, 2, 1), block=block)
@@ -85,32 +85,32 @@ def test_fkdnet_places_points_and_scores_with_every_head_and_block(
 
 
 @pytest.mark.parametrize("head", HEADS)
-def test_every_head_learns_points_even_outside_the_crop(head: str) -> None:
-    """One crop, told by heart: points inside, at the border and a little beyond it."""
+def test_every_head_learns_points_outside_the_crop(head: str) -> None:
+    """Overfits points inside a crop, at its border and slightly beyond it."""
     torch.manual_seed(0)
     network = build_landmark_net(fkdnet(head=head, points=4, score=False))
     image = torch.randint(0, 256, (4, 64, 64, 1), dtype=torch.uint8)
-    wanted = torch.tensor([[10.0, 20.0], [40.0, 50.0], [0.0, 63.0], [-4.0, 67.0]])
+    expected = torch.tensor([[10.0, 20.0], [40.0, 50.0], [0.0, 63.0], [-4.0, 67.0]])
     optimizer = torch.optim.Adam(network.parameters(), lr=0.01)
     for _ in range(150):
         optimizer.zero_grad()
-        (network(image)[0] - wanted).abs().mean().backward()
+        (network(image)[0] - expected).abs().mean().backward()
         optimizer.step()
-    assert float((network(image)[0] - wanted).detach().abs().mean()) < 1.5
+    assert float((network(image)[0] - expected).detach().abs().mean()) < 1.5
 
 
-def test_without_a_score_there_is_one_output() -> None:
+def test_has_one_output_without_a_score() -> None:
     assert (
         len(build_landmark_net(fkdnet(score=False))(torch.zeros(2, 64, 64, 1, dtype=torch.uint8)))
         == 1
     )
 
 
-def test_an_unknown_network_names_the_known() -> None:
+def test_an_unknown_network_lists_the_known_ones() -> None:
     with pytest.raises(RecipeError, match="naimishnet-paper"):
         build_landmark_net(spec("resnet", 96))
 
 
-def test_an_input_too_small_is_refused() -> None:
+def test_refuses_an_input_that_is_too_small() -> None:
     with pytest.raises(RecipeError, match="size 20 is too small"):
         build_landmark_net(spec("naimishnet", 20))
