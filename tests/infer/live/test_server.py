@@ -146,7 +146,11 @@ def test_a_host_for_other_machines_gets_a_token(tmp_path: Path) -> None:
         (["{photo}"], 1, "an image does not move; live shows one camera, stream or video"),
         (["{video}", "--filter", "nothing"], 1, "fkd-infer live: filter 'nothing': neither"),
         (["{video}", "--port", "{port}"], 1, "cannot be used: it is in use; give another --port"),
-        (["{video}", "--limit-pixels", "0.001"], 1, "if it is meant to be so large, raise"),
+        (
+            ["{video}", "--limit-pixels", "0.001"],
+            1,
+            "if this size is intended, raise --limit-pixels",
+        ),
         (["{video}", "--token", "short"], 2, "16 to 256 letters, digits"),
     ],
 )
