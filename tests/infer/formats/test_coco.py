@@ -1,4 +1,4 @@
-"""COCO documents are parsed again, and indexed as COCO's readers do."""
+"""COCO documents are parsed again and compared with the faces that were written."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from fkd_infer.types import Face, Frame
 IMAGE = np.zeros((48, 64, 3), np.uint8)
 
 
-def face(identity: int | None = None, count: int = 68) -> Face:
+def face(face_id: int | None = None, count: int = 68) -> Face:
     points = np.arange(2 * count, dtype=np.float32).reshape(count, 2) + np.float32(0.126)
-    return Face(points, np.array([1, 2, 30.333, 40.999], np.float32), 0.98765, identity)
+    return Face(points, np.array([1, 2, 30.333, 40.999], np.float32), 0.98765, face_id)
 
 
 def document(path: Path) -> dict[str, Any]:
@@ -86,14 +86,14 @@ def test_another_scheme(tmp_path: Path) -> None:
     assert found["annotations"][0]["num_keypoints"] == 5
 
 
-def test_a_document_without_frames_is_whole(tmp_path: Path) -> None:
+def test_a_document_without_frames_is_complete(tmp_path: Path) -> None:
     with CocoSink(tmp_path / "a.json"):
         pass
     found = document(tmp_path / "a.json")
     assert (found["images"], found["annotations"]) == ([], [])
 
 
-def test_the_name_appears_at_the_end(tmp_path: Path) -> None:
+def test_appears_at_the_end(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     path.write_text("before")
     with CocoSink(path) as sink:
@@ -103,7 +103,7 @@ def test_the_name_appears_at_the_end(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_an_exception_leaves_nothing(tmp_path: Path) -> None:
+def test_leaves_nothing_after_an_exception(tmp_path: Path) -> None:
     def fail() -> None:
         with CocoSink(tmp_path / "a.json") as sink:
             sink.write(Frame(IMAGE, "a.png"), [face()])
@@ -114,13 +114,13 @@ def test_an_exception_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_place_that_cannot_be(tmp_path: Path) -> None:
+def test_reports_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="file/out: cannot be written"):
         CocoSink(tmp_path / "file" / "out").__enter__()
 
 
-def test_points_that_are_not_finite_are_no_json(tmp_path: Path) -> None:
+def test_refuses_numbers_that_are_no_json(tmp_path: Path) -> None:
     broken = Face(np.full((68, 2), np.nan, np.float32), face().box)
     with pytest.raises(ValueError, match="JSON"), CocoSink(tmp_path / "a.json") as sink:
         sink.write(Frame(IMAGE, "a.png"), [broken])

@@ -1,4 +1,4 @@
-"""Arrays are loaded by NumPy and compared with what went in."""
+"""Arrays are loaded by NumPy and compared with the faces that were written."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ def loaded(path: Path) -> dict[str, NDArray[Any]]:
         return dict(file)
 
 
-def head(identity: int | None = None, presence: float | None = None) -> Face:
+def head(face_id: int | None = None, presence: float | None = None) -> Face:
     points = (100 * head_model()[:, :2] + (320, 240)).astype(np.float32)
-    return Face(points, BOX, 0.75, identity, presence)
+    return Face(points, BOX, 0.75, face_id, presence)
 
 
 def test_arrays_have_a_row_per_face(tmp_path: Path) -> None:
@@ -57,11 +57,11 @@ def test_arrays_have_a_row_per_face(tmp_path: Path) -> None:
     }
 
 
-def test_extras_that_are_asked_for(tmp_path: Path) -> None:
+def test_requested_extras(tmp_path: Path) -> None:
     path = tmp_path / "a.npz"
-    shut = Face(np.full((68, 2), 9, np.float32), BOX)
+    closed = Face(np.full((68, 2), 9, np.float32), BOX)
     with NpzSink(path, IBUG68, frozenset(EXTRAS)) as sink:
-        sink.write(Frame(IMAGE, "a.png"), [head(), shut])
+        sink.write(Frame(IMAGE, "a.png"), [head(), closed])
     found = loaded(path)
     assert found["pose_names"].tolist() == ["yaw", "pitch", "roll"]
     assert found["ratios_names"].tolist() == ["left_eye", "right_eye", "mouth"]
@@ -71,7 +71,7 @@ def test_extras_that_are_asked_for(tmp_path: Path) -> None:
     assert np.isnan(found["ratios"][1]).all()
 
 
-def test_no_face_at_all(tmp_path: Path) -> None:
+def test_arrays_without_faces(tmp_path: Path) -> None:
     with NpzSink(tmp_path / "a.npz", FIVE) as sink:
         sink.write(Frame(IMAGE, "a.png"), [])
     found = loaded(tmp_path / "a.npz")
@@ -79,13 +79,13 @@ def test_no_face_at_all(tmp_path: Path) -> None:
     assert found["source_names"].shape == (0,)
 
 
-def test_other_points_than_the_schemes(tmp_path: Path) -> None:
+def test_refuses_another_number_of_points(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="5 points"), NpzSink(tmp_path / "a.npz", FIVE) as sink:
         sink.write(Frame(IMAGE, "a.png"), [head()])
     assert list(tmp_path.iterdir()) == []
 
 
-def test_many_faces_in_little_memory(tmp_path: Path) -> None:
+def test_memory_does_not_grow_with_the_faces(tmp_path: Path) -> None:
     path, faces = tmp_path / "a.npz", [head(i) for i in range(50)]
     tracemalloc.start()
     try:
@@ -103,7 +103,7 @@ def test_many_faces_in_little_memory(tmp_path: Path) -> None:
     np.testing.assert_array_equal(found["points"][-1], head().points)
 
 
-def test_the_name_appears_at_the_end(tmp_path: Path) -> None:
+def test_appears_at_the_end(tmp_path: Path) -> None:
     path = tmp_path / "a.npz"
     path.write_text("before")
     with NpzSink(path) as sink:
@@ -113,7 +113,7 @@ def test_the_name_appears_at_the_end(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_an_exception_leaves_nothing(tmp_path: Path) -> None:
+def test_leaves_nothing_after_an_exception(tmp_path: Path) -> None:
     def fail() -> None:
         with NpzSink(tmp_path / "a.npz") as sink:
             sink.write(Frame(IMAGE, "a.png"), [head()])
@@ -124,7 +124,7 @@ def test_an_exception_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reports_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     full = Path("/dev/full")
     if not full.exists():
         pytest.skip("needs /dev/full")

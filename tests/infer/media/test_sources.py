@@ -1,4 +1,4 @@
-"""Sources as a user names them, and the places where their pictures go."""
+"""SOURCE arguments, the frames that they stand for, and their outputs."""
 
 from __future__ import annotations
 
@@ -35,19 +35,19 @@ def gray(level: int) -> NDArray[np.uint8]:
     return np.full((48, 64, 3), level, np.uint8)
 
 
-def put_image(path: Path) -> Path:
+def make_image(path: Path) -> Path:
     write_image(path, gray(99))
     return path
 
 
-def put_video(path: Path, count: int = 5) -> Path:
+def make_video(path: Path, count: int = 5) -> Path:
     with VideoSink(path, None) as sink:
         for index in range(count):
             sink.write(Frame(gray(40 * index), "", index, Fraction(index, 25)))
     return path
 
 
-def touched(folder: Path, *names: str) -> None:
+def touch(folder: Path, *names: str) -> None:
     for name in names:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(b"")
@@ -60,9 +60,9 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 class TestExpand:
-    def test_folder_is_searched_to_the_bottom_in_order(self, here: Path) -> None:
-        touched(here / "trip", "b.PNG", "a.jpg", "day 2/c.Mp4", "day 2/d.avi", "notes.txt", "none")
-        touched(here / "trip", ".a.jpg.part", ".hidden.jpg", ".cache/e.jpg")
+    def test_a_folder_is_searched_with_all_subfolders_in_order(self, here: Path) -> None:
+        touch(here / "trip", "b.PNG", "a.jpg", "day 2/c.Mp4", "day 2/d.avi", "notes.txt", "none")
+        touch(here / "trip", ".a.jpg.part", ".hidden.jpg", ".cache/e.jpg")
         found = expand_sources(["trip"])
         assert [(source.name, source.kind, str(source.output)) for source in found] == [
             ("trip/a.jpg", "image", "a.jpg"),
@@ -72,8 +72,8 @@ class TestExpand:
         ]
         assert [source.path for source in found] == [Path(source.name) for source in found]
 
-    def test_order_of_what_is_given_is_kept(self, here: Path) -> None:
-        touched(here, "b.jpg", "a.jpg", "c/d.jpg")
+    def test_keeps_the_order_of_arguments(self, here: Path) -> None:
+        touch(here, "b.jpg", "a.jpg", "c/d.jpg")
         assert [source.name for source in expand_sources(["b.jpg", "c", "a.jpg"])] == [
             "b.jpg",
             "c/d.jpg",
@@ -91,8 +91,8 @@ class TestExpand:
             ("a.ts", "a.mp4"),
         ],
     )
-    def test_file(self, name: str, output: str, here: Path) -> None:
-        touched(here, name)
+    def test_a_file(self, name: str, output: str, here: Path) -> None:
+        touch(here, name)
         [source] = expand_sources([name])
         assert (source.name, source.path, source.output) == (name, Path(name), Path(output))
 
@@ -106,8 +106,8 @@ class TestExpand:
             ("**/a.jpg", {"trip/a.jpg": "trip/a.jpg", "trip/x/a.jpg": "trip/x/a.jpg"}),
         ],
     )
-    def test_glob(self, pattern: str, found: dict[str, str], here: Path) -> None:
-        touched(here, "trip/a.jpg", "trip/b.jpg", "trip/.c.jpg", "trip/x/a.jpg", "trip/boxes.csv")
+    def test_a_glob(self, pattern: str, found: dict[str, str], here: Path) -> None:
+        touch(here, "trip/a.jpg", "trip/b.jpg", "trip/.c.jpg", "trip/x/a.jpg", "trip/boxes.csv")
         sources = expand_sources([pattern])
         assert {source.name: str(source.output) for source in sources} == found
         sources = expand_sources([str(here / pattern)])
@@ -116,42 +116,42 @@ class TestExpand:
         }
 
     def test_a_file_with_wildcards_in_its_name_is_that_file(self, here: Path) -> None:
-        touched(here, "a[1].jpg", "a1.jpg")
+        touch(here, "a[1].jpg", "a1.jpg")
         assert [source.name for source in expand_sources(["a[1].jpg"])] == ["a[1].jpg"]
 
-    def test_camera_number(self, here: Path) -> None:
+    def test_a_camera_number(self, here: Path) -> None:
         [source] = expand_sources(["0"])
         assert source == Source("0", "camera", Path("camera0.mp4"), None, 0)
-        put_image(here / "0.png").rename("0")
+        make_image(here / "0.png").rename("0")
         assert expand_sources(["0"])[0].kind == "image"
 
     @pytest.mark.parametrize(("suffix", "output"), [(".png", "a.png"), (".jpg", "a.jpg")])
-    def test_content_decides_where_the_suffix_does_not(
+    def test_the_content_decides_for_an_unknown_suffix(
         self, suffix: str, output: str, here: Path
     ) -> None:
-        put_image(here / f"x{suffix}").rename("a.dat")
-        put_video(here / "x.mp4").rename("b")
+        make_image(here / f"x{suffix}").rename("a.dat")
+        make_video(here / "x.mp4").rename("b")
         image, video = expand_sources(["a.dat", "b"])
         assert (image.kind, image.output) == ("image", Path(output))
         assert (video.kind, video.output) == ("video", Path("b.mp4"))
         assert len(list(frames_from(video))) == 5
 
     @pytest.mark.parametrize("text", ["a.jpg", "none*.jpg", "-1", "", "x" * 5000, "a\0b"])
-    def test_nothing_there(self, text: str, here: Path) -> None:
+    def test_reports_a_missing_source(self, text: str, here: Path) -> None:
         with pytest.raises(SourceNotFoundError, match="no such file, folder, glob match or camera"):
             expand_sources([text])
 
-    def test_nothing_in_it(self, here: Path) -> None:
-        touched(here, "empty/notes.txt", "empty/.hidden.jpg")
+    def test_reports_a_folder_without_images_and_videos(self, here: Path) -> None:
+        touch(here, "empty/notes.txt", "empty/.hidden.jpg")
         with pytest.raises(SourceFolderError, match=r"^empty: no image or video.*\.jpg.*\.mp4"):
             expand_sources(["empty"])
         with pytest.raises(SourceNotFoundError, match=r"^empty/\*"):
             expand_sources(["empty/*"])
 
-    def test_a_folder_that_cannot_be_searched(
+    def test_reports_a_folder_that_cannot_be_searched(
         self, here: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        touched(here, "trip/shut/a.jpg")
+        touch(here, "trip/shut/a.jpg")
 
         def denied(path: str) -> None:
             raise PermissionError(13, "Permission denied", str(path))
@@ -162,72 +162,72 @@ class TestExpand:
 
 
 class TestCheckOutputs:
-    def test_folders_are_made(self, here: Path) -> None:
-        touched(here, "trip/x/a.jpg")
+    def test_makes_folders(self, here: Path) -> None:
+        touch(here, "trip/x/a.jpg")
         check_outputs(expand_sources(["trip"]), here / "new" / "out")
         assert (here / "new" / "out" / "x").is_dir()
 
-    def test_no_out_no_check(self, here: Path) -> None:
-        touched(here, "a/x.jpg", "b/x.jpg")
+    def test_checks_no_pictures_without_a_folder(self, here: Path) -> None:
+        touch(here, "a/x.jpg", "b/x.jpg")
         check_outputs(expand_sources(["a", "b"]), None)
 
-    @pytest.mark.parametrize("given", [["a", "b"], ["a/x.jpg", "b/x.jpg"], ["a", "a/x.jpg"]])
-    def test_two_of_one_name(self, given: list[str], here: Path) -> None:
-        touched(here, "a/x.jpg", "b/x.jpg")
+    @pytest.mark.parametrize("arguments", [["a", "b"], ["a/x.jpg", "b/x.jpg"], ["a", "a/x.jpg"]])
+    def test_refuses_two_outputs_of_one_name(self, arguments: list[str], here: Path) -> None:
+        touch(here, "a/x.jpg", "b/x.jpg")
         with pytest.raises(OutputError, match=r"out/x\.jpg.*both a/x.jpg and .*/x\.jpg.*folder"):
-            check_outputs(expand_sources(given), Path("out"))
+            check_outputs(expand_sources(arguments), Path("out"))
         assert not (here / "out").exists()
 
-    def test_two_that_would_become_one_name_keep_their_suffixes(self, here: Path) -> None:
-        touched(here, "a/x.avi", "a/x.webm", "a/x.mp4", "a/y.avi")
+    def test_outputs_that_would_have_one_name_keep_their_suffixes(self, here: Path) -> None:
+        touch(here, "a/x.avi", "a/x.webm", "a/x.mp4", "a/y.avi")
         sources = expand_sources(["a"])
         check_outputs(sources, Path("out"))
         outputs = [str(source.output) for source in sources]
         assert outputs == ["x.avi.mp4", "x.mp4", "x.webm.mp4", "y.mp4"]
 
     @pytest.mark.parametrize("out", [".", "trip/.."])
-    def test_never_over_a_source(self, out: str, here: Path) -> None:
-        touched(here, "trip/a.jpg", "a.jpg")
+    def test_refuses_to_overwrite_a_source(self, out: str, here: Path) -> None:
+        touch(here, "trip/a.jpg", "a.jpg")
         with pytest.raises(OutputError, match="one of the sources"):
             check_outputs(expand_sources(["a.jpg"]), Path(out))
         with pytest.raises(OutputError, match="one of the sources"):
             check_outputs(expand_sources(["trip"]), Path("trip"))
 
-    def test_nor_over_another_source_or_through_a_link(self, here: Path) -> None:
-        touched(here, "a.jpg", "out/b.jpg")
+    def test_refuses_to_overwrite_another_source_through_a_link(self, here: Path) -> None:
+        touch(here, "a.jpg", "out/b.jpg")
         (here / "out" / "a.jpg").symlink_to(here / "out" / "b.jpg")
         with pytest.raises(OutputError, match=r"out/a\.jpg.*one of the sources"):
             check_outputs(expand_sources(["a.jpg", "out/b.jpg"]), Path("out"))
 
-    def test_over_an_earlier_result(self, here: Path) -> None:
-        touched(here, "a.jpg", "out/a.jpg")
+    def test_overwrites_an_earlier_result(self, here: Path) -> None:
+        touch(here, "a.jpg", "out/a.jpg")
         check_outputs(expand_sources(["a.jpg"]), Path("out"))
 
-    def test_in_the_way(self, here: Path) -> None:
-        touched(here, "a.jpg", "file", "out/a.jpg/b.jpg")
+    def test_reports_files_and_folders_in_the_way(self, here: Path) -> None:
+        touch(here, "a.jpg", "file", "out/a.jpg/b.jpg")
         with pytest.raises(OutputError, match=r"file/a\.jpg: cannot be written: "):
             check_outputs(expand_sources(["a.jpg"]), Path("file"))
         with pytest.raises(OutputError, match="a folder of that name"):
             check_outputs(expand_sources(["a.jpg"]), Path("out"))
 
-    def test_no_permission(self, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        touched(here, "a.jpg")
+    def test_reports_missing_permission(self, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        touch(here, "a.jpg")
         monkeypatch.setattr(os, "access", lambda *_: False)
         with pytest.raises(OutputError, match="no permission to write in out"):
             check_outputs(expand_sources(["a.jpg"]), Path("out"))
 
 
 class TestFrames:
-    def test_image_is_one_frame(self, here: Path) -> None:
-        put_image(here / "a.png")
+    def test_an_image_is_one_frame(self, here: Path) -> None:
+        make_image(here / "a.png")
         [source] = expand_sources(["a.png"])
         [frame] = frames_from(source)
         assert (frame.source, frame.index, frame.time) == ("a.png", 0, Fraction(0))
         np.testing.assert_array_equal(frame.image, gray(99))
         assert frame_count(source) == 1
 
-    def test_video(self, here: Path) -> None:
-        put_video(here / "a.mp4")
+    def test_a_video(self, here: Path) -> None:
+        make_video(here / "a.mp4")
         [source] = expand_sources(["a.mp4"])
         frames = list(frames_from(source))
         assert [frame.time for frame in frames] == [Fraction(i, 25) for i in range(5)]
@@ -235,8 +235,8 @@ class TestFrames:
         assert [round(float(frame.image.mean()) / 40) for frame in frames] == list(range(5))
         assert frame_count(source) == 5
 
-    def test_not_what_the_suffix_says(self, here: Path) -> None:
-        touched(here, "a.jpg", "a.mp4")
+    def test_reports_files_that_are_not_what_their_suffix_says(self, here: Path) -> None:
+        touch(here, "a.jpg", "a.mp4")
         image, video = expand_sources(["a.jpg", "a.mp4"])
         with pytest.raises(UnreadableImageError):
             next(frames_from(image))
@@ -245,7 +245,7 @@ class TestFrames:
 
 
 class FakeCamera:
-    """Three frames, then silence; where it is told to, one that does not open."""
+    """A camera of three frames, which does not open if `opens` is False."""
 
     released = 0
     opens = True
@@ -272,7 +272,7 @@ def camera(monkeypatch: pytest.MonkeyPatch) -> Source:
 
 
 class TestCamera:
-    def test_frames_carry_the_time_of_a_clock(
+    def test_times_are_those_of_the_clock(
         self, camera: Source, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         clock = iter([7_000_000_000, 7_040_000_000, 7_100_000_001])
@@ -287,25 +287,27 @@ class TestCamera:
         assert [int(frame.image[0, 0, 0]) for frame in frames] == [10, 20, 30]
         assert frame_count(camera) is None
 
-    def test_released_when_frames_are_no_longer_wanted(self, camera: Source) -> None:
+    def test_is_released_with_the_iterator(self, camera: Source) -> None:
         frames = frames_from(camera)
         next(frames)
         assert FakeCamera.released == 0
         del frames
         assert FakeCamera.released == 1
 
-    def test_does_not_open(self, camera: Source, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_reports_a_camera_that_does_not_open(
+        self, camera: Source, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setattr(FakeCamera, "opens", False)
         with pytest.raises(CameraError, match="camera 2: does not open"):
             next(frames_from(camera))
         assert FakeCamera.released == 1
 
-    def test_falls_silent(self, camera: Source) -> None:
+    def test_reports_a_camera_that_sends_no_more(self, camera: Source) -> None:
         with pytest.raises(StoppedError, match="camera 2: sends no more frames"):
             list(frames_from(camera))
         assert FakeCamera.released == 1
 
-    def test_what_came_before_silence_is_kept(self, camera: Source, tmp_path: Path) -> None:
+    def test_frames_before_the_end_are_written(self, camera: Source, tmp_path: Path) -> None:
         def record() -> None:
             with open_sink(camera, tmp_path) as sink:
                 for frame in frames_from(camera):
@@ -315,7 +317,7 @@ class TestCamera:
             record()
         assert len(list(read_video(tmp_path / "camera2.mp4", ""))) == 3
 
-    def test_is_recorded(self, camera: Source, tmp_path: Path) -> None:
+    def test_is_written_as_a_video(self, camera: Source, tmp_path: Path) -> None:
         with open_sink(camera, tmp_path) as sink:
             for frame in itertools.islice(frames_from(camera), 3):
                 sink.write(frame)
@@ -325,8 +327,8 @@ class TestCamera:
 
 class TestSinks:
     @pytest.mark.parametrize("name", ["a.png", "x/a.bmp", "a.mp4", "x/a.mkv"])
-    def test_each_source_comes_out_under_its_name(self, name: str, here: Path) -> None:
-        put_image(here / "in" / name) if name[-3:] in ("png", "bmp") else put_video(
+    def test_each_output_has_the_name_of_its_source(self, name: str, here: Path) -> None:
+        make_image(here / "in" / name) if name[-3:] in ("png", "bmp") else make_video(
             here / "in" / name
         )
         [source] = expand_sources(["in"])
@@ -341,8 +343,8 @@ class TestSinks:
         for old, new in zip(before, after, strict=True):
             assert np.abs(old.image.astype(int) - new.image).max() <= 3
 
-    def test_no_out_no_file(self, here: Path) -> None:
-        put_image(here / "a.png")
+    def test_without_a_folder_there_is_no_file(self, here: Path) -> None:
+        make_image(here / "a.png")
         [source] = expand_sources(["a.png"])
         with open_sink(source, None) as sink:
             assert isinstance(sink, NullSink)

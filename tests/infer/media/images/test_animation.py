@@ -1,4 +1,4 @@
-"""Animated GIF and WebP files made here, read, written and compared."""
+"""Synthetic animations are read, written and compared."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ from fkd_infer.media.sinks import open_sink
 from fkd_infer.media.sources import expand_sources
 from fkd_infer.types import Frame, FrameRange
 
-KINDS = (".gif", ".webp")
+SUFFIXES = (".gif", ".webp")
 DURATIONS = [Fraction(hundredths, 100) for hundredths in (4, 20, 7, 13, 50)]
 
 
 def shaded(shift: int) -> NDArray[np.uint8]:
-    """Soft shades that wander, with more colours than a palette has."""
+    """Returns a shifted gradient of more colours than a palette has."""
     rows, columns = np.mgrid[0:96, 0:128]
     planes = (columns * 2, rows * 2, 255 - columns - rows)
     return np.roll(np.stack(planes, -1), 9 * shift, 1).astype(np.uint8)
 
 
 def smooth(image: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """What is seen of dithered colours from some way off."""
+    """Blurs dithered colours, as seen from a distance."""
     return np.asarray(cv2.GaussianBlur(image.astype(np.float32), (0, 0), 3), np.float32)
 
 
@@ -49,26 +49,26 @@ def starts(durations: Sequence[Fraction]) -> list[Fraction]:
     return [Fraction(0), *accumulate(durations)][: len(durations)]
 
 
-def simple(path: Path, times: Sequence[Fraction]) -> Path:
+def write_frames(path: Path, times: Sequence[Fraction]) -> Path:
     with AnimationSink(path, None) as sink:
         for index, time in enumerate(times):
             sink.write(Frame(shaded(index), "", index, time))
     return path
 
 
-def timed(path: Path, loop: int = 3) -> Path:
-    """Five frames of different durations, the last one's included, by an own hand."""
+def write_timed(path: Path, loop: int = 3) -> Path:
+    """Writes five frames of different durations byte by byte, the last one's included."""
     if path.suffix == ".webp":
         frames = []
         size = bytes(6) + (127).to_bytes(3, "little") + (95).to_bytes(3, "little")
         for index, duration in enumerate(DURATIONS):
             data = cv2.imencode(".webp", shaded(index), [cv2.IMWRITE_WEBP_QUALITY, 95])[1]
-            shown = int(duration * 1000).to_bytes(3, "little")
-            frames.append(riff_chunk(b"ANMF", size + shown + b"\2" + data.tobytes()[12:]))
+            duration_ms = int(duration * 1000).to_bytes(3, "little")
+            frames.append(riff_chunk(b"ANMF", size + duration_ms + b"\2" + data.tobytes()[12:]))
         head = webp_header(128, 96, 2) + riff_chunk(b"ANIM", bytes(4) + loop.to_bytes(2, "little"))
         path.write_bytes(webp_file(head + b"".join(frames)))
         return path
-    written = simple(path, starts(DURATIONS)).read_bytes()
+    written = write_frames(path, starts(DURATIONS)).read_bytes()
     repeated = written.index(b"NETSCAPE2.0\3\1") + 13
     last = written.rindex(b"\x21\xf9\x04") + 4
     for at, value in ((repeated, loop), (last, int(DURATIONS[-1] * 100))):
@@ -77,16 +77,16 @@ def timed(path: Path, loop: int = 3) -> Path:
     return path
 
 
-@pytest.mark.parametrize("suffix", KINDS)
+@pytest.mark.parametrize("suffix", SUFFIXES)
 class TestBoth:
-    def test_says_how_long_and_how_often(self, suffix: str, tmp_path: Path) -> None:
-        found = read_animation(timed(tmp_path / f"a{suffix}"))
+    def test_reads_durations_and_repetitions(self, suffix: str, tmp_path: Path) -> None:
+        found = read_animation(write_timed(tmp_path / f"a{suffix}"))
         assert found is not None
         assert (found.suffix, list(found.durations), found.loop) == (suffix, DURATIONS, 3)
         assert found.complete
 
     def test_is_read_as_a_video(self, suffix: str, tmp_path: Path) -> None:
-        [source] = expand_sources([str(timed(tmp_path / f"a{suffix}"))])
+        [source] = expand_sources([str(write_timed(tmp_path / f"a{suffix}"))])
         assert (source.kind, source.output) == ("video", Path(f"a{suffix}"))
         frames = list(frames_from(source))
         assert [frame.time for frame in frames] == starts(DURATIONS)
@@ -95,8 +95,8 @@ class TestBoth:
             off = np.abs(smooth(frame.image) - smooth(shaded(frame.index)))
             assert (off.mean() < 3, off.max() < 20) == (True, True)
 
-    def test_comes_out_as_it_was(self, suffix: str, tmp_path: Path) -> None:
-        path = timed(tmp_path / f"a{suffix}")
+    def test_keeps_timing_and_pictures(self, suffix: str, tmp_path: Path) -> None:
+        path = write_timed(tmp_path / f"a{suffix}")
         [source] = expand_sources([str(path)])
         with open_sink(source, tmp_path / "out") as sink:
             for frame in frames_from(source):
@@ -109,13 +109,13 @@ class TestBoth:
             assert np.abs(smooth(new.image) - smooth(old.image)).mean() < 3
 
     def test_gray(self, suffix: str, tmp_path: Path) -> None:
-        [source] = expand_sources([str(timed(tmp_path / f"a{suffix}"))])
+        [source] = expand_sources([str(write_timed(tmp_path / f"a{suffix}"))])
         colours = [gray_plane(frame.image) for frame in frames_from(source)]
         for frame, colour in zip(frames_from(source, gray=True), colours, strict=True):
             np.testing.assert_allclose(frame.image, colour, atol=1)
 
-    def test_a_cut_of_it(self, suffix: str, tmp_path: Path) -> None:
-        [source] = expand_sources([str(timed(tmp_path / f"a{suffix}"))])
+    def test_a_frame_range(self, suffix: str, tmp_path: Path) -> None:
+        [source] = expand_sources([str(write_timed(tmp_path / f"a{suffix}"))])
         frame_range = FrameRange(start=Fraction(1, 25), stride=2, max_frames=1)
         with open_sink(source, tmp_path / "out", frame_range=frame_range) as sink:
             for frame in frames_from(source, frame_range):
@@ -125,20 +125,20 @@ class TestBoth:
         assert found is not None
         assert found.durations == (Fraction(27, 100),)
 
-    def test_what_it_is_decides_and_not_its_name(self, suffix: str, tmp_path: Path) -> None:
-        other = KINDS[suffix == ".gif"]
+    def test_the_content_decides_not_the_name(self, suffix: str, tmp_path: Path) -> None:
+        other = SUFFIXES[suffix == ".gif"]
         wrong = tmp_path / f"a{other}"
         bare = tmp_path / "b"
         for path in (wrong, bare):
-            path.write_bytes(timed(tmp_path / f"x{suffix}").read_bytes())
+            path.write_bytes(write_timed(tmp_path / f"x{suffix}").read_bytes())
             [source] = expand_sources([str(path)])
             assert source.output == Path(path.stem + suffix)
             assert len(list(frames_from(source))) == 5
 
-    def test_one_picture_is_an_image(self, suffix: str, tmp_path: Path) -> None:
+    def test_a_single_picture_is_an_image(self, suffix: str, tmp_path: Path) -> None:
         path = tmp_path / f"a{suffix}"
         if suffix == ".gif":
-            simple(path, [Fraction(0)])
+            write_frames(path, [Fraction(0)])
         else:
             write_image(path, shaded(0))
         assert not is_animated(path)
@@ -148,16 +148,16 @@ class TestBoth:
         [frame] = frames_from(source)
         assert np.abs(smooth(frame.image) - smooth(shaded(0))).mean() < 3
 
-    @pytest.mark.parametrize("kept", [0.5, 0.9])
-    def test_cut_short(self, kept: float, suffix: str, tmp_path: Path) -> None:
-        path = timed(tmp_path / f"a{suffix}")
-        path.write_bytes(path.read_bytes()[: int(path.stat().st_size * kept)])
+    @pytest.mark.parametrize("share", [0.5, 0.9])
+    def test_reports_a_truncated_file(self, share: float, suffix: str, tmp_path: Path) -> None:
+        path = write_timed(tmp_path / f"a{suffix}")
+        path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
         [source] = expand_sources([str(path)])
-        good: list[int] = []
+        read: list[int] = []
         with pytest.raises(UnreadableVideoError, match=r"frame|cut short"):
-            good.extend(frame.index for frame in frames_from(source))
-        assert 2 <= len(good) <= 5
-        assert good == list(range(len(good)))
+            read.extend(frame.index for frame in frames_from(source))
+        assert 2 <= len(read) <= 5
+        assert read == list(range(len(read)))
 
     def test_an_error_leaves_nothing(self, suffix: str, tmp_path: Path) -> None:
         def fail() -> None:
@@ -169,31 +169,31 @@ class TestBoth:
             fail()
         assert list(tmp_path.iterdir()) == []
 
-    def test_frames_of_two_sizes(self, suffix: str, tmp_path: Path) -> None:
+    def test_refuses_frames_of_two_sizes(self, suffix: str, tmp_path: Path) -> None:
         with AnimationSink(tmp_path / f"a{suffix}", None) as sink:
             sink.write(Frame(shaded(0), ""))
             with pytest.raises(OutputError, match="another size"):
                 sink.write(Frame(shaded(0)[:50], "", 1, Fraction(1)))
 
 
-def test_rounding_of_a_gif_does_not_add_up(tmp_path: Path) -> None:
+def test_rounding_in_a_gif_does_not_add_up(tmp_path: Path) -> None:
     times = [Fraction(number, 30) for number in range(30)]
-    found = read_animation(simple(tmp_path / "a.gif", times))
+    found = read_animation(write_frames(tmp_path / "a.gif", times))
     assert found is not None
     for start, time in zip(starts(found.durations), times, strict=True):
         assert abs(start - time) <= Fraction(1, 200)
 
 
-def test_frames_too_short_for_players_are_left_out(tmp_path: Path) -> None:
+def test_leaves_out_frames_that_are_too_short_for_players(tmp_path: Path) -> None:
     found = read_animation(
-        simple(tmp_path / "a.gif", [Fraction(number, 100) for number in range(10)])
+        write_frames(tmp_path / "a.gif", [Fraction(number, 100) for number in range(10)])
     )
     assert found is not None
     assert starts(found.durations) == [Fraction(number, 50) for number in range(5)]
 
 
 def test_a_gif_without_repetition_is_played_once(tmp_path: Path) -> None:
-    path = timed(tmp_path / "a.gif")
+    path = write_timed(tmp_path / "a.gif")
     data = path.read_bytes()
     at = data.index(b"\x21\xff\x0bNETSCAPE2.0")
     path.write_bytes(data[:at] + data[at + 19 :])
@@ -202,8 +202,8 @@ def test_a_gif_without_repetition_is_played_once(tmp_path: Path) -> None:
     assert (found.loop, found.durations) == (ONCE, tuple(DURATIONS))
 
 
-def test_parts_of_a_webp_are_put_together(tmp_path: Path) -> None:
-    """A patch half covered, which goes away again."""
+def test_blends_and_disposes_parts_of_a_webp(tmp_path: Path) -> None:
+    """A half transparent patch, which is removed again."""
     base = np.full((40, 60, 3), (0, 0, 200), np.uint8)
     patch = np.full((10, 20, 4), (200, 0, 0, 128), np.uint8)
     frames = []
@@ -228,8 +228,8 @@ def test_parts_of_a_webp_are_put_together(tmp_path: Path) -> None:
     np.testing.assert_allclose(third[5, 40], (100, 0, 100), atol=1)
 
 
-def test_a_size_that_no_picture_has(tmp_path: Path) -> None:
-    path = timed(tmp_path / "a.webp")
+def test_refuses_an_impossible_size(tmp_path: Path) -> None:
+    path = write_timed(tmp_path / "a.webp")
     data = path.read_bytes()
     path.write_bytes(data[:24] + b"\xff" * 6 + data[30:])
     [source] = expand_sources([str(path)])
@@ -237,20 +237,20 @@ def test_a_size_that_no_picture_has(tmp_path: Path) -> None:
         next(frames_from(source))
 
 
-def test_what_is_gone_is_told_when_its_turn_comes(tmp_path: Path) -> None:
-    path = timed(tmp_path / "a.webp")
+def test_reports_a_missing_file_when_it_is_read(tmp_path: Path) -> None:
+    path = write_timed(tmp_path / "a.webp")
     [source] = expand_sources([str(path)])
     path.unlink()
     with pytest.raises(UnreadableVideoError, match="No such file"):
         next(frames_from(source))
 
 
-def test_a_size_that_webp_does_not_hold(tmp_path: Path) -> None:
+def test_refuses_a_size_that_webp_does_not_hold(tmp_path: Path) -> None:
     sink = AnimationSink(tmp_path / "a.webp", None)
     with pytest.raises(OutputError, match=r"a\.webp: cannot be written: .* no WebP of 16400x2"):
         sink.write(Frame(np.zeros((2, 16_400, 3), np.uint8), ""))
 
 
-def test_name(tmp_path: Path) -> None:
+def test_refuses_a_suffix(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match=r"ends in \.gif or \.webp"):
         AnimationSink(tmp_path / "a.apng", None)

@@ -1,4 +1,4 @@
-"""Pictures whose corners have known colours go through files; damaged files are named as such."""
+"""Images with known corners are written and read; damaged files are reported."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LOSSLESS = [".png", ".bmp", ".tif", ".tiff"]
 
 
 def corners(height: int = 64, width: int = 96) -> NDArray[np.uint8]:
-    """Red top left, green top right, blue bottom left, white bottom right."""
+    """Returns an image: red top left, green top right, blue bottom left, white bottom right."""
     image = np.empty((height, width, 3), np.uint8)
     middle, centre = height // 2, width // 2
     image[:middle, :centre], image[:middle, centre:] = RED, GREEN
@@ -32,7 +32,7 @@ def encoded(suffix: str, image: NDArray[np.uint8] | None = None) -> bytes:
 
 
 def oriented_jpeg(image: NDArray[np.uint8], orientation: int) -> bytes:
-    """A JPEG whose EXIF block holds nothing but an orientation."""
+    """Returns a JPEG whose EXIF block holds only an orientation."""
     entry = struct.pack("<HHIHH", 0x0112, 3, 1, orientation, 0)
     tiff = b"II*\0" + struct.pack("<IH", 8, 1) + entry + struct.pack("<I", 0)
     block = b"Exif\0\0" + tiff
@@ -41,7 +41,7 @@ def oriented_jpeg(image: NDArray[np.uint8], orientation: int) -> bytes:
 
 
 @pytest.mark.parametrize("suffix", sorted(IMAGE_SUFFIXES))
-def test_written_and_read_back(suffix: str, tmp_path: Path) -> None:
+def test_reads_what_was_written(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / "new" / f"a{suffix.upper()}"
     write_image(path, corners())
     difference = np.abs(read_image(path).astype(int) - corners())
@@ -62,7 +62,7 @@ STORED_AS = {
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_exif_orientation_is_applied(orientation: int, tmp_path: Path) -> None:
+def test_applies_the_exif_orientation(orientation: int, tmp_path: Path) -> None:
     path = tmp_path / "phone.jpg"
     stored = np.ascontiguousarray(STORED_AS[orientation](corners()))
     path.write_bytes(oriented_jpeg(stored, orientation))
@@ -70,7 +70,7 @@ def test_exif_orientation_is_applied(orientation: int, tmp_path: Path) -> None:
     assert np.abs(read_image(path).astype(int) - corners()).mean() < 4
 
 
-def test_content_decides_and_alpha_is_dropped(tmp_path: Path) -> None:
+def test_the_content_decides_and_alpha_is_dropped(tmp_path: Path) -> None:
     path = tmp_path / "really a png.jpg"
     alpha = np.zeros((64, 96, 1), np.uint8)
     path.write_bytes(encoded(".png", np.concatenate([corners(), alpha], axis=2)))
@@ -83,24 +83,24 @@ def test_gray_and_16_bit_become_bgr(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_image(path), np.full((4, 5, 3), 128))
 
 
-def test_name_beyond_ascii(tmp_path: Path) -> None:
+def test_names_beyond_ascii(tmp_path: Path) -> None:
     path = tmp_path / "Ærø 写真.png"
     write_image(path, corners())
     np.testing.assert_array_equal(read_image(path), corners())
 
 
-@pytest.mark.parametrize("kept", [0.05, 0.5, 0.999])
+@pytest.mark.parametrize("share", [0.05, 0.5, 0.999])
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp"])
-def test_cut_short(suffix: str, kept: float, tmp_path: Path) -> None:
+def test_reports_a_truncated_file(suffix: str, share: float, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     data = encoded(suffix, rng.integers(0, 256, (64, 96, 3), dtype=np.uint8))
     path = tmp_path / f"cut{suffix}"
-    path.write_bytes(data[: int(len(data) * kept)])
+    path.write_bytes(data[: int(len(data) * share)])
     with pytest.raises(UnreadableImageError, match=f"cut{suffix}.*cut short"):
         read_image(path)
 
 
-def test_thumbnail_does_not_hide_that_a_jpeg_is_cut_short(tmp_path: Path) -> None:
+def test_a_thumbnail_does_not_hide_that_a_jpeg_is_truncated(tmp_path: Path) -> None:
     thumbnail, data = encoded(".jpg"), encoded(".jpg")
     block = b"\xff\xe1" + struct.pack(">H", len(thumbnail) + 2) + thumbnail
     path = tmp_path / "a.jpg"
@@ -112,7 +112,7 @@ def test_thumbnail_does_not_hide_that_a_jpeg_is_cut_short(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp"])
-def test_what_is_appended_does_not_matter(suffix: str, tmp_path: Path) -> None:
+def test_ignores_appended_data(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"with video{suffix}"
     path.write_bytes(encoded(suffix) + b"\xff\xda ftypmp42 a moving picture" * 99)
     assert read_image(path).shape == (64, 96, 3)
@@ -128,7 +128,7 @@ def test_what_is_appended_does_not_matter(suffix: str, tmp_path: Path) -> None:
         (encoded(".png")[:-12] + b"\xe0\0\0\0IEND\xae\x42\x60\x82", "the file is cut short"),
     ],
 )
-def test_not_an_image(content: bytes | None, why: str, tmp_path: Path) -> None:
+def test_refuses_other_files(content: bytes | None, why: str, tmp_path: Path) -> None:
     path = tmp_path / "photo.jpg"
     if content is not None:
         path.write_bytes(content)
@@ -136,12 +136,12 @@ def test_not_an_image(content: bytes | None, why: str, tmp_path: Path) -> None:
         read_image(path)
 
 
-def test_a_folder_is_no_image(tmp_path: Path) -> None:
+def test_refuses_a_folder(tmp_path: Path) -> None:
     with pytest.raises(UnreadableImageError, match="it is a folder, not a file"):
         read_image(tmp_path)
 
 
-def test_a_failed_write_leaves_what_was_there(
+def test_a_failed_write_leaves_the_old_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "a.png"
@@ -159,7 +159,7 @@ def test_a_failed_write_leaves_what_was_there(
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_unknown_suffix_is_named(tmp_path: Path) -> None:
+def test_refuses_an_unknown_suffix(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match=r"a\.xyz.*ends in .*\.png"):
         write_image(tmp_path / "a.xyz", corners())
     assert list(tmp_path.iterdir()) == []

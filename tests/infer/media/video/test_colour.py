@@ -1,4 +1,4 @@
-"""Colours as videos store them."""
+"""Conversions between BGR and the pixel formats of videos."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from fkd_infer.media.video.colour import MATRIX, to_bgr, to_gray, to_i420
 
 RED, BLUE = 0.299, 0.114
-"""Shares of luma in BT.601."""
+"""Weights of red and blue in the luma of BT.601."""
 
 
-def exactly(bgr: NDArray[np.float64]) -> NDArray[np.float64]:
+def bt601(bgr: NDArray[np.float64]) -> NDArray[np.float64]:
     """Y, U and V of BT.601 in limited range (..., 3)."""
     blue, green, red = np.moveaxis(bgr, -1, 0)
     luma = RED * red + BLUE * blue + (1 - RED - BLUE) * green
@@ -24,7 +24,7 @@ def exactly(bgr: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def smooth(height: int, width: int) -> NDArray[np.uint8]:
-    """Colours that change little from pixel to pixel, but go far."""
+    """Returns an image of smooth gradients over a wide range of colours."""
     y, x = np.mgrid[:height, :width]
     channels = [
         127 + 120 * np.sin(x / 40),
@@ -34,14 +34,14 @@ def smooth(height: int, width: int) -> NDArray[np.uint8]:
     return np.stack(channels, axis=-1).astype(np.uint8)
 
 
-def test_i420_is_the_matrix_of_its_tag() -> None:
+def test_i420_uses_the_matrix_of_its_tag() -> None:
     image = smooth(96, 128)
     stored = to_i420(image)
     assert MATRIX == 6
     assert stored.shape == (144, 128)
-    wanted = exactly(image.astype(np.float64))
-    np.testing.assert_allclose(stored[:96], wanted[..., 0], atol=1)
-    means = wanted.reshape(48, 2, 64, 2, 3).mean(axis=(1, 3))
+    expected = bt601(image.astype(np.float64))
+    np.testing.assert_allclose(stored[:96], expected[..., 0], atol=1)
+    means = expected.reshape(48, 2, 64, 2, 3).mean(axis=(1, 3))
     np.testing.assert_allclose(stored[96:].reshape(2, 48, 64)[0], means[..., 1], atol=1.6)
     np.testing.assert_allclose(stored[96:].reshape(2, 48, 64)[1], means[..., 2], atol=1.6)
 
@@ -51,11 +51,11 @@ def test_chroma_is_the_mean_of_four_pixels() -> None:
     image[::2, ::2] = (255, 255, 255)
     image[1::2, 1::2, 2] = 255
     chroma = to_i420(image)[4:].reshape(2, 2, 2)
-    wanted = exactly(image.astype(np.float64)).reshape(2, 2, 2, 2, 3).mean(axis=(1, 3))
-    np.testing.assert_allclose(chroma, np.moveaxis(wanted[..., 1:], -1, 0), atol=1.6)
+    expected = bt601(image.astype(np.float64)).reshape(2, 2, 2, 2, 3).mean(axis=(1, 3))
+    np.testing.assert_allclose(chroma, np.moveaxis(expected[..., 1:], -1, 0), atol=1.6)
 
 
-def test_what_was_stored_comes_back() -> None:
+def test_converting_there_and_back_changes_little() -> None:
     picture = VideoFrame.from_ndarray(to_i420(smooth(96, 128)), format="yuv420p")
     picture.colorspace = MATRIX
     again = to_i420(to_bgr(picture, VideoReformatter()))
@@ -65,7 +65,7 @@ def test_what_was_stored_comes_back() -> None:
 
 
 @pytest.mark.parametrize(("full", "low", "high"), [(False, 16, 235), (True, 0, 255)])
-def test_gray_goes_from_black_to_white(full: bool, low: int, high: int) -> None:
+def test_gray_has_the_full_range(full: bool, low: int, high: int) -> None:
     planes = np.full((24, 16), 128, np.uint8)
     planes[:8], planes[8:16] = low, high
     picture = VideoFrame.from_ndarray(planes, format="yuv420p")

@@ -1,4 +1,4 @@
-"""Streams from a server of this machine."""
+"""Streams from a local server."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ ANSWER = b"HTTP/1.0 200 OK\r\nContent-Type: video/mp2t\r\n\r\n"
 
 
 def transport_stream(count: int = 30, first: int = 0, width: int = 64) -> bytes:
-    """An MPEG-TS of gray frames, 25 a second, such as cameras send."""
+    """Returns an MPEG-TS of gray frames at 25 Hz, as cameras send it."""
     file = BytesIO()
     with av.open(file, "w", format="mpegts") as container:
         stream = container.add_stream("libx264", rate=25)
@@ -55,14 +55,14 @@ def transport_stream(count: int = 30, first: int = 0, width: int = 64) -> bytes:
 
 
 @contextmanager
-def serving(talk: Callable[[socket.socket], object]) -> Iterator[str]:
-    """The URL of a server that answers each request with `talk`."""
+def serving(respond: Callable[[socket.socket], object]) -> Iterator[str]:
+    """Yields the URL of a server that answers each request with `respond`."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(0.2)
-        over = threading.Event()
+        done = threading.Event()
 
         def work() -> None:
-            while not over.is_set():
+            while not done.is_set():
                 try:
                     connection, _ = server.accept()
                 except TimeoutError:
@@ -70,7 +70,7 @@ def serving(talk: Callable[[socket.socket], object]) -> Iterator[str]:
                 with connection:
                     try:
                         connection.recv(4096)
-                        talk(connection)
+                        respond(connection)
                     except OSError:
                         continue  # the reader went away
 
@@ -79,22 +79,22 @@ def serving(talk: Callable[[socket.socket], object]) -> Iterator[str]:
         try:
             yield f"http://root:s3cret@127.0.0.1:{server.getsockname()[1]}/live/s3cret?key=s3cret"
         finally:
-            over.set()
+            done.set()
             thread.join()
 
 
-def taken(frames: Iterator[Frame]) -> tuple[list[Frame], StoppedError]:
-    """The frames of a stream, and how it stopped."""
-    got: list[Frame] = []
+def read_until_stopped(frames: Iterator[Frame]) -> tuple[list[Frame], StoppedError]:
+    """Returns the frames of a stream, and the error that ended it."""
+    read: list[Frame] = []
     with pytest.raises(StoppedError) as stopped:
-        got.extend(frames)
-    return got, stopped.value
+        read.extend(frames)
+    return read, stopped.value
 
 
-def test_frames_come_with_times_from_zero_and_the_end_is_told() -> None:
+def test_yields_frames_with_times_from_zero_and_reports_the_end() -> None:
     with serving(lambda c: c.sendall(ANSWER + transport_stream(first=1000))) as url:
         [source] = expand_sources([url])
-        frames, stopped = taken(frames_from(source))
+        frames, stopped = read_until_stopped(frames_from(source))
     assert "stopped after 30 frames" in str(stopped)
     assert [frame.time for frame in frames] == [Fraction(i, 25) for i in range(30)]
     assert [frame.index for frame in frames] == list(range(30))
@@ -104,11 +104,11 @@ def test_frames_come_with_times_from_zero_and_the_end_is_told() -> None:
 
 def test_gray() -> None:
     with serving(lambda c: c.sendall(ANSWER + transport_stream(5))) as url:
-        frames, _ = taken(read_stream(url, gray=True))
+        frames, _ = read_until_stopped(read_stream(url, gray=True))
     assert {frame.image.shape for frame in frames} == {(48, 64)}
 
 
-def test_what_came_is_kept_where_it_stops(tmp_path: Path) -> None:
+def test_frames_before_the_end_are_written(tmp_path: Path) -> None:
     with serving(lambda c: c.sendall(ANSWER + transport_stream())) as url:
         [source] = expand_sources([url])
 
@@ -124,48 +124,48 @@ def test_what_came_is_kept_where_it_stops(tmp_path: Path) -> None:
     assert len(list(read_video(written, ""))) == 30
 
 
-def test_joining_in_the_middle_begins_at_the_next_whole_picture() -> None:
+def test_a_stream_joined_in_the_middle_begins_at_the_next_key_frame() -> None:
     data = transport_stream()
     later = len(data) // 188 // 4 * 188
     with serving(lambda c: c.sendall(ANSWER + data[later:])) as url:
-        frames, _ = taken(read_stream(url))
+        frames, _ = read_until_stopped(read_stream(url))
     assert 5 <= len(frames) < 30
     assert frames[0].time == 0
 
 
-def test_times_go_on_where_the_sender_begins_anew() -> None:
+def test_times_continue_when_the_senders_clock_restarts() -> None:
     twice = transport_stream(10, first=500) + transport_stream(10)
     with serving(lambda c: c.sendall(ANSWER + twice)) as url:
-        frames, _ = taken(read_stream(url))
+        frames, _ = read_until_stopped(read_stream(url))
     assert len(frames) >= 19
     assert all(one.time < other.time for one, other in pairwise(frames))
 
 
-def test_another_size_ends_it() -> None:
+def test_a_change_of_size_ends_the_stream() -> None:
     both = transport_stream(10) + transport_stream(10, first=10, width=128)
     with serving(lambda c: c.sendall(ANSWER + both)) as url:
-        frames, stopped = taken(read_stream(url))
+        frames, stopped = read_until_stopped(read_stream(url))
     assert {frame.width for frame in frames} == {64}
     assert "from 64x48 to 128x48" in str(stopped)
 
 
-def test_silence_ends_it() -> None:
-    over = threading.Event()
+def test_a_read_timeout_ends_the_stream() -> None:
+    done = threading.Event()
 
     def stall(connection: socket.socket) -> None:
         connection.sendall(ANSWER + transport_stream(200))
-        over.wait(20)
+        done.wait(20)
 
     with serving(stall) as url:
         try:
-            frames, _ = taken(read_stream(url, read_timeout_s=0.5))
+            frames, _ = read_until_stopped(read_stream(url, read_timeout_s=0.5))
         finally:
-            over.set()
+            done.set()
     assert len(frames) > 50
 
 
 @pytest.mark.parametrize("answer", [b"HTTP/1.0 404 Not Found\r\n\r\n", ANSWER + b"no video" * 99])
-def test_what_does_not_open_is_told_without_its_secrets(answer: bytes) -> None:
+def test_errors_contain_no_secrets_of_the_url(answer: bytes) -> None:
     with (
         serving(lambda c: c.sendall(answer)) as url,
         pytest.raises(StreamError, match=r"^http://127\.0\.0\.1:\d+: does not open: .") as raised,
@@ -176,12 +176,12 @@ def test_what_does_not_open_is_told_without_its_secrets(answer: bytes) -> None:
 
 
 def playlist(segment: str) -> bytes:
-    """An HLS playlist of one segment, as an answer."""
+    """Returns a response with an HLS playlist of one segment."""
     lines = ("#EXTM3U", "#EXT-X-TARGETDURATION:2", "#EXTINF:1.2,", segment, "#EXT-X-ENDLIST", "")
     return ANSWER.replace(b"video/mp2t", b"application/x-mpegurl") + "\n".join(lines).encode()
 
 
-def test_a_playlist_opens_what_is_on_the_network_and_no_file(tmp_path: Path) -> None:
+def test_a_playlist_leads_to_the_network_but_to_no_file(tmp_path: Path) -> None:
     data = transport_stream()
     (tmp_path / "a.ts").write_bytes(data)
     with serving(lambda c: c.sendall(ANSWER + data)) as segment:
@@ -195,41 +195,41 @@ def test_a_playlist_opens_what_is_on_the_network_and_no_file(tmp_path: Path) -> 
         next(read_stream(url))
 
 
-def test_every_protocol_forbids_files(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also those for which libav itself would allow them."""
-    asked: list[list[str]] = []
+def test_all_protocols_forbid_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even those for which libav would allow them."""
+    allowed: list[list[str]] = []
 
     def refuse(url: str, mode: str, options: dict[str, str], **rest: object) -> None:
-        asked.append(options["protocol_whitelist"].split(","))
+        allowed.append(options["protocol_whitelist"].split(","))
         raise OSError("no")
 
     monkeypatch.setattr(av, "open", refuse)
     for protocol in PROTOCOLS:
         with pytest.raises(StreamError):
             next(read_stream(f"{protocol}://host/a.m3u8"))
-        assert protocol in asked[-1]
-        assert not {"file", "concat", "subfile", "pipe", "fd", "data", "cache"} & set(asked[-1])
+        assert protocol in allowed[-1]
+        assert not {"file", "concat", "subfile", "pipe", "fd", "data", "cache"} & set(allowed[-1])
 
 
 @pytest.mark.parametrize("protocol", ["http", "rtsp", "rtmp"])
-def test_a_server_that_accepts_and_is_silent(protocol: str) -> None:
-    over = threading.Event()
-    with serving(lambda _: over.wait(20)) as url:
-        began = time.monotonic()
+def test_a_server_that_never_responds_is_a_timeout(protocol: str) -> None:
+    done = threading.Event()
+    with serving(lambda _: done.wait(20)) as url:
+        started = time.monotonic()
         try:
             with pytest.raises(StreamError, match="does not open"):
                 next(read_stream(url.replace("http", protocol, 1), open_timeout_s=0.5))
         finally:
-            over.set()
-    assert time.monotonic() - began < 15, "it does not wait for the server"
+            done.set()
+    assert time.monotonic() - started < 15, "it does not wait for the server"
 
 
-def test_nobody_there() -> None:
+def test_reports_a_refused_connection() -> None:
     with pytest.raises(StreamError, match="does not open"):
         next(read_stream("http://127.0.0.1:9/a"))
 
 
-def test_sources_hide_what_is_secret() -> None:
+def test_sources_show_no_secrets() -> None:
     [source] = expand_sources(["rtsp://me:p@ss/w@cam.local:554/s3cret?token=s3cret"])
     assert (source.kind, source.name) == ("stream", "rtsp://cam.local:554")
     assert source.output == Path("stream-cam.local-554.mp4")
@@ -245,18 +245,18 @@ def test_sources_hide_what_is_secret() -> None:
         ("rtsp://[::1]:554/a", "rtsp://[::1]:554", "stream-1-554"),
     ],
 )
-def test_names(url: str, name: str, stem: str) -> None:
+def test_names_of_streams(url: str, name: str, stem: str) -> None:
     assert is_stream(url)
     assert (public_name(url), file_stem(url)) == (name, stem)
 
 
 @pytest.mark.parametrize("text", ["a.mp4", "file:///a.mp4", "http:", "rtsp://", "C://x"])
-def test_other_names_are_no_streams(text: str) -> None:
+def test_other_arguments_are_no_streams(text: str) -> None:
     assert not is_stream(text)
 
 
-def test_one_without_an_end_ends_at_the_limit_and_what_came_is_kept() -> None:
-    def talk(connection: socket.socket) -> None:
+def test_an_endless_stream_ends_at_the_limit() -> None:
+    def respond(connection: socket.socket) -> None:
         connection.sendall(ANSWER)
         first = 0
         while True:
@@ -264,15 +264,15 @@ def test_one_without_an_end_ends_at_the_limit_and_what_came_is_kept() -> None:
             first += 25
 
     for limits, what in ((Limits(frames=40), "more than 40 frames"), (Limits(seconds=1), "1 s")):
-        with serving(talk) as url:
+        with serving(respond) as url:
             [source] = expand_sources([url])
-            got: list[Frame] = []
+            read: list[Frame] = []
             with pytest.raises(LimitStoppedError, match=what):
-                got.extend(frames_from(source, limits=limits))
-        assert 20 < len(got) <= 40
+                read.extend(frames_from(source, limits=limits))
+        assert 20 < len(read) <= 40
 
 
-def test_pictures_that_are_too_large_are_refused() -> None:
+def test_refuses_frames_that_are_too_large() -> None:
     with serving(lambda c: c.sendall(ANSWER + transport_stream())) as url:
         [source] = expand_sources([url])
         with pytest.raises(LimitError, match=r"127\.0\.0\.1.*64 × 48 pixels.*--limit-pixels"):
