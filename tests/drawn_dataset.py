@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -10,6 +11,7 @@ import numpy as np
 
 from fkd_infer.geometry.arrays import Floats
 from fkd_train.config.landmarks import LandmarkRecipe, landmark_recipe_from_dict
+from fkd_train.config.sections import OptimizerConfig
 from fkd_train.data.synthetic import draw_face
 
 
@@ -52,3 +54,9 @@ def tiny_recipe() -> LandmarkRecipe:
             "augment": {"flip": 0.5, "shift": 0.05, "scale": 0.1, "roll": 10, "light": 0.5},
         }
     )
+
+
+def with_learning_rate(recipe: LandmarkRecipe, lr: float, **changes: object) -> LandmarkRecipe:
+    """The recipe with a constant learning rate, and other changes."""
+    optimizer = OptimizerConfig("adamw", lr, schedule="constant", ema=recipe.optimizer.ema)
+    return replace(recipe, optimizer=optimizer, **changes)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""`fkd-train` in a process of its own, forked from one that has imported torch already."""
+"""Runs `fkd-train` in a process of its own, forked from one that has already imported torch."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from fkd_train.config.landmarks import LandmarkRecipe, landmark_recipe_to_dict
 if sys.platform != "win32":
     import resource
 
-_EVENTS = ("open", "os.mkdir", "os.remove", "os.rename", "os.truncate")
-_IMPORTED = [
+_FILE_EVENTS = ("open", "os.mkdir", "os.remove", "os.rename", "os.truncate")
+_PRELOADED = [
     "training_process",
     "fkd_train.training.run",
     "fkd_train.reports.plots",
@@ -34,8 +34,8 @@ _IMPORTED = [
 
 
 class Fault(NamedTuple):
-    """What happens to a run before its n-th access to a file of its folder, or before it opens one
-    whose name begins so, or its temporary one."""
+    """A fault before the n-th access to a file in the run folder, or before opening a file whose
+    name starts like this (or its temporary file)."""
 
     before: int | str
     what: Literal["killed", "stopped", "disk full"]
@@ -43,7 +43,7 @@ class Fault(NamedTuple):
 
 @dataclass(frozen=True)
 class Run:
-    """A training on one thread into `out`, which is in a folder for tests alone."""
+    """A training run on one thread into `out`, whose parent folder belongs to the test."""
 
     recipe: LandmarkRecipe
     data: Path
@@ -53,116 +53,118 @@ class Run:
 
     @property
     def arguments(self) -> list[str]:
-        """The command's, and the file of the recipe that they name."""
+        """The command line; writes the recipe's file that it names."""
         file = self.out.with_name(f"{self.out.name}.toml")
         file.write_text(_toml(landmark_recipe_to_dict(self.recipe)))
-        places = ("--recipe", str(file), "--data", str(self.data), "--out", str(self.out))
-        return [*places, *self.options]
+        paths = ("--recipe", str(file), "--data", str(self.data), "--out", str(self.out))
+        return [*paths, *self.options]
 
     @property
-    def done(self) -> Path:
-        """Where a run that ends says how many accesses and seconds it took."""
+    def statistics(self) -> Path:
+        """The file with the number of accesses and the seconds of a complete run."""
         return self.out.with_name(f"{self.out.name}.done")
 
 
-class Child:
-    """A run that was started."""
+class TrainingProcess:
+    """A started run."""
 
     def __init__(self, run: Run) -> None:
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(_IMPORTED)
-        self._says, said = context.Pipe(duplex=False)
+        context.set_forkserver_preload(_PRELOADED)
+        self._output, child_output = context.Pipe(duplex=False)
         self.process: ForkServerProcess = context.Process(
-            target=_train, args=(run.arguments, run, said)
+            target=_train, args=(run.arguments, run, child_output)
         )
         self.process.start()
-        said.close()
+        child_output.close()
 
     @property
     def pid(self) -> int:
-        """The number of its process."""
+        """Its process id."""
         assert self.process.pid is not None
         return self.process.pid
 
-    def ended(self, patience: float = 120.0) -> tuple[int, list[str]]:
-        """Its exit code, and the lines that it said but for progress; killed if need be."""
-        os.set_blocking(self._says.fileno(), False)
-        said, until = b"", time.monotonic() + patience
+    def wait(self, timeout: float = 120.0) -> tuple[int, list[str]]:
+        """Its exit code and its output lines without progress bars; killed after the timeout."""
+        os.set_blocking(self._output.fileno(), False)
+        output, until = b"", time.monotonic() + timeout
         while self.process.is_alive() and time.monotonic() < until:
             self.process.join(0.01)
-            said += _all_of(self._says)
+            output += _read_available(self._output)
         self.process.kill()
         self.process.join()
-        said += _all_of(self._says)
-        self._says.close()
+        output += _read_available(self._output)
+        self._output.close()
         assert self.process.exitcode is not None
-        lines = re.split(r"[\r\n]+", said.decode(errors="replace"))
+        lines = re.split(r"[\r\n]+", output.decode(errors="replace"))
         return self.process.exitcode, [x for x in lines if x.strip() and "images/s" not in x]
 
-    def until(self, path: Path, patience: float = 60.0) -> None:
-        """Waits until a file is there and has content."""
-        end = time.monotonic() + patience
+    def wait_for_file(self, path: Path, timeout: float = 60.0) -> None:
+        """Waits until a file has content."""
+        end = time.monotonic() + timeout
         while not (path.exists() and path.stat().st_size):
-            assert self.process.is_alive(), self.ended()
+            assert self.process.is_alive(), self.wait()
             assert time.monotonic() < end
             time.sleep(0.002)
 
 
-def trained(run: Run, patience: float = 120.0) -> tuple[int, list[str]]:
-    """A run's exit code and what it said; killed after so many seconds."""
-    return Child(run).ended(patience)
+def run_training(run: Run, timeout: float = 120.0) -> tuple[int, list[str]]:
+    """A run's exit code and output lines; killed after the timeout."""
+    return TrainingProcess(run).wait(timeout)
 
 
-def _all_of(pipe: Connection) -> bytes:
-    found = b""
+def _read_available(pipe: Connection) -> bytes:
+    content = b""
     while True:
         try:
             part = os.read(pipe.fileno(), 1 << 16)
         except BlockingIOError:
-            return found
+            return content
         if not part:
-            return found
-        found += part
+            return content
+        content += part
 
 
-def _train(arguments: list[str], run: Run, said: Connection) -> None:
-    began = time.monotonic()
+def _train(arguments: list[str], run: Run, output: Connection) -> None:
+    started = time.monotonic()
     for stream in (1, 2):
-        os.dup2(said.fileno(), stream)
-    said.close()
+        os.dup2(output.fileno(), stream)
+    output.close()
     torch.set_num_threads(1)
-    count = _watched(run)
+    accesses = _inject_fault(run)
     try:
         main(arguments, prog_name="fkd-train")
     except SystemExit as end:
         if not end.code:
-            run.done.write_text(f"{count[0]} {time.monotonic() - began}")
+            run.statistics.write_text(f"{accesses[0]} {time.monotonic() - started}")
         raise
 
 
-def _watched(run: Run) -> list[int]:
-    """Counts accesses to the run's folder, and lets the fault happen."""
-    count, own, inside, fault = [0], os.getpid(), f"{run.out}{os.sep}", run.fault
+def _inject_fault(run: Run) -> list[int]:
+    """Counts accesses to files in the run folder, and causes the fault; returns the counter."""
+    accesses, own, inside, fault = [0], os.getpid(), f"{run.out}{os.sep}", run.fault
 
     def watch(event: str, arguments: tuple[object, ...]) -> None:
-        if event not in _EVENTS or not str(arguments[0]).startswith(inside) or os.getpid() != own:
+        if event not in _FILE_EVENTS or os.getpid() != own:
             return
-        count[0] += 1
-        if fault is not None and _is_there(fault, event, str(arguments[0]), count[0]):
-            _happens(fault)
+        if not str(arguments[0]).startswith(inside):
+            return
+        accesses[0] += 1
+        if fault is not None and _is_due(fault, event, str(arguments[0]), accesses[0]):
+            _cause(fault)
 
     sys.addaudithook(watch)
-    return count
+    return accesses
 
 
-def _is_there(fault: Fault, event: str, path: str, count: int) -> bool:
+def _is_due(fault: Fault, event: str, path: str, accesses: int) -> bool:
     if isinstance(fault.before, int):
-        return count == fault.before
+        return accesses == fault.before
     name = Path(path).name
     return event == "open" and name.removeprefix(".").startswith(fault.before.removeprefix("."))
 
 
-def _happens(fault: Fault) -> None:
+def _cause(fault: Fault) -> None:
     if fault.what == "disk full":
         if sys.platform != "win32":
             _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -172,7 +174,7 @@ def _happens(fault: Fault) -> None:
 
 
 def _toml(table: dict[str, object], name: str = "") -> str:
-    """Plain data as TOML: JSON's numbers, words and lists are TOML's."""
+    """Plain data as TOML, whose numbers, strings and lists look like JSON's."""
     lines = [f"[{name}]"] if name else []
     tables = []
     for key, value in table.items():

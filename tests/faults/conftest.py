@@ -18,8 +18,8 @@ _ROWS = {
     "test_fuzz": "fuzzing",
     "properties": "properties, each on many examples",
     "test_checkpoints": "checkpoints",
-    "test_training_faults": "training",
     "test_training_kills": "kills of training",
+    "train": "training",
 }
 
 

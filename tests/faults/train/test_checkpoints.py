@@ -1,5 +1,4 @@
-"""Checkpoints from strangers: nothing in them is run, and what is absurd is told before it costs
-memory."""
+"""Untrusted checkpoints: none of their code runs, and absurd content is refused early."""
 
 from __future__ import annotations
 
@@ -39,7 +38,7 @@ from fkd_train.reports.html import _svg
 
 
 class Bomb:
-    """Unpickled by anything that runs what a pickle says, it makes a file."""
+    """Creates a file when a pickle with it is loaded unsafely."""
 
     def __init__(self, mark: Path) -> None:
         self.mark = mark
@@ -58,8 +57,8 @@ def content() -> dict[str, Any]:
     return {"recipe": plain, "points": 68, "weights": weights, "progress": {"epoch": 3}}
 
 
-def loads(path: Path) -> None:
-    """Whatever reads checkpoints refuses it in one line that names it."""
+def assert_refused(path: Path) -> None:
+    """All readers refuse the checkpoint in one line that names it."""
     for load in (load_landmark_network, load_detector, holds_detector, load_checkpoint):
         with pytest.raises(RunError) as caught:
             load(path)
@@ -67,13 +66,13 @@ def loads(path: Path) -> None:
         assert str(caught.value).isprintable()
 
 
-def test_the_checkpoint_is_read(content: dict[str, Any], tmp_path: Path) -> None:
+def test_reads_a_valid_checkpoint(content: dict[str, Any], tmp_path: Path) -> None:
     save_checkpoint(tmp_path / "good.pt", content)
     assert load_landmark_network(tmp_path / "good.pt")[1].model.size == 64
 
 
-def test_every_checkpoint_is_read_as_data() -> None:
-    """No pickle is ever run: torch.load is called in one place, and told so."""
+def test_all_checkpoints_are_read_as_data() -> None:
+    """torch.load is called in one place, with weights_only, and no pickle is loaded elsewhere."""
     sources = [
         p for f in ("fkd_infer", "fkd_train", "benchmarks") for p in (ROOT / f).rglob("*.py")
     ]
@@ -89,7 +88,9 @@ def test_every_checkpoint_is_read_as_data() -> None:
 
 @pytest.mark.parametrize("kind", ["torch", "old torch", "pickle", "in a checkpoint"])
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_a_pickle_bomb_does_not_go_off(kind: str, content: dict[str, Any], tmp_path: Path) -> None:
+def test_a_malicious_pickle_does_not_run(
+    kind: str, content: dict[str, Any], tmp_path: Path
+) -> None:
     path, mark = tmp_path / "bomb.pt", tmp_path / "mark"
     if kind == "pickle":
         path.write_bytes(pickle.dumps(Bomb(mark)))
@@ -97,25 +98,27 @@ def test_a_pickle_bomb_does_not_go_off(kind: str, content: dict[str, Any], tmp_p
         torch.save({"format": 1, **content, "extra": Bomb(mark)}, path)
     else:
         torch.save(Bomb(mark), path, _use_new_zipfile_serialization=kind == "torch")
-    loads(path)
+    assert_refused(path)
     for command in (export.main, evaluate.main):
-        given = ["--out", str(tmp_path / "x.onnx")] if command is export.main else []
-        given = [str(path), *given] if given else ["--model", str(path), "--data", str(tmp_path)]
-        done = CliRunner().invoke(command, given)
-        assert done.exit_code == 1
-        assert done.output.count("\n") == 1
-        assert "not a checkpoint" in done.output
+        options = ["--out", str(tmp_path / "x.onnx")] if command is export.main else []
+        options = (
+            [str(path), *options] if options else ["--model", str(path), "--data", str(tmp_path)]
+        )
+        result = CliRunner().invoke(command, options)
+        assert result.exit_code == 1
+        assert result.output.count("\n") == 1
+        assert "not a checkpoint" in result.output
     assert not mark.exists()
 
 
-def test_the_bomb_would_go_off(tmp_path: Path) -> None:
+def test_the_malicious_pickle_would_run_if_loaded_unsafely(tmp_path: Path) -> None:
     torch.save(Bomb(tmp_path / "mark"), tmp_path / "bomb.pt")
     torch.load(tmp_path / "bomb.pt", weights_only=False)
     assert (tmp_path / "mark").exists()
 
 
-def test_a_packed_checkpoint_is_not_unpacked(content: dict[str, Any], tmp_path: Path) -> None:
-    """Of a few kilobytes on the disk there could be gigabytes in memory."""
+def test_refuses_a_compressed_checkpoint(content: dict[str, Any], tmp_path: Path) -> None:
+    """A few compressed kilobytes could expand to gigabytes in memory."""
     save_checkpoint(tmp_path / "plain.pt", content)
     path = tmp_path / "packed.pt"
     with (
@@ -124,26 +127,28 @@ def test_a_packed_checkpoint_is_not_unpacked(content: dict[str, Any], tmp_path: 
     ):
         for entry in plain.infolist():
             packed.writestr(entry.filename, plain.read(entry))
-    loads(path)
+    assert_refused(path)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9, 0.999])
-def test_a_cut_checkpoint_is_told(share: float, content: dict[str, Any], tmp_path: Path) -> None:
+def test_refuses_a_truncated_checkpoint(
+    share: float, content: dict[str, Any], tmp_path: Path
+) -> None:
     path = tmp_path / "cut.pt"
     save_checkpoint(path, content)
     os.truncate(path, int(share * path.stat().st_size))
-    loads(path)
+    assert_refused(path)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="has no pipes and devices as files")
 @pytest.mark.parametrize("kind", ["pipe", "device", "folder"])
-def test_what_is_no_file_is_told_at_once(kind: str, tmp_path: Path) -> None:
+def test_refuses_pipes_devices_and_folders_at_once(kind: str, tmp_path: Path) -> None:
     path = tmp_path / "x.pt" if kind != "device" else Path("/dev/zero")
     if kind == "pipe":
         os.mkfifo(path)
     elif kind == "folder":
         path.mkdir()
-    loads(path)
+    assert_refused(path)
 
 
 HUGE = 1 << 40
@@ -164,11 +169,11 @@ WRONG: dict[str, tuple[str, Any]] = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_what_cannot_be_right_is_told(name: str, content: dict[str, Any], tmp_path: Path) -> None:
+def test_refuses_invalid_values(name: str, content: dict[str, Any], tmp_path: Path) -> None:
     key, value = WRONG[name]
     path = tmp_path / "wrong.pt"
     save_checkpoint(path, {**content, key: value})
-    loads(path)
+    assert_refused(path)
     with pytest.raises(RunError, match=f"a checkpoint with invalid {key}"):
         load_checkpoint(path)
 
@@ -193,7 +198,7 @@ ABSURD: dict[str, tuple[tuple[str, ...], Any]] = {
 
 
 @pytest.mark.parametrize("name", ABSURD)
-def test_an_absurd_recipe_is_told(name: str, content: dict[str, Any], tmp_path: Path) -> None:
+def test_refuses_an_absurd_recipe(name: str, content: dict[str, Any], tmp_path: Path) -> None:
     keys, value = ABSURD[name]
     changed = deepcopy(content)
     inner = changed["recipe"]
@@ -216,10 +221,10 @@ def test_an_absurd_recipe_is_told(name: str, content: dict[str, Any], tmp_path: 
         (("size",), 4096),
     ],
 )
-def test_a_network_larger_than_memory_is_not_made(
+def test_refuses_a_network_larger_than_memory(
     keys: tuple[str, ...], value: Any, content: dict[str, Any], tmp_path: Path
 ) -> None:
-    """Such networks have up to 10^14 weights, and the file has not."""
+    """Such networks have up to 10^14 weights, but the file has few."""
     changed = {**content, "recipe": recipe_to_dict(load_recipe("fkdnet"))}
     inner: Any = changed["recipe"]["model"]
     for key in keys[:-1]:
@@ -231,10 +236,8 @@ def test_a_network_larger_than_memory_is_not_made(
         load_landmark_network(path)
 
 
-def test_a_tensor_that_is_larger_than_its_numbers_is_told(
-    content: dict[str, Any], tmp_path: Path
-) -> None:
-    """One number, said to be a terabyte of them."""
+def test_refuses_a_tensor_larger_than_its_storage(content: dict[str, Any], tmp_path: Path) -> None:
+    """One number, expanded to a terabyte."""
     path = tmp_path / "huge.pt"
     weights = dict(content["weights"])
     name = next(iter(weights))
@@ -246,14 +249,14 @@ def test_a_tensor_that_is_larger_than_its_numbers_is_told(
 
 @pytest.mark.parametrize("name", ["a/b", "..", "a\nb", "", "CON"])
 @pytest.mark.parametrize("recipe", ["fkdnet", "detector"])
-def test_a_recipe_is_called_like_a_file(recipe: str, name: str) -> None:
-    """Exports call files so."""
+def test_recipe_names_must_be_valid_file_names(recipe: str, name: str) -> None:
+    """Exported files are named after recipes."""
     table = recipe_to_dict(load_recipe(recipe))
     with pytest.raises(RecipeError, match="and exported files are named after it"):
         recipe_from_dict(table | {"name": name})
 
 
-def test_a_scheme_may_call_its_groups_as_it_likes() -> None:
-    """matplotlib would take such a name for mathematics, and fail at it."""
+def test_group_names_may_contain_markup() -> None:
+    """matplotlib would otherwise parse such a name as mathematics, and fail."""
     names = {r"$\frac$": 1.0, "<b>": 2.0, FIVE.name: 3.0}
     assert _svg(grouped_bars({"one": names, "two": names})).startswith("data:image/svg")

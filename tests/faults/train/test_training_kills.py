@@ -1,6 +1,6 @@
-"""A training that is killed again and again ends as one that never was.
+"""A training run that is killed repeatedly ends like an uninterrupted one.
 
-FKD_KILLS says how many times (3), FKD_KILLS_SEED when.
+FKD_KILLS is the number of kills (3), FKD_KILLS_SEED the seed of their times.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from training_process import Fault, Run, trained
+from training_process import Fault, Run, run_training
 
 from fkd_train.checkpoints import load_checkpoint
 from fkd_train.config.landmarks import LandmarkRecipe
@@ -24,12 +24,12 @@ from fkd_train.config.landmarks import LandmarkRecipe
 KILLS = int(os.environ.get("FKD_KILLS", "3"))
 SEED = int(os.environ.get("FKD_KILLS_SEED", "0"))
 TIMES = {"images_per_second", "waiting_percent", "wait_seconds", "step_seconds"}
-"""What no two runs share."""
+"""Values that differ between runs."""
 
 
 @dataclass
 class Totals:
-    """What was done; a `late` kill found its run at the end already."""
+    """Counts of kills, and of runs; a `late` kill came after the end of its run."""
 
     kills: int = 0
     late: int = 0
@@ -39,12 +39,12 @@ class Totals:
 
 @pytest.fixture(scope="module")
 def recipe(tiny: LandmarkRecipe) -> LandmarkRecipe:
-    """Four epochs whose best is chosen, with dropout and an average of the weights."""
+    """Four epochs that select the best, with dropout and averaged weights."""
     return replace(tiny, split="identity", epochs=4)
 
 
 def content(out: Path) -> dict[str, object]:
-    """All that a run left, but for times and for pictures' bytes."""
+    """The files of a run, except times and the pixels of plots."""
     with (out / "log.csv").open() as file:
         log = [sorted(row.items()) for row in csv.DictReader(file)]
     return {
@@ -57,14 +57,14 @@ def content(out: Path) -> dict[str, object]:
     }
 
 
-def unlike(first: object, second: object, where: str = "") -> Iterable[str]:
-    """Where two of them differ, to the bit."""
+def differences(first: object, second: object, where: str = "") -> Iterable[str]:
+    """Yields where two values differ, bit by bit."""
     if isinstance(first, dict) and isinstance(second, dict):
         if first.keys() != second.keys():
             yield f"{where}: {first.keys()} and {second.keys()}"
             return
         for key in first.keys() - TIMES:
-            yield from unlike(first[key], second[key], f"{where}.{key}")
+            yield from differences(first[key], second[key], f"{where}.{key}")
     elif isinstance(first, torch.Tensor) and isinstance(second, torch.Tensor):
         if first.dtype != second.dtype or not torch.equal(first, second):
             yield f"{where}: tensors"
@@ -73,45 +73,45 @@ def unlike(first: object, second: object, where: str = "") -> Iterable[str]:
 
 
 def options(rng: random.Random, out: Path) -> tuple[str, ...]:
-    """Goes on with what is there; workers and saves within epochs must change nothing."""
+    """Options that continue the run; workers and saves within epochs must not matter."""
     resume = ("--resume",) if (out / ".lock").exists() else ()
     workers, minutes = rng.choice(["0", "1"]), rng.choice(["0", "10"])
     return (*resume, "--workers", workers, "--save-every", minutes)
 
 
 @pytest.mark.slow
-def test_a_run_that_is_killed_again_and_again_loses_nothing(
+def test_a_repeatedly_killed_run_loses_nothing(
     recipe: LandmarkRecipe, drawn_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # It cleans up what killed processes leave, and says so.
+    # It warns about semaphores of killed processes, which it removes.
     monkeypatch.setenv("PYTHONWARNINGS", "ignore::UserWarning:multiprocessing.resource_tracker")
     rng, totals = random.Random(SEED), Totals()
-    whole = Run(recipe, drawn_data, tmp_path / "undisturbed", ("--save-every", "0"))
-    code, said = trained(whole)
-    assert code == 0, said
-    accesses, seconds = map(float, whole.done.read_text().split())
-    expected = content(whole.out)
+    complete = Run(recipe, drawn_data, tmp_path / "uninterrupted", ("--save-every", "0"))
+    code, lines = run_training(complete)
+    assert code == 0, lines
+    accesses, seconds = map(float, complete.statistics.read_text().split())
+    expected = content(complete.out)
     while totals.kills < KILLS:
         out = tmp_path / f"run{totals.completed}"
         run = Run(recipe, drawn_data, out, options(rng, out))
-        patience = 120.0
+        timeout = 120.0
         if rng.random() < 0.5:
             run = replace(run, fault=Fault(rng.randint(1, int(accesses)), "killed"))
         else:
-            patience = rng.uniform(0, seconds)
-        how = f"seed {SEED}, {totals}: {run.options}, {run.fault}, {patience:.3f} s"
-        code, said = trained(run, patience)
-        assert code in (0, -signal.SIGKILL), f"{how}: {said}"
+            timeout = rng.uniform(0, seconds)
+        how = f"seed {SEED}, {totals}: {run.options}, {run.fault}, {timeout:.3f} s"
+        code, lines = run_training(run, timeout)
+        assert code in (0, -signal.SIGKILL), f"{how}: {lines}"
         totals.resumed += "--resume" in run.options
         if code == 0:
-            assert not list(unlike(expected, content(out))), how
+            assert not list(differences(expected, content(out))), how
             shutil.rmtree(out)
             totals.completed, totals.late = totals.completed + 1, totals.late + 1
         else:
             totals.kills += 1
     out = tmp_path / f"run{totals.completed}"
-    code, said = trained(Run(recipe, drawn_data, out, options(rng, out)))
-    assert code == 0, said
-    assert not list(unlike(expected, content(out)))
+    code, lines = run_training(Run(recipe, drawn_data, out, options(rng, out)))
+    assert code == 0, lines
+    assert not list(differences(expected, content(out)))
     totals.completed += 1
-    print(f"\nseed {SEED}: {totals}, a run takes {seconds:.1f} s, all are alike")
+    print(f"\nseed {SEED}: {totals}, a run takes {seconds:.1f} s, all results are equal")

@@ -1,4 +1,4 @@
-"""Whatever a recipe or a data set's table says, it is read or refused."""
+"""Any recipe and any table of a data set is either read or refused."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ ROWS = st.lists(st.lists(CELLS, max_size=6), max_size=4)
 
 
 def check_refusal(error: RecipeError) -> None:
-    """Names of fields are told as they are; commands write out what would drive a terminal."""
+    """Field names appear unescaped here; the commands escape control characters."""
     assert str(error).startswith("recipe ")
     assert len(str(error)) < 4000
 
@@ -47,7 +47,7 @@ def as_csv(rows: list[list[str]]) -> bytes:
 
 @tried(150)
 @given(content=st.binary(max_size=60) | ROWS.map(as_csv))
-def test_any_file_is_a_data_set_or_refused(content: bytes) -> None:
+def test_reads_or_refuses_any_table(content: bytes) -> None:
     with TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "training").mkdir()
@@ -56,7 +56,7 @@ def test_any_file_is_a_data_set_or_refused(content: bytes) -> None:
         try:
             faces = read_faces(folder, "training", TWO)
         except DatasetError as error:
-            assert name in str(error)  # noqa: PT017 - of several lines, which is as it should be
+            assert name in str(error)  # noqa: PT017 - several lines are fine
             return
     assert faces.points.shape == (len(faces.images), 2, 2)
     assert len(faces) > 0
@@ -68,7 +68,7 @@ def test_any_file_is_a_data_set_or_refused(content: bytes) -> None:
     table=st.sampled_from(sorted(RECIPES)).flatmap(lambda name: damaged(RECIPES[name]))
     | st.dictionaries(st.text(max_size=6), plain_values(), max_size=4)
 )
-def test_any_table_is_a_recipe_or_refused(table: dict[str, Any]) -> None:
+def test_reads_or_refuses_any_recipe_table(table: dict[str, Any]) -> None:
     try:
         recipe = recipe_from_dict(table)
     except RecipeError as error:
@@ -80,7 +80,7 @@ def test_any_table_is_a_recipe_or_refused(table: dict[str, Any]) -> None:
 
 @tried(80)
 @given(content=st.binary(max_size=50))
-def test_any_file_is_a_recipe_or_refused(content: bytes) -> None:
+def test_refuses_any_binary_recipe_file(content: bytes) -> None:
     with TemporaryDirectory() as folder:
         path = Path(folder, "mine.toml")
         path.write_bytes(content)
@@ -90,7 +90,7 @@ def test_any_file_is_a_recipe_or_refused(content: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "said",
+    "line",
     [
         "epochs = 0x" + "f" * 9000,
         "epochs = " + "9" * 5000,
@@ -103,24 +103,24 @@ def test_any_file_is_a_recipe_or_refused(content: bytes) -> None:
         'name = "\\u001B[2J"',
     ],
 )
-def test_numbers_and_tables_that_parsers_choke_on_are_refused(said: str, tmp_path: Path) -> None:
+def test_refuses_numbers_and_tables_that_break_parsers(line: str, tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     good = (files("fkd_train") / "recipes" / "seed.toml").read_text()
-    key = said.partition(" = ")[0]
-    lines = [line for line in good.splitlines() if not line.startswith(f"{key} =")]
-    path.write_text("\n".join([said, *lines]))
+    key = line.partition(" = ")[0]
+    others = [x for x in good.splitlines() if not x.startswith(f"{key} =")]
+    path.write_text("\n".join([line, *others]))
     with pytest.raises(RecipeError) as caught:
         load_recipe(str(path))
     check_refusal(caught.value)
 
 
 @pytest.mark.parametrize("name", ["a" * 5000, "../seed", ".", "", "a\nb"])
-def test_a_name_that_no_recipe_has_is_refused(name: str) -> None:
+def test_refuses_unknown_recipe_names(name: str) -> None:
     with pytest.raises(RecipeError):
         load_recipe(name)
 
 
-def test_shipped_recipes_come_back() -> None:
+def test_shipped_recipes_survive_a_round_trip() -> None:
     for name, table in RECIPES.items():
         recipe = recipe_from_dict(table)
         assert recipe_from_dict(recipe_to_dict(recipe)) == recipe, name
