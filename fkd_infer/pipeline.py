@@ -1,4 +1,4 @@
-"""The only composer: a frame in, faces out."""
+"""Composes detector, crop and landmark network: image → faces."""
 
 from __future__ import annotations
 
@@ -43,18 +43,18 @@ from fkd_infer.system.worker_pool import WorkerPool
 from fkd_infer.types import Detections, Face
 
 Presence = NDArray[np.float64]
-"""How sure the network is of each face (n,), NaN where it does not say."""
+"""Presence scores (n,) of faces; NaN if the network has no score."""
 MAX_PIXELS_IN_WORK = 64_000_000
-"""Pixels of all images that are worked on at once, 4 bytes each with their gray planes: what keeps
-memory flat."""
+"""Pixels of all images that are processed at once, which bounds memory: 4 bytes each, gray plane
+included."""
 _NO_BOXES = np.empty((0, 4), np.float32)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ImageDetections:
-    """An image, BGR or gray as the network wants it, and the boxes in it, drawn as `rule` says.
+    """An image, BGR or gray, and its detections, whose boxes `rule` leads to the points' boxes.
 
-    Where they are `final`, each is kept, however unlikely the network finds it, and framed once.
+    If they are `final`, none is left out for its presence, and points are placed once.
     """
 
     image: Pixels
@@ -64,11 +64,12 @@ class ImageDetections:
 
 
 class Pipeline:
-    """Finds the faces of an image and places points on each.
+    """Finds the faces of images and places points on each. Thread-safe.
 
-    `batch` is how many faces a call of the network had best take, where faces of several images
-    are gathered; `fkd-infer tune` finds it for a machine.
-    Several threads may use it at once.
+    `batch` is the preferred number of faces in one call of the network when faces of several images
+    are processed together; `fkd-infer tune` measures it for a machine. Faces with a presence below
+    `min_presence` are left out, and `refine` places points twice. Raises DetectorError for an
+    object that is no detector.
     """
 
     def __init__(
@@ -86,39 +87,39 @@ class Pipeline:
         self.refine = refine
         self.batch = batch
         self.stopwatch = Stopwatch()
-        self._detector_turn = threading.Lock()
-        self._session_turn = threading.Lock()
+        self._detector_lock = threading.Lock()
+        self._session_lock = threading.Lock()
 
     @property
     def card(self) -> ModelCard:
-        """The card of the network."""
+        """The landmark network's card."""
         return self.session.card
 
     def __call__(self, image: Pixels) -> list[Face]:
-        """Faces of a BGR uint8 image (H, W, 3), best first; points in its pixels.
+        """The faces of a BGR uint8 image (H, W, 3), best first; points in its pixels.
 
-        Raises InvalidImageError for anything else, None from a failed cv2.imread included.
+        Raises InvalidImageError for anything else, including None from a failed cv2.imread.
         """
         return self.find_faces(check_image(image), self.detector)
 
     def many(
         self, images: Iterable[Pixels], workers: int | None = None
     ) -> Generator[list[Face], None, None]:
-        """The faces of each image, in order, as if it were called for one after the other.
+        """Yields the faces of each image, in order, as if the pipeline were called for each.
 
-        Threads, by default one for each core of this process, search several images at once, and
-        gather their faces for the network. Images are taken in the calling thread, ahead by twice
-        `batch` for each worker at most and by about MAX_PIXELS_IN_WORK pixels together. An error is
-        raised in the place of the image that it is about.
+        Threads, by default one for each core of this process, detect faces in several images at
+        once and batch them for the network. Images are read in the calling thread, ahead by at most
+        twice `batch` for each worker and by about MAX_PIXELS_IN_WORK pixels altogether. An error is
+        raised when the image that caused it has its turn.
         """
         workers = workers or available_threads()
-        least = MAX_PIXELS_IN_WORK // (2 * workers * self.batch)
+        min_size = MAX_PIXELS_IN_WORK // (2 * workers * self.batch)
         pool: WorkerPool[Pixels, ImageDetections, list[Face], list[Face]] = WorkerPool(
             prepare=lambda image: self.detect(image, self.detector),
             is_full=self.fills_batch,
             process_batch=self.place_points,
             finish=lambda faces: faces,
-            size=lambda image: max(1, least, check_image(image).size // 3),
+            size=lambda image: max(1, min_size, check_image(image).size // 3),
             capacity=MAX_PIXELS_IN_WORK,
             workers=workers,
         )
@@ -127,73 +128,71 @@ class Pipeline:
     def find_faces(self, image: Pixels, detector: Detector) -> list[Face]:
         """The faces of one image, with another detector.
 
-        What a detector takes for a face and the network does not is left out, where the network
-        has a score.
+        Detections with a presence below `min_presence` are left out, if the network has a score.
         """
         return self.place_points([self.detect(image, detector)])[0]
 
     def detect(self, image: Pixels, detector: Detector) -> ImageDetections:
-        """What a detector finds in an image: the first half of `find`, to be done by a thread."""
+        """Runs a detector on an image: the first step of `find_faces`."""
         with self.stopwatch("detect"):
-            # One gray plane is enough for all crops, and for a detector that sees no colour.
+            # A gray plane is enough for all crops, and for a detector that sees no colour.
             traits = detector.traits
             gray = self.card.input.channels == 1 and traits.takes_gray and not traits.sees_colour
             view = gray_plane(image) if gray else image
-            with nullcontext() if traits.thread_safe else self._detector_turn:
+            with nullcontext() if traits.thread_safe else self._detector_lock:
                 return ImageDetections(view, detector(view), detector.rule)
 
-    def fills_batch(self, searched: Sequence[ImageDetections]) -> bool:
-        """Whether that are as many faces as a call of the network had best take."""
-        return sum(len(one.detections) for one in searched) >= self.batch
+    def fills_batch(self, images: Sequence[ImageDetections]) -> bool:
+        """Whether the detections of these images fill a batch."""
+        return sum(len(image.detections) for image in images) >= self.batch
 
-    def place(self, image: Pixels, found: Detections, rule: BoxRule) -> list[Face]:
-        """A face for each of the boxes, however unlikely the network finds it."""
-        return self.place_points([ImageDetections(check_image(image), found, rule, final=True)])[0]
+    def place_points(self, images: Sequence[ImageDetections]) -> list[list[Face]]:
+        """The faces of each image, in one call of the network; a second one refines them.
 
-    def place_points(self, searched: Sequence[ImageDetections]) -> list[list[Face]]:
-        """The faces of each image: one call of the network for all of them, and one more to place
-        points anew, since a face's own points frame it better than its detector did
-        (docs/training.md has the gain)."""
-        images = [one.image for one in searched]
-        owners = np.repeat(np.arange(len(searched)), [len(one.detections) for one in searched])
-        tight = [_tight(one.detections.boxes, one.rule) for one in searched]
-        points, presence = self._predict(images, owners, np.concatenate([_NO_BOXES, *tight]))
-        final = np.array([one.final for one in searched], bool)[owners]
-        kept = final | self._sure(presence)
-        if self.refine and (anew := np.flatnonzero(kept & ~final)).size:
-            boxes = _tight(points_box(points[anew]), POINTS_BOX)
-            points[anew], presence[anew] = self._predict(images, owners[anew], boxes)
-            kept = final | self._sure(presence)
-        return _faces(searched, owners, kept, points, presence)
+        The points frame a face better than its detector does (docs/training.md has the gain).
+        """
+        pixels = [image.image for image in images]
+        owners = np.repeat(np.arange(len(images)), [len(image.detections) for image in images])
+        tight = [_tight_boxes(image.detections.boxes, image.rule) for image in images]
+        points, presence = self._predict(pixels, owners, np.concatenate([_NO_BOXES, *tight]))
+        final = np.array([image.final for image in images], bool)[owners]
+        keep = final | self.is_present(presence)
+        if self.refine and (rows := np.flatnonzero(keep & ~final)).size:
+            boxes = _tight_boxes(points_box(points[rows]), POINTS_BOX)
+            points[rows], presence[rows] = self._predict(pixels, owners[rows], boxes)
+            keep = final | self.is_present(presence)
+        return _faces(images, owners, keep, points, presence)
+
+    def is_present(self, presence: Presence) -> NDArray[np.bool_]:
+        """Which faces the network accepts; all of them if it has no score."""
+        return np.isnan(presence) | (presence >= self.min_presence)
 
     def landmarks(self, image: Pixels, boxes: ArrayLike, rule: BoxRule = POINTS_BOX) -> Floats:
         """Points (n, k, 2) for boxes (n, 4) xyxy, all in image pixels: one batched session call.
 
-        `rule` says how the boxes are drawn: by default tightly around the points, from the brows
-        to the chin; the rule of a detector for its boxes (`pipeline.detector.rule`).
-        Raises InvalidImageError and InvalidBoxError.
+        By default, boxes are tight around the points, from the brows to the chin; for a detector's
+        boxes, pass its rule (`pipeline.detector.rule`). Raises InvalidImageError and
+        InvalidBoxError.
         """
         return self.landmarks_with_presence(image, boxes, rule)[0]
 
     def landmarks_with_presence(
         self, image: Pixels, boxes: ArrayLike, rule: BoxRule = POINTS_BOX
     ) -> tuple[Floats, Presence]:
-        """Points as `landmarks` has them, and how sure the network is of each face (n,), NaN where
-        it does not say; none is left out, so that what follows a face may judge by itself.
+        """Points as from `landmarks`, and presence scores (n,); no face is left out.
 
-        A network that wants gray also takes a gray image (H, W).
+        A gray network also accepts a gray image (H, W).
         """
-        tight = _tight(boxes, rule)
+        tight = _tight_boxes(boxes, rule)
         gray = self.card.input.channels == 1
         return self._predict([check_image(image, gray)], np.zeros(len(tight), int), tight)
 
     @contextmanager
     def profile(self, path: str | Path) -> Iterator[None]:
-        """Writes what happens when in the block, in every thread, as a Chrome trace: the stages,
-        and the network's operators. The file is whole or, after an exception, not there.
+        """Writes a Chrome trace of the block: stages of all threads, operators of the network.
 
-        The session is opened anew for the block, since ONNX Runtime decides then whether to
-        measure. For chrome://tracing and ui.perfetto.dev.
+        View it in ui.perfetto.dev or chrome://tracing. After an exception, no file is written. The
+        session is opened anew for the block, since ONNX Runtime enables profiling only then.
         """
         path = Path(path)
         with atomic_write(path) as partial, TemporaryDirectory() as folder:
@@ -208,14 +207,10 @@ class Pipeline:
             with output_errors(path):
                 trace.write(partial, operators, zero)
 
-    def _sure(self, presence: Presence) -> NDArray[np.bool_]:
-        """Which faces the network sees too; all, where it has no say."""
-        return np.isnan(presence) | (presence >= self.min_presence)
-
     def _predict(
         self, images: Sequence[Pixels], owners: NDArray[np.intp], boxes: Floats
     ) -> tuple[Floats, Presence]:
-        """Points in pixels of their images and scores, for tight boxes (n, 4) in images[owners]."""
+        """Points in image pixels and presence scores, for tight boxes (n, 4) in images[owners]."""
         size, channels, crop = self.card.input.size, self.card.input.channels, self.card.crop
         with self.stopwatch("crop"):
             matrices = crop_matrices(boxes, crop, size)
@@ -225,7 +220,7 @@ class Pipeline:
                 fill_batch(batch[row], images[owner], matrices[row], crop.border)
         session = self.session
         parallel = session.execution_provider.parallel_calls
-        with nullcontext() if parallel else self._session_turn, self.stopwatch("landmarks"):
+        with nullcontext() if parallel else self._session_lock, self.stopwatch("landmarks"):
             points, scores = session.run(batch)
         presence = np.full(len(boxes), np.nan) if scores is None else scores.astype(np.float64)
         if scores is not None and not np.isfinite(presence).all():
@@ -233,26 +228,26 @@ class Pipeline:
         return decode(points, matrices, self.card.name), presence
 
 
-def _tight(boxes: ArrayLike, rule: BoxRule) -> Floats:
-    """Boxes of the points (n, 4), from boxes that are drawn as a rule says."""
+def _tight_boxes(boxes: ArrayLike, rule: BoxRule) -> Floats:
+    """Boxes of the points (n, 4), from a detector's boxes and its rule."""
     return square_boxes(*apply_rule(as_boxes(boxes), rule))
 
 
 def _faces(
-    searched: Sequence[ImageDetections],
+    images: Sequence[ImageDetections],
     owners: NDArray[np.intp],
-    kept: NDArray[np.bool_],
+    keep: NDArray[np.bool_],
     points: Floats,
     presence: Presence,
 ) -> list[list[Face]]:
-    """Those of the faces that are kept, by image."""
-    boxes = [box for one in searched for box in one.detections.boxes]
-    scores = [float(score) for one in searched for score in one.detections.scores]
-    faces: list[list[Face]] = [[] for _ in searched]
-    for number in np.flatnonzero(kept).tolist():
-        sure = None if np.isnan(presence[number]) else float(presence[number])
-        face = Face(points[number], boxes[number], scores[number], presence=sure)
-        faces[owners[number]].append(face)
+    """The faces to keep, by image."""
+    boxes = [box for image in images for box in image.detections.boxes]
+    scores = [float(score) for image in images for score in image.detections.scores]
+    faces: list[list[Face]] = [[] for _ in images]
+    for row in np.flatnonzero(keep).tolist():
+        known = None if np.isnan(presence[row]) else float(presence[row])
+        face = Face(points[row], boxes[row], scores[row], presence=known)
+        faces[owners[row]].append(face)
     return faces
 
 
@@ -272,24 +267,24 @@ def load(
     tuned: bool = True,
     cuda: CudaSettings | None = None,
 ) -> Pipeline:
-    """A pipeline, ready to call.
+    """Opens the models and returns a pipeline.
 
-    `model`: a shipped model's name or an ONNX file from fkd-export. `detector`: a name, or any
-    object with a `rule` that answers Detections for an image; `detector_model` is the file of "fkd"
-    or "yunet", where it is not the usual one. `provider` "cuda" is used or raises ProviderError.
-    Frames whose longer side is above `max_size` pixels are searched for faces at that size; 1280 by
-    default, with "haar" 960. Faces of less than `min_face` pixels from brows to chin are left out,
-    and those of so many are searched for in tiles where that size would show them too small.
-    `min_score` is how sure the detector has to be, from 0 to 1. Faces of which the network is less
-    sure than `min_presence`, from 0 to 1, are left out: 0.5 by default, and 0, which keeps all, for
-    detector "none", whose word is final. A network without a score has no say. `refine` places the
-    points again, in the box of the first ones, which frames a face better than a detector does; by
-    default for all but detector "none".
+    - `model`: name of a shipped network, or an ONNX file from fkd-export.
+    - `detector`: name of a detector, or a Detector; `detector_model` is the file of one by name.
+    - `provider`: an execution provider, which is used or raises ProviderError; "auto" selects one.
+    - `max_size`: longer side, in pixels, at which frames are searched; the default depends on the
+      detector. `min_face`: faces of fewer pixels, from brows to chin, are left out, and tiles are
+      searched for those that the downscaled frame would show too small. `min_score`: detections
+      with a lower score, from 0 to 1, are left out. All three are for detectors by name.
+    - `min_presence`: faces with a lower presence score, from 0 to 1, are left out; 0 keeps all.
+    - `refine`: whether to place points a second time, in the box of the first ones.
+    - `threads`, `settings`, `tuned`: on the CPU, the network runs with the settings that
+      `fkd-infer tune` measured on this machine, perhaps from another file with the same weights in
+      its folder. `tuned=False` ignores them, `settings` replaces them, and `threads` overrides
+      both. Without all of them, `threads` is the number of cores of this process.
+    - `cuda`: settings for CUDA.
 
-    On the CPU, the network runs as `fkd-infer tune` found best for it on this machine, which may
-    mean another file in its folder, of the same weights; `tuned=False` leaves that out, `settings`
-    take its place, and `threads` win over both. Without all of them, `threads` are the cores of
-    this process. `cuda` says how it runs on CUDA.
+    For trusted detectors, such as "none", `min_presence` is 0 and `refine` False by default.
     """
     search_arguments = {
         "detector_model": detector_model,
@@ -318,7 +313,7 @@ def load(
 
 def _check_detector(detector: str | Detector, search_arguments: Mapping[str, object]) -> None:
     """Raises DetectorError for an object that is no detector, and SettingsError for arguments that
-    it has no use for."""
+    the detector cannot use."""
     if not isinstance(detector, str):
         check_detector(detector)
     given = [name for name, value in search_arguments.items() if value is not None]
@@ -327,9 +322,9 @@ def _check_detector(detector: str | Detector, search_arguments: Mapping[str, obj
 
 
 def decode(points_crop: Floats, matrices: Matrix, model: str) -> Floats:
-    """Points (n, k, 2) in frame pixels from crop pixels and the crops' matrices (n, 2, 3).
+    """Points (n, k, 2) in frame pixels, from crop pixels and the crops' matrices (n, 2, 3).
 
-    Raises NonFiniteOutputError, naming the model, for NaN and infinity.
+    Raises NonFiniteOutputError, with the model's name, for NaN and infinity.
     """
     if not np.isfinite(points_crop).all():
         raise NonFiniteOutputError(model)

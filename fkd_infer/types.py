@@ -1,4 +1,4 @@
-"""What flows through the pipeline: frames in, faces out.
+"""The data that passes through the pipeline: frames, detections, faces.
 
 Images are BGR uint8 (H, W, 3); points are (x, y) in frame pixels, boxes x0, y0, x1, y1.
 """
@@ -20,9 +20,9 @@ from fkd_infer.geometry.boxes import as_boxes
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
-    """One picture of a source; `time` is exact, in seconds from the source's own zero.
+    """An image of a source; `time` is exact, in seconds from the source's start.
 
-    `image` is BGR (H, W, 3), or gray (H, W) where the source was read so.
+    `image` is BGR (H, W, 3), or gray (H, W) if the source was read in gray.
     """
 
     image: Pixels
@@ -35,22 +35,22 @@ class Frame:
 
     @property
     def width(self) -> int:
-        """Pixels across."""
+        """Width in pixels."""
         return int(self.image.shape[1])
 
     @property
     def height(self) -> int:
-        """Pixels down."""
+        """Height in pixels."""
         return int(self.image.shape[0])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Face:
-    """One face: points (n, 2) float32, box (4,) float32 as its detector drew it, in frame pixels.
+    """A face: points (n, 2) float32 and box (4,) float32 as the detector draws it, in frame pixels.
 
-    `score` is the detector's confidence from 0 to 1; `presence` is the landmark network's: how
-    sure it is that it saw a well-framed face, None where it does not say. `id` names the face
-    through a video where faces are tracked, and is None elsewhere.
+    `score` is the detector's confidence from 0 to 1; `presence` the landmark network's confidence
+    that it saw a well-framed face, None if the network has no score. `id` identifies the face in
+    a video if faces are tracked, and is None otherwise.
     """
 
     points: Floats
@@ -67,9 +67,11 @@ class Face:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Detections:
-    """What a detector found in a frame: boxes (n, 4) float32 and scores (n,) float32; and, where it
-    says so, five points (n, 5, 2) float32: the person's right and left eye, the nose's tip, and
-    the right and left corner of the mouth."""
+    """The result of a detector: boxes (n, 4) float32 and scores (n,) float32.
+
+    Some detectors add five points (n, 5, 2) float32: the person's right and left eye, the tip of
+    the nose, and the right and left corner of the mouth.
+    """
 
     boxes: Floats
     scores: NDArray[np.float32]
@@ -95,8 +97,8 @@ class Detections:
 
 
 class Prediction(NamedTuple):
-    """What a network says of crops: points (n, k, 2) float32, crop pixels, and scores (n,) float32
-    from 0 to 1, None where the network has no such output."""
+    """The output of a landmark network for n crops: points (n, k, 2) float32 in crop pixels, and
+    scores (n,) float32 from 0 to 1, None if the network has no such output."""
 
     points: Floats
     scores: Floats | None
@@ -104,8 +106,8 @@ class Prediction(NamedTuple):
 
 @dataclass(frozen=True)
 class FrameRange:
-    """Which frames of a video are taken: those shown from `start` on and before `end`, in seconds;
-    of these every `stride`-th, and `max_frames` at most. The default takes all."""
+    """Selects frames of a video: every `stride`-th of those from `start` on and before `end`, in
+    seconds, and `max_frames` at most. The default selects all frames."""
 
     start: Fraction = Fraction(0)
     end: Fraction | None = None
@@ -113,8 +115,8 @@ class FrameRange:
     stride: int = 1
 
     def __call__(self, frames: Iterator[Frame]) -> Iterator[Frame]:
-        """The frames that are taken; what comes after them is not read."""
-        taken = 0
+        """Yields the selected frames, and stops reading after the last."""
+        selected = 0
         number = 0
         for frame in frames:
             if frame.time < self.start:
@@ -123,15 +125,15 @@ class FrameRange:
                 return
             if number % self.stride == 0:
                 yield frame
-                taken += 1
-                if taken == self.max_frames:
+                selected += 1
+                if selected == self.max_frames:
                     return
             number += 1
 
     def count(self, frames: int, rate: Fraction | None) -> int:
-        """How many of so many frames are taken, at a steady rate."""
+        """The number of selected frames, out of `frames` at a constant rate."""
         if rate is not None:
             end = frames if self.end is None else min(frames, ceil(self.end * rate))
             frames = max(0, end - ceil(self.start * rate))
-        taken = ceil(frames / self.stride)
-        return taken if self.max_frames is None else min(taken, self.max_frames)
+        selected = ceil(frames / self.stride)
+        return selected if self.max_frames is None else min(selected, self.max_frames)

@@ -13,7 +13,7 @@ from zipfile import ZIP_STORED, ZipFile
 import torch
 from torch import nn
 
-from fkd_infer.landmarks.schemes import LARGEST
+from fkd_infer.landmarks.schemes import MAX_POINTS
 from fkd_infer.system.files.atomic import atomic_write, output_errors
 from fkd_infer.system.files.reading import open_regular
 from fkd_train.config.detector import DetectorRecipe, detector_recipe_from_dict
@@ -85,7 +85,7 @@ def _check_content(content: dict[str, Any], size: int, path: Path) -> None:
     epoch = progress.get("epoch") if isinstance(progress, dict) else None
     is_valid = {
         "recipe": isinstance(content["recipe"], dict),
-        "points": type(points) is int and 0 < points <= LARGEST,
+        "points": type(points) is int and 0 < points <= MAX_POINTS,
         "weights": _are_weights(content["weights"], size),
         "progress": type(epoch) is int and 0 <= epoch <= _MAX_EPOCHS,
     }

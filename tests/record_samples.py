@@ -7,7 +7,7 @@ from fractions import Fraction
 import numpy as np
 
 from fkd_infer.choices import EXTRAS
-from fkd_infer.landmarks.head_pose import head_model
+from fkd_infer.landmarks.head_pose import camera_head
 from fkd_infer.landmarks.schemes import LandmarkScheme
 from fkd_infer.types import Face, Frame
 
@@ -28,5 +28,5 @@ def face(face_id: int | None = None, count: int = 68) -> Face:
 
 def frontal_face() -> Face:
     """Returns a head in LARGE_FRAME that looks straight ahead, from far away."""
-    points = (100 * head_model()[:, :2] + (320, 240)).astype(np.float32)
+    points = (100 * camera_head()[:, :2] + (320, 240)).astype(np.float32)
     return Face(points, np.array([1, 2, 30, 40], np.float32))

@@ -1,4 +1,4 @@
-"""Boxes of faces from elsewhere: the --boxes file."""
+"""Reads the file of --boxes: boxes of faces from another program."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ Key = tuple[str, int]
 class BoxesFile:
     """Boxes by source and frame.
 
-    The file is a CSV with the header source,frame,x0,y0,x1,y1 and a line per face; a source is
-    a path as it was given, or a file name alone; frames count from 0; boxes are in frame pixels.
+    The file is a CSV with the header source,frame,x0,y0,x1,y1 and a line per face. A source is a
+    path as on the command line, or a file name; frames count from 0; boxes are in frame pixels.
     """
 
     boxes: dict[Key, list[list[float]]]
 
     @classmethod
     def read(cls, path: Path) -> BoxesFile:
-        """Reads and checks a file; raises BoxesFileError with the line that is wrong."""
+        """Reads and checks a file; raises BoxesFileError with the number of the invalid line."""
         boxes: dict[Key, list[list[float]]] = defaultdict(list)
         try:
             with path.open(newline="", encoding="utf-8-sig") as file:
@@ -46,10 +46,10 @@ class BoxesFile:
         return cls(dict(boxes))
 
     def find(self, frame: Frame) -> Detections:
-        """The boxes of a frame, in the file's order; none where the file has none."""
+        """The boxes of a frame, in the file's order; empty if the file has none."""
         keys = (frame.source, frame.index), (Path(frame.source).name, frame.index)
-        found = next((self.boxes[key] for key in keys if key in self.boxes), [])
-        return Detections(as_boxes(found), np.ones(len(found), np.float32))
+        boxes = next((self.boxes[key] for key in keys if key in self.boxes), [])
+        return Detections(as_boxes(boxes), np.ones(len(boxes), np.float32))
 
 
 def _parse(path: Path, line: int, row: dict[str, str | None]) -> tuple[Key, list[float]]:

@@ -62,7 +62,7 @@ class Billboard:
 
     def matrix(self, points: Floats, pose: HeadPose) -> Matrix:
         """The matrix (2, 3) from the picture's pixels to the frame's; NaN seen from behind."""
-        across, down = pose.turn @ self.across, pose.turn @ self.down
+        across, down = pose.rotation @ self.across, pose.rotation @ self.down
         if self.round:
             across = np.array([down[1], -down[0]]) / max(1e-9, float(np.linalg.norm(down)))
             across *= pose.scale * np.linalg.norm(self.across)

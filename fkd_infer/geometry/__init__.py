@@ -1,1 +1,1 @@
-"""Boxes, transforms, crops, non-maximum suppression."""
+"""Boxes and their rules, transforms, crops, non-maximum suppression."""

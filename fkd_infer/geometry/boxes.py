@@ -9,8 +9,8 @@ from fkd_infer.errors import InvalidBoxError
 from fkd_infer.geometry.arrays import Floats
 from fkd_infer.geometry.rules import BoxRule, CropRule
 
-_FARTHEST, _SHORTEST = 1e9, 1e-6
-"""Pixels of a box's coordinates at most, and of its sides at least, so that nothing overflows."""
+_MAX_COORDINATE, _MIN_SIDE = 1e9, 1e-6
+"""Largest coordinate and shortest side of a box, in pixels, so that nothing overflows."""
 
 
 def as_boxes(boxes: ArrayLike) -> Floats:
@@ -19,15 +19,15 @@ def as_boxes(boxes: ArrayLike) -> Floats:
         with np.errstate(over="ignore"):
             array = np.asarray(boxes, dtype=np.float32)
     except (TypeError, ValueError) as error:
-        raise InvalidBoxError("got what is no table of numbers") from error
+        raise InvalidBoxError("got something other than a table of numbers") from error
     array = array.reshape(0, 4) if array.size == 0 else array
     if array.ndim != 2 or array.shape[1] != 4:
         raise InvalidBoxError(f"got shape {array.shape}")
     if not np.isfinite(array).all():
         raise InvalidBoxError("got a value that is not finite")
-    if (np.abs(array) > _FARTHEST).any():
-        raise InvalidBoxError(f"got a value beyond {_FARTHEST:g} pixels")
-    empty = (array[:, 2:] - array[:, :2] < _SHORTEST).any(axis=1)
+    if (np.abs(array) > _MAX_COORDINATE).any():
+        raise InvalidBoxError(f"got a value beyond {_MAX_COORDINATE:g} pixels")
+    empty = (array[:, 2:] - array[:, :2] < _MIN_SIDE).any(axis=1)
     if empty.any():
         raise InvalidBoxError(f"got {array[empty][0].tolist()}, which has no area")
     return array
@@ -40,7 +40,7 @@ def points_box(points: ArrayLike) -> Floats:
 
 
 def apply_rule(boxes: Floats, rule: BoxRule | CropRule) -> tuple[Floats, Floats]:
-    """Centres (n, 2) and sides (n,) of the squares that a rule makes of boxes (n, 4)."""
+    """Centres (n, 2) and sides (n,) of the squares that a rule derives from boxes (n, 4)."""
     longer = (boxes[:, 2:] - boxes[:, :2]).max(axis=1)
     centres = (boxes[:, :2] + boxes[:, 2:]) / 2 + longer[:, None] * np.array(rule.shift, np.float32)
     return centres, longer * np.float32(rule.scale)

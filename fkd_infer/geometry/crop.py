@@ -1,4 +1,4 @@
-"""From a face's box to the network's input and back: the only preprocessing in the repository.
+"""Crops: from a face's box to the network's input and back; the only preprocessing there is.
 
 Coordinates are (x, y) with pixel centres at whole numbers, as in OpenCV. A crop is a square of
 `side` frame pixels around `centre`, sampled to size × size pixels, so a frame point p lands on
@@ -26,12 +26,12 @@ _BORDER_MODES = {"replicate": cv2.BORDER_REPLICATE, "black": cv2.BORDER_CONSTANT
 def crop_matrices(boxes: Floats, rule: CropRule, size: int) -> Matrix:
     """Upright crops (n, 2, 3) for tight boxes of points (n, 4)."""
     centres, sides = apply_rule(boxes, rule)
-    found = [similarity(c, float(s), size) for c, s in zip(centres, sides, strict=True)]
-    return np.array(found).reshape(-1, 2, 3)
+    matrices = [similarity(c, float(s), size) for c, s in zip(centres, sides, strict=True)]
+    return np.array(matrices).reshape(-1, 2, 3)
 
 
 def _region(image: Pixels, matrix: Matrix, size: int) -> tuple[Pixels, int, int]:
-    """The part of the image that the crop can touch, with its top left corner."""
+    """The part of the image that the crop samples, and its top left corner."""
     edge = size - 0.5
     corners = transform([[-0.5, -0.5], [edge, -0.5], [edge, edge], [-0.5, edge]], invert(matrix))
     height, width = image.shape[:2]
@@ -41,8 +41,8 @@ def _region(image: Pixels, matrix: Matrix, size: int) -> tuple[Pixels, int, int]
     return image[low[1] : high[1], low[0] : high[0]], int(low[0]), int(low[1])
 
 
-def _shrunk(region: Pixels, matrix: Matrix) -> tuple[Pixels, Matrix]:
-    """Averages a region that the crop would undersample, so that fine texture does not alias."""
+def _downscale_region(region: Pixels, matrix: Matrix) -> tuple[Pixels, Matrix]:
+    """Downscales a region that the crop would undersample, so that fine texture does not alias."""
     factor = int(1 / np.linalg.norm(matrix[:, 0]))
     if factor < 2:
         return region, matrix
@@ -51,7 +51,7 @@ def _shrunk(region: Pixels, matrix: Matrix) -> tuple[Pixels, Matrix]:
 
 
 def downscale(image: Pixels, factor: float) -> tuple[Pixels, Matrix]:
-    """An image averaged to a `factor`-th of its sides, and the matrix (2, 3) back to it."""
+    """An image averaged to 1 / `factor` of its size, and the matrix (2, 3) back to the original."""
     height, width = image.shape[:2]
     small = max(1, round(width / factor)), max(1, round(height / factor))
     ratio = np.array([width / small[0], height / small[1]])
@@ -81,7 +81,7 @@ def crop_batch(
 def fill_batch(
     batch: Pixels, image: Pixels, matrices: Matrix, border: Border = "replicate"
 ) -> None:
-    """Cuts network inputs for matrices (n, 2, 3) into the rows of a batch (n, size, size, c)."""
+    """Writes the crops of matrices (n, 2, 3) into a batch (n, size, size, c)."""
     _, size, _, channels = batch.shape
     mode = _BORDER_MODES[border]
     for row, matrix in zip(batch, matrices, strict=True):
@@ -89,6 +89,6 @@ def fill_batch(
         if channels == 1:
             region = gray_plane(region)
         to_frame = np.array([[1.0, 0.0, left], [0.0, 1.0, top]])
-        region, to_crop = _shrunk(region, compose(matrix, to_frame))
-        # Straight into the row: a channel of its own is a plane to OpenCV.
+        region, to_crop = _downscale_region(region, compose(matrix, to_frame))
+        # Writes straight into the row; OpenCV accepts a single channel as a plane.
         cv2.warpAffine(region, to_crop, (size, size), row, cv2.INTER_LINEAR, mode)

@@ -7,19 +7,19 @@ from numpy.typing import ArrayLike
 
 from fkd_infer.geometry.arrays import Floats, Matrix
 
-_REACH = 2**24
-"""Pixels from the frame's corner, beyond which nothing is drawn."""
+_MAX_DRAWABLE = 2**24
+"""Largest coordinate, in pixels, with which drawing computes exactly."""
 
 
 def is_drawable(points: Floats) -> bool:
-    """Whether points (n, 2) are finite and so near that drawing computes with them exactly."""
-    return bool((np.abs(points) < _REACH).all())
+    """Whether points (n, 2) are finite and small enough for exact drawing."""
+    return bool((np.abs(points) < _MAX_DRAWABLE).all())
 
 
 def similarity(
     centre: ArrayLike, side: float, size: int, roll: float = 0.0, mirror: bool = False
 ) -> Matrix:
-    """The matrix (2, 3) of a crop; `roll` in radians, `mirror` swaps left and right in the crop."""
+    """The matrix (2, 3) of a crop; `roll` is in radians, `mirror` swaps left and right."""
     scale = size / side
     cos, sin = scale * np.cos(roll), scale * np.sin(roll)
     linear = np.array([[cos, sin], [-sin, cos]])
@@ -30,14 +30,14 @@ def similarity(
 
 
 def transform(points: ArrayLike, matrices: Matrix) -> Floats:
-    """Points (..., n, 2) through matrices (..., 2, 3)."""
+    """Transforms points (..., n, 2) by matrices (..., 2, 3)."""
     array = np.asarray(points, dtype=np.float64)
-    moved = array @ np.swapaxes(matrices[..., :2], -1, -2) + matrices[..., None, :, 2]
-    return moved.astype(np.float32)
+    transformed = array @ np.swapaxes(matrices[..., :2], -1, -2) + matrices[..., None, :, 2]
+    return transformed.astype(np.float32)
 
 
 def invert(matrices: Matrix) -> Matrix:
-    """Crop → frame matrices (..., 2, 3) of frame → crop matrices (..., 2, 3)."""
+    """Inverts matrices (..., 2, 3): crop → frame from frame → crop."""
     linear = np.linalg.inv(matrices[..., :2])
     offset = -(linear @ matrices[..., 2:])
     return np.concatenate([linear, offset], axis=-1)

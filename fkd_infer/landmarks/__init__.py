@@ -1,1 +1,1 @@
-"""Landmark schemes, and what follows from points: head pose, aspect ratios."""
+"""Landmark schemes, and measurements of points: head pose, aspect ratios."""

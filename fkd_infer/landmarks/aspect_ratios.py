@@ -1,8 +1,8 @@
-"""How far eyes and mouth are open, as ratios of a face's own lengths, from the 68 iBUG points.
+"""Aspect ratios of eyes and mouth, which measure how far they are open, from the 68 iBUG points.
 
-The eye aspect ratio is that of Soukupová and Čech, Real-Time Eye Blink Detection using Facial
-Landmarks, CVWW 2016, equation 1. Ratios do not change with a face's size, place and tilt in the
-picture; they grow where it is turned aside, since widths shrink then.
+The eye aspect ratio is from Soukupová and Čech, Real-Time Eye Blink Detection using Facial
+Landmarks, CVWW 2016, equation 1. The ratios do not depend on a face's size, position and roll; they
+grow with yaw, since widths shrink.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from fkd_infer.geometry.arrays import Floats, Matrix
 _RIGHT_EYE, _LEFT_EYE, _INNER_LIPS = slice(36, 42), slice(42, 48), slice(60, 68)
 
 
-class Ratios(NamedTuple):
-    """Height over width of the person's eyes and mouth; 0 is shut.
+class AspectRatios(NamedTuple):
+    """Height over width of the person's eyes and mouth; 0 is closed.
 
-    Eyes: (|p2 p6| + |p3 p5|) / (2 |p1 p4|) of the six points of an eye, from one corner around.
-    Mouth: the mean of the three distances between the upper and the lower inner lip, over the
-    distance of the inner corners.
+    Eyes: (|p2 p6| + |p3 p5|) / (2 |p1 p4|), with the six points of an eye in order, from a corner.
+    Mouth: mean of the three distances between upper and lower inner lip, over the distance of the
+    inner corners.
     """
 
     left_eye: float
@@ -29,16 +29,16 @@ class Ratios(NamedTuple):
     mouth: float
 
 
-def ratios(points: Floats) -> Ratios | None:
-    """The ratios of a face's points (68, 2); None where an eye or the mouth has no width."""
+def aspect_ratios(points: Floats) -> AspectRatios | None:
+    """The ratios of a face's points (68, 2); None if an eye or the mouth has no width."""
     rings = points[_LEFT_EYE], points[_RIGHT_EYE], points[_INNER_LIPS]
-    found = [_aspect(ring.astype(np.float64)) for ring in rings]
-    return Ratios(*found) if np.isfinite(found).all() else None
+    ratios = [_aspect_ratio(ring.astype(np.float64)) for ring in rings]
+    return AspectRatios(*ratios) if np.isfinite(ratios).all() else None
 
 
-def _aspect(ring: Matrix) -> float:
-    """Mean height over width of a closed line (2k, 2) that begins in a corner; not a number
-    where it has no width."""
+def _aspect_ratio(ring: Matrix) -> float:
+    """Mean height over width of a closed line (2k, 2) that starts in a corner; NaN without a
+    width."""
     half = len(ring) // 2
     upper, lower = ring[1:half], ring[:half:-1]
     height = np.linalg.norm(upper - lower, axis=1).mean()

@@ -1,4 +1,4 @@
-"""Landmark schemes: what the points of a face mean."""
+"""Landmark schemes: names, groups and symmetries of a face's points."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from numpy.typing import NDArray
 from fkd_infer.system.files.text_checks import name_problem
 
 Pair = tuple[int, int]
-LARGEST = 5000
-"""Points of a scheme, at most."""
+MAX_POINTS = 5000
+"""Points of a scheme."""
 
 
 @dataclass(frozen=True)
 class LandmarkScheme:
     """Names, groups and symmetries of a set of n points, numbered from 0.
 
-    Raises ValueError for a scheme that does not hold together.
+    Raises ValueError for an inconsistent scheme.
     """
 
     name: str
@@ -28,7 +28,7 @@ class LandmarkScheme:
     groups: dict[str, tuple[int, ...]]
     """Facial region → its points, in drawing order; every point is in exactly one group."""
     mirror_pairs: tuple[Pair, ...]
-    """(left, right) points that change places in a mirrored image."""
+    """(left, right) points that swap in a mirrored image."""
     outer_eye_corners: Pair
     """The two points whose distance normalises errors (interocular distance)."""
     closed: tuple[str, ...] = ()
@@ -37,18 +37,18 @@ class LandmarkScheme:
     def __post_init__(self) -> None:
         if self.count < 2:
             raise ValueError(f"count is {self.count}, but errors are measured between two points")
-        if self.count > LARGEST:
-            raise ValueError(f"count is {self.count}, and {LARGEST} points are allowed")
-        for word in (self.name, *self.groups, *self.closed):
-            if problem := name_problem(word):
-                raise ValueError(f"the name {word[:100]!r} {problem}")
+        if self.count > MAX_POINTS:
+            raise ValueError(f"count is {self.count}, and {MAX_POINTS} points are allowed")
+        for name in (self.name, *self.groups, *self.closed):
+            if problem := name_problem(name):
+                raise ValueError(f"the name {name[:100]!r} {problem}")
         members = [point for group in self.groups.values() for point in group]
         self._check_points("groups", members)
         self._check_points("mirror_pairs", [point for pair in self.mirror_pairs for point in pair])
         self._check_points("outer_eye_corners", self.outer_eye_corners)
         if len(members) < self.count:
-            left_out = next(point for point in range(self.count) if point not in members)
-            raise ValueError(f"point {left_out} is in none of the groups")
+            missing = next(point for point in range(self.count) if point not in members)
+            raise ValueError(f"point {missing} is in none of the groups")
         for name, group in self.groups.items():
             if not group:
                 raise ValueError(f"group {name!r} has no points")
@@ -57,19 +57,19 @@ class LandmarkScheme:
                 raise ValueError(f"closed names {name!r}, which is not one of the groups")
 
     def _check_points(self, field: str, points: Sequence[int]) -> None:
-        """Each is one of the scheme's, and named once."""
-        seen = set[int]()
+        """Checks that each point is in the scheme, and named once."""
+        named = set[int]()
         for point in points:
             if not 0 <= point < self.count:
                 numbers = f"{self.count} points have the numbers 0 to {self.count - 1}"
                 raise ValueError(f"{field} names point {point}, but {numbers}")
-            if point in seen:
+            if point in named:
                 raise ValueError(f"{field} names point {point} more than once")
-            seen.add(point)
+            named.add(point)
 
     @cached_property
     def flip_permutation(self) -> NDArray[np.intp]:
-        """(n,) such that mirrored_points[flip_permutation] are in scheme order again."""
+        """(n,) such that mirrored_points[flip_permutation] are in the scheme's order."""
         permutation = np.arange(self.count)
         for left, right in self.mirror_pairs:
             permutation[[left, right]] = right, left
@@ -109,21 +109,22 @@ IBUG68 = LandmarkScheme(
     ),
     outer_eye_corners=(36, 45),
 )
-"""68 points in iBUG order (Sagonas et al., 300 Faces in-the-Wild, 2013); right is the person's."""
+"""68 points in iBUG order (Sagonas et al., 300 Faces in-the-Wild, 2013); right is the person's
+right."""
 
 SCHEMES: dict[str, LandmarkScheme] = {IBUG68.name: IBUG68}
 """The built-in schemes."""
 
 
-def find_scheme(given: str | LandmarkScheme) -> LandmarkScheme:
-    """A built-in scheme by its name, or another as it is.
+def find_scheme(scheme: str | LandmarkScheme) -> LandmarkScheme:
+    """Returns a built-in scheme by its name, or a scheme as it is.
 
-    Raises ValueError for an unknown name, and for another scheme under a built-in one's name.
+    Raises ValueError for an unknown name, and for another scheme with a built-in one's name.
     """
-    if isinstance(given, str):
-        if given not in SCHEMES:
-            raise ValueError(f"no scheme is called {given!r}; there are: {', '.join(SCHEMES)}")
-        return SCHEMES[given]
-    if SCHEMES.get(given.name, given) != given:
-        raise ValueError(f"name {given.name!r} is that of a built-in scheme; choose another")
-    return given
+    if isinstance(scheme, str):
+        if scheme not in SCHEMES:
+            raise ValueError(f"no scheme is called {scheme!r}; there are: {', '.join(SCHEMES)}")
+        return SCHEMES[scheme]
+    if SCHEMES.get(scheme.name, scheme) != scheme:
+        raise ValueError(f"name {scheme.name!r} is that of a built-in scheme; choose another")
+    return scheme

@@ -156,7 +156,7 @@ class Tracker:
             return
         boxes = np.stack([t.box if t.lost else t.box_at(frame.time) for t in tracks])
         points, presence = self._place(frame, boxes)
-        valid = _plausible(frame, boxes, points) & self._present(presence)
+        valid = _plausible(frame, boxes, points) & self.pipeline.is_present(presence)
         placed = squares(points)
         accepted: list[int] = []
         lost: list[Track] = []
@@ -170,10 +170,6 @@ class Tracker:
             elif not track.lost:
                 lost.append(track)
         self._lose(lost)
-
-    def _present(self, presence: Presence) -> NDArray[np.bool_]:
-        """Which faces the network sees too; all of them if it has no score."""
-        return np.isnan(presence) | (presence >= self.pipeline.min_presence)
 
     def _place(self, frame: Frame, boxes: Floats) -> tuple[Floats, Presence]:
         """Points (n, k, 2) and presence (n,) in boxes (n, 4), placed twice if they are far off."""

@@ -216,7 +216,7 @@ def _socket(path: Path) -> None:
 _CUT = "cut short"
 _NO_IMAGE = "not an image"
 _NO_VIDEO = "cannot be read as a video"
-_LARGE = "pixels, and 250 million are allowed"
+_LARGE = "pixels, but 250 million are allowed"
 _JPEG, _PNG, _WEBP = encoded(".jpg"), encoded(".png"), encoded(".webp")
 
 BAD: dict[str, tuple[Make, str]] = {

@@ -206,7 +206,7 @@ class TestLimits:
     @pytest.mark.parametrize(
         ("option", "value", "why"),
         [
-            ("--limit-pixels", "0.002", "60 × 40 pixels, and 0.002 million are allowed"),
+            ("--limit-pixels", "0.002", "60 × 40 pixels, but 0.002 million are allowed"),
             ("--limit-frames", "7", "more than 7 frames"),
             ("--limit-seconds", "0.2", "it goes on after 0.2 s"),
         ],

@@ -145,9 +145,9 @@ def test_an_unknown_name_tells_of_the_detectors_that_there_are(name: str) -> Non
 
 
 def test_networks_in_each_others_place_name_the_right_option(fixed_model: Path) -> None:
-    with pytest.raises(WrongTaskError, match=r"fixed\.onnx: .*places points.*for --model$"):
+    with pytest.raises(WrongTaskError, match=r"fixed\.onnx: .*places points.*as --model$"):
         FkdDetector(fixed_model, provider="cpu")
-    with pytest.raises(WrongTaskError, match=r"finds faces.*for --detector-model$"):
+    with pytest.raises(WrongTaskError, match=r"finds faces.*as --detector-model$"):
         LandmarkSession(TINY, "cpu")
 
 

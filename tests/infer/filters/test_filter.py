@@ -173,7 +173,7 @@ def test_fit_pose_recovers_a_known_pose() -> None:
     head = face((150, 90), 40, yaw=25, roll=-70, pitch=10)
     pose = fit_pose(head.points)
     assert pose is not None
-    np.testing.assert_allclose(pose.turn, 40 * rotation(25, -70, 10)[:2], atol=0.01)
+    np.testing.assert_allclose(pose.rotation, 40 * rotation(25, -70, 10)[:2], atol=0.01)
     np.testing.assert_allclose(pose.centre, (150, 90), atol=0.01)
     assert pose.scale == pytest.approx(40, abs=0.01)
 

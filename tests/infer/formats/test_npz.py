@@ -15,7 +15,7 @@ from tiny_models import FIVE
 from fkd_infer.choices import EXTRAS
 from fkd_infer.errors import OutputError
 from fkd_infer.formats.npz import NpzSink
-from fkd_infer.landmarks.head_pose import head_model
+from fkd_infer.landmarks.head_pose import camera_head
 from fkd_infer.landmarks.schemes import IBUG68
 from fkd_infer.types import Face, Frame
 
@@ -29,7 +29,7 @@ def loaded(path: Path) -> dict[str, NDArray[Any]]:
 
 
 def head(face_id: int | None = None, presence: float | None = None) -> Face:
-    points = (100 * head_model()[:, :2] + (320, 240)).astype(np.float32)
+    points = (100 * camera_head()[:, :2] + (320, 240)).astype(np.float32)
     return Face(points, BOX, 0.75, face_id, presence)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from fkd_infer.landmarks.aspect_ratios import ratios
+from fkd_infer.landmarks.aspect_ratios import aspect_ratios
 
 
 def drawn(left: float = 6, right: float = 3, mouth: float = 10) -> NDArray[np.float32]:
@@ -23,19 +23,19 @@ def drawn(left: float = 6, right: float = 3, mouth: float = 10) -> NDArray[np.fl
 
 
 def test_heights_over_widths() -> None:
-    found = ratios(drawn())
+    found = aspect_ratios(drawn())
     assert found is not None
     assert found._asdict() == pytest.approx({"left_eye": 0.3, "right_eye": 0.15, "mouth": 0.25})
 
 
 def test_shut_is_zero() -> None:
-    assert ratios(drawn(0, 0, 0)) == (0, 0, 0)
+    assert aspect_ratios(drawn(0, 0, 0)) == (0, 0, 0)
 
 
 def test_every_lid_point_counts() -> None:
     points = drawn()
     points[43, 1] -= 4  # one of the left eye's two upper points: its mean height grows by 2
-    found = ratios(points)
+    found = aspect_ratios(points)
     assert found is not None
     assert found.left_eye == pytest.approx(0.4)
     assert found.right_eye == pytest.approx(0.15)
@@ -44,9 +44,11 @@ def test_every_lid_point_counts() -> None:
 def test_size_place_and_tilt_do_not_matter() -> None:
     cos, sin = np.cos(0.7), np.sin(0.7)
     moved = 3.5 * drawn() @ np.array([[cos, sin], [-sin, cos]]) + (300, -40)
-    np.testing.assert_allclose(ratios(moved.astype(np.float32)) or (), (0.3, 0.15, 0.25), rtol=1e-4)
+    np.testing.assert_allclose(
+        aspect_ratios(moved.astype(np.float32)) or (), (0.3, 0.15, 0.25), rtol=1e-4
+    )
 
 
 def test_no_width_no_ratio() -> None:
-    assert ratios(np.zeros((68, 2), np.float32)) is None
-    assert ratios(np.full((68, 2), np.nan, np.float32)) is None
+    assert aspect_ratios(np.zeros((68, 2), np.float32)) is None
+    assert aspect_ratios(np.full((68, 2), np.nan, np.float32)) is None
