@@ -1,1 +1,1 @@
-"""Measurements: `python -m benchmarks latency` and `python -m benchmarks pipeline`."""
+"""Benchmarks of networks and of fkd-infer: `python -m benchmarks`."""

@@ -1,4 +1,4 @@
-"""How long detectors take for an image: ours, Haar, and YuNet as OpenCV runs it."""
+"""Times detectors on an image: fkd's own, Haar, and YuNet through OpenCV."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.harness import statistics
-from benchmarks.harness.results import Figure, LeftOut, Measurement, Recorder, digest
-from benchmarks.harness.subprocesses import pinned
-from benchmarks.networks.latency import Turns, call_figures
+from benchmarks.harness.results import Figure, Measurement, Recorder, SkippedContender, file_sha256
+from benchmarks.harness.subprocesses import pin_contender
+from benchmarks.networks.latency import Timing, latency_figures
 from fkd_infer.tuning.detector_worker import detector_contender
 from fkd_infer.tuning.interleaved import Contender, time_interleaved
 
@@ -16,29 +16,31 @@ COMMAND = "detectors"
 _HAAR = "haar"
 
 
-def detectors(
+def measure_detectors(
     models: Sequence[Path],
     yunet: Path | None,
     sizes: Sequence[tuple[int, int]],
     threads: Sequence[int],
-    turns: Turns,
+    timing: Timing,
     recorder: Recorder,
 ) -> None:
-    """Times all on images of (width, height), searched as they are; the first model's time is what
-    the others' are compared with."""
+    """Times all detectors on images of (width, height) at full resolution.
+
+    Times are compared with the first model's.
+    """
     import cv2
 
     files = {file.stem: file for file in models}
     if yunet is not None:
         files["yunet"] = yunet
     if not hasattr(cv2, "CascadeClassifier"):
-        recorder.left_out(LeftOut(COMMAND, _HAAR, _HAAR, f"OpenCV {cv2.__version__} has none"))
+        recorder.skip(SkippedContender(COMMAND, _HAAR, _HAAR, f"OpenCV {cv2.__version__} has none"))
     for size in sizes:
         for count in threads:
             contenders = [_contender(name, file, size, count) for name, file in files.items()]
             if hasattr(cv2, "CascadeClassifier"):
                 contenders.append(detector_contender(_HAAR, "haar", None, size, count))
-            _compare(contenders, files, size, count, turns, recorder)
+            _compare(contenders, files, size, count, timing, recorder)
 
 
 def _contender(name: str, file: Path, size: tuple[int, int], threads: int) -> Contender:
@@ -51,25 +53,27 @@ def _compare(
     files: dict[str, Path],
     size: tuple[int, int],
     threads: int,
-    turns: Turns,
+    timing: Timing,
     recorder: Recorder,
 ) -> None:
-    times = time_interleaved([pinned(c, threads) for c in contenders], turns.blocks, turns.seconds)
+    times = time_interleaved(
+        [pin_contender(c, threads) for c in contenders], timing.blocks, timing.seconds
+    )
     medians = {name: statistics.block_medians(blocks) for name, blocks in times.items()}
     first = contenders[0].name
     for name, blocks in times.items():
-        figures = call_figures(blocks)
-        relative = statistics.ratio(medians[name], medians[first])
-        figures[f"of {first}'s time"] = Figure.of(relative, "×")
+        figures = latency_figures(blocks)
+        relative = statistics.ratio_interval(medians[name], medians[first])
+        figures[f"of {first}'s time"] = Figure.from_interval(relative, "×")
         conditions = {"size": f"{size[0]} × {size[1]}", "threads": str(threads)}
-        recorder.measured(
+        recorder.add(
             Measurement(
                 COMMAND,
                 name,
                 "OpenCV" if name in ("yunet", _HAAR) else "ONNX Runtime",
                 conditions,
                 figures,
-                digest(files[name]) if name in files else None,
+                file_sha256(files[name]) if name in files else None,
                 tuple(medians[name].tolist()),
             )
         )

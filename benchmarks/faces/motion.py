@@ -1,4 +1,4 @@
-"""Pictures of a face on a known path, with a sensor's noise."""
+"""Generates frames of a face on a known path, with sensor noise."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ SIGMA = 4.0
 
 
 @dataclass(frozen=True)
-class Path:
-    """How a photo moves: `pan` (x, y) in pixels of the frame, `zoom` as a part of its size and
-    `roll` in radians are amplitudes of sines with `period` seconds, all of different phases."""
+class MotionPath:
+    """The motion of a photo: `pan` (x, y) in pixels of the frame, `zoom` as a fraction of its size
+    and `roll` in radians are amplitudes of sines with different phases; `period` is in seconds."""
 
     name: str
     pan: tuple[float, float] = (0.0, 0.0)
@@ -28,15 +28,15 @@ class Path:
     roll: float = 0.0
     period: float = 4.0
     scale: float = 2.0
-    """Pixels of the frame for each of the photo, in the middle of the zoom."""
+    """Frame pixels per photo pixel, without zoom."""
 
     @property
     def moves(self) -> bool:
-        """Whether it is anything but rest."""
+        """Whether it moves at all."""
         return any((*self.pan, self.zoom, self.roll))
 
     def matrix(self, seconds: float, centre: tuple[float, float]) -> Matrix:
-        """Photo → frame (2, 3); `centre` in the photo is in the frame's middle at rest."""
+        """The transform photo → frame (2, 3) that maps `centre` to the frame's centre at rest."""
         turn = 2 * np.pi * seconds / self.period
         scale = self.scale * (1 + self.zoom * np.sin(turn + 1.1))
         roll = self.roll * np.sin(0.8 * turn + 0.3)
@@ -48,21 +48,21 @@ class Path:
 
 
 @dataclass(frozen=True, eq=False)
-class Moving:
-    """A photo that moves on a path for so many frames, with noise of a seed."""
+class MovingPhoto:
+    """Frames of a photo that moves on a path, with noise."""
 
     photo: Pixels
     centre: tuple[float, float]
-    path: Path
+    path: MotionPath
     frames: int
     seed: int
 
     def matrix(self, index: float) -> Matrix:
-        """Photo → frame at a frame's index, which may lie between frames."""
+        """The transform photo → frame at a frame index, which may be fractional."""
         return self.path.matrix(index / RATE, self.centre)
 
     def __iter__(self) -> Iterator[Frame]:
-        """The frames."""
+        """Generates the frames."""
         rng = np.random.default_rng(self.seed)
         for index in range(self.frames):
             clean = cv2.warpAffine(

@@ -1,1 +1,1 @@
-"""Times contenders in turns, each in its own process."""
+"""What all benchmarks share: processes on fixed cores, statistics, and the file of results."""

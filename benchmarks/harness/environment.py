@@ -1,4 +1,4 @@
-"""The machine that a measurement was made on, and how a process is kept to some of its cores."""
+"""Describes the machine of a measurement, and chooses the cores of a process."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import platform
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -16,7 +17,7 @@ from fkd_train.errors import RunError
 
 ROOT = Path(__file__).parents[2]
 BUSY = 0.3
-"""Load average from which on a machine is not idle."""
+"""Load average at or above which the machine counts as busy."""
 _PACKAGES = (
     "numpy",
     "torch",
@@ -32,7 +33,7 @@ _CPUS = Path("/sys/devices/system/cpu")
 
 @dataclass(frozen=True)
 class Environment:
-    """What a run's figures depend on besides the code that is measured."""
+    """What figures depend on besides the measured code."""
 
     date: str
     command_line: tuple[str, ...]
@@ -49,14 +50,15 @@ class Environment:
     commit: str | None
 
     def warnings(self) -> list[str]:
-        """What makes the figures of this run worth little."""
+        """Reasons not to trust the figures of this run."""
         if self.load_average[0] < BUSY:
             return []
-        return [f"the machine is busy (load average {self.load_average[0]:.2f}): not for keeping"]
+        load = f"load average {self.load_average[0]:.2f}"
+        return [f"the machine is busy ({load}): do not keep these figures"]
 
 
-def manifest() -> Environment:
-    """This machine, now."""
+def current_environment() -> Environment:
+    """This machine and process, now."""
     return Environment(
         date=datetime.now(UTC).isoformat(timespec="seconds"),
         command_line=tuple(sys.argv),
@@ -75,25 +77,24 @@ def manifest() -> Environment:
 
 
 def choose_cores(threads: int) -> list[int]:
-    """So many cores of this process, of different physical ones as far as there are.
+    """Chooses `threads` of the cores that this process may use, different physical cores first.
 
-    Raises RunError where it may not use so many.
+    Raises RunError if there are fewer.
     """
     usable = available_threads()
     if threads > usable:
         raise RunError(f"{threads} threads", f"this process may use {usable}")
-    first_siblings: list[int] = []
-    others: list[int] = []
-    seen: set[str] = set()
-    for core in sorted(os.sched_getaffinity(0)):
+    physical: dict[str, int] = {}
+    cores = sorted(os.sched_getaffinity(0))
+    for core in cores:
         siblings = _text(_CPUS / f"cpu{core}" / "topology" / "thread_siblings_list") or str(core)
-        (others if siblings in seen else first_siblings).append(core)
-        seen.add(siblings)
-    return [*first_siblings, *others][:threads]
+        physical.setdefault(siblings, core)
+    first_siblings = list(physical.values())
+    return [*first_siblings, *(core for core in cores if core not in first_siblings)][:threads]
 
 
 def child_environment(threads: int) -> dict[str, str]:
-    """The variables of a process whose libraries take so many threads, and that finds this one."""
+    """The environment of a process with `threads` threads per library that can import this code."""
     limits = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     return {
@@ -104,17 +105,15 @@ def child_environment(threads: int) -> dict[str, str]:
 
 
 def _versions() -> dict[str, str]:
-    found = {}
+    versions = {}
     for package in _PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
+        with suppress(PackageNotFoundError):
+            versions[package] = version(package)
+    return versions
 
 
 def _commit() -> str | None:
-    """The checkout's commit, with a + where files differ from it; None outside a checkout."""
+    """The commit, with a + if files differ from it; None outside a checkout."""
     try:
         commit = _git("rev-parse", "HEAD")
         return f"{commit}+" if _git("status", "--porcelain", "-uno") else commit
@@ -124,7 +123,7 @@ def _commit() -> str | None:
 
 def _git(*arguments: str) -> str:
     command = ["git", "-C", str(ROOT), *arguments]
-    # What git is asked stands here.
+    # The arguments are constants.
     done = subprocess.run(command, capture_output=True, text=True, check=True)  # nosec B603
     return done.stdout.strip()
 

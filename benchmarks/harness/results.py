@@ -1,4 +1,4 @@
-"""Measurements as JSON lines; docs/benchmarks.md describes them."""
+"""Writes and reads measurements as JSON lines; docs/benchmarks.md describes the format."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 from uuid import uuid4
 
-from benchmarks.harness.environment import Environment, manifest
+from benchmarks.harness.environment import Environment, current_environment
 from benchmarks.harness.statistics import Interval
 from fkd_infer.system.files.atomic import output_errors
 from fkd_infer.system.files.strict_dataclass import MismatchError, parse_dataclass
@@ -24,9 +24,9 @@ Better = Literal["lower", "higher"]
 
 @dataclass(frozen=True)
 class Figure:
-    """A number with its unit; `low` and `high` bound its 95 % interval where there is one.
+    """A number with its unit and, if known, the bounds of its 95 % interval.
 
-    `better` says which way is progress; a figure without it is not compared.
+    `better` is the direction of progress; `compare` ignores figures without it.
     """
 
     value: float
@@ -36,24 +36,24 @@ class Figure:
     better: Better | None = None
 
     @classmethod
-    def of(
+    def from_interval(
         cls, interval: Interval, unit: str, scale: float = 1.0, better: Better | None = None
     ) -> Figure:
-        """An interval in another unit, `scale` times as large in number."""
+        """The interval times `scale`, which converts it to the unit."""
         value, low, high = (scale * n for n in (interval.value, interval.low, interval.high))
         return cls(value, unit, low, high, better)
 
     def __str__(self) -> str:
-        """The value, and its interval in brackets."""
+        """The value, with its interval in brackets."""
         spread = "" if self.low is None else f" [{_short(self.low)}, {_short(self.high)}]"
         return f"{_short(self.value)}{spread} {self.unit}"
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """What one contender did with one model under some conditions.
+    """The figures of one contender with one model under some conditions.
 
-    `sha256` is that of the file that ran; `blocks` are what the intervals were drawn from.
+    `sha256` is the checksum of the model file; intervals come from `blocks`.
     """
 
     command: str
@@ -66,19 +66,19 @@ class Measurement:
 
     @property
     def key(self) -> tuple[object, ...]:
-        """What two runs have to agree on for their figures to be compared."""
+        """Identifies the measurements of two runs that can be compared."""
         return self.command, self.model, self.contender, tuple(sorted(self.conditions.items()))
 
     def __str__(self) -> str:
-        """The measurement as a line for people."""
+        """One line for people."""
         conditions = ", ".join(f"{name} {value}" for name, value in self.conditions.items())
         figures = "  ".join(f"{name} {figure}" for name, figure in self.figures.items())
         return f"{self.model}  {self.contender}  ({conditions})  {figures}"
 
 
 @dataclass(frozen=True)
-class LeftOut:
-    """A contender that could not run here, and why."""
+class SkippedContender:
+    """A contender that could not run here, and the reason."""
 
     command: str
     model: str
@@ -92,35 +92,35 @@ class Run:
 
     environment: Environment
     measurements: list[Measurement] = field(default_factory=list)
-    left_out: list[LeftOut] = field(default_factory=list)
+    skipped: list[SkippedContender] = field(default_factory=list)
 
 
 def default_path(folder: Path, command: str) -> Path:
-    """Where a command's results go unless told otherwise."""
+    """The default file for a command's results."""
     return folder / f"{command}-{datetime.now():%Y%m%d-%H%M%S}.jsonl"
 
 
 class Recorder:
-    """Appends lines to a file as they are found, and tells each; a killed run leaves those done."""
+    """Appends each result to a file at once, so that a killed run loses none, and reports it."""
 
-    def __init__(self, path: Path, tell: Callable[[str], object]) -> None:
-        self._path, self._tell, self._run = path, tell, uuid4().hex[:12]
-        environment = manifest()
+    def __init__(self, path: Path, report: Callable[[str], object]) -> None:
+        self._path, self._report, self._run = path, report, uuid4().hex[:12]
+        environment = current_environment()
         with output_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
         self._append("environment", asdict(environment))
         for line in (*environment.warnings(), f"results: {path}"):
-            tell(line)
+            report(line)
 
-    def measured(self, measurement: Measurement) -> None:
-        """One line."""
+    def add(self, measurement: Measurement) -> None:
+        """Writes and reports a measurement."""
         self._append("measurement", asdict(measurement))
-        self._tell(str(measurement))
+        self._report(str(measurement))
 
-    def left_out(self, left_out: LeftOut) -> None:
-        """One line."""
-        self._append("left_out", asdict(left_out))
-        self._tell(f"left out: {left_out.model}, {left_out.contender}: {left_out.why}")
+    def skip(self, skipped: SkippedContender) -> None:
+        """Writes and reports a contender that could not run."""
+        self._append("left_out", asdict(skipped))
+        self._report(f"left out: {skipped.model}, {skipped.contender}: {skipped.why}")
 
     def _append(self, kind: str, content: dict[str, object]) -> None:
         line = {"schema": SCHEMA, "run": self._run, "kind": kind, kind: content}
@@ -129,25 +129,25 @@ class Recorder:
 
 
 def read_runs(paths: Sequence[Path]) -> list[Run]:
-    """The runs of files, in order; raises RunError, naming the line, for anything else."""
+    """Reads the runs of files, in order; raises RunError that names an invalid line."""
     runs: dict[str, Run] = {}
     for path in paths:
         try:
             lines = path.read_text(encoding="utf-8").splitlines()
         except (OSError, UnicodeDecodeError) as error:
-            raise RunError(path, f"no results can be read from it: {error}") from error
+            raise RunError(path, f"cannot be read: {error}") from error
         for number, line in enumerate(lines, start=1):
             try:
-                _take(json.loads(line), runs)
+                _add_line(json.loads(line), runs)
             except (ValueError, KeyError, TypeError) as error:
-                raise RunError(path, f"line {number} is no result: {error}") from error
+                raise RunError(path, f"line {number} is not a result: {error}") from error
     return list(runs.values())
 
 
-def _take(table: dict[str, object], runs: dict[str, Run]) -> None:
-    """Adds one line to its run, of which the environment comes first."""
+def _add_line(table: dict[str, object], runs: dict[str, Run]) -> None:
+    """Adds a line to its run; a run begins with its environment."""
     if table["schema"] != SCHEMA:
-        raise MismatchError(f"its schema is {table['schema']!r}, this reads {SCHEMA}")
+        raise MismatchError(f"its schema is {table['schema']!r}; only {SCHEMA} is supported")
     name, kind = str(table["run"]), str(table["kind"])
     content = table[kind]
     if kind == "environment":
@@ -155,17 +155,17 @@ def _take(table: dict[str, object], runs: dict[str, Run]) -> None:
     elif kind == "measurement":
         runs[name].measurements.append(parse_dataclass(Measurement, content, kind))
     else:
-        runs[name].left_out.append(parse_dataclass(LeftOut, content, kind))
+        runs[name].skipped.append(parse_dataclass(SkippedContender, content, kind))
 
 
 @cache
-def digest(path: Path) -> str:
-    """The sha256 of a file."""
+def file_sha256(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
     return sha256(path.read_bytes()).hexdigest()
 
 
 def _short(number: float | None) -> str:
-    """Three significant digits, or a whole number, without an exponent."""
+    """Three significant digits, or an integer, without an exponent."""
     assert number is not None
     if 0 < abs(number) < 0.0005:
         return "<0.001"

@@ -1,4 +1,4 @@
-"""Programs in processes of their own, kept to some cores, with what they cost."""
+"""Runs programs on a fixed number of cores, and measures the time and memory that they need."""
 
 from __future__ import annotations
 
@@ -18,11 +18,10 @@ from fkd_infer.tuning.interleaved import Contender
 
 
 @dataclass(frozen=True)
-class Finished:
-    """What a program that ended well cost.
+class ProcessUsage:
+    """Time and memory of a program that succeeded.
 
-    `cpu_seconds` are those of all its processes; `peak_mib` is the most memory that its largest
-    process held.
+    `cpu_seconds` is the sum over its processes, `peak_mib` the peak of the largest one.
     """
 
     seconds: float
@@ -31,41 +30,41 @@ class Finished:
 
 
 def pinned_command(command: Sequence[str], threads: int) -> list[str]:
-    """The command, kept to so many cores; raises RunError where there are fewer."""
+    """The command, limited to `threads` cores; raises RunError if there are fewer."""
     cores = ",".join(map(str, choose_cores(threads)))
-    return [sys.executable, "-m", "benchmarks.harness.pinned", cores, *command]
+    return [sys.executable, "-m", "benchmarks.harness.cpu_affinity", cores, *command]
 
 
-def pinned(contender: Contender, threads: int) -> Contender:
-    """The contender, kept to so many cores, and its libraries to so many threads."""
+def pin_contender(contender: Contender, threads: int) -> Contender:
+    """The contender, limited to `threads` cores, with as many threads per library."""
     command = pinned_command(contender.command, threads)
     return Contender(contender.name, command, child_environment(threads))
 
 
-def run_pinned(name: str, command: Sequence[str], threads: int) -> Finished:
-    """Runs a program on so many cores; raises ContenderError with its last line where it fails.
+def run_pinned(name: str, command: Sequence[str], threads: int) -> ProcessUsage:
+    """Runs a program on `threads` cores and discards what it prints.
 
-    What it prints is dropped.
+    Raises ContenderError with its last line of output if it fails.
     """
-    with TemporaryDirectory() as folder, TemporaryFile("w+") as said:
-        out = Path(folder) / "costs.json"
-        metered = [sys.executable, "-m", "benchmarks.harness.metered", str(out), *command]
-        process = subprocess.Popen(  # whoever measures gives the command  # nosec B603
+    with TemporaryDirectory() as folder, TemporaryFile("w+") as stderr:
+        out = Path(folder) / "usage.json"
+        metered = [sys.executable, "-m", "benchmarks.harness.resource_usage", str(out), *command]
+        process = subprocess.Popen(  # the command comes from the benchmark  # nosec B603
             pinned_command(metered, threads),
             env=child_environment(threads),
             stdout=subprocess.DEVNULL,
-            stderr=said,
+            stderr=stderr,
             start_new_session=True,
         )
         try:
-            failed = process.wait()
+            exit_code = process.wait()
         except BaseException:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
             raise
-        if failed:
-            said.seek(0)
-            lines = said.read().strip().splitlines() or ["it said nothing"]
+        if exit_code:
+            stderr.seek(0)
+            lines = stderr.read().strip().splitlines() or ["no output"]
             raise ContenderError(name, lines[-1])
         seconds, cpu_seconds, peak_kib = json.loads(out.read_text())
-    return Finished(seconds, cpu_seconds, peak_kib / 1024)
+    return ProcessUsage(seconds, cpu_seconds, peak_kib / 1024)

@@ -1,1 +1,1 @@
-"""Benchmarks of networks: latency and accuracy."""
+"""Benchmarks of networks: latency, accuracy, arithmetic, and the search for a size."""

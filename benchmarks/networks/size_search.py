@@ -1,4 +1,5 @@
-"""The search for fkdnet's size: accuracy on new people against latency, a run for each point."""
+"""Searches for fkdnet's size: trains one network per point, and compares accuracy on new people
+with latency."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from benchmarks.networks.flops import count_work
-from benchmarks.networks.latency import measure
+from benchmarks.networks.latency import time_models
 from fkd_infer.system.files.atomic import atomic_write, output_errors
 from fkd_train.checkpoints import load_landmark_network
 from fkd_train.data.dataset import load_evaluation
@@ -28,8 +29,8 @@ BASE = HERE / "size_search_base.toml"
 
 
 @dataclass(frozen=True)
-class Point:
-    """One network of the search: a name, what it is, and its changes to the base recipe."""
+class SearchPoint:
+    """A network of the search: its name, a description, and its changes to the base recipe."""
 
     name: str
     note: str
@@ -37,13 +38,13 @@ class Point:
 
     @property
     def folder(self) -> str:
-        """The name of its run folder."""
+        """Name of its run folder."""
         return re.sub(r"[^a-z0-9.]+", "-", self.name)
 
 
 @dataclass(frozen=True)
-class Found:
-    """What a point is worth: errors in %, milliseconds at batch 1 on one and two threads."""
+class PointResult:
+    """Errors in %, and milliseconds per call at batch 1 on one and two threads."""
 
     name: str
     note: str
@@ -56,33 +57,36 @@ class Found:
     ms_2_threads: float
 
 
-def points(file: Path = HERE / "size_search.toml") -> list[Point]:
-    """The points of a search file."""
+def read_points(file: Path = HERE / "size_search.toml") -> list[SearchPoint]:
+    """Reads the points of a search file."""
     table = tomllib.loads(file.read_text())
-    return [Point(p["name"], p["note"], tuple(p["set"])) for p in table["point"]]
+    return [SearchPoint(p["name"], p["note"], tuple(p["set"])) for p in table["point"]]
 
 
-def search(data: Path, out: Path, workers: int, blocks: int) -> list[str]:
-    """Trains what is not trained yet, measures all, writes search.jsonl, search.md, search.png."""
-    chosen = points()
-    for point in chosen:
+def search_sizes(data: Path, out: Path, workers: int, blocks: int) -> list[str]:
+    """Trains missing networks, measures all, writes search.jsonl, search.md and search.png.
+
+    Returns the lines of the Markdown table.
+    """
+    points = read_points()
+    for point in points:
         _train(point, data, out / point.folder, workers)
-    files = [_exported(out / point.folder) for point in chosen]
+    files = [_exported(out / point.folder) for point in points]
     times = [_medians(files, threads, blocks) for threads in (1, 2)]
     faces = load_evaluation(data, "identity")
-    found = [
-        _found(point, faces, out / point.folder, file, times[0][file], times[1][file])
-        for point, file in zip(chosen, files, strict=True)
+    results = [
+        _measured(point, faces, out / point.folder, file, times[0][file], times[1][file])
+        for point, file in zip(points, files, strict=True)
     ]
-    _write(out / "search.jsonl", "".join(json.dumps(asdict(f)) + "\n" for f in found))
-    lines = table(found)
+    _write(out / "search.jsonl", "".join(json.dumps(asdict(f)) + "\n" for f in results))
+    lines = table(results)
     _write(out / "search.md", "\n".join(lines) + "\n")
-    save_figure(plot(found), out / "search.png")
+    save_figure(plot(results), out / "search.png")
     return lines
 
 
-def _train(point: Point, data: Path, run: Path, workers: int) -> None:
-    """Trains a point into its run folder, or goes on with it; nothing where it is done."""
+def _train(point: SearchPoint, data: Path, run: Path, workers: int) -> None:
+    """Trains a point in its run folder, or resumes it; does nothing if it is complete."""
     if (run / "plots").is_dir():
         return
     command = [sys.executable, "-m", "fkd_train.cli.train", "--recipe", str(BASE)]
@@ -91,7 +95,7 @@ def _train(point: Point, data: Path, run: Path, workers: int) -> None:
         command += ["--set", change]
     if (run / "recipe.json").exists():
         command.append("--resume")
-    subprocess.run(command, check=True)  # our own trainer  # nosec B603
+    subprocess.run(command, check=True)  # the command is fkd-train  # nosec B603
 
 
 def _exported(run: Path) -> Path:
@@ -102,19 +106,21 @@ def _exported(run: Path) -> Path:
 
 
 def _medians(files: list[Path], threads: int, blocks: int) -> dict[Path, float]:
-    times = measure(files, batch=1, threads=threads, blocks=blocks)
+    times = time_models(files, batch=1, threads=threads, blocks=blocks)
     return {file: 1000 * float(np.median(values)) for file, values in times.items()}
 
 
-def _found(point: Point, faces: Faces, run: Path, file: Path, one: float, two: float) -> Found:
+def _measured(
+    point: SearchPoint, faces: Faces, run: Path, file: Path, one: float, two: float
+) -> PointResult:
     predict, sampler = open_model(file)
-    figures = evaluate(predict, faces, sampler).accuracy
+    accuracy = evaluate(predict, faces, sampler).accuracy
     network, _, _ = load_landmark_network(run / "last.pt")
-    return Found(
+    return PointResult(
         point.name,
         point.note,
-        figures.nme,
-        figures.failure_rate_10,
+        accuracy.nme,
+        accuracy.failure_rate_10,
         sum(parameter.numel() for parameter in network.parameters()),
         count_work(file).all.total,
         file.stat().st_size,
@@ -123,8 +129,8 @@ def _found(point: Point, faces: Faces, run: Path, file: Path, one: float, two: f
     )
 
 
-def table(found: list[Found]) -> list[str]:
-    """The points as lines of a Markdown table."""
+def table(results: list[PointResult]) -> list[str]:
+    """The lines of a Markdown table."""
     head = (
         "| network | NME | failure rate | weights | multiply-adds | file | 1 thread | 2 threads |"
     )
@@ -132,17 +138,17 @@ def table(found: list[Found]) -> list[str]:
         f"| {f.note} | {f.nme:.2f} | {f.failure_rate_10:.2f} | {f.weights / 1e6:.2f} M "
         f"| {f.multiply_adds / 1e6:.0f} M | {f.file_bytes / 1e6:.1f} MB "
         f"| {f.ms_1_thread:.2f} ms | {f.ms_2_threads:.2f} ms |"
-        for f in found
+        for f in results
     ]
     return [head, "|---" * 8 + "|", *rows]
 
 
-def plot(found: list[Found]) -> Figure:
-    """NME against latency on one thread: lower left is better."""
+def plot(results: list[PointResult]) -> Figure:
+    """NME against latency on one thread; lower left is better."""
     figure = Figure(figsize=(9, 4.8), layout="constrained")
     axis = figure.subplots()
-    # Numbers, since names of networks that are close would cover each other.
-    for number, f in enumerate(found, start=1):
+    # Numbers instead of names, which would overlap.
+    for number, f in enumerate(results, start=1):
         axis.scatter(
             f.ms_1_thread, f.nme, s=36 * len(str(number)), marker=f"${number}$", label=f.name
         )

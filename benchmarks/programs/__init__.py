@@ -1,1 +1,1 @@
-"""Benchmarks of whole programs."""
+"""Benchmarks of fkd-infer as a program."""

@@ -1,4 +1,4 @@
-"""What encoding alone takes: `python -m benchmarks.programs.encoding VIDEO OUT SECONDS`."""
+"""Times encoding alone: `python -m benchmarks.programs.encoding VIDEO OUT SECONDS_FILE`."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from fkd_infer.media.video.writer import VideoSink
 
 
 def encoding_seconds(video: Path, cores: int) -> float:
-    """Seconds in which fkd's sink writes the frames of a video, which are in memory, and its sound.
+    """Seconds that fkd's video writer needs for the decoded frames of a video and its sound.
 
-    In a process of its own, on so many cores.
+    Runs in its own process, on `cores` cores.
     """
     with TemporaryDirectory(dir=video.parent) as folder:
-        out, said = Path(folder) / "out.mp4", Path(folder) / "seconds"
-        command = [sys.executable, "-m", __name__, str(video), str(out), str(said)]
+        out, result = Path(folder) / "out.mp4", Path(folder) / "seconds"
+        command = [sys.executable, "-m", __name__, str(video), str(out), str(result)]
         run_pinned("encoding alone", command, cores)
-        return float(said.read_text())
+        return float(result.read_text())
 
 
-def main(video: str, out: str, said: str) -> None:
-    """Decodes, then times the writing."""
+def main(video: str, out: str, result: str) -> None:
+    """Decodes the video, then times the writing."""
     path = Path(video)
     frames = list(frames_from(Source(video, "video", Path(path.name), path)))
     started = time.perf_counter()
     with VideoSink(Path(out), path) as sink:
         for frame in frames:
             sink.write(frame)
-    Path(said).write_text(str(time.perf_counter() - started))
+    Path(result).write_text(str(time.perf_counter() - started))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A folder of pictures for fkd-infer; the same number of them are the same files each time."""
+"""Generates a folder of pictures for fkd-infer, with a fixed seed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from fkd_infer.system.files.atomic import output_errors
 from fkd_train.errors import DatasetError
 
 SHORTEST, LONGEST = 200, 4000
-"""Longer sides, px; 4000 by 3000 are 12 megapixels."""
+"""Range of the longer side, px; 4000 by 3000 is 12 megapixels."""
 _SHAPES = ((4, 3), (3, 2), (16, 9), (1, 1))
 _LARGEST_PNG = 2000
 _FROM_DATA = 200
@@ -25,15 +25,16 @@ _MANIFEST = "made.json"
 _VERSION = 1
 
 
-def make_folder(folder: Path, count: int, data: Path | None) -> Path:
-    """So many pictures of one to nine faces: a portrait, and test images of the data set if given.
+def make_photo_set(folder: Path, count: int, data: Path | None) -> Path:
+    """Generates pictures of one to nine faces, of a portrait and the data set's test images.
 
-    Longer sides are spread evenly over their logarithm; a quarter of those up to 2000 px are PNG,
-    all others JPEG. What was made in the same way is taken as it is. Gives the pictures' folder.
+    The logarithm of the longer side is uniform; a quarter of those up to 2000 px are PNG, the
+    others JPEG. A folder that was generated with the same parameters is reused. Returns the
+    folder of the pictures.
     """
-    made = {"version": _VERSION, "count": count, "data": data is not None}
+    parameters = {"version": _VERSION, "count": count, "data": data is not None}
     manifest, photos = folder / _MANIFEST, folder / "photos"
-    if manifest.is_file() and json.loads(manifest.read_text()) == made:
+    if manifest.is_file() and json.loads(manifest.read_text()) == parameters:
         return photos
     rng = np.random.default_rng(0)
     faces = _faces(data)
@@ -42,28 +43,28 @@ def make_folder(folder: Path, count: int, data: Path | None) -> Path:
         png = max(size) <= _LARGEST_PNG and rng.random() < 0.25
         name = f"{number:05}.{'png' if png else 'jpg'}"
         write_image(photos / name, _picture(faces, size, rng))
-    # Last, so that a folder that was not finished is made anew.
+    # Written last, so that an incomplete folder is generated again.
     with output_errors(manifest):
-        manifest.write_text(json.dumps(made))
+        manifest.write_text(json.dumps(parameters))
     return photos
 
 
 def _faces(data: Path | None) -> list[Pixels]:
-    """Pictures of one face each; the portrait is one in five of them."""
+    """Pictures of one face each; one in five is the portrait."""
     portrait = np.ascontiguousarray(pictures.astronaut()[..., ::-1])  # type: ignore[no-untyped-call]
     if data is None:
         return [portrait]
     files = sorted((data / "test").glob("*.jpg"))
     if not files:
         raise DatasetError(
-            data, ["there are no pictures in test/"], "--data names the folder of it"
+            data, ["there are no pictures in test/"], "--data names the folder that has test/"
         )
-    chosen = [read_image(file) for file in files[:: max(1, len(files) // _FROM_DATA)]]
-    return [*chosen, *([portrait] * (len(chosen) // 4))]
+    images = [read_image(file) for file in files[:: max(1, len(files) // _FROM_DATA)]]
+    return [*images, *([portrait] * (len(images) // 4))]
 
 
 def _size(rng: np.random.Generator) -> tuple[int, int]:
-    """Width and height, upright or not."""
+    """Draws a width and a height, in landscape or portrait format."""
     longer = float(np.exp(rng.uniform(np.log(SHORTEST), np.log(LONGEST))))
     across, down = _SHAPES[rng.integers(len(_SHAPES))]
     sides = round(longer), round(longer * down / across)
@@ -71,7 +72,7 @@ def _size(rng: np.random.Generator) -> tuple[int, int]:
 
 
 def _picture(faces: Sequence[Pixels], size: tuple[int, int], rng: np.random.Generator) -> Pixels:
-    """Faces side by side: one, or, where there is room, four or nine."""
+    """A grid of faces: one, or in large pictures four or nine."""
     width, height = size
     rows = int(rng.choice([1, 2, 3], p=[0.6, 0.3, 0.1])) if min(size) > 600 else 1
     picture = np.empty((height, width, 3), np.uint8)
@@ -80,12 +81,12 @@ def _picture(faces: Sequence[Pixels], size: tuple[int, int], rng: np.random.Gene
     for left, right in pairwise(columns):
         for top, bottom in pairwise(lines):
             face = faces[int(rng.integers(len(faces)))]
-            picture[top:bottom, left:right] = _fitted(face, right - left, bottom - top)
+            picture[top:bottom, left:right] = _cover(face, right - left, bottom - top)
     return picture
 
 
-def _fitted(image: Pixels, width: int, height: int) -> Pixels:
-    """The middle of an image, enlarged or reduced to fill so much."""
+def _cover(image: Pixels, width: int, height: int) -> Pixels:
+    """The centre of an image, scaled to fill a size."""
     factor = max(width / image.shape[1], height / image.shape[0])
     shape = max(width, round(image.shape[1] * factor)), max(height, round(image.shape[0] * factor))
     kind = cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC

@@ -1,4 +1,4 @@
-"""Videos with known contents: a window moves over a photo on a known path, with a tone."""
+"""Generates videos with known contents: a window moves over a photo on a known path."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from fkd_infer.system.files.atomic import atomic_write
 
 RATE, SOUND_RATE = 30, 48_000
 _ENLARGED = 3.2
-"""So that a window of 720 lines holds the face of the whole photo."""
+"""Scale at which a window of 720 lines covers the face."""
 _HEADS = (256, 451)
-"""Height and width of the photo's part that is there four times in a picture of four faces."""
+"""Height and width of the part of the photo that is tiled for four faces."""
 
 
 @dataclass(frozen=True)
 class Scene:
-    """A video of so many lines, wide as 16 to 9, with one face or four."""
+    """A 16:9 video with one or four faces."""
 
     lines: int
     faces: int
 
     @property
     def name(self) -> str:
-        """Its name for people, and its file's."""
+        """Its name, also of its file."""
         return f"{self.lines}p-{self.faces}"
 
     @property
@@ -43,11 +43,11 @@ class Scene:
 
     @property
     def _path(self) -> tuple[float, float, float, float]:
-        """Centre x, y of the window's corner, and how far it moves from there, in units."""
+        """Mean x, y of the window's corner, and the amplitudes of its motion, in units."""
         return (180, 90, 170, 85) if self.faces == 1 else (30, 20, 30, 20)
 
     def photo(self) -> Pixels:
-        """What the window moves over: NASA's portrait of Eileen Collins, once or four times."""
+        """The image under the window: NASA's portrait of Eileen Collins, once or four times."""
         portrait = np.ascontiguousarray(data.astronaut()[..., ::-1])  # type: ignore[no-untyped-call]
         if self.faces == 1:
             factor = _ENLARGED * self._unit
@@ -67,7 +67,7 @@ class Scene:
         )
 
     def corner(self, index: int) -> tuple[int, int]:
-        """The window's top left corner in the photo, at a frame: a slow known path."""
+        """The window's top left corner in the photo at a frame."""
         x, y, dx, dy = self._path
         turn = 2 * np.pi * index / (8 * RATE)
         right, down = x + dx * np.sin(turn), y + dy * np.sin(1.7 * turn)
@@ -78,8 +78,8 @@ class Scene:
         (x, y), (width, height) = self.corner(index), self.size
         return np.ascontiguousarray(photo[y : y + height, x : x + width])
 
-    def place(self, points: Floats) -> int:
-        """Which of the faces it is, by its points (k, 2) in the photo."""
+    def face_index(self, points: Floats) -> int:
+        """Index of the face with these points (k, 2) in the photo."""
         if self.faces == 1:
             return 0
         column, row = (points.mean(axis=0) / self._tile).astype(int)
@@ -87,7 +87,7 @@ class Scene:
 
 
 def make_video(scene: Scene, path: Path, seconds: int) -> None:
-    """Writes so much of a scene, with a tone of 440 Hz; a file that is there is made anew."""
+    """Writes a scene with a tone of 440 Hz; replaces an existing file."""
     photo = scene.photo()
     with atomic_write(path) as partial, av.open(str(partial), "w", format="mp4") as container:
         video = container.add_stream("libx264", rate=RATE, options={"preset": "veryfast"})

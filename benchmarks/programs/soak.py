@@ -1,4 +1,4 @@
-"""Long runs of fkd-infer: memory, open files and threads stay flat, and results are whole."""
+"""Long runs of fkd-infer: checks that memory, open files and threads stay constant."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from fkd_infer.media.images.file import write_image
 
 COMMAND = "soak"
 SCENE = Scene(180, 1)
-DIFFERENT = 500
-"""Photos that differ; the others repeat them under names of their own."""
+DISTINCT_PHOTOS = 500
+"""Other photos are copies of these."""
 ALLOWED_MIB = 48.0
-"""By which the last quarter may be above the second one. An hour of MP4 takes 29 of them: libav
-keeps the file's index until its end. What grows with each frame or photo is soon above it."""
-_PATIENCE = 0.5
+"""Allowed growth of memory from the second to the last quarter. An hour of MP4 needs 29 MiB, since
+libav holds the file's index until the end; a leak per frame or photo soon exceeds the limit."""
+_SAMPLE_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
-class Held:
-    """What a process holds."""
+class ResourceSample:
+    """Memory, open files and threads of a process."""
 
     mib: float
     files: float
@@ -39,7 +39,7 @@ class Held:
 
 
 def soak_video(minutes: int, folder: Path, recorder: Recorder) -> None:
-    """Runs fkd-infer once on a video of so many minutes, with pictures and all kinds of records."""
+    """Runs fkd-infer once on a long video, with pictures and all kinds of records."""
     seconds = 60 * minutes
     given = folder / f"{SCENE.name}-{seconds}s.mp4"
     if not given.exists():
@@ -47,17 +47,17 @@ def soak_video(minutes: int, folder: Path, recorder: Recorder) -> None:
     out = folder / "result"
     figures = _figures(given, out, seconds * RATE) | check_container(given, out / given.name)
     conditions = {"minutes": str(minutes)}
-    recorder.measured(Measurement(COMMAND, SCENE.name, "fkd-infer", conditions, figures))
+    recorder.add(Measurement(COMMAND, SCENE.name, "fkd-infer", conditions, figures))
 
 
 def soak_photos(count: int, folder: Path, recorder: Recorder) -> None:
-    """Runs fkd-infer once on so many photos, in folders of a thousand."""
+    """Runs fkd-infer once on many photos, in folders of a thousand."""
     given, out = folder / f"photos-{count}", folder / "result"
     _draw_photos(given, count)
     figures = _figures(given, out, count)
     made = sum(1 for _ in out.rglob("*.jpg")) - 1
     figures["pictures lost"] = Figure(count - made, "pictures")
-    recorder.measured(Measurement(COMMAND, "photos", "fkd-infer", {"photos": str(count)}, figures))
+    recorder.add(Measurement(COMMAND, "photos", "fkd-infer", {"photos": str(count)}, figures))
 
 
 def _draw_photos(folder: Path, count: int) -> None:
@@ -66,7 +66,7 @@ def _draw_photos(folder: Path, count: int) -> None:
         path = folder / f"{number // 1000:02d}" / f"{number:05d}.jpg"
         if path.exists():
             continue
-        first = number % DIFFERENT
+        first = number % DISTINCT_PHOTOS
         if first == number:
             write_image(path, SCENE.frame(photo, 11 * number))
         else:
@@ -75,14 +75,14 @@ def _draw_photos(folder: Path, count: int) -> None:
 
 
 def _figures(given: Path, out: Path, items: int) -> dict[str, Figure]:
-    """Runs fkd-infer, and says how quick it was, what it held, and how many records are missing."""
+    """Runs fkd-infer; returns its speed, its resources, and the number of missing records."""
     shutil.rmtree(out, ignore_errors=True)
     names = [row.name for row in BUILT_IN]
     files = [part for name in names for part in (f"--{name}", str(out / f"faces.{name}"))]
     command = [sys.executable, "-m", "fkd_infer.cli.main", str(given), "--out", str(out), *files]
     command += ["--sheet", str(out / "sheet.jpg"), "--filter", "hat", "--draw", "points"]
     started = time.perf_counter()
-    samples = _watched([*command, "--no-tuned", "--quiet"])
+    samples = _sample_run([*command, "--no-tuned", "--quiet"])
     rate = items / (time.perf_counter() - started)
     quarter = max(1, len(samples) // 4)
     second, last = _median(samples[quarter : 2 * quarter]), _median(samples[-quarter:])
@@ -102,38 +102,38 @@ def _figures(given: Path, out: Path, items: int) -> dict[str, Figure]:
     }
 
 
-def _is_flat(second: Held, last: Held) -> bool:
-    """Whether a run held no more in its last quarter than in its second."""
+def _is_flat(second: ResourceSample, last: ResourceSample) -> bool:
+    """Whether a run needed no more in its last quarter than in its second."""
     steady = last.files <= second.files and last.threads <= second.threads
     return steady and last.mib - second.mib <= ALLOWED_MIB
 
 
-def _median(samples: Sequence[Held]) -> Held:
-    return Held(
+def _median(samples: Sequence[ResourceSample]) -> ResourceSample:
+    return ResourceSample(
         statistics.median(sample.mib for sample in samples),
         statistics.median(sample.files for sample in samples),
         statistics.median(sample.threads for sample in samples),
     )
 
 
-def _watched(command: list[str]) -> list[Held]:
-    """What a program holds while it runs; raises ContenderError where it fails."""
-    samples: list[Held] = []
-    # Whoever measures gives the command.
+def _sample_run(command: list[str]) -> list[ResourceSample]:
+    """Samples a program while it runs; raises ContenderError if it fails."""
+    samples: list[ResourceSample] = []
+    # The command comes from the benchmark.
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:  # nosec B603
         while process.poll() is None:
-            sample = _look_at(Path("/proc", str(process.pid)))
+            sample = _sample(Path("/proc", str(process.pid)))
             if sample is not None:
                 samples.append(sample)
-            time.sleep(_PATIENCE)
-        said = process.stderr.read() if process.stderr else ""
+            time.sleep(_SAMPLE_SECONDS)
+        stderr = process.stderr.read() if process.stderr else ""
     if process.returncode or not samples:
-        raise ContenderError("fkd-infer", (said.strip().splitlines() or ["it said nothing"])[-1])
+        raise ContenderError("fkd-infer", (stderr.strip().splitlines() or ["no output"])[-1])
     return samples
 
 
-def _look_at(process: Path) -> Held | None:
-    """What a process holds now; None where it is over."""
+def _sample(process: Path) -> ResourceSample | None:
+    """Samples a process; None if it has ended."""
     try:
         lines = (process / "status").read_text().splitlines()
         files = len(os.listdir(process / "fd"))  # noqa: PTH208 (counts them)
@@ -142,4 +142,4 @@ def _look_at(process: Path) -> Held | None:
     fields = dict(line.split(":", 1) for line in lines)
     if "VmRSS" not in fields:
         return None
-    return Held(int(fields["VmRSS"].split()[0]) / 1024, files, int(fields["Threads"]))
+    return ResourceSample(int(fields["VmRSS"].split()[0]) / 1024, files, int(fields["Threads"]))

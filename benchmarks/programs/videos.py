@@ -1,4 +1,4 @@
-"""Whole videos: fkd-infer's speed on generated ones, and whether its points are in place."""
+"""Measures fkd-infer's speed on generated videos, and checks its points."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ import numpy as np
 
 from benchmarks.harness import statistics
 from benchmarks.harness.results import Figure, Measurement, Recorder
-from benchmarks.harness.subprocesses import Finished
-from benchmarks.programs.command import Inference
+from benchmarks.harness.subprocesses import ProcessUsage
 from benchmarks.programs.encoding import encoding_seconds
+from benchmarks.programs.inference_command import Inference
 from benchmarks.programs.scenes import RATE, Scene, make_video
 from fkd_infer.choices import DEFAULT_DETECTOR
 from fkd_infer.detection.registry import find_detector
@@ -33,34 +33,34 @@ _FILTERS = ("--filter", "hat", "--filter", "moustache", "--filter", "sunglasses"
 
 
 @dataclass(frozen=True)
-class Way:
-    """Something that fkd-infer is asked to make of a video."""
+class VideoTask:
+    """Options of fkd-infer for a video; `video` if it writes one."""
 
     name: str
     options: tuple[str, ...] = ()
     video: bool = True
 
 
-WAYS = (
-    Way("overlay"),
-    Way("points, hat, moustache, sunglasses", (*_POINTS, *_FILTERS)),
-    Way("points as JSON", video=False),
+TASKS = (
+    VideoTask("overlay"),
+    VideoTask("points, hat, moustache, sunglasses", (*_POINTS, *_FILTERS)),
+    VideoTask("points as JSON", video=False),
 )
 
 
 @dataclass(frozen=True)
 class _Files:
-    given: Path
+    source: Path
     result: Path
     records: Path
 
-    def arguments(self, way: Way) -> list[str]:
-        """What fkd-infer is given."""
-        video = ["--out", str(self.result.parent)] if way.video else []
-        return [str(self.given), *video, "--json", str(self.records), *way.options]
+    def arguments(self, task: VideoTask) -> list[str]:
+        """The arguments of fkd-infer."""
+        video = ["--out", str(self.result.parent)] if task.video else []
+        return [str(self.source), *video, "--json", str(self.records), *task.options]
 
 
-def pipeline(
+def measure_videos(
     seconds: int,
     repeats: int,
     inference: Inference,
@@ -68,91 +68,87 @@ def pipeline(
     out: Path,
     recorder: Recorder,
 ) -> None:
-    """Runs fkd-infer on each scene in each way, and the encoder alone, all of them in turns;
-    checks what came back."""
+    """Runs fkd-infer on each scene for each task, in turn with the encoder alone; checks the
+    results."""
     frames = seconds * RATE
     for scene in scenes:
-        some = _prepare(scene, seconds, out)
-        encoded: list[float] = []
-        runs: dict[Way, list[Finished]] = {way: [] for way in WAYS}
+        files = _prepare(scene, seconds, out)
+        encoding: list[float] = []
+        runs: dict[VideoTask, list[ProcessUsage]] = {task: [] for task in TASKS}
         for _ in range(repeats):
-            # An order, no secret.
-            for way in random.sample([None, *WAYS], 1 + len(WAYS)):  # nosec B311
-                if way is None:
-                    encoded.append(encoding_seconds(some.given, inference.cores))
+            # Shuffling, not cryptography.
+            for task in random.sample([None, *TASKS], 1 + len(TASKS)):  # nosec B311
+                if task is None:
+                    encoding.append(encoding_seconds(files.source, inference.cores))
                 else:
-                    runs[way].append(inference.run(some.arguments(way)))
+                    runs[task].append(inference.run(files.arguments(task)))
         conditions = {"figures": "speed", **inference.conditions}
-        speed = {"speed": Figure.of(statistics.rate(encoded, frames), "frames/s", 1, "higher")}
-        rates = tuple(frames / taken for taken in encoded)
-        recorder.measured(
-            Measurement(COMMAND, scene.name, ENCODING, conditions, speed, blocks=rates)
-        )
-        for way in WAYS:
-            _record(scene, way, some, frames, runs[way], encoded, inference, recorder)
+        rate = statistics.rate_interval(encoding, frames)
+        speed = {"speed": Figure.from_interval(rate, "frames/s", 1, "higher")}
+        rates = tuple(frames / seconds for seconds in encoding)
+        recorder.add(Measurement(COMMAND, scene.name, ENCODING, conditions, speed, blocks=rates))
+        for task in TASKS:
+            tables = _tables(scene, task, files, frames, runs[task], encoding, inference)
+            rates = tuple(frames / run.seconds for run in runs[task])
+            for table, figures in tables.items():
+                conditions = {"figures": table, **inference.conditions}
+                blocks = rates if table == "speed" else ()
+                recorder.add(
+                    Measurement(COMMAND, scene.name, task.name, conditions, figures, blocks=blocks)
+                )
 
 
-def _record(
+def _tables(
     scene: Scene,
-    way: Way,
+    task: VideoTask,
     files: _Files,
     frames: int,
-    runs: Sequence[Finished],
-    encoded: Sequence[float],
+    runs: Sequence[ProcessUsage],
+    encoding: Sequence[float],
     inference: Inference,
-    recorder: Recorder,
-) -> None:
-    """One way's speed, stages and, where a video came back, what it is like."""
-    parts = {"speed": _costs(runs, frames)}
-    if way.video:
-        share = statistics.ratio(encoded, [run.seconds for run in runs])
-        parts["speed"]["of encoding alone"] = Figure.of(share, "×", 1, "higher")
-    stages = inference.stages(files.arguments(way))
-    parts["stages"] = {
+) -> dict[str, dict[str, Figure]]:
+    """A task's figures by table: speed, stages, checks of the video if there is one, points."""
+    tables = {"speed": _speed(runs, frames)}
+    if task.video:
+        share = statistics.ratio_interval(encoding, [run.seconds for run in runs])
+        tables["speed"]["of encoding alone"] = Figure.from_interval(share, "×", 1, "higher")
+    stages = inference.stages(files.arguments(task))
+    tables["stages"] = {
         stage: Figure(1000 * passed / frames, "ms/frame") for stage, passed in stages.items()
     }
-    if way.video:
-        parts["what came back"] = check_container(files.given, files.result)
-    parts["points"] = _points_in_place(scene, files.records)
-    rates = tuple(frames / run.seconds for run in runs)
-    for part, figures in parts.items():
-        conditions = {"figures": part, **inference.conditions}
-        blocks = rates if part == "speed" else ()
-        recorder.measured(
-            Measurement(COMMAND, scene.name, way.name, conditions, figures, blocks=blocks)
-        )
+    if task.video:
+        tables["what came back"] = check_container(files.source, files.result)
+    tables["points"] = _point_errors(scene, files.records)
+    return tables
 
 
 def _prepare(scene: Scene, seconds: int, out: Path) -> _Files:
-    given = out / f"{scene.name}-{seconds}s.mp4"
-    if not given.exists():
-        make_video(scene, given, seconds)
-    return _Files(given, out / "result" / given.name, out / f"{given.stem}.jsonl")
+    source = out / f"{scene.name}-{seconds}s.mp4"
+    if not source.exists():
+        make_video(scene, source, seconds)
+    return _Files(source, out / "result" / source.name, out / f"{source.stem}.jsonl")
 
 
-def _costs(runs: Sequence[Finished], frames: int) -> dict[str, Figure]:
-    rate = statistics.rate([run.seconds for run in runs], frames)
-    cpu = statistics.median([run.cpu_seconds for run in runs])
+def _speed(runs: Sequence[ProcessUsage], frames: int) -> dict[str, Figure]:
+    rate = statistics.rate_interval([run.seconds for run in runs], frames)
+    cpu = statistics.median_interval([run.cpu_seconds for run in runs])
     return {
-        "speed": Figure.of(rate, "frames/s", 1, "higher"),
-        "CPU time": Figure.of(cpu, "ms/frame", 1000 / frames, "lower"),
+        "speed": Figure.from_interval(rate, "frames/s", 1, "higher"),
+        "CPU time": Figure.from_interval(cpu, "ms/frame", 1000 / frames, "lower"),
         "peak memory": Figure(max(run.peak_mib for run in runs), "MiB"),
     }
 
 
-def check_container(given: Path, result: Path) -> dict[str, Figure]:
-    """How far the result's frames, length and sound are from those of what was given."""
-    (frames, length), (own_frames, own_length) = (
-        _frames_and_seconds(result),
-        _frames_and_seconds(given),
-    )
-    sounds = zip(_sound_packets(result), _sound_packets(given), strict=False)
-    same = [ours == theirs for ours, theirs in sounds]
-    lost = len(_sound_packets(given)) - sum(same)
+def check_container(source: Path, result: Path) -> dict[str, Figure]:
+    """Differences in frames, duration and sound between the result and its source."""
+    frames, duration = _frames_and_seconds(result)
+    source_frames, source_duration = _frames_and_seconds(source)
+    sound = _sound_packets(source)
+    unchanged = sum(a == b for a, b in zip(_sound_packets(result), sound, strict=False))
     return {
-        "frames lost": Figure(own_frames - frames, "frames"),
-        "length changed": Figure(length - own_length, "s"),
-        "sound changed": Figure(lost, "packets"),
+        "frames lost": Figure(source_frames - frames, "frames"),
+        "length changed": Figure(duration - source_duration, "s"),
+        "sound changed": Figure(len(sound) - unchanged, "packets"),
     }
 
 
@@ -162,42 +158,34 @@ def _sound_packets(path: Path) -> list[bytes]:
 
 
 def _frames_and_seconds(path: Path) -> tuple[int, float]:
-    """Frames as they decode, and the container's duration."""
+    """The number of decoded frames, and the container's duration."""
     with av.open(str(path)) as container:
         duration = float(container.duration or 0) / 1e6
         return sum(1 for _ in container.decode(video=0)), duration
 
 
-def _points_in_place(scene: Scene, records: Path) -> dict[str, Figure]:
-    """The points of each face, moved back by the known path: how far from their mean over all
-    frames, and how far that mean is from the points of the still photo. Raises RunError where a
-    face was never found."""
-    found: list[list[Floats]] = [[] for _ in range(scene.faces)]
-    frames = 0
-    for line in records.read_text().splitlines():
-        record = json.loads(line)
-        frames += 1
-        shifted = [
-            np.array(face["points"], np.float32) + scene.corner(record["frame"])
-            for face in record["faces"]
-        ]
-        for number, points in _best(scene, shifted).items():
-            found[number].append(points)
+def _point_errors(scene: Scene, records: Path) -> dict[str, Figure]:
+    """Moves the points of each face back along the known path, and compares them with their mean
+    over all frames, and the mean with the points of the still photo.
+
+    Raises RunError if a face was never detected.
+    """
+    points_of, frames = _stabilised_points(scene, records)
     pipeline = load(max_size=find_detector(DEFAULT_DETECTOR).search_sizes.videos, tuned=False)
-    still = _best(scene, [face.points for face in pipeline(scene.photo())])
-    if not all(found) or len(still) < scene.faces:
-        raise RunError(records, f"not all {scene.faces} faces of {scene.name} were ever found")
+    still = _by_face(scene, [face.points for face in pipeline(scene.photo())])
+    if not all(points_of) or len(still) < scene.faces:
+        raise RunError(records, f"not all {scene.faces} faces of {scene.name} were detected")
     left, right = IBUG68.outer_eye_corners
     errors: list[Array] = []
     offsets = []
-    for number, faces in enumerate(found):
+    for number, faces in enumerate(points_of):
         points = np.stack(faces)
         mean = points.mean(axis=0)
-        size = np.linalg.norm(mean[left] - mean[right])
-        errors.append(100 * np.linalg.norm(points - mean, axis=-1).mean(axis=1) / size)
-        offsets.append(100 * np.linalg.norm(mean - still[number], axis=-1).mean() / size)
+        interocular = np.linalg.norm(mean[left] - mean[right])
+        errors.append(100 * np.linalg.norm(points - mean, axis=-1).mean(axis=1) / interocular)
+        offsets.append(100 * np.linalg.norm(mean - still[number], axis=-1).mean() / interocular)
     distances = np.concatenate(errors)
-    share = 100 * sum(map(len, found)) / (frames * scene.faces)
+    share = 100 * sum(map(len, points_of)) / (frames * scene.faces)
     return {
         "faces found": Figure(share, "%"),
         "points' median distance": Figure(float(np.median(distances)), "% of interocular"),
@@ -206,9 +194,23 @@ def _points_in_place(scene: Scene, records: Path) -> dict[str, Figure]:
     }
 
 
-def _best(scene: Scene, faces: Sequence[Floats]) -> dict[int, Floats]:
-    """The first of the faces at each place; `faces` come best first."""
-    chosen: dict[int, Floats] = {}
+def _stabilised_points(scene: Scene, records: Path) -> tuple[list[list[Floats]], int]:
+    """For each face the points of all frames, in the photo; and the number of frames."""
+    points_of: list[list[Floats]] = [[] for _ in range(scene.faces)]
+    lines = records.read_text().splitlines()
+    for record in map(json.loads, lines):
+        in_photo = [
+            np.array(face["points"], np.float32) + scene.corner(record["frame"])
+            for face in record["faces"]
+        ]
+        for number, points in _by_face(scene, in_photo).items():
+            points_of[number].append(points)
+    return points_of, len(lines)
+
+
+def _by_face(scene: Scene, faces: Sequence[Floats]) -> dict[int, Floats]:
+    """The best detection of each face, by its index; `faces` come best first."""
+    best: dict[int, Floats] = {}
     for points in faces:
-        chosen.setdefault(scene.place(points), points)
-    return {place: points for place, points in chosen.items() if place in range(scene.faces)}
+        best.setdefault(scene.face_index(points), points)
+    return {index: points for index, points in best.items() if index in range(scene.faces)}

@@ -1,4 +1,4 @@
-"""What got worse from one run to another by more than chance."""
+"""Finds figures that changed between runs by more than chance."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _SAME = ("cpu", "cores", "cgroup_cores", "python")
 
 @dataclass(frozen=True)
 class Change:
-    """A figure that both runs have; `factor` is how many times as bad it became."""
+    """A figure of both runs; a `factor` above 1 is worse."""
 
     measurement: Measurement
     figure: str
@@ -23,7 +23,7 @@ class Change:
     apart: bool
 
     def __str__(self) -> str:
-        """The change as a line for people."""
+        """One line for people."""
         m = self.measurement
         conditions = ", ".join(f"{name} {value}" for name, value in m.conditions.items())
         where = f"{m.command}: {m.model}, {m.contender} ({conditions})"
@@ -32,10 +32,10 @@ class Change:
         return f"{verdict}: {where}, {self.figure} {self.before} → {self.after}"
 
 
-def changes(before: Sequence[Run], after: Sequence[Run]) -> list[Change]:
-    """All figures with an interval and a better side that both have, worst first.
+def find_changes(before: Sequence[Run], after: Sequence[Run]) -> list[Change]:
+    """Compares the figures of both runs that have an interval and a direction, worst first.
 
-    Where one was measured several times, the last counts.
+    The last of several measurements counts.
     """
     old, new = _latest(before), _latest(after)
     found = [
@@ -47,8 +47,8 @@ def changes(before: Sequence[Run], after: Sequence[Run]) -> list[Change]:
     return sorted(found, key=lambda change: -change.factor)
 
 
-def differences(before: Sequence[Run], after: Sequence[Run]) -> list[str]:
-    """What, besides the code, differs between the machines of the runs."""
+def environment_differences(before: Sequence[Run], after: Sequence[Run]) -> list[str]:
+    """Lists differences between the machines and packages of the runs."""
     lines = []
     for name in _SAME:
         values = [{str(getattr(run.environment, name)) for run in runs} for runs in (before, after)]
@@ -62,10 +62,12 @@ def differences(before: Sequence[Run], after: Sequence[Run]) -> list[str]:
     return lines
 
 
-def beyond(found: Sequence[Change], percent: float) -> tuple[list[Change], list[Change]]:
-    """(worse, better): by more than so much, with intervals that do not overlap."""
+def significant_changes(
+    changes: Sequence[Change], percent: float
+) -> tuple[list[Change], list[Change]]:
+    """(worse, better): changes above `percent` whose intervals do not overlap."""
     limit = 1 + percent / 100
-    apart = [change for change in found if change.apart]
+    apart = [change for change in changes if change.apart]
     worse = [change for change in apart if change.factor > limit]
     return worse, [change for change in apart if 1 / change.factor > limit]
 

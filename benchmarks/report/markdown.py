@@ -1,4 +1,4 @@
-"""Results as Markdown tables and plots."""
+"""Writes results as Markdown tables and plots."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from benchmarks.harness.environment import Environment
-from benchmarks.harness.results import Figure, LeftOut, Measurement, Run
+from benchmarks.harness.results import Figure, Measurement, Run, SkippedContender
 from benchmarks.report.plots import accuracy_against_latency, latency_bars
 from fkd_infer.system.files.atomic import atomic_write, output_errors
 from fkd_train.errors import RunError
@@ -18,7 +18,7 @@ from fkd_train.reports.plots import save_figure
 
 @dataclass(frozen=True)
 class _Section:
-    """A command's tables: what stands in their titles, and which rows a table has."""
+    """A command's section: its title, and the heading of each row's table."""
 
     title: str
     heading: Callable[[Measurement], str]
@@ -54,27 +54,27 @@ _IN_TITLES = ("batch", "size", "threads", "split", "boxes", "where", "figures")
 
 
 def write_report(runs: Sequence[Run], folder: Path) -> list[Path]:
-    """Writes report.md and its plots; gives the files. Raises RunError where nothing was measured.
+    """Writes report.md and its plots; returns their paths. Raises RunError if there is no result.
 
-    Where something was measured several times, the last counts.
+    The last of several measurements counts.
     """
     measurements = list({m.key: m for run in runs for m in run.measurements}.values())
     if not measurements:
-        raise RunError(folder, "there is nothing to report; the files hold no measurement")
+        raise RunError(folder, "there is nothing to report; the files have no measurements")
     figures = {f"latency-{name}.png": f for name, f in latency_bars(measurements).items()}
     scatter = accuracy_against_latency(measurements)
     if scatter is not None:
         figures["accuracy-latency.png"] = scatter
     for name, figure in figures.items():
         save_figure(figure, folder / name)
-    lines = [*_pages(measurements, runs), *_pictures(figures)]
+    lines = [*_sections(measurements, runs), *_plot_links(figures)]
     page = folder / "report.md"
     with atomic_write(page) as partial, output_errors(page):
         partial.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return [page, *(folder / name for name in figures)]
 
 
-def _pages(measurements: Sequence[Measurement], runs: Sequence[Run]) -> list[str]:
+def _sections(measurements: Sequence[Measurement], runs: Sequence[Run]) -> list[str]:
     lines = [
         "# Measurements",
         "",
@@ -89,18 +89,17 @@ def _pages(measurements: Sequence[Measurement], runs: Sequence[Run]) -> list[str
         for heading in dict.fromkeys(section.heading(m) for m in own):
             rows = [m for m in own if section.heading(m) == heading]
             lines += [f"### {heading}", "", *markdown(table(rows)), ""]
-        missing = {x: None for run in runs for x in run.left_out if x.command == command}
-        lines += _missing(missing)
+        skipped = dict.fromkeys(x for run in runs for x in run.skipped if x.command == command)
+        lines += _skipped_lines(skipped)
     return [*lines, *_environments(runs)]
 
 
 def table(rows: Sequence[Measurement]) -> pd.DataFrame:
-    """A row for each measurement; columns without a difference between the rows are left out."""
+    """A row per measurement, without columns that are the same in all rows."""
     frame = pd.DataFrame([_row(m) for m in rows])
-    # A column that says the same everywhere says nothing, unless it is a figure.
     conditions = {"model", "contender", *(name for m in rows for name in m.conditions)}
-    idle = [name for name in frame if name in conditions and frame[name].nunique() == 1]
-    return frame.drop(columns=idle if len(rows) > 1 else []).fillna("")
+    constant = [name for name in frame if name in conditions and frame[name].nunique() == 1]
+    return frame.drop(columns=constant if len(rows) > 1 else []).fillna("")
 
 
 def _row(m: Measurement) -> dict[str, str]:
@@ -122,28 +121,28 @@ def _cell(figure: Figure) -> str:
 
 
 def markdown(frame: pd.DataFrame) -> list[str]:
-    """A table of texts in Markdown."""
+    """A table as lines of Markdown."""
     rows = [list(map(str, frame.columns)), ["---"] * len(frame.columns)]
     rows += frame.astype(str).to_numpy().tolist()
     return ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
 
 
-def _missing(left_out: Iterable[LeftOut]) -> list[str]:
-    lines = [f"- {x.model}, {x.contender}: {x.why}" for x in left_out]
+def _skipped_lines(skipped: Iterable[SkippedContender]) -> list[str]:
+    lines = [f"- {x.model}, {x.contender}: {x.why}" for x in skipped]
     return ["Left out:", "", *lines, ""] if lines else []
 
 
 def _environments(runs: Sequence[Run]) -> list[str]:
-    """When what was run, and the machines, each once."""
-    used = [run.environment for run in runs if run.measurements]
+    """The date and command of each run, and each machine once."""
+    environments = [run.environment for run in runs if run.measurements]
     lines = ["## Where and when", ""]
-    for e in used:
+    for e in environments:
         load = " ".join(f"{number:.2f}" for number in e.load_average)
         lines.append(
             f"- {e.date}: `{' '.join(e.command_line[1:])}`, load average before {load}, "
             f"commit {e.commit or 'unknown'}"
         )
-    return [*lines, "", *dict.fromkeys(_machine(e) for e in used), ""]
+    return [*lines, "", *dict.fromkeys(_machine(e) for e in environments), ""]
 
 
 def _machine(e: Environment) -> str:
@@ -156,6 +155,6 @@ def _machine(e: Environment) -> str:
     )
 
 
-def _pictures(names: Iterable[str]) -> list[str]:
+def _plot_links(names: Iterable[str]) -> list[str]:
     lines = [line for name in names for line in (f"![{Path(name).stem}]({name})", "")]
     return ["## Plots", "", *lines] if lines else []

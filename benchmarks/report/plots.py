@@ -1,4 +1,4 @@
-"""The plots of a report of measurements."""
+"""Draws the plots of a report."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Picture
 
 from benchmarks.harness.results import Figure, Measurement
-from benchmarks.networks.contenders import OURS
+from benchmarks.networks.candidates import FKD_SETTINGS
 from fkd_train.reports.plots import COLOURS, style_axes
 
 _FAMILIES = {
@@ -23,11 +23,11 @@ _FAMILIES = {
 _INK = "#222222"
 _MARKERS = "os^Dv"
 _SHOWN = {"device": "cpu", "batch": "1", "threads": "1"}
-"""Under which conditions latency is set against accuracy."""
+"""Conditions of the latencies that are plotted against accuracy."""
 
 
 def latency_bars(measurements: Sequence[Measurement]) -> dict[str, Picture]:
-    """A picture for each network: a panel for each batch, down, and number of threads, across."""
+    """A picture per network: rows of panels by batch size, columns by number of threads."""
     own = [m for m in measurements if m.command == "latency"]
     return {
         _file_name(model): _bars(model, [m for m in own if m.model == model])
@@ -36,17 +36,17 @@ def latency_bars(measurements: Sequence[Measurement]) -> dict[str, Picture]:
 
 
 def _bars(model: str, rows: Sequence[Measurement]) -> Picture:
-    batches = _in_order(m.conditions["batch"] for m in rows)
-    threads = _in_order(m.conditions["threads"] for m in rows)
+    batches = _sorted_numbers(m.conditions["batch"] for m in rows)
+    threads = _sorted_numbers(m.conditions["threads"] for m in rows)
     names = list(dict.fromkeys(m.contender for m in rows))
     height = 0.9 + len(batches) * (0.6 + 0.26 * len(names))
     picture = Picture(figsize=(3.6 + 3.4 * len(threads), height), layout="constrained")
     axes = picture.subplots(len(batches), len(threads), squeeze=False, sharey=True)
     for line, batch in zip(axes, batches, strict=True):
         for axis, count in zip(line, threads, strict=True):
-            wanted = {"batch": batch, "threads": count}
-            found = {m.contender: m for m in rows if wanted.items() <= m.conditions.items()}
-            _panel(axis, names, found)
+            panel = {"batch": batch, "threads": count}
+            measured = {m.contender: m for m in rows if panel.items() <= m.conditions.items()}
+            _panel(axis, names, measured)
             plural = "" if count == "1" else "s"
             axis.set_title(f"batch {batch}, {count} thread{plural}", fontsize=10)
     for axis in axes[-1]:
@@ -55,12 +55,12 @@ def _bars(model: str, rows: Sequence[Measurement]) -> Picture:
     return picture
 
 
-def _panel(axis: Axes, names: Sequence[str], found: dict[str, Measurement]) -> None:
+def _panel(axis: Axes, names: Sequence[str], measured: dict[str, Measurement]) -> None:
     for place, name in enumerate(names):
-        if name not in found:
+        if name not in measured:
             continue
-        p50 = found[name].figures["p50"]
-        below, above = _arms(p50)
+        p50 = measured[name].figures["p50"]
+        below, above = _error_bars(p50)
         axis.barh(
             place,
             p50.value,
@@ -88,16 +88,16 @@ def _panel(axis: Axes, names: Sequence[str], found: dict[str, Measurement]) -> N
 
 
 def accuracy_against_latency(measurements: Sequence[Measurement]) -> Picture | None:
-    """A point for each file that both were measured of; None where there is none.
+    """Plots each file with both measurements; None if there is none.
 
-    Latency is that of one crop on one thread under ONNX Runtime with fkd's settings; accuracy that
-    of the split that most of the files were measured on.
+    Latency: one crop, one thread, ONNX Runtime with fkd's settings. Accuracy: the split on which
+    most of the files were measured.
     """
     times = {
         m.sha256: m.figures["p50"]
         for m in measurements
         if m.command == "latency"
-        and (m.contender == OURS or m.contender.startswith(f"{OURS}: "))
+        and (m.contender == FKD_SETTINGS or m.contender.startswith(f"{FKD_SETTINGS}: "))
         and _SHOWN.items() <= m.conditions.items()
     }
     measured = [
@@ -108,10 +108,10 @@ def accuracy_against_latency(measurements: Sequence[Measurement]) -> Picture | N
     if not measured:
         return None
     splits = [m.conditions["split"] for m in measured]
-    # The one with most files; people whom nobody trained on tell more, where both have as many.
+    # At a tie the identity split, whose people are in no training set.
     split = max(("identity", "official"), key=splits.count)
-    chosen = [m for m in measured if m.conditions["split"] == split]
-    return _scatter([(m.model, times[m.sha256], m.figures["NME"]) for m in chosen], split)
+    plotted = [m for m in measured if m.conditions["split"] == split]
+    return _scatter([(m.model, times[m.sha256], m.figures["NME"]) for m in plotted], split)
 
 
 def _scatter(points: Sequence[tuple[str, Figure, Figure]], split: str) -> Picture:
@@ -120,7 +120,7 @@ def _scatter(points: Sequence[tuple[str, Figure, Figure]], split: str) -> Pictur
     markers = zip(points, cycle(_MARKERS), cycle(COLOURS), strict=False)
     handles: list[Artist] = []
     for (_, time, error), marker, colour in markers:
-        across, up = ([[low], [high]] for low, high in (_arms(time), _arms(error)))
+        across, up = ([[low], [high]] for low, high in (_error_bars(time), _error_bars(error)))
         bars = axis.errorbar(
             time.value, error.value, up, across, fmt=marker, color=colour, capsize=3, alpha=0.8
         )
@@ -141,8 +141,8 @@ def _scatter(points: Sequence[tuple[str, Figure, Figure]], split: str) -> Pictur
     return picture
 
 
-def _arms(figure: Figure) -> tuple[float, float]:
-    """How far the interval reaches below and above the value."""
+def _error_bars(figure: Figure) -> tuple[float, float]:
+    """Lengths of the error bars below and above the value."""
     low = figure.value if figure.low is None else figure.low
     high = figure.value if figure.high is None else figure.high
     return max(0.0, figure.value - low), max(0.0, high - figure.value)
@@ -152,7 +152,7 @@ def _colour(contender: str) -> str:
     return next((c for family, c in _FAMILIES.items() if contender.startswith(family)), "#777777")
 
 
-def _in_order(values: Iterable[str]) -> list[str]:
+def _sorted_numbers(values: Iterable[str]) -> list[str]:
     return sorted(set(values), key=int)
 
 

@@ -1,1 +1,1 @@
-"""How far a network is from what the machine can do."""
+"""Compares networks with the limits of the machine."""

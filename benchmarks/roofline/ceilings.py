@@ -1,4 +1,4 @@
-"""What the machine can do at best: matrix products and memory, each as a contender."""
+"""Measures the machine's best rates: matrix products and memory, each as a contender."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Backend = Literal[
     "ort-matmul", "torch-matmul", "numpy-matmul", "ort-integer", "ort-qlinear", "triad", "copy"
 ]
 BACKENDS: tuple[Backend, ...] = get_args(Backend)
-_WORDS: dict[Backend, str] = {
+_TITLES: dict[Backend, str] = {
     "ort-matmul": "MatMul, ONNX Runtime",
     "torch-matmul": "matmul, torch",
     "numpy-matmul": "matmul, numpy",
@@ -27,34 +27,34 @@ _WORDS: dict[Backend, str] = {
 }
 _SIDES = (512, 1024, 2048)
 _MIB = 2**20
-_SETS = (1 * _MIB, 4 * _MIB, 16 * _MIB, 64 * _MIB, 1536 * _MIB)
-"""Bytes of a triad's three arrays; the last are in no cache."""
+_TRIAD_BYTES = (1 * _MIB, 4 * _MIB, 16 * _MIB, 64 * _MIB, 1536 * _MIB)
+"""Bytes of a triad's three arrays together; the last size exceeds any cache."""
 
 
 @dataclass(frozen=True)
 class Ceiling:
-    """A call that does little but use one resource; `size` is a matrix' side, or bytes in all."""
+    """A call that is limited by one resource; `size` is a matrix's side, or bytes in total."""
 
     backend: Backend
     size: int
 
     @property
     def resource(self) -> Resource:
-        """What it uses up."""
+        """The resource that limits it."""
         if self.backend in ("triad", "copy"):
             return "memory"
         return "fp32" if self.backend.endswith("matmul") else "int8"
 
     @property
     def work(self) -> float:
-        """Operations of a call, a multiply-add being two, or bytes read and written."""
+        """Operations per call (a multiply-add is two), or bytes read and written."""
         return self.size if self.resource == "memory" else 2.0 * self.size**3
 
     @property
     def name(self) -> str:
         """Its name for people."""
         size = f"{self.size // _MIB} MiB" if self.resource == "memory" else f"{self.size}²"
-        return f"{self.resource}: {_WORDS[self.backend]}, {size}"
+        return f"{self.resource}: {_TITLES[self.backend]}, {size}"
 
     def contender(self, threads: int) -> Contender:
         """Its process."""
@@ -63,14 +63,14 @@ class Ceiling:
 
 
 def all_ceilings() -> list[Ceiling]:
-    """Every one that is measured."""
+    """The ceilings to measure."""
     products = [Ceiling(b, side) for b in BACKENDS if b not in ("triad", "copy") for side in _SIDES]
-    triads = [Ceiling("triad", size) for size in _SETS]
-    return [*products, *triads, Ceiling("copy", _SETS[-1])]
+    triads = [Ceiling("triad", size) for size in _TRIAD_BYTES]
+    return [*products, *triads, Ceiling("copy", _TRIAD_BYTES[-1])]
 
 
 def open_ceiling(backend: Backend, size: int, threads: int) -> Callable[[], object]:
-    """The call of a ceiling."""
+    """Prepares the call of a ceiling."""
     if backend in ("triad", "copy"):
         return _open_memory(backend, size, threads)
     if backend.startswith("ort"):
@@ -89,12 +89,12 @@ def open_ceiling(backend: Backend, size: int, threads: int) -> Callable[[], obje
 
 
 def _open_memory(backend: Backend, size: int, threads: int) -> Callable[[], object]:
-    """a = b + s · c (McCalpin's STREAM, 1995) or a = b; torch does it on several threads."""
+    """a = b + s · c (STREAM, McCalpin 1995) or a = b, in torch, which uses several threads."""
     import torch
 
     torch.set_num_threads(threads)
     arrays = 3 if backend == "triad" else 2
-    # Written to, since pages that nothing was written to are all the same one.
+    # Filled, since untouched pages all map to the same physical page.
     first, second, *third = (torch.ones(size // arrays // 4) for _ in range(arrays))
     if not third:
         return lambda: first.copy_(second)
@@ -102,7 +102,7 @@ def _open_memory(backend: Backend, size: int, threads: int) -> Callable[[], obje
 
 
 def _open_onnx(backend: Backend, size: int, threads: int) -> Callable[[], object]:
-    """A product of an input with a constant, as a network's weights are."""
+    """The product of an input and a constant, like a network's weights."""
     import onnxruntime
     from onnx import TensorProto, helper, numpy_helper
 
@@ -119,11 +119,11 @@ def _open_onnx(backend: Backend, size: int, threads: int) -> Callable[[], object
         names = ["left", "scale0", "zero0", "right", "scale1", "zero1", "scale2", "zero0"]
         node = helper.make_node("QLinearMatMul", names, ["product"])
         kinds = TensorProto.UINT8, TensorProto.UINT8
-    given: np.ndarray = left
+    inputs: np.ndarray = left
     if backend == "ort-matmul":
         node = helper.make_node("MatMul", ["left", "right"], ["product"])
         constants = {"right": right.astype(np.float32)}
-        given, kinds = left.astype(np.float32), (TensorProto.FLOAT, TensorProto.FLOAT)
+        inputs, kinds = left.astype(np.float32), (TensorProto.FLOAT, TensorProto.FLOAT)
     graph = helper.make_graph(
         [node],
         "product",
@@ -137,10 +137,10 @@ def _open_onnx(backend: Backend, size: int, threads: int) -> Callable[[], object
     session = onnxruntime.InferenceSession(
         model.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
-    return lambda: session.run(None, {"left": given})
+    return lambda: session.run(None, {"left": inputs})
 
 
 if __name__ == "__main__":
-    chosen, side, cores = sys.argv[1:]
-    assert chosen in BACKENDS
-    serve(open_ceiling(chosen, int(side), int(cores)))
+    name, number, cores = sys.argv[1:]
+    assert name in BACKENDS
+    serve(open_ceiling(name, int(number), int(cores)))

@@ -1,4 +1,4 @@
-"""Where a network's time goes, operator by operator, as ONNX Runtime's own profiler has it."""
+"""Splits a network's time by operator, with ONNX Runtime's profiler."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BETWEEN = "between operators"
 
 @dataclass(frozen=True)
 class Operator:
-    """All nodes of one type: milliseconds for a call, and its share of the whole in percent."""
+    """All nodes of one type: milliseconds per call, and percent of the call."""
 
     name: str
     milliseconds: float
@@ -26,17 +26,17 @@ class Operator:
 
 
 def profile(model: Path, threads: int, spin: bool) -> list[Operator]:
-    """The types of operators of a network at batch 1, slowest first."""
+    """Profiles a network at batch 1; returns its operator types, slowest first."""
     with TemporaryDirectory() as folder:
         out = Path(folder) / "trace.json"
         arguments = [str(model), str(threads), str(int(spin)), str(out)]
         command = [sys.executable, "-m", __name__, *arguments]
         run_pinned(f"the profile of {model.name}", command, threads)
-        return summed(json.loads(out.read_text()))
+        return sum_by_operator(json.loads(out.read_text()))
 
 
-def summed(events: list[dict[str, Any]]) -> list[Operator]:
-    """A trace's events by the type of their operator, without the calls of the warm-up."""
+def sum_by_operator(events: list[dict[str, Any]]) -> list[Operator]:
+    """Sums a trace's events by operator type, without the warm-up calls."""
     seconds: dict[str, list[float]] = defaultdict(list)
     kinds: dict[str, str] = {}
     for event in events:
@@ -45,24 +45,24 @@ def summed(events: list[dict[str, Any]]) -> list[Operator]:
             kinds[name] = event["args"]["op_name"]
             seconds[name].append(event["dur"] / 1000)
     runs = [e["dur"] / 1000 for e in events if e["name"] == "model_run"][WARM_UP:]
-    whole = sum(runs) / len(runs)
+    call = sum(runs) / len(runs)
     totals: dict[str, float] = defaultdict(float)
     for name, values in seconds.items():
         totals[kinds[name]] += sum(values[WARM_UP:]) / len(runs)
-    totals[BETWEEN] = whole - sum(totals.values())
+    totals[BETWEEN] = call - sum(totals.values())
     slowest = sorted(totals.items(), key=lambda item: -item[1])
-    return [Operator(name, value, 100 * value / whole) for name, value in slowest]
+    return [Operator(name, value, 100 * value / call) for name, value in slowest]
 
 
 def main(model: str, threads: str, spin: str, out: str) -> None:
-    """Runs the network with the profiler on."""
-    from benchmarks.networks.worker import noise
+    """Runs the network with the profiler."""
+    from benchmarks.networks.worker import noise_crops
     from fkd_infer.runtime.session import LandmarkSession
     from fkd_infer.runtime.settings import SessionSettings
 
     settings = SessionSettings(int(threads), spin=bool(int(spin)), profile=out)
     session = LandmarkSession(model, "cpu", settings)
-    crops = noise(1, session.card.input.size, session.card.input.channels)
+    crops = noise_crops(1, session.card.input.size, session.card.input.channels)
     for _ in range(WARM_UP + CALLS):
         session.run(crops)
     session.end_profile()[0].rename(out)

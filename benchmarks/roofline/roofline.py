@@ -1,19 +1,19 @@
-"""How near a network comes to what the machine can do (a roofline: Williams et al., 2009)."""
+"""Compares networks with the machine's best rates (roofline model: Williams et al., 2009)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks.harness import statistics
-from benchmarks.harness.results import Figure, LeftOut, Measurement, Recorder, digest
+from benchmarks.harness.results import Figure, Measurement, Recorder, SkippedContender, file_sha256
 from benchmarks.harness.statistics import Interval
-from benchmarks.harness.subprocesses import pinned
-from benchmarks.networks.contenders import Entry, our_entries
-from benchmarks.networks.find import Network
+from benchmarks.harness.subprocesses import pin_contender
+from benchmarks.networks.candidates import Candidate, fkd_candidates
 from benchmarks.networks.flops import MultiplyAdds, Work, count_work
-from benchmarks.networks.latency import Turns, call_figures
+from benchmarks.networks.latency import Timing, latency_figures
+from benchmarks.networks.network_files import Network
 from benchmarks.roofline.ceilings import Ceiling, Resource, all_ceilings
 from benchmarks.roofline.operators import profile
 from fkd_infer.tuning.interleaved import time_interleaved
@@ -22,83 +22,85 @@ from fkd_train.errors import RunError
 COMMAND = "limit"
 MACHINE = "the machine"
 NEAR = 80.0
-"""Percent of its limit from which on a network's time needs no explanation."""
+"""Percent of the limit below which a network's operators are profiled."""
 _UNITS: dict[Resource, str] = {"fp32": "GFLOP/s", "int8": "GOP/s", "memory": "GB/s"}
 
 
 @dataclass(frozen=True)
 class Machine:
-    """The best rates that were measured: operations a second, and bytes a second by set size."""
+    """The best measured rates: operations per second, and bytes per second by working set."""
 
     fp32: float
     int8: float
     bandwidths: dict[int, float]
 
     def arithmetic(self, count: MultiplyAdds) -> float:
-        """Seconds that multiply-adds take at least; each is two operations."""
+        """The least seconds for multiply-adds, each of two operations."""
         return 2 * count.fp32 / self.fp32 + 2 * count.int8 / self.int8
 
     def bandwidth(self, work: Work) -> float:
-        """Bytes a second. Data that fit into a cache are there at the next call, so it is that of
-        the smallest set that holds all that a call moves."""
+        """Bytes per second of the smallest measured working set that holds a call's data, since
+        data that fit into a cache stay there between calls."""
         fitting = [size for size in self.bandwidths if size >= work.moved_bytes]
         return self.bandwidths[min(fitting, default=max(self.bandwidths))]
 
-    def least(self, work: Work) -> float:
-        """Seconds that the work takes at least: layers run one after the other, and each takes as
-        long as its arithmetic or as its bytes."""
+    def least_seconds(self, work: Work) -> float:
+        """The least seconds for the work: the sum over layers of the longer of arithmetic and
+        memory access."""
         bandwidth = self.bandwidth(work)
         return sum(max(self.arithmetic(x.count), x.moved_bytes / bandwidth) for x in work.layers)
 
 
-def limit(
-    networks: Sequence[Network], threads: Sequence[int], turns: Turns, recorder: Recorder
+def measure_limits(
+    networks: Sequence[Network], threads: Sequence[int], timing: Timing, recorder: Recorder
 ) -> None:
-    """Measures ceilings and networks in the same turns."""
+    """Times ceilings and networks in the same rounds."""
     works = {network.onnx: count_work(network.onnx) for network in networks}
     for network in networks:
         for file in network.variants:
             try:
                 works[file] = count_work(file)
             except RunError as error:
-                recorder.left_out(LeftOut(COMMAND, network.name, file.name, str(error)))
-    counted = [replace(n, variants=tuple(f for f in n.variants if f in works)) for n in networks]
+                recorder.skip(SkippedContender(COMMAND, network.name, file.name, str(error)))
+    countable = [replace(n, variants=tuple(f for f in n.variants if f in works)) for n in networks]
     for count in threads:
-        _limit_on(counted, works, count, turns, recorder)
+        _measure_limits(countable, works, count, timing, recorder)
 
 
-def _limit_on(
+def _measure_limits(
     networks: Sequence[Network],
     works: dict[Path, Work],
     threads: int,
-    turns: Turns,
+    timing: Timing,
     recorder: Recorder,
 ) -> None:
     ceilings = all_ceilings()
-    entries = {f"{n.name} {e.name}": (n, e) for n in networks for e in our_entries(n)}
-    contenders = [pinned(ceiling.contender(threads), threads) for ceiling in ceilings]
-    for name, (_, entry) in entries.items():
-        contenders.append(replace(entry.contender(1, threads), name=name))
-    times = time_interleaved(contenders, turns.blocks, turns.seconds)
+    candidates = {f"{n.name} {c.name}": (n, c) for n in networks for c in fkd_candidates(n)}
+    contenders = [pin_contender(ceiling.contender(threads), threads) for ceiling in ceilings]
+    for name, (_, candidate) in candidates.items():
+        contenders.append(replace(candidate.contender(1, threads), name=name))
+    times = time_interleaved(contenders, timing.blocks, timing.seconds)
     medians = {name: statistics.block_medians(blocks) for name, blocks in times.items()}
-    rates = {c: statistics.rate(medians[c.name], c.work) for c in ceilings}
+    rates = {c: statistics.rate_interval(medians[c.name], c.work) for c in ceilings}
     for ceiling, rate in rates.items():
-        figures = {"rate": Figure.of(rate, _UNITS[ceiling.resource], 1e-9, "higher")}
+        figures = {"rate": Figure.from_interval(rate, _UNITS[ceiling.resource], 1e-9, "higher")}
         blocks = tuple(medians[ceiling.name].tolist())
         conditions = {"threads": str(threads)}
-        recorder.measured(
+        recorder.add(
             Measurement(COMMAND, MACHINE, ceiling.name, conditions, figures, blocks=blocks)
         )
-    machine = machine_of({ceiling: rate.value for ceiling, rate in rates.items()})
-    for name, (network, entry) in entries.items():
-        measured = _of_limit(network, entry, works[entry.file], times[name], machine, threads)
-        recorder.measured(measured)
-        if measured.figures["of the limit"].value < NEAR:
-            _explain(measured, entry, works[entry.file], machine, threads, recorder)
+    machine = best_rates({ceiling: rate.value for ceiling, rate in rates.items()})
+    for name, (network, candidate) in candidates.items():
+        work = works[candidate.file]
+        measurement = _measurement(network, candidate, work, times[name], machine, threads)
+        recorder.add(measurement)
+        if measurement.figures["of the limit"].value < NEAR:
+            for row in _operator_rows(measurement, candidate, work, machine, threads):
+                recorder.add(row)
 
 
-def machine_of(rates: dict[Ceiling, float]) -> Machine:
-    """The best of each resource."""
+def best_rates(rates: dict[Ceiling, float]) -> Machine:
+    """The best rate of each resource."""
 
     def best(resource: Resource) -> float:
         return max(rate for ceiling, rate in rates.items() if ceiling.resource == resource)
@@ -112,24 +114,24 @@ def machine_of(rates: dict[Ceiling, float]) -> Machine:
     )
 
 
-def _of_limit(
+def _measurement(
     network: Network,
-    entry: Entry,
+    candidate: Candidate,
     work: Work,
     blocks: statistics.Blocks,
     machine: Machine,
     threads: int,
 ) -> Measurement:
-    """A network's time against the least that its layers can take, and what that is made of."""
+    """A network's time compared with the limit of its layers."""
     arithmetic = machine.arithmetic(work.all)
     memory = work.moved_bytes / machine.bandwidth(work)
-    figures = call_figures(blocks)
-    p50 = statistics.median(statistics.block_medians(blocks))
-    least = machine.least(work)
-    share = Interval(*(least / seconds for seconds in (p50.value, p50.high, p50.low)))
+    figures = latency_figures(blocks)
+    p50 = statistics.median_interval(statistics.block_medians(blocks))
+    limit = machine.least_seconds(work)
+    share = Interval(*(limit / seconds for seconds in (p50.value, p50.high, p50.low)))
     figures |= {
-        "of the limit": Figure.of(share, "%", 100),
-        "limit": Figure(1000 * least, "ms"),
+        "of the limit": Figure.from_interval(share, "%", 100),
+        "limit": Figure(1000 * limit, "ms"),
         "arithmetic alone": Figure(1000 * arithmetic, "ms"),
         "bytes alone": Figure(1000 * memory, "ms"),
         "multiply-adds": Figure(work.all.total / 1e6, "M"),
@@ -138,33 +140,31 @@ def _of_limit(
     conditions = {"batch": "1", "threads": str(threads)}
     medians = tuple(statistics.block_medians(blocks).tolist())
     return Measurement(
-        COMMAND, network.name, entry.name, conditions, figures, digest(entry.file), medians
+        COMMAND,
+        network.name,
+        candidate.name,
+        conditions,
+        figures,
+        file_sha256(candidate.file),
+        medians,
     )
 
 
-def _explain(
-    measured: Measurement,
-    entry: Entry,
-    work: Work,
-    machine: Machine,
-    threads: int,
-    recorder: Recorder,
-) -> None:
-    """A row for each type of operator, and one for the convolutions' own rate."""
-    operators = profile(entry.file, threads, entry.spin)
+def _operator_rows(
+    measurement: Measurement, candidate: Candidate, work: Work, machine: Machine, threads: int
+) -> Iterator[Measurement]:
+    """A row for each operator type, and one for the rate of all convolutions."""
+
+    def row(name: str, figures: dict[str, Figure]) -> Measurement:
+        conditions = {**measurement.conditions, "operator": name}
+        return replace(measurement, conditions=conditions, figures=figures, blocks=())
+
+    operators = profile(candidate.file, threads, candidate.spin)
     for operator in operators:
-        figures = {
-            "time": Figure(operator.milliseconds, "ms"),
-            "share": Figure(operator.share, "%"),
-        }
-        conditions = {**measured.conditions, "operator": operator.name}
-        recorder.measured(replace(measured, conditions=conditions, figures=figures, blocks=()))
-    convolving = sum(o.milliseconds for o in operators if "Conv" in o.name) / 1000
-    if convolving:
-        least = machine.arithmetic(work.convolutions)
-        figures = {
-            "time": Figure(1000 * convolving, "ms"),
-            "of the limit": Figure(100 * least / convolving, "%"),
-        }
-        conditions = {**measured.conditions, "operator": "all convolutions"}
-        recorder.measured(replace(measured, conditions=conditions, figures=figures, blocks=()))
+        time, share = Figure(operator.milliseconds, "ms"), Figure(operator.share, "%")
+        yield row(operator.name, {"time": time, "share": share})
+    milliseconds = sum(o.milliseconds for o in operators if "Conv" in o.name)
+    if milliseconds:
+        limit = 1000 * machine.arithmetic(work.convolutions)
+        share = Figure(100 * limit / milliseconds, "%")
+        yield row("all convolutions", {"time": Figure(milliseconds, "ms"), "of the limit": share})

@@ -1,4 +1,4 @@
-"""What the tracking benchmark measures, on points whose jitter and lag are known."""
+"""The tracking benchmark, on points with known jitter and lag."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ import pytest
 from click.testing import CliRunner
 from tiny_models import fixed_points
 
-from benchmarks.__main__ import main
-from benchmarks.faces.motion import HEIGHT, SIGMA, WIDTH, Moving
-from benchmarks.faces.motion import Path as Way
+from benchmarks.cli.main import main
+from benchmarks.faces.motion import HEIGHT, SIGMA, WIDTH, MotionPath, MovingPhoto
 from benchmarks.faces.tracking import EVERY, PATHS, jitter, lag
 from benchmarks.harness.results import read_runs
 from fkd_infer.choices import SMOOTHINGS
@@ -30,7 +29,7 @@ def test_jitter_is_the_second_difference() -> None:
 
 
 @pytest.mark.parametrize("late", [0, 0.5, 1.3])
-def test_lag_is_how_late_points_are(late: float) -> None:
+def test_measures_the_lag_of_points(late: float) -> None:
     def path(lag: float) -> np.ndarray:
         frames = np.arange(60) - lag
         return np.array(
@@ -42,10 +41,10 @@ def test_lag_is_how_late_points_are(late: float) -> None:
     assert lag(path(late) + noise, path) == pytest.approx(late, abs=0.03)
 
 
-def test_the_middle_of_the_photo_is_where_the_path_says() -> None:
-    """At rest in the frame's middle, and never out of the frame on any path."""
+def test_the_centre_of_the_photo_follows_the_path() -> None:
+    """It is in the frame's centre at rest, and never leaves the frame on any path."""
     centre = (40.0, 30.0)
-    middle = transform([centre], Way("rest").matrix(1.7, centre))[0]
+    middle = transform([centre], MotionPath("rest").matrix(1.7, centre))[0]
     np.testing.assert_allclose(middle, [(WIDTH - 1) / 2, (HEIGHT - 1) / 2])
     for path in PATHS:
         at = [transform([centre], path.matrix(t, centre))[0] for t in np.linspace(0, 20, 400)]
@@ -53,10 +52,10 @@ def test_the_middle_of_the_photo_is_where_the_path_says() -> None:
         assert np.max(np.array(at) - (WIDTH, HEIGHT)) < -200
 
 
-def test_frames_show_the_photo_with_the_noise_of_their_seed() -> None:
+def test_frames_show_the_photo_with_noise_of_a_fixed_seed() -> None:
     photo = np.full((60, 80, 3), 100, np.uint8)
     cv2.circle(photo, (40, 30), 10, (200, 200, 200), -1)
-    moving = Moving(photo, (40.0, 30.0), MOVED, 3, seed=5)
+    moving = MovingPhoto(photo, (40.0, 30.0), MOVED, 3, seed=5)
     once, again = list(moving), list(moving)
     for index, (frame, same) in enumerate(zip(once, again, strict=True)):
         np.testing.assert_array_equal(frame.image, same.image)
@@ -68,7 +67,7 @@ def test_frames_show_the_photo_with_the_noise_of_their_seed() -> None:
 
 
 @pytest.mark.slow
-def test_all_smoothings_are_measured_on_all_paths(tmp_path: Path) -> None:
+def test_measures_all_smoothings_on_all_paths(tmp_path: Path) -> None:
     out = tmp_path / "results.jsonl"
     arguments = ["tracking", "--seconds", "1", "--out", str(out)]
     done = CliRunner().invoke(main, arguments, catch_exceptions=False)

@@ -1,4 +1,4 @@
-"""Multiply-adds and bytes of graphs, and a network's limit on a machine of known rates."""
+"""Multiply-adds and bytes of graphs."""
 
 from __future__ import annotations
 
@@ -11,14 +11,11 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from repo_paths import SHIPPED_MODELS
 
-from benchmarks.networks.flops import Layer, MultiplyAdds, Work, count_work
-from benchmarks.roofline.ceilings import Ceiling
-from benchmarks.roofline.operators import BETWEEN, WARM_UP, Operator, summed
-from benchmarks.roofline.roofline import Machine, machine_of
+from benchmarks.networks.flops import Layer, MultiplyAdds, count_work
 from fkd_train.errors import RunError
 
 CONVOLUTION = 8 * 16 * 16 * 3 * 3 * 3
-"""8 maps of 16 × 16, each from 3 by a kernel of 3 × 3."""
+"""Multiply-adds of 8 maps of 16 × 16, each from 3 maps with a 3 × 3 kernel."""
 DENSE = 8 * 10
 
 
@@ -47,7 +44,7 @@ def convolve(image: str, kernel: str) -> onnx.NodeProto:
     return helper.make_node("Conv", [image, kernel], ["maps"], strides=[2, 2], pads=[1, 1, 1, 1])
 
 
-def test_a_known_graph_is_counted(tmp_path: Path) -> None:
+def test_counts_a_known_graph(tmp_path: Path) -> None:
     file = save(tmp_path / "tiny.onnx", [convolve("image", "kernel"), *AFTER], WEIGHTS)
     convolving = 3 * 32 * 32 + 8 * 3 * 3 * 3 + 8 * 16 * 16
     dense = 8 + 8 * 10 + 10
@@ -57,7 +54,7 @@ def test_a_known_graph_is_counted(tmp_path: Path) -> None:
     )
 
 
-def test_quantised_convolutions_count_as_int8_and_by_their_bytes(tmp_path: Path) -> None:
+def test_counts_quantised_convolutions_as_int8_with_their_stored_bytes(tmp_path: Path) -> None:
     nodes = [
         helper.make_node("QuantizeLinear", ["image", "scale", "zero"], ["image8"]),
         helper.make_node("DequantizeLinear", ["image8", "scale", "zero"], ["image32"]),
@@ -72,13 +69,13 @@ def test_quantised_convolutions_count_as_int8_and_by_their_bytes(tmp_path: Path)
         "zero": np.array(0, np.uint8),
         "zero8": np.array(0, np.int8),
     }
-    found = count_work(save(tmp_path / "int8.onnx", nodes, weights))
-    assert found.convolutions == MultiplyAdds(int8=CONVOLUTION)
-    assert found.all == MultiplyAdds(fp32=DENSE, int8=CONVOLUTION)
-    assert found.moved_bytes == 3 * 32 * 32 + 8 * 27 + 8 * 256 + 4 * (8 + 80 + 10)
+    work = count_work(save(tmp_path / "int8.onnx", nodes, weights))
+    assert work.convolutions == MultiplyAdds(int8=CONVOLUTION)
+    assert work.all == MultiplyAdds(fp32=DENSE, int8=CONVOLUTION)
+    assert work.moved_bytes == 3 * 32 * 32 + 8 * 27 + 8 * 256 + 4 * (8 + 80 + 10)
 
 
-def test_a_shipped_network_has_as_many_as_its_layers_by_hand() -> None:
+def test_a_shipped_network_has_the_multiply_adds_of_its_layers() -> None:
     convolutions = (
         32 * 124**2 * 25 * 1
         + 64 * 60**2 * 9 * 32
@@ -91,44 +88,7 @@ def test_a_shipped_network_has_as_many_as_its_layers_by_hand() -> None:
     assert work.all.fp32 - convolutions == 4608 * 1024 + 1024 * 512 + 512 * 136
 
 
-def test_a_file_that_is_no_graph_is_named(tmp_path: Path) -> None:
+def test_rejects_a_file_that_is_not_a_graph(tmp_path: Path) -> None:
     (tmp_path / "no.onnx").write_bytes(b"no graph")
     with pytest.raises(RunError, match=r"no\.onnx: its graph cannot be read"):
         count_work(tmp_path / "no.onnx")
-
-
-def test_the_limit_of_each_layer_is_that_of_the_resource_that_is_used_up_first() -> None:
-    rates = {
-        Ceiling("ort-matmul", 512): 100e9,
-        Ceiling("torch-matmul", 512): 200e9,
-        Ceiling("ort-integer", 512): 800e9,
-        Ceiling("triad", 2**20): 50e9,
-        Ceiling("triad", 2**26): 10e9,
-        Ceiling("copy", 2**26): 12e9,
-    }
-    machine = machine_of(rates)
-    assert machine == Machine(200e9, 800e9, {2**20: 50e9, 2**26: 12e9})
-    arithmetic = Layer(MultiplyAdds(fp32=1_000_000, int8=4_000_000), 100_000)
-    memory = Layer(MultiplyAdds(fp32=1_000), 900_000)
-    assert machine.least(Work((arithmetic, memory))) == pytest.approx(20e-6 + 18e-6)
-    larger = Layer(MultiplyAdds(), 12_000_000_000)
-    assert machine.least(Work((larger,))) == pytest.approx(1.0)
-
-
-def test_a_trace_is_summed_by_operator_without_its_warm_up() -> None:
-    def events(milliseconds: float) -> list[dict[str, object]]:
-        def node(name: str, kind: str, share: float) -> dict[str, object]:
-            args = {"op_name": kind}
-            dur = 1000 * share * milliseconds
-            return {"cat": "Node", "name": f"{name}_kernel_time", "dur": dur, "args": args}
-
-        run = {"cat": "Session", "name": "model_run", "dur": 1000 * milliseconds}
-        return [node("a", "Conv", 0.5), node("b", "Conv", 0.25), node("c", "Add", 0.125), run]
-
-    trace = [event for _ in range(WARM_UP) for event in events(100.0)]
-    trace += [event for milliseconds in (1.0, 3.0) for event in events(milliseconds)]
-    assert summed(trace) == [
-        Operator("Conv", 1.5, 75.0),
-        Operator("Add", 0.25, 12.5),
-        Operator(BETWEEN, 0.25, 12.5),
-    ]

@@ -1,4 +1,4 @@
-"""fkd-infer as a program that is measured from outside."""
+"""Runs fkd-infer as a measured program."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks.harness.subprocesses import Finished, run_pinned
+from benchmarks.harness.subprocesses import ProcessUsage, run_pinned
 from fkd_train.errors import RunError
 
 STAGES = ("read", "detect", "crop", "landmarks", "draw", "write")
@@ -17,9 +17,9 @@ STAGES = ("read", "detect", "crop", "landmarks", "draw", "write")
 
 @dataclass(frozen=True)
 class Inference:
-    """How fkd-infer is run: on so many cores, with so many workers (None: its own choice).
+    """How fkd-infer is run: its cores, and its workers (None: its own choice).
 
-    Not `tuned`, it does not see what `fkd-infer tune` found on this machine.
+    Without `tuned` it ignores the profile that `fkd-infer tune` saved on this machine.
     """
 
     cores: int
@@ -28,7 +28,7 @@ class Inference:
 
     @property
     def conditions(self) -> dict[str, str]:
-        """What results depend on."""
+        """The conditions of its measurements."""
         workers = "as it comes" if self.workers is None else str(self.workers)
         return {
             "cores": str(self.cores),
@@ -36,8 +36,8 @@ class Inference:
             "tuned": "yes" if self.tuned else "no",
         }
 
-    def run(self, arguments: Sequence[str]) -> Finished:
-        """Runs it without a word; raises ContenderError with its last line where it fails."""
+    def run(self, arguments: Sequence[str]) -> ProcessUsage:
+        """Runs it with --quiet; raises ContenderError with its last line of output if it fails."""
         command = [sys.executable, "-m", "fkd_infer.cli.main", *arguments, "--quiet"]
         if self.workers is not None:
             command += ["--workers", str(self.workers)]
@@ -46,21 +46,21 @@ class Inference:
         return run_pinned("fkd-infer", command, self.cores)
 
     def stages(self, arguments: Sequence[str]) -> Mapping[str, float]:
-        """Seconds of each stage, those of all threads together, in a run with the profiler on."""
+        """Seconds of each stage, summed over threads, in a run with the profiler."""
         with TemporaryDirectory() as folder:
             trace = Path(folder) / "trace.json"
             self.run([*arguments, "--profile", str(trace)])
-            return stage_seconds(trace)
+            return read_stage_seconds(trace)
 
 
-def stage_seconds(trace: Path) -> dict[str, float]:
-    """Seconds of each stage in a trace that fkd-infer wrote; raises RunError for another file."""
+def read_stage_seconds(trace: Path) -> dict[str, float]:
+    """Sums the seconds of each stage in a trace of fkd-infer; raises RunError for another file."""
     try:
         events = json.loads(trace.read_text())["traceEvents"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RunError(trace, f"no trace of fkd-infer: {error!r}") from error
-    found = dict.fromkeys(STAGES, 0.0)
+        raise RunError(trace, f"it is not a trace of fkd-infer: {error!r}") from error
+    seconds = dict.fromkeys(STAGES, 0.0)
     for event in events:
-        if event["ph"] == "X" and event["name"] in found:
-            found[event["name"]] += event["dur"] / 1e6
-    return found
+        if event["ph"] == "X" and event["name"] in seconds:
+            seconds[event["name"]] += event["dur"] / 1e6
+    return seconds

@@ -1,0 +1,20 @@
+"""The group of all commands."""
+
+from __future__ import annotations
+
+import click
+
+from benchmarks.cli.faces import detectors, tracking
+from benchmarks.cli.networks import accuracy, latency, limit, search, settings
+from benchmarks.cli.programs import pipeline, soak, throughput
+from benchmarks.cli.report import compare, report
+
+_COMMANDS = (
+    *(latency, limit, settings, accuracy, pipeline, soak, throughput, tracking, detectors),
+    *(report, compare, search),
+)
+
+
+@click.group(commands={command.name or "": command for command in _COMMANDS})
+def main() -> None:
+    """Measure networks and fkd-infer, compare results, and search for the best network."""

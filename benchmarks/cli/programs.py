@@ -1,0 +1,125 @@
+"""Commands that measure fkd-infer as a program."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from benchmarks.cli.options import (
+    POSITIVE,
+    folder_option,
+    open_recorder,
+    out_option,
+    tuned_option,
+)
+from fkd_infer.cli.command import FkdCommand
+from fkd_train.cli.options import data_option
+
+if TYPE_CHECKING:
+    from benchmarks.programs.photos import Output
+
+
+@click.command(cls=FkdCommand)
+@click.option(
+    "--seconds", type=POSITIVE, default=20, show_default=True, help="Length of each video."
+)
+@click.option(
+    "--repeats", type=POSITIVE, default=5, show_default=True, help="Runs of each contender."
+)
+@click.option(
+    "--scene",
+    "scenes",
+    type=click.Choice(("720p-1", "720p-4", "1080p-1", "1080p-4")),
+    multiple=True,
+    help="Lines and faces; default: all.",
+)
+@click.option("--cores", type=POSITIVE, help="Cores for fkd-infer; default: all.")
+@click.option("--workers", type=POSITIVE, help="Passed on to fkd-infer.")
+@tuned_option
+@folder_option("videos")
+@out_option
+def pipeline(
+    seconds: int,
+    repeats: int,
+    scenes: tuple[str, ...],
+    cores: int | None,
+    workers: int | None,
+    tuned: bool,
+    folder: Path,
+    out: Path | None,
+) -> None:
+    """Time fkd-infer on generated videos, in turn with the encoder alone, and check its points."""
+    from benchmarks.programs.inference_command import Inference
+    from benchmarks.programs.videos import SCENES, measure_videos
+    from fkd_infer.system.hardware import available_threads
+
+    inference = Inference(cores or available_threads(), workers, tuned)
+    selected = [scene for scene in SCENES if not scenes or scene.name in scenes]
+    recorder = open_recorder("pipeline", out)
+    measure_videos(seconds, repeats, inference, selected, folder, recorder)
+
+
+@click.command(cls=FkdCommand)
+@click.option(
+    "--minutes", type=POSITIVE, default=60, show_default=True, help="Length of the video."
+)
+@click.option(
+    "--photos", type=POSITIVE, default=20_000, show_default=True, help="Number of photos."
+)
+@folder_option("videos")
+@out_option
+def soak(minutes: int, photos: int, folder: Path, out: Path | None) -> None:
+    """Run fkd-infer on a long video and on many photos, and watch memory, files and threads."""
+    from benchmarks.programs.soak import soak_photos, soak_video
+
+    recorder = open_recorder("soak", out)
+    soak_video(minutes, folder, recorder)
+    soak_photos(photos, folder, recorder)
+
+
+@click.command(cls=FkdCommand)
+@click.option(
+    "--images", type=POSITIVE, default=2000, show_default=True, help="Number of pictures."
+)
+@data_option(required=False)
+@click.option(
+    "--cores",
+    type=POSITIVE,
+    multiple=True,
+    default=(1, 2),
+    show_default=True,
+    help="Cores for fkd-infer.",
+)
+@click.option("--workers", type=POSITIVE, multiple=True, help="Passed on to fkd-infer.")
+@click.option(
+    "--output",
+    type=click.Choice(("json", "pictures")),
+    multiple=True,
+    default=("json", "pictures"),
+    show_default=True,
+    help="Records to standard output, or pictures in a folder.",
+)
+@click.option("--rounds", type=POSITIVE, default=3, show_default=True, help="Runs of each case.")
+@tuned_option
+@folder_option("photos")
+@out_option
+def throughput(
+    images: int,
+    data: Path | None,
+    cores: tuple[int, ...],
+    workers: tuple[int, ...],
+    output: tuple[Output, ...],
+    rounds: int,
+    tuned: bool,
+    folder: Path,
+    out: Path | None,
+) -> None:
+    """Time fkd-infer on a folder of generated pictures, on one core and on more."""
+    from benchmarks.programs.inference_command import Inference
+    from benchmarks.programs.photos import measure_photos
+
+    inferences = [Inference(count, w, tuned) for count in cores for w in workers or (None,)]
+    recorder = open_recorder("throughput", out)
+    measure_photos(images, data, inferences, output, rounds, folder, recorder)
