@@ -1,4 +1,4 @@
-"""Errors keep their fields and their one line, wherever they travel."""
+"""Errors: their text, their fields, copies and pickles."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ CLASSES = [
         ),
     ],
 )
-def test_the_line_is_made_of_subject_problem_and_fix(error: FkdError, line: str) -> None:
+def test_the_text_joins_subject_problem_and_fix(error: FkdError, line: str) -> None:
     assert str(error) == line
     assert line.endswith(error.without_subject)
     assert line.startswith(error.without_fix)
@@ -83,7 +83,7 @@ def test_the_line_is_made_of_subject_problem_and_fix(error: FkdError, line: str)
         RunAbortedError(OutputError("a", "disk full")),
     ],
 )
-def test_an_error_is_the_same_after_it_was_copied_or_pickled(error: FkdError) -> None:
+def test_errors_survive_copying_and_pickling(error: FkdError) -> None:
     for again in (pickle.loads(pickle.dumps(error)), copy.copy(error), copy.deepcopy(error)):
         assert type(again) is type(error)
         assert str(again) == str(error)
@@ -98,5 +98,5 @@ def test_the_docstring_shows_the_tree_of_all_classes() -> None:
 
 
 def _depth(kind: type[FkdError]) -> int:
-    """How many classes lead from a class to FkdError, by first bases, both included."""
+    """The number of classes from a class to FkdError, by first bases, both included."""
     return 1 if kind is FkdError else 1 + _depth(kind.__bases__[0])

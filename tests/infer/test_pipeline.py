@@ -30,7 +30,7 @@ def black(height: int = 90, width: int = 120) -> np.ndarray:
 
 
 class TwoBoxes(Detector):
-    """A detector of one's own."""
+    """A detector with two fixed boxes."""
 
     rule = POINTS_BOX
     boxes = np.array([[10, 20, 42, 52], [50, 5, 114, 69]], np.float32)
@@ -39,15 +39,15 @@ class TwoBoxes(Detector):
         return Detections(self.boxes, np.array([0.9, 0.6], np.float32))
 
 
-def test_points_lie_where_geometry_says(fixed_model: Path) -> None:
+def test_points_follow_from_the_crops_geometry(fixed_model: Path) -> None:
     pipeline = fkd_infer.load(fixed_model, provider="cpu")
     box = np.array([20, 10, 60, 50], np.float32)
     (points,) = pipeline.landmarks(black(), [box])
-    wanted = (fixed_points() - (SIZE - 1) / 2) * (40 * SCALE / SIZE) + (40, 30)
-    np.testing.assert_allclose(points, wanted, atol=1e-3)
+    expected = (fixed_points() - (SIZE - 1) / 2) * (40 * SCALE / SIZE) + (40, 30)
+    np.testing.assert_allclose(points, expected, atol=1e-3)
 
 
-def test_all_faces_go_through_the_network_in_one_batch(
+def test_all_faces_of_an_image_share_a_batch(
     fixed_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pipeline = fkd_infer.load(fixed_model, detector=TwoBoxes())
@@ -68,7 +68,7 @@ def test_all_faces_go_through_the_network_in_one_batch(
 
 
 class NearMiss(Detector):
-    """Finds the box (30, 20)–(70, 60), but draws it a little too large and aside."""
+    """Detects the box (30, 20)–(70, 60), but draws it too large and shifted."""
 
     rule = POINTS_BOX
 
@@ -76,7 +76,7 @@ class NearMiss(Detector):
         return Detections(np.array([[24, 22, 74, 72]], np.float32), np.ones(1, np.float32))
 
 
-def test_points_are_placed_again_in_the_box_of_the_first(
+def test_refine_places_points_again_in_the_box_of_the_first(
     fixed_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The fixed network's points span 12 / 15 of a crop, so a second crop is 12 / 15 · 1.25 of the
@@ -90,19 +90,19 @@ def test_points_are_placed_again_in_the_box_of_the_first(
     assert not np.allclose(first.points, second.points, atol=0.01)
 
 
-def test_a_crop_of_ones_own_is_not_framed_anew(fixed_model: Path) -> None:
+def test_crops_are_not_refined(fixed_model: Path) -> None:
     assert not fkd_infer.load(fixed_model, detector="none").refine
     assert fkd_infer.load(fixed_model, detector="none", refine=True).refine
 
 
 def half_white() -> np.ndarray:
-    """Black on the left and white on the right, so that the scored model sees a face there only."""
+    """Black on the left and white on the right, where alone the scored model sees a face."""
     image = black()
     image[:, 46:] = 255
     return image
 
 
-def test_what_the_network_takes_for_no_face_is_left_out() -> None:
+def test_faces_with_a_low_presence_are_left_out() -> None:
     pipeline = fkd_infer.load(MODELS / "scored.onnx", detector=TwoBoxes())
     (face,) = pipeline(half_white())
     np.testing.assert_array_equal(face.box, TwoBoxes.boxes[1])
@@ -110,7 +110,7 @@ def test_what_the_network_takes_for_no_face_is_left_out() -> None:
     assert face.score == pytest.approx(0.6)
 
 
-def test_every_face_is_kept_where_nothing_is_asked_of_it(fixed_model: Path) -> None:
+def test_min_presence_0_keeps_every_face(fixed_model: Path) -> None:
     scored = fkd_infer.load(MODELS / "scored.onnx", detector=TwoBoxes(), min_presence=0)
     assert [round(f.presence or 0) for f in scored(half_white())] == [0, 1]
     silent = fkd_infer.load(fixed_model, detector=TwoBoxes(), min_presence=1)
@@ -121,7 +121,7 @@ def test_every_face_is_kept_where_nothing_is_asked_of_it(fixed_model: Path) -> N
 
 
 class Bright(Detector):
-    """Finds as many boxes as the image's first pixel says, and knows who is in it."""
+    """Detects as many boxes as the image's first pixel says, and counts concurrent calls."""
 
     rule = POINTS_BOX
 
@@ -139,7 +139,7 @@ class Bright(Detector):
 
 
 def counted_images(counts: Sequence[int]) -> list[np.ndarray]:
-    """Noise, with as many faces as are asked for."""
+    """Images of noise with these numbers of faces."""
     rng = np.random.default_rng(0)
     images = [rng.integers(0, 256, (90, 120, 3), np.uint8) for _ in counts]
     for image, count in zip(images, counts, strict=True):
@@ -147,9 +147,9 @@ def counted_images(counts: Sequence[int]) -> list[np.ndarray]:
     return images
 
 
-def same_faces(found: Sequence[fkd_infer.Face], wanted: Sequence[fkd_infer.Face]) -> None:
-    assert len(found) == len(wanted)
-    for one, other in zip(found, wanted, strict=True):
+def same_faces(found: Sequence[fkd_infer.Face], expected: Sequence[fkd_infer.Face]) -> None:
+    assert len(found) == len(expected)
+    for one, other in zip(found, expected, strict=True):
         np.testing.assert_allclose(one.points, other.points, atol=1e-3)
         np.testing.assert_array_equal(one.box, other.box)
         assert (one.score, one.presence) == pytest.approx((other.score, other.presence))
@@ -157,7 +157,7 @@ def same_faces(found: Sequence[fkd_infer.Face], wanted: Sequence[fkd_infer.Face]
 
 @pytest.mark.parametrize("model", ["fixed.onnx", "scored.onnx"])
 @pytest.mark.parametrize("workers", [1, 2, 5])
-def test_many_images_have_the_faces_that_each_has_alone(model: str, workers: int) -> None:
+def test_many_returns_the_same_faces_as_single_calls(model: str, workers: int) -> None:
     images = counted_images([3, 0, 1, 0, 0, 25, 2, 1] * 4)
     pipeline = fkd_infer.load(MODELS / model, detector=Bright(), min_presence=0.4)
     many = list(pipeline.many(iter(images), workers))
@@ -166,7 +166,7 @@ def test_many_images_have_the_faces_that_each_has_alone(model: str, workers: int
         same_faces(found, pipeline(image))
 
 
-def test_many_real_faces_are_those_of_one_image_after_the_other() -> None:
+def test_many_returns_the_same_real_faces_as_single_calls() -> None:
     data = pytest.importorskip("skimage.data", reason="needs the demo extra's photo")
     photo = np.ascontiguousarray(data.astronaut()[..., ::-1])
     images = [np.ascontiguousarray(photo[10 * i :, 7 * i :]) for i in range(6)]
@@ -176,7 +176,7 @@ def test_many_real_faces_are_those_of_one_image_after_the_other() -> None:
         same_faces(found, pipeline(image))
 
 
-def test_faces_of_several_images_go_through_the_network_together(
+def test_many_batches_faces_of_several_images(
     fixed_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pipeline = fkd_infer.load(fixed_model, detector=Bright())
@@ -192,15 +192,17 @@ def test_faces_of_several_images_go_through_the_network_together(
     assert sizes == [6, 6] * 4, "and once more in the boxes of their points"
 
 
-def test_a_detector_of_ones_own_is_called_by_one_thread_at_a_time(fixed_model: Path) -> None:
+def test_a_detector_that_is_not_thread_safe_is_called_by_one_thread_at_a_time(
+    fixed_model: Path,
+) -> None:
     detector = Bright()
     pipeline = fkd_infer.load(fixed_model, detector=detector)
     assert len(list(pipeline.many(counted_images([1] * 30), workers=4))) == 30
     assert detector.most_inside == 1
 
 
-def test_many_takes_few_images_ahead(fixed_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Room for three of them: whatever their number, no more than four are held."""
+def test_many_reads_few_images_ahead(fixed_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With memory for three images, at most four are held."""
     monkeypatch.setattr("fkd_infer.pipeline.MAX_PIXELS_IN_WORK", 3 * 90 * 120)
     taken = answered = most = 0
 
@@ -217,7 +219,7 @@ def test_many_takes_few_images_ahead(fixed_model: Path, monkeypatch: pytest.Monk
     assert most <= 4
 
 
-def test_what_is_no_image_is_told_in_its_place(fixed_model: Path) -> None:
+def test_many_raises_an_error_in_the_place_of_its_image(fixed_model: Path) -> None:
     given: list[Any] = [*counted_images([1, 2]), None, *counted_images([1])]
     found = fkd_infer.load(fixed_model, detector=Bright()).many(given, workers=2)
     assert [len(next(found)), len(next(found))] == [1, 2]
@@ -225,7 +227,7 @@ def test_what_is_no_image_is_told_in_its_place(fixed_model: Path) -> None:
         next(found)
 
 
-def test_a_network_that_answers_nan_for_one_image_does_not_cost_the_others_theirs(
+def test_many_returns_the_images_before_one_with_nan(
     fixed_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pipeline = fkd_infer.load(fixed_model, detector=Bright(), refine=False)
@@ -250,30 +252,30 @@ def test_several_threads_may_use_one_pipeline(fixed_model: Path) -> None:
     pipeline = fkd_infer.load(fixed_model)
     data = pytest.importorskip("skimage.data", reason="needs the demo extra's photo")
     photo = np.ascontiguousarray(data.astronaut()[..., ::-1])
-    wanted = pipeline(photo)
-    assert wanted
+    expected = pipeline(photo)
+    assert expected
     with ThreadPoolExecutor(4) as pool:
         for found in pool.map(pipeline, [photo] * 8):
-            same_faces(found, wanted)
+            same_faces(found, expected)
 
 
-def test_a_box_half_outside_still_gives_points(fixed_model: Path) -> None:
+def test_a_box_half_outside_has_points(fixed_model: Path) -> None:
     pipeline = fkd_infer.load(fixed_model)
     points = pipeline.landmarks(black(), [[-30, -30, 10, 10], [100, 70, 160, 130]])
     np.testing.assert_allclose(points.mean(axis=1), [[-10, -10], [130, 100]], atol=0.1)
 
 
-def test_no_detector_takes_the_whole_image_as_the_crop(fixed_model: Path) -> None:
+def test_detector_none_uses_the_image_as_the_crop(fixed_model: Path) -> None:
     pipeline = fkd_infer.load(fixed_model, detector="none")
     (face,) = pipeline(black(SIZE, SIZE))
     np.testing.assert_allclose(face.points, fixed_points(), atol=1e-4)
 
 
-def test_an_image_without_faces_gives_an_empty_list(fixed_model: Path) -> None:
+def test_an_image_without_faces_has_an_empty_list(fixed_model: Path) -> None:
     assert fkd_infer.load(fixed_model)(black()) == []
 
 
-def test_the_image_is_left_as_it_was(fixed_model: Path) -> None:
+def test_the_image_is_not_modified(fixed_model: Path) -> None:
     image = np.random.default_rng(0).integers(0, 256, (90, 120, 3), np.uint8)
     before = image.copy()
     fkd_infer.load(fixed_model, detector=TwoBoxes())(image)
@@ -281,27 +283,25 @@ def test_the_image_is_left_as_it_was(fixed_model: Path) -> None:
 
 
 @pytest.mark.parametrize("image", [None, np.zeros((5, 5), np.uint8), np.zeros((5, 5, 3))])
-def test_what_is_no_image_is_refused(fixed_model: Path, image: object) -> None:
+def test_invalid_images_are_refused(fixed_model: Path, image: object) -> None:
     with pytest.raises(InvalidImageError):
         fkd_infer.load(fixed_model)(image)  # type: ignore[arg-type]
 
 
-def test_bad_boxes_are_refused(fixed_model: Path) -> None:
+def test_invalid_boxes_are_refused(fixed_model: Path) -> None:
     with pytest.raises(InvalidBoxError, match="no area"):
         fkd_infer.load(fixed_model).landmarks(black(), [[5, 5, 5, 5]])
 
 
-def test_a_network_that_answers_nan_is_an_error() -> None:
+def test_points_that_are_nan_are_an_error() -> None:
     pipeline = fkd_infer.load(MODELS / "not_finite.onnx")
     with pytest.raises(NonFiniteOutputError, match="fixed"):
         pipeline.landmarks(black(), [[0, 0, 50, 50]])
 
 
 @pytest.mark.parametrize("score", [np.nan, np.inf, -np.inf])
-def test_a_network_that_is_sure_beyond_all_numbers_is_an_error(
-    score: float, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Records could not say it."""
+def test_an_infinite_presence_is_an_error(score: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """JSON records cannot represent it."""
     pipeline = fkd_infer.load(MODELS / "scored.onnx", detector=TwoBoxes())
     own_run = pipeline.session.run
 
@@ -315,7 +315,7 @@ def test_a_network_that_is_sure_beyond_all_numbers_is_an_error(
         pipeline(black())
 
 
-def test_errors_have_one_root_and_the_builtin_that_they_refine() -> None:
+def test_errors_have_one_base_and_the_builtin_that_they_refine() -> None:
     with pytest.raises(fkd_infer.FkdError):
         fkd_infer.load("nosuch")
     with pytest.raises(FileNotFoundError):
@@ -323,7 +323,7 @@ def test_errors_have_one_root_and_the_builtin_that_they_refine() -> None:
 
 
 def test_the_shipped_model_places_points_on_a_real_face() -> None:
-    """Eye and mouth corners as they were read off the picture by eye; the eyes are 64 px apart."""
+    """Eye and mouth corners were measured by hand; the eyes are 64 px apart."""
     data = pytest.importorskip("skimage.data", reason="needs the demo extra's photo")
     image = np.ascontiguousarray(data.astronaut()[..., ::-1])
     (face,) = fkd_infer.load()(image)
@@ -343,7 +343,7 @@ def test_the_runtime_loads_no_training_framework() -> None:
     assert done.stdout.strip() == "[]"
 
 
-def test_public_names_are_all_there() -> None:
+def test_all_public_names_can_be_imported() -> None:
     for name in fkd_infer.__all__:
         assert getattr(fkd_infer, name) is not None
     with pytest.raises(AttributeError, match="nosuch"):

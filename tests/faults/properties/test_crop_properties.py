@@ -1,4 +1,4 @@
-"""Any box, any frame, any roll: points go to the crop and back, and crops are of the frame."""
+"""Crops of any box, frame and roll: points map to the crop and back."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from fkd_infer.pipeline import decode
 RULES = st.builds(CropRule, finite(0.5, 4), st.tuples(finite(-1, 1), finite(-1, 1)))
 SIZES = st.tuples(st.integers(1, 150), st.integers(1, 150))
 INSIDE = st.lists(st.tuples(finite(-0.5, 1.5), finite(-0.5, 1.5)), min_size=1, max_size=8)
-"""Places in a crop and around it, in shares of its side."""
+"""Positions in a crop and around it, in fractions of its side."""
 
 
 @tried(300)
 @given(box=boxes(), rule=RULES, size=st.integers(8, 512), places=INSIDE)
-def test_points_of_any_box_come_back(
+def test_points_of_any_crop_can_be_mapped_back(
     box: Floats, rule: CropRule, size: int, places: list[tuple[float, float]]
 ) -> None:
     matrices = crop_matrices(as_boxes([box]), rule, size)
@@ -39,7 +39,7 @@ def test_points_of_any_box_come_back(
 
 @tried(300)
 @given(box=boxes(), roll=finite(-7, 7), mirror=st.booleans(), size=st.integers(8, 512), at=INSIDE)
-def test_points_of_the_frame_come_back_from_any_turn(
+def test_any_rotation_can_be_inverted(
     box: Floats, roll: float, mirror: bool, size: int, at: list[tuple[float, float]]
 ) -> None:
     (centre,), (side,) = apply_rule(as_boxes([box]), CropRule(1.25))
@@ -55,8 +55,8 @@ def test_points_of_the_frame_come_back_from_any_turn(
 
 @tried(200)
 @given(at=st.lists(st.tuples(finite(-1e5, 1e5), finite(-1e5, 1e5)), min_size=2, max_size=9))
-def test_the_box_of_points_is_their_own_rule(at: list[tuple[float, float]]) -> None:
-    """What placed the points again is where they were: the pipeline's second look relies on it."""
+def test_the_square_of_points_contains_them_tightly(at: list[tuple[float, float]]) -> None:
+    """The pipeline's second placement relies on it."""
     points = np.array(at, np.float32)
     box = points_box(points)
     assert (points >= box[:2]).all()
@@ -71,14 +71,12 @@ def test_the_box_of_points_is_their_own_rule(at: list[tuple[float, float]]) -> N
 
 @tried(200)
 @given(box=boxes(1e4, 1e4), scale=finite(0.25, 4), shift=st.tuples(finite(-1, 1), finite(-1, 1)))
-def test_a_rule_and_its_inverse_lead_back(
-    box: Floats, scale: float, shift: tuple[float, float]
-) -> None:
+def test_rules_can_be_inverted(box: Floats, scale: float, shift: tuple[float, float]) -> None:
     there = square_boxes(*apply_rule(as_boxes([box]), BoxRule(scale, shift)))
     back = BoxRule(1 / scale, (-shift[0] / scale, -shift[1] / scale))
     centres, sides = apply_rule(there, back)
-    wanted, longer = apply_rule(as_boxes([box]), POINTS_BOX)
-    np.testing.assert_allclose(centres, wanted, atol=0.05)
+    expected, longer = apply_rule(as_boxes([box]), POINTS_BOX)
+    np.testing.assert_allclose(centres, expected, atol=0.05)
     np.testing.assert_allclose(sides, longer, atol=0.05)
 
 
@@ -90,7 +88,7 @@ def test_a_rule_and_its_inverse_lead_back(
     channels=st.sampled_from([1, 3]),
     border=st.sampled_from(["replicate", "black"]),
 )
-def test_any_crop_of_an_even_frame_is_even(
+def test_any_crop_of_a_uniform_frame_is_uniform(
     box: Floats, frame: tuple[int, int], size: int, channels: int, border: Border
 ) -> None:
     width, height = frame
@@ -103,18 +101,18 @@ def test_any_crop_of_an_even_frame_is_even(
 
 @tried(100)
 @given(frame=SIZES, factor=finite(1, 400))
-def test_averaging_keeps_the_frame_where_it_is(frame: tuple[int, int], factor: float) -> None:
+def test_averaging_maps_corners_to_corners(frame: tuple[int, int], factor: float) -> None:
     width, height = frame
     small, back = downscale(np.full((height, width, 3), 9, np.uint8), factor)
     assert (small == 9).all()
     corners = np.array([[-0.5, -0.5], [small.shape[1] - 0.5, small.shape[0] - 0.5]])
-    wanted = [[-0.5, -0.5], [width - 0.5, height - 0.5]]
-    np.testing.assert_allclose(transform(corners, back), wanted, atol=1e-3)
+    expected = [[-0.5, -0.5], [width - 0.5, height - 0.5]]
+    np.testing.assert_allclose(transform(corners, back), expected, atol=1e-3)
 
 
 @tried(200)
 @given(st.lists(st.lists(st.floats(width=32) | st.floats(), max_size=6), max_size=4))
-def test_any_numbers_are_boxes_or_refused(values: list[list[float]]) -> None:
+def test_any_numbers_are_valid_boxes_or_refused(values: list[list[float]]) -> None:
     try:
         found = as_boxes(values)
     except InvalidBoxError as error:
@@ -125,8 +123,8 @@ def test_any_numbers_are_boxes_or_refused(values: list[list[float]]) -> None:
     assert crops.shape == (len(found), 8, 8, 1)
 
 
-def test_frames_wider_than_opencv_warps_are_cut() -> None:
-    """A panorama, with a face that fills its height and one that is as wide as it."""
+def test_frames_wider_than_opencv_can_warp_are_cropped() -> None:
+    """A panorama, with a face that fills its height and one that fills its width."""
     image = np.full((300, 40_000, 3), 90, np.uint8)
     found = as_boxes([[39_000, 20, 39_250, 280], [0, -19_000, 39_999, 19_000]])
     assert (crop_batch(image, crop_matrices(found, CropRule(1.25), 64), 64, 3) == 90).all()

@@ -1,4 +1,4 @@
-"""A frame is searched all over, and each face is told once, in pixels of the frame."""
+"""Tiles cover the frame, and each face is detected once, in frame pixels."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fkd_infer.types import Detections
 
 SMALLEST = 12.0
 WHOLE, CUT = 0.8, 0.9
-"""Scores of faces that a view has whole, and of those that it cuts, which are to lose even so."""
+"""Scores of faces that fit into a view, and of cut faces, which must lose despite theirs."""
 
 
 @tried(120)
@@ -26,19 +26,19 @@ WHOLE, CUT = 0.8, 0.9
     limit=finite(0.05, 0.95),
     by=st.sampled_from([iou, coverage]),
 )
-def test_what_is_left_out_is_of_the_face_of_a_better_one(
+def test_suppressed_boxes_overlap_a_better_one(
     some: list[Floats], levels: list[float], limit: float, by: object
 ) -> None:
     measure = iou if by is iou else coverage
     table = np.array(some, np.float32).reshape(-1, 4)
     scores = np.array(levels[: len(table)], np.float32)
-    kept = suppress(table, scores, limit, measure)
-    assert len(set(kept.tolist())) == len(kept)
-    assert (np.diff(scores[kept]) <= 0).all()
+    selected = suppress(table, scores, limit, measure)
+    assert len(set(selected.tolist())) == len(selected)
+    assert (np.diff(scores[selected]) <= 0).all()
     shared = measure(table, table) > limit
-    assert not np.triu(shared[np.ix_(kept, kept)], 1).any()
-    for row in set(range(len(table))) - set(kept.tolist()):
-        better = kept[scores[kept] >= scores[row]]
+    assert not np.triu(shared[np.ix_(selected, selected)], 1).any()
+    for row in set(range(len(table))) - set(selected.tolist()):
+        better = selected[scores[selected] >= scores[row]]
         assert shared[better, row].any()
 
 
@@ -66,8 +66,8 @@ def test_tiles_of_each_size_cover_every_pixel(
 
 
 def perfectly_found(faces: Floats, view: View, matrix: Floats) -> Detections:
-    """What a detector that misses nothing finds in a view, in its pixels: faces that are large
-    enough there, and of those that it cuts, what is to be seen where that is most of them."""
+    """The detections of a perfect detector in a view: large enough faces, and the visible parts of
+    cut faces if most of the face is visible."""
     frame = np.array([view.left, view.top, view.right, view.bottom], np.float32) - 0.5
     clipped = np.concatenate(
         [np.maximum(faces[:, :2], frame[:2]), np.minimum(faces[:, 2:], frame[2:])], axis=1
@@ -92,10 +92,10 @@ def perfectly_found(faces: Floats, view: View, matrix: Floats) -> Detections:
     seed=st.integers(0, 2**32 - 1),
     cell=st.integers(80, 700),
 )
-def test_a_perfect_detector_finds_each_face_once_and_where_it_is(
+def test_a_perfect_detector_has_one_detection_per_face(
     width: int, height: int, max_size: int, min_face: float, seed: int, cell: int
 ) -> None:
-    """Faces of any size from the smallest wanted on, in cells of a grid, so that they are apart."""
+    """Faces of any size from `min_face` on, in separate cells of a grid."""
     rng = np.random.default_rng(seed)
     corners = np.stack(np.meshgrid(np.arange(0, width, cell), np.arange(0, height, cell)), axis=-1)
     corners = corners.reshape(-1, 2)[:40]
@@ -120,7 +120,7 @@ def test_a_perfect_detector_finds_each_face_once_and_where_it_is(
 
 
 @pytest.mark.parametrize("measure", [iou, coverage])
-def test_boxes_of_no_area_share_nothing_that_is_a_number_above_one(measure: object) -> None:
+def test_overlaps_of_extreme_boxes_are_finite(measure: object) -> None:
     by = iou if measure is iou else coverage
     table = np.array([[0, 0, 1e9, 1e9], [0, 0, 1e-6, 1e-6]], np.float32)
     assert np.isfinite(by(table, table)).all()

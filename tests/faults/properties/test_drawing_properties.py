@@ -1,4 +1,4 @@
-"""Whatever a network says of a face, drawing stays within the frame, ends soon and fails never."""
+"""For any output of a network, drawing stays within the frame, is fast and never fails."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from fkd_infer.landmarks.schemes import IBUG68
 from fkd_infer.types import Face, Frame
 
 SECONDS = 3.0
-"""Of the CPU, that drawing a few faces may take; it takes milliseconds."""
+"""CPU time that drawing a few faces may take; it takes milliseconds."""
 SIZES = st.tuples(st.integers(1, 120), st.integers(1, 120))
 FACES = st.lists(faces(), max_size=3)
 
@@ -59,7 +59,7 @@ def test_built_in_filters_stay_within_the_frame(
 
 @st.composite
 def packs(draw: st.DrawFn) -> dict[str, Any]:
-    """A filter.json of one layer that is likely to be accepted."""
+    """A filter.json of one layer that is probably valid."""
     warp = draw(st.sampled_from(tuple(WARPS)))
     near, far = finite(-50, 100), finite(-1e6, 1e6)
     place = st.tuples(near | far, near | far)

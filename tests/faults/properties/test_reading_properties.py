@@ -69,7 +69,7 @@ def test_any_text_is_a_card_or_refused(
     "text", ["[" * 100_000, '{"a":' * 100_000, "9" * 5000, "1e999", "NaN", "\0"]
 )
 @pytest.mark.parametrize("kind", KINDS)
-def test_texts_that_parsers_choke_on_are_no_cards(
+def test_extreme_texts_are_no_cards(
     text: str, kind: type[ModelCard | DetectorCard | EndToEndCard]
 ) -> None:
     with pytest.raises(ModelCardError) as caught:
@@ -89,7 +89,7 @@ class _Inner:
 
 @dataclass(frozen=True)
 class _Outer:
-    """A field of each type that tables are made of."""
+    """A field of each supported type."""
 
     text: str
     flag: bool
@@ -116,7 +116,7 @@ FITS: dict[str, Any] = {
 @example(FITS | {"pair": [True, 1.0]})
 @example(FITS | {"\x1b[2J": 1})
 @given(value=damaged(FITS) | plain_values())
-def test_any_plain_data_fits_or_does_not(value: object) -> None:
+def test_any_plain_data_is_parsed_or_refused(value: object) -> None:
     try:
         found = parse_dataclass(_Outer, value, "it")
     except MismatchError as error:
@@ -171,7 +171,7 @@ def test_any_file_is_a_filter_or_refused(content: bytes) -> None:
         "sha256 = 2020-01-01",
     ],
 )
-def test_entries_that_parsers_choke_on_are_in_no_manifest(entry: str, tmp_path: Path) -> None:
+def test_extreme_entries_are_refused_in_manifests(entry: str, tmp_path: Path) -> None:
     path = tmp_path / "manifest.toml"
     path.write_text(f'["a.onnx"]\n{entry}\n')
     with pytest.raises(ManifestError) as caught:
@@ -212,7 +212,7 @@ def good_rows(draw: st.DrawFn) -> list[list[str]]:
 
 @tried(150)
 @given(content=st.binary(max_size=60) | ROWS.map(as_csv) | good_rows().map(as_csv))
-def test_any_file_is_boxes_or_refused(content: bytes) -> None:
+def test_any_file_is_a_boxes_file_or_refused(content: bytes) -> None:
     with TemporaryDirectory() as folder:
         path = Path(folder, "boxes.csv")
         path.write_bytes(content)
@@ -228,7 +228,7 @@ def test_any_file_is_boxes_or_refused(content: bytes) -> None:
 
 @tried(30)
 @given(rows=good_rows())
-def test_good_boxes_are_all_read(rows: list[list[str]]) -> None:
+def test_all_valid_boxes_are_read(rows: list[list[str]]) -> None:
     with TemporaryDirectory() as folder:
         path = Path(folder, "boxes.csv")
         path.write_bytes(as_csv(rows))

@@ -1,4 +1,4 @@
-"""Any faces of any source come back from every format as they went in."""
+"""Any faces of any source survive a round trip through every format."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ HUNDREDTH, NEAR = 0.005 + 1e-9, 1e-4
 
 
 def picture(width: int, height: int) -> Pixels:
-    """One whose pixels take no memory."""
+    """An image that takes no memory."""
     return np.broadcast_to(np.zeros(3, np.uint8), (height, width, 3))
 
 
 def file_name(name: bytes) -> str:
-    """As the system gives it, whatever bytes it is made of."""
+    """The name that the system returns for any bytes."""
     return os.fsdecode(name.replace(b"\0", b"") or b"a")
 
 
@@ -68,8 +68,8 @@ def written(sink: RecordSink, records: Records) -> None:
             sink.write(frame, found)
 
 
-def check_numbers(got: Sequence[float], wanted: np.ndarray, exact: float = HUNDREDTH) -> None:
-    array = np.asarray(wanted, np.float64).ravel()
+def check_numbers(got: Sequence[float], expected: np.ndarray, exact: float = HUNDREDTH) -> None:
+    array = np.asarray(expected, np.float64).ravel()
     np.testing.assert_allclose(np.ravel(got), array, atol=exact, rtol=1e-12)
 
 
@@ -95,15 +95,17 @@ def test_json_lines_are_valid_and_complete(records: Records, extras: frozenset[E
 
 @tried(120)
 @given(records=RECORDS, extras=CHOSEN)
-def test_a_table_is_read_back_by_the_csv_module(records: Records, extras: frozenset[Extra]) -> None:
+def test_tables_are_read_back_by_the_csv_module(records: Records, extras: frozenset[Extra]) -> None:
     with TemporaryDirectory() as folder:
         path = Path(folder, "a.csv")
         written(CsvSink(path, IBUG68, extras), records)
         with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
             rows = list(csv.DictReader(file, strict=True))
-    wanted = [(frame, number, face) for frame, some in records for number, face in enumerate(some)]
-    assert len(rows) == len(wanted)
-    for row, (frame, number, face) in zip(rows, wanted, strict=True):
+    expected = [
+        (frame, number, face) for frame, some in records for number, face in enumerate(some)
+    ]
+    assert len(rows) == len(expected)
+    for row, (frame, number, face) in zip(rows, expected, strict=True):
         assert None not in row
         assert (row["source"], int(row["frame"])) == (frame.source, frame.index)
         assert (float(row["time"]), int(row["face"])) == (float(frame.time), number)
@@ -119,16 +121,16 @@ def test_a_table_is_read_back_by_the_csv_module(records: Records, extras: frozen
 
 @tried(80)
 @given(records=RECORDS)
-def test_a_coco_document_holds_together(records: Records) -> None:
+def test_coco_documents_are_consistent(records: Records) -> None:
     with TemporaryDirectory() as folder:
         path = Path(folder, "a.json")
         written(CocoSink(path), records)
         document = json.loads(path.read_text("ascii"))
     images, annotations = document["images"], document["annotations"]
     assert [image["file_name"] for image in images] == [frame.source for frame, _ in records]
-    wanted = [(number, face) for number, (_, some) in enumerate(records, 1) for face in some]
-    assert len(annotations) == len(wanted)
-    for annotation, (image, face) in zip(annotations, wanted, strict=True):
+    expected = [(number, face) for number, (_, some) in enumerate(records, 1) for face in some]
+    assert len(annotations) == len(expected)
+    for annotation, (image, face) in zip(annotations, expected, strict=True):
         assert annotation["image_id"] == images[image - 1]["id"] == image
         assert annotation.get("track_id") == face.id
         assert annotation["area"] >= 0
@@ -140,15 +142,15 @@ def test_a_coco_document_holds_together(records: Records) -> None:
 
 @tried(80)
 @given(records=RECORDS, extras=CHOSEN)
-def test_arrays_hold_every_bit(records: Records, extras: frozenset[Extra]) -> None:
+def test_arrays_are_exact(records: Records, extras: frozenset[Extra]) -> None:
     with TemporaryDirectory() as folder:
         path = Path(folder, "a.npz")
         written(NpzSink(path, IBUG68, extras), records)
         with np.load(path, allow_pickle=False) as arrays:
             found = dict(arrays)
-    wanted = [(frame, face) for frame, some in records for face in some]
-    assert len(found["points"]) == len(wanted)
-    for row, (frame, face) in enumerate(wanted):
+    expected = [(frame, face) for frame, some in records for face in some]
+    assert len(found["points"]) == len(expected)
+    for row, (frame, face) in enumerate(expected):
         np.testing.assert_array_equal(found["points"][row], face.points)
         np.testing.assert_array_equal(found["box"][row], face.box)
         assert found["source_names"][found["source"][row]] == frame.source
@@ -156,20 +158,20 @@ def test_arrays_hold_every_bit(records: Records, extras: frozenset[Extra]) -> No
         assert found["id"][row] == (-1 if face.id is None else face.id)
         assert np.isnan(found["presence"][row]) == (face.presence is None)
     for extra in extras:
-        assert found[extra].shape == (len(wanted), len(FIELDS[extra]))
+        assert found[extra].shape == (len(expected), len(FIELDS[extra]))
 
 
 @pytest.mark.parametrize(
-    ("kind", "said"), [(JsonLinesSink, b"caf\\udce9.jpg"), (CsvSink, b"caf\xe9.jpg")]
+    ("kind", "message"), [(JsonLinesSink, b"caf\\udce9.jpg"), (CsvSink, b"caf\xe9.jpg")]
 )
-def test_names_that_are_no_text_are_printed_as_they_are(
-    kind: type[JsonLinesSink | CsvSink], said: bytes, monkeypatch: pytest.MonkeyPatch
+def test_undecodable_names_are_printed_unchanged(
+    kind: type[JsonLinesSink | CsvSink], message: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Standard output refuses them in most languages' settings."""
+    """Standard output refuses them in most locales."""
     out = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(out, "utf-8", errors="strict"))
     frame = Frame(picture(2, 2), os.fsdecode(b"caf\xe9.jpg"), 0, Fraction(0))
     points = np.zeros((68, 2), np.float32)
     with kind("-") as sink:
         sink.write(frame, [Face(points, np.array([0, 0, 1, 1], np.float32))])
-    assert said in out.getvalue()
+    assert message in out.getvalue()

@@ -1,4 +1,4 @@
-"""Frames searched whole and in tiles, by a detector that finds white squares."""
+"""Searches of frames in one view and in tiles, by a detector of white squares."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Square = tuple[int, int, int]
 
 
 class Squares(SizedDetector):
-    """Finds white squares from 12 pixels on; scores are chances by size, from 0 to 1."""
+    """Detects white squares from 12 pixels on; scores from 0 to 1 grow with the size."""
 
     def __init__(self, search: Search, rule: BoxRule | None = None, threshold: float = 0.0) -> None:
         super().__init__(rule or BoxRule(1.0), 12, search, threshold)
@@ -56,8 +56,8 @@ def in_order(boxes: np.ndarray) -> np.ndarray:
     return boxes[np.lexsort(boxes.T[::-1])]
 
 
-def test_squares_of_all_sizes_are_found_once_each() -> None:
-    """Too small for the whole frame, across edges of tiles, too large for them, in a corner."""
+def test_squares_of_all_sizes_are_detected_once_each() -> None:
+    """Too small for the full view, across edges of tiles, too large for tiles, in a corner."""
     squares = [
         (300, 200, 13), (634, 40, 15), (445, 447, 20), (1985, 1485, 15), (0, 0, 14),
         (630, 630, 60), (900, 700, 700), (1700, 30, 120),
@@ -71,7 +71,7 @@ def test_squares_of_all_sizes_are_found_once_each() -> None:
     assert found.scores.tolist() == sorted(found.scores.tolist(), reverse=True)
 
 
-def test_without_tiles_only_what_is_large_enough_is_found() -> None:
+def test_without_tiles_only_large_squares_are_detected() -> None:
     image = drawn(2000, 1500, [(300, 200, 13), (900, 700, 700)])
     detector = Squares(Search(640))
     (box,) = detector(image).boxes
@@ -88,7 +88,7 @@ def test_small_frames_are_enlarged_for_small_faces() -> None:
     assert detector.seen == [((400, 600, 3), 12)]
 
 
-def test_frames_are_searched_no_larger_than_large_faces_need() -> None:
+def test_frames_are_downscaled_when_only_large_faces_are_needed() -> None:
     detector = Squares(Search(640, 48))
     squares = [(20, 20, 40), (100, 80, 60)]
     (box,) = detector(drawn(401, 301, squares)).boxes
@@ -96,7 +96,7 @@ def test_frames_are_searched_no_larger_than_large_faces_need() -> None:
     assert detector.seen == [((75, 100, 3), 12)]
 
 
-def test_gray_frames_are_searched_as_well() -> None:
+def test_gray_frames_have_the_same_detections() -> None:
     image = drawn(2000, 1500, [(300, 200, 13), (900, 700, 700)])
     detector = Squares(Search(640, 12))
     np.testing.assert_array_equal(detector(image[..., 0]).boxes, detector(image).boxes)
@@ -110,21 +110,21 @@ def test_frames_of_any_shape_are_searched(shape: tuple[int, ...], min_face: floa
     assert all(max(seen[:2]) <= 640 for seen, _ in detector.seen)
 
 
-def test_a_searchs_score_takes_the_place_of_the_detectors_own() -> None:
+def test_min_score_of_a_search_replaces_the_detectors_threshold() -> None:
     image = drawn(300, 200, [(10, 10, 16), (100, 10, 100)])  # scores 0.75 and 0.9
     assert len(Squares(Search(640), threshold=0.8)(image)) == 1
     assert len(Squares(Search(640, min_score=0.5), threshold=0.8)(image)) == 2
     assert len(Squares(Search(640, min_score=0.95), threshold=0.8)(image)) == 0
 
 
-def test_faces_are_measured_from_brows_to_chin_whatever_points_are_wanted() -> None:
+def test_faces_are_measured_from_brows_to_chin_for_any_box_rule() -> None:
     detector = Squares(Search(640, 30), rule=BoxRule(0.5))
     detector.rule = BoxRule(0.1)  # of a network that places points near the nose
     found = detector(drawn(300, 200, [(10, 10, 56), (100, 10, 64)]))
     np.testing.assert_allclose(found.boxes, edges([(100, 10, 64)]), atol=3)
 
 
-def test_moving_pictures_are_searched_in_their_own_way() -> None:
+def test_for_video_changes_the_search_of_a_copy() -> None:
     detector = Squares(Search(640, 12), threshold=0.8)
     moving = detector.for_video(Search(64, min_score=0.5))
     assert (moving.search, moving.min_score) == (Search(64, min_score=0.5), 0.5)
@@ -135,7 +135,7 @@ def test_moving_pictures_are_searched_in_their_own_way() -> None:
 
 
 class Nothing(Detector):
-    """As short as a detector can be."""
+    """The shortest possible detector."""
 
     rule = BoxRule(1.0)
 
@@ -159,7 +159,7 @@ def test_a_detector_needs_a_rule_and_a_call_and_inherits_the_rest() -> None:
         (None, "'NoneType'.* has no rule"),
     ],
 )
-def test_what_an_object_lacks_is_named(made: object, problem: str) -> None:
+def test_errors_name_what_an_object_lacks(made: object, problem: str) -> None:
     with pytest.raises(DetectorError, match=problem):
         check_detector(made)
     with pytest.raises(DetectorError, match=problem):

@@ -22,7 +22,7 @@ def write(folder: Path, text: str) -> Path:
     return path
 
 
-def test_boxes_are_found_by_path_or_file_name_and_frame(tmp_path: Path) -> None:
+def test_boxes_are_looked_up_by_path_or_file_name_and_frame(tmp_path: Path) -> None:
     text = HEADER + "a.jpg,0,1,2,3,4\n./a.jpg,0,5,6,7,8\nv/b.mp4,7,0,0,9.5,9\n"
     boxes = BoxesFile.read(write(tmp_path, text))
     np.testing.assert_array_equal(boxes.find(frame("/x/a.jpg")).boxes, [[1, 2, 3, 4], [5, 6, 7, 8]])
@@ -31,7 +31,7 @@ def test_boxes_are_found_by_path_or_file_name_and_frame(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("", "line 1: the header"),
         ("a,b\n", "line 1: the header"),
@@ -41,11 +41,11 @@ def test_boxes_are_found_by_path_or_file_name_and_frame(tmp_path: Path) -> None:
         (HEADER + "a.jpg,0.5,1,2,3,4\n", "line 2: not a number"),
     ],
 )
-def test_a_wrong_line_is_named(tmp_path: Path, text: str, said: str) -> None:
-    with pytest.raises(BoxesFileError, match=said):
+def test_errors_name_the_invalid_line(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(BoxesFileError, match=message):
         BoxesFile.read(write(tmp_path, text))
 
 
-def test_an_absent_file_is_named(tmp_path: Path) -> None:
+def test_errors_name_a_missing_file(tmp_path: Path) -> None:
     with pytest.raises(BoxesFileError, match=r"nosuch\.csv"):
         BoxesFile.read(tmp_path / "nosuch.csv")

@@ -1,4 +1,4 @@
-"""Detectors, on a photo where scikit-image ships one."""
+"""Building detectors, and their results on a photo of scikit-image."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def astronaut() -> np.ndarray:
 
 
 @needs_haar
-def test_haar_finds_the_astronaut_and_nothing_else() -> None:
+def test_haar_detects_the_astronaut_and_nothing_else() -> None:
     found = HaarDetector()(astronaut())
     assert len(found) == 1
     x0, y0, x1, y1 = found.boxes[0]
@@ -41,7 +41,7 @@ def test_haar_finds_the_astronaut_and_nothing_else() -> None:
 
 
 @needs_haar
-def test_boxes_are_in_pixels_of_the_frame_whatever_size_is_searched() -> None:
+def test_boxes_are_in_frame_pixels_at_any_search_size() -> None:
     image = astronaut()
     large = np.kron(image, np.ones((3, 3, 1), np.uint8))
     (box,) = HaarDetector(Search(512))(large).boxes
@@ -50,7 +50,7 @@ def test_boxes_are_in_pixels_of_the_frame_whatever_size_is_searched() -> None:
 
 
 @needs_haar
-def test_nothing_is_found_in_an_empty_image() -> None:
+def test_nothing_is_detected_in_an_empty_image() -> None:
     found = HaarDetector()(np.full((200, 300, 3), 127, np.uint8))
     assert found.boxes.shape == (0, 4)
     assert found.scores.shape == (0,)
@@ -58,11 +58,11 @@ def test_nothing_is_found_in_an_empty_image() -> None:
 
 @needs_haar
 @pytest.mark.parametrize("shape", [(1, 1, 3), (1, 500, 3), (20, 20, 3), (3000, 2, 3)])
-def test_tiny_and_narrow_images_are_searched_without_harm(shape: tuple[int, ...]) -> None:
+def test_tiny_and_narrow_images_can_be_searched(shape: tuple[int, ...]) -> None:
     assert len(HaarDetector()(np.zeros(shape, np.uint8))) == 0
 
 
-def test_the_whole_image_becomes_the_whole_crop() -> None:
+def test_the_image_becomes_the_crop() -> None:
     crop = CropRule(1.3, (0.1, -0.2))
     detector = WholeImageDetector(crop)
     boxes = detector(np.zeros((100, 100, 3), np.uint8)).boxes
@@ -73,8 +73,8 @@ def test_the_whole_image_becomes_the_whole_crop() -> None:
     np.testing.assert_allclose(side, [100], rtol=1e-5)
 
 
-def test_points_of_ones_own_need_a_rule_of_their_own() -> None:
-    """Otherwise a detector's boxes would be cut as if they led to the 68 points."""
+def test_networks_with_their_own_points_need_their_own_rule() -> None:
+    """Otherwise crops would be those for the 68 points."""
     two = LandmarkScheme("two", 2, {"eyes": (0, 1)}, ((0, 1),), (0, 1))
     unknown = replace(card(), scheme=two)
     with pytest.raises(DetectorError, match=r"points of its own.*--data"):
@@ -86,7 +86,7 @@ def test_points_of_ones_own_need_a_rule_of_their_own() -> None:
 
 
 @needs_haar
-def test_haar_takes_the_networks_rule_for_its_boxes() -> None:
+def test_haar_uses_the_rule_of_the_networks_card() -> None:
     own = BoxRule(0.5, (0.0, -0.1))
     two = LandmarkScheme("two", 2, {"eyes": (0, 1)}, ((0, 1),), (0, 1))
     known = replace(card(), scheme=two, box_rules={"haar": own})
@@ -94,20 +94,20 @@ def test_haar_takes_the_networks_rule_for_its_boxes() -> None:
     assert build_detector("haar", card()).rule == HAAR.box_rule
 
 
-def test_an_opencv_without_cascades_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reports_an_opencv_without_cascades(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(cv2, "CascadeClassifier", raising=False)
     with pytest.raises(DetectorError, match="opencv-python-headless<5"):
         build_detector("haar", card())
 
 
 @needs_haar
-def test_a_missing_cascade_file_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reports_a_missing_cascade_file(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(haar, "Path", lambda _: Path("/nowhere/cv2.so"))
     with pytest.raises(DetectorError, match="missing"):
         HaarDetector()
 
 
-def test_each_name_is_a_detector_that_searches_as_it_is_told() -> None:
+def test_detectors_are_built_with_the_given_search() -> None:
     tiny, search = MODELS / "detector.onnx", Search(320, 20, 0.7)
     fkd = build_detector("fkd", card(), search, model=tiny, provider="cpu", threads=1)
     assert isinstance(fkd, FkdDetector)
@@ -116,20 +116,20 @@ def test_each_name_is_a_detector_that_searches_as_it_is_told() -> None:
 
 
 @needs_haar
-def test_haar_searches_as_it_is_told() -> None:
+def test_haar_is_built_with_the_given_search() -> None:
     search = Search(320, 20, 0.7)
     found = build_detector("haar", card(), search)
     assert isinstance(found, HaarDetector)
     assert found.search == search
 
 
-def test_yunet_takes_a_file_of_ones_own() -> None:
+def test_yunet_opens_the_given_file() -> None:
     with pytest.raises(ModelFileNotFoundError, match="nosuch"):
         build_detector("yunet", card(), model="nosuch.onnx")
 
 
 @pytest.mark.parametrize(("name", "size"), [("fkd", 1280), ("haar", 960)])
-def test_photos_are_searched_at_the_detectors_usual_size(name: str, size: int) -> None:
+def test_photos_are_searched_at_the_detectors_default_size(name: str, size: int) -> None:
     if name == "haar" and not hasattr(cv2, "CascadeClassifier"):
         pytest.skip("this OpenCV has no face cascades")
     model = MODELS / "detector.onnx" if name == "fkd" else None
@@ -139,19 +139,19 @@ def test_photos_are_searched_at_the_detectors_usual_size(name: str, size: int) -
 
 
 @pytest.mark.parametrize("name", ["haar", "none"])
-def test_a_file_is_refused_where_it_has_no_use(name: str) -> None:
+def test_detectors_without_a_model_refuse_a_file(name: str) -> None:
     with pytest.raises(DetectorError, match=rf"'{name}'.* takes no model, and a\.onnx was given"):
         build_detector(name, card(), model="a.onnx")
 
 
-def test_an_unknown_name_tells_of_those_that_there_are() -> None:
+def test_an_unknown_name_lists_the_detectors() -> None:
     with pytest.raises(DetectorError, match=r"'magic'.*there are: fkd, haar, yunet, none"):
         build_detector("magic", card())
     with pytest.raises(DetectorError, match="'magic'"):
         load(MODELS / "fixed.onnx", detector="magic")
 
 
-def test_a_pipeline_is_loaded_with_a_search(fixed_model: Path) -> None:
+def test_load_passes_its_search_to_the_detector(fixed_model: Path) -> None:
     tiny = MODELS / "detector.onnx"
     given = load(fixed_model, detector_model=tiny, max_size=320, min_face=20, min_score=0.7)
     assert isinstance(given.detector, FkdDetector)
@@ -160,8 +160,8 @@ def test_a_pipeline_is_loaded_with_a_search(fixed_model: Path) -> None:
         load(fixed_model, detector_model=tiny, max_size=0)
 
 
-def test_points_of_ones_own_lead_where_the_networks_card_says() -> None:
-    """And faces are measured from brows to chin all the same."""
+def test_the_networks_card_sets_the_rule_for_its_own_points() -> None:
+    """Faces are still measured from brows to chin."""
     two = LandmarkScheme("two", 2, {"eyes": (0, 1)}, ((0, 1),), (0, 1))
     own = replace(card(), scheme=two, box_rules={"fkd": BoxRule(0.1)})
     search, tiny = Search(1280, min_face=24), MODELS / "detector.onnx"
@@ -171,7 +171,7 @@ def test_points_of_ones_own_lead_where_the_networks_card_says() -> None:
 
 
 @needs_haar
-def test_haar_measures_faces_from_brows_to_chin_whatever_points_are_wanted() -> None:
+def test_haar_measures_faces_from_brows_to_chin_for_any_box_rule() -> None:
     image = astronaut()
     (box,) = HaarDetector()(image).boxes
     face = float((box[2] - box[0]) * HAAR.box_rule.scale)
@@ -181,7 +181,7 @@ def test_haar_measures_faces_from_brows_to_chin_whatever_points_are_wanted() -> 
 
 
 @pytest.mark.parametrize("given", [{"max_size": 640}, {"min_face": 20}, {"min_score": 0.5}])
-def test_how_to_search_is_for_detectors_by_name(given: dict[str, float]) -> None:
+def test_search_arguments_are_for_detectors_by_name(given: dict[str, float]) -> None:
     name = next(iter(given))
     with pytest.raises(
         SettingsError, match=f"{name} is for the detectors fkd, haar, yunet, by name"

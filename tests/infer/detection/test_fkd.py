@@ -1,4 +1,4 @@
-"""fkd's own detector, by a tiny network whose answer is known, and as it is shipped."""
+"""fkd's own detector: a tiny network with a known output, and the shipped one."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def photo(name: str) -> np.ndarray:
     return np.ascontiguousarray(getattr(data, name)()[..., ::-1])
 
 
-def test_the_answer_is_the_networks() -> None:
+def test_detections_are_the_networks_output() -> None:
     detector = tiny()
     found = detector(gray(204))
     np.testing.assert_array_equal(found.boxes, DETECTED[:1])
@@ -55,14 +55,14 @@ def test_the_answer_is_the_networks() -> None:
     assert detector.execution_provider is CPU
 
 
-def test_what_is_less_sure_than_the_card_asks_for_is_no_face() -> None:
+def test_boxes_below_the_cards_threshold_are_left_out() -> None:
     detector = tiny()
     assert len(detector(gray(128))) == 1
     assert len(detector(gray(127))) == 0
     assert detector(gray(0)).boxes.shape == (0, 4)
 
 
-def test_a_searchs_score_takes_the_place_of_the_cards() -> None:
+def test_min_score_of_a_search_replaces_the_cards_threshold() -> None:
     detector = tiny(search=Search(1280, min_score=0.2))
     found = detector(gray(102))
     np.testing.assert_array_equal(found.boxes, DETECTED)
@@ -70,27 +70,27 @@ def test_a_searchs_score_takes_the_place_of_the_cards() -> None:
     assert len(tiny(search=Search(1280, min_score=0.9))(gray(204))) == 0
 
 
-def test_find_tells_all_from_the_lowest_scores_on() -> None:
+def test_detect_returns_boxes_of_all_scores() -> None:
     assert len(tiny().detect(gray(204))) == 2
     assert len(tiny().detect(gray(0))) == 1
 
 
-def test_a_frame_is_shown_as_large_as_the_cards_smallest_face_asks_for() -> None:
-    """Half as large where a face of 12 pixels is found well, and one of 24 is wanted."""
+def test_frames_are_scaled_for_the_cards_smallest_face() -> None:
+    """At half the size if faces of 12 pixels are detected well and 24 are asked for."""
     found = tiny(search=Search(1280, min_face=24))(gray(204))
     np.testing.assert_allclose(found.boxes, DETECTED[:1] * 2 + 0.5)
     found = tiny(search=Search(1280, min_face=6))(gray(204))
     np.testing.assert_allclose(found.boxes, DETECTED[:1] / 2 - 0.25)
 
 
-def test_boxes_are_in_pixels_of_the_frame_whatever_size_is_searched() -> None:
+def test_boxes_are_in_frame_pixels_at_any_search_size() -> None:
     found = tiny(search=Search(64))(gray(204, 128, 96))
     assert found.points is not None
     np.testing.assert_allclose(found.boxes, DETECTED[:1] * 2 + 0.5)
     np.testing.assert_allclose(found.points, detected_points()[:1] * 2 + 0.5)
 
 
-def test_gray_frames_have_the_same_answer() -> None:
+def test_gray_frames_have_the_same_detections() -> None:
     rng = np.random.default_rng(0)
     plane = rng.integers(120, 256, (90, 70), np.uint8)
     one, other = tiny()(plane), tiny()(np.dstack([plane] * 3))
@@ -98,11 +98,11 @@ def test_gray_frames_have_the_same_answer() -> None:
     np.testing.assert_array_equal(one.scores, other.scores)
 
 
-def test_frames_that_do_not_lie_in_one_piece_have_the_same_answer() -> None:
+def test_non_contiguous_frames_have_the_same_detections() -> None:
     image = np.random.default_rng(0).integers(120, 256, (90, 70, 3), np.uint8)
     flipped = image[::-1, ::-1, ::-1]
-    wanted = tiny()(np.ascontiguousarray(flipped)).scores
-    np.testing.assert_array_equal(tiny()(flipped).scores, wanted)
+    expected = tiny()(np.ascontiguousarray(flipped)).scores
+    np.testing.assert_array_equal(tiny()(flipped).scores, expected)
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 3), (1, 500, 3), (3000, 2, 3), (1, 1)])
@@ -110,12 +110,12 @@ def test_images_of_any_shape_are_searched(shape: tuple[int, ...]) -> None:
     assert len(tiny()(np.full(shape, 255, np.uint8))) == 1
 
 
-def test_a_network_that_answers_nan_is_told() -> None:
+def test_reports_a_network_that_returns_nan() -> None:
     with pytest.raises(NonFiniteOutputError, match="tiny detector"):
         tiny("detector_nan")(gray(204))
 
 
-def test_boxes_inside_out_are_left_out() -> None:
+def test_inverted_boxes_are_left_out() -> None:
     found = tiny("detector_inverted", Search(1280, min_score=0))(gray(204))
     np.testing.assert_array_equal(found.boxes, DETECTED[:1])
     np.testing.assert_array_equal(found.points, detected_points()[:1])
@@ -126,7 +126,7 @@ def test_a_file_without_a_card_is_refused() -> None:
         tiny("detector_no_card")
 
 
-def test_a_graph_that_is_no_detectors_is_refused() -> None:
+def test_a_graph_with_other_outputs_is_refused() -> None:
     with pytest.raises(InvalidModelError, match=r"detector_four_points\.onnx.*4, 2\]"):
         tiny("detector_four_points")
 
@@ -139,12 +139,12 @@ def test_a_file_that_is_no_model_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["nosuch.onnx", "fkdnet"])
-def test_an_unknown_name_tells_of_the_detectors_that_there_are(name: str) -> None:
+def test_an_unknown_name_lists_the_shipped_detectors(name: str) -> None:
     with pytest.raises(ModelFileNotFoundError, match=f"{name}: .*models: {DETECTOR_MODEL}"):
         FkdDetector(name)
 
 
-def test_networks_in_each_others_place_name_the_right_option(fixed_model: Path) -> None:
+def test_swapped_networks_name_the_right_option(fixed_model: Path) -> None:
     with pytest.raises(WrongTaskError, match=r"fixed\.onnx: .*places points.*as --model$"):
         FkdDetector(fixed_model, provider="cpu")
     with pytest.raises(WrongTaskError, match=r"finds faces.*as --detector-model$"):
@@ -169,7 +169,7 @@ class Full:
         raise RuntimeError(self.text)
 
 
-def test_memory_that_runs_out_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reports_a_lack_of_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     detector = tiny()
     monkeypatch.setattr(detector, "_session", Full("std::bad_alloc"))
     with pytest.raises(OutOfMemoryError, match=r"to search 100 × 120 pixels.*max-size") as caught:
@@ -177,7 +177,7 @@ def test_memory_that_runs_out_is_one_line(monkeypatch: pytest.MonkeyPatch) -> No
     assert "\n" not in str(caught.value)
 
 
-def test_another_fault_of_the_runtime_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reports_other_errors_of_the_runtime(monkeypatch: pytest.MonkeyPatch) -> None:
     detector = tiny()
     monkeypatch.setattr(detector, "_session", Full("a fault"))
     with pytest.raises(InferenceError, match=r"could not be run .*: a fault$"):
@@ -193,7 +193,7 @@ def test_several_threads_may_use_one_detector() -> None:
     assert scores == [[pytest.approx(level / 255)] for level in levels]
 
 
-def test_moving_pictures_are_searched_in_their_own_way() -> None:
+def test_for_video_changes_the_search_of_a_copy() -> None:
     detector = tiny(search=Search(1280, min_score=0.9))
     moving = detector.for_video(Search(64))
     np.testing.assert_allclose(moving(gray(204, 128)).boxes, DETECTED[:1] * 2 + 0.5)
@@ -202,14 +202,14 @@ def test_moving_pictures_are_searched_in_their_own_way() -> None:
     assert detector(gray(255, 128)).boxes[0].tolist() == DETECTED[0].tolist()
 
 
-def test_the_default_detector_comes_with_the_package() -> None:
+def test_the_default_detector_is_shipped() -> None:
     assert DETECTOR_MODEL in shipped_models(detectors=True)
     assert DETECTOR_MODEL not in shipped_models()
     assert find_model(DETECTOR_MODEL, detectors=True).is_file()
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 3), (1, 500, 3), (3000, 2, 3), (33, 65), (65, 33, 3)])
-def test_the_shipped_detector_takes_images_of_any_shape(shape: tuple[int, ...]) -> None:
+def test_the_shipped_detector_accepts_images_of_any_shape(shape: tuple[int, ...]) -> None:
     detector = FkdDetector(provider="cpu", settings=SessionSettings(1))
     noise = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
     found = detector.detect(noise)
@@ -220,7 +220,7 @@ def test_the_shipped_detector_takes_images_of_any_shape(shape: tuple[int, ...]) 
 
 
 @pytest.mark.parametrize("colour", [True, False])
-def test_the_shipped_detector_finds_the_astronaut_first(colour: bool) -> None:
+def test_the_shipped_detector_ranks_the_astronaut_first(colour: bool) -> None:
     image = photo("astronaut")
     found = FkdDetector()(image if colour else image[..., 1])
     x0, y0, x1, y1 = found.boxes[0]
@@ -235,7 +235,7 @@ def test_the_shipped_detector_finds_the_astronaut_first(colour: bool) -> None:
 
 
 @pytest.mark.parametrize("name", ["rocket", "chelsea", "coffee"])
-def test_the_shipped_detector_finds_no_face_where_there_is_none(name: str) -> None:
+def test_the_shipped_detector_has_no_false_detections_on_photos(name: str) -> None:
     assert len(FkdDetector()(photo(name))) == 0
 
 
@@ -243,5 +243,5 @@ def test_the_shipped_detector_finds_no_face_where_there_is_none(name: str) -> No
     ("name", "faces"),
     [("astronaut", 1), ("rocket", 0), ("chelsea", 0), ("coffee", 0), ("hubble_deep_field", 0)],
 )
-def test_with_the_networks_word_there_is_one_face_and_no_false_one(name: str, faces: int) -> None:
+def test_presence_leaves_out_false_detections(name: str, faces: int) -> None:
     assert len(load()(photo(name))) == faces

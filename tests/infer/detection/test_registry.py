@@ -75,7 +75,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
     return add
 
 
-def test_the_registry_names_each_detector_and_what_searches() -> None:
+def test_the_registry_lists_the_built_in_detectors() -> None:
     assert list(DETECTORS) == ["fkd", "haar", "yunet", "none"]
     assert SEARCHING == ("fkd", "haar", "yunet")
     assert BOX_KINDS == ("points", "fkd", "haar", "yunet")
@@ -195,7 +195,7 @@ def test_a_plugin_that_does_not_search_takes_no_search(install: Install) -> None
         load(MODELS / "fixed.onnx", detector="corners", max_size=320)
 
 
-def test_points_of_ones_own_are_unknown_to_a_plugin_too(install: Install) -> None:
+def test_networks_with_their_own_points_need_a_rule_for_a_plugin(install: Install) -> None:
     install()
     two = LandmarkScheme("two", 2, {"eyes": (0, 1)}, ((0, 1),), (0, 1))
     with pytest.raises(DetectorError, match="points of its own"):

@@ -1,4 +1,4 @@
-"""Which parts of a frame are searched, and where their pixels were."""
+"""Planning of views, and the matrices that lead back to the frame."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def shown_size(view: View) -> tuple[int, int]:
 
 
 @pytest.mark.parametrize(
-    ("search", "said"),
+    ("search", "message"),
     [
         ({"max_size": 63}, "max_size is 63"),
         ({"max_size": 640, "min_face": 3.9}, "min_face is 3.9"),
@@ -35,14 +35,14 @@ def shown_size(view: View) -> tuple[int, int]:
         ({"max_size": 640, "min_score": math.nan}, "min_score is nan"),
     ],
 )
-def test_what_cannot_be_searched_with_is_named(search: dict[str, float], said: str) -> None:
-    with pytest.raises(SettingsError, match=said) as caught:
+def test_errors_name_the_invalid_search_value(search: dict[str, float], message: str) -> None:
+    with pytest.raises(SettingsError, match=message) as caught:
         Search(**search)  # type: ignore[arg-type]
     assert "\n" not in str(caught.value)
     assert isinstance(caught.value, ValueError)
 
 
-def test_limits_themselves_can_be_searched_with() -> None:
+def test_searches_accept_the_limits_themselves() -> None:
     Search(64, 4, 0)
     Search(64, 4, 1)
 
@@ -63,7 +63,7 @@ def test_limits_themselves_can_be_searched_with() -> None:
         ((1, 1), Search(640), 1),
     ],
 )
-def test_a_frame_is_shown_whole_where_that_is_enough(
+def test_one_view_is_planned_where_that_is_enough(
     size: tuple[int, int], search: Search, factor: float
 ) -> None:
     (view,) = plan_views(*size, search, SMALLEST)
@@ -71,7 +71,7 @@ def test_a_frame_is_shown_whole_where_that_is_enough(
     assert view.factor == pytest.approx(factor)
 
 
-def test_small_faces_of_a_large_frame_are_searched_for_in_tiles() -> None:
+def test_large_frames_are_tiled_for_small_faces() -> None:
     whole, *tiles = plan_views(1920, 1080, Search(640, 12), SMALLEST)
     assert whole == View(0, 0, 1920, 1080, 3)
     # Each shares 1.5 × 12 × 3 = 54 pixels or more with the next.
@@ -80,7 +80,7 @@ def test_small_faces_of_a_large_frame_are_searched_for_in_tiles() -> None:
     assert tiles == wanted_tiles
 
 
-def test_a_frame_that_is_long_in_one_direction_is_cut_in_that_one() -> None:
+def test_long_frames_are_tiled_in_one_direction() -> None:
     _, *tiles = plan_views(2000, 100, Search(640, 12), SMALLEST)
     assert {(view.top, view.bottom) for view in tiles} == {(0, 100)}
     assert [view.left for view in tiles] == sorted({view.left for view in tiles})
@@ -88,8 +88,8 @@ def test_a_frame_that_is_long_in_one_direction_is_cut_in_that_one() -> None:
     assert tiles[-1].right == 2000
 
 
-def test_very_large_frames_are_cut_coarsely_before_they_are_cut_finely() -> None:
-    """Else faces too large for half a tile, and too small for the whole frame, were not seen."""
+def test_very_large_frames_have_coarse_tiles_before_fine_ones() -> None:
+    """Else faces too large for half a tile and too small for the full view would be missed."""
     _, *tiles = plan_views(3840, 2160, Search(400, 13.5), 27)
     factors = sorted({view.factor for view in tiles}, reverse=True)
     assert len(factors) == 2
@@ -114,7 +114,7 @@ SMALLESTS = st.sampled_from([12.0, 17.5, 26.5])
     x=st.sampled_from([0.5, 0.95, 0.99]) | st.floats(0, 1),
     y=st.sampled_from([0.5, 0.95, 0.99]) | st.floats(0, 1),
 )
-def test_every_wanted_face_lies_whole_in_a_view_and_large_enough(
+def test_every_face_fits_into_a_view_at_a_sufficient_size(
     width: int,
     height: int,
     max_size: int,
@@ -150,7 +150,7 @@ def test_every_wanted_face_lies_whole_in_a_view_and_large_enough(
     smallest=SMALLESTS,
     min_face=st.none() | st.sampled_from([4, 6, 9, 13.3]) | st.floats(4, 500),
 )
-def test_views_cover_the_frame_and_are_no_larger_than_was_said(
+def test_views_cover_the_frame_and_stay_within_max_size(
     width: int, height: int, max_size: int, smallest: float, min_face: float | None
 ) -> None:
     whole, *tiles = plan_views(width, height, Search(max_size, min_face), smallest)
@@ -163,7 +163,7 @@ def test_views_cover_the_frame_and_are_no_larger_than_was_said(
 
 
 @pytest.mark.parametrize("search", [Search(640, 12), Search(640, 20), Search(320, 6)])
-def test_neighbours_share_a_face_that_the_views_before_do_not_show(search: Search) -> None:
+def test_tiles_overlap_by_a_face_that_coarser_views_miss(search: Search) -> None:
     for width in range(321, 3000):
         whole, *tiles = plan_views(width, 64, search, SMALLEST)
         factors = sorted({view.factor for view in tiles}, reverse=True)
@@ -176,10 +176,10 @@ def test_neighbours_share_a_face_that_the_views_before_do_not_show(search: Searc
 
 @pytest.mark.parametrize("factor", [1, 1.5, 2.3, 3, 0.5, 0.77])
 @pytest.mark.parametrize("part", [(0, 0, 231, 173), (37, 11, 168, 88), (30, 7, 31, 90)])
-def test_the_pixels_of_a_view_come_back_to_where_they_were(
+def test_the_matrix_of_a_view_leads_its_pixels_back_to_the_frame(
     part: tuple[int, int, int, int], factor: float
 ) -> None:
-    """In an image whose pixels say where they are."""
+    """In an image whose pixels encode their position."""
     y, x = np.mgrid[:173, :231].astype(np.uint8)
     image = np.dstack([x, y, np.zeros_like(x)])
     view = View(*part, factor)
@@ -190,14 +190,14 @@ def test_the_pixels_of_a_view_come_back_to_where_they_were(
     for channel, grid in ((0, u), (1, v)):
         back = matrix[channel, channel] * grid + matrix[channel, 2]
         low, high = part[channel], part[channel + 2] - 1
-        said = pixels[..., channel].astype(float)
-        assert np.abs(said - np.clip(back, low, high)).max() <= 1
+        message = pixels[..., channel].astype(float)
+        assert np.abs(message - np.clip(back, low, high)).max() <= 1
     size = np.array(pixels.shape[1::-1])
     corners = np.stack([np.full(2, -0.5), size - 0.5]) * np.diag(matrix[:, :2]) + matrix[:, 2]
     edges = np.array(part).reshape(2, 2) - 0.5
     np.testing.assert_allclose(corners, edges, atol=1e-3)
 
 
-def test_gray_planes_are_shown_too() -> None:
+def test_views_of_gray_planes_are_extracted() -> None:
     pixels, _ = View(3, 2, 33, 22, 2).extract(np.zeros((40, 50), np.uint8))
     assert pixels.shape == (10, 15)

@@ -1,4 +1,4 @@
-"""YuNet, where its file is at hand; and what is told where it is not."""
+"""YuNet, if its file is available, and its errors."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if not hasattr(cv2, "FaceDetectorYN"):
 
 @pytest.fixture(scope="module")
 def file() -> Path:
-    """A YuNet model file; skips the test where there is none."""
+    """A YuNet model file; skips the test without one."""
     if not YUNET_MODEL.is_file():
         pytest.skip(f"no YuNet at {YUNET_MODEL}; set FKD_YUNET to its file")
     return YUNET_MODEL
@@ -37,7 +37,7 @@ def astronaut() -> np.ndarray:
     return np.ascontiguousarray(data.astronaut()[..., ::-1])
 
 
-def test_without_a_network_it_says_how_to_do_it_by_hand(
+def test_without_a_network_the_error_says_what_to_download(
     monkeypatch: pytest.MonkeyPatch, cache: Path
 ) -> None:
     def unreachable(url: str, timeout: float) -> None:
@@ -51,13 +51,13 @@ def test_without_a_network_it_says_how_to_do_it_by_hand(
     assert not [path for path in cache.rglob("*") if path.is_file()]
 
 
-def test_a_missing_file_is_named() -> None:
+def test_errors_name_a_missing_file() -> None:
     with pytest.raises(ModelFileNotFoundError, match=r"nosuch\.onnx"):
         YuNetDetector("nosuch.onnx")
 
 
 @pytest.mark.parametrize("name", ["relu.onnx", "detector.onnx", "text.onnx", "empty.onnx"])
-def test_a_file_of_something_else_is_refused_at_once(name: str, tmp_path: Path) -> None:
+def test_other_files_are_refused_at_once(name: str, tmp_path: Path) -> None:
     path = MODELS / name
     if not path.exists():
         path = tmp_path / name
@@ -67,7 +67,7 @@ def test_a_file_of_something_else_is_refused_at_once(name: str, tmp_path: Path) 
     assert "\n" not in str(caught.value)
 
 
-def test_an_opencv_without_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reports_an_opencv_without_yunet(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(cv2, "FaceDetectorYN")
     with pytest.raises(DetectorError, match="use detector 'fkd'"):
         YuNetDetector("any.onnx")
@@ -91,17 +91,17 @@ def test_the_astronaut_is_the_only_face_of_the_photo(file: Path, astronaut: np.n
 
 
 @pytest.mark.parametrize("scale", [0.5, 2, 3.3])
-def test_boxes_are_in_pixels_of_the_frame_whatever_its_size(
+def test_boxes_are_in_frame_pixels_at_any_size(
     file: Path, astronaut: np.ndarray, scale: float
 ) -> None:
     detector = YuNetDetector(file, Search(512))
-    (wanted,) = detector(astronaut).boxes
+    (expected,) = detector(astronaut).boxes
     other = np.asarray(cv2.resize(astronaut, None, fx=scale, fy=scale), np.uint8)
     (box,) = detector(other).boxes
-    np.testing.assert_allclose(box / scale, wanted, atol=6)
+    np.testing.assert_allclose(box / scale, expected, atol=6)
 
 
-def test_a_small_face_of_a_large_frame_is_found_in_tiles(file: Path, astronaut: np.ndarray) -> None:
+def test_tiles_show_a_small_face_of_a_large_frame(file: Path, astronaut: np.ndarray) -> None:
     frame = np.full((1400, 2000, 3), 127, np.uint8)
     small = cv2.resize(astronaut, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
     frame[600:728, 600:728] = small
@@ -111,16 +111,14 @@ def test_a_small_face_of_a_large_frame_is_found_in_tiles(file: Path, astronaut: 
     np.testing.assert_allclose(centre, (600 + 224 / 4, 600 + 120 / 4), atol=4)
 
 
-def test_gray_frames_are_searched_too(file: Path, astronaut: np.ndarray) -> None:
+def test_gray_frames_can_be_searched(file: Path, astronaut: np.ndarray) -> None:
     gray = np.asarray(cv2.cvtColor(astronaut, cv2.COLOR_BGR2GRAY), np.uint8)
     detector = YuNetDetector(file)
     (box,) = detector(gray).boxes
     np.testing.assert_allclose(box, detector(astronaut).boxes[0], atol=6)
 
 
-def test_a_lower_score_finds_no_fewer_and_a_higher_one_no_more(
-    file: Path, astronaut: np.ndarray
-) -> None:
+def test_min_score_is_monotonic(file: Path, astronaut: np.ndarray) -> None:
     counts = [
         len(YuNetDetector(file, Search(640, min_score=score))(astronaut))
         for score in (0, 0.3, 0.6, 1)
@@ -132,9 +130,7 @@ def test_a_lower_score_finds_no_fewer_and_a_higher_one_no_more(
 @pytest.mark.parametrize(
     "shape", [(1, 1, 3), (1, 500, 3), (20, 20, 3), (32, 500, 3), (3000, 2, 3), (33, 65)]
 )
-def test_tiny_and_narrow_images_are_searched_without_harm(
-    file: Path, shape: tuple[int, ...]
-) -> None:
+def test_tiny_and_narrow_images_can_be_searched(file: Path, shape: tuple[int, ...]) -> None:
     found = YuNetDetector(file)(np.zeros(shape, np.uint8))
     assert found.boxes.shape == (0, 4)
     assert found.points is not None
@@ -144,13 +140,13 @@ def test_tiny_and_narrow_images_are_searched_without_harm(
 def test_several_threads_may_use_one_detector(file: Path, astronaut: np.ndarray) -> None:
     detector = YuNetDetector(file)
     images = [astronaut, astronaut[:, ::-1], astronaut[:300, :400], astronaut[200:, 10:]]
-    wanted = [detector(image) for image in images]
+    expected = [detector(image) for image in images]
     with ThreadPoolExecutor(2) as threads:
         found = list(threads.map(detector, images * 3))
-    for one, other in zip(found, wanted * 3, strict=True):
+    for one, other in zip(found, expected * 3, strict=True):
         np.testing.assert_array_equal(one.boxes, other.boxes)
 
 
-def test_its_rule_is_that_of_the_68_points_or_a_networks_own(file: Path) -> None:
+def test_the_rule_leads_to_the_68_points_or_is_given(file: Path) -> None:
     assert YuNetDetector(file).rule == YUNET.box_rule
     assert YuNetDetector(file, rule=BoxRule(0.3)).rule == BoxRule(0.3)

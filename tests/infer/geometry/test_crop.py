@@ -20,12 +20,12 @@ def gradient(height: int = 120, width: int = 160) -> np.ndarray:
     return np.tile(np.arange(width, dtype=np.uint8), (height, 1))
 
 
-def test_the_centre_of_the_square_lands_on_the_centre_of_the_crop() -> None:
+def test_the_centre_of_the_square_maps_to_the_centre_of_the_crop() -> None:
     matrix = similarity((50, 30), side=40, size=80, roll=0.7)
     assert transform(np.array([[50.0, 30.0]]), matrix) == pytest.approx(np.array([[39.5, 39.5]]))
 
 
-def test_an_upright_crop_of_its_own_size_keeps_every_pixel() -> None:
+def test_an_upright_crop_at_the_same_size_copies_pixels() -> None:
     image = gradient()
     matrix = similarity((31.5, 23.5), side=64, size=64)  # pixels 0..63 × -8..55
     found = crop(image, matrix, 64, 1)
@@ -47,7 +47,7 @@ def test_a_mirrored_crop_is_the_crop_with_its_columns_reversed() -> None:
     np.testing.assert_array_equal(mirrored, plain[:, ::-1])
 
 
-def test_bgr_and_gray_frames_give_the_same_gray_crop() -> None:
+def test_bgr_and_gray_frames_have_the_same_gray_crop() -> None:
     rng = np.random.default_rng(1)
     gray = rng.integers(0, 256, (100, 100), np.uint8)
     matrix = similarity((40, 60), 50, 64, 0.2)
@@ -56,7 +56,7 @@ def test_bgr_and_gray_frames_give_the_same_gray_crop() -> None:
 
 
 def test_a_large_face_is_averaged_and_does_not_alias() -> None:
-    """A one-pixel checkerboard is mean gray from afar, not stripes."""
+    """A one-pixel checkerboard becomes uniform gray, not stripes."""
     board = (np.indices((400, 400)).sum(axis=0) % 2 * 255).astype(np.uint8)
     found = crop(board, similarity((200, 200), 330, 64), 64, 1).astype(int)
     assert abs(found - 127).max() < 40
@@ -64,13 +64,13 @@ def test_a_large_face_is_averaged_and_does_not_alias() -> None:
     assert naive.std() > 4 * found.std()
 
 
-def test_averaging_does_not_move_the_picture() -> None:
+def test_averaging_does_not_shift_the_image() -> None:
     image = gradient(240, 240)
     matrix = similarity((119.5, 119.5), 200, 40)
     found = crop(image, matrix, 40, 1)[20, :, 0].astype(float)
-    wanted = transform(np.column_stack([np.arange(40), np.full(40, 20)]), invert(matrix))[:, 0]
-    assert np.abs(found - wanted).mean() < 0.2
-    assert np.abs(found - wanted).max() <= 1  # of 256 levels, in whole numbers
+    expected = transform(np.column_stack([np.arange(40), np.full(40, 20)]), invert(matrix))[:, 0]
+    assert np.abs(found - expected).mean() < 0.2
+    assert np.abs(found - expected).max() <= 1  # of 256 levels, in whole numbers
 
 
 @pytest.mark.parametrize("centre", [(-300, -300), (5000, 20), (0, 0), (159, 119)])
@@ -84,7 +84,7 @@ def test_a_crop_beyond_the_frame_repeats_its_border_or_is_black(centre: tuple[in
         assert black[0, 0, 0] == 0
 
 
-def test_one_batch_holds_a_crop_for_each_matrix() -> None:
+def test_a_batch_has_a_crop_for_each_matrix() -> None:
     image = gradient()
     boxes = np.array([[10, 10, 50, 50], [60, 30, 100, 90]], np.float32)
     matrices = crop_matrices(boxes, CropRule(1.25), 32)
@@ -94,7 +94,7 @@ def test_one_batch_holds_a_crop_for_each_matrix() -> None:
     assert crop_batch(image, matrices[:0], 32, 1).shape == (0, 32, 32, 1)
 
 
-def test_rules_move_by_shares_of_the_longer_side() -> None:
+def test_rules_shift_by_fractions_of_the_longer_side() -> None:
     boxes = np.array([[10, 20, 30, 60]], np.float32)
     centres, sides = apply_rule(boxes, BoxRule(0.5, (0.1, -0.25)))
     np.testing.assert_allclose(centres, [[24, 30]])
@@ -109,7 +109,7 @@ def test_rules_move_by_shares_of_the_longer_side() -> None:
     roll=st.floats(-np.pi, np.pi),
     mirror=st.booleans(),
 )
-def test_points_come_back_from_any_crop(
+def test_any_crop_can_be_inverted(
     x: float, y: float, side: float, roll: float, mirror: bool
 ) -> None:
     points = np.array([[x, y], [x + side / 3, y - side / 4]], np.float32)
@@ -138,12 +138,12 @@ def test_points_box_is_tight() -> None:
         [["a", 2, 3, 4]],
     ],
 )
-def test_bad_boxes_are_refused(boxes: object) -> None:
+def test_invalid_boxes_are_refused(boxes: object) -> None:
     with pytest.raises(InvalidBoxError):
         as_boxes(boxes)  # type: ignore[arg-type]
 
 
-def test_no_boxes_are_fine() -> None:
+def test_an_empty_list_of_boxes_is_valid() -> None:
     assert as_boxes([]).shape == (0, 4)
 
 
@@ -157,6 +157,6 @@ def test_no_boxes_are_fine() -> None:
         np.zeros((0, 4, 3), np.uint8),
     ],
 )
-def test_what_is_no_frame_is_refused(image: object) -> None:
+def test_invalid_frames_are_refused(image: object) -> None:
     with pytest.raises(InvalidImageError):
         check_image(image)

@@ -1,4 +1,4 @@
-"""Suppression against a few boxes known by heart, and against the plainest way to do it."""
+"""Non-maximum suppression of known boxes, and against a plain implementation."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def as_boxes(xywh: list[tuple[int, int, int, int]]) -> np.ndarray:
 
 
 def shared_area(one: np.ndarray, other: np.ndarray) -> float:
-    """Counted, cell by cell; boxes are of whole numbers."""
+    """Counted cell by cell, for integer boxes."""
     grids = []
     for x0, y0, x1, y1 in (one.astype(int), other.astype(int)):
         grid = np.zeros((60, 60), bool)
@@ -36,23 +36,23 @@ def area(box: np.ndarray) -> float:
 
 
 def plainly_suppressed(boxes: np.ndarray, scores: np.ndarray, limit: float) -> list[int]:
-    kept: list[int] = []
+    selected: list[int] = []
     for row in sorted(range(len(boxes)), key=lambda row: (-scores[row], row)):
-        rivals = [shared_area(boxes[row], boxes[other]) for other in kept]
-        unions = [area(boxes[row]) + area(boxes[other]) for other in kept]
+        rivals = [shared_area(boxes[row], boxes[other]) for other in selected]
+        unions = [area(boxes[row]) + area(boxes[other]) for other in selected]
         pairs = zip(rivals, unions, strict=True)
         if all(np.float32(both / (union - both)) <= limit for both, union in pairs):
-            kept.append(row)
-    return kept
+            selected.append(row)
+    return selected
 
 
-def test_half_of_a_box_is_a_third_of_what_two_cover() -> None:
+def test_known_boxes_have_known_overlaps() -> None:
     boxes = as_boxes([(0, 0, 4, 4), (2, 0, 4, 4), (1, 1, 2, 2), (8, 8, 1, 1), (4, 0, 4, 4)])
     np.testing.assert_allclose(iou(boxes[:1], boxes), [[1, 1 / 3, 1 / 4, 0, 0]])
     np.testing.assert_allclose(coverage(boxes[:1], boxes), [[1, 1 / 2, 1, 0, 0]])
 
 
-def test_boxes_that_touch_at_a_corner_share_nothing() -> None:
+def test_boxes_that_touch_at_a_corner_do_not_overlap() -> None:
     boxes = as_boxes([(0, 0, 2, 2), (2, 2, 2, 2), (5, 5, 1, 1)])
     np.testing.assert_array_equal(iou(boxes, boxes), np.eye(3))
 
@@ -77,15 +77,15 @@ def test_every_pair_is_measured(
     ranks=st.lists(st.integers(0, 4), min_size=12, max_size=12),
     limit=st.sampled_from([0.0, 0.3, 0.45, 0.7, 1.0]),
 )
-def test_the_same_boxes_are_kept_as_when_done_plainly(
+def test_suppression_equals_a_plain_implementation(
     xywh: list[tuple[int, int, int, int]], ranks: list[int], limit: float
 ) -> None:
     boxes, scores = as_boxes(xywh), (np.array(ranks[: len(xywh)]) / 4).astype(np.float32)
     assert suppress(boxes, scores, limit).tolist() == plainly_suppressed(boxes, scores, limit)
 
 
-def test_one_that_is_left_out_leaves_out_no_other() -> None:
-    """The middle one hides both of its neighbours, but is hidden itself."""
+def test_a_suppressed_box_suppresses_no_other() -> None:
+    """The middle box overlaps both neighbours, but is suppressed itself."""
     boxes = as_boxes([(0, 0, 10, 10), (4, 0, 10, 10), (8, 0, 10, 10)])
     scores = np.array([0.9, 0.8, 0.7], np.float32)
     assert suppress(boxes, scores, 0.4).tolist() == [0, 2]
@@ -94,14 +94,14 @@ def test_one_that_is_left_out_leaves_out_no_other() -> None:
 
 
 @pytest.mark.parametrize("measure", [iou, coverage])
-def test_one_inside_another_counts_by_its_measure(measure: object) -> None:
+def test_a_box_inside_another_is_suppressed_by_coverage_only(measure: object) -> None:
     boxes = as_boxes([(0, 0, 20, 20), (5, 5, 5, 5)])
     scores = np.array([0.5, 0.9], np.float32)
-    kept = suppress(boxes, scores, 0.45, iou if measure is iou else coverage)
-    assert kept.tolist() == ([1, 0] if measure is iou else [1])
+    selected = suppress(boxes, scores, 0.45, iou if measure is iou else coverage)
+    assert selected.tolist() == ([1, 0] if measure is iou else [1])
 
 
-def test_none_of_none_are_kept() -> None:
-    kept = suppress(as_boxes([]), np.empty(0, np.float32), 0.5)
-    assert kept.shape == (0,)
-    assert kept.dtype == np.intp
+def test_no_boxes_are_selected_from_none() -> None:
+    selected = suppress(as_boxes([]), np.empty(0, np.float32), 0.5)
+    assert selected.shape == (0,)
+    assert selected.dtype == np.intp

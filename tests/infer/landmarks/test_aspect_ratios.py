@@ -22,17 +22,17 @@ def drawn(left: float = 6, right: float = 3, mouth: float = 10) -> NDArray[np.fl
     return points
 
 
-def test_heights_over_widths() -> None:
+def test_ratios_are_heights_over_widths() -> None:
     found = aspect_ratios(drawn())
     assert found is not None
     assert found._asdict() == pytest.approx({"left_eye": 0.3, "right_eye": 0.15, "mouth": 0.25})
 
 
-def test_shut_is_zero() -> None:
+def test_closed_is_zero() -> None:
     assert aspect_ratios(drawn(0, 0, 0)) == (0, 0, 0)
 
 
-def test_every_lid_point_counts() -> None:
+def test_every_eyelid_point_counts() -> None:
     points = drawn()
     points[43, 1] -= 4  # one of the left eye's two upper points: its mean height grows by 2
     found = aspect_ratios(points)
@@ -41,7 +41,7 @@ def test_every_lid_point_counts() -> None:
     assert found.right_eye == pytest.approx(0.15)
 
 
-def test_size_place_and_tilt_do_not_matter() -> None:
+def test_size_position_and_roll_do_not_matter() -> None:
     cos, sin = np.cos(0.7), np.sin(0.7)
     moved = 3.5 * drawn() @ np.array([[cos, sin], [-sin, cos]]) + (300, -40)
     np.testing.assert_allclose(
@@ -49,6 +49,6 @@ def test_size_place_and_tilt_do_not_matter() -> None:
     )
 
 
-def test_no_width_no_ratio() -> None:
+def test_without_a_width_there_is_no_ratio() -> None:
     assert aspect_ratios(np.zeros((68, 2), np.float32)) is None
     assert aspect_ratios(np.full((68, 2), np.nan, np.float32)) is None

@@ -1,4 +1,4 @@
-"""The 3D model is projected with known rotations, and the angles come back."""
+"""Head pose of the 3D model, projected with known rotations."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def about(axis: int, degrees: float) -> NDArray[np.float64]:
 
 
 def seen(pose: PoseAngles, place: tuple[float, float, float] = CENTRED) -> NDArray[np.float32]:
-    """Points of the head at a place in front of the camera, by the definition of a camera."""
+    """Points of the head in front of the camera, by pinhole projection."""
     turn = about(2, pose.roll) @ about(1, -pose.yaw) @ about(0, -pose.pitch)
     head = camera_head() @ turn.T + place
     centre = ((WIDTH - 1) / 2, (HEIGHT - 1) / 2)
@@ -36,13 +36,13 @@ def seen(pose: PoseAngles, place: tuple[float, float, float] = CENTRED) -> NDArr
     [PoseAngles(*angles) for angles in itertools.product((-50, 0, 35), (-30, 0, 20), (-70, 0, 15))],
 )
 @pytest.mark.parametrize("place", [CENTRED, (1.0, -0.6, 4.0), (-4.0, 1.0, 20.0)])
-def test_known_rotations_come_back(pose: PoseAngles, place: tuple[float, float, float]) -> None:
+def test_known_rotations_are_recovered(pose: PoseAngles, place: tuple[float, float, float]) -> None:
     found = head_pose(seen(pose, place), WIDTH, HEIGHT)
     assert found is not None
     np.testing.assert_allclose(found, pose, atol=0.5)
 
 
-def test_annotators_noise_costs_degrees_not_more() -> None:
+def test_annotation_noise_changes_angles_by_a_few_degrees() -> None:
     rng = np.random.default_rng(0)
     pose = PoseAngles(20.0, -10.0, 5.0)
     points = seen(pose)
@@ -62,7 +62,7 @@ def test_roll_is_the_tilt_in_the_picture() -> None:
     assert found.roll == pytest.approx(25, abs=0.5)
 
 
-def test_signs_by_where_the_nose_goes() -> None:
+def test_signs_follow_the_nose() -> None:
     level = seen(PoseAngles(0, 0, 0))
     right, up = seen(PoseAngles(30, 0, 0)), seen(PoseAngles(0, 30, 0))
     assert right[30, 0] - right[27, 0] > level[30, 0] - level[27, 0] + 5
@@ -76,7 +76,7 @@ def test_a_mirrored_face_is_turned_the_other_way() -> None:
 
 
 def test_the_median_annotated_face_looks_straight_ahead() -> None:
-    """Its bridge, nose and chin lie on the middle; eyes are level; it is no unit's mirror image."""
+    """Bridge, nose and chin are in the middle, the eyes are level, and nothing is mirrored."""
     head = camera_head()
     np.testing.assert_allclose(head[[27, 30, 8], 0], 0, atol=1e-6)
     assert head[30, 2] < head[27, 2] < head[0, 2]
@@ -92,5 +92,5 @@ def test_the_median_annotated_face_looks_straight_ahead() -> None:
         np.outer(np.arange(68), [1, 2]).astype(np.float32),
     ],
 )
-def test_no_head_has_no_pose(points: NDArray[np.float32]) -> None:
+def test_points_of_no_head_have_no_pose(points: NDArray[np.float32]) -> None:
     assert head_pose(points, WIDTH, HEIGHT) is None

@@ -20,7 +20,7 @@ def test_mirroring_twice_changes_nothing() -> None:
     np.testing.assert_array_equal(permutation[permutation], np.arange(68))
 
 
-def test_a_mirror_keeps_the_middle_and_swaps_the_sides() -> None:
+def test_mirroring_swaps_the_sides() -> None:
     permutation = IBUG68.flip_permutation
     middle = [8, 27, 28, 29, 30, 33, 51, 57, 62, 66]
     assert [p for p in range(68) if permutation[p] == p] == middle
@@ -30,7 +30,7 @@ def test_a_mirror_keeps_the_middle_and_swaps_the_sides() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"count": 1}, "count is 1"),
         ({"count": 4}, "groups names point 4, but 4 points have the numbers 0 to 3"),
@@ -45,12 +45,12 @@ def test_a_mirror_keeps_the_middle_and_swaps_the_sides() -> None:
         ({"closed": ("lips",)}, "closed names 'lips', which is not one of the groups"),
     ],
 )
-def test_a_scheme_that_does_not_hold_together_is_refused(change: Any, said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+def test_inconsistent_schemes_are_refused(change: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         replace(FIVE, **change)
 
 
-def test_a_scheme_is_found_by_its_name_or_is_itself() -> None:
+def test_find_scheme_accepts_a_name_or_a_scheme() -> None:
     assert find_scheme("ibug68") is IBUG68
     assert find_scheme(FIVE) is FIVE
     with pytest.raises(ValueError, match="no scheme is called 'five'; there are: ibug68"):

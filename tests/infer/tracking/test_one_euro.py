@@ -53,8 +53,8 @@ def test_it_is_the_filter_of_the_paper(steps: list[Fraction]) -> None:
     for value, step in zip(values[1:], steps, strict=False):
         state = state.step(value.astype(np.complex128), float(step), cutoffs, np.full(1, unit))
         found.append(state.value.real)
-    wanted = [scalar_one_euro(column.tolist(), steps, cutoffs, unit) for column in values.T]
-    np.testing.assert_allclose(np.transpose(found), wanted, rtol=1e-12)
+    expected = [scalar_one_euro(column.tolist(), steps, cutoffs, unit) for column in values.T]
+    np.testing.assert_allclose(np.transpose(found), expected, rtol=1e-12)
 
 
 def face(points: Floats, name: int | None = 1) -> Face:
@@ -160,8 +160,8 @@ def test_a_face_that_was_away_restarts_and_others_continue() -> None:
         if index % 2:
             faces.reverse()
         found = {f.id: f.points for f in smoother(time, faces)}
-        (wanted,) = alone(time, [face(near, 3)])
-        np.testing.assert_allclose(found[3], wanted.points, atol=1e-4)
+        (expected,) = alone(time, [face(near, 3)])
+        np.testing.assert_allclose(found[3], expected.points, atol=1e-4)
     np.testing.assert_allclose(found[7], far, atol=1e-4)
 
 

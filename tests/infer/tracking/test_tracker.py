@@ -169,9 +169,9 @@ def test_a_box_is_drawn_around_the_points_as_the_detector_draws_it() -> None:
     here = world()
     for faces in here.see([still(100, 90)], range(10)):
         size = float(np.ptp(faces[1].points, axis=0).max()) / 0.8
-        wanted = centre(faces[1]) - (0, 0.1 * size)
+        expected = centre(faces[1]) - (0, 0.1 * size)
         box = faces[1].box
-        np.testing.assert_allclose([*(box[:2] + box[2:]) / 2], wanted, atol=0.01)
+        np.testing.assert_allclose([*(box[:2] + box[2:]) / 2], expected, atol=0.01)
         np.testing.assert_allclose(box[2:] - box[:2], size, rtol=1e-4)
 
 
