@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TextIO
 
@@ -66,10 +67,9 @@ def _open_text(path: Path) -> TextIO:
 
 def _print(text: str) -> None:
     """Prints the bytes that a file would get, unbuffered: another program may be reading along."""
-    stream = getattr(sys.stdout, "buffer", None)
-    if stream is None:  # in a notebook
+    if not isinstance(sys.stdout, TextIOWrapper):  # in a notebook
         print(text, end="", flush=True)
         return
     sys.stdout.flush()
-    stream.write(text.encode("utf-8", "surrogateescape"))
-    stream.flush()
+    sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape"))
+    sys.stdout.buffer.flush()
