@@ -86,12 +86,27 @@ def test_links_lead_somewhere(page: Path) -> None:
         assert (page.parent / target).exists(), target
 
 
-def test_every_folder_is_in_the_architecture() -> None:
+PACKAGES = ("fkd_infer", "fkd_train", "benchmarks")
+CODE_FOLDERS = sorted({path.parent for name in PACKAGES for path in (ROOT / name).rglob("*.py")})
+
+
+def modules(folder: Path) -> list[Path]:
+    return [path for path in folder.glob("*.py") if path.name != "__init__.py"]
+
+
+@pytest.mark.parametrize("folder", CODE_FOLDERS, ids=lambda p: p.relative_to(ROOT).as_posix())
+def test_every_folder_is_in_the_architecture(folder: Path) -> None:
     text = (DOCS / "architecture.md").read_text()
-    for package in ("fkd_infer", "fkd_train"):
-        for module in (ROOT / package).rglob("[!_]*.py"):
-            place = module.parent.relative_to(ROOT).as_posix()
-            assert f"`{place}/" in text or f"`{module.relative_to(ROOT)}`" in text, module
+    names = [folder] if folder.parent != ROOT or folder.name == "benchmarks" else modules(folder)
+    for path in names:
+        name = path.relative_to(ROOT).as_posix() + "/" * path.is_dir()
+        assert f"`{name}`" in text, name
+
+
+@pytest.mark.parametrize("folder", CODE_FOLDERS, ids=lambda p: p.relative_to(ROOT).as_posix())
+def test_a_code_folder_has_few_modules(folder: Path) -> None:
+    files = list(folder.glob("*.py"))
+    assert len(files) <= 8 if folder.parent == ROOT else len(modules(folder)) <= 14
 
 
 def test_every_command_and_option_is_documented() -> None:

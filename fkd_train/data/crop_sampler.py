@@ -16,9 +16,9 @@ from fkd_infer.geometry.transforms import similarity, transform
 from fkd_infer.landmarks.schemes import LandmarkScheme
 from fkd_train.config.landmarks import CropConfig, LandmarkRecipe
 from fkd_train.config.sections import AugmentConfig
-from fkd_train.data.non_faces import scrambled, texture
-from fkd_train.data.occluders import with_glasses, with_hand
-from fkd_train.data.photometric import Rng, photometric
+from fkd_train.data.augmentation.non_faces import scrambled, texture
+from fkd_train.data.augmentation.occluders import with_glasses, with_hand
+from fkd_train.data.augmentation.photometric import Rng, photometric
 
 _ATTEMPTS = 12
 _LOOSE = 0.14, 0.3, 55.0

@@ -19,10 +19,10 @@ from fkd_infer.geometry.boxes import points_box
 from fkd_infer.geometry.crop import downscale
 from fkd_infer.geometry.transforms import similarity, transform
 from fkd_train.config.detector import MosaicConfig
+from fkd_train.data.augmentation.non_faces import scrambled, texture
+from fkd_train.data.augmentation.occluders import with_glasses
+from fkd_train.data.augmentation.photometric import Rng, photometric, relit
 from fkd_train.data.faces import Faces
-from fkd_train.data.non_faces import scrambled, texture
-from fkd_train.data.occluders import with_glasses
-from fkd_train.data.photometric import Rng, photometric, relit
 from fkd_train.ground_truth import IGNORED, GroundTruth
 
 _VISIBLE_SHARE, _HINTED_SHARE = 0.55, 0.1

@@ -21,9 +21,9 @@ from fkd_infer.geometry.boxes import apply_rule, points_box, square_boxes
 from fkd_infer.geometry.crop import downscale
 from fkd_infer.geometry.rules import POINTS_BOX, CropRule
 from fkd_infer.geometry.transforms import invert, similarity, transform
+from fkd_train.data.augmentation.photometric import Rng, jpeg
 from fkd_train.data.crop_sampler import CropSampler
 from fkd_train.data.faces import Faces
-from fkd_train.data.photometric import Rng, jpeg
 from fkd_train.evaluation.accuracy import Evaluation, Predict, predict_all
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fkd_train.config.sections import AugmentConfig
-from fkd_train.data.photometric import photometric
+from fkd_train.data.augmentation.photometric import photometric
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from fkd_infer.geometry.arrays import Pixels
-from fkd_train.data.photometric import Rng, with_shape_of
+from fkd_train.data.augmentation.photometric import Rng, with_shape_of
 
 
 def scrambled(pixels: Pixels, rng: Rng) -> Pixels:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fkd_infer.geometry.arrays import Floats, Pixels
-from fkd_train.data.photometric import Rng, with_shape_of
+from fkd_train.data.augmentation.photometric import Rng, with_shape_of
 
 
 def with_glasses(pixels: Pixels, eye_corners: Floats, rng: Rng) -> Pixels:
