@@ -1,4 +1,4 @@
-"""Makes videos whose pixels encode each frame's number, and reads what is in them."""
+"""Makes videos whose pixels encode each frame's number, and reads their content."""
 
 from __future__ import annotations
 

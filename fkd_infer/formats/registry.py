@@ -1,4 +1,4 @@
-"""The record formats: those of this package, and those that other packages register.
+"""The registry of record formats, built in or registered by other packages.
 
 A new format is one module beside this one and one row in `BUILT_IN`; its option, the checks and the
 tests follow from the row. Sinks are imported at their first use, so that --help stays quick.

@@ -22,7 +22,7 @@ def read_photo(
     limits: Limits | None = None,
     before_decoding: Callable[[Size], object] = lambda _: None,
 ) -> Frame:
-    """Reads a source that is an image; arguments and errors are those of read_image."""
+    """Reads a source that is an image; with the arguments and errors of read_image."""
     if source.path is None:
         raise SourceNotFoundError(source.name)
     if source.search_error is not None:

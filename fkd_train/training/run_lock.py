@@ -55,5 +55,5 @@ def _write_holder(file: int) -> None:
 def _read_holder(path: Path) -> str:
     try:
         return path.read_text() or "another run"
-    except (OSError, UnicodeDecodeError):  # Windows lets nobody read a locked file
+    except (OSError, UnicodeDecodeError):  # Windows blocks reading a locked file
         return "another run"

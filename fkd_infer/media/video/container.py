@@ -104,7 +104,7 @@ def open_video(path: Path) -> Iterator[OpenVideo]:
     except OSError as error:
         raise UnreadableVideoError(path, error.strerror or str(error)) from error
     try:
-        # An absolute path, since libav takes the a in "a:b.mp4" for a network protocol.
+        # An absolute path, since libav reads the a in "a:b.mp4" as a network protocol.
         container = av.open(
             str(path.absolute()), "r", options=_FILES_ONLY, metadata_errors="replace"
         )

@@ -83,6 +83,6 @@ class Encoding:
         if width % 2 == height % 2 == 0:
             return "yuv420p"
         if self.encoder.odd_format is None:
-            why = f"{self.codec} takes no frames of {width}x{height}"
+            why = f"{self.codec} cannot encode frames of {width}x{height}"
             raise OutputError(path, why, "choose --codec h264")
         return self.encoder.odd_format

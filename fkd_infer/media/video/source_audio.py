@@ -96,8 +96,8 @@ class SourceAudio:
     def _end(self, last: Fraction) -> Fraction | None:
         """Returns when the last frame of the file ends, if known.
 
-        MP4 files state it exactly, but their durations of single frames are those of decoding,
-        which differ for B-frames at a variable rate.
+        MP4 files state it exactly, but their durations of single frames are in decoding order,
+        which differs for B-frames at a variable rate.
         """
         stated = self.video.end
         if self.video.is_mp4 and stated is not None and stated > last:

@@ -9,7 +9,7 @@ from pathlib import Path
 def cache_folder() -> Path:
     """Returns $FKD_CACHE, else `fkd` in $XDG_CACHE_HOME or in the system's folder for caches.
 
-    The folder may not exist. Raises RuntimeError if the user has no home.
+    The folder may not exist. Raises RuntimeError if the user has no home folder.
     """
     if folder := os.environ.get("FKD_CACHE"):
         return Path(folder)

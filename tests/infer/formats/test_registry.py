@@ -1,4 +1,4 @@
-"""Built-in formats follow from their rows; those of other packages from entry points."""
+"""Formats from the registry's rows, and from entry points of other packages."""
 
 from __future__ import annotations
 

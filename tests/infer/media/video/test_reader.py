@@ -1,4 +1,4 @@
-"""Synthetic videos are read, and compared with what they were made of."""
+"""Synthetic videos are read, and compared with their content."""
 
 from __future__ import annotations
 

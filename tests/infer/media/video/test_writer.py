@@ -356,6 +356,6 @@ class TestEncodings:
             with VideoSink(tmp_path / "b.mp4", None, Encoding("av1")) as sink:
                 sink.write(Frame(numbered_image(0, 63, 63), ""))
 
-        with pytest.raises(OutputError, match="av1 takes no frames of 63x63"):
+        with pytest.raises(OutputError, match="av1 cannot encode frames of 63x63"):
             odd()
         assert list(tmp_path.iterdir()) == []
