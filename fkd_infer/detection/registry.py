@@ -60,12 +60,12 @@ class DetectorRequest:
 
 @dataclass(frozen=True, slots=True)
 class DetectorSpec:
-    """A detector by name.
+    """A detector with a name.
 
-    `build` opens it; imports of numpy and the like belong into that function. `box_rule` leads
-    from its boxes to those of the 68 iBUG points. One that does not search its images has no use
-    for sizes, scores and boxes of its kind. `default_model` says in a few words which model it
-    runs if the user names no file; None for a detector without a model file.
+    `build` opens it, and imports what it needs only then. `box_rule` leads from its boxes to those
+    of the 68 iBUG points. `searches` is False for a detector that needs no search: it has no sizes,
+    no scores and no boxes of its kind. `default_model` says, for `--help`, which model it runs if
+    the user names no file; it is None for a detector without a model file.
     """
 
     name: str
@@ -122,7 +122,7 @@ YUNET = DetectorSpec(
     "YuNet in OpenCV",
     _yunet,
     BoxRule(scale=0.8091, shift=(0.0046, 0.1332)),
-    default_model="OpenCV's public file, fetched once",
+    default_model="OpenCV's public file, downloaded once",
 )
 NONE = DetectorSpec("none", "each image is one face, cropped already", _none, searches=False)
 

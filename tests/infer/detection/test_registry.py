@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from textwrap import dedent
 
@@ -15,6 +17,7 @@ import pytest
 from click.testing import CliRunner
 from tiny_models import MODELS, card
 
+from fkd_infer.cli.main import main as fkd_infer_command
 from fkd_infer.cli.options.detectors import DetectorChoice, photo_size_text, video_size_text
 from fkd_infer.detection.factory import box_rule, build_detector, video_detector
 from fkd_infer.detection.registry import (
@@ -30,6 +33,7 @@ from fkd_infer.doctor.plugins import detectors
 from fkd_infer.errors import DetectorError, SettingsError
 from fkd_infer.geometry.rules import POINTS_BOX, BoxRule
 from fkd_infer.landmarks.schemes import LandmarkScheme
+from fkd_infer.media.images.file import write_image
 from fkd_infer.pipeline import load
 
 Install = Callable[..., None]
@@ -120,6 +124,22 @@ def test_the_command_accepts_a_plugin(install: Install) -> None:
     refused = run(command, ["--detector", "nosuch"])
     assert refused.exit_code == 2
     assert "'nosuch' is not one of 'fkd', 'haar', 'yunet', 'corners'" in refused.stderr
+
+
+def test_fkd_infer_runs_a_plugin_and_reports_a_broken_one(install: Install, tmp_path: Path) -> None:
+    photo = tmp_path / "a.png"
+    write_image(photo, np.zeros((20, 20, 3), np.uint8))
+    options = ["--model", str(MODELS / "fixed.onnx"), "--provider", "cpu", "--json", "-"]
+    install()
+    run = partial(CliRunner().invoke, fkd_infer_command)
+    done = run([str(photo), *options, "--detector", "corners", "--max-size", "100"])
+    (record,) = map(json.loads, done.stdout.splitlines())
+    assert record["faces"][0]["box"] == [0, 0, 8, 8]
+    install("", "broken = corner_faces:nothing", "more-faces")
+    failed = run([str(photo), *options, "--detector", "broken"])
+    assert failed.exit_code == 1
+    assert "'broken' in fkd.detectors of more-faces 1.0" in failed.stderr
+    assert len(failed.stderr.splitlines()) == 1
 
 
 def test_an_error_lists_plugins(install: Install) -> None:
