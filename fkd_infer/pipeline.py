@@ -192,7 +192,7 @@ class Pipeline:
         """Writes a Chrome trace of the block: stages of all threads, operators of the network.
 
         View it in ui.perfetto.dev or chrome://tracing. After an exception, no file is written. The
-        session is opened anew for the block, since ONNX Runtime enables profiling only then.
+        session is reopened for the block, since ONNX Runtime enables profiling only then.
         """
         path = Path(path)
         with atomic_write(path) as partial, TemporaryDirectory() as folder:

@@ -26,8 +26,9 @@ def box_rule(kind: str, card: ModelCard) -> BoxRule:
 def _card_rule(kind: str, card: ModelCard) -> BoxRule | None:
     """The card's rule; None if the detector's own applies, which leads to the 68 iBUG points."""
     if kind not in card.box_rules and card.scheme != IBUG68.name:
-        why = f"{card.name} places points of its own, and does not say where its boxes have them"
-        raise DetectorError(kind, why, "export it with --data, or give --boxes of the points")
+        problem = f"{card.name} has points of its own, and its card has no rule for these boxes"
+        fix = "export it with --data, or use --boxes that are tight around the points"
+        raise DetectorError(kind, problem, fix)
     return card.box_rules.get(kind)
 
 
@@ -47,7 +48,7 @@ def build_detector(
     """
     spec = find_detector(name)
     if model is not None and spec.default_model is None:
-        raise DetectorError(name, f"it takes no model, and {model} was given")
+        raise DetectorError(name, f"it has no model file, but {model} was given")
     request = DetectorRequest(
         search or Search(spec.search_sizes.photos),
         _card_rule(name, card) if spec.searches else None,

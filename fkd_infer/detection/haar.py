@@ -62,15 +62,15 @@ class HaarDetector(SizedDetector):
         side = max(_SMALLEST_BOX, int(min_face / HAAR.box_rule.scale))
         step, neighbours = (1.2, 3) if self._quick else (1.1, 5)
         with self._cascades() as cascade:
-            found, _, weights = cascade.detectMultiScale3(
+            rectangles, _, weights = cascade.detectMultiScale3(
                 gray_plane(image),
                 scaleFactor=step,
                 minNeighbors=neighbours,
                 minSize=(side, side),
                 outputRejectLevels=True,
             )
-        xywh = np.asarray(found, np.float32).reshape(-1, 4)
-        # The cascade counts pixels from their edges; here, whole numbers are pixel centres.
+        xywh = np.asarray(rectangles, np.float32).reshape(-1, 4)
+        # The cascade counts pixels from their edges; here, integers are pixel centres.
         xyxy = np.concatenate([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]], axis=1) - 0.5
         return xyxy.astype(np.float32), np.asarray(weights, np.float64).reshape(-1)
 

@@ -149,7 +149,7 @@ def merge_views(
 def _inside(detections: Detections, view: View, size: tuple[int, int]) -> Detections:
     """Leaves out boxes that a tile's edge may have cut off; a neighbouring tile has them all."""
     low, high = np.array([view.left, view.top]), np.array([view.right, view.bottom])
-    # Whole numbers are pixel centres.
+    # Integers are pixel centres.
     margin = _EDGE_PX * view.factor - 0.5, _EDGE_PX * view.factor + 0.5
     # Beyond the frame's own edges there is nothing to cut off.
     start = np.where(low > 0, low + margin[0], -np.inf)

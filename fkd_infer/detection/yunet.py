@@ -74,8 +74,8 @@ class YuNetDetector(SizedDetector):
         with self._networks() as network:
             network.setInputSize(image.shape[1::-1])
             network.setScoreThreshold(max(self.min_score, 0.01))
-            found = network.detect(image)[1]
-        rows = np.empty((0, 15), np.float32) if found is None else np.asarray(found, np.float32)
+            table = network.detect(image)[1]  # None without faces
+        rows = np.empty((0, 15), np.float32) if table is None else np.asarray(table, np.float32)
         rows = rows[np.isfinite(rows).all(axis=1) & (rows[:, 2:4] > 0).all(axis=1)]
         rows = rows[np.argsort(-rows[:, 14], kind="stable")]
         boxes = np.concatenate([rows[:, :2], rows[:, :2] + rows[:, 2:4]], axis=1)

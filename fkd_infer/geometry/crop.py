@@ -1,6 +1,6 @@
 """Crops: from a face's box to the network's input and back; the only preprocessing there is.
 
-Coordinates are (x, y) with pixel centres at whole numbers, as in OpenCV. A crop is a square of
+Coordinates are (x, y) with pixel centres at integers, as in OpenCV. A crop is a square of
 `side` frame pixels around `centre`, sampled to size × size pixels, so a frame point p lands on
 
     u = size / side · R(-roll) · (p - centre) + (size - 1) / 2

@@ -10,10 +10,10 @@ from fkd_infer.choices import Border
 
 @dataclass(frozen=True, slots=True)
 class CropRule:
-    """Where the crop lies relative to the tight box of a face's points.
+    """Places the crop relative to the tight box of a face's points.
 
     The crop is a square: its side is `scale` times the longer side of the box, and its centre is
-    the box's centre moved by `shift`, in units of that longer side. `border` fills what lies
+    the box's centre moved by `shift`, in units of that longer side. `border` fills what is
     outside the frame. Raises ValueError if the scale is not above 0 or a number is not finite.
     """
 

@@ -150,7 +150,7 @@ class Tracker:
         return self.pipeline.card.output.score and self.pipeline.min_presence > 0
 
     def _track(self, frame: Frame) -> None:
-        """Places the points of all faces anew; lost faces are tried where they were."""
+        """Places points on all faces; lost faces are tried where they were."""
         tracks = self._tracks if self._uses_presence else self._tracked()
         if not tracks:
             return

@@ -115,8 +115,8 @@ def test_min_presence_0_keeps_every_face(fixed_model: Path) -> None:
     assert [round(f.presence or 0) for f in scored(half_white())] == [0, 1]
     silent = fkd_infer.load(fixed_model, detector=TwoBoxes(), min_presence=1)
     assert [f.presence for f in silent(half_white())] == [None, None]
-    whole = fkd_infer.load(MODELS / "scored.onnx", detector="none")
-    assert len(whole(black())) == 1
+    pipeline_none = fkd_infer.load(MODELS / "scored.onnx", detector="none")
+    assert len(pipeline_none(black())) == 1
     assert len(scored.landmarks(black(), TwoBoxes.boxes)) == 2
 
 
@@ -204,18 +204,18 @@ def test_a_detector_that_is_not_thread_safe_is_called_by_one_thread_at_a_time(
 def test_many_reads_few_images_ahead(fixed_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With memory for three images, at most four are held."""
     monkeypatch.setattr("fkd_infer.pipeline.MAX_PIXELS_IN_WORK", 3 * 90 * 120)
-    taken = answered = most = 0
+    read = returned = most = 0
 
     def images() -> Iterator[np.ndarray]:
-        nonlocal taken, most
+        nonlocal read, most
         for image in counted_images([1] * 40):
-            taken += 1
-            most = max(most, taken - answered)
+            read += 1
+            most = max(most, read - returned)
             yield image
 
     for _ in fkd_infer.load(fixed_model, detector=Bright()).many(images(), workers=2):
-        answered += 1
-    assert answered == 40
+        returned += 1
+    assert returned == 40
     assert most <= 4
 
 

@@ -31,7 +31,7 @@ def test_points_of_any_crop_can_be_mapped_back(
     points = (np.array(places, np.float32) * size)[None]
     frame = decode(points, matrices, "a model")
     again = transform(frame, matrices)
-    # Pixels of the crop may be far smaller than those of the frame, or than float32 tells apart.
+    # Pixels of the crop may be far smaller than those of the frame, or than float32 resolves.
     pixel = max(1.0, matrices[0, 0, 0])
     exact = float(np.spacing(np.abs(frame).max())) * matrices[0, 0, 0]
     np.testing.assert_allclose(again, points, atol=0.01 * pixel + 2 * exact, rtol=0)

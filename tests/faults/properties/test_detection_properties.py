@@ -102,8 +102,8 @@ def test_a_perfect_detector_has_one_detection_per_face(
     sides = np.exp(rng.uniform(np.log(min_face), np.log(max(cell, min_face + 1)), len(corners)))
     low = corners + rng.uniform(0, 1, (len(corners), 2)) * (cell - sides.clip(0, cell))[:, None]
     anywhere = np.concatenate([low, low + sides[:, None]], axis=1) - 0.5
-    whole = (anywhere[:, 2:] <= np.array([width, height]) - 0.5).all(axis=1) & (sides <= cell)
-    faces = anywhere[whole].astype(np.float32)
+    inside = (anywhere[:, 2:] <= np.array([width, height]) - 0.5).all(axis=1) & (sides <= cell)
+    faces = anywhere[inside].astype(np.float32)
 
     views = plan_views(width, height, Search(max_size, min_face), SMALLEST)
     parts = []

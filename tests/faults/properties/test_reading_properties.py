@@ -1,4 +1,4 @@
-"""Whatever a card, filter, table or boxes file says, it is read or refused in one line."""
+"""Any card, filter, manifest or boxes file is read, or refused in one line."""
 
 from __future__ import annotations
 

@@ -140,7 +140,9 @@ def test_photos_are_searched_at_the_detectors_default_size(name: str, size: int)
 
 @pytest.mark.parametrize("name", ["haar", "none"])
 def test_detectors_without_a_model_refuse_a_file(name: str) -> None:
-    with pytest.raises(DetectorError, match=rf"'{name}'.* takes no model, and a\.onnx was given"):
+    with pytest.raises(
+        DetectorError, match=rf"'{name}'.* has no model file, but a\.onnx was given"
+    ):
         build_detector(name, card(), model="a.onnx")
 
 

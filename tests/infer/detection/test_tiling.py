@@ -51,13 +51,13 @@ def test_searches_accept_the_limits_themselves() -> None:
     ("size", "search", "factor"),
     [
         ((640, 480), Search(640), 1),  # as it is
-        ((1920, 1080), Search(640), 3),  # reduced to the longer side
+        ((1920, 1080), Search(640), 3),  # downscaled by the longer side
         ((1080, 1920), Search(640), 3),
-        ((32, 16), Search(640), 1),  # not enlarged where nobody asks for small faces
+        ((32, 16), Search(640), 1),  # not enlarged without min_face
         ((1920, 1080), Search(640, 36), 3),  # faces of 36 are shown as 12
-        ((1920, 1080), Search(640, 120), 10),  # larger ones are enough, so coarser is
+        ((1920, 1080), Search(640, 120), 10),  # larger faces need fewer pixels
         ((300, 200), Search(640, 120), 10),
-        ((300, 200), Search(640, 8), 8 / 12),  # enlarged, and whole
+        ((300, 200), Search(640, 8), 8 / 12),  # enlarged, in one view
         ((300, 200), Search(640, 4), 1 / 2),  # no more than twofold
         ((320, 100), Search(640, 6), 1 / 2),
         ((1, 1), Search(640), 1),
@@ -72,8 +72,8 @@ def test_one_view_is_planned_where_that_is_enough(
 
 
 def test_large_frames_are_tiled_for_small_faces() -> None:
-    whole, *tiles = plan_views(1920, 1080, Search(640, 12), SMALLEST)
-    assert whole == View(0, 0, 1920, 1080, 3)
+    full, *tiles = plan_views(1920, 1080, Search(640, 12), SMALLEST)
+    assert full == View(0, 0, 1920, 1080, 3)
     # Each shares 1.5 × 12 × 3 = 54 pixels or more with the next.
     lefts, tops = [0, 427, 853, 1280], [0, 440]
     wanted_tiles = [View(x, y, x + 640, y + 640, 1) for y in tops for x in lefts]
@@ -153,9 +153,9 @@ def test_every_face_fits_into_a_view_at_a_sufficient_size(
 def test_views_cover_the_frame_and_stay_within_max_size(
     width: int, height: int, max_size: int, smallest: float, min_face: float | None
 ) -> None:
-    whole, *tiles = plan_views(width, height, Search(max_size, min_face), smallest)
-    assert (whole.left, whole.top, whole.right, whole.bottom) == (0, 0, width, height)
-    for view in (whole, *tiles):
+    full, *tiles = plan_views(width, height, Search(max_size, min_face), smallest)
+    assert (full.left, full.top, full.right, full.bottom) == (0, 0, width, height)
+    for view in (full, *tiles):
         assert max(shown_size(view)) <= max_size
         assert 0 <= view.left < view.right <= width
         assert 0 <= view.top < view.bottom <= height
@@ -165,9 +165,9 @@ def test_views_cover_the_frame_and_stay_within_max_size(
 @pytest.mark.parametrize("search", [Search(640, 12), Search(640, 20), Search(320, 6)])
 def test_tiles_overlap_by_a_face_that_coarser_views_miss(search: Search) -> None:
     for width in range(321, 3000):
-        whole, *tiles = plan_views(width, 64, search, SMALLEST)
+        full, *tiles = plan_views(width, 64, search, SMALLEST)
         factors = sorted({view.factor for view in tiles}, reverse=True)
-        for coarser, factor in pairwise([whole.factor, *factors]):
+        for coarser, factor in pairwise([full.factor, *factors]):
             spans = [(view.left, view.right) for view in tiles if view.factor == factor]
             assert (spans[0][0], spans[-1][1]) == (0, width)
             face = SMALLEST * coarser + 4 * factor

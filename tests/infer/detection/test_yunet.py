@@ -44,10 +44,12 @@ def test_without_a_network_the_error_says_what_to_download(
         raise URLError("Name or service not known")
 
     monkeypatch.setattr(download, "urlopen", unreachable)
-    with pytest.raises(DownloadError, match=r"by hand.*--detector-model.*detector_model=") as told:
+    with pytest.raises(
+        DownloadError, match=r"by hand.*--detector-model.*detector_model="
+    ) as caught:
         YuNetDetector()
-    assert str(told.value).startswith(PUBLIC.url)
-    assert "\n" not in str(told.value)
+    assert str(caught.value).startswith(PUBLIC.url)
+    assert "\n" not in str(caught.value)
     assert not [path for path in cache.rglob("*") if path.is_file()]
 
 

@@ -145,20 +145,20 @@ def test_two_faces_do_not_mix() -> None:
 
 
 def test_frames_come_in_order_and_only_a_window_is_buffered() -> None:
-    taken = 0
+    read = 0
 
     def reading() -> Iterator[Item]:
-        nonlocal taken
+        nonlocal read
         for time in STEADY:
-            taken += 1
+            read += 1
             yield item(time, SHAPE)
 
-    held, order = [], []
+    pending, order = [], []
     for frame, _ in smooth_offline(reading()):
         order.append(frame.time)
-        held.append(taken - len(order))
+        pending.append(read - len(order))
     assert order == STEADY
-    assert max(held) == 10, "0.3 s are ten frames of 33 ms"
+    assert max(pending) == 10, "0.3 s are ten frames of 33 ms"
 
 
 def test_without_frames_there_are_none() -> None:

@@ -366,8 +366,8 @@ class PortraitDetector(Detector):
 
     def __init__(self, photo: Pixels) -> None:
         x, y = self.corner
-        whole = gray_plane(panned(photo, 0, 0)[0].image)
-        self.template = whole[y : y + self.side, x : x + self.side]
+        full = gray_plane(panned(photo, 0, 0)[0].image)
+        self.template = full[y : y + self.side, x : x + self.side]
 
     def __call__(self, image: Pixels) -> Detections:
         likeness = cv2.matchTemplate(gray_plane(image), self.template, cv2.TM_CCOEFF_NORMED)

@@ -87,7 +87,11 @@ def test_refuses_search_options_if_nothing_is_searched(
 @pytest.mark.parametrize(
     ("options", "code", "message"),
     [
-        ("--detector haar --detector-model d.onnx", 1, "it takes no model, and d.onnx was given"),
+        (
+            "--detector haar --detector-model d.onnx",
+            1,
+            "it has no model file, but d.onnx was given",
+        ),
         ("--detector-model nosuch.onnx", 1, "nosuch.onnx: no such model file; shipped models: fkd"),
         (
             f"--detector-model {FIXED}",
