@@ -1,4 +1,4 @@
-"""Runs `fkd-train` in a process of its own, forked from one that has already imported torch."""
+"""Runs `fkd-train` in a separate process, forked from one that has already imported torch."""
 
 from __future__ import annotations
 
@@ -142,10 +142,10 @@ def _train(arguments: list[str], run: Run, output: Connection) -> None:
 
 def _inject_fault(run: Run) -> list[int]:
     """Counts accesses to files in the run folder, and causes the fault; returns the counter."""
-    accesses, own, inside, fault = [0], os.getpid(), f"{run.out}{os.sep}", run.fault
+    accesses, process, inside, fault = [0], os.getpid(), f"{run.out}{os.sep}", run.fault
 
     def watch(event: str, arguments: tuple[object, ...]) -> None:
-        if event not in _FILE_EVENTS or os.getpid() != own:
+        if event not in _FILE_EVENTS or os.getpid() != process:
             return
         if not str(arguments[0]).startswith(inside):
             return

@@ -73,8 +73,14 @@ class MosaicConfig:
     pictures: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        own = self.augment
-        if own.is_geometric or own.occlusion or own.glasses or own.hand or own.unframed:
+        augment = self.augment
+        if (
+            augment.is_geometric
+            or augment.occlusion
+            or augment.glasses
+            or augment.hand
+            or augment.unframed
+        ):
             raise ValueError("augment allows only changes of pixels that leave faces in place")
 
 

@@ -101,9 +101,9 @@ def assign(
     # A cell learns one face: the one that its box overlaps most.
     framed = overlap * (chosen > 0)
     rows = image[:, None].expand_as(chosen)
-    own = chosen * (framed == _image_max(framed, rows, scores)[image])
-    weight = _image_max(own / own.amax(-1, keepdim=True).clamp(min=1e-9), rows, scores)
-    numbers = torch.arange(len(image), device=image.device)[:, None] * (own > 0)
+    assigned = chosen * (framed == _image_max(framed, rows, scores)[image])
+    weight = _image_max(assigned / assigned.amax(-1, keepdim=True).clamp(min=1e-9), rows, scores)
+    numbers = torch.arange(len(image), device=image.device)[:, None] * (assigned > 0)
     ignored = _image_max((inside & (kinds == IGNORED)[:, None]).float(), rows, scores) > 0
     return Targets(_image_max(numbers, rows, scores).long(), weight, (weight > 0) | ~ignored)
 

@@ -15,8 +15,8 @@ def any_process(accelerator: Accelerator, flag: bool) -> bool:
     """Whether the flag is set in any process; all processes must call this."""
     if accelerator.num_processes == 1:
         return flag
-    own = torch.tensor(float(flag), device=accelerator.device)
-    return bool(accelerator.reduce(own, reduction="sum").item() > 0)
+    value = torch.tensor(float(flag), device=accelerator.device)
+    return bool(accelerator.reduce(value, reduction="sum").item() > 0)
 
 
 def run_on_main_process(accelerator: Accelerator, out: Path, work: Callable[[], None]) -> None:

@@ -85,8 +85,8 @@ class TrainingState:
 
     def load_moments(self, saved: Checkpoint, steps: int) -> None:
         """Restores the optimiser's moments only, and moves its own schedule to after `steps`."""
-        own = self.optimizer.state_dict()
-        self.optimizer.load_state_dict(own | {"state": saved["optimizer"]["state"]})
+        current = self.optimizer.state_dict()
+        self.optimizer.load_state_dict(current | {"state": saved["optimizer"]["state"]})
         if steps:
             # Set to before the last step, so that taking it sets the next learning rate.
             before = {"last_epoch": steps - 1, "_step_count": steps + 1}
@@ -94,7 +94,7 @@ class TrainingState:
             self.schedule.step()
 
     def load_rng(self, saved: Checkpoint, seed: int, epoch: int, step: int) -> None:
-        """Restores the main process's generators; seeds those of the other processes anew."""
+        """Restores the main process's generators; reseeds those of the other processes."""
         device, rank = self.accelerator.device, self.accelerator.process_index
         if rank:
             torch.manual_seed(hash((seed, rank, epoch, step)))

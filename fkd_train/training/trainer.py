@@ -167,8 +167,8 @@ class Trainer:
         # the complete batch, even if the last batch does not divide evenly.
         processes = self.accelerator.num_processes
         share = len(batch[0]) * processes / self.batches.size(self.progress.step)
-        own = tuple(part.to(self.accelerator.device) for part in batch)
-        loss = self.task.loss(self.state.model, own) * share
+        on_device = tuple(part.to(self.accelerator.device) for part in batch)
+        loss = self.task.loss(self.state.model, on_device) * share
         self.state.update(loss)
         return self._synchronise(loss.detach())
 
@@ -176,8 +176,8 @@ class Trainer:
         """The mean loss; makes all processes stop, or wait for a save, after the same step."""
         save_due = time.monotonic() - self.saved_at >= self.save_every
         flags = torch.tensor([self.signalled, save_due], dtype=loss.dtype, device=loss.device)
-        own = torch.cat([loss.reshape(1), flags])
-        mean_loss, stopping, due = self.accelerator.reduce(own, reduction="mean").tolist()
+        values = torch.cat([loss.reshape(1), flags])
+        mean_loss, stopping, due = self.accelerator.reduce(values, reduction="mean").tolist()
         self.stopping, self.save_due = stopping > 0, due > 0
         return float(mean_loss)
 

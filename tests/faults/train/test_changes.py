@@ -85,7 +85,7 @@ def test_refuses_other_data_and_names_the_changes(
     longer, best = replace(short, epochs=3), saved_epoch(out / "best.pt")
     train(longer, data, out, workers=0, resume=True, force=True, notify=messages.append)
     assert "gone" in messages[0]
-    assert saved_epoch(out / "best.pt") == 3 > best, "figures of other data do not compare"
+    assert saved_epoch(out / "best.pt") == 3 > best, "results on other data do not compare"
     table.write_text("".join([header, first, *rest]))
     with pytest.raises(
         RunError, match=r"\(training/Person_0_00\.jpg\) new; resume with the original"

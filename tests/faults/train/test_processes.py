@@ -167,9 +167,9 @@ def test_the_other_processes_stop_if_the_main_one_fails(
     class Other:
         num_processes, is_main_process, device = 2, False, torch.device("cpu")
 
-        def reduce(self, own: torch.Tensor, reduction: str) -> torch.Tensor:
+        def reduce(self, value: torch.Tensor, reduction: str) -> torch.Tensor:
             assert reduction == "sum"
-            return own + 1
+            return value + 1
 
     with pytest.raises(
         PeerError, match="stopped because another process of this run failed; see its error"

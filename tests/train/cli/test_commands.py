@@ -35,7 +35,7 @@ def trained(drawn_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_train_export_and_evaluate_agree(trained: Path, drawn_data: Path, tmp_path: Path) -> None:
-    model, figures = tmp_path / "m.onnx", tmp_path / "m.json"
+    model, output = tmp_path / "m.onnx", tmp_path / "m.json"
     result = run("export", trained, "--out", model, "--data", drawn_data)
     assert result.exit_code == 0
     assert "verified: largest difference" in result.output
@@ -53,10 +53,10 @@ def test_train_export_and_evaluate_agree(trained: Path, drawn_data: Path, tmp_pa
             "--split",
             "identity",
             "--json",
-            figures,
+            output,
         )
         assert run("evaluate", *arguments).exit_code == 0
-        results.append(json.loads(figures.read_text()))
+        results.append(json.loads(output.read_text()))
     assert results[0]["count"] == card.accuracy["identity split"].count
     for other in results[1:]:
         assert other["nme"] == pytest.approx(results[0]["nme"], abs=1e-3)

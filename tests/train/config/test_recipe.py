@@ -176,11 +176,13 @@ def test_the_default_scheme_has_68_points_and_can_be_replaced() -> None:
     assert table["scheme"] == "ibug68"
     del table["scheme"]
     assert landmark_recipe_from_dict(table).landmarks is IBUG68
-    own = landmark_recipe_from_dict(table | {"scheme": five_table()})
-    assert own.landmarks.groups == {"eyes": (0, 1), "nose": (2,), "mouth": (3, 4)}
-    assert own.landmarks.flip_permutation.tolist() == [1, 0, 2, 4, 3]
-    assert landmark_recipe_from_dict(json.loads(json.dumps(landmark_recipe_to_dict(own)))) == own
-    assert replace(own, seed=1).landmarks == own.landmarks
+    custom = landmark_recipe_from_dict(table | {"scheme": five_table()})
+    assert custom.landmarks.groups == {"eyes": (0, 1), "nose": (2,), "mouth": (3, 4)}
+    assert custom.landmarks.flip_permutation.tolist() == [1, 0, 2, 4, 3]
+    assert (
+        landmark_recipe_from_dict(json.loads(json.dumps(landmark_recipe_to_dict(custom)))) == custom
+    )
+    assert replace(custom, seed=1).landmarks == custom.landmarks
 
 
 @pytest.mark.parametrize(

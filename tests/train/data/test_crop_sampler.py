@@ -67,13 +67,13 @@ def test_a_flip_swaps_left_and_right_points() -> None:
 def test_flipping_twice_restores_the_face() -> None:
     image, points = draw_face(160, np.random.default_rng(3))
     flip = AugmentConfig(flip=1.0)
-    own = CropSampler(112, 1, CropConfig(scale=1.25), IBUG68)
-    once, moved = own.random(image, points, flip, np.random.default_rng(0))
-    twice, back = own.random(once[..., 0], moved, flip, np.random.default_rng(0))
-    matrix = own.matrix(once[..., 0], moved)
+    sampler = CropSampler(112, 1, CropConfig(scale=1.25), IBUG68)
+    once, moved = sampler.random(image, points, flip, np.random.default_rng(0))
+    twice, back = sampler.random(once[..., 0], moved, flip, np.random.default_rng(0))
+    matrix = sampler.matrix(once[..., 0], moved)
     again = transform(moved, matrix)
     np.testing.assert_allclose(back[IBUG68.flip_permutation][:, 0], 111 - again[:, 0], atol=1e-3)
-    plain = own.cut(image, own.matrix(image, points))
+    plain = sampler.cut(image, sampler.matrix(image, points))
     assert np.abs(twice.astype(int) - plain).mean() < 3
 
 

@@ -75,8 +75,8 @@ def generator(faces: Faces, config: MosaicConfig, others: Floats | None = None) 
     return MosaicGenerator(faces, boxes, [np.full((50, 70, 3), 60, np.uint8)], config)
 
 
-def draw(own: MosaicGenerator, count: int) -> list[tuple[Pixels, GroundTruth]]:
-    return [own(np.random.default_rng([5, number])) for number in range(count)]
+def draw(mosaics: MosaicGenerator, count: int) -> list[tuple[Pixels, GroundTruth]]:
+    return [mosaics(np.random.default_rng([5, number])) for number in range(count)]
 
 
 def shares(truth: GroundTruth, size: int) -> Floats:
@@ -100,9 +100,9 @@ def without(mask: Pixels, boxes: Floats) -> Pixels:
 
 
 def test_equal_seeds_draw_equal_mosaics_and_others_differ() -> None:
-    own = generator(painted(), VARIED, NEIGHBOUR)
+    mosaics = generator(painted(), VARIED, NEIGHBOUR)
     (first, truth), (again, same), (other, _) = (
-        own(np.random.default_rng(seed)) for seed in (1, 1, 2)
+        mosaics(np.random.default_rng(seed)) for seed in (1, 1, 2)
     )
     np.testing.assert_array_equal(first, again)
     np.testing.assert_array_equal(truth.boxes, same.boxes)
@@ -214,15 +214,15 @@ def test_tiles_cover_the_mosaic_once(size: int) -> None:
 def test_fills_odd_tiles_from_small_images(tile: tuple[int, int], image: tuple[int, int]) -> None:
     height, width = image
     points = shape(0.6 * height, (width / 2, height / 2))
-    own = generator(
+    mosaics = generator(
         faces_of(np.full((*image, 3), 7, np.uint8), points), replace(VARIED, glasses=1.0)
     )
-    own = replace(own, config=replace(own.config, occlusion=1.0))
+    mosaics = replace(mosaics, config=replace(mosaics.config, occlusion=1.0))
     for seed in range(30):
         rng, canvas = np.random.default_rng(seed), np.zeros((100, 100, 3), np.uint8)
         part = canvas[2 : 2 + tile[0], 3 : 3 + tile[1]]
-        own._draw_background(part, rng)
-        truth = own._draw_face(part, rng)
+        mosaics._draw_background(part, rng)
+        truth = mosaics._draw_face(part, rng)
         assert np.isfinite(truth.boxes).all()
         beside = canvas.copy()
         beside[2 : 2 + tile[0], 3 : 3 + tile[1]] = 0

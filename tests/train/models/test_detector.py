@@ -102,8 +102,10 @@ def test_shifting_an_image_by_the_largest_stride_shifts_boxes_and_points(
     there = ((centres >= 224 + move) & (centres < 416 + move)).all(-1)
     assert middle.sum() == there.sum() > 500
     torch.testing.assert_close(moved.logits[0, there], first.logits[0, middle])
-    for own, expected in ((moved.boxes, first.boxes), (moved.points, first.points)):
-        torch.testing.assert_close(own[0, there], expected[0, middle] + move, atol=1e-3, rtol=1e-5)
+    for actual, expected in ((moved.boxes, first.boxes), (moved.points, first.points)):
+        torch.testing.assert_close(
+            actual[0, there], expected[0, middle] + move, atol=1e-3, rtol=1e-5
+        )
     assert first.logits[0, middle].std() > 0
 
 
@@ -163,8 +165,8 @@ def test_folding_the_input_scale_preserves_the_predictions(network: DetectorNet)
     for _ in range(2):
         network.fold_input_scale()
         assert network.input_scale == 1
-        for own, expected in zip(network.search_multiscale(image), before, strict=True):
-            torch.testing.assert_close(own, expected, atol=1e-3, rtol=1e-5)
+        for actual, expected in zip(network.search_multiscale(image), before, strict=True):
+            torch.testing.assert_close(actual, expected, atol=1e-3, rtol=1e-5)
 
 
 def test_the_shipped_network_has_fewer_than_200_000_weights() -> None:

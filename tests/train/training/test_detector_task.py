@@ -97,8 +97,8 @@ def test_a_stopped_and_resumed_run_ends_in_the_same_weights(
 
 def test_the_size_option_sets_the_size_of_mosaics(drawn_data: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    given = ["--recipe", "detector", "--size", "96", "--epochs", "1", "--workers", "0"]
-    given += ["--split", "official", "--data", str(drawn_data), "--out", str(out)]
+    arguments = ["--recipe", "detector", "--size", "96", "--epochs", "1", "--workers", "0"]
+    arguments += ["--split", "official", "--data", str(drawn_data), "--out", str(out)]
     for line in (
         "mosaic.per_epoch=4",
         "mosaic.validation=2",
@@ -106,10 +106,10 @@ def test_the_size_option_sets_the_size_of_mosaics(drawn_data: Path, tmp_path: Pa
         "precision='fp32'",
         "model.widths=[8, 8, 8, 8]",
     ):
-        given += ["--set", line]
-    done = CliRunner().invoke(main, given, catch_exceptions=False)
-    assert done.exit_code == 0, done.output
-    assert "average precision" in done.output
+        arguments += ["--set", line]
+    result = CliRunner().invoke(main, arguments, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    assert "average precision" in result.output
     assert load_detector(out / "last.pt")[1].mosaic.size == 96
 
 
