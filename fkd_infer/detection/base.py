@@ -60,7 +60,7 @@ def check_detector(detector: object) -> None:
     if isinstance(detector, type):
         raise DetectorError(name, "it is a class, not an object", f"pass {name}(…)")
     lacking = [member for member in ("rule", "traits", "path") if not hasattr(detector, member)]
-    if not callable(detector):
+    if not callable(detector) or type(detector).__call__ is Detector.__call__:
         lacking.append("__call__")
     if lacking:
         raise DetectorError(name, f"it has no {' and no '.join(lacking)}", fix)

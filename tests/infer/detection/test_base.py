@@ -154,6 +154,7 @@ def test_a_detector_needs_a_rule_and_a_call_and_inherits_the_rest() -> None:
     [
         (type("Plain", (), {"__call__": print})(), "'Plain'.* has no rule and no traits"),
         (type("Ruleless", (Detector,), {"__call__": print})(), "'Ruleless'.* has no rule; derive"),
+        (type("Idle", (Detector,), {"rule": 1})(), "'Idle'.* has no __call__; derive"),
         (type("Mute", (), {"rule": 1, "traits": 1, "path": 1})(), "'Mute'.* has no __call__"),
         (Nothing, r"'Nothing'.* is a class, not an object; pass Nothing\(…\)"),
         (None, "'NoneType'.* has no rule"),

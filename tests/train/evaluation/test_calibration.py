@@ -73,4 +73,4 @@ def test_where_nothing_is_found_there_is_no_rule() -> None:
 def test_bad_data_is_one_line(tmp_path: Path) -> None:
     done = CliRunner().invoke(main, ["--data", str(tmp_path)])
     assert done.exit_code == 1
-    assert "--data names the folder" in done.stderr
+    assert "name the folder that holds it with --data" in done.stderr
