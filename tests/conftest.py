@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 from repo_paths import DATA_FOLDER
 from tiny_models import MODELS
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Threads of several processes that spin on the same cores slow training several times.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session")
