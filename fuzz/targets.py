@@ -24,7 +24,7 @@ from fkd_infer.models.cards.base import METADATA_KEY
 from fkd_infer.models.cards.detector import DetectorCard
 from fkd_infer.models.cards.end_to_end import EndToEndCard
 from fkd_infer.models.cards.landmark import ModelCard
-from fkd_infer.models.inventory import describe_model
+from fkd_infer.models.description import describe_model
 from fkd_infer.types import Face, Frame
 from fuzz.mutators.base import Mutator, mutate_bytes
 from fuzz.mutators.images import mutate_image

@@ -20,7 +20,7 @@ def main() -> None:
 @main.command("list", cls=FkdCommand)
 def list_() -> None:
     """List the models that come with fkd, as their cards describe them."""
-    from fkd_infer.models.inventory import describe_model
+    from fkd_infer.models.description import describe_model
     from fkd_infer.models.shipped import shipped_models
 
     rows = [("NAME", "KIND", "MB", "POINTS", "INPUT", "ACCURACY", "FILE")]
@@ -43,14 +43,14 @@ def verify(context: click.Context, paths: tuple[Path, ...]) -> None:
     PATH is an .onnx file, a manifest.toml, or a folder with one. Ends with exit code 1 if a file
     has a problem.
     """
-    from fkd_infer.models.inventory import verify, verify_shipped
+    from fkd_infer.models.verification import verify, verify_shipped
 
     problems = 0
-    verdicts = chain.from_iterable(map(verify, paths)) if paths else verify_shipped()
-    for verdict in verdicts:
-        problems += bool(verdict.problem)
-        mark = "problem" if verdict.problem else ""
-        click.echo(f"{mark:9}{verdict.file}: {verdict.problem or verdict.fact}")
+    reports = chain.from_iterable(map(verify, paths)) if paths else verify_shipped()
+    for report in reports:
+        problems += bool(report.problem)
+        mark = "problem" if report.problem else ""
+        click.echo(f"{mark:9}{report.file}: {report.problem or report.fact}")
     click.echo(counted(problems, "problem") if problems else "all is well")
     context.exit(1 if problems else 0)
 

@@ -1,8 +1,8 @@
-"""Operators that a model file may have, by domain.
+"""The operators that a model file may have, by domain.
 
-They are those that fkd-export writes, what ONNX Runtime makes of them, and the usual ones of such
-networks. None reads files, draws random numbers, or handles text or sequences; control flow is for
-end-to-end files.
+These are the operators that fkd-export writes, those that ONNX Runtime's optimizer makes of them,
+and the usual ones of such networks. None reads files, draws random numbers, or handles text or
+sequences; control flow is only for end-to-end files.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ Operator = tuple[str, str]
 ONNX = ""
 MICROSOFT, BLOCKED = "com.microsoft", "com.microsoft.nchwc"
 OPSETS: dict[str, tuple[int, int]] = {ONNX: (6, 28), MICROSOFT: (1, 1), BLOCKED: (1, 1)}
-"""The first and the last version of each domain that runtimes of today know."""
+"""The first and the last supported version of each domain."""
 IR_VERSIONS = (3, 14)
 
 _ONNX = """
@@ -41,7 +41,7 @@ _BLOCKED = """
     AveragePool Conv GlobalAveragePool GlobalMaxPool MaxPool ReorderInput ReorderOutput Upsample
 """
 
-TENSORS: frozenset[Operator] = frozenset(
+TENSOR_OPERATORS: frozenset[Operator] = frozenset(
     (domain, name)
     for domain, names in ((ONNX, _ONNX), (MICROSOFT, _MICROSOFT), (BLOCKED, _BLOCKED))
     for name in names.split()

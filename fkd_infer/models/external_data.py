@@ -1,4 +1,4 @@
-"""The files beside a model that hold its weights, as ONNX's external data."""
+"""The files beside a model that contain its weights (ONNX's external data)."""
 
 from __future__ import annotations
 
@@ -9,44 +9,43 @@ from fkd_infer.models.protobuf import ModelFormatError
 from fkd_infer.system.files.reading import check_regular
 from fkd_infer.system.files.text_checks import short_repr
 
+_MAX_DIGITS = 19
+
 
 class WeightFiles:
-    """Files in a model's folder, or below, of at most so many bytes each."""
+    """Files in a model's folder or below, of at most `max_bytes` each."""
 
-    def __init__(self, folder: Path, most: int) -> None:
+    def __init__(self, folder: Path, max_bytes: int) -> None:
         self._folder = folder
-        self._most = most
+        self._max_bytes = max_bytes
         self._sizes: dict[str, int] = {}
 
-    def check(self, name: str, entries: Mapping[str, str], size: int) -> None:
-        """Raises ModelFormatError unless a tensor's `size` bytes are where its entries say, in
-        the model's folder."""
+    def check(self, tensor: str, entries: Mapping[str, str], size: int) -> None:
+        """Raises ModelFormatError unless the entries of a tensor lead to its `size` bytes in a
+        file of the model's folder."""
         location = entries.get("location", "")
-        there = self._size(name, location)
-        offset = _whole_number(entries.get("offset", "0"), name)
-        length = _whole_number(entries.get("length", str(size)), name)
+        file_size = self._file_size(tensor, location)
+        offset = _parse_number(entries.get("offset", "0"), tensor)
+        length = _parse_number(entries.get("length", str(size)), tensor)
         if length != size:
+            raise ModelFormatError(f"its tensor {tensor} has {size} bytes, but length is {length}")
+        if offset + length > file_size:
             raise ModelFormatError(
-                f"its tensor {name} takes {size} bytes, and is told to have {length}"
-            )
-        if offset + length > there:
-            raise ModelFormatError(
-                f"its tensor {name} ends at byte {offset + length} of "
-                f"{short_repr(location)}, which has {there}"
+                f"its tensor {tensor} ends at byte {offset + length} of {short_repr(location)}, "
+                f"which has {file_size} bytes"
             )
 
-    def _size(self, name: str, location: str) -> int:
-        """Bytes of the file at a location."""
+    def _file_size(self, tensor: str, location: str) -> int:
+        """Returns the size of the file at a location, which is checked once."""
         if location not in self._sizes:
-            problem = _location_problem(location) or self._problem(location)
+            problem = _location_problem(location) or self._file_problem(location)
             if problem:
-                raise ModelFormatError(
-                    f"its tensor {name} is kept in {short_repr(location)}, which {problem}"
-                )
+                where = short_repr(location)
+                raise ModelFormatError(f"its tensor {tensor} is stored in {where}, which {problem}")
         return self._sizes[location]
 
-    def _problem(self, location: str) -> str:
-        """Why a file is not to be read; empty where it is, and then its size is known."""
+    def _file_problem(self, location: str) -> str:
+        """Returns why a file must not be read; otherwise saves its size and returns ""."""
         folder = self._folder.resolve()
         try:
             file = (folder / location).resolve()
@@ -58,25 +57,25 @@ class WeightFiles:
             return f"cannot be read: {error.strerror or error}"
         except RuntimeError:  # Python 3.12 and before
             return "cannot be read: a link to itself"
-        if size > self._most:
-            return f"has {size} bytes, and {self._most} are allowed"
+        if size > self._max_bytes:
+            return f"has {size} bytes, but at most {self._max_bytes} are allowed"
         self._sizes[location] = size
         return ""
 
 
 def _location_problem(location: str) -> str:
-    """Why a place is not in the model's folder, by its text alone; empty where it may be."""
+    """Returns why the text of a location cannot name a file in the model's folder, or ""."""
     if not location or "\0" in location:
-        return "is no file's name"
+        return "is no file name"
     if "*" in location:
-        return "some runtimes take for an address in memory"
+        return "some runtimes read as an address in memory"
     windows = PureWindowsPath(location)
     if PurePosixPath(location).is_absolute() or windows.drive or windows.root:
         return "is an absolute path; put the file beside the model"
     return "leads out of the model's folder" if ".." in windows.parts else ""
 
 
-def _whole_number(text: str, name: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 20):
-        raise ModelFormatError(f"its tensor {name} begins at or takes {short_repr(text)} bytes")
+def _parse_number(text: str, tensor: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS):
+        raise ModelFormatError(f"its tensor {tensor} has the offset or length {short_repr(text)}")
     return int(text)

@@ -1,4 +1,4 @@
-"""Manifests: what the model files of a folder have to be."""
+"""Manifests: sizes and sha256 of the model files in a folder."""
 
 from __future__ import annotations
 
@@ -13,18 +13,16 @@ from fkd_infer.system.files.strict_dataclass import MismatchError, parse_datacla
 from fkd_infer.system.files.text_checks import file_name_problem, short_repr
 
 MANIFEST = "manifest.toml"
-_LARGEST = 1_000_000
-"""Bytes of a manifest."""
-_MOST = 1 << 40
-"""Bytes of a file in it."""
+_MAX_MANIFEST_BYTES = 1_000_000
+_MAX_FILE_BYTES = 1 << 40
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """One file: its sha256 and its bytes; `wheel` where fkd's wheel has it too.
+class ManifestEntry:
+    """The sha256 and size of a file, and whether fkd's wheel contains it.
 
-    Raises ValueError for what can be no file's.
+    Raises ValueError for values that no file has.
     """
 
     sha256: str
@@ -33,30 +31,29 @@ class Entry:
 
     def __post_init__(self) -> None:
         if not _SHA256.fullmatch(self.sha256):
-            raise ValueError(f"sha256 is {short_repr(self.sha256)}, and has 64 digits from 0 to f")
-        if not 1 <= self.bytes <= _MOST:
-            raise ValueError(f"bytes is {short_repr(self.bytes)}, and a file has 1 to {_MOST}")
+            digest = short_repr(self.sha256)
+            raise ValueError(f"sha256 is {digest}, but must have 64 digits from 0 to f")
+        if not 1 <= self.bytes <= _MAX_FILE_BYTES:
+            size = short_repr(self.bytes)
+            raise ValueError(f"bytes is {size}, but must be from 1 to {_MAX_FILE_BYTES}")
 
 
-def read_manifest(path: Path) -> dict[str, Entry]:
-    """Name → what is to be there, of a TOML file with a table for each file beside it.
-
-    Raises ManifestError.
-    """
+def read_manifest(path: Path) -> dict[str, ManifestEntry]:
+    """Reads a TOML file with a table for each file beside it; raises ManifestError."""
     try:
-        table = tomllib.loads(read_regular(path, _LARGEST).decode())
+        tables = tomllib.loads(read_regular(path, _MAX_MANIFEST_BYTES).decode())
     except OSError as error:
         raise ManifestError(path, error.strerror or str(error)) from error
     except UnicodeDecodeError as error:
         raise ManifestError(path, "not UTF-8") from error
     except (tomllib.TOMLDecodeError, RecursionError, ValueError) as error:
         raise ManifestError(path, f"not TOML: {short_repr(str(error))}") from error
-    if not table:
+    if not tables:
         raise ManifestError(path, "it names no files")
-    for name in table:
+    for name in tables:
         if problem := file_name_problem(name):
             raise ManifestError(path, f"the name {short_repr(name)} {problem}")
     try:
-        return {name: parse_dataclass(Entry, entry, name) for name, entry in table.items()}
+        return {name: parse_dataclass(ManifestEntry, table, name) for name, table in tables.items()}
     except MismatchError as error:
         raise ManifestError(path, str(error)) from error

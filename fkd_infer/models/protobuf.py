@@ -1,7 +1,7 @@
-"""The wire format of protocol buffers, read with suspicion.
+"""Reads the wire format of protocol buffers from untrusted bytes.
 
-Fields are walked where they lie, by their places: nothing is copied that is not asked for, every
-length is compared with what is there, and a file can have so many fields and no more.
+Fields are read in place: nothing is copied unless it is asked for, every length is checked against
+the bytes that are left, and the number of fields is limited.
 """
 
 from __future__ import annotations
@@ -10,109 +10,110 @@ from collections.abc import Iterator
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 Field = tuple[int, int, int, int]
-"""(number, wire type, start, end) of a field; of a VARINT (number, VARINT, value, 0)."""
-_MOST_BYTES = 10
+"""(number, wire type, start, end) of a field; (number, VARINT, value, 0) of a VARINT."""
+_FIXED_BYTES = {FIXED64: 8, FIXED32: 4}
+_MAX_VARINT_BYTES = 10
 _SIGN, _WRAP = 1 << 63, 1 << 64
 
 
 class ModelFormatError(ValueError):
-    """Bytes that are no message; the text says what is wrong with them."""
+    """A model's bytes are not as they must be; the text says what is wrong."""
 
 
 class MessageReader:
-    """Bytes that hold messages, of which at most `most` fields are walked in all.
+    """Reads nested messages; at most `max_fields` fields in all, so that no message is read over
+    and over."""
 
-    Messages in messages are walked by their places, so that none is looked at twice.
-    """
-
-    def __init__(self, data: bytes, most: int) -> None:
+    def __init__(self, data: bytes, max_fields: int) -> None:
         self.data = data
-        self._most = self._left = most
+        self._max_fields = self._fields_left = max_fields
 
     def fields(self, start: int, end: int) -> Iterator[Field]:
-        """The fields of the message from `start` to `end`; raises ModelFormatError."""
+        """Yields the fields of the message from `start` to `end`; raises ModelFormatError."""
         data, at = self.data, start
         while at < end:
-            self._left -= 1
-            if self._left < 0:
-                raise ModelFormatError(f"it has more than {self._most} parts")
+            self._fields_left -= 1
+            if self._fields_left < 0:
+                raise ModelFormatError(f"it has more than {self._max_fields} fields")
             tag = data[at]
             at += 1
             if tag > 127:
                 tag, at = self._varint(at - 1, end)
-            number, wire = tag >> 3, tag & 7
+            number, wire_type = tag >> 3, tag & 7
             if not number:
                 raise ModelFormatError("it has a field without a number")
-            if wire == VARINT:
+            if wire_type == VARINT:
                 value, at = self._varint(at, end)
-                yield number, wire, value, 0
+                yield number, wire_type, value, 0
                 continue
-            if wire == BYTES:
+            if wire_type == BYTES:
                 size, at = self._varint(at, end)
-            elif wire == FIXED32:
-                size = 4
-            elif wire == FIXED64:
-                size = 8
+            elif wire_type in _FIXED_BYTES:
+                size = _FIXED_BYTES[wire_type]
             else:
-                raise ModelFormatError(f"it has a field of the unknown wire type {wire}")
+                raise ModelFormatError(f"it has a field of the unknown wire type {wire_type}")
             if size > end - at:
-                raise ModelFormatError("it is cut short, or no ONNX file at all")
-            yield number, wire, at, at + size
+                raise ModelFormatError("it is truncated, or no ONNX file at all")
+            yield number, wire_type, at, at + size
             at += size
 
     def numbers(self, field: Field) -> Iterator[int]:
         """Yields the integers of a repeated field, packed or not; raises ModelFormatError."""
-        _, wire, start, end = field
-        if wire == VARINT:
+        _, wire_type, start, end = field
+        if wire_type == VARINT:
             yield _signed(start)
             return
-        _expect(field, BYTES)
+        _check_wire_type(field, BYTES)
         at = start
         while at < end:
             value, at = self._varint(at, end)
             yield _signed(value)
 
-    def text(self, field: Field, most: int) -> str:
-        """A field's text of at most so many bytes; raises ModelFormatError for any other."""
+    def text(self, field: Field, max_bytes: int) -> str:
+        """Returns a field's text; raises ModelFormatError if it is longer or not UTF-8."""
         _, _, start, end = field
-        _expect(field, BYTES)
-        if end - start > most:
-            raise ModelFormatError(f"it has a text of {end - start} bytes where {most} are allowed")
+        _check_wire_type(field, BYTES)
+        if end - start > max_bytes:
+            size = end - start
+            raise ModelFormatError(
+                f"it has a text of {size} bytes, but at most {max_bytes} are allowed"
+            )
         try:
             return self.data[start:end].decode()
         except UnicodeDecodeError as error:
             raise ModelFormatError("it has a text that is not UTF-8") from error
 
     def _varint(self, at: int, end: int) -> tuple[int, int]:
-        """A number of variable length, and where it ends."""
-        if at < end and (first := self.data[at]) < 128:  # as most are
+        """Returns a number of variable length, and where it ends."""
+        if at < end and (first := self.data[at]) < 128:  # the most common case
             return first, at + 1
         value = shift = 0
-        for place in range(at, min(at + _MOST_BYTES, end)):
+        for place in range(at, min(at + _MAX_VARINT_BYTES, end)):
             byte = self.data[place]
             value |= (byte & 127) << shift
             if byte < 128:
                 return value % _WRAP, place + 1
             shift += 7
-        raise ModelFormatError("it is cut short or damaged in the middle of a number")
+        raise ModelFormatError("it is truncated or damaged in the middle of a number")
 
 
 def number_of(field: Field) -> int:
-    """The signed integer of a field; raises ModelFormatError where it is of another type."""
-    _expect(field, VARINT)
+    """Returns the signed integer of a field; raises ModelFormatError if it is no VARINT."""
+    _check_wire_type(field, VARINT)
     return _signed(field[2])
 
 
-def part_of(field: Field) -> tuple[int, int]:
-    """Where the message or the bytes in a field begin and end; raises ModelFormatError."""
-    _expect(field, BYTES)
+def range_of(field: Field) -> tuple[int, int]:
+    """Returns where the message or bytes of a field start and end; raises ModelFormatError."""
+    _check_wire_type(field, BYTES)
     return field[2], field[3]
 
 
-def _expect(field: Field, wire: int) -> None:
-    if field[1] != wire:
+def _check_wire_type(field: Field, expected: int) -> None:
+    number, wire_type, _, _ = field
+    if wire_type != expected:
         raise ModelFormatError(
-            f"its field {field[0]} has the wire type {field[1]} instead of {wire}"
+            f"its field {number} has the wire type {wire_type} instead of {expected}"
         )
 
 

@@ -1,4 +1,4 @@
-"""Finds the model files that come with fkd."""
+"""Finds the model files that are shipped with fkd."""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ from fkd_infer.models.check import check_file
 from fkd_infer.models.manifest import MANIFEST
 
 INSTALLED = Path(__file__).with_name("files")
-"""Where a wheel has them."""
+"""The folder of the models in a wheel."""
 
 
 def models_folder() -> Path | None:
-    """Where the models that come with fkd are: in a wheel in the package, in a checkout beside it;
-    None where there is no such place."""
-    places = (INSTALLED, Path(__file__).parents[2] / "models")
-    return next((folder for folder in places if (folder / MANIFEST).is_file()), None)
+    """Returns the folder of the shipped models, in the package or beside it in a checkout; None if
+    there is neither."""
+    folders = (INSTALLED, Path(__file__).parents[2] / "models")
+    return next((folder for folder in folders if (folder / MANIFEST).is_file()), None)
 
 
 def shipped_models(detectors: bool = False) -> dict[str, Path]:
-    """Name → file of the models that come with fkd: those that place points, or find faces."""
+    """Returns the files of the shipped landmark models, or detectors, by name."""
     folder = models_folder()
-    found = [] if folder is None else sorted(folder.glob("*.onnx"))
-    return {f.stem: f for f in found if f.stem.startswith(DETECTOR_MODEL) == detectors}
+    files = [] if folder is None else sorted(folder.glob("*.onnx"))
+    return {f.stem: f for f in files if f.stem.startswith(DETECTOR_MODEL) == detectors}
 
 
 def find_model(model: str | Path, detectors: bool = False) -> Path:
-    """The file of a shipped model's name, or of a path.
+    """Returns the file of a shipped model's name, or of a path.
 
-    Raises ModelFileNotFoundError, and InvalidModelError for what is no file of a model's size.
+    Raises ModelFileNotFoundError, and InvalidModelError if it cannot be a model by type or size.
     """
     shipped = shipped_models(detectors)
     if str(model) in shipped:
         return shipped[str(model)]
     path = Path(model)
-    if not os.path.exists(path):  # noqa: PTH110 (Path's raises for what can be no file's name)
+    if not os.path.exists(path):  # noqa: PTH110 (Path.exists raises for impossible file names)
         raise ModelFileNotFoundError(model, shipped)
     check_file(path)
     return path

@@ -1,4 +1,4 @@
-"""What a model's graph must be like, by what its card says that it does."""
+"""Checks that a model's inputs and outputs are those of its task and card."""
 
 from __future__ import annotations
 
@@ -10,75 +10,73 @@ from fkd_infer.errors import InvalidModelError
 from fkd_infer.models.allowed_operators import CONTROL_FLOW
 from fkd_infer.models.cards.landmark import ModelCard
 from fkd_infer.models.check import EXPORT_FIX
-from fkd_infer.models.reader import OnnxFile
+from fkd_infer.models.onnx_file import OnnxFile
 from fkd_infer.system.files.text_checks import short_repr
 
 if TYPE_CHECKING:
     from fkd_infer.models.cards.end_to_end import EndToEndCard
 
-_Border = tuple[str, str, list[int]]
-"""A name, a type, and a shape in which 0 is any size."""
-_IMAGE: _Border = ("image", "tensor(uint8)", [0, 0, 3])
+_Signature = tuple[str, str, list[int]]
+"""Name, type, and a shape in which 0 stands for any size."""
+_IMAGE: _Signature = ("image", "tensor(uint8)", [0, 0, 3])
 _ANY = "0 for any size"
 
 
-def check_landmark_signature(found: OnnxFile, card: ModelCard, path: Path) -> None:
-    """Of a network that places points; raises InvalidModelError."""
-    _check_straight(found, path)
+def check_landmark_signature(file: OnnxFile, card: ModelCard, path: Path) -> None:
+    """Raises InvalidModelError unless the file is a landmark network as its card says."""
+    _check_no_control_flow(file, path)
     size, channels, count = card.input.size, card.input.channels, card.landmarks.count
-    wanted = [
+    expected = [
         ("image", "tensor(uint8)", [size, size, channels]),
         ("points", "tensor(float)", [count, 2]),
     ]
     if card.output.score:
-        wanted.append(("score", "tensor(float)", []))
-    ports = [*found.inputs, *found.outputs]
-    has = [(port.name, port.kind, list(port.shape[1:])) for port in ports]
-    if has != wanted:
-        raise InvalidModelError(
-            path, f"the graph has {short_repr(has, 600)}, its card says {wanted}"
-        )
-    if any(not port.shape or isinstance(port.shape[0], int) for port in ports):
-        raise InvalidModelError(
-            path, "the graph has a fixed batch size", "export it with fkd-export"
-        )
+        expected.append(("score", "tensor(float)", []))
+    tensors = [*file.inputs, *file.outputs]
+    actual = [(tensor.name, tensor.type, list(tensor.shape[1:])) for tensor in tensors]
+    if actual != expected:
+        problem = f"the graph has {short_repr(actual, 600)}, its card says {expected}"
+        raise InvalidModelError(path, problem)
+    if any(not tensor.shape or isinstance(tensor.shape[0], int) for tensor in tensors):
+        problem = "the graph has a fixed batch size"
+        raise InvalidModelError(path, problem, "export it with fkd-export")
 
 
-def check_detector_signature(found: OnnxFile, path: Path) -> None:
-    """Of a detector; raises InvalidModelError."""
-    _check_straight(found, path)
-    wanted = [
+def check_detector_signature(file: OnnxFile, path: Path) -> None:
+    """Raises InvalidModelError unless the file is a detector."""
+    _check_no_control_flow(file, path)
+    expected = [
         _IMAGE,
         ("boxes", "tensor(float)", [0, 4]),
         ("scores", "tensor(float)", [0]),
         ("points", "tensor(float)", [0, 5, 2]),
     ]
-    _check(found, wanted, f"a detector {wanted}, {_ANY}", path)
+    _check(file, expected, f"a detector {expected}, {_ANY}", path)
 
 
-def check_end_to_end_signature(found: OnnxFile, card: EndToEndCard, path: Path) -> None:
-    """Of a file that finds faces and places points; raises InvalidModelError."""
-    wanted = [
+def check_end_to_end_signature(file: OnnxFile, card: EndToEndCard, path: Path) -> None:
+    """Raises InvalidModelError unless the file finds faces and places points as its card says."""
+    expected = [
         _IMAGE,
         ("boxes", "tensor(float)", [0, 4]),
         ("scores", "tensor(float)", [0]),
         ("points", "tensor(float)", [0, card.landmarks.landmarks.count, 2]),
     ]
     if card.landmarks.output.score:
-        wanted.append(("presence", "tensor(float)", [0]))
-    _check(found, wanted, f"its card says {wanted}, {_ANY}", path)
+        expected.append(("presence", "tensor(float)", [0]))
+    _check(file, expected, f"its card says {expected}, {_ANY}", path)
 
 
-def _check_straight(found: OnnxFile, path: Path) -> None:
-    for _, name in sorted(found.operators & CONTROL_FLOW):
-        why = f"it has the operator {name!r}, and only end-to-end files have branches and loops"
-        raise InvalidModelError(path, why, EXPORT_FIX)
+def _check_no_control_flow(file: OnnxFile, path: Path) -> None:
+    for _, name in sorted(file.operators & CONTROL_FLOW):
+        problem = f"its operator {name!r} is not allowed: only end-to-end files branch or loop"
+        raise InvalidModelError(path, problem, EXPORT_FIX)
 
 
-def _check(found: OnnxFile, wanted: Sequence[_Border], wants: str, path: Path) -> None:
-    has = [
-        (port.name, port.kind, [side if isinstance(side, int) else 0 for side in port.shape])
-        for port in (*found.inputs, *found.outputs)
+def _check(file: OnnxFile, expected: Sequence[_Signature], expectation: str, path: Path) -> None:
+    actual = [
+        (tensor.name, tensor.type, [side if isinstance(side, int) else 0 for side in tensor.shape])
+        for tensor in (*file.inputs, *file.outputs)
     ]
-    if has != wanted:
-        raise InvalidModelError(path, f"the graph has {short_repr(has, 600)}, {wants}")
+    if actual != expected:
+        raise InvalidModelError(path, f"the graph has {short_repr(actual, 600)}, {expectation}")

@@ -69,7 +69,7 @@ def test_empty_and_huge_files_are_not_read(
     path.touch()
     os.truncate(path, size)
     start = time.process_time()
-    said = "bytes, and 1073741824 are allowed" if size else "the file is empty"
+    said = "bytes, but at most 1073741824 are allowed" if size else "the file is empty"
     with pytest.raises((InvalidModelError, DetectorError), match=said):
         open_(path)
     assert time.process_time() - start < 5
@@ -104,7 +104,7 @@ def test_a_file_of_millions_of_fields_is_rejected_quickly(content: bytes, tmp_pa
     path = tmp_path / "m.onnx"
     path.write_bytes(content)
     start = time.process_time()
-    with pytest.raises(InvalidModelError, match=r"more than 1000000 parts|holds fewer"):
+    with pytest.raises(InvalidModelError, match=r"more than 1000000 fields|stores fewer"):
         check_model(path)
     assert time.process_time() - start < 20
 

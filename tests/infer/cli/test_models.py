@@ -12,7 +12,7 @@ from tiny_models import MODELS
 
 from fkd_infer.cli.main import main
 from fkd_infer.errors import ManifestError
-from fkd_infer.models import inventory
+from fkd_infer.models import verification
 from fkd_infer.models.manifest import read_manifest
 from fkd_infer.models.shipped import models_folder, shipped_models
 from fkd_infer.system.files.reading import file_sha256
@@ -100,7 +100,7 @@ def test_prints_a_line_per_problem(folder: Path) -> None:
     assert done.exit_code == 1
     first, second, third, last = done.output.splitlines()
     assert first.startswith("problem  scored.onnx: its sha256 is ")
-    assert second.startswith("problem  detector.onnx: it has 1385 bytes, and 1384 in manifest.toml")
+    assert second.startswith("problem  detector.onnx: it has 1385 bytes, but 1384 in manifest.toml")
     assert "weights.pt" in third
     assert "No such file" in third
     assert last == "3 problems"
@@ -116,15 +116,17 @@ def test_checks_the_content_of_a_file_that_matches_the_manifest(folder: Path) ->
     (folder / "manifest.toml").write_text(text)
     done = models("verify", folder)
     assert done.exit_code == 1
-    assert done.output.startswith("problem  scored.onnx: not a usable model: it has the operator")
+    assert done.output.startswith(
+        "problem  scored.onnx: not a usable model: its operator 'Launch' is not allowed"
+    )
 
 
 def test_files_that_a_wheel_does_not_contain_are_no_problem(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A missing file that the wheel contains is a problem."""
-    monkeypatch.setattr(inventory, "models_folder", lambda: folder)
-    monkeypatch.setattr(inventory, "INSTALLED", folder)
+    monkeypatch.setattr(verification, "models_folder", lambda: folder)
+    monkeypatch.setattr(verification, "INSTALLED", folder)
     text = (folder / "manifest.toml").read_text().replace("bytes = ", "wheel = true\nbytes = ", 1)
     (folder / "manifest.toml").write_text(text)
     (folder / "detector.onnx").unlink()
@@ -140,11 +142,11 @@ def test_files_that_a_wheel_does_not_contain_are_no_problem(
 def test_reports_missing_models_folder_and_manifest(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(inventory, "models_folder", lambda: None)
+    monkeypatch.setattr(verification, "models_folder", lambda: None)
     done = models("verify")
     assert done.exit_code == 1
     assert "install fkd again" in done.output
-    monkeypatch.setattr(inventory, "models_folder", lambda: tmp_path)
+    monkeypatch.setattr(verification, "models_folder", lambda: tmp_path)
     done = models("verify")
     assert done.exit_code == 1
     assert "problem  manifest.toml: not a usable manifest: No such file" in done.output
