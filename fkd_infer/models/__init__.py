@@ -1,1 +1,1 @@
-"""Model files: checks before they are loaded, their cards, the shipped ones."""
+"""Model files: their checks before a runtime reads them, their cards, the shipped ones."""

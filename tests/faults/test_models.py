@@ -1,4 +1,4 @@
-"""Model files that are no files, too large, or made to cost time; and a machine without memory."""
+"""Model files that are no regular files, too large or costly, and a machine without memory."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ only_posix = pytest.mark.skipif(os.name != "posix", reason="has no pipes and dev
 
 @pytest.fixture(params=["a pipe", "a device", "a socket", "a folder"])
 def no_file(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """A path that can be opened, and that some would wait at for ever."""
+    """A path that opens, but where reading may never end."""
     if request.param == "a device":
         return Path("/dev/zero")
     path = tmp_path / "m.onnx"
@@ -69,8 +69,8 @@ def test_empty_and_huge_files_are_not_read(
     path.touch()
     os.truncate(path, size)
     start = time.process_time()
-    said = "bytes, but at most 1073741824 are allowed" if size else "the file is empty"
-    with pytest.raises((InvalidModelError, DetectorError), match=said):
+    message = "bytes, but at most 1073741824 are allowed" if size else "the file is empty"
+    with pytest.raises((InvalidModelError, DetectorError), match=message):
         open_(path)
     assert time.process_time() - start < 5
 
@@ -137,7 +137,7 @@ def test_running_out_of_memory_is_one_line(tmp_path: Path) -> None:
     path = tmp_path / "m.onnx"
     content = FIXED.read_bytes()
     path.write_bytes(content)
-    os.truncate(path, 1 << 29)  # zeros, which take no room on the disk
+    os.truncate(path, 1 << 29)  # zeros, which need no space on the disk
     done = subprocess.run(
         [sys.executable, "-c", _LIMITED, str(path)], capture_output=True, text=True, timeout=60
     )
@@ -149,7 +149,7 @@ def test_running_out_of_memory_is_one_line(tmp_path: Path) -> None:
 
 
 def test_a_folder_of_invalid_files_has_no_variants(tmp_path: Path) -> None:
-    """`fkd-infer tune` looks at all that lies beside a model."""
+    """`fkd-infer tune` reads the other files beside a model."""
     model = tmp_path / "model.onnx"
     model.write_bytes(FIXED.read_bytes())
     (tmp_path / "broken.onnx").symlink_to(tmp_path / "nosuch")
@@ -163,7 +163,7 @@ def test_a_folder_of_invalid_files_has_no_variants(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b.onnx", "../x.onnx", "/x.onnx"])
 def test_a_variant_must_be_in_the_models_folder(name: str) -> None:
-    """A file that stands in for a model lies beside it."""
+    """A profile cannot name a file elsewhere."""
     with pytest.raises(ValueError, match="not the name of a file in the model's folder"):
         ModelVariant(name, "0" * 64)
 
@@ -171,15 +171,15 @@ def test_a_variant_must_be_in_the_models_folder(name: str) -> None:
 def test_reports_a_file_that_shrinks_while_it_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Somebody cuts it between the look at its size and the look at its bytes."""
+    """Another program truncates it after its size was read."""
     path = tmp_path / "m.onnx"
     path.write_bytes(FIXED.read_bytes())
-    plain = check._check_size
+    check_size = check._check_size
 
-    def cut(size: int) -> None:
+    def truncate(size: int) -> None:
         os.truncate(path, 0)
-        plain(size)
+        check_size(size)
 
-    monkeypatch.setattr(check, "_check_size", cut)
+    monkeypatch.setattr(check, "_check_size", truncate)
     with pytest.raises(InvalidModelError, match=r"m\.onnx.*became shorter"):
         check_model(path)

@@ -1,1 +1,1 @@
-"""Model cards: what an ONNX file says of itself."""
+"""Model cards: what an ONNX file says about itself."""

@@ -1,36 +1,25 @@
-"""The model card: all that the runtime needs to know of a network, inside its ONNX file.
+"""The card of a landmark network: all that the runtime needs to know, in its ONNX file.
 
-The card is one JSON object in the file's metadata under the key `fkd`. The runtime has no
-constants of its own: what the card does not say, it does not know.
+The runtime assumes nothing that the card does not say.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Literal
 
 from fkd_infer.choices import Platform
 from fkd_infer.geometry.rules import BoxRule, CropRule
 from fkd_infer.landmarks.schemes import LandmarkScheme, find_scheme
-from fkd_infer.models.cards.base import (
-    VERSION,
-    Training,
-    card_text,
-    check_names,
-    check_rule,
-    read_card,
-)
+from fkd_infer.models.cards.base import VERSION, Card, Training, check_names, check_rule
 
 MIN_INPUT_SIZE, MAX_INPUT_SIZE = 8, 4096
-"""Pixels of a side of the network's input."""
+"""Limits for a side of the network's input, in pixels."""
 
 
 @dataclass(frozen=True, slots=True)
 class InputSpec:
-    """The network's input `image`: a batch of square crops; raises ValueError for absurd sizes."""
+    """The network's input `image`: a batch of square crops; raises ValueError for other sizes."""
 
     size: int
     channels: Literal[1, 3]
@@ -40,14 +29,15 @@ class InputSpec:
     def __post_init__(self) -> None:
         if not MIN_INPUT_SIZE <= self.size <= MAX_INPUT_SIZE:
             allowed = f"{MIN_INPUT_SIZE} to {MAX_INPUT_SIZE} pixels"
-            raise ValueError(f"size is {self.size}, and has to be from {allowed}")
+            raise ValueError(f"size is {self.size}, but must be from {allowed}")
 
 
 @dataclass(frozen=True, slots=True)
 class OutputSpec:
     """The network's output `points`: (N, n, 2), in pixels of the crop.
 
-    With `score`, a second one of that name: (N,), the chance that a crop is of a well-framed face.
+    With `score`, there is a second output `score`: (N,), the probability that a crop shows a
+    well-framed face.
     """
 
     space: Literal["crop"] = "crop"
@@ -56,7 +46,7 @@ class OutputSpec:
 
 @dataclass(frozen=True, slots=True)
 class LandmarkAccuracy:
-    """Errors on one protocol, in percent of the interocular distance."""
+    """Errors on `count` faces, in percent of the interocular distance."""
 
     nme: float
     failure_rate_10: float
@@ -66,10 +56,10 @@ class LandmarkAccuracy:
 
 @dataclass(frozen=True, slots=True)
 class Parity:
-    """Distance between the exported file and its checkpoint, in crop pixels and NME points.
+    """Differences between the exported file and its checkpoint, in crop pixels and NME points.
 
-    `nme_change` is None where the true points of `faces` are not known. `largest_score` is the
-    largest difference of a score; None where the network has none.
+    `nme_change` is None if the true points of `faces` are unknown, `largest_score` if the network
+    has no score.
     """
 
     largest_px: float
@@ -80,13 +70,13 @@ class Parity:
 
 
 @dataclass(frozen=True, slots=True)
-class ModelCard:
-    """What a network wants, gives and is worth; see the module's docstring.
+class ModelCard(Card):
+    """A landmark network's input, crop and output, its origin and its accuracy.
 
-    `scheme` is the name of a built-in scheme, or another one in full; raises ValueError for an
-    unknown name, and for what means nothing. `box_rules` are those of detectors whose boxes were
-    compared with the scheme's points, by the detector's name; the built-in scheme needs none.
-    `platform` names the CPUs that an int8 network was made for; `precision` is words for people.
+    `scheme` is the name of a built-in scheme, or another scheme in full. `box_rules` lead from the
+    boxes of detectors, by name, to the scheme's points; the built-in scheme needs none. `platform`
+    names the CPUs that an int8 network is made for; `precision` is free text. `accuracy` is by
+    protocol. Raises ValueError for an unknown scheme, and for invalid names and numbers.
     """
 
     name: str
@@ -115,24 +105,10 @@ class ModelCard:
 
     @property
     def needs_dot_products(self) -> bool:
-        """Whether it was made for CPUs that multiply bytes exactly; others get wrong points."""
+        """Whether it is for CPUs that multiply bytes exactly; others return wrong points."""
         return self.platform == "vnni"
 
     @property
     def landmarks(self) -> LandmarkScheme:
         """The scheme of the points."""
         return find_scheme(self.scheme)
-
-    def to_json(self) -> str:
-        """The text that from_json reads back."""
-        return json.dumps(asdict(self), indent=1, allow_nan=False)
-
-    @classmethod
-    def from_json(cls, text: str, where: str | Path) -> ModelCard:
-        """Reads a card; raises ModelCardError, naming `where` and the field, for anything off."""
-        return read_card(cls, text, where, None)
-
-    @classmethod
-    def from_metadata(cls, metadata: Mapping[str, str], where: str | Path) -> ModelCard:
-        """The card in an ONNX file's metadata; raises ModelCardError where there is none."""
-        return cls.from_json(card_text(metadata, where), where)

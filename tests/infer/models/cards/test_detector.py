@@ -1,4 +1,4 @@
-"""Cards of detectors survive JSON, and bad ones are told apart."""
+"""Detector cards survive JSON, and invalid ones raise."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ def read(text: str) -> DetectorCard:
     return DetectorCard.from_metadata({METADATA_KEY: text}, Path("x.onnx"))
 
 
-@pytest.mark.parametrize("made", [detector_card(), full_card()])
-def test_a_card_survives_json(made: DetectorCard) -> None:
-    assert read(made.to_json()) == made
+@pytest.mark.parametrize("original", [detector_card(), full_card()])
+def test_a_card_survives_json(original: DetectorCard) -> None:
+    assert read(original.to_json()) == original
 
 
 @pytest.mark.parametrize(
-    ("path", "value", "said"),
+    ("path", "value", "message"),
     [
         (("version",), 2, "version 2"),
         (("version",), None, "version None"),
@@ -57,7 +57,7 @@ def test_a_card_survives_json(made: DetectorCard) -> None:
         (("parity",), [], "card.parity is []"),
     ],
 )
-def test_an_invalid_value_is_named(path: tuple[str, ...], value: object, said: str) -> None:
+def test_an_invalid_value_is_named(path: tuple[str, ...], value: object, message: str) -> None:
     table = json.loads(full_card().to_json())
     inner = table
     for key in path[:-1]:
@@ -65,7 +65,7 @@ def test_an_invalid_value_is_named(path: tuple[str, ...], value: object, said: s
     inner[path[-1]] = value
     with pytest.raises(ModelCardError, match=r"^x\.onnx: ") as caught:
         read(json.dumps(table))
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
 

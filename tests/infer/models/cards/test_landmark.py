@@ -1,9 +1,10 @@
-"""Cards survive JSON, and bad ones are told apart."""
+"""Landmark cards survive JSON, and invalid ones raise."""
 
 from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from fkd_infer.models.cards.landmark import LandmarkAccuracy, ModelCard, Parity
 
 
 def five_point_card() -> ModelCard:
-    """Of a network whose scheme is not built in, verified on faces without its points."""
+    """Returns the card of a network with its own scheme, verified on faces without its points."""
     table = json.loads(card().to_json())
     table["scheme"] = five_table()
     table["parity"] = {"largest_px": 0.001, "mean_px": 0.0001, "nme_change": None, "faces": "64"}
@@ -23,21 +24,19 @@ def five_point_card() -> ModelCard:
 
 
 def full_card() -> ModelCard:
-    from dataclasses import replace
-
     parity = Parity(0.001, 0.0001, 0.0, "64 drawn faces")
     return replace(
         card(), parity=parity, accuracy={"official": LandmarkAccuracy(5.5, 1.0, 770, 0.003)}
     )
 
 
-@pytest.mark.parametrize("made", [card(), full_card(), five_point_card()])
-def test_a_card_survives_json(made: ModelCard) -> None:
-    assert ModelCard.from_json(made.to_json(), "x.onnx") == made
+@pytest.mark.parametrize("original", [card(), full_card(), five_point_card()])
+def test_a_card_survives_json(original: ModelCard) -> None:
+    assert ModelCard.from_json(original.to_json(), "x.onnx") == original
 
 
 @pytest.mark.parametrize(
-    ("path", "value", "said"),
+    ("path", "value", "message"),
     [
         (("version",), 2, "version 2"),
         (("name",), 5, "card.name is 5"),
@@ -55,12 +54,12 @@ def test_a_card_survives_json(made: ModelCard) -> None:
         (("crop", "border"), "blur", "card.crop.border is 'blur'"),
         (("colour",), "red", "card.colour is not a field"),
         (("accuracy",), {"a": {"nme": 1}}, "card.accuracy.a.failure_rate_10 is missing"),
-        (("input", "size"), 7, "size is 7, and has to be from 8 to 4096"),
+        (("input", "size"), 7, "size is 7, but must be from 8 to 4096"),
         (("input", "size"), 4097, "size is 4097"),
         (("input", "size"), -128, "size is -128"),
         (("crop", "scale"), 0, "card.crop: scale is 0"),
         (("crop", "scale"), -1.25, "card.crop: scale is -1.25"),
-        (("crop", "scale"), 1e300, "crop.scale is 1e+300, and has to be from 0.01 to 100"),
+        (("crop", "scale"), 1e300, "crop.scale is 1e+300, but must be from 0.01 to 100"),
         (("crop", "scale"), 1e-300, "crop.scale is 1e-300"),
         (("crop", "scale"), float("nan"), "card.crop.scale is nan, and has to be finite"),
         (("crop", "shift"), [0.0, 1e9], "crop.shift is (0.0, 1000000000.0)"),
@@ -92,7 +91,7 @@ def test_a_card_survives_json(made: ModelCard) -> None:
         (("scheme",), five_table() | {"outer_eye_corners": [0, -1]}, "names point -1"),
     ],
 )
-def test_an_invalid_value_is_named(path: tuple[str, ...], value: object, said: str) -> None:
+def test_an_invalid_value_is_named(path: tuple[str, ...], value: object, message: str) -> None:
     table = json.loads(card().to_json())
     inner = table
     for key in path[:-1]:
@@ -100,13 +99,13 @@ def test_an_invalid_value_is_named(path: tuple[str, ...], value: object, said: s
     inner[path[-1]] = value
     with pytest.raises(ModelCardError, match=r"x\.onnx") as caught:
         ModelCard.from_json(json.dumps(table), Path("x.onnx"))
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     assert str(caught.value).isprintable()
     assert len(str(caught.value)) < 500
 
 
 def test_a_huge_scheme_is_rejected_quickly() -> None:
-    """Its groups name them all, and more than once."""
+    """Its groups name every point more than once."""
     table = json.loads(card().to_json())
     table["scheme"] = five_table() | {"count": 5000, "groups": {"all": [*range(5000)] * 20}}
     start = time.process_time()
