@@ -114,7 +114,7 @@ def _weights(onnx: Path) -> str | None:
 @cache
 def _checkpoint_weights(file: Path) -> str | None:
     from fkd_train.checkpoints import load_landmark_network
-    from fkd_train.export.landmarks import weights_sha256
+    from fkd_train.export.cards import weights_sha256
 
     try:
         return weights_sha256(load_landmark_network(file)[0])

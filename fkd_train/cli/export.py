@@ -180,8 +180,8 @@ def _optimize(
     max_nme_increase: float,
     platform: Platform,
 ) -> list[Path]:
+    from fkd_train.optimize.landmarks import optimize
     from fkd_train.optimize.report import protocol_lines, table, write_report
-    from fkd_train.optimize.search import optimize
 
     result = optimize(checkpoint, out, data, goal, max_nme_increase, platform, _print_progress)
     write_report(result)

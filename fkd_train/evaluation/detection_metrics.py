@@ -1,4 +1,4 @@
-"""How well boxes that were found fit faces: recall, false positives, average precision."""
+"""Detection metrics: recall, precision, false positives and average precision."""
 
 from __future__ import annotations
 
@@ -15,94 +15,100 @@ from fkd_infer.geometry.rules import BoxRule
 from fkd_infer.types import Detections
 from fkd_train.ground_truth import FACE, GroundTruth
 
-Find = Callable[[Pixels], Detections]
-OVERLAP = 0.5
-"""IoU from which a box is that of a face."""
+Detect = Callable[[Pixels], Detections]
+MIN_IOU = 0.5
+"""Smallest IoU of a box that matches a face."""
 
 
 @dataclass(frozen=True)
-class Matched:
-    """Boxes on many images against their faces: each box's score (b,) and whether it is a face's
-    (b,), without those on what is ignored; and of each face the score that it was found with (f,),
-    NaN where it was not. `images` were searched."""
+class Matches:
+    """Detections on `image_count` images, matched with the true faces.
+
+    `scores` (b,) and `correct` (b,) are of the boxes, without those on ignored regions;
+    `face_scores` (f,) are the scores of the boxes that match each face, NaN for a missed face.
+    """
 
     scores: NDArray[np.float64]
-    right: NDArray[np.bool_]
-    found: NDArray[np.float64]
-    images: int
+    correct: NDArray[np.bool_]
+    face_scores: NDArray[np.float64]
+    image_count: int
 
     def threshold(self, false_per_image: float) -> float:
-        """The lowest score at which there are no more false boxes an image."""
-        allowed = int(false_per_image * self.images + 1e-9)
-        wrong = np.sort(self.scores[~self.right])[::-1]
+        """The lowest score threshold with at most this many false positives per image."""
+        allowed = int(false_per_image * self.image_count + 1e-9)
+        wrong = np.sort(self.scores[~self.correct])[::-1]
         return float(np.nextafter(wrong[allowed], np.inf)) if len(wrong) > allowed else 0.0
 
     def recall(self, threshold: float) -> float:
-        """Share of the faces that were found with this score or more."""
-        return float(np.mean(self.found >= threshold)) if len(self.found) else float("nan")
+        """Share of faces detected with at least this score; NaN without faces."""
+        return float(np.mean(self.face_scores >= threshold)) if len(self.face_scores) else np.nan
 
     def false_per_image(self, threshold: float) -> float:
-        """False boxes an image with this score or more."""
-        return float(np.sum(~self.right & (self.scores >= threshold))) / max(1, self.images)
+        """False positives per image with at least this score."""
+        wrong = np.sum(~self.correct & (self.scores >= threshold))
+        return float(wrong) / max(1, self.image_count)
 
     def precision(self, threshold: float) -> float:
-        """Share of boxes with this score or more that are faces; NaN where there are none."""
-        kept = self.right[self.scores >= threshold]
-        return float(kept.mean()) if len(kept) else float("nan")
+        """Share of correct boxes among those with at least this score; NaN without boxes."""
+        correct = self.correct[self.scores >= threshold]
+        return float(correct.mean()) if len(correct) else np.nan
 
     def average_precision(self) -> float:
-        """Area under precision over recall, at all points."""
+        """Area under the precision-recall curve, at all points."""
         order = np.argsort(-self.scores, kind="stable")
-        right = self.right[order]
-        precision = np.cumsum(right) / np.arange(1, len(right) + 1)
-        # Precision at a recall is the best that is reached there or further on.
-        best = np.maximum.accumulate(precision[::-1])[::-1]
-        return float((best * right).sum() / max(1, len(self.found)))
+        correct = self.correct[order]
+        precision = np.cumsum(correct) / np.arange(1, len(correct) + 1)
+        # Precision at a recall is the best at this or any higher recall.
+        envelope = np.maximum.accumulate(precision[::-1])[::-1]
+        return float((envelope * correct).sum() / max(1, len(self.face_scores)))
 
 
 def match(
-    found: Sequence[Detections],
+    detections: Sequence[Detections],
     truths: Sequence[GroundTruth],
     rule: BoxRule,
     sizes: tuple[float, float] = (0.0, np.inf),
-) -> Matched:
-    """Boxes, drawn as `rule` says, against true ones; both as squares about the points, which are
-    what a crop is cut by. The best box first takes the face that it fits best. A false box whose
-    square's side is not of these `sizes`, in pixels, does not count."""
+) -> Matches:
+    """Matches each image's boxes, best first, with the free face of highest IoU.
+
+    Boxes are compared as squares around the points, from which crops are cut: `rule` maps the
+    detector's boxes to them. Of false positives, only those with a side within `sizes`, in pixels,
+    count.
+    """
     scores: list[float] = []
-    right: list[bool] = []
-    faces: list[float] = []
-    for boxes, truth in zip(found, truths, strict=True):
-        squares = _squares(boxes.boxes, rule)
-        faces += _match_image(boxes, squares, truth, sizes, scores, right)
-    return Matched(np.array(scores), np.array(right, bool), np.array(faces), len(truths))
+    correct: list[bool] = []
+    face_scores: list[float] = []
+    for found, truth in zip(detections, truths, strict=True):
+        squares = _squares(found.boxes, rule)
+        face_scores += _match_image(found, squares, truth, sizes, scores, correct)
+    return Matches(np.array(scores), np.array(correct, bool), np.array(face_scores), len(truths))
 
 
 def _match_image(
-    found: Detections,
+    detections: Detections,
     squares: Floats,
     truth: GroundTruth,
     sizes: tuple[float, float],
     scores: list[float],
-    right: list[bool],
+    correct: list[bool],
 ) -> list[float]:
-    """Notes each box of an image; answers the score of each face."""
+    """Appends each box of an image to `scores` and `correct`; returns the score of each face."""
     faces = truth.kinds == FACE
     overlap = iou(squares, _squares(truth.boxes, BoxRule(1.0)))
     sides = squares[:, 2] - squares[:, 0]
-    covered = coverage(found.boxes, truth.boxes)
-    taken = np.full(len(truth), np.nan)
-    for row in np.argsort(-found.scores, kind="stable").tolist():
-        free = np.where(np.isnan(taken) & faces, overlap[row], 0)
-        score = float(found.scores[row])
-        if len(free) and free.max() >= OVERLAP:
-            taken[int(free.argmax())] = score
+    covered = coverage(detections.boxes, truth.boxes)
+    face_scores = np.full(len(truth), np.nan)
+    for row in np.argsort(-detections.scores, kind="stable").tolist():
+        free = np.where(np.isnan(face_scores) & faces, overlap[row], 0)
+        score = float(detections.scores[row])
+        if len(free) and free.max() >= MIN_IOU:
+            face_scores[int(free.argmax())] = score
             scores.append(score)
-            right.append(True)
-        elif sizes[0] <= sides[row] < sizes[1] and not (covered[row, ~faces] >= OVERLAP).any():
+            correct.append(True)
+        elif sizes[0] <= sides[row] < sizes[1] and not (covered[row, ~faces] >= MIN_IOU).any():
             scores.append(score)
-            right.append(False)
-    return [float(score) for score in taken[faces]]
+            correct.append(False)
+    return [float(score) for score in face_scores[faces]]
 
 
 def _squares(boxes: Floats, rule: BoxRule) -> Floats:

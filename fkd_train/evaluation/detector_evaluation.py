@@ -1,4 +1,4 @@
-"""The pictures on which a detector is evaluated during training."""
+"""The images on which detectors are evaluated, and detectors of torch networks."""
 
 from __future__ import annotations
 
@@ -16,137 +16,134 @@ from fkd_train.config.detector import DetectorRecipe
 from fkd_train.data.faces import Faces
 from fkd_train.data.mosaic import MosaicGenerator
 from fkd_train.data.mosaic_dataset import mosaic_generator
-from fkd_train.evaluation.detection_metrics import Find, Matched, match
+from fkd_train.evaluation.detection_metrics import Detect, Matches, match
 from fkd_train.evaluation.metrics import EpochMetrics
 from fkd_train.ground_truth import GroundTruth
 from fkd_train.models.detector import DetectorNet
 
-FLOOR = 0.02
-"""Lowest score of a box that is looked at when the network is judged."""
+SCORE_FLOOR = 0.02
+"""Boxes with a lower score are ignored."""
 
-
-LIMIT = 0.45
-"""IoU of two boxes above which they are of one face."""
-
+MAX_IOU = 0.45
+"""Two boxes with a higher IoU are of one face."""
 
 FALSE_PER_IMAGE = 0.01
-"""False boxes an image that recall is measured at."""
-
+"""False positives per image at which recall is measured."""
 
 EVALUATION_PICTURES = ("chelsea", "coffee", "hubble_deep_field", "retina", "rocket")
-"""Pictures of scikit-image that mosaics for judging are made with, and no others."""
+"""Pictures of scikit-image in evaluation mosaics; training mosaics have none of them."""
 
+_EVALUATION_SEED = 1 << 31
+"""First part of the seeds of evaluation mosaics; training seeds are smaller."""
 
-_JUDGING = 1 << 31
-"""Begins the seeds of mosaics for judging: no training begins with it."""
+_BATCH = 8
+_MARGIN_STEP = 256
 
-
-_TOGETHER = 8
-"""Images that a torch network searches at once."""
-
-
-FindAll = Callable[[Sequence[Pixels]], list[Detections]]
+DetectBatch = Callable[[Sequence[Pixels]], list[Detections]]
 
 
 def evaluation_mosaics(recipe: DetectorRecipe, faces: Faces) -> MosaicGenerator:
-    """The same for a recipe's evaluation faces, with pictures that no recipe trains on."""
+    """Generates mosaics of a recipe's evaluation faces, with pictures that no recipe trains on."""
     part = "test" if recipe.split == "official" else "training"
     pictures = EVALUATION_PICTURES if recipe.mosaic.pictures else ()
     return mosaic_generator(recipe, faces, part, pictures)
 
 
 def evaluation_sets(recipe: DetectorRecipe, faces: Faces) -> dict[str, EvaluationSet]:
-    """What a recipe's detector is judged on: mosaics of its evaluation faces, and their images."""
-    maker = evaluation_mosaics(recipe, faces)
-    photos = photo_evaluation_set(faces, dict(maker.others))
-    return {"mosaics": mosaic_evaluation_set(maker, recipe.mosaic.validation), "images": photos}
+    """A recipe's evaluation sets: "mosaics" of its evaluation faces, and their "images"."""
+    mosaics = evaluation_mosaics(recipe, faces)
+    photos = photo_evaluation_set(faces, dict(mosaics.others))
+    return {"mosaics": mosaic_evaluation_set(mosaics, recipe.mosaic.validation), "images": photos}
 
 
 @dataclass(frozen=True)
 class EvaluationSet:
-    """Faces that a detector is judged on: images (H, W, 3), and what is to be found."""
+    """Images (H, W, 3) and their true faces."""
 
     images: list[Pixels]
     truths: list[GroundTruth]
 
-    def __call__(self, find: FindAll) -> Matched:
-        """How a detector with boxes around the points does."""
-        return match(find(self.images), self.truths, POINTS_BOX)
+    def __call__(self, detect: DetectBatch) -> Matches:
+        """Evaluates a detector whose boxes are around the points."""
+        return match(detect(self.images), self.truths, POINTS_BOX)
 
 
-def mosaic_evaluation_set(maker: MosaicGenerator, count: int) -> EvaluationSet:
-    """Mosaics that are always the same."""
-    drawn = [maker(np.random.default_rng([_JUDGING, number])) for number in range(count)]
+def mosaic_evaluation_set(mosaics: MosaicGenerator, count: int) -> EvaluationSet:
+    """The first mosaics, with fixed seeds."""
+    drawn = [mosaics(np.random.default_rng([_EVALUATION_SEED, number])) for number in range(count)]
     return EvaluationSet([image for image, _ in drawn], [truth for _, truth in drawn])
 
 
 def photo_evaluation_set(faces: Faces, others: dict[str, Floats]) -> EvaluationSet:
-    """Images as they are, but for a black margin that leaves few sizes: torch prepares anew for
-    each, which takes longer than to search it."""
+    """The images with a black margin up to a few common sizes.
+
+    torch prepares anew for each size, which takes longer than the detection.
+    """
     rows = zip(faces.names, faces.points, strict=True)
     truths = [GroundTruth.of(points[None], others.get(name)) for name, points in rows]
-    return EvaluationSet([_with_margin(image, 256) for image in faces.images], truths)
+    return EvaluationSet([_with_margin(image) for image in faces.images], truths)
 
 
-def _with_margin(image: Pixels, step: int) -> Pixels:
-    """An image at the top left of a black one, whose sides are multiples of `step`."""
-    margins = [(0, -length % step) for length in image.shape[:2]]
+def _with_margin(image: Pixels) -> Pixels:
+    """Pads an image at the right and bottom to multiples of the step."""
+    margins = [(0, -length % _MARGIN_STEP) for length in image.shape[:2]]
     return np.pad(image, [*margins, (0, 0)])
 
 
-def one_by_one(find: Find) -> FindAll:
-    """A detector of single images, for many."""
-    return lambda images: [find(image) for image in images]
+def detect_each(detect: Detect) -> DetectBatch:
+    """Applies a detector of single images to each of several."""
+    return lambda images: [detect(image) for image in images]
 
 
-def torch_find(network: DetectorNet, device: torch.device | str = "cpu") -> FindAll:
-    """A detector of a torch network, in its evaluation mode; its mode stays as it was. Images of
-    one size go together."""
+def torch_detect(network: DetectorNet, device: torch.device | str = "cpu") -> DetectBatch:
+    """Detects with a torch network in evaluation mode, and restores its mode afterwards.
 
-    def find(images: Sequence[Pixels]) -> list[Detections]:
+    Images of the same size form batches.
+    """
+
+    def detect(images: Sequence[Pixels]) -> list[Detections]:
         was_training = network.training
         network.eval()
-        found: dict[int, Detections] = {}
+        detections: dict[int, Detections] = {}
         for rows in _batches([image.shape for image in images]):
-            together = torch.from_numpy(np.stack([images[row] for row in rows])).to(device)
+            batch = torch.from_numpy(np.stack([images[row] for row in rows])).to(device)
             with torch.inference_mode():
-                said = network.search_multiscale(together)
-            parts = (said.boxes, said.logits.sigmoid(), said.points)
-            arrays = [part.cpu().numpy() for part in parts]
+                candidates = network.search_multiscale(batch)
+            outputs = (candidates.boxes, candidates.logits.sigmoid(), candidates.points)
+            arrays = [output.cpu().numpy() for output in outputs]
             for number, row in enumerate(rows):
-                found[row] = suppressed(*(array[number] for array in arrays))
+                detections[row] = suppress_candidates(*(array[number] for array in arrays))
         network.train(was_training)
-        return [found[row] for row in range(len(images))]
+        return [detections[row] for row in range(len(images))]
 
-    return find
+    return detect
 
 
 def _batches(shapes: Sequence[tuple[int, ...]]) -> Iterator[list[int]]:
-    """Rows of images of one shape, a few at a time."""
-    alike: dict[tuple[int, ...], list[int]] = {}
+    """Groups rows of the same shape into batches."""
+    rows_by_shape: dict[tuple[int, ...], list[int]] = {}
     for row, shape in enumerate(shapes):
-        alike.setdefault(shape, []).append(row)
-    for rows in alike.values():
-        yield from (rows[start : start + _TOGETHER] for start in range(0, len(rows), _TOGETHER))
+        rows_by_shape.setdefault(shape, []).append(row)
+    for rows in rows_by_shape.values():
+        yield from (rows[start : start + _BATCH] for start in range(0, len(rows), _BATCH))
 
 
-def suppressed(boxes: Floats, scores: Floats, points: Floats) -> Detections:
-    """What all cells say of an image, (A, 4), (A,) and (A, 5, 2), as the detector answers it."""
-    rows = np.flatnonzero(scores >= FLOOR)
-    kept = rows[suppress(boxes[rows], scores[rows], LIMIT)]
-    return Detections(boxes[kept], scores[kept], points[kept])
+def suppress_candidates(boxes: Floats, scores: Floats, points: Floats) -> Detections:
+    """Selects the detections among all cells' boxes (A, 4), scores (A,) and points (A, 5, 2)."""
+    rows = np.flatnonzero(scores >= SCORE_FLOOR)
+    best = rows[suppress(boxes[rows], scores[rows], MAX_IOU)]
+    return Detections(boxes[best], scores[best], points[best])
 
 
-def evaluate_detector(find: FindAll, judged: Mapping[str, EvaluationSet]) -> EpochMetrics:
-    """What the log says of an epoch; the error is the share of precision and recall on mosaics that
-    is missing."""
-    drawn, plain = judged["mosaics"](find), judged["images"](find)
-    threshold = drawn.threshold(FALSE_PER_IMAGE)
+def evaluate_detector(detect: DetectBatch, sets: Mapping[str, EvaluationSet]) -> EpochMetrics:
+    """An epoch's metrics; its error is 1 - average precision on mosaics."""
+    mosaics, photos = sets["mosaics"](detect), sets["images"](detect)
+    threshold = mosaics.threshold(FALSE_PER_IMAGE)
     row = {
-        "mosaic_ap": drawn.average_precision(),
-        "mosaic_recall": drawn.recall(threshold),
-        "photo_recall": plain.recall(plain.threshold(FALSE_PER_IMAGE)),
-        "photo_recall_at_half": plain.recall(0.5),
-        "photo_false_at_half": plain.false_per_image(0.5),
+        "mosaic_ap": mosaics.average_precision(),
+        "mosaic_recall": mosaics.recall(threshold),
+        "photo_recall": photos.recall(photos.threshold(FALSE_PER_IMAGE)),
+        "photo_recall_at_half": photos.recall(0.5),
+        "photo_false_at_half": photos.false_per_image(0.5),
     }
     return EpochMetrics(row, 1 - row["mosaic_ap"])

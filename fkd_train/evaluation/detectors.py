@@ -27,10 +27,10 @@ from fkd_train.config.detector import detector_recipe_from_dict
 from fkd_train.config.reading import read_recipe_table
 from fkd_train.data.dataset import load_evaluation
 from fkd_train.data.faces import Faces
-from fkd_train.evaluation.detection_metrics import Matched, match
+from fkd_train.evaluation.detection_metrics import Matches, match
 from fkd_train.evaluation.detector_evaluation import (
     FALSE_PER_IMAGE,
-    FLOOR,
+    SCORE_FLOOR,
     evaluation_mosaics,
     mosaic_evaluation_set,
 )
@@ -84,17 +84,17 @@ def evaluate_detectors(
 def _thresholds(detector: SizedDetector) -> tuple[float, SizedDetector]:
     """A detector's own threshold, and the detector with the lowest."""
     lower = copy(detector)
-    lower.search = replace(detector.search, min_score=min(FLOOR, detector.min_score))
+    lower.search = replace(detector.search, min_score=min(SCORE_FLOOR, detector.min_score))
     return detector.min_score, lower
 
 
-def _row(pictures: str, detector: str, found: Matched, threshold: float) -> Row:
+def _row(pictures: str, detector: str, found: Matches, threshold: float) -> Row:
     precision = found.precision(threshold)
     return Row(
         pictures=pictures,
         detector=detector,
-        faces=len(found.found),
-        images=found.images,
+        faces=len(found.face_scores),
+        images=found.image_count,
         recall=100 * found.recall(threshold),
         precision=None if np.isnan(precision) else 100 * precision,
         false_per_image=found.false_per_image(threshold),

@@ -1,1 +1,1 @@
-"""Exports checkpoints to ONNX, and verifies the files."""
+"""Exports checkpoints to ONNX and verifies the files."""

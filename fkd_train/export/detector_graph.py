@@ -1,4 +1,4 @@
-"""The graph of an exported detector: a network image's candidates, and of those the best."""
+"""The graph of an exported detector: candidates of all cells, then non-maximum suppression."""
 
 from __future__ import annotations
 
@@ -8,20 +8,22 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
+from fkd_train.export.torch_to_onnx import torch_to_onnx
 from fkd_train.graphs.passes import with_metadata
 from fkd_train.models.detector import DetectorNet
 
-ALL = ("all_boxes", "all_scores", "all_points")
+CANDIDATE_OUTPUTS = ("all_boxes", "all_scores", "all_points")
 """Outputs of the graph without suppression: (A, 4), (A,), (A, 5, 2)."""
-KEPT = ("boxes", "scores", "points")
-"""Outputs of the whole graph: (n, 4), (n,), (n, 5, 2)."""
-MOST = 2000
-"""Faces of an image at most."""
+OUTPUTS = ("boxes", "scores", "points")
+"""Outputs of the complete graph: (n, 4), (n,), (n, 5, 2)."""
+MAX_FACES = 2000
 
 
 class ScoredDetector(nn.Module):
-    """One image (H, W, 3) in, what each cell says of it out; scores are the logits' chances, once
-    those are scaled by `slope` and moved by `intercept`."""
+    """A detector of one image (H, W, 3) whose scores are calibrated probabilities.
+
+    The score is the sigmoid of the logit, scaled by `slope` and shifted by `intercept`.
+    """
 
     def __init__(self, network: DetectorNet, slope: float = 1.0, intercept: float = 0.0) -> None:
         super().__init__()
@@ -30,36 +32,58 @@ class ScoredDetector(nn.Module):
         self.intercept = intercept
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Boxes (A, 4), scores (A,) and points (A, 5, 2)."""
-        found = self.network.search_multiscale(image[None])
-        chance = (found.logits[0] * self.slope + self.intercept).sigmoid()
-        return found.boxes[0], chance, found.points[0]
+        """Boxes (A, 4), scores (A,) and points (A, 5, 2) of all cells."""
+        candidates = self.network.search_multiscale(image[None])
+        scores = (candidates.logits[0] * self.slope + self.intercept).sigmoid()
+        return candidates.boxes[0], scores, candidates.points[0]
 
 
 def to_onnx(network: ScoredDetector, opset: int) -> onnx.ModelProto:
-    """The graph without suppression, for images of any size."""
-    from fkd_train.export.landmarks import exported_program
-
+    """Exports the graph without suppression, for images of any size."""
     height = torch.export.Dim("height", min=64)
     width = torch.export.Dim("width", min=64)
-    # Sizes of no even number of cells, lest they be taken for a rule.
+    # The sides are no multiples of a cell, so that the exporter infers no such constraint.
     example = torch.zeros(200, 264, 3, dtype=torch.uint8)
-    return exported_program(network, example, ALL, {0: height, 1: width}, opset)
+    return torch_to_onnx(network, example, CANDIDATE_OUTPUTS, {0: height, 1: width}, opset)
 
 
 def with_suppression(model: onnx.ModelProto, floor: float, overlap: float) -> onnx.ModelProto:
-    """The graph whose outputs are those boxes, best first, that have a score of `floor` or more and
-    share no more than `overlap` (IoU) with a better one."""
-    whole = onnx.ModelProto()
-    whole.CopyFrom(model)
-    constants: dict[str, np.ndarray[tuple[int, ...], np.dtype[np.generic]]] = {
+    """Appends non-maximum suppression.
+
+    Outputs, best first, the boxes with a score of at least `floor` whose IoU with every better box
+    is at most `overlap`.
+    """
+    suppressed = onnx.ModelProto()
+    suppressed.CopyFrom(model)
+    graph = suppressed.graph
+    graph.node.extend(_suppression_nodes())
+    graph.initializer.extend(
+        numpy_helper.from_array(value, name) for name, value in _constants(floor, overlap).items()
+    )
+    del graph.output[:]
+    shapes: list[list[int | str]] = [["faces", 4], ["faces"], ["faces", 5, 2]]
+    graph.output.extend(
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+        for name, shape in zip(OUTPUTS, shapes, strict=True)
+    )
+    onnx.checker.check_model(suppressed, full_check=True)
+    return with_metadata(suppressed, model)
+
+
+def _constants(
+    floor: float, overlap: float
+) -> dict[str, np.ndarray[tuple[int, ...], np.dtype[np.generic]]]:
+    return {
         "first_axis": np.array([0], np.int64),
         "first_axes": np.array([0, 1], np.int64),
-        "most": np.array([MOST], np.int64),
+        "most": np.array([MAX_FACES], np.int64),
         "overlap": np.array([overlap], np.float32),
         "floor": np.array([floor], np.float32),
         "third": np.array(2, np.int64),
     }
+
+
+def _suppression_nodes() -> list[onnx.NodeProto]:
     nodes = [
         helper.make_node("Unsqueeze", ["all_boxes", "first_axis"], ["batched_boxes"]),
         helper.make_node("Unsqueeze", ["all_scores", "first_axes"], ["batched_scores"]),
@@ -68,21 +92,9 @@ def with_suppression(model: onnx.ModelProto, floor: float, overlap: float) -> on
             ["batched_boxes", "batched_scores", "most", "overlap", "floor"],
             ["selected"],
         ),
-        # Rows of image, class and box.
+        # Each selected row is an image, a class and a box.
         helper.make_node("Gather", ["selected", "third"], ["rows"], axis=1),
     ]
-    nodes += [
-        helper.make_node("Gather", [every, "rows"], [kept], axis=0)
-        for every, kept in zip(ALL, KEPT, strict=True)
-    ]
-    graph = whole.graph
-    graph.node.extend(nodes)
-    graph.initializer.extend(numpy_helper.from_array(v, name) for name, v in constants.items())
-    del graph.output[:]
-    shapes: list[list[int | str]] = [["faces", 4], ["faces"], ["faces", 5, 2]]
-    graph.output.extend(
-        helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
-        for name, shape in zip(KEPT, shapes, strict=True)
-    )
-    onnx.checker.check_model(whole, full_check=True)
-    return with_metadata(whole, model)
+    for candidates, output in zip(CANDIDATE_OUTPUTS, OUTPUTS, strict=True):
+        nodes.append(helper.make_node("Gather", [candidates, "rows"], [output], axis=0))
+    return nodes

@@ -1,27 +1,38 @@
-"""Does the exported file compute what the checkpoint computes? Torch against ONNX Runtime."""
+"""Compares an exported landmark network under ONNX Runtime with its checkpoint under PyTorch."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
+import onnx
 from numpy.typing import NDArray
 
 from fkd_infer.geometry.arrays import Floats
+from fkd_infer.geometry.transforms import transform
 from fkd_infer.landmarks.schemes import LandmarkScheme
 from fkd_infer.models.cards.landmark import Parity
+from fkd_infer.runtime.session import LandmarkSession
 from fkd_infer.types import Prediction
-from fkd_train.evaluation.accuracy import Predict, joined
+from fkd_train.data.crop_sampler import CropSampler
+from fkd_train.data.faces import Faces
+from fkd_train.data.synthetic import draw_face
+from fkd_train.evaluation.accuracy import Predict, evaluation_crops, joined, torch_predict
 from fkd_train.evaluation.metrics import nme
+from fkd_train.models.landmarks import LandmarkNet
 
 BATCHES = (1, 2, 3, 7)
-"""Sizes that a graph with a baked-in batch cannot all take."""
+"""Batch sizes of the comparison: a graph with a constant batch fails for some of them."""
 
 
 @dataclass(frozen=True)
 class VerificationFaces:
-    """Crops (n, S, S, C), what they are, and their true points (n, k, 2), crop pixels; None where
-    the points of the network's scheme are not known."""
+    """Crops (n, S, S, C), their true points (n, k, 2) in crop pixels, and their origin.
+
+    The points are None if they are not of the network's scheme.
+    """
 
     crops: NDArray[np.uint8]
     points: Floats | None
@@ -31,7 +42,7 @@ class VerificationFaces:
 
 @dataclass(frozen=True)
 class Verification:
-    """The comparison; `worst` names the point that differs most."""
+    """The largest and mean differences; `worst` names the point that differs most."""
 
     parity: Parity
     worst: str
@@ -53,34 +64,60 @@ class Verification:
         )
 
 
+def verification_faces(
+    faces: Faces | None, sampler: CropSampler, count: int = 64
+) -> VerificationFaces:
+    """Crops of the first faces of a data set, or of drawn faces without one."""
+    source = "real faces"
+    if faces is None:
+        source = "drawn faces"
+        rng = np.random.default_rng(0)
+        drawn = [draw_face(200, rng) for _ in range(count)]
+        images, points = zip(*drawn, strict=True)
+        faces = Faces(("drawn",) * count, images, np.stack(points))
+    chosen = faces.rows(range(min(count, len(faces))))
+    crops, matrices = evaluation_crops(chosen, sampler)
+    true_points = transform(chosen.points, matrices) if chosen.scheme == sampler.scheme else None
+    return VerificationFaces(crops, true_points, chosen.scheme, source)
+
+
+def verify_model(
+    network: LandmarkNet, model: onnx.ModelProto, faces: VerificationFaces
+) -> Verification:
+    """Compares a model, opened by the runtime, with the network it was exported from."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "model.onnx"
+        onnx.save(model, path)
+        return verify(torch_predict(network), LandmarkSession(path, "cpu").run, faces)
+
+
 def verify(reference: Predict, exported: Predict, faces: VerificationFaces) -> Verification:
-    """Runs both on the same crops, the exported one in batches of 1, 2, 3 and 7 in turn."""
-    wanted, wanted_scores = reference(faces.crops)
-    found, scores = _in_batches(exported, faces.crops)
-    distance = np.linalg.norm(found - wanted, axis=-1)
+    """Compares predictions on the same crops; `exported` runs in batches of 1, 2, 3 and 7."""
+    expected, expected_scores = reference(faces.crops)
+    points, scores = _in_batches(exported, faces.crops)
+    distance = np.linalg.norm(points - expected, axis=-1)
     face, point = np.unravel_index(int(np.argmax(distance)), distance.shape)
     largest_score = None
-    if scores is not None and wanted_scores is not None:
-        largest_score = float(np.abs(scores - wanted_scores).max())
+    if scores is not None and expected_scores is not None:
+        largest_score = float(np.abs(scores - expected_scores).max())
     parity = Parity(
         largest_px=float(distance[face, point]),
         mean_px=float(distance.mean()),
-        nme_change=_nme_change(wanted, found, faces),
+        nme_change=_nme_change(expected, points, faces),
         faces=f"{len(faces.crops)} {faces.source}",
         largest_score=largest_score,
     )
     return Verification(parity, f"face {face}, point {point}")
 
 
-def _nme_change(wanted: Floats, found: Floats, faces: VerificationFaces) -> float | None:
+def _nme_change(expected: Floats, points: Floats, faces: VerificationFaces) -> float | None:
     if faces.points is None:
         return None
-    change = nme(found, faces.points, faces.scheme) - nme(wanted, faces.points, faces.scheme)
+    change = nme(points, faces.points, faces.scheme) - nme(expected, faces.points, faces.scheme)
     return float(change.mean())
 
 
 def _in_batches(predict: Predict, crops: NDArray[np.uint8]) -> Prediction:
-    """Predictions for all crops, cut into batches of changing size."""
     parts: list[Prediction] = []
     start = 0
     while start < len(crops):

@@ -1,1 +1,1 @@
-"""ONNX graphs built and rewritten by hand."""
+"""Builds and rewrites ONNX graphs."""

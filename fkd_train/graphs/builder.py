@@ -1,4 +1,4 @@
-"""Graphs written by hand, node after node."""
+"""Builds an ONNX graph node by node."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ Attribute = int | str | Sequence[int] | onnx.GraphProto
 
 
 class Nodes:
-    """Nodes and constants of a graph. What is written returns the names of its outputs, which begin
-    with `prefix`, since names in a graph and in those inside it must differ."""
+    """The nodes and constants of a graph under construction.
+
+    All names begin with `prefix`, because a graph and its subgraphs must not share names.
+    """
 
     def __init__(self, prefix: str) -> None:
         self.prefix = prefix
@@ -25,29 +27,32 @@ class Nodes:
         self.constants: list[onnx.TensorProto] = []
 
     def __call__(self, kind: str, *inputs: Value, **attributes: Attribute) -> str:
-        """The output of an operator that has one."""
+        """Adds an operator with one output; returns the output's name."""
         return self.several(1, kind, *inputs, **attributes)[0]
 
     def several(self, count: int, kind: str, *inputs: Value, **attributes: Attribute) -> list[str]:
-        """The outputs of an operator."""
+        """Adds an operator with `count` outputs; returns their names."""
         number = len(self.nodes)
         names = [f"{self.prefix}_{number}_{kind}_{output}" for output in range(count)]
-        given = [each if isinstance(each, str) else self._constant(each) for each in inputs]
-        node = helper.make_node(kind, given, names, names[0])
-        made = (helper.make_attribute(key, each) for key, each in attributes.items())
-        node.attribute.extend(made)
+        input_names = [
+            value if isinstance(value, str) else self._constant(value) for value in inputs
+        ]
+        node = helper.make_node(kind, input_names, names, names[0])
+        node.attribute.extend(
+            helper.make_attribute(key, value) for key, value in attributes.items()
+        )
         self.nodes.append(node)
         return names
 
     def include(self, graph: onnx.GraphProto) -> None:
-        """All of another graph, whose inputs have names of this one's values."""
+        """Adds the nodes and constants of a graph whose inputs are values of this one."""
         self.nodes += graph.node
         self.constants += graph.initializer
 
     def graph(
         self, inputs: Sequence[onnx.ValueInfoProto], outputs: Sequence[onnx.ValueInfoProto]
     ) -> onnx.GraphProto:
-        """What was written, as a graph."""
+        """Returns the finished graph."""
         return helper.make_graph(self.nodes, self.prefix, inputs, outputs, self.constants)
 
     def _constant(self, value: Constant) -> str:
@@ -57,5 +62,5 @@ class Nodes:
 
 
 def typed(name: str, kind: int, shape: Sequence[int | str] | None) -> onnx.ValueInfoProto:
-    """An input or output of a graph; a shape of None is any."""
+    """An input or output of a graph; a shape of None allows any."""
     return helper.make_tensor_value_info(name, kind, shape)

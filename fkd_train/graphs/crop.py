@@ -1,9 +1,9 @@
-"""What `fkd_infer.geometry.crop` does for upright faces, as nodes of a graph.
+"""The crops of `fkd_infer.geometry.crop`, for upright faces, as nodes of a graph.
 
-The arithmetic is that of the runtime and of the OpenCV which is installed: boxes in float32, places
-in float64 and, for OpenCV 4, sampled in 1/32 px, luma in 15 bits, colours rounded after each step.
-With ONNX Runtime on an x86 CPU, crops are OpenCV 4's to the bit. OpenCV 5 computes with float32 and
-fused sums: there a pixel in some thousand differs by one level.
+The arithmetic is the runtime's and the installed OpenCV's: boxes in float32, positions in float64,
+luma in 15 bits, colours rounded after each step, and for OpenCV 4, samples at multiples of 1/32 px.
+With ONNX Runtime on an x86 CPU, crops equal OpenCV 4's bit for bit. OpenCV 5 uses float32 with
+fused multiply-add: about one pixel in a thousand differs by one level.
 """
 
 from __future__ import annotations
@@ -18,23 +18,22 @@ from onnx import TensorProto
 from fkd_infer.choices import Border
 from fkd_infer.geometry.rules import BoxRule, CropRule
 from fkd_infer.models.cards.landmark import InputSpec
-from fkd_train.graphs.area_resize import averaging
+from fkd_train.graphs.area_resize import area_average
 from fkd_train.graphs.builder import Nodes, typed
 
 _FLOAT, _DOUBLE, _INT64 = TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.INT64
 _LUMA = np.array([[3735], [19235], [9798]], np.float32)
-"""Of blue, green and red, in parts of 2^15; sums of products stay exact in float32."""
+"""Weights of blue, green and red in units of 2^-15; sums of products are exact in float32."""
 FIXED_POINT = int(cv2.__version__.partition(".")[0]) < 5
-"""Whether the OpenCV that is installed samples at fixed places between pixels, as 4 does; 5 samples
-anywhere."""
+"""Whether the installed OpenCV samples at multiples of 1/32 px, as 4 does; 5 samples anywhere."""
 _FINE, _PARTS = 1024, 32
-"""Parts of a pixel that it computes with, and those that it samples at."""
+"""Units of a pixel in which OpenCV 4 computes positions, and at which it samples."""
 
 
 @dataclass(frozen=True)
 class Cropped:
-    """Names of a crop (1, S, S, C) uint8; of the image's pixels that one of its own takes (1,); and
-    of the place of its first in the image (2,); both float64."""
+    """Names of a crop's values: its pixels (1, S, S, C) uint8, the distance of its pixels in the
+    image (1,), and the position of the first one (2,), both float64."""
 
     pixels: str
     step: str
@@ -42,15 +41,15 @@ class Cropped:
 
 
 def square(nodes: Nodes, box: str, rule: BoxRule) -> str:
-    """The square (4,) that a rule makes of a box (4,)."""
-    centre, side = _ruled(nodes, box, rule)
+    """Applies a rule to a box (4,); returns the square (4,)."""
+    centre, side = _apply_rule(nodes, box, rule)
     half = nodes("Mul", side, np.float32(0.5))
     return nodes("Concat", nodes("Sub", centre, half), nodes("Add", centre, half), axis=0)
 
 
 def crop(nodes: Nodes, image: str, box: str, rule: CropRule, spec: InputSpec) -> Cropped:
-    """The network's input for a box of points (4,), cut from an image (H, W, 3) uint8."""
-    step, origin = _placed(nodes, box, rule, spec.size)
+    """Cuts the network's input for a box of points (4,) out of an image (H, W, 3) uint8."""
+    step, origin = _sampling_grid(nodes, box, rule, spec.size)
     low, high = _region(nodes, image, step, origin, spec.size)
     size = nodes("Sub", high, low)
     factor = nodes("Max", nodes("Floor", step), np.float64(1))
@@ -58,27 +57,27 @@ def crop(nodes: Nodes, image: str, box: str, rule: CropRule, spec: InputSpec) ->
     planes = _planes(nodes, image, low, high, spec.channels)
     planes = _averaged(nodes, planes, factor, size, small)
     ratio = nodes("Div", size, small)
-    # The middle of the first averaged pixel lies (ratio - 1) / 2 from that of the first pixel.
+    # The centre of the first averaged pixel is (ratio - 1) / 2 from the centre of the first pixel.
     half = nodes("Mul", nodes("Sub", ratio, np.float64(1)), np.float64(0.5))
     start = nodes("Div", nodes("Sub", nodes("Sub", origin, low), half), ratio)
-    x, y = _places(nodes, start, nodes("Div", step, ratio), spec.size)
+    x, y = _positions(nodes, start, nodes("Div", step, ratio), spec.size)
     width, height = nodes.several(2, "Split", small, axis=0, num_outputs=2)
-    planes = _between(nodes, planes, y, height, rule.border, axis=1)
-    planes = _between(nodes, planes, x, width, rule.border, axis=2)
+    planes = _interpolated(nodes, planes, y, height, rule.border, axis=1)
+    planes = _interpolated(nodes, planes, x, width, rule.border, axis=2)
     colours = nodes("Cast", _rounded(nodes, planes), to=TensorProto.UINT8)
     pixels = nodes("Transpose", colours, perm=[1, 2, 0])
     return Cropped(nodes("Unsqueeze", pixels, np.array([0])), step, origin)
 
 
 def to_image(nodes: Nodes, points: str, cropped: Cropped) -> str:
-    """Points (1, k, 2) of a crop in pixels of the image (k, 2)."""
+    """Maps points (1, k, 2) of a crop to pixels of the image (k, 2)."""
     points = nodes("Cast", nodes("Squeeze", points, np.array([0])), to=_DOUBLE)
     moved = nodes("Add", nodes("Mul", points, cropped.step), cropped.origin)
     return nodes("Cast", moved, to=_FLOAT)
 
 
-def _ruled(nodes: Nodes, box: str, rule: BoxRule | CropRule) -> tuple[str, str]:
-    """The centre (2,) and side (1,) of the square that a rule makes of a box."""
+def _apply_rule(nodes: Nodes, box: str, rule: BoxRule | CropRule) -> tuple[str, str]:
+    """The centre (2,) and side (1,) of a rule's square for a box."""
     low, high = nodes.several(2, "Split", box, axis=0, num_outputs=2)
     longer = nodes("ReduceMax", nodes("Sub", high, low), keepdims=1)
     middle = nodes("Mul", nodes("Add", low, high), np.float32(0.5))
@@ -86,22 +85,22 @@ def _ruled(nodes: Nodes, box: str, rule: BoxRule | CropRule) -> tuple[str, str]:
     return nodes("Add", middle, shift), nodes("Mul", longer, np.float32(rule.scale))
 
 
-def _placed(nodes: Nodes, box: str, rule: CropRule, size: int) -> tuple[str, str]:
-    """How far pixels of the crop are apart in the image (1,), and where the first lies (2,)."""
-    centre, side = (nodes("Cast", each, to=_DOUBLE) for each in _ruled(nodes, box, rule))
+def _sampling_grid(nodes: Nodes, box: str, rule: CropRule, size: int) -> tuple[str, str]:
+    """The distance of crop pixels in the image (1,), and the position of the first (2,)."""
+    centre, side = (nodes("Cast", value, to=_DOUBLE) for value in _apply_rule(nodes, box, rule))
     step = nodes("Div", side, np.float64(size))
     reach = nodes("Mul", step, np.float64((size - 1) / 2))
     return step, nodes("Sub", centre, reach)
 
 
 def _region(nodes: Nodes, image: str, step: str, origin: str, size: int) -> tuple[str, str]:
-    """The first and the end (2,) of the part of the image that the crop can touch."""
+    """The region of the image that the crop can touch: its first corner and its end, (2,) each."""
     shape = nodes("Cast", nodes("Shape", image, start=0, end=2), to=_DOUBLE)
     limit = nodes("Gather", shape, np.array([1, 0]), axis=0)
     edges = [
-        nodes("Add", origin, nodes("Mul", step, np.float64(place))) for place in (-0.5, size - 0.5)
+        nodes("Add", origin, nodes("Mul", step, np.float64(edge))) for edge in (-0.5, size - 0.5)
     ]
-    first, last = (nodes("Cast", nodes("Cast", e, to=_FLOAT), to=_DOUBLE) for e in edges)
+    first, last = (nodes("Cast", nodes("Cast", each, to=_FLOAT), to=_DOUBLE) for each in edges)
     low = nodes("Max", nodes("Sub", nodes("Floor", first), np.float64(1)), np.float64(0))
     low = nodes("Min", low, nodes("Sub", limit, np.float64(1)))
     high = nodes("Add", nodes("Ceil", last), np.float64(2))
@@ -110,31 +109,31 @@ def _region(nodes: Nodes, image: str, step: str, origin: str, size: int) -> tupl
 
 
 def _planes(nodes: Nodes, image: str, low: str, high: str, channels: int) -> str:
-    """That part of the image as the network wants its colours (C, h, w), float32."""
+    """The region's colour or luma planes (C, h, w), float32."""
     ends = [nodes("Cast", edge, to=_INT64) for edge in (low, high)]
     first, end = (nodes("Gather", each, np.array([1, 0]), axis=0) for each in ends)
     part = nodes("Slice", image, first, end, np.array([0, 1]))
     colours = nodes("Cast", part, to=_FLOAT)
     if channels == 1:
-        weighed = nodes("Add", nodes("MatMul", colours, _LUMA), np.float32(1 << 14))
-        colours = nodes("Floor", nodes("Mul", weighed, np.float32(1 / (1 << 15))))
+        weighted = nodes("Add", nodes("MatMul", colours, _LUMA), np.float32(1 << 14))
+        colours = nodes("Floor", nodes("Mul", weighted, np.float32(1 / (1 << 15))))
     return nodes("Transpose", colours, perm=[2, 0, 1])
 
 
 def _averaged(nodes: Nodes, planes: str, factor: str, size: str, small: str) -> str:
-    """Planes (C, h, w) averaged to the `small` size, where the crop would undersample them."""
+    """Averages planes (C, h, w) to the `small` size if the crop would undersample them."""
     needed = nodes("Squeeze", nodes("Greater", factor, np.float64(1)), np.array([0]))
-    kept = Nodes(f"{nodes.prefix}_kept")
+    unchanged = Nodes(f"{nodes.prefix}_kept")
     return nodes(
         "If",
         needed,
-        then_branch=averaging(f"{nodes.prefix}_averaged", planes, size, small),
-        else_branch=kept.graph([], [typed(kept("Identity", planes), _FLOAT, None)]),
+        then_branch=area_average(f"{nodes.prefix}_averaged", planes, size, small),
+        else_branch=unchanged.graph([], [typed(unchanged("Identity", planes), _FLOAT, None)]),
     )
 
 
-def _places(nodes: Nodes, start: str, stride: str, count: int) -> tuple[str, str]:
-    """Columns (S,) and rows (S,) that are sampled, from `start` (2,) on, `stride` (2,) apart."""
+def _positions(nodes: Nodes, start: str, stride: str, count: int) -> tuple[str, str]:
+    """Sampled columns (S,) and rows (S,), starting at `start` (2,), `stride` (2,) apart."""
     numbers = np.arange(count, dtype=np.float64)
     starts, strides = (nodes.several(2, "Split", each, num_outputs=2) for each in (start, stride))
     offsets = [nodes("Mul", each, numbers) for each in strides]
@@ -143,44 +142,43 @@ def _places(nodes: Nodes, start: str, stride: str, count: int) -> tuple[str, str
         return x, y
     fine = np.float64(_FINE)
     firsts, laters = ([nodes("Mul", one, fine) for one in part] for part in (starts, offsets))
-    # OpenCV rounds the two parts of a column each, those of a row together.
+    # OpenCV rounds the two terms of a column separately, and the sum of a row's.
     column = nodes("Add", nodes("Round", firsts[0]), nodes("Round", laters[0]))
     row = nodes("Round", nodes("Add", firsts[1], laters[1]))
-    return _in_parts(nodes, column), _in_parts(nodes, row)
+    return _sample_points(nodes, column), _sample_points(nodes, row)
 
 
-def _in_parts(nodes: Nodes, places: str) -> str:
-    """Pixels, rounded to what OpenCV 4 samples at."""
-    middle = nodes("Add", places, np.float64(_FINE / _PARTS / 2))
+def _sample_points(nodes: Nodes, positions: str) -> str:
+    """Positions rounded to OpenCV 4's sample points, in pixels."""
+    middle = nodes("Add", positions, np.float64(_FINE / _PARTS / 2))
     parts = nodes("Floor", nodes("Mul", middle, np.float64(_PARTS / _FINE)))
     return nodes("Mul", parts, np.float64(1 / _PARTS))
 
 
 def _rounded(nodes: Nodes, planes: str) -> str:
-    """Colours as OpenCV has them: halves are rounded up by 4, to even numbers by 5."""
+    """Rounds colours as OpenCV does: 4 rounds halves up, 5 to even."""
     if FIXED_POINT:
         return nodes("Floor", nodes("Add", planes, np.float32(0.5)))
     return nodes("Round", planes)
 
 
-def _between(
-    nodes: Nodes, planes: str, places: str, size: str, border: Border, *, axis: int
+def _interpolated(
+    nodes: Nodes, planes: str, positions: str, size: str, border: Border, *, axis: int
 ) -> str:
-    """Planes (C, h, w) at places (S,) along an axis: of the two pixels around each, the nearer
-    has more weight."""
+    """Linear interpolation of planes (C, h, w) at positions (S,) along an axis."""
     last = nodes("Sub", size, np.float64(1))
-    before = nodes("Floor", places)
-    share = nodes("Sub", places, before)
+    before = nodes("Floor", positions)
+    share = nodes("Sub", positions, before)
     shares = nodes("Sub", np.float64(1), share), share
     parts = []
-    for each, weight in zip((before, nodes("Add", before, np.float64(1))), shares, strict=True):
-        inside = nodes("Min", nodes("Max", each, np.float64(0)), last)
+    for index, weight in zip((before, nodes("Add", before, np.float64(1))), shares, strict=True):
+        clamped = nodes("Min", nodes("Max", index, np.float64(0)), last)
         if border == "black":
-            is_inside = nodes("Cast", nodes("Equal", inside, each), to=_DOUBLE)
+            is_inside = nodes("Cast", nodes("Equal", clamped, index), to=_DOUBLE)
             weight = nodes("Mul", weight, is_inside)
-        taken = nodes("Gather", planes, nodes("Cast", inside, to=_INT64), axis=axis)
+        values = nodes("Gather", planes, nodes("Cast", clamped, to=_INT64), axis=axis)
         factor = nodes("Reshape", nodes("Cast", weight, to=_FLOAT), _along(axis))
-        parts.append(nodes("Mul", taken, factor))
+        parts.append(nodes("Mul", values, factor))
     return nodes("Add", *parts)
 
 

@@ -1,8 +1,8 @@
-"""One graph of a detector's and a landmark network's, and all that the pipeline does between them.
+"""Joins a detector, the crop and a landmark network to one graph that equals the pipeline.
 
-Faces are done one after the other, in a loop, so that memory does not grow with their number. In
-it, a loop of two turns places the points and places them anew in their own box, unless the network
-does not take the first crop for a face; both turns use the same weights.
+A loop processes one face at a time, so that memory does not grow with the number of faces. Its body
+is a loop of two passes: it places the points in the detector's box, then again in the points' own
+box, unless the network rejects the first crop. Both passes share the weights.
 """
 
 from __future__ import annotations
@@ -20,14 +20,13 @@ from fkd_train.graphs.crop import crop, square, to_image
 
 _FLOAT, _BOOL, _INT64 = TensorProto.FLOAT, TensorProto.BOOL, TensorProto.INT64
 _EDGES = ("ReduceMin", "ReduceMax")
-_TURNS = 2
-"""The points are placed, and placed anew in their own box."""
+_PASSES = 2
 
 
 @dataclass(frozen=True)
-class Choice:
-    """Which faces are kept: those with a detector's score, and where the landmark network has one,
-    a presence, of so much or more; `rule` leads from the detector's boxes to the points'."""
+class FaceFilter:
+    """The faces to output: those with at least this detector score and, if the landmark network has
+    a score, this presence. `rule` maps the detector's boxes to the points'."""
 
     rule: BoxRule
     min_score: float
@@ -35,112 +34,118 @@ class Choice:
 
 
 def end_to_end_graph(
-    landmarks: onnx.ModelProto, card: ModelCard, detector: onnx.ModelProto, choice: Choice
+    landmarks: onnx.ModelProto, card: ModelCard, detector: onnx.ModelProto, faces: FaceFilter
 ) -> onnx.ModelProto:
-    """The graph from `image` (H, W, 3) to `boxes`, `scores`, `points` and, where the network has a
+    """The graph from `image` (H, W, 3) to `boxes`, `scores`, `points` and, if the network has a
     score, `presence`; without metadata."""
     nodes = Nodes("all")
-    nodes.include(_renamed(detector, "detector_", {"image": "image"}).graph)
-    boxes, scores = _found(nodes, "detector_boxes", "detector_scores", choice.min_score)
-    points, *presence = _each(nodes, boxes, landmarks, card, choice)
-    kept: list[str] = [boxes, scores, points, *presence]
+    nodes.include(_with_prefix(detector, "detector_", {"image": "image"}).graph)
+    boxes, scores = _select_boxes(nodes, "detector_boxes", "detector_scores", faces.min_score)
+    points, *presence = _place_points(nodes, boxes, landmarks, card, faces)
+    results: list[str] = [boxes, scores, points, *presence]
     if presence:
-        sure = nodes("GreaterOrEqual", presence[0], np.float32(choice.min_presence))
-        kept = [nodes("Compress", each, sure, axis=0) for each in kept]
-    names = ["boxes", "scores", "points", "presence"][: len(kept)]
-    for name, each in zip(names, kept, strict=True):
-        nodes.nodes.append(helper.make_node("Identity", [each], [name], name))
-    tails: list[list[int | str]] = [[4], [], [card.landmarks.count, 2], []]
+        present = nodes("GreaterOrEqual", presence[0], np.float32(faces.min_presence))
+        results = [nodes("Compress", result, present, axis=0) for result in results]
+    names = ["boxes", "scores", "points", "presence"][: len(results)]
+    for name, result in zip(names, results, strict=True):
+        nodes.nodes.append(helper.make_node("Identity", [result], [name], name))
+    shapes: list[list[int | str]] = [[4], [], [card.landmarks.count, 2], []]
     outputs = [
-        typed(name, _FLOAT, ["faces", *tail]) for name, tail in zip(names, tails, strict=False)
+        typed(name, _FLOAT, ["faces", *shape]) for name, shape in zip(names, shapes, strict=False)
     ]
     image = typed("image", TensorProto.UINT8, ["height", "width", 3])
-    whole = helper.make_model(
+    model = helper.make_model(
         nodes.graph([image], outputs),
         opset_imports=_opsets(landmarks, detector),
         ir_version=max(landmarks.ir_version, detector.ir_version),
     )
-    onnx.checker.check_model(whole, full_check=True)
-    return whole
+    onnx.checker.check_model(model, full_check=True)
+    return model
 
 
 def _opsets(*models: onnx.ModelProto) -> list[onnx.OperatorSetIdProto]:
-    """The operators of all; the highest version is right for all, as files of fkd have the same."""
+    """The operator sets of all models, which were exported with the same versions."""
     versions: dict[str, int] = {}
     for opset in (opset for model in models for opset in model.opset_import):
         versions[opset.domain] = max(opset.version, versions.get(opset.domain, 0))
     return [helper.make_opsetid(domain, version) for domain, version in versions.items()]
 
 
-def _renamed(model: onnx.ModelProto, prefix: str, inputs: dict[str, str]) -> onnx.ModelProto:
-    """A model whose names begin with a prefix, but for inputs, which get other ones."""
-    renamed = compose.add_prefix(model, prefix)
+def _with_prefix(model: onnx.ModelProto, prefix: str, inputs: dict[str, str]) -> onnx.ModelProto:
+    """Prefixes all names of a model, except its inputs, which are renamed as given."""
+    prefixed = compose.add_prefix(model, prefix)
     names = {prefix + old: new for old, new in inputs.items()}
-    for node in renamed.graph.node:
+    for node in prefixed.graph.node:
         node.input[:] = [names.get(name, name) for name in node.input]
-    return renamed
+    return prefixed
 
 
-def _found(nodes: Nodes, boxes: str, scores: str, least: float) -> tuple[str, str]:
-    """The detector's boxes that are sure enough, and that are boxes, with their scores."""
+def _select_boxes(nodes: Nodes, boxes: str, scores: str, min_score: float) -> tuple[str, str]:
+    """The boxes with a positive area and a sufficient score, and their scores."""
     low, high = nodes.several(2, "Split", boxes, axis=1, num_outputs=2)
-    spans = nodes("Greater", nodes("Sub", high, low), np.float32(0))
-    count = nodes("ReduceSum", nodes("Cast", spans, to=_INT64), np.array([1]), keepdims=0)
-    both = nodes("Equal", count, np.array(2))
-    sure = nodes("GreaterOrEqual", scores, np.float32(least))
-    kept = nodes("And", both, sure)
-    return nodes("Compress", boxes, kept, axis=0), nodes("Compress", scores, kept, axis=0)
+    positive = nodes("Greater", nodes("Sub", high, low), np.float32(0))
+    count = nodes("ReduceSum", nodes("Cast", positive, to=_INT64), np.array([1]), keepdims=0)
+    has_area = nodes("Equal", count, np.array(2))
+    sufficient = nodes("GreaterOrEqual", scores, np.float32(min_score))
+    selected = nodes("And", has_area, sufficient)
+    return nodes("Compress", boxes, selected, axis=0), nodes("Compress", scores, selected, axis=0)
 
 
-def _each(
-    nodes: Nodes, boxes: str, landmarks: onnx.ModelProto, card: ModelCard, choice: Choice
+def _place_points(
+    nodes: Nodes, boxes: str, landmarks: onnx.ModelProto, card: ModelCard, faces: FaceFilter
 ) -> list[str]:
-    """Points (n, k, 2) and, where there is one, presence (n,) of boxes (n, 4)."""
+    """Points (n, k, 2) of boxes (n, 4) and, if the network has a score, presence (n,)."""
     count = nodes("Squeeze", nodes("Shape", boxes, start=0, end=1))
-    body = _face(boxes, _turn(landmarks, card, choice), card, choice.rule)
+    body = _face_body(boxes, _pass_body(landmarks, card, faces), card, faces.rule)
     return nodes.several(1 + card.output.score, "Loop", count, "", body=body)
 
 
-def _face(boxes: str, turn: onnx.GraphProto, card: ModelCard, rule: BoxRule) -> onnx.GraphProto:
-    """The body of the loop over faces: one's number in, its points and presence out."""
+def _face_body(
+    boxes: str, pass_body: onnx.GraphProto, card: ModelCard, rule: BoxRule
+) -> onnx.GraphProto:
+    """The body of the loop over faces, from a face's number to its points and presence."""
     nodes = Nodes("face")
     number, going = typed("face_number", _INT64, []), typed("face_going", _BOOL, [])
     box = nodes("Gather", boxes, number.name, axis=0)
-    none = np.zeros((card.landmarks.count, 2), np.float32)
-    carried: list[Value] = [square(nodes, box, rule), none, np.zeros(1, np.float32)]
-    carried = carried[: len(turn.output) - 1]
+    zeros = np.zeros((card.landmarks.count, 2), np.float32)
+    state: list[Value] = [square(nodes, box, rule), zeros, np.zeros(1, np.float32)]
+    state = state[: len(pass_body.output) - 1]
     _, points, *presence = nodes.several(
-        len(carried), "Loop", np.array(_TURNS), "", *carried, body=turn
+        len(state), "Loop", np.array(_PASSES), "", *state, body=pass_body
     )
     outputs = [typed(nodes("Identity", going.name), _BOOL, [])]
-    outputs += [typed(points, _FLOAT, none.shape)]
+    outputs += [typed(points, _FLOAT, zeros.shape)]
     outputs += [typed(nodes("Squeeze", each, np.array([0])), _FLOAT, []) for each in presence]
     return nodes.graph([number, going], outputs)
 
 
-def _turn(landmarks: onnx.ModelProto, card: ModelCard, choice: Choice) -> onnx.GraphProto:
-    """The body of the loop that places points: a square in, the points' own square, the points and
-    how sure the network is out; it goes on where that is enough."""
+def _pass_body(landmarks: onnx.ModelProto, card: ModelCard, faces: FaceFilter) -> onnx.GraphProto:
+    """The body of the loop that places points.
+
+    It maps a square to the points' own square, the points and the presence, and continues if the
+    presence is sufficient.
+    """
+    # These names are part of every exported file.
     nodes = Nodes("turn")
     box = typed("turn_box", _FLOAT, [4])
-    kinds = [((card.landmarks.count, 2), "points"), ((1,), "presence")][: 1 + card.output.score]
+    state = [((card.landmarks.count, 2), "points"), ((1,), "presence")][: 1 + card.output.score]
     inputs = [typed("turn_number", _INT64, []), typed("turn_going", _BOOL, []), box]
-    inputs += [typed(f"turn_last_{name}", _FLOAT, shape) for shape, name in kinds]
+    inputs += [typed(f"turn_last_{name}", _FLOAT, shape) for shape, name in state]
     cropped = crop(nodes, "image", box.name, card.crop, card.input)
-    nodes.include(_renamed(landmarks, "landmarks_", {"image": cropped.pixels}).graph)
+    nodes.include(_with_prefix(landmarks, "landmarks_", {"image": cropped.pixels}).graph)
     points = to_image(nodes, "landmarks_points", cropped)
     edges = [nodes(kind, points, np.array([0]), keepdims=0) for kind in _EDGES]
-    own = square(nodes, nodes("Concat", *edges, axis=0), POINTS_BOX)
-    found = [points, "landmarks_score"][: len(kinds)]
-    going = nodes("Identity", "turn_going")
+    points_square = square(nodes, nodes("Concat", *edges, axis=0), POINTS_BOX)
+    results = [points, "landmarks_score"][: len(state)]
+    condition = nodes("Identity", "turn_going")
     if card.output.score:
-        sure = nodes("GreaterOrEqual", found[1], np.float32(choice.min_presence))
-        going = nodes("Squeeze", sure, np.array([0]))
-    outputs = [typed(going, _BOOL, [])]
-    outputs += [typed(own, _FLOAT, [4])]
-    # The network's own shapes have a batch of any size; the loop's state has one of a face.
+        present = nodes("GreaterOrEqual", results[1], np.float32(faces.min_presence))
+        condition = nodes("Squeeze", present, np.array([0]))
+    outputs = [typed(condition, _BOOL, [])]
+    outputs += [typed(points_square, _FLOAT, [4])]
+    # The network's shapes have a batch of any size, the loop's state has one face.
     outputs += [
-        typed(nodes("Reshape", each, np.array(shape)), _FLOAT, shape)
-        for each, (shape, _) in zip(found, kinds, strict=True)
+        typed(nodes("Reshape", result, np.array(shape)), _FLOAT, shape)
+        for result, (shape, _) in zip(results, state, strict=True)
     ]
     return nodes.graph(inputs, outputs)

@@ -1,4 +1,4 @@
-"""Small rewrites of an exported graph that leave its answers as they are, each checked."""
+"""Passes that rewrite an exported graph without changing its results, checked after each."""
 
 from __future__ import annotations
 
@@ -16,33 +16,33 @@ from fkd_train.errors import VerificationError
 
 Rewrite = Callable[[onnx.ModelProto], onnx.ModelProto]
 Check = Callable[[onnx.ModelProto], str | None]
-"""Says what is wrong with a graph's answers, or None."""
+"""Returns what is wrong with a graph's results, or None."""
 
 
 @dataclass(frozen=True)
 class Pass:
-    """A rewrite and what it does, for people."""
+    """A rewrite and its description."""
 
     name: str
     rewrite: Rewrite
 
 
-def apply(model: onnx.ModelProto, passes: Sequence[Pass], check: Check) -> onnx.ModelProto:
-    """The model after all passes, looked at before the first and after each.
+def apply_passes(model: onnx.ModelProto, passes: Sequence[Pass], check: Check) -> onnx.ModelProto:
+    """Applies all passes in order.
 
-    A valid graph must stay one, with the same inputs, outputs and metadata, and its answers must
-    pass `check`. Raises VerificationError, which names the pass.
+    Before the first pass and after each, the graph must be valid; after each, its inputs, outputs
+    and metadata must be unchanged and `check` must return None. Raises VerificationError, which
+    names the pass.
     """
     _validate(model, "the exporter")
     for step in passes:
         after = step.rewrite(model)
         _validate(after, step.name)
-        if _border(after) != _border(model):
+        if _interface(after) != _interface(model):
             raise VerificationError.of_pass(
-                step.name, "it changed the graph's inputs, outputs or metadata"
+                step.name, "the graph's inputs, outputs or metadata differ"
             )
-        problem = check(after)
-        if problem:
+        if problem := check(after):
             raise VerificationError.of_pass(step.name, problem)
         model = after
     return model
@@ -55,16 +55,17 @@ def _validate(model: onnx.ModelProto, name: str) -> None:
         raise VerificationError.of_pass(name, " ".join(str(error).split())) from error
 
 
-def _border(model: onnx.ModelProto) -> tuple[list[tuple[str, str]], dict[str, str]]:
+def _interface(model: onnx.ModelProto) -> tuple[list[tuple[str, str]], dict[str, str]]:
+    """Names and types of inputs and outputs, and the metadata."""
     values = [*model.graph.input, *model.graph.output]
-    named = [(v.name, str(v.type.tensor_type)) for v in values]
-    return named, {p.key: p.value for p in model.metadata_props}
+    types = [(value.name, str(value.type.tensor_type)) for value in values]
+    return types, {entry.key: entry.value for entry in model.metadata_props}
 
 
 def fold_input_scale(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Division of the image by a constant becomes part of the first convolution's weights.
+    """Folds the division of the image by a constant into the first convolution's weights.
 
-    Padding with zeros commutes with it, so this is exact but for the rounding of the weights.
+    Zero padding commutes with it, so this is exact except for the rounding of the weights.
     """
     graph = ir.from_proto(model)
     for node in list(graph.graph):
@@ -82,11 +83,11 @@ def fold_input_scale(model: onnx.ModelProto) -> onnx.ModelProto:
         )
         convolution.replace_input_with(0, node.inputs[0])
         graph.graph.remove(node, safe=True)
-    return _cleaned(graph)
+    return _without_unused_constants(graph)
 
 
 def _scalar_factor(node: ir.Node) -> float | None:
-    """What a node multiplies its first input by, where that is one constant."""
+    """The scalar constant by which a node multiplies its first input, if it does."""
     if node.op_type not in ("Div", "Mul") or node.domain:
         return None
     constant = node.inputs[1]
@@ -97,68 +98,71 @@ def _scalar_factor(node: ir.Node) -> float | None:
 
 
 def reshape_gray(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Moving the only channel to the front moves no byte, so a Reshape does it without a copy."""
+    """Replaces the transpose of one-channel images by a reshape, which copies nothing."""
     graph = ir.from_proto(model)
     for node in list(graph.graph):
-        given = node.inputs[0] if node.inputs else None
-        if node.op_type != "Transpose" or given is None or given.shape is None:
+        image = node.inputs[0] if node.inputs else None
+        if node.op_type != "Transpose" or image is None or image.shape is None:
             continue
-        if list(node.attributes["perm"].as_ints()) != [0, 3, 1, 2] or given.shape[3] != 1:
+        if list(node.attributes["perm"].as_ints()) != [0, 3, 1, 2] or image.shape[3] != 1:
             continue
-        height, width = given.shape[1], given.shape[2]
+        height, width = image.shape[1], image.shape[2]
         name = f"{node.outputs[0].name}_shape"
         shape = ir.tensor(np.array([-1, 1, height, width], np.int64), name=name)
         constant = ir.Value(name=name, const_value=shape, type=ir.TensorType(ir.DataType.INT64))
         graph.graph.register_initializer(constant)
-        reshape = ir.node("Reshape", [given, constant])
-        planes, wanted = reshape.outputs[0], node.outputs[0]
-        planes.name, planes.shape, planes.type = wanted.name, wanted.shape, wanted.type
+        reshape = ir.node("Reshape", [image, constant])
+        planes, transposed = reshape.outputs[0], node.outputs[0]
+        planes.name, planes.shape, planes.type = transposed.name, transposed.shape, transposed.type
         graph.graph.insert_before(node, reshape)
-        wanted.replace_all_uses_with(planes)
+        transposed.replace_all_uses_with(planes)
         graph.graph.remove(node, safe=True)
-    return _cleaned(graph)
+    return _without_unused_constants(graph)
 
 
 def simplify(model: onnx.ModelProto) -> onnx.ModelProto:
-    """onnxslim: constants folded, what repeats or does nothing removed, Gemm followed by a scale
-    and an offset made one."""
-    return with_metadata(_with_whole_biases(onnxslim.slim(model)), model)
+    """Runs onnxslim, which folds constants, removes redundant nodes and merges a Gemm with the
+    scale and offset after it."""
+    return with_metadata(_with_full_biases(onnxslim.slim(model)), model)
 
 
-def _with_whole_biases(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The model itself, every Gemm with one bias for each output: onnxslim leaves biases of zeros
-    out and makes equal ones a single number, for which quantisation has no way."""
+def _with_full_biases(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Gives every Gemm of the model, changed in place, one bias per output.
+
+    onnxslim drops biases of zero and merges equal ones to a scalar, which quantisation does not
+    support.
+    """
     tensors = {tensor.name: tensor for tensor in model.graph.initializer}
     for node in model.graph.node:
         if node.op_type != "Gemm" or node.input[1] not in tensors:
             continue
-        given = tensors.get(node.input[2]) if len(node.input) == 3 else None
+        old_bias = tensors.get(node.input[2]) if len(node.input) == 3 else None
         outputs = tensors[node.input[1]].dims[0 if _is_transposed(node) else 1]
-        if len(node.input) == 3 and (given is None or list(given.dims) == [outputs]):
+        if len(node.input) == 3 and (old_bias is None or list(old_bias.dims) == [outputs]):
             continue
-        bias = np.zeros(outputs, np.float32) if given is None else numpy_helper.to_array(given)
+        values = np.float32(0) if old_bias is None else numpy_helper.to_array(old_bias)
         name = f"{node.input[1]}_bias"
-        whole = np.broadcast_to(bias, outputs).astype(np.float32)
-        model.graph.initializer.append(numpy_helper.from_array(whole, name))
+        bias = np.broadcast_to(values, outputs).astype(np.float32)
+        model.graph.initializer.append(numpy_helper.from_array(bias, name))
         node.input[:] = [*node.input[:2], name]
-        if given is not None and not any(given.name in n.input for n in model.graph.node):
-            model.graph.initializer.remove(given)
+        if old_bias is not None and not any(old_bias.name in n.input for n in model.graph.node):
+            model.graph.initializer.remove(old_bias)
     return model
 
 
 def _is_transposed(gemm: onnx.NodeProto) -> bool:
-    return any(a.name == "transB" and a.i for a in gemm.attribute)
+    return any(attribute.name == "transB" and attribute.i for attribute in gemm.attribute)
 
 
 def store_half(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Weights in half precision, widened where they are used: ONNX Runtime does it once, at load.
+    """Stores weights in half precision; ONNX Runtime widens them once, at load.
 
-    Exact for weights that were rounded to half precision before.
+    Exact for weights that are already rounded to half precision.
     """
-    small = onnx.ModelProto()
-    small.CopyFrom(model)
+    half = onnx.ModelProto()
+    half.CopyFrom(model)
     casts = []
-    for tensor in small.graph.initializer:
+    for tensor in half.graph.initializer:
         if tensor.data_type != onnx.TensorProto.FLOAT or not _is_large(tensor):
             continue
         values, name = numpy_helper.to_array(tensor), tensor.name
@@ -166,25 +170,25 @@ def store_half(model: onnx.ModelProto) -> onnx.ModelProto:
         casts.append(
             onnx.helper.make_node("Cast", [f"{name}_half"], [name], to=onnx.TensorProto.FLOAT)
         )
-    nodes = [*casts, *small.graph.node]
-    del small.graph.node[:]
-    small.graph.node.extend(nodes)
-    return small
+    nodes = [*casts, *half.graph.node]
+    del half.graph.node[:]
+    half.graph.node.extend(nodes)
+    return half
 
 
 def with_metadata(model: onnx.ModelProto, source: onnx.ModelProto) -> onnx.ModelProto:
-    """The model itself, with the metadata of another."""
-    onnx.helper.set_model_props(model, {p.key: p.value for p in source.metadata_props})
+    """Replaces the metadata of the model, in place, by that of another."""
+    onnx.helper.set_model_props(model, {entry.key: entry.value for entry in source.metadata_props})
     return model
 
 
 def _is_large(tensor: onnx.TensorProto) -> bool:
-    """Worth storing otherwise; small ones, such as scales, stay exact."""
+    """Whether half precision saves space; small tensors, such as scales, stay exact."""
     return int(np.prod(tensor.dims)) >= 256
 
 
-def _cleaned(graph: ir.Model) -> onnx.ModelProto:
-    """Without constants that nothing uses any more."""
+def _without_unused_constants(graph: ir.Model) -> onnx.ModelProto:
+    """Removes unused constants."""
     used = {value.name for node in graph.graph for value in node.inputs if value is not None}
     for name in [n for n in graph.graph.initializers if n not in used]:
         del graph.graph.initializers[name]
@@ -192,14 +196,14 @@ def _cleaned(graph: ir.Model) -> onnx.ModelProto:
 
 
 def share_weights(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Equal weights, of a layer that is used twice, are kept once."""
+    """Stores equal weights, of a layer that is used twice, once."""
     return ir.to_proto(DeduplicateHashedInitializersPass()(ir.from_proto(model)).model)
 
 
-EXACT = (
+EXACT_PASSES = (
     Pass("fold the input's scale", fold_input_scale),
     Pass("reshape gray crops", reshape_gray),
     Pass("simplify", simplify),
     Pass("share equal weights", share_weights),
 )
-"""What every exported file goes through."""
+"""Applied to every exported file."""

@@ -1,1 +1,1 @@
-"""Smaller and faster variants of an exported network, measured and kept or not."""
+"""Makes smaller and faster variants of exported files, and keeps those that pay."""

@@ -1,4 +1,4 @@
-"""int8: static quantisation, calibrated on training crops, and weights alone in 8 or 4 bits."""
+"""Static int8 quantisation, and weights of dense layers in 8 or 4 bits."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from fkd_infer.geometry.arrays import Pixels
 from fkd_train.graphs.passes import with_metadata
 
 Integers = Literal["U8U8", "U8S8", "S8S8"]
-"""Activations, then weights: unsigned or signed."""
+"""Types of activations, then weights: unsigned or signed 8 bits."""
 Calibrator = Literal["min-max", "entropy", "percentile"]
 
 _TYPES = {"U": QuantType.QUInt8, "S": QuantType.QInt8}
@@ -36,18 +36,18 @@ _METHODS = {
     "percentile": CalibrationMethod.Percentile,
 }
 QUANTISED = ["Conv", "Gemm", "MatMul", "MaxPool", "Relu", "Reshape", "Flatten"]
-"""Operators that have int8 kernels, and those between them that only move numbers."""
+"""Operators with int8 kernels, and those between them that only rearrange values."""
 WEIGHTED = ("Conv", "Gemm", "MatMul")
-_LARGE = 100_000
-_CLOSE, _GAIN = 0.05, 0.02
+_LARGE_WEIGHTS = 100_000
+_SIMILAR_NME, _NME_GAIN = 0.05, 0.02
 
 
 @dataclass(frozen=True)
 class Int8Scheme:
-    """One way of static quantisation.
+    """Settings of static quantisation.
 
-    `reduce_range` keeps weights in 7 bits, for CPUs that add products of bytes in 16 bits and
-    saturate there; `last_in_float` leaves so many of the last layers with weights in fp32.
+    `reduce_range` limits weights to 7 bits, for CPUs that add products of bytes in saturating 16
+    bits; `last_in_float` leaves that many of the last layers with weights in fp32.
     """
 
     integers: Integers
@@ -75,8 +75,8 @@ SCHEMES: dict[Platform, tuple[Int8Scheme, ...]] = {
     "vnni": (*_FULL_RANGE, *_SAFE),
     "arm": _FULL_RANGE,
 }
-"""What may be tried for a CPU. Without dot products of bytes, x86 saturates in U8S8 and S8S8 at
-full range, which no measurement on a newer CPU would show."""
+"""The schemes that are safe on each platform. Without dot products of bytes, x86 CPUs saturate with
+U8S8 and S8S8 at full range, which measurements on a newer CPU would not show."""
 
 
 _STEPS: tuple[Callable[[Int8Scheme], Int8Scheme], ...] = (
@@ -88,33 +88,34 @@ _STEPS: tuple[Callable[[Int8Scheme], Int8Scheme], ...] = (
 )
 
 
-def choose(
-    calibrated: Callable[[Int8Scheme], float],
+def select_scheme(
+    nme_change: Callable[[Int8Scheme], float],
     platform: Platform,
     fastest: Callable[[Sequence[Int8Scheme]], Int8Scheme],
 ) -> Int8Scheme:
-    """The scheme of a search in steps: integers, then channels, calibrator, layers left out.
+    """Searches greedily: integers, then channels, calibrator, and layers left in fp32.
 
-    `calibrated` answers a scheme's change of NME. The integers are the `fastest` ones among those
-    whose NME is within 0.05 points of the best; each later step stays where it lowers the NME by
-    0.02 points or more.
+    The integers are the `fastest` among those with an NME within 0.05 points of the best; each
+    later step is accepted if it lowers the NME by 0.02 points or more.
     """
-    changes = {scheme: calibrated(scheme) for scheme in SCHEMES[platform]}
-    good = [s for s, change in changes.items() if change <= min(changes.values()) + _CLOSE]
-    best = fastest(good) if len(good) > 1 else good[0]
+    changes = {scheme: nme_change(scheme) for scheme in SCHEMES[platform]}
+    limit = min(changes.values()) + _SIMILAR_NME
+    similar = [scheme for scheme, change in changes.items() if change <= limit]
+    best = fastest(similar) if len(similar) > 1 else similar[0]
     lowest = changes[best]
     for step in _STEPS:
-        tried = step(best)
-        change = calibrated(tried)
-        if change <= lowest - _GAIN:
-            best, lowest = tried, change
+        scheme = step(best)
+        change = nme_change(scheme)
+        if change <= lowest - _NME_GAIN:
+            best, lowest = scheme, change
     return best
 
 
 class Quantizer:
-    """Makes int8 models of one fp32 model, calibrated on images as its input `image` takes them;
-    `operators` are those that become int8, and those between them, but for nodes of the names
-    `in_float`."""
+    """Quantises an fp32 model under different schemes, calibrated on images for its input.
+
+    `operators` are quantised, except for nodes named in `in_float`.
+    """
 
     def __init__(
         self,
@@ -130,11 +131,12 @@ class Quantizer:
         self._in_float = list(in_float)
         self._folder = folder
         folder.mkdir()
-        # A file, since a model in memory is moved to a temporary file of weights, and stays there.
+        # quantize_static would write the weights of a model in memory to a temporary file, and
+        # leave it there.
         onnx.save(model, folder / "fp32.onnx")
 
     def __call__(self, scheme: Int8Scheme) -> onnx.ModelProto:
-        """The model under a scheme; metadata is kept."""
+        """The model under a scheme, with the same metadata."""
         out = self._folder / "int8.onnx"
         with _quiet():
             quantize_static(
@@ -158,30 +160,30 @@ class Quantizer:
 
 
 class _Images(CalibrationDataReader):  # type: ignore[misc]  # its package has no types
-    """Calibration's feed: one image at a time."""
+    """Feeds images one by one to the calibration."""
 
     def __init__(self, images: Sequence[Pixels]) -> None:
         self._feeds = ({"image": image} for image in images)
 
     def get_next(self) -> dict[str, Pixels] | None:
-        """The next image, as the network takes it; None at the end."""
+        """The next input, or None at the end."""
         return next(self._feeds, None)
 
 
 def _last_weighted(model: onnx.ModelProto, count: int) -> list[str]:
-    """Names of the last layers that have weights."""
+    """Names of the last layers with weights."""
     names = [node.name for node in model.graph.node if node.op_type in WEIGHTED]
     return names[len(names) - count :]
 
 
 def pack_dense(model: onnx.ModelProto, bits: Literal[4, 8]) -> onnx.ModelProto:
-    """Large dense layers with weights of 4 or 8 bits, a scale for each block of 32 of them.
+    """Stores weights of large dense layers in 4 or 8 bits, with a scale per block of 32.
 
-    They become ONNX Runtime's MatMulNBits, which widens weights as it reads them; all else stays.
+    The layers become ONNX Runtime's MatMulNBits, which widens weights as it reads them.
     """
     names = list(dense_layers(model))
     with _quiet():
-        # Its import configures the logging of the whole program.
+        # The import configures the root logger.
         from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
 
         packer = MatMulNBitsQuantizer(
@@ -197,17 +199,17 @@ def pack_dense(model: onnx.ModelProto, bits: Literal[4, 8]) -> onnx.ModelProto:
 
 
 def dense_layers(model: onnx.ModelProto) -> dict[str, onnx.TensorProto]:
-    """Weights (outputs, inputs) of the Gemm nodes with at least 100,000, by the node's name."""
+    """Weights (outputs, inputs) of the Gemm nodes with at least 100,000 of them, by node name."""
     tensors = {tensor.name: tensor for tensor in model.graph.initializer}
     return {
         node.name: tensors[node.input[1]]
         for node in model.graph.node
-        if node.op_type == "Gemm" and np.prod(tensors[node.input[1]].dims) >= _LARGE
+        if node.op_type == "Gemm" and np.prod(tensors[node.input[1]].dims) >= _LARGE_WEIGHTS
     }
 
 
 def split_gemm(model: onnx.ModelProto, names: Sequence[str]) -> onnx.ModelProto:
-    """The Gemm nodes of these names as MatMul, of the same name, and Add."""
+    """Replaces the named Gemm nodes by MatMul, of the same name, and Add."""
     split = onnx.ModelProto()
     split.CopyFrom(model)
     tensors = {tensor.name: tensor for tensor in split.graph.initializer}
@@ -216,11 +218,13 @@ def split_gemm(model: onnx.ModelProto, names: Sequence[str]) -> onnx.ModelProto:
         if node.name not in names:
             nodes.append(node)
             continue
-        given, weight, bias = node.input
-        across = numpy_helper.to_array(tensors[weight]).T
-        tensors[weight].CopyFrom(numpy_helper.from_array(np.ascontiguousarray(across), weight))
+        layer_input, weight, bias = node.input
+        transposed = np.ascontiguousarray(numpy_helper.to_array(tensors[weight]).T)
+        tensors[weight].CopyFrom(numpy_helper.from_array(transposed, weight))
         product = f"{node.output[0]}_product"
-        nodes.append(onnx.helper.make_node("MatMul", [given, weight], [product], name=node.name))
+        nodes.append(
+            onnx.helper.make_node("MatMul", [layer_input, weight], [product], name=node.name)
+        )
         nodes.append(onnx.helper.make_node("Add", [product, bias], [node.output[0]]))
     del split.graph.node[:]
     split.graph.node.extend(nodes)
@@ -229,7 +233,7 @@ def split_gemm(model: onnx.ModelProto, names: Sequence[str]) -> onnx.ModelProto:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """ONNX Runtime's tools print and log their progress, which is nobody's news."""
+    """Silences ONNX Runtime's tools, which print and log their progress."""
     root = logging.getLogger()
     level, handlers, disabled = root.level, root.handlers[:], root.manager.disable
     logging.disable(logging.WARNING)

@@ -1,4 +1,4 @@
-"""An optimisation's report: a table for the terminal, Markdown and JSON beside the files."""
+"""Reports an optimisation: a table for the terminal, and Markdown and JSON beside the files."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from dataclasses import asdict
 
 from fkd_infer.system.files.atomic import atomic_write, output_errors
 from fkd_infer.system.hardware import cpu_features, cpu_name
-from fkd_train.optimize.search import CandidateResult, OptimizationResult
+from fkd_train.optimize.landmarks import CandidateResult, OptimizationResult
 
-_HEAD = ("file", "MB", "NME %", "change", "largest px", "p50 ms", "ratio")
+_HEADER = ("file", "MB", "NME %", "change", "largest px", "p50 ms", "ratio")
 
 
 def table(result: OptimizationResult) -> list[str]:
-    """Lines for people: a row and a verdict for each candidate."""
-    rows = [_HEAD, *(_row(one) for one in result.candidates)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEAD))]
-    lines = [f"{_padded(row, widths)}" for row in rows]
-    verdicts = ["", *(one.verdict for one in result.candidates)]
+    """A row and a verdict for each candidate."""
+    rows = [_HEADER, *(_row(candidate) for candidate in result.candidates)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADER))]
+    lines = [_padded(row, widths) for row in rows]
+    verdicts = ["", *(candidate.verdict for candidate in result.candidates)]
     return [f"{line}  {verdict}".rstrip() for line, verdict in zip(lines, verdicts, strict=True)]
 
 
@@ -28,34 +28,34 @@ def _padded(row: Sequence[str], widths: Sequence[int]) -> str:
     return "  ".join(cells)
 
 
-def _row(one: CandidateResult) -> tuple[str, ...]:
+def _row(candidate: CandidateResult) -> tuple[str, ...]:
     return (
-        one.file,
-        f"{one.bytes / 1e6:.2f}",
-        f"{one.nme:.2f}",
-        f"{one.nme_change:+.3f}",
-        f"{one.largest_px:.2g}",
-        "–" if one.p50_ms is None else f"{one.p50_ms:.2f}",
-        "–" if one.ratio is None else f"{one.ratio:.2f}×",
+        candidate.file,
+        f"{candidate.bytes / 1e6:.2f}",
+        f"{candidate.nme:.2f}",
+        f"{candidate.nme_change:+.3f}",
+        f"{candidate.largest_px:.2g}",
+        "–" if candidate.p50_ms is None else f"{candidate.p50_ms:.2f}",
+        "–" if candidate.ratio is None else f"{candidate.ratio:.2f}×",
     )
 
 
 def protocol_lines(result: OptimizationResult) -> list[str]:
-    """How the numbers were obtained."""
+    """Describes how the numbers were measured."""
     return [
         f"NME on {result.faces}, in crops around the true points; the budget is "
         f"{result.max_nme_increase:+g} points.",
         "Largest distance of a point to the checkpoint's under PyTorch, on the same faces, in "
         "pixels of the crop.",
         f"p50: median call with one crop, ONNX Runtime, {result.threads} threads, on {cpu_name()} "
-        f"({', '.join(cpu_features()) or 'features unknown'}); processes of their own that take "
-        "turns. ratio: times as fast as fp32, rounds compared pairwise.",
-        f"int8 is made for: {result.platform}.",
+        f"({', '.join(cpu_features()) or 'features unknown'}), in interleaved processes. "
+        "ratio: speed relative to fp32, median over rounds.",
+        f"int8 is for the platform {result.platform}.",
     ]
 
 
 def write_report(result: OptimizationResult) -> None:
-    """`optimize.json` and `optimize.md` beside the files."""
+    """Writes `optimize.json` and `optimize.md` beside the files."""
     content = {
         "schema": "fkd-optimize/1",
         "cpu": cpu_name(),
@@ -66,7 +66,7 @@ def write_report(result: OptimizationResult) -> None:
         "threads": result.threads,
         "judged": [asdict(candidate) for candidate in result.candidates],
     }
-    head = [f"| {' | '.join((*_HEAD, '95 %', 'precision', 'verdict'))} |", "|---" * 10 + "|"]
+    head = [f"| {' | '.join((*_HEADER, '95 %', 'precision', 'verdict'))} |", "|---" * 10 + "|"]
     rows = [
         f"| {' | '.join((*_row(j), _interval(j), j.precision, j.verdict))} |"
         for j in result.candidates
@@ -81,8 +81,8 @@ def write_report(result: OptimizationResult) -> None:
             partial.write_text(text)
 
 
-def _interval(one: CandidateResult) -> str:
-    if one.ratio_interval is None:
+def _interval(candidate: CandidateResult) -> str:
+    if candidate.ratio_interval is None:
         return "–"
-    low, high = one.ratio_interval
+    low, high = candidate.ratio_interval
     return f"{low:.2f}–{high:.2f}"

@@ -16,7 +16,11 @@ from fkd_train.data.dataset import load_split
 from fkd_train.data.loader import Batch
 from fkd_train.data.mosaic_dataset import MosaicDataset, mosaic_generator
 from fkd_train.data.other_faces import read_other_faces
-from fkd_train.evaluation.detector_evaluation import evaluate_detector, evaluation_sets, torch_find
+from fkd_train.evaluation.detector_evaluation import (
+    evaluate_detector,
+    evaluation_sets,
+    torch_detect,
+)
 from fkd_train.evaluation.metrics import EpochMetrics, LogRow
 from fkd_train.models.detector import CellPredictions, DetectorNet, cell_centres
 from fkd_train.training.task import TrainingTask, fingerprint_run
@@ -32,7 +36,7 @@ def detector_task(recipe: DetectorRecipe, data: Path, accelerator: Accelerator) 
 
     def validate(network: nn.Module) -> EpochMetrics:
         assert isinstance(network, DetectorNet)
-        return evaluate_detector(torch_find(network, accelerator.device), test_sets)
+        return evaluate_detector(torch_detect(network, accelerator.device), test_sets)
 
     def finish(network: nn.Module, _rows: list[LogRow] | None) -> str:
         row, mosaics = validate(network).row, recipe.mosaic.validation

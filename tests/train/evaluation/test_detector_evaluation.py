@@ -13,10 +13,10 @@ from fkd_infer.types import Detections
 from fkd_train.config.detector import DetectorRecipe
 from fkd_train.data.dataset import load_split
 from fkd_train.evaluation.detector_evaluation import (
+    detect_each,
     evaluate_detector,
     evaluation_sets,
-    one_by_one,
-    torch_find,
+    torch_detect,
 )
 from fkd_train.ground_truth import FACE
 from fkd_train.models.detector import DetectorNet
@@ -41,24 +41,24 @@ def test_a_perfect_detector_finds_everything_and_a_blind_one_nothing(
         for image, truth in zip(test_set.images, test_set.truths, strict=True):
             own = truth.boxes[truth.kinds == FACE]
             answers[image.tobytes()] = Detections(own, np.full(len(own), 0.9, np.float32))
-    found = evaluate_detector(one_by_one(lambda image: answers[image.tobytes()]), sets)
+    found = evaluate_detector(detect_each(lambda image: answers[image.tobytes()]), sets)
     assert (found.error, found.row["photo_false_at_half"]) == (0, 0)
     assert [found.row[name] for name in SHARES] == [1, 1, 1, 1]
     none = Detections(np.empty((0, 4), np.float32), np.empty(0, np.float32))
-    blind = evaluate_detector(one_by_one(lambda _: none), sets)
+    blind = evaluate_detector(detect_each(lambda _: none), sets)
     assert (blind.error, *blind.row.values()) == (1, 0, 0, 0, 0, 0)
 
 
 def test_detecting_leaves_the_mode_and_the_weights_of_a_network(lively: DetectorNet) -> None:
     network = deepcopy(lively).train()
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    torch_find(network)([np.zeros((64, 80, 3), np.uint8)])
+    torch_detect(network)([np.zeros((64, 80, 3), np.uint8)])
     assert network.training
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
 
 
 def test_images_of_different_sizes_are_detected_as_if_alone(lively: DetectorNet) -> None:
-    rng, find = np.random.default_rng(0), torch_find(lively)
+    rng, find = np.random.default_rng(0), torch_detect(lively)
     sizes = [(40, 60), (64, 64), (40, 60), (33, 7)] + [(64, 64)] * 9
     images = [rng.integers(0, 256, (*size, 3), np.uint8) for size in sizes]
     found = find(images)

@@ -1,4 +1,4 @@
-"""One file for everything finds the faces that the pipeline finds, and places the same points."""
+"""The end-to-end file outputs the same faces and points as the pipeline."""
 
 from __future__ import annotations
 
@@ -31,19 +31,20 @@ from fkd_infer.types import Face
 from fkd_train.cli import export
 from fkd_train.errors import VerificationError
 from fkd_train.export import end_to_end
-from fkd_train.export.end_to_end import Parts, compare, sheets
+from fkd_train.export.end_to_end import Parts, compare
+from fkd_train.export.end_to_end_pictures import sheets
 from fkd_train.export.verify import Verification
 from fkd_train.graphs.crop import FIXED_POINT
 
 FKDNET, NAIMISHNET = SHIPPED_MODELS / "fkdnet.onnx", SHIPPED_MODELS / "naimishnet.onnx"
 FACE = np.array([[187, 84, 271, 172]], np.float32)
-"""Box of the points of skimage's astronaut."""
+"""The points' box of skimage's astronaut."""
 EXACT_PX = 1e-3 if FIXED_POINT else 0.1
-"""Of OpenCV 4, crops are the same to the bit."""
+"""OpenCV 4's crops are equal bit for bit."""
 
 
 def moved(*sides: float) -> NDArray[np.float32]:
-    """That box with other sides."""
+    """FACE with its sides moved."""
     return FACE + np.array(sides, np.float32)
 
 
@@ -60,30 +61,30 @@ def save(path: Path, model: onnx.ModelProto, card: Any) -> Path:
 
 
 def detector(path: Path, boxes: ArrayLike, scores: ArrayLike, rule: BoxRule) -> Path:
-    """A detector that finds the same boxes on every image."""
-    found = np.asarray(boxes, np.float32).reshape(-1, 4)
-    answers = {
-        "boxes": found,
+    """A detector with the same boxes for every image."""
+    boxes = np.asarray(boxes, np.float32).reshape(-1, 4)
+    outputs = {
+        "boxes": boxes,
         "scores": np.asarray(scores, np.float32),
-        "points": np.zeros((len(found), 5, 2), np.float32),
+        "points": np.zeros((len(boxes), 5, 2), np.float32),
     }
-    # As many as the image has rows, times 1000: a number that no session knows before.
+    # The count depends on the image (1000 times its height), so that no session treats it as fixed.
     nodes = [
         helper.make_node("Shape", ["image"], ["height"], end=1),
         helper.make_node("Mul", ["height", "many"], ["end"]),
     ]
-    outputs = []
-    for name, answer in answers.items():
+    values = []
+    for name, output in outputs.items():
         nodes.append(helper.make_node("Slice", [f"all_{name}", "zero", "end", "zero"], [name]))
-        shape = ["faces", *answer.shape[1:]]
-        outputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
+        shape = ["faces", *output.shape[1:]]
+        values.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
     graph = helper.make_graph(
         nodes,
-        "finds the same",
+        "constant detector",
         [helper.make_tensor_value_info("image", TensorProto.UINT8, ["height", "width", 3])],
-        outputs,
+        values,
         [
-            *(numpy_helper.from_array(answer, f"all_{name}") for name, answer in answers.items()),
+            *(numpy_helper.from_array(output, f"all_{name}") for name, output in outputs.items()),
             numpy_helper.from_array(np.array([1000]), "many"),
             numpy_helper.from_array(np.array([0]), "zero"),
         ],
@@ -94,7 +95,7 @@ def detector(path: Path, boxes: ArrayLike, scores: ArrayLike, rule: BoxRule) -> 
 
 
 def five_point_network(path: Path, score: bool, rules: dict[str, BoxRule]) -> Path:
-    """Sees colour, in a crop of 24 px with black around the image, and places five points."""
+    """A network of five points, on colour crops of 24 px with a black border."""
     rng = np.random.default_rng(0)
     size = 24
     values: dict[str, NDArray[np.generic]] = {
@@ -137,37 +138,37 @@ def five_point_network(path: Path, score: bool, rules: dict[str, BoxRule]) -> Pa
 
 
 @dataclass(frozen=True)
-class Both:
-    """An end-to-end graph, and the pipeline that it is to equal."""
+class GraphAndPipeline:
+    """An end-to-end graph and the pipeline it must equal."""
 
     session: onnxruntime.InferenceSession
     pipeline: Any
 
     @classmethod
-    def of(cls, parts: Parts, **options: float) -> Both:
-        choice = parts.choice(**options)
-        model = parts.graph(choice).SerializeToString()
+    def of(cls, parts: Parts, **options: float) -> GraphAndPipeline:
+        thresholds = parts.face_filter(**options)
+        model = parts.graph(thresholds).SerializeToString()
         session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
-        return cls(session, parts.pipeline(choice))
+        return cls(session, parts.pipeline(thresholds))
 
     def faces(self, image: Pixels) -> list[Face]:
-        """The pipeline's faces, which the graph has too."""
-        wanted: list[Face] = self.pipeline(image)
+        """The pipeline's faces, after asserting that the graph's are equal."""
+        expected: list[Face] = self.pipeline(image)
         names = [output.name for output in self.session.get_outputs()]
-        found = dict(zip(names, self.session.run(None, {"image": image}), strict=True))
-        count, points = self.pipeline.card.landmarks.count, found["points"]
-        assert {name: len(found[name]) for name in names} == dict.fromkeys(names, len(wanted))
-        assert found["boxes"].shape[1:] == (4,)
+        outputs = dict(zip(names, self.session.run(None, {"image": image}), strict=True))
+        count, points = self.pipeline.card.landmarks.count, outputs["points"]
+        assert {name: len(outputs[name]) for name in names} == dict.fromkeys(names, len(expected))
+        assert outputs["boxes"].shape[1:] == (4,)
         assert points.shape[1:] == (count, 2)
-        assert all(found[name].dtype == np.float32 for name in names)
+        assert all(outputs[name].dtype == np.float32 for name in names)
         assert ("presence" in names) == self.pipeline.card.output.score
-        for number, face in enumerate(wanted):
-            np.testing.assert_allclose(found["boxes"][number], face.box, atol=1e-3)
-            assert found["scores"][number] == pytest.approx(face.score, abs=1e-4)
+        for number, face in enumerate(expected):
+            np.testing.assert_allclose(outputs["boxes"][number], face.box, atol=1e-3)
+            assert outputs["scores"][number] == pytest.approx(face.score, abs=1e-4)
             assert np.linalg.norm(points[number] - face.points, axis=-1).max() <= EXACT_PX
             if "presence" in names:
-                assert found["presence"][number] == pytest.approx(face.presence, abs=1e-3)
-        return wanted
+                assert outputs["presence"][number] == pytest.approx(face.presence, abs=1e-3)
+        return expected
 
 
 @pytest.mark.parametrize("scale", [0.2, 0.7, 1, 1.91, 3, 7.3])
@@ -178,16 +179,16 @@ def test_small_and_large_faces_have_the_pipelines_points(
     boxes = np.concatenate([FACE, moved(-9, -14, 9, 10), moved(12, 5, -8, -12)]) * scale
     rule = BoxRule(1.05, (0.01, -0.03))
     model = detector(tmp_path / "d.onnx", boxes, [0.9, 0.8, 0.7], rule)
-    faces = Both.of(Parts.of(FKDNET, model)).faces(np.asarray(image, np.uint8))
+    faces = GraphAndPipeline.of(Parts.of(FKDNET, model)).faces(np.asarray(image, np.uint8))
     assert len(faces) >= 2
 
 
-def test_faces_at_the_border_and_beyond_it(astronaut: Pixels, tmp_path: Path) -> None:
+def test_faces_at_and_outside_the_border(astronaut: Pixels, tmp_path: Path) -> None:
     image = np.ascontiguousarray(astronaut[100:301, 200:333])
     face = moved(-200, -100, -200, -100)
     boxes = [*face, *(face + 60), [-30, 150, 90, 260], [-500, -500, -400, -400], [0, 0, 300, 300]]
     model = detector(tmp_path / "d.onnx", boxes, np.linspace(0.9, 0.6, 5), BoxRule(1.0))
-    assert len(Both.of(Parts.of(FKDNET, model), min_presence=0.0).faces(image)) == 5
+    assert len(GraphAndPipeline.of(Parts.of(FKDNET, model), min_presence=0.0).faces(image)) == 5
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 9), (7, 2), (63, 65)])
@@ -195,7 +196,7 @@ def test_tiny_images(shape: tuple[int, int], tmp_path: Path) -> None:
     image = np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8)
     boxes = [[0, 0, 1, 1], [-3, -2, 8, 9]]
     model = detector(tmp_path / "d.onnx", boxes, [0.9, 0.8], BoxRule(1.0))
-    assert len(Both.of(Parts.of(FKDNET, model), min_presence=0.0).faces(image)) == 2
+    assert len(GraphAndPipeline.of(Parts.of(FKDNET, model), min_presence=0.0).faces(image)) == 2
 
 
 @pytest.mark.parametrize("network", [FKDNET, NAIMISHNET], ids=["with a score", "without"])
@@ -205,31 +206,29 @@ def test_no_face_is_no_error(
 ) -> None:
     boxes = np.repeat(FACE, len(scores), axis=0)
     model = detector(tmp_path / "d.onnx", boxes, scores, BoxRule(1.0))
-    assert Both.of(Parts.of(network, model)).faces(astronaut) == []
+    assert GraphAndPipeline.of(Parts.of(network, model)).faces(astronaut) == []
 
 
-def test_what_the_network_takes_for_no_face_is_left_out(astronaut: Pixels, tmp_path: Path) -> None:
+def test_faces_of_low_presence_are_dropped(astronaut: Pixels, tmp_path: Path) -> None:
     boxes = np.concatenate([FACE - 150, FACE, moved(100, 250, 120, 270)])
     model = detector(tmp_path / "d.onnx", boxes, [0.9, 0.8, 0.7], BoxRule(1.0))
     parts = Parts.of(FKDNET, model)
-    (face,) = Both.of(parts).faces(astronaut)
+    (face,) = GraphAndPipeline.of(parts).faces(astronaut)
     assert face.score == pytest.approx(0.8)
-    assert len(Both.of(parts, min_presence=0.0).faces(astronaut)) == 3
-    assert len(Both.of(parts, min_score=0.85, min_presence=0.0).faces(astronaut)) == 1
+    assert len(GraphAndPipeline.of(parts, min_presence=0.0).faces(astronaut)) == 3
+    assert len(GraphAndPipeline.of(parts, min_score=0.85, min_presence=0.0).faces(astronaut)) == 1
 
 
-def test_boxes_without_area_are_left_out(astronaut: Pixels, tmp_path: Path) -> None:
+def test_boxes_without_area_are_dropped(astronaut: Pixels, tmp_path: Path) -> None:
     boxes = [FACE[0], [10, 10, 10, 40], [50, 50, 20, 90]]
     model = detector(tmp_path / "d.onnx", boxes, [0.7, 0.9, 0.8], BoxRule(1.0))
-    assert len(Both.of(Parts.of(FKDNET, model)).faces(astronaut)) == 1
+    assert len(GraphAndPipeline.of(Parts.of(FKDNET, model)).faces(astronaut)) == 1
 
 
-def test_a_network_without_a_score_keeps_what_the_detector_finds(
-    astronaut: Pixels, tmp_path: Path
-) -> None:
+def test_a_network_without_a_score_keeps_all_detections(astronaut: Pixels, tmp_path: Path) -> None:
     boxes = np.concatenate([FACE, FACE + 130])
     model = detector(tmp_path / "d.onnx", boxes, [0.9, 0.8], BoxRule(1.0))
-    assert len(Both.of(Parts.of(NAIMISHNET, model)).faces(astronaut)) == 2
+    assert len(GraphAndPipeline.of(Parts.of(NAIMISHNET, model)).faces(astronaut)) == 2
 
 
 @pytest.mark.parametrize("score", [True, False])
@@ -241,7 +240,7 @@ def test_networks_of_another_scheme_in_colour(
     network = five_point_network(tmp_path / "l.onnx", score, {"fkd": BoxRule(0.7, (0.0, 0.1))})
     parts = Parts.of(network, model)
     assert parts.rule == BoxRule(0.7, (0.0, 0.1))
-    assert len(Both.of(parts, min_presence=0.01).faces(astronaut)) == 3
+    assert len(GraphAndPipeline.of(parts, min_presence=0.01).faces(astronaut)) == 3
 
 
 def test_a_scheme_without_a_rule_for_the_detector_is_an_error(tmp_path: Path) -> None:
@@ -251,49 +250,51 @@ def test_a_scheme_without_a_rule_for_the_detector_is_an_error(tmp_path: Path) ->
 
 
 def test_the_shipped_detector_finds_the_same_faces(astronaut: Pixels) -> None:
-    both = Both.of(Parts.of(FKDNET), min_score=0.1)
+    both = GraphAndPipeline.of(Parts.of(FKDNET), min_score=0.1)
     tiled = np.tile(cv2.resize(astronaut, (301, 299)), (1, 2, 1))
     faces = [both.faces(image) for image in (astronaut, np.asarray(tiled, np.uint8))]
-    assert [len(found) > 0 for found in faces] == [True, True]
+    assert [len(detected) > 0 for detected in faces] == [True, True]
     for shape in ((1, 1), (33, 64)):
         both.faces(np.full((*shape, 3), 90, np.uint8))
 
 
-def test_weights_are_there_once() -> None:
+def test_weights_are_stored_once() -> None:
     parts = Parts.of(FKDNET)
-    whole = len(parts.graph(parts.choice()).SerializeToString())
+    size = len(parts.graph(parts.face_filter()).SerializeToString())
     files = FKDNET.stat().st_size + find_model("fkd-detector", detectors=True).stat().st_size
-    assert whole < files + 60_000
+    assert size < files + 60_000
 
 
-def test_other_points_or_other_faces_are_found_out(astronaut: Pixels, tmp_path: Path) -> None:
+def test_compare_reports_other_points_and_other_faces(astronaut: Pixels, tmp_path: Path) -> None:
     model = detector(tmp_path / "d.onnx", FACE, [0.9], BoxRule(1.0))
     other = detector(tmp_path / "o.onnx", moved(0, 0, 9, 9), [0.9], BoxRule(1.0))
     none = detector(tmp_path / "n.onnx", FACE, [0.1], BoxRule(1.0))
     parts, out = Parts.of(FKDNET, model), Path("out.onnx")
-    pipeline = parts.pipeline(parts.choice())
-    assert compare(parts.graph(parts.choice()), pipeline, [astronaut], "photos", out).faces == 1
+    pipeline = parts.pipeline(parts.face_filter())
+    assert (
+        compare(parts.graph(parts.face_filter()), pipeline, [astronaut], "photos", out).faces == 1
+    )
     for wrong, report in ((other, "px from the pipeline; the budget"), (none, "0 faces on")):
-        graph = Parts.of(FKDNET, wrong).graph(parts.choice())
+        graph = Parts.of(FKDNET, wrong).graph(parts.face_filter())
         with pytest.raises(VerificationError, match=report):
             compare(graph, pipeline, [astronaut], "photos", out)
 
 
 def run(*arguments: str | Path) -> Result:
-    given = [str(argument) for argument in arguments]
-    return CliRunner().invoke(export.main, given, catch_exceptions=False)
+    texts = [str(argument) for argument in arguments]
+    return CliRunner().invoke(export.main, texts, catch_exceptions=False)
 
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """A file from the command line, and what it printed."""
-    out = tmp_path_factory.mktemp("whole") / "faces.onnx"
-    done = run(SHIPPED_MODELS / "fkdnet.pt", "--end-to-end", "--out", out)
-    assert done.exit_code == 0, done.output
-    return out, done.output
+    """A file from the command line, and the command's output."""
+    out = tmp_path_factory.mktemp("export") / "faces.onnx"
+    result = run(SHIPPED_MODELS / "fkdnet.pt", "--end-to-end", "--out", out)
+    assert result.exit_code == 0, result.output
+    return out, result.output
 
 
-def test_the_command_says_what_the_file_is(exported: tuple[Path, str]) -> None:
+def test_the_command_describes_the_file(exported: tuple[Path, str]) -> None:
     path, output = exported
     size, verified, *_ = output.splitlines()
     assert size.startswith(f"{path}: ")
@@ -302,7 +303,7 @@ def test_the_command_says_what_the_file_is(exported: tuple[Path, str]) -> None:
     assert "points (n, 68, 2), presence (n,), float32" in output
 
 
-def test_the_card_says_what_the_file_is_made_of(exported: tuple[Path, str]) -> None:
+def test_the_card_holds_the_cards_of_both_networks(exported: tuple[Path, str]) -> None:
     path, _ = exported
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     metadata = session.get_modelmeta().custom_metadata_map
@@ -326,7 +327,7 @@ def test_the_card_says_what_the_file_is_made_of(exported: tuple[Path, str]) -> N
         EndToEndCard.from_metadata({METADATA_KEY: wrong}, path)
 
 
-def test_the_pages_example_runs(
+def test_the_example_in_the_docs_runs(
     exported: tuple[Path, str], astronaut: Pixels, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     section = (DOCS / "export.md").read_text().partition("## One file for everything")[2]
@@ -338,19 +339,19 @@ def test_the_pages_example_runs(
 
 
 @pytest.mark.parametrize("other", [["--half", "h.pt"], ["--triton", "repo"]])
-def test_it_is_one_file_and_nothing_else(other: list[str], tmp_path: Path) -> None:
-    done = run("run", "--end-to-end", "--out", tmp_path / "x.onnx", *other)
-    assert done.exit_code == 2
-    assert "--end-to-end cannot be combined with --optimize, --half or --triton" in done.output
+def test_refuses_options_for_other_files(other: list[str], tmp_path: Path) -> None:
+    result = run("run", "--end-to-end", "--out", tmp_path / "x.onnx", *other)
+    assert result.exit_code == 2
+    assert "--end-to-end cannot be combined with --optimize, --half or --triton" in result.output
 
 
-def test_a_detectors_file_is_for_end_to_end(tmp_path: Path) -> None:
-    done = run("run", "--out", tmp_path / "x.onnx", "--detector-model", "fkd-detector")
-    assert done.exit_code == 2
-    assert "--detector-model is for --end-to-end" in done.output
+def test_refuses_a_detector_model_without_end_to_end(tmp_path: Path) -> None:
+    result = run("run", "--out", tmp_path / "x.onnx", "--detector-model", "fkd-detector")
+    assert result.exit_code == 2
+    assert "--detector-model is for --end-to-end" in result.output
 
 
-def test_a_detector_that_is_none_is_refused(tmp_path: Path) -> None:
+def test_refuses_a_missing_detector_and_a_file_of_another_task(tmp_path: Path) -> None:
     given = (SHIPPED_MODELS / "fkdnet.pt", tmp_path / "x.onnx")
     with pytest.raises(ModelFileNotFoundError):
         end_to_end.export_end_to_end(*given, detector="nowhere.onnx")
@@ -358,19 +359,19 @@ def test_a_detector_that_is_none_is_refused(tmp_path: Path) -> None:
         Parts.of(FKDNET, FKDNET)
 
 
-def test_nothing_is_written_where_the_check_fails(
+def test_writes_nothing_if_the_comparison_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(end_to_end, "BUDGET_PX", -1.0)
-    checked = onnx.load(FKDNET), Verification(Parity(0.0, 0.0, None, "none"), "none")
-    # What is exported is not what is tested here, and takes longest.
-    monkeypatch.setattr(end_to_end, "fp32_model", lambda source, out: checked)
+    exported = onnx.load(FKDNET), Verification(Parity(0.0, 0.0, None, "none"), "none")
+    # The export itself is slow and tested elsewhere.
+    monkeypatch.setattr(end_to_end, "fp32_model", lambda source, out: exported)
     with pytest.raises(VerificationError, match="budget"):
         end_to_end.export_end_to_end(SHIPPED_MODELS / "fkdnet.pt", tmp_path / "x.onnx")
     assert list(tmp_path.iterdir()) in ([], [tmp_path / "cache"])
 
 
-def test_pictures_have_several_faces_and_all_sizes(astronaut: Pixels) -> None:
+def test_sheets_have_several_faces_and_different_sizes(astronaut: Pixels) -> None:
     pictures = sheets([astronaut] * 8)
     assert len(pictures) == 2
     assert all(picture.dtype == np.uint8 and picture.shape[2] == 3 for picture in pictures)

@@ -1,4 +1,4 @@
-"""Export: proven equal, or no file."""
+"""Exported landmark networks equal their checkpoints, or are not written."""
 
 from __future__ import annotations
 
@@ -26,8 +26,9 @@ from fkd_train.data.dataset import read_faces
 from fkd_train.data.faces import Faces
 from fkd_train.errors import VerificationError
 from fkd_train.evaluation.accuracy import Predict, evaluate, open_model, torch_predict
-from fkd_train.export import landmarks as exporting
-from fkd_train.export.landmarks import export
+from fkd_train.export import landmarks as landmark_export
+from fkd_train.export.cards import weights_sha256
+from fkd_train.export.landmarks import ExportedLandmarks, export
 from fkd_train.models.heads import HEADS
 from fkd_train.models.landmarks import LandmarkNet, build_landmark_net
 
@@ -43,7 +44,7 @@ def save(network: LandmarkNet, recipe: LandmarkRecipe, path: Path) -> Path:
 
 
 def untrained(name: str, tiny: LandmarkRecipe, path: Path, head: str = "grid") -> Path:
-    """An untrained network; what it computes does not matter, that it is the same does."""
+    """The checkpoint of an untrained network."""
     torch.manual_seed(0)
     table: dict[str, Any] = landmark_recipe_to_dict(tiny)
     table["model"] = {"name": name, "size": 64}
@@ -73,25 +74,26 @@ def test_every_head_is_exported_for_any_batch(
 
 
 @pytest.fixture(scope="module")
-def exported(checkpoint: Path) -> exporting.Exported:
+def exported(checkpoint: Path) -> ExportedLandmarks:
     return export(checkpoint, checkpoint.with_suffix(".onnx"))
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 7])
 def test_onnx_computes_what_torch_computes(
-    checkpoint: Path, exported: exporting.Exported, count: int
+    checkpoint: Path, exported: ExportedLandmarks, count: int
 ) -> None:
     network, _, _ = load_landmark_network(checkpoint)
     crops = np.random.default_rng(count).integers(0, 256, (count, 64, 64, 1), np.uint8)
-    found = LandmarkSession(exported.path, "cpu").run(crops)
-    wanted = torch_predict(network)(crops)
-    np.testing.assert_allclose(found.points, wanted.points, atol=0.01)
-    assert (found.scores is None) == (wanted.scores is None) == (not exported.card.output.score)
-    if found.scores is not None and wanted.scores is not None:
-        np.testing.assert_allclose(found.scores, wanted.scores, atol=1e-4)
+    prediction = LandmarkSession(exported.path, "cpu").run(crops)
+    expected = torch_predict(network)(crops)
+    np.testing.assert_allclose(prediction.points, expected.points, atol=0.01)
+    has_score = exported.card.output.score
+    assert (prediction.scores is not None) == (expected.scores is not None) == has_score
+    if prediction.scores is not None and expected.scores is not None:
+        np.testing.assert_allclose(prediction.scores, expected.scores, atol=1e-4)
 
 
-def test_the_file_describes_itself(exported: exporting.Exported) -> None:
+def test_the_card_describes_the_file(exported: ExportedLandmarks) -> None:
     card = LandmarkSession(exported.path, "cpu").card
     assert card == exported.card
     assert (card.input.size, card.training.epochs, card.opset) == (64, 3, 18)
@@ -101,8 +103,8 @@ def test_the_file_describes_itself(exported: exporting.Exported) -> None:
     assert set(card.exporter) == {"torch", "onnx", "onnxscript", "fkd"}
 
 
-def test_the_file_is_one_with_a_free_batch_and_the_asked_for_opset(
-    exported: exporting.Exported,
+def test_the_file_has_no_external_data_a_dynamic_batch_and_the_opset(
+    exported: ExportedLandmarks,
 ) -> None:
     model = onnx.load(exported.path, load_external_data=False)
     assert not any(t.external_data for t in model.graph.initializer)
@@ -111,14 +113,14 @@ def test_the_file_is_one_with_a_free_batch_and_the_asked_for_opset(
     assert [p.key for p in model.metadata_props if p.key == METADATA_KEY] == [METADATA_KEY]
 
 
-def test_real_faces_give_the_card_its_accuracy(checkpoint: Path, drawn_data: Path) -> None:
+def test_the_card_has_the_accuracy_on_the_data_set(checkpoint: Path, drawn_data: Path) -> None:
     card = export(checkpoint, checkpoint.parent / "measured.onnx", drawn_data).card
     assert card.accuracy["official split"].count == 6
     assert card.parity is not None
     assert card.parity.faces == "6 real faces"
 
 
-def test_half_precision_rounds_first_so_that_both_files_agree(
+def test_half_rounds_the_weights_before_both_files_are_written(
     checkpoint: Path, tmp_path: Path
 ) -> None:
     model, half = tmp_path / "m.onnx", tmp_path / "m.pt"
@@ -127,22 +129,22 @@ def test_half_precision_rounds_first_so_that_both_files_agree(
     network, recipe, content = load_landmark_network(half)
     assert {t.dtype for t in content["weights"].values()} <= {torch.float16, torch.int64}
     assert recipe.name == "tiny"
-    assert exported.card.training.weights_sha256 == exporting.weights_sha256(network)
+    assert exported.card.training.weights_sha256 == weights_sha256(network)
     crops = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 1), np.uint8)
-    found = LandmarkSession(model, "cpu").run(crops)
-    np.testing.assert_allclose(found.points, torch_predict(network)(crops).points, atol=0.01)
+    prediction = LandmarkSession(model, "cpu").run(crops)
+    np.testing.assert_allclose(prediction.points, torch_predict(network)(crops).points, atol=0.01)
 
 
-def test_the_file_names_no_place_of_the_machine_that_made_it(exported: exporting.Exported) -> None:
+def test_the_file_names_no_path_of_this_machine(exported: ExportedLandmarks) -> None:
     content = exported.path.read_bytes()
     assert b"fkd_train" not in content
     assert b"site-packages" not in content
 
 
-def test_the_card_measures_what_the_runtime_cuts(
+def test_the_accuracy_is_measured_in_the_crops_of_the_runtime(
     checkpoint: Path, drawn_data: Path, tmp_path: Path
 ) -> None:
-    """A network that was trained on windows of the image is judged in crops around points."""
+    """A network trained on image windows is evaluated in crops around the points."""
     network, recipe, _ = load_landmark_network(checkpoint)
     table: dict[str, Any] = landmark_recipe_to_dict(recipe)
     table["crop"] = {"scale": 2.2, "reference": "image", "resize": 72}
@@ -174,17 +176,17 @@ def change_the_normalisation(model: onnx.ModelProto, _card: ModelCard) -> onnx.M
 
 
 @pytest.mark.parametrize("breakage", [change_a_weight, change_the_normalisation])
-def test_a_broken_export_ships_nothing(
+def test_writes_nothing_if_the_export_is_broken(
     checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, breakage: object
 ) -> None:
-    own = exporting._to_onnx
-    monkeypatch.setattr(exporting, "_to_onnx", lambda n, c: breakage(own(n, c), c))  # type: ignore[operator]
+    to_onnx = landmark_export._to_onnx
+    monkeypatch.setattr(landmark_export, "_to_onnx", lambda n, c: breakage(to_onnx(n, c), c))  # type: ignore[operator]
     with pytest.raises(VerificationError, match=r"broken\.onnx: not written.*px at face .*point"):
         export(checkpoint, tmp_path / "broken.onnx")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_network_that_answers_nan_ships_nothing(tiny: LandmarkRecipe, tmp_path: Path) -> None:
+def test_writes_nothing_if_outputs_are_nan(tiny: LandmarkRecipe, tmp_path: Path) -> None:
     network = build_landmark_net(tiny.model.spec(68))
     with torch.no_grad():
         next(network.parameters())[0] = float("nan")
@@ -194,37 +196,37 @@ def test_a_network_that_answers_nan_ships_nothing(tiny: LandmarkRecipe, tmp_path
     assert not (tmp_path / "nan.onnx").exists()
 
 
-def test_a_file_that_was_there_stays_when_the_check_fails(
+def test_an_existing_file_stays_if_verification_fails(
     checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(exporting, "FP32_BUDGET_PX", -1.0)
+    monkeypatch.setattr(landmark_export, "FP32_BUDGET_PX", -1.0)
     out = tmp_path / "model.onnx"
-    out.write_bytes(b"the one before")
+    out.write_bytes(b"the old file")
     with pytest.raises(VerificationError):
         export(checkpoint, out)
-    assert out.read_bytes() == b"the one before"
+    assert out.read_bytes() == b"the old file"
 
 
-def test_the_weights_digest_names_the_weights(tiny: LandmarkRecipe) -> None:
+def test_the_digest_changes_with_the_weights(tiny: LandmarkRecipe) -> None:
     network = build_landmark_net(tiny.model.spec(68))
-    before = exporting.weights_sha256(network)
-    assert before == exporting.weights_sha256(network)
+    before = weights_sha256(network)
+    assert before == weights_sha256(network)
     with torch.no_grad():
         next(network.parameters()).add_(1e-3)
-    assert exporting.weights_sha256(network) != before
+    assert weights_sha256(network) != before
 
 
 @pytest.mark.parametrize("name", ["fkdnet", "naimishnet"])
-def test_shipped_files_and_checkpoints_hold_the_same_weights(name: str) -> None:
-    digest = exporting.weights_sha256(load_landmark_network(SHIPPED_MODELS / f"{name}.pt")[0])
+def test_shipped_files_have_the_weights_of_their_checkpoints(name: str) -> None:
+    digest = weights_sha256(load_landmark_network(SHIPPED_MODELS / f"{name}.pt")[0])
     files = [file for file in SHIPPED_MODELS.glob("*.onnx") if file.stem.partition("-")[0] == name]
     assert files
     for file in files:
         assert LandmarkSession(file, "cpu").card.training.weights_sha256 == digest
 
 
-def test_the_shipped_detector_and_its_checkpoint_hold_the_same_weights() -> None:
-    digest = exporting.weights_sha256(load_detector(SHIPPED_MODELS / "fkd-detector.pt")[0])
+def test_the_shipped_detector_has_the_weights_of_its_checkpoint() -> None:
+    digest = weights_sha256(load_detector(SHIPPED_MODELS / "fkd-detector.pt")[0])
     files = list(SHIPPED_MODELS.glob("fkd-detector*.onnx"))
     assert files
     for file in files:

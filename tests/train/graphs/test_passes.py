@@ -1,4 +1,4 @@
-"""Rewrites of a graph: the same answers, or an error that names the pass."""
+"""Passes keep a graph's results, or raise an error that names them."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from small_graphs import answers, network
 
 from fkd_train.errors import VerificationError
 from fkd_train.graphs.passes import (
-    EXACT,
+    EXACT_PASSES,
     Pass,
-    apply,
+    apply_passes,
     fold_input_scale,
     reshape_gray,
     simplify,
@@ -27,27 +27,27 @@ def operators(model: onnx.ModelProto) -> Counter[str]:
     return Counter(node.op_type for node in model.graph.node)
 
 
-def fine(_: onnx.ModelProto) -> None:
+def accept(_: onnx.ModelProto) -> None:
     return None
 
 
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("rewrite", [fold_input_scale, reshape_gray, simplify])
-def test_every_exact_pass_keeps_the_answers(rewrite: object, channels: int) -> None:
+def test_each_exact_pass_keeps_the_results(rewrite: object, channels: int) -> None:
     model = network(channels)
-    after = apply(model, [Pass("one", rewrite)], fine)  # type: ignore[arg-type]
+    after = apply_passes(model, [Pass("one", rewrite)], accept)  # type: ignore[arg-type]
     np.testing.assert_allclose(
         answers(after, channels), answers(model, channels), rtol=1e-5, atol=1e-3
     )
     assert [(p.key, p.value) for p in after.metadata_props] == [("fkd", "a card")]
 
 
-def test_scaling_disappears_into_the_first_and_last_layers() -> None:
-    after = operators(apply(network(), EXACT, fine))
+def test_scaling_is_folded_into_the_first_and_last_layers() -> None:
+    after = operators(apply_passes(network(), EXACT_PASSES, accept))
     assert after["Div"] == after["Mul"] == after["Add"] == after["Transpose"] == 0
 
 
-def test_colours_are_still_transposed() -> None:
+def test_colour_crops_are_still_transposed() -> None:
     assert operators(reshape_gray(network(3)))["Transpose"] == 1
 
 
@@ -73,7 +73,7 @@ def test_half_precision_storage_is_half_the_size_and_computes_in_fp32() -> None:
     np.testing.assert_array_equal(answers(store_half(rounded)), answers(rounded))
 
 
-def test_a_pass_that_breaks_the_graph_is_named() -> None:
+def test_names_a_pass_that_breaks_the_graph() -> None:
     def breaking(model: onnx.ModelProto) -> onnx.ModelProto:
         broken = onnx.ModelProto()
         broken.CopyFrom(model)
@@ -81,10 +81,10 @@ def test_a_pass_that_breaks_the_graph_is_named() -> None:
         return broken
 
     with pytest.raises(VerificationError, match="after the pass 'lose a node'"):
-        apply(network(), [Pass("lose a node", breaking)], fine)
+        apply_passes(network(), [Pass("lose a node", breaking)], accept)
 
 
-def test_a_pass_that_changes_the_border_is_named() -> None:
+def test_names_a_pass_that_changes_the_interface() -> None:
     def losing(model: onnx.ModelProto) -> onnx.ModelProto:
         changed = onnx.ModelProto()
         changed.CopyFrom(model)
@@ -92,17 +92,17 @@ def test_a_pass_that_changes_the_border_is_named() -> None:
         return changed
 
     with pytest.raises(VerificationError, match=r"'lose the card'.*metadata"):
-        apply(network(), [Pass("lose the card", losing)], fine)
+        apply_passes(network(), [Pass("lose the card", losing)], accept)
 
 
-def test_a_pass_that_changes_the_answers_is_named() -> None:
+def test_names_a_pass_that_changes_the_results() -> None:
     with pytest.raises(VerificationError, match="'simplify', the points moved"):
-        apply(network(), [Pass("simplify", simplify)], lambda _: "the points moved")
+        apply_passes(network(), [Pass("simplify", simplify)], lambda _: "the points moved")
 
 
-def test_the_given_model_is_left_as_it_was(tmp_path: Path) -> None:
+def test_passes_leave_their_input_unchanged(tmp_path: Path) -> None:
     model = network()
     before = model.SerializeToString(deterministic=True)
-    for step in (*EXACT, Pass("half", store_half)):
+    for step in (*EXACT_PASSES, Pass("half", store_half)):
         step.rewrite(model)
     assert model.SerializeToString(deterministic=True) == before

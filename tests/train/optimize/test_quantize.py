@@ -1,4 +1,4 @@
-"""int8: what is tried for which CPU, and what comes out."""
+"""Int8 schemes by platform, and quantised models."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from fkd_train.optimize.quantize import (
     SCHEMES,
     Int8Scheme,
     Quantizer,
-    choose,
     dense_layers,
     pack_dense,
+    select_scheme,
 )
 
 
 @pytest.mark.parametrize("platform", ["any", "avx2"])
-def test_nothing_that_saturates_is_tried_for_cpus_without_dot_products(platform: str) -> None:
+def test_schemes_for_cpus_without_dot_products_do_not_saturate(platform: str) -> None:
     for scheme in SCHEMES[platform]:  # type: ignore[index]
         assert scheme.integers == "U8U8" or scheme.reduce_range
 
@@ -33,12 +33,10 @@ def test_every_platform_has_schemes() -> None:
     assert all(SCHEMES.values())
 
 
-def test_the_search_takes_the_fastest_of_those_that_are_close_and_what_helps_after() -> None:
+def test_selects_the_fastest_similar_scheme_and_later_improvements() -> None:
     slow, quick, bad = SCHEMES["vnni"][0], SCHEMES["vnni"][1], SCHEMES["vnni"][2]
-    tried: list[Int8Scheme] = []
 
     def change(scheme: Int8Scheme) -> float:
-        tried.append(scheme)
         lost = {slow.integers: 0.10, quick.integers: 0.14}[scheme.integers]
         lost += 0.5 if scheme.reduce_range or scheme == SCHEMES["vnni"][3] else 0
         if scheme.calibrator == "percentile":
@@ -54,12 +52,12 @@ def test_the_search_takes_the_fastest_of_those_that_are_close_and_what_helps_aft
     def safe_change(scheme: Int8Scheme) -> float:
         return 9.0 if scheme.integers == "U8U8" else change(scheme)
 
-    best = choose(safe_change, "vnni", fastest)
+    best = select_scheme(safe_change, "vnni", fastest)
     assert bad != quick
     assert best == Int8Scheme(quick.integers, calibrator="percentile")
 
 
-def test_a_scheme_says_what_it_is() -> None:
+def test_a_scheme_describes_itself() -> None:
     scheme = Int8Scheme("U8S8", False, True, "percentile", 2)
     assert str(scheme) == "U8S8, per tensor, reduced range, percentile, last 2 in fp32"
 
@@ -73,23 +71,21 @@ def test_static_quantisation_is_close_and_keeps_the_card(integers: str, tmp_path
     assert model.SerializeToString() == before
     kinds = {numpy_helper.to_array(t).dtype for t in small.graph.initializer}
     assert (np.dtype(np.int8) in kinds) or integers == "U8U8"
-    wanted = answers(model)
-    assert np.abs(answers(small) - wanted).mean() < 0.05 * np.abs(wanted).mean()
+    expected = answers(model)
+    assert np.abs(answers(small) - expected).mean() < 0.05 * np.abs(expected).mean()
     assert [p.key for p in small.metadata_props] == ["fkd"]
 
 
 def test_the_last_layers_can_stay_in_fp32(tmp_path: Path) -> None:
     quantizer = Quantizer(network(), list(crops(10)[:, None]), tmp_path / "q")
-    whole, partly = quantizer(Int8Scheme("U8S8")), quantizer(Int8Scheme("U8S8", last_in_float=1))
-    dense = {t.name: t.data_type for t in partly.graph.initializer}
+    full, partial = quantizer(Int8Scheme("U8S8")), quantizer(Int8Scheme("U8S8", last_in_float=1))
+    dense = {t.name: t.data_type for t in partial.graph.initializer}
     assert dense["dense"] == TensorProto.FLOAT
-    assert "dense" not in {t.name for t in whole.graph.initializer}
+    assert "dense" not in {t.name for t in full.graph.initializer}
 
 
 @pytest.mark.parametrize(("bits", "share", "error"), [(8, 0.3, 0.01), (4, 0.17, 0.25)])
-def test_large_dense_layers_are_packed_and_small_ones_stay(
-    bits: int, share: float, error: float
-) -> None:
+def test_packs_only_large_dense_layers(bits: int, share: float, error: float) -> None:
     model = dense_network()
     assert list(dense_layers(model)) == ["first"]
     small = pack_dense(model, bits)  # type: ignore[arg-type]
@@ -97,8 +93,8 @@ def test_large_dense_layers_are_packed_and_small_ones_stay(
     assert small.ByteSize() < share * model.ByteSize()
     assert [p.key for p in small.metadata_props] == ["fkd"]
     image = np.random.default_rng(2).integers(0, 256, (3, 32, 32, 1), np.uint8)
-    wanted, found = (
+    expected, results = (
         onnxruntime.InferenceSession(m.SerializeToString()).run(None, {"image": image})[0]
         for m in (model, small)
     )
-    assert np.abs(found - wanted).mean() < error * np.abs(wanted).mean()
+    assert np.abs(results - expected).mean() < error * np.abs(expected).mean()

@@ -1,0 +1,49 @@
+"""What the cards of landmark networks and detectors have in common."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from importlib.metadata import version
+
+import onnx
+from torch import nn
+
+import fkd_infer
+from fkd_infer.models.cards.base import METADATA_KEY, Training
+from fkd_infer.models.cards.detector import DetectorCard
+from fkd_infer.models.cards.landmark import ModelCard
+from fkd_train.config.recipe import Recipe
+
+
+def weights_sha256(network: nn.Module) -> str:
+    """A digest of all floating-point weights, in the order of their names."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(network.state_dict().items()):
+        if tensor.is_floating_point():
+            digest.update(name.encode() + tensor.contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def training_record(recipe: Recipe, epochs: int, digest: str) -> Training:
+    """The origin of weights that were trained with a recipe."""
+    data, split, seed = recipe.data.name, recipe.split, recipe.seed
+    return Training(recipe.name, data, split, epochs, seed, digest)
+
+
+def licence(recipe: Recipe) -> str:
+    """The licence of weights that were trained with a recipe."""
+    return f"weights trained on: {recipe.data.licence}"
+
+
+def exporter_versions() -> dict[str, str]:
+    """Versions of the packages that write the file."""
+    versions = {name: version(name) for name in ("torch", "onnx", "onnxscript")}
+    return versions | {"fkd": fkd_infer.__version__}
+
+
+def with_card(model: onnx.ModelProto, card: ModelCard | DetectorCard) -> onnx.ModelProto:
+    """Sets the card of the model in place."""
+    metadata: Mapping[str, str] = {entry.key: entry.value for entry in model.metadata_props}
+    onnx.helper.set_model_props(model, {**metadata, METADATA_KEY: card.to_json()})
+    return model

@@ -1,0 +1,54 @@
+"""Pictures with one face and with several, small and large, for comparing with the pipeline."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from fkd_infer.geometry.arrays import Pixels, bgr_image
+from fkd_train.config.landmarks import LandmarkRecipe
+from fkd_train.data.dataset import load_evaluation
+from fkd_train.data.synthetic import draw_face
+
+_SHEETS, _FACES_PER_SHEET = 6, 4
+_FACES = _SHEETS * _FACES_PER_SHEET
+_ENLARGED, _ENLARGEMENT = 4, 4.3
+
+
+def drawn_pictures() -> list[Pixels]:
+    """Sheets of drawn faces."""
+    rng = np.random.default_rng(0)
+    return sheets([bgr_image(draw_face(200, rng)[0]) for _ in range(_FACES)])
+
+
+def real_pictures(data: Path, recipe: LandmarkRecipe) -> list[Pixels]:
+    """Images of a recipe's evaluation faces, some enlarged, and sheets of them."""
+    faces = load_evaluation(data, recipe.split, recipe.landmarks, colour=True)
+    images = list(faces.images[:_FACES])
+    large = [_resized(image, _ENLARGEMENT) for image in images[:_ENLARGED]]
+    return [*images, *large, *sheets(images)]
+
+
+def _resized(image: Pixels, factor: float) -> Pixels:
+    return np.asarray(cv2.resize(image, None, fx=factor, fy=factor), np.uint8)
+
+
+def sheets(images: Sequence[Pixels]) -> list[Pixels]:
+    """Pictures of odd sizes, each with several of the images side by side at random heights."""
+    rng = np.random.default_rng(1)
+    pictures = []
+    for first in range(0, len(images), _FACES_PER_SHEET):
+        heights = rng.integers(60, 420, _FACES_PER_SHEET)
+        sheet = np.full((int(heights.max()), 0, 3), 127, np.uint8)
+        row = images[first : first + _FACES_PER_SHEET]
+        for image, height in zip(row, heights, strict=False):
+            factor = height / len(image)
+            size = (max(1, round(image.shape[1] * factor)), int(height))
+            resized = cv2.resize(image, size)
+            below = ((0, len(sheet) - len(resized)), (0, 0), (0, 0))
+            sheet = np.hstack([sheet, np.pad(resized, below, mode="edge")])
+        pictures.append(np.ascontiguousarray(sheet, np.uint8))
+    return pictures

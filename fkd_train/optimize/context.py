@@ -1,0 +1,57 @@
+"""The fp32 graph and the training faces from which candidates are made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnx
+
+from fkd_infer.choices import Platform, Provider
+from fkd_infer.geometry.arrays import Pixels
+from fkd_infer.runtime.session import LandmarkSession
+from fkd_train.data.crop_sampler import CropSampler
+from fkd_train.data.faces import Faces
+from fkd_train.evaluation.accuracy import evaluate, evaluation_crops
+
+_SELECTION_FACES = 400
+
+
+@dataclass(frozen=True)
+class OptimizationContext:
+    """The fp32 graph, training faces, and a folder for temporary files.
+
+    Half of the faces calibrate; the other half select among variants of a candidate, which may lose
+    at most `budget` points of NME. The evaluation faces are not used here. `providers` are the
+    usable execution providers of this machine.
+    """
+
+    fp32: onnx.ModelProto
+    sampler: CropSampler
+    training: Faces
+    budget: float
+    platform: Platform
+    folder: Path
+    providers: tuple[Provider, ...] = ()
+
+    def calibration_crops(self, count: int) -> Pixels:
+        """Crops (n, S, S, C) of at most `count` calibration faces."""
+        return evaluation_crops(_every_other(self.training, 0, count), self.sampler)[0]
+
+    def nme(self, model: onnx.ModelProto) -> float:
+        """NME on the selection faces, in percent."""
+        faces = _every_other(self.training, 1, _SELECTION_FACES)
+        session = LandmarkSession(self.save(model, "tried"), "cpu")
+        return evaluate(session.run, faces, self.sampler).accuracy.nme
+
+    def save(self, model: onnx.ModelProto, name: str) -> Path:
+        """Writes the model into the folder; returns its path."""
+        path = self.folder / f"{name}.onnx"
+        onnx.save(model, path)
+        return path
+
+
+def _every_other(faces: Faces, first: int, count: int) -> Faces:
+    """At most `count` of every other face, evenly spread."""
+    rows = range(first, len(faces), 2)
+    return faces.rows(rows[:: max(1, -(-len(rows) // count))])

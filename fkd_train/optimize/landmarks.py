@@ -1,0 +1,188 @@
+"""Optimises a landmark network: measures every candidate, and keeps those that pay.
+
+A candidate is kept if it is as accurate as fp32, within a budget, and measurably faster or smaller.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import onnx
+
+from fkd_infer.choices import Platform
+from fkd_infer.runtime.install import import_onnxruntime
+from fkd_infer.runtime.providers.registry import usable_providers
+from fkd_infer.system.hardware import available_threads
+from fkd_train.choices import OptimizeGoal
+from fkd_train.data.dataset import load_split
+from fkd_train.errors import VerificationError
+from fkd_train.export.landmarks import (
+    LandmarkSource,
+    fp32_model,
+    load_landmark_source,
+    split_name,
+)
+from fkd_train.optimize.candidates import Candidate, candidates
+from fkd_train.optimize.context import OptimizationContext
+from fkd_train.optimize.measurements import MeasuredCandidate, measure_all, measure_speeds
+from fkd_train.optimize.verdict import REFERENCE, Speed, copy_files, file_name, judge
+
+MAX_SCORE_FLIPS = 0.005
+"""Largest share of faces on whose presence a candidate's and PyTorch's scores may disagree."""
+
+
+@dataclass(frozen=True)
+class CandidateResult:
+    """A candidate's measurements and verdict.
+
+    `nme` and its change against fp32 are in percent of the interocular distance, `largest_px`, the
+    largest distance of a point from PyTorch's, in crop pixels. `p50_ms` is of calls with one crop,
+    `ratio` the speed relative to fp32 with a 95 % interval; None if not timed.
+    """
+
+    name: str
+    file: str
+    precision: str
+    bytes: int
+    nme: float
+    nme_change: float
+    largest_px: float
+    score_flips: float | None
+    p50_ms: float | None
+    ratio: float | None
+    ratio_interval: tuple[float, float] | None
+    kept: bool
+    verdict: str
+
+
+@dataclass(frozen=True)
+class OptimizationResult:
+    """All candidates, fp32 first, and the folder with the files of those that were kept."""
+
+    folder: Path
+    faces: str
+    max_nme_increase: float
+    platform: Platform
+    threads: int
+    candidates: tuple[CandidateResult, ...]
+
+    @property
+    def files(self) -> list[Path]:
+        """The files that were written."""
+        return [self.folder / candidate.file for candidate in self.candidates if candidate.kept]
+
+
+def optimize(
+    checkpoint: Path,
+    out: Path,
+    data: Path,
+    goal: OptimizeGoal = "auto",
+    max_nme_increase: float = 0.1,
+    platform: Platform = "any",
+    progress: Callable[[str], None] = lambda _: None,
+) -> OptimizationResult:
+    """Writes the fp32 file of a checkpoint and the candidates that pay into the folder `out`.
+
+    Candidates are made with the recipe's training faces and measured on its evaluation faces, in
+    the runtime's crops. Those whose NME rises by more than `max_nme_increase` points are not kept;
+    if `goal` names them, VerificationError is raised and nothing is written. Also raises what
+    `export` raises. `progress` receives lines for people.
+    """
+    source = load_landmark_source(checkpoint, data)
+    assert source.faces is not None
+    name = source.recipe.name
+    with TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        fp32_graph, _ = fp32_model(source, out / file_name(name, "fp32"))
+        context = _context(source, fp32_graph, data, folder, max_nme_increase, platform)
+        made: list[Candidate] = []
+        for candidate in candidates(context, goal):
+            progress(f"made {candidate.name}: {candidate.precision}")
+            made.append(candidate)
+        progress(f"measuring {len(made)} files on {len(source.faces)} faces, then timing them")
+        measured = measure_all(made, source, source.faces, folder)
+        fp32 = measured[0]
+        problems = [accuracy_problem(each, fp32, max_nme_increase) for each in measured]
+        if goal != "auto":
+            _raise_problem(measured, problems, out)
+        timed = [
+            each
+            for each, problem in zip(measured, problems, strict=True)
+            if problem is None and each.candidate.here
+        ]
+        speeds = measure_speeds(timed, fp32)
+        results = [
+            _result(each, fp32, problem, speeds.get(each.path), name)
+            for each, problem in zip(measured, problems, strict=True)
+        ]
+        pairs = zip(measured, results, strict=True)
+        copy_files(out, [(result.file, each.path) for each, result in pairs if result.kept])
+    faces = f"{len(source.faces)} faces, {split_name(source.recipe)}"
+    threads = available_threads()
+    return OptimizationResult(out, faces, max_nme_increase, platform, threads, tuple(results))
+
+
+def _context(
+    source: LandmarkSource,
+    fp32: onnx.ModelProto,
+    data: Path,
+    folder: Path,
+    budget: float,
+    platform: Platform,
+) -> OptimizationContext:
+    recipe = source.recipe
+    training, _ = load_split(data, recipe.split, recipe.landmarks)
+    providers = tuple(provider.name for provider in usable_providers(import_onnxruntime()))
+    return OptimizationContext(fp32, source.sampler, training, budget, platform, folder, providers)
+
+
+def accuracy_problem(
+    measured: MeasuredCandidate, fp32: MeasuredCandidate, max_nme_increase: float
+) -> str | None:
+    """Describes what a candidate loses over the budget; None within the budget."""
+    change = measured.nme - fp32.nme
+    if not change <= max_nme_increase:
+        return f"NME {change:+.3f} points, the budget is {max_nme_increase:+g}"
+    flips = measured.score_flips
+    if flips is not None and not flips <= MAX_SCORE_FLIPS:
+        share, budget = f"{100 * flips:.1f} %", f"{100 * MAX_SCORE_FLIPS:g} %"
+        return f"its score sees {share} of the faces differently, the budget is {budget}"
+    return None
+
+
+def _raise_problem(
+    measured: Sequence[MeasuredCandidate], problems: Sequence[str | None], out: Path
+) -> None:
+    for each, problem in zip(measured, problems, strict=True):
+        if problem:
+            raise VerificationError.of_budget(out, each.candidate.name, problem)
+
+
+def _result(
+    measured: MeasuredCandidate,
+    fp32: MeasuredCandidate,
+    problem: str | None,
+    speed: Speed | None,
+    name: str,
+) -> CandidateResult:
+    size = measured.path.stat().st_size
+    size_ratio = size / fp32.path.stat().st_size
+    verdict = REFERENCE if measured is fp32 else judge(problem, speed, size_ratio)
+    return CandidateResult(
+        name=measured.candidate.name,
+        file=file_name(name, measured.candidate.name),
+        precision=measured.candidate.precision,
+        bytes=size,
+        nme=measured.nme,
+        nme_change=measured.nme - fp32.nme,
+        largest_px=measured.verification.parity.largest_px,
+        score_flips=measured.score_flips,
+        p50_ms=speed.p50_ms if speed else None,
+        ratio=speed.ratio if speed else None,
+        ratio_interval=speed.interval if speed else None,
+        kept=verdict.kept,
+        verdict=verdict.text,
+    )

@@ -1,0 +1,108 @@
+"""Measures candidates of a landmark network: accuracy, difference from PyTorch, and speed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+
+from fkd_infer.choices import MIN_PRESENCE
+from fkd_infer.errors import NonFiniteOutputError
+from fkd_infer.models.cards.landmark import ModelCard
+from fkd_infer.runtime.session import LandmarkSession
+from fkd_infer.runtime.settings import SessionSettings
+from fkd_infer.tuning.interleaved import time_interleaved
+from fkd_infer.tuning.session_worker import session_contender
+from fkd_infer.types import Prediction
+from fkd_train.data.faces import Faces
+from fkd_train.evaluation.accuracy import evaluate, predict_all, torch_predict
+from fkd_train.export.cards import with_card
+from fkd_train.export.landmarks import LandmarkSource, card_accuracy, split_name
+from fkd_train.export.verify import Verification, VerificationFaces, verification_faces, verify
+from fkd_train.optimize.candidates import Candidate
+from fkd_train.optimize.verdict import BLOCK_SECONDS, TIMED_BLOCKS, Speed, speed_of
+
+
+@dataclass(frozen=True)
+class MeasuredCandidate:
+    """A candidate's card, file, and results on the evaluation faces.
+
+    `score_flips` is the share of faces on whose presence its score and PyTorch's disagree.
+    """
+
+    candidate: Candidate
+    card: ModelCard
+    path: Path
+    nme: float
+    verification: Verification
+    score_flips: float | None
+
+
+def measure_all(
+    candidates: Sequence[Candidate], source: LandmarkSource, evaluation_faces: Faces, folder: Path
+) -> list[MeasuredCandidate]:
+    """Writes candidates into the folder and measures them on the evaluation faces."""
+    faces = verification_faces(evaluation_faces, source.sampler, len(evaluation_faces))
+    expected = predict_all(torch_predict(source.network), faces.crops)
+    return [
+        _measure(candidate, source, evaluation_faces, faces, expected, folder)
+        for candidate in candidates
+    ]
+
+
+def _measure(
+    candidate: Candidate,
+    source: LandmarkSource,
+    evaluation_faces: Faces,
+    faces: VerificationFaces,
+    expected: Prediction,
+    folder: Path,
+) -> MeasuredCandidate:
+    path = folder / f"{candidate.name}.onnx"
+    card = replace(source.card, precision=candidate.precision, platform=candidate.platform)
+    onnx.checker.check_model(candidate.model, full_check=False)
+    onnx.save(with_card(candidate.model, card), path)
+    predict = LandmarkSession(path, "cpu").run
+    verification = verify(lambda _: expected, predict, faces)
+    evaluation = evaluate(predict, evaluation_faces, source.sampler)
+    if not np.isfinite(evaluation.points).all():
+        raise NonFiniteOutputError(f"{card.name} as {candidate.name}")
+    card = replace(
+        card,
+        accuracy={**card.accuracy, split_name(source.recipe): card_accuracy(evaluation)},
+        parity=verification.parity,
+    )
+    onnx.save(with_card(candidate.model, card), path)
+    flips = _score_flips(expected, predict_all(predict, faces.crops))
+    return MeasuredCandidate(candidate, card, path, evaluation.accuracy.nme, verification, flips)
+
+
+def _score_flips(expected: Prediction, prediction: Prediction) -> float | None:
+    if expected.scores is None or prediction.scores is None:
+        return None
+    flips = (expected.scores >= MIN_PRESENCE) != (prediction.scores >= MIN_PRESENCE)
+    return float(np.mean(flips))
+
+
+def measure_speeds(
+    candidates: Sequence[MeasuredCandidate], fp32: MeasuredCandidate
+) -> dict[Path, Speed]:
+    """Times calls with one crop in interleaved processes; returns speeds by the candidates' paths.
+
+    Each provider's candidates are timed together with fp32 on that provider.
+    """
+    settings = SessionSettings.single_calls()
+    speeds: dict[Path, Speed] = {}
+    for provider in dict.fromkeys(each.candidate.provider for each in candidates):
+        group = [each.path for each in candidates if each.candidate.provider == provider]
+        timed = dict.fromkeys([fp32.path, *group])
+        contenders = [
+            session_contender(str(path), path, settings, provider=provider) for path in timed
+        ]
+        times = time_interleaved(contenders, TIMED_BLOCKS, BLOCK_SECONDS)
+        for path in group:
+            speeds[path] = speed_of(times[str(path)], times[str(fp32.path)])
+    return speeds
