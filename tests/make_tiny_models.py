@@ -1,4 +1,4 @@
-"""Makes the tiny networks of tests/data/models: `python tests/make_tiny_models.py`."""
+"""Writes the tiny networks of tests/data/models: `python tests/make_tiny_models.py`."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from tiny_models import (
-    DETECTED,
+    DETECTED_BOXES,
+    LOW_SCORE,
     MODELS,
     SIZE,
-    UNLIKELY,
     card,
     detected_points,
     detector_card,
@@ -21,7 +21,7 @@ from fkd_infer.models.cards.base import METADATA_KEY
 
 
 def network(offset: NDArray[np.float32], columns: int = 2) -> onnx.ModelProto:
-    """points = offset + mean gray of the crop / 255 (so that a batch's rows differ)."""
+    """points = offset + mean gray of the crop / 255, so that the rows of a batch differ."""
     nodes = [
         helper.make_node("Cast", ["image"], ["float"], to=TensorProto.FLOAT),
         helper.make_node("ReduceMean", ["float", "axes"], ["mean"], keepdims=0),
@@ -45,8 +45,8 @@ def network(offset: NDArray[np.float32], columns: int = 2) -> onnx.ModelProto:
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
 
 
-def scored(model: onnx.ModelProto) -> onnx.ModelProto:
-    """With a second output: score = mean gray of the crop / 255."""
+def with_score(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Adds a second output: score = mean gray of the crop / 255."""
     model.graph.node.append(helper.make_node("Identity", ["share"], ["score"]))
     model.graph.output.append(helper.make_tensor_value_info("score", TensorProto.FLOAT, ["batch"]))
     return model
@@ -58,8 +58,8 @@ def with_card(model: onnx.ModelProto, score: bool = False) -> onnx.ModelProto:
 
 
 def detector(boxes: NDArray[np.float32], points: int = 5) -> onnx.ModelProto:
-    """Two boxes, those of them with scores from the floor on: mean of the image / 255, and
-    UNLIKELY."""
+    """Two boxes with the scores mean of the image / 255 and LOW_SCORE; outputs those at or above
+    the floor."""
     outputs: dict[str, list[int | str]] = {
         "boxes": ["faces", 4],
         "scores": ["faces"],
@@ -80,7 +80,7 @@ def detector(boxes: NDArray[np.float32], points: int = 5) -> onnx.ModelProto:
         "axes": np.array([0, 1, 2], np.int64),
         "first": np.array([0], np.int64),
         "white": np.array(255, np.float32),
-        "unlikely": np.array([UNLIKELY], np.float32),
+        "unlikely": np.array([LOW_SCORE], np.float32),
         "floor": np.array(detector_card().floor, np.float32),
         "all_boxes": boxes,
         "all_points": np.ascontiguousarray(detected_points()[:, :points]),
@@ -101,7 +101,7 @@ def with_detector_card(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def relu() -> onnx.ModelProto:
-    """A network that OpenCV reads, and that finds no faces."""
+    """A network that OpenCV can read, but that is no detector."""
     shape = [1, 3, SIZE, SIZE]
     graph = helper.make_graph(
         [helper.make_node("Relu", ["input"], ["output"])],
@@ -117,21 +117,21 @@ def main() -> None:
     points = fixed_points()
     broken = points.copy()
     broken[3] = np.nan
-    nan_box, inverted_box = DETECTED.copy(), DETECTED.copy()
+    nan_box, inverted_box = DETECTED_BOXES.copy(), DETECTED_BOXES.copy()
     nan_box[0, 1] = np.nan
     inverted_box[1] = inverted_box[1, [2, 1, 0, 3]]
     models = {
         "fixed": with_card(network(points)),
-        "scored": with_card(scored(network(points)), score=True),
+        "scored": with_card(with_score(network(points)), score=True),
         "no_score": with_card(network(points), score=True),
         "no_card": network(points),
         "wrong_output": with_card(network(points, columns=1)),
         "not_finite": with_card(network(broken)),
-        "detector": with_detector_card(detector(DETECTED)),
-        "detector_no_card": detector(DETECTED),
+        "detector": with_detector_card(detector(DETECTED_BOXES)),
+        "detector_no_card": detector(DETECTED_BOXES),
         "detector_nan": with_detector_card(detector(nan_box)),
         "detector_inverted": with_detector_card(detector(inverted_box)),
-        "detector_four_points": with_detector_card(detector(DETECTED, points=4)),
+        "detector_four_points": with_detector_card(detector(DETECTED_BOXES, points=4)),
         "relu": relu(),
     }
     for name, model in models.items():

@@ -1,4 +1,4 @@
-"""Protocol buffers' wire format as tests write it: ONNX files, changed byte by byte."""
+"""Reads and writes the wire format of protocol buffers, to change ONNX files byte by byte."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 
 Value = int | bytes
 Fields = list[tuple[int, int, Value]]
-"""(number, wire type, value) of each field: an int for a varint, bytes for the others."""
-_FIXED = {1: 8, 5: 4}
+"""(number, wire type, value) of each field; values of varints are int, others bytes."""
+_FIXED_SIZES = {1: 8, 5: 4}
 
 
 def varint(value: int) -> bytes:
@@ -21,30 +21,30 @@ def varint(value: int) -> bytes:
 
 
 def field(number: int, value: Value) -> bytes:
-    """One field: a varint or, of bytes, one with a length."""
+    """Encodes a field: an int as a varint, bytes with their length."""
     if isinstance(value, int):
         return varint(number << 3) + varint(value)
     return varint(number << 3 | 2) + varint(len(value)) + value
 
 
 def parse(data: bytes) -> Fields:
-    found: Fields = []
+    fields: Fields = []
     at = 0
     while at < len(data):
-        tag, at = _read(data, at)
+        tag, at = _decode_varint(data, at)
         if tag & 7 == 0:
-            value, at = _read(data, at)
-            found.append((tag >> 3, 0, value))
+            value, at = _decode_varint(data, at)
+            fields.append((tag >> 3, 0, value))
             continue
-        size = _FIXED.get(tag & 7)
+        size = _FIXED_SIZES.get(tag & 7)
         if size is None:
-            size, at = _read(data, at)
-        found.append((tag >> 3, tag & 7, data[at : at + size]))
+            size, at = _decode_varint(data, at)
+        fields.append((tag >> 3, tag & 7, data[at : at + size]))
         at += size
-    return found
+    return fields
 
 
-def _read(data: bytes, at: int) -> tuple[int, int]:
+def _decode_varint(data: bytes, at: int) -> tuple[int, int]:
     value = shift = 0
     while True:
         byte = data[at]
@@ -56,43 +56,43 @@ def _read(data: bytes, at: int) -> tuple[int, int]:
 
 def build(fields: Fields) -> bytes:
     return b"".join(
-        varint(number << 3 | wire) + value
-        if wire in _FIXED and isinstance(value, bytes)
+        varint(number << 3 | wire_type) + value
+        if wire_type in _FIXED_SIZES and isinstance(value, bytes)
         else field(number, value)
-        for number, wire, value in fields
+        for number, wire_type, value in fields
     )
 
 
-def changed(data: bytes, path: Sequence[int], change: Callable[[Any], Value]) -> bytes:
-    """A message whose first field at a path of numbers has another value."""
+def with_changed(data: bytes, path: Sequence[int], change: Callable[[Any], Value]) -> bytes:
+    """Changes the value of the first field at a path of field numbers."""
     fields = parse(data)
     number, *rest = path
-    for place, (found, wire, value) in enumerate(fields):
-        if found == number:
+    for index, (other, wire_type, value) in enumerate(fields):
+        if other == number:
             if rest:
                 assert isinstance(value, bytes)
-                value = changed(value, rest, change)
+                value = with_changed(value, rest, change)
             else:
                 value = change(value)
-            fields[place] = (found, wire, value)
+            fields[index] = (other, wire_type, value)
             return build(fields)
     raise LookupError(f"no field {number}")
 
 
-def replaced(data: bytes, path: Sequence[int], value: Value) -> bytes:
-    return changed(data, path, lambda _: value)
+def with_replaced(data: bytes, path: Sequence[int], value: Value) -> bytes:
+    return with_changed(data, path, lambda _: value)
 
 
-def added(data: bytes, path: Sequence[int], *more: bytes) -> bytes:
-    """A message with more fields at the end of the first message at a path."""
+def with_added(data: bytes, path: Sequence[int], *more: bytes) -> bytes:
+    """Appends fields to the first message at a path."""
     if not path:
         return data + b"".join(more)
-    return changed(data, path, lambda value: value + b"".join(more))
+    return with_changed(data, path, lambda value: value + b"".join(more))
 
 
 def without(data: bytes, number: int) -> bytes:
     return build([entry for entry in parse(data) if entry[0] != number])
 
 
-def only(data: bytes, number: int) -> bytes:
+def only_fields(data: bytes, number: int) -> bytes:
     return build([entry for entry in parse(data) if entry[0] == number])

@@ -1,4 +1,4 @@
-"""Small graphs with known parts, for tests of what rewrites graphs."""
+"""Small ONNX graphs with known parts, for tests of graph passes."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 
-def network(channels: int = 1) -> onnx.ModelProto:
-    """image → planes / 255 → a convolution with padding → a dense layer × 3 + 2."""
+def convolution_network(channels: int = 1) -> onnx.ModelProto:
+    """image → planes / 255 → convolution with padding → dense layer × 3 + 2."""
     rng = np.random.default_rng(0)
     values: dict[str, NDArray[np.generic]] = {
         "white": np.array(255, np.float32),
@@ -29,8 +29,8 @@ def network(channels: int = 1) -> onnx.ModelProto:
         helper.make_node("Div", ["float", "white"], ["scaled"]),
         helper.make_node("Conv", ["scaled", "weight", "bias"], ["map"], pads=[1, 1, 1, 1]),
         helper.make_node("Reshape", ["map", "flat"], ["features"]),
-        helper.make_node("Gemm", ["features", "dense", "dense_bias"], ["found"], transB=1),
-        helper.make_node("Reshape", ["found", "pairs"], ["normalised"]),
+        helper.make_node("Gemm", ["features", "dense", "dense_bias"], ["dense_out"], transB=1),
+        helper.make_node("Reshape", ["dense_out", "pairs"], ["normalised"]),
         helper.make_node("Mul", ["normalised", "unit"], ["wide"]),
         helper.make_node("Add", ["wide", "offset"], ["points"]),
     ]
@@ -48,15 +48,16 @@ def network(channels: int = 1) -> onnx.ModelProto:
     return model
 
 
-def answers(model: onnx.ModelProto, channels: int = 1) -> NDArray[np.float32]:
+def run_network(model: onnx.ModelProto, channels: int = 1) -> NDArray[np.float32]:
+    """Runs the network on five fixed crops."""
     crops = np.random.default_rng(1).integers(0, 256, (5, 8, 8, channels), np.uint8)
     session = onnxruntime.InferenceSession(model.SerializeToString())
-    (found,) = session.run(None, {"image": crops})
-    return np.asarray(found, np.float32)
+    (points,) = session.run(None, {"image": crops})
+    return np.asarray(points, np.float32)
 
 
-def crops(count: int, channels: int = 1) -> NDArray[np.uint8]:
-    """Inputs of `network`."""
+def random_crops(count: int, channels: int = 1) -> NDArray[np.uint8]:
+    """Inputs of `convolution_network`."""
     rng = np.random.default_rng(3)
     return rng.integers(0, 256, (count, 8, 8, channels), np.uint8)
 

@@ -1,4 +1,4 @@
-"""The tiny networks of tests/data/models and what they answer; what a test may need."""
+"""The tiny networks of tests/data/models, their cards and known outputs, and a small scheme."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ FIVE = LandmarkScheme(
     mirror_pairs=((0, 1), (3, 4)),
     outer_eye_corners=(0, 1),
 )
-"""A scheme that is not built in: eye centres, tip of the nose, corners of the mouth."""
+"""A custom scheme: eye centres, tip of the nose, corners of the mouth."""
 
 needs_haar = pytest.mark.skipif(
     not hasattr(cv2, "CascadeClassifier"), reason="this OpenCV has no face cascades"
 )
-"""Marks tests of the detector "haar"."""
+"""Skips tests of the detector "haar" if OpenCV has no face cascades."""
 
 MODELS = TESTS / "data" / "models"
 SIZE = 16
 
 
 def card(score: bool = False) -> ModelCard:
-    """Their card."""
+    """The card of the tiny landmark networks."""
     return ModelCard(
         name="fixed",
         architecture="constant",
@@ -53,10 +53,10 @@ def card(score: bool = False) -> ModelCard:
     )
 
 
-DETECTED = np.array([[10, 20, 50, 70], [60, 20, 80, 40]], np.float32)
-"""What the tiny detector finds anywhere: one box whose score is the image's brightness, from 0 to
-1, and one whose score is UNLIKELY."""
-UNLIKELY = 0.25
+DETECTED_BOXES = np.array([[10, 20, 50, 70], [60, 20, 80, 40]], np.float32)
+"""Detections of the tiny detector in any image. Scores: the image's brightness from 0 to 1, and
+LOW_SCORE."""
+LOW_SCORE = 0.25
 
 
 def detector_card() -> DetectorCard:
@@ -77,25 +77,26 @@ def detector_card() -> DetectorCard:
 
 
 def detected_points() -> Floats:
-    """Its points (2, 5, 2): eyes, nose and mouth, at the same places of each box."""
+    """Its points (2, 5, 2): eyes, nose and mouth, at the same relative places in each box."""
     places = np.array([[0.3, 0.4], [0.7, 0.4], [0.5, 0.6], [0.35, 0.8], [0.65, 0.8]], np.float32)
-    return DETECTED[:, None, :2] + places * (DETECTED[:, 2:] - DETECTED[:, :2])[:, None]
+    corners, sizes = DETECTED_BOXES[:, :2], DETECTED_BOXES[:, 2:] - DETECTED_BOXES[:, :2]
+    return corners[:, None] + places * sizes[:, None]
 
 
 def fixed_points() -> NDArray[np.float32]:
-    """Points (68, 2) on a known curve inside the crop."""
-    turn = np.linspace(0, 2 * np.pi, 68, endpoint=False)
-    circle = np.column_stack([np.cos(turn), np.sin(turn)])
+    """Points (68, 2) on a circle inside the crop."""
+    angles = np.linspace(0, 2 * np.pi, 68, endpoint=False)
+    circle = np.column_stack([np.cos(angles), np.sin(angles)])
     return np.asarray(7.5 + 6 * circle, dtype=np.float32)
 
 
 def five_points(points: Floats) -> Floats:
-    """The points (5, 2) of FIVE, of a face's 68."""
+    """Converts the 68 points of a face to the points (5, 2) of FIVE."""
     eyes = points[36:42].mean(axis=0), points[42:48].mean(axis=0)
     return np.stack([*eyes, points[30], points[48], points[54]])
 
 
 def five_table() -> dict[str, Any]:
-    """FIVE as JSON and TOML have it."""
+    """FIVE as a table of JSON or TOML."""
     table: dict[str, Any] = json.loads(json.dumps(asdict(FIVE)))
     return table

@@ -219,7 +219,7 @@ _NO_VIDEO = "cannot be read as a video"
 _LARGE = "pixels, but 250 million are allowed"
 _JPEG, _PNG, _WEBP = encoded(".jpg"), encoded(".png"), encoded(".webp")
 
-BAD: dict[str, tuple[Make, str]] = {
+BAD_FILES: dict[str, tuple[Make, str]] = {
     # nothing in it, or something else
     "empty.jpg": (_bytes(bytes), "the file is empty"),
     "empty.png": (_bytes(bytes), "the file is empty"),
@@ -360,7 +360,7 @@ _PALETTE = png_chunk(b"PLTE", bytes(range(48)))
 _NOTES = png_chunk(b"zTXt", b"note\0\0" + zlib.compress(bytes(10**7)))
 _DEEP = (picture().astype(np.uint16) << 8) | 7
 
-UNUSUAL: dict[str, Make] = {
+UNUSUAL_FILES: dict[str, Make] = {
     "grey.jpg": _bytes(lambda: encoded(".jpg", image=picture()[..., 0])),
     "progressive.jpg": _bytes(progressive),
     "held sideways.jpg": _bytes(lambda: oriented(b"\6\0\0\0")),

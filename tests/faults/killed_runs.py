@@ -17,7 +17,7 @@ _PATIENCE = 120.0
 
 
 @dataclass
-class Tally:
+class KillCounts:
     """What came of it."""
 
     kills: int = 0
@@ -27,7 +27,7 @@ class Tally:
         return f"{self.kills} kills, {self.completed} runs completed after them, 0 differences"
 
 
-def seconds_of(command: Sequence[str]) -> float:
+def time_run(command: Sequence[str]) -> float:
     """How long an undisturbed run takes, and that it ends well."""
     started = time.monotonic()
     done = subprocess.run(command, capture_output=True, text=True, timeout=_PATIENCE, check=False)
@@ -35,19 +35,19 @@ def seconds_of(command: Sequence[str]) -> float:
     return time.monotonic() - started
 
 
-def killed_until_done(
+def kill_until_done(
     begin: Callable[[], Sequence[str]],
     go_on: Sequence[str],
     seconds: float,
     check: Callable[[], None],
-) -> Tally:
+) -> KillCounts:
     """Starts a run, kills it by SIGKILL within so many seconds, goes on with it and kills that,
     until one is done before it is killed; then checks what it made, and begins anew, until there
     were KILLS of them and a run was completed.
 
     `begin` clears all outputs and gives the command. The moments come from a fixed seed.
     """
-    chance, tally = random.Random(7), Tally()
+    chance, tally = random.Random(7), KillCounts()
     while tally.kills < KILLS or not tally.completed:
         command: Sequence[str] = begin()
         while True:
@@ -82,7 +82,7 @@ def _is_done(command: Sequence[str], patience: float) -> bool:
     return True
 
 
-def content(folder: Path) -> dict[str, object]:
+def read_outputs(folder: Path) -> dict[str, object]:
     """All files below a folder but hidden ones, by name: their bytes, and of Matroska files, which
     are numbered at random, what is in them."""
     return {

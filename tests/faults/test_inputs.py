@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from faults.bad_files import BAD, UNUSUAL
+from faults.bad_files import BAD_FILES, UNUSUAL_FILES
 from tiny_models import MODELS
 
 MEMORY = 6 << 30
@@ -42,9 +42,9 @@ def lines(path: Path) -> list[dict[str, Any]]:
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
     folder = tmp_path_factory.mktemp("from anywhere")
-    for name, make in UNUSUAL.items():
+    for name, make in UNUSUAL_FILES.items():
         make(folder / name)
-    for name, (bad, _) in BAD.items():
+    for name, (bad, _) in BAD_FILES.items():
         bad(folder / name)
     out = tmp_path_factory.mktemp("out")
     command = [
@@ -76,13 +76,13 @@ def test_the_run_ends_with_failed_sources(run: FinishedRun) -> None:
 
 
 def test_there_are_at_least_60_bad_files() -> None:
-    assert len(BAD) >= 60
+    assert len(BAD_FILES) >= 60
 
 
-@pytest.mark.parametrize("name", [name for name, (_, why) in BAD.items() if why])
+@pytest.mark.parametrize("name", [name for name, (_, why) in BAD_FILES.items() if why])
 def test_reports_a_bad_file_with_its_reason(run: FinishedRun, name: str) -> None:
     error = run.errors[name]
-    assert BAD[name][1] in error["message"]
+    assert BAD_FILES[name][1] in error["message"]
     assert error["trace"] is None, "the error is an expected one"
     assert name in run.stderr
     if not name.startswith(("cut", "damaged")):  # frames before the damage are recorded
@@ -90,7 +90,7 @@ def test_reports_a_bad_file_with_its_reason(run: FinishedRun, name: str) -> None
     assert not (run.out / name).exists()
 
 
-@pytest.mark.parametrize("name", list(UNUSUAL))
+@pytest.mark.parametrize("name", list(UNUSUAL_FILES))
 def test_processes_an_unusual_file(run: FinishedRun, name: str) -> None:
     frames = run.records[name]
     assert all(len(frame["faces"]) == 1 for frame in frames)
@@ -100,10 +100,10 @@ def test_processes_an_unusual_file(run: FinishedRun, name: str) -> None:
 
 
 def test_reports_and_writes_nothing_else(run: FinishedRun) -> None:
-    assert run.errors.keys() == {name for name, (_, why) in BAD.items() if why}
-    assert UNUSUAL.keys() <= run.records.keys()
+    assert run.errors.keys() == {name for name, (_, why) in BAD_FILES.items() if why}
+    assert UNUSUAL_FILES.keys() <= run.records.keys()
     written = {path.name for path in run.out.glob("[!.]*")}
-    assert len(written) == len(UNUSUAL) + 1, "and the list of errors"
+    assert len(written) == len(UNUSUAL_FILES) + 1, "and the list of errors"
     assert {path.suffix for path in run.out.glob(".*")} <= {".journal"}
 
 
@@ -124,7 +124,7 @@ def test_resume_processes_only_the_bad_files_again(run: FinishedRun) -> None:
     records = (run.out.parent / "faces.jsonl").read_bytes()
     done = subprocess.run(command, capture_output=True, timeout=120, check=False)
     assert done.returncode == 3
-    assert f"{len(UNUSUAL)} sources were complete from an earlier run" in done.stderr.decode()
+    assert f"{len(UNUSUAL_FILES)} sources were complete from an earlier run" in done.stderr.decode()
     after = {path.name: path.stat().st_mtime_ns for path in run.out.glob("[!.]*")}
     assert {name for name in after if after[name] != before[name]} == {"errors.jsonl"}
     assert (run.out.parent / "faces.jsonl").read_bytes() == records

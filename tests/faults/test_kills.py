@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from faults.killed_runs import KILLS, content, killed_until_done, seconds_of
+from faults.killed_runs import KILLS, kill_until_done, read_outputs, time_run
 from tiny_models import MODELS
 
 from fkd_infer.formats.registry import BUILT_IN
@@ -69,8 +69,8 @@ def check_kills(sources: Path, place: Path, arguments: Sequence[str] = ()) -> No
         return [*COMMAND, str(sources), *NETWORKS, *outputs(out), *arguments]
 
     undisturbed, out = place / "undisturbed", place / "killed"
-    seconds = seconds_of(command(undisturbed))
-    expected = content(undisturbed)
+    seconds = time_run(command(undisturbed))
+    expected = read_outputs(undisturbed)
     assert {"faces.json", "faces.npz"} < expected.keys()
 
     def begin() -> list[str]:
@@ -78,11 +78,11 @@ def check_kills(sources: Path, place: Path, arguments: Sequence[str] = ()) -> No
         return command(out)
 
     def check() -> None:
-        assert content(out) == expected
+        assert read_outputs(out) == expected
         left = {file.suffix for file in out.rglob(".*")}
         assert left <= {".journal"}, "no partial file is left"
 
-    tally = killed_until_done(begin, [*command(out), "--resume"], seconds, check)
+    tally = kill_until_done(begin, [*command(out), "--resume"], seconds, check)
     print(f"\n{sources.name}: {tally}")
     assert tally.kills >= KILLS
 

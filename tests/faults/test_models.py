@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from protobuf_bytes import added, field
+from protobuf_bytes import field, with_added
 from tiny_models import MODELS
 
 from fkd_infer.detection.fkd import FkdDetector
@@ -114,7 +114,7 @@ def test_deeply_nested_graphs_raise(tmp_path: Path) -> None:
     for _ in range(3000):
         graph = field(1, field(4, b"If") + field(5, field(6, graph)))
     path = tmp_path / "m.onnx"
-    path.write_bytes(added(FIXED.read_bytes(), [7], graph))
+    path.write_bytes(with_added(FIXED.read_bytes(), [7], graph))
     with pytest.raises(InvalidModelError, match="nested more than 8 deep"):
         check_model(path)
 

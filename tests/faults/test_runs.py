@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from faults.bad_files import bomb, video
-from faults.killed_runs import content
+from faults.killed_runs import read_outputs
 from tiny_models import MODELS
 
 from fkd_infer.cli.main import main
@@ -83,7 +83,7 @@ def expected(photos: Path, tmp_path: Path) -> dict[str, object]:
     """The outputs of an undisturbed run."""
     code, stderr = infer(photos, tmp_path / "expected")
     assert code == 0, stderr
-    return content(tmp_path / "expected")
+    return read_outputs(tmp_path / "expected")
 
 
 @pytest.fixture
@@ -109,7 +109,7 @@ class TestFullDisks:
         code, stderr = infer(photos, out, "--resume")
         assert code == 0, stderr
         assert "complete from an earlier run" in stderr
-        assert content(out) == expected
+        assert read_outputs(out) == expected
 
     def test_old_records_stay_if_new_ones_do_not_fit(self, photos: Path, tmp_path: Path) -> None:
         out = tmp_path / "out"
@@ -299,7 +299,7 @@ class TestResume:
         code, stderr = infer(photos, out, "--resume")
         assert code == 0
         assert f"{PHOTOS - 1} sources were complete from an earlier run" in stderr
-        assert content(out) == expected, "the list of errors is removed"
+        assert read_outputs(out) == expected, "the list of errors is removed"
         now = {p.name: p.stat().st_mtime_ns for p in (out / "pictures").glob("*.png")}
         assert {name for name in now if now[name] != times.get(name)} == {"05.png"}
 
@@ -318,7 +318,7 @@ class TestResume:
         code, stderr = infer(photos, unfinished, "--resume")
         assert code == 0
         assert f"{PHOTOS - 1} sources were complete" in stderr
-        assert content(unfinished) == expected
+        assert read_outputs(unfinished) == expected
 
     def test_refuses_other_options(self, photos: Path, unfinished: Path) -> None:
         code, stderr = infer(photos, unfinished, "--resume", "--draw", "mesh", "--stride", "2")
@@ -336,7 +336,7 @@ class TestResume:
         journal.write_bytes(journal.read_bytes()[:left])
         code, _ = infer(photos, unfinished, "--resume")
         assert code == 0
-        assert content(unfinished) == expected
+        assert read_outputs(unfinished) == expected
 
     def test_refuses_an_invalid_journal(self, photos: Path, unfinished: Path) -> None:
         (journal,) = (unfinished / "pictures").glob(".fkd-*.journal")
@@ -408,7 +408,7 @@ class TestDamagedJournals:
         code, stderr = infer(photos, unfinished, "--resume")
         assert code == 0
         assert "2 sources were complete" in stderr
-        assert content(unfinished) == expected
+        assert read_outputs(unfinished) == expected
 
     def test_refuses_invalid_frames(self, photos: Path, unfinished: Path) -> None:
         (journal,) = (unfinished / "pictures").glob(".fkd-*.journal")

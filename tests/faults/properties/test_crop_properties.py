@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
-from property_strategies import boxes, check_line, finite, tried
+from property_strategies import assert_single_line, boxes, float32s, with_examples
 
 from fkd_infer.choices import Border
 from fkd_infer.errors import InvalidBoxError
@@ -16,13 +16,13 @@ from fkd_infer.geometry.rules import POINTS_BOX, BoxRule, CropRule
 from fkd_infer.geometry.transforms import invert, similarity, transform
 from fkd_infer.pipeline import decode
 
-RULES = st.builds(CropRule, finite(0.5, 4), st.tuples(finite(-1, 1), finite(-1, 1)))
+RULES = st.builds(CropRule, float32s(0.5, 4), st.tuples(float32s(-1, 1), float32s(-1, 1)))
 SIZES = st.tuples(st.integers(1, 150), st.integers(1, 150))
-INSIDE = st.lists(st.tuples(finite(-0.5, 1.5), finite(-0.5, 1.5)), min_size=1, max_size=8)
+INSIDE = st.lists(st.tuples(float32s(-0.5, 1.5), float32s(-0.5, 1.5)), min_size=1, max_size=8)
 """Positions in a crop and around it, in fractions of its side."""
 
 
-@tried(300)
+@with_examples(300)
 @given(box=boxes(), rule=RULES, size=st.integers(8, 512), places=INSIDE)
 def test_points_of_any_crop_can_be_mapped_back(
     box: Floats, rule: CropRule, size: int, places: list[tuple[float, float]]
@@ -37,8 +37,8 @@ def test_points_of_any_crop_can_be_mapped_back(
     np.testing.assert_allclose(again, points, atol=0.01 * pixel + 2 * exact, rtol=0)
 
 
-@tried(300)
-@given(box=boxes(), roll=finite(-7, 7), mirror=st.booleans(), size=st.integers(8, 512), at=INSIDE)
+@with_examples(300)
+@given(box=boxes(), roll=float32s(-7, 7), mirror=st.booleans(), size=st.integers(8, 512), at=INSIDE)
 def test_any_rotation_can_be_inverted(
     box: Floats, roll: float, mirror: bool, size: int, at: list[tuple[float, float]]
 ) -> None:
@@ -53,8 +53,8 @@ def test_any_rotation_can_be_inverted(
     )
 
 
-@tried(200)
-@given(at=st.lists(st.tuples(finite(-1e5, 1e5), finite(-1e5, 1e5)), min_size=2, max_size=9))
+@with_examples(200)
+@given(at=st.lists(st.tuples(float32s(-1e5, 1e5), float32s(-1e5, 1e5)), min_size=2, max_size=9))
 def test_the_square_of_points_contains_them_tightly(at: list[tuple[float, float]]) -> None:
     """The pipeline's second placement relies on it."""
     points = np.array(at, np.float32)
@@ -69,8 +69,10 @@ def test_the_square_of_points_contains_them_tightly(at: list[tuple[float, float]
     np.testing.assert_allclose(sides, (box[2:] - box[:2]).max(), rtol=1e-6)
 
 
-@tried(200)
-@given(box=boxes(1e4, 1e4), scale=finite(0.25, 4), shift=st.tuples(finite(-1, 1), finite(-1, 1)))
+@with_examples(200)
+@given(
+    box=boxes(1e4, 1e4), scale=float32s(0.25, 4), shift=st.tuples(float32s(-1, 1), float32s(-1, 1))
+)
 def test_rules_can_be_inverted(box: Floats, scale: float, shift: tuple[float, float]) -> None:
     there = square_boxes(*apply_rule(as_boxes([box]), BoxRule(scale, shift)))
     back = BoxRule(1 / scale, (-shift[0] / scale, -shift[1] / scale))
@@ -80,7 +82,7 @@ def test_rules_can_be_inverted(box: Floats, scale: float, shift: tuple[float, fl
     np.testing.assert_allclose(sides, longer, atol=0.05)
 
 
-@tried(250)
+@with_examples(250)
 @given(
     box=boxes(1e7, 1e7),
     frame=SIZES,
@@ -99,8 +101,8 @@ def test_any_crop_of_a_uniform_frame_is_uniform(
     assert (crops == 200).all() if border == "replicate" else (crops <= 200).all()
 
 
-@tried(100)
-@given(frame=SIZES, factor=finite(1, 400))
+@with_examples(100)
+@given(frame=SIZES, factor=float32s(1, 400))
 def test_averaging_maps_corners_to_corners(frame: tuple[int, int], factor: float) -> None:
     width, height = frame
     small, back = downscale(np.full((height, width, 3), 9, np.uint8), factor)
@@ -110,13 +112,13 @@ def test_averaging_maps_corners_to_corners(frame: tuple[int, int], factor: float
     np.testing.assert_allclose(transform(corners, back), expected, atol=1e-3)
 
 
-@tried(200)
+@with_examples(200)
 @given(st.lists(st.lists(st.floats(width=32) | st.floats(), max_size=6), max_size=4))
 def test_any_numbers_are_valid_boxes_or_refused(values: list[list[float]]) -> None:
     try:
         found = as_boxes(values)
     except InvalidBoxError as error:
-        check_line(error, "boxes are")
+        assert_single_line(error, "boxes are")
         return
     assert found.shape == (len(found), 4)
     crops = crop_batch(np.zeros((9, 9, 3), np.uint8), crop_matrices(found, CropRule(1.25), 8), 8, 1)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from property_strategies import boxes, finite, tried
+from property_strategies import boxes, float32s, with_examples
 
 from fkd_infer.detection.tiling import Search, View, merge_views, plan_views, to_frame
 from fkd_infer.geometry.arrays import Floats
@@ -19,11 +19,11 @@ WHOLE, CUT = 0.8, 0.9
 """Scores of faces that fit into a view, and of cut faces, which must lose despite theirs."""
 
 
-@tried(120)
+@with_examples(120)
 @given(
     some=st.lists(boxes(1e9, 1e9) | boxes(50, 60), max_size=30),
-    levels=st.lists(finite(0, 1), min_size=30, max_size=30),
-    limit=finite(0.05, 0.95),
+    levels=st.lists(float32s(0, 1), min_size=30, max_size=30),
+    limit=float32s(0.05, 0.95),
     by=st.sampled_from([iou, coverage]),
 )
 def test_suppressed_boxes_overlap_a_better_one(
@@ -42,12 +42,12 @@ def test_suppressed_boxes_overlap_a_better_one(
         assert shared[better, row].any()
 
 
-@tried(150)
+@with_examples(150)
 @given(
     width=st.integers(1, 5000),
     height=st.integers(1, 5000),
     max_size=st.sampled_from([64, 320, 640, 1280]),
-    min_face=st.none() | finite(4, 400),
+    min_face=st.none() | float32s(4, 400),
 )
 def test_tiles_of_each_size_cover_every_pixel(
     width: int, height: int, max_size: int, min_face: float | None
@@ -83,12 +83,12 @@ def perfectly_found(faces: Floats, view: View, matrix: Floats) -> Detections:
     return Detections(inside.astype(np.float32), scores)
 
 
-@tried(120)
+@with_examples(120)
 @given(
     width=st.integers(200, 3000),
     height=st.integers(200, 3000),
     max_size=st.sampled_from([320, 640, 1280]),
-    min_face=finite(6, 60),
+    min_face=float32s(6, 60),
     seed=st.integers(0, 2**32 - 1),
     cell=st.integers(80, 700),
 )

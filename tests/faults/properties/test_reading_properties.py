@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from property_strategies import check_line, damaged, plain_values, tried
+from property_strategies import assert_single_line, corrupted, json_values, with_examples
 from tiny_models import card, detector_card, five_table
 
 from fkd_infer.detection.boxes_file import COLUMNS, BoxesFile
@@ -49,10 +49,10 @@ def table_of(made: ModelCard | DetectorCard | EndToEndCard) -> dict[str, Any]:
 
 GOOD = [table_of(card()), table_of(detector_card()), table_of(both())]
 GOOD.append(GOOD[0] | {"scheme": five_table()})
-TEXTS = st.text(max_size=60) | st.one_of(*map(damaged, GOOD), plain_values()).map(json.dumps)
+TEXTS = st.text(max_size=60) | st.one_of(*map(corrupted, GOOD), json_values()).map(json.dumps)
 
 
-@tried(150)
+@with_examples(150)
 @given(text=TEXTS, kind=st.sampled_from(KINDS))
 def test_any_text_is_a_card_or_refused(
     text: str, kind: type[ModelCard | DetectorCard | EndToEndCard]
@@ -60,7 +60,7 @@ def test_any_text_is_a_card_or_refused(
     try:
         found = kind.from_metadata({METADATA_KEY: text}, "a.onnx")
     except (ModelCardError, WrongTaskError) as error:
-        check_line(error, "a.onnx")
+        assert_single_line(error, "a.onnx")
         return
     assert kind.from_metadata({METADATA_KEY: found.to_json()}, "a.onnx") == found
 
@@ -74,7 +74,7 @@ def test_extreme_texts_are_no_cards(
 ) -> None:
     with pytest.raises(ModelCardError) as caught:
         kind.from_metadata({METADATA_KEY: text}, "a.onnx")
-    check_line(caught.value, "a.onnx")
+    assert_single_line(caught.value, "a.onnx")
 
 
 @dataclass(frozen=True)
@@ -111,16 +111,16 @@ FITS: dict[str, Any] = {
 }  # fmt: skip
 
 
-@tried(150)
+@with_examples(150)
 @example(FITS | {"count": True})
 @example(FITS | {"pair": [True, 1.0]})
 @example(FITS | {"\x1b[2J": 1})
-@given(value=damaged(FITS) | plain_values())
+@given(value=corrupted(FITS) | json_values())
 def test_any_plain_data_is_parsed_or_refused(value: object) -> None:
     try:
         found = parse_dataclass(_Outer, value, "it")
     except MismatchError as error:
-        check_line(error, "it")
+        assert_single_line(error, "it")
         return
     assert isinstance(value, dict)
     assert {type(found.flag), type(found.count), type(found.way)} == {bool, int, str}
@@ -140,10 +140,10 @@ PACK = {"version": 1, "name": "a", "title": "A", "scheme": "ibug68", "layers": [
 PICTURE = cv2.imencode(".png", np.full((8, 12, 4), 90, np.uint8))[1].tobytes()
 
 
-@tried(120)
+@with_examples(120)
 @given(
     content=st.binary(max_size=60)
-    | st.one_of(damaged(PACK), plain_values()).map(lambda table: json.dumps(table).encode())
+    | st.one_of(corrupted(PACK), json_values()).map(lambda table: json.dumps(table).encode())
 )
 def test_any_file_is_a_filter_or_refused(content: bytes) -> None:
     with TemporaryDirectory() as folder:
@@ -153,7 +153,7 @@ def test_any_file_is_a_filter_or_refused(content: bytes) -> None:
         try:
             pack, layers = read_pack(path.parent)
         except FilterError as error:
-            check_line(error, str(path))
+            assert_single_line(error, str(path))
             return
     assert len(layers) == sum(1 + layer.mirrored for layer in pack.layers)
 
@@ -176,10 +176,10 @@ def test_extreme_entries_are_refused_in_manifests(entry: str, tmp_path: Path) ->
     path.write_text(f'["a.onnx"]\n{entry}\n')
     with pytest.raises(ManifestError) as caught:
         read_manifest(path)
-    check_line(caught.value, str(path))
+    assert_single_line(caught.value, str(path))
 
 
-@tried(60)
+@with_examples(60)
 @given(content=st.binary(max_size=60))
 def test_any_file_is_a_manifest_or_refused(content: bytes) -> None:
     with TemporaryDirectory() as folder:
@@ -187,7 +187,7 @@ def test_any_file_is_a_manifest_or_refused(content: bytes) -> None:
         path.write_bytes(content)
         with pytest.raises(ManifestError) as caught:
             read_manifest(path)
-    check_line(caught.value, str(path))
+    assert_single_line(caught.value, str(path))
 
 
 CELLS = st.text(max_size=8) | st.floats().map(str) | st.integers().map(str) | st.just("9" * 5000)
@@ -210,7 +210,7 @@ def good_rows(draw: st.DrawFn) -> list[list[str]]:
     return [good_row(draw) for _ in range(draw(st.integers(0, 4)))]
 
 
-@tried(150)
+@with_examples(150)
 @given(content=st.binary(max_size=60) | ROWS.map(as_csv) | good_rows().map(as_csv))
 def test_any_file_is_a_boxes_file_or_refused(content: bytes) -> None:
     with TemporaryDirectory() as folder:
@@ -219,14 +219,14 @@ def test_any_file_is_a_boxes_file_or_refused(content: bytes) -> None:
         try:
             found = BoxesFile.read(path)
         except BoxesFileError as error:
-            check_line(error, str(path))
+            assert_single_line(error, str(path))
             return
     for source, index in found.boxes:
         boxes = found.find(Frame(np.zeros((2, 2), np.uint8), source, index)).boxes
         assert (boxes[:, 2:] > boxes[:, :2]).all()
 
 
-@tried(30)
+@with_examples(30)
 @given(rows=good_rows())
 def test_all_valid_boxes_are_read(rows: list[list[str]]) -> None:
     with TemporaryDirectory() as folder:

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from property_strategies import faces, tried
+from property_strategies import faces, with_examples
 
 import fkd_infer
 from fkd_infer.choices import EXTRAS, Extra
@@ -73,7 +73,7 @@ def check_numbers(got: Sequence[float], expected: np.ndarray, exact: float = HUN
     np.testing.assert_allclose(np.ravel(got), array, atol=exact, rtol=1e-12)
 
 
-@tried(120)
+@with_examples(120)
 @given(records=RECORDS, extras=CHOSEN)
 def test_json_lines_are_valid_and_complete(records: Records, extras: frozenset[Extra]) -> None:
     with TemporaryDirectory() as folder:
@@ -93,7 +93,7 @@ def test_json_lines_are_valid_and_complete(records: Records, extras: frozenset[E
             assert set(EXTRAS) & set(record) == extras
 
 
-@tried(120)
+@with_examples(120)
 @given(records=RECORDS, extras=CHOSEN)
 def test_tables_are_read_back_by_the_csv_module(records: Records, extras: frozenset[Extra]) -> None:
     with TemporaryDirectory() as folder:
@@ -119,7 +119,7 @@ def test_tables_are_read_back_by_the_csv_module(records: Records, extras: frozen
             assert all(row[name] == "" or float(row[name]) < np.inf for name in FIELDS[extra])
 
 
-@tried(80)
+@with_examples(80)
 @given(records=RECORDS)
 def test_coco_documents_are_consistent(records: Records) -> None:
     with TemporaryDirectory() as folder:
@@ -140,7 +140,7 @@ def test_coco_documents_are_consistent(records: Records) -> None:
         assert min(annotation["bbox"][2:]) >= 0
 
 
-@tried(80)
+@with_examples(80)
 @given(records=RECORDS, extras=CHOSEN)
 def test_arrays_are_exact(records: Records, extras: frozenset[Extra]) -> None:
     with TemporaryDirectory() as folder:

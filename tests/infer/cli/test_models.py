@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from protobuf_bytes import added, field
+from protobuf_bytes import field, with_added
 from tiny_models import MODELS
 
 from fkd_infer.cli.main import main
@@ -110,7 +110,7 @@ def test_checks_the_content_of_a_file_that_matches_the_manifest(folder: Path) ->
     path = folder / "scored.onnx"
     before = file_sha256(path)
     size = path.stat().st_size
-    path.write_bytes(added(path.read_bytes(), [7], field(1, field(4, b"Launch"))))
+    path.write_bytes(with_added(path.read_bytes(), [7], field(1, field(4, b"Launch"))))
     text = (folder / "manifest.toml").read_text()
     text = text.replace(before, file_sha256(path)).replace(str(size), str(path.stat().st_size))
     (folder / "manifest.toml").write_text(text)

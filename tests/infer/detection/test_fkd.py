@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_models import DETECTED, MODELS, UNLIKELY, detected_points, detector_card
+from tiny_models import DETECTED_BOXES, LOW_SCORE, MODELS, detected_points, detector_card
 
 from fkd_infer.choices import DETECTOR_MODEL
 from fkd_infer.detection.fkd import FkdDetector
@@ -47,7 +47,7 @@ def photo(name: str) -> np.ndarray:
 def test_detections_are_the_networks_output() -> None:
     detector = tiny()
     found = detector(gray(204))
-    np.testing.assert_array_equal(found.boxes, DETECTED[:1])
+    np.testing.assert_array_equal(found.boxes, DETECTED_BOXES[:1])
     np.testing.assert_allclose(found.scores, [0.8], rtol=1e-6)
     np.testing.assert_array_equal(found.points, detected_points()[:1])
     assert detector.card == detector_card()
@@ -65,8 +65,8 @@ def test_boxes_below_the_cards_threshold_are_left_out() -> None:
 def test_min_score_of_a_search_replaces_the_cards_threshold() -> None:
     detector = tiny(search=Search(1280, min_score=0.2))
     found = detector(gray(102))
-    np.testing.assert_array_equal(found.boxes, DETECTED)
-    np.testing.assert_allclose(found.scores, [0.4, UNLIKELY], rtol=1e-6)
+    np.testing.assert_array_equal(found.boxes, DETECTED_BOXES)
+    np.testing.assert_allclose(found.scores, [0.4, LOW_SCORE], rtol=1e-6)
     assert len(tiny(search=Search(1280, min_score=0.9))(gray(204))) == 0
 
 
@@ -78,15 +78,15 @@ def test_detect_returns_boxes_of_all_scores() -> None:
 def test_frames_are_scaled_for_the_cards_smallest_face() -> None:
     """At half the size if faces of 12 pixels are detected well and 24 are asked for."""
     found = tiny(search=Search(1280, min_face=24))(gray(204))
-    np.testing.assert_allclose(found.boxes, DETECTED[:1] * 2 + 0.5)
+    np.testing.assert_allclose(found.boxes, DETECTED_BOXES[:1] * 2 + 0.5)
     found = tiny(search=Search(1280, min_face=6))(gray(204))
-    np.testing.assert_allclose(found.boxes, DETECTED[:1] / 2 - 0.25)
+    np.testing.assert_allclose(found.boxes, DETECTED_BOXES[:1] / 2 - 0.25)
 
 
 def test_boxes_are_in_frame_pixels_at_any_search_size() -> None:
     found = tiny(search=Search(64))(gray(204, 128, 96))
     assert found.points is not None
-    np.testing.assert_allclose(found.boxes, DETECTED[:1] * 2 + 0.5)
+    np.testing.assert_allclose(found.boxes, DETECTED_BOXES[:1] * 2 + 0.5)
     np.testing.assert_allclose(found.points, detected_points()[:1] * 2 + 0.5)
 
 
@@ -117,7 +117,7 @@ def test_reports_a_network_that_returns_nan() -> None:
 
 def test_inverted_boxes_are_left_out() -> None:
     found = tiny("detector_inverted", Search(1280, min_score=0))(gray(204))
-    np.testing.assert_array_equal(found.boxes, DETECTED[:1])
+    np.testing.assert_array_equal(found.boxes, DETECTED_BOXES[:1])
     np.testing.assert_array_equal(found.points, detected_points()[:1])
 
 
@@ -196,10 +196,10 @@ def test_several_threads_may_use_one_detector() -> None:
 def test_for_video_changes_the_search_of_a_copy() -> None:
     detector = tiny(search=Search(1280, min_score=0.9))
     moving = detector.for_video(Search(64))
-    np.testing.assert_allclose(moving(gray(204, 128)).boxes, DETECTED[:1] * 2 + 0.5)
+    np.testing.assert_allclose(moving(gray(204, 128)).boxes, DETECTED_BOXES[:1] * 2 + 0.5)
     assert len(moving(gray(102, 128))) == 0, "the card's threshold holds"
     assert detector.search == Search(1280, min_score=0.9)
-    assert detector(gray(255, 128)).boxes[0].tolist() == DETECTED[0].tolist()
+    assert detector(gray(255, 128)).boxes[0].tolist() == DETECTED_BOXES[0].tolist()
 
 
 def test_the_default_detector_is_shipped() -> None:

@@ -11,7 +11,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from protobuf_bytes import added, build, changed, field, only, parse, replaced, varint, without
+from protobuf_bytes import (
+    build,
+    field,
+    only_fields,
+    parse,
+    varint,
+    with_added,
+    with_changed,
+    with_replaced,
+    without,
+)
 from tiny_models import MODELS, SIZE
 
 from fkd_infer.detection.fkd import FkdDetector
@@ -51,11 +61,11 @@ def tensor(*fields: bytes, kind: int = 1, name: bytes = b"w") -> bytes:
 
 
 def with_tensor(*fields: bytes, kind: int = 1) -> bytes:
-    return added(FIXED, [GRAPH], field(INITIALIZER, tensor(*fields, kind=kind)))
+    return with_added(FIXED, [GRAPH], field(INITIALIZER, tensor(*fields, kind=kind)))
 
 
 def with_node(op: str, domain: str = "", *attributes: bytes) -> bytes:
-    return added(FIXED, [GRAPH], node(op, domain, *attributes))
+    return with_added(FIXED, [GRAPH], node(op, domain, *attributes))
 
 
 def stored_in(location: str, *more: bytes) -> bytes:
@@ -81,15 +91,18 @@ BAD: dict[str, tuple[bytes, str]] = {
     "a length beyond the end": (FIXED + varint(15 << 3 | 2) + varint(1 << 60), "truncated"),
     "a number without an end": (FIXED + b"\x78" + b"\xff" * 11, "in the middle of a number"),
     "a group": (FIXED + varint(15 << 3 | 3), "wire type 3"),
-    "a graph that is a number": (replaced(FIXED, [GRAPH], 5), "field 7 has the wire type 0"),
+    "a graph that is a number": (with_replaced(FIXED, [GRAPH], 5), "field 7 has the wire type 0"),
     "no graph": (without(FIXED, GRAPH), "no ONNX file"),
     "two graphs": (FIXED + field(GRAPH, b""), "two graphs"),
     "functions": (FIXED + field(25, field(1, b"f")), "training steps or functions"),
     "training": (FIXED + field(20, b""), "training steps or functions"),
-    "an old format": (replaced(FIXED, [1], 2), "ir_version is 2, but only 3 to 14 can"),
-    "a format to come": (replaced(FIXED, [1], 99), "ir_version is 99"),
-    "a format below zero": (replaced(FIXED, [1], -1), "ir_version is -1"),
-    "an opset to come": (replaced(FIXED, [OPSET, 2], 1000), "opset is 1000, but only 6 to 28 can"),
+    "an old format": (with_replaced(FIXED, [1], 2), "ir_version is 2, but only 3 to 14 can"),
+    "a format to come": (with_replaced(FIXED, [1], 99), "ir_version is 99"),
+    "a format below zero": (with_replaced(FIXED, [1], -1), "ir_version is -1"),
+    "an opset to come": (
+        with_replaced(FIXED, [OPSET, 2], 1000),
+        "opset is 1000, but only 6 to 28 can",
+    ),
     "no opset": (without(FIXED, OPSET), "opset is 0"),
     "an opset of ONNX Runtime to come": (
         with_node("FusedConv", _MICROSOFT) + opset(_MICROSOFT, 2),
@@ -109,12 +122,12 @@ BAD: dict[str, tuple[bytes, str]] = {
     "an operator of control characters": (with_node("\x1b[2J"), r"'\\x1b\[2J'"),
     "a long operator": (with_node("A" * 5000), "a text of 5000 bytes, but at most 1000"),
     "an operator that is no text": (
-        replaced(FIXED, [GRAPH, NODE, OP_TYPE], b"\xff\xfe"),
+        with_replaced(FIXED, [GRAPH, NODE, OP_TYPE], b"\xff\xfe"),
         "not UTF-8",
     ),
     "graphs in graphs": (nested(50), "nested more than 8 deep"),
     "an attribute with a type": (with_node("Relu", "", field(14, b"")), "attribute of a type"),
-    "sparse weights": (added(FIXED, [GRAPH], field(15, b"")), "sparse weights"),
+    "sparse weights": (with_added(FIXED, [GRAPH], field(15, b"")), "sparse weights"),
     "more numbers than are there": (with_tensor(field(1, 1 << 40)), "1099511627776 numbers"),
     "fewer bytes than a shape": (
         with_tensor(field(1, 4), field(9, bytes(15))),
@@ -128,26 +141,29 @@ BAD: dict[str, tuple[bytes, str]] = {
     "a shape of a hundred sides": (with_tensor(*[field(1, 1)] * 100), "16 dimensions"),
     "text for weights": (with_tensor(field(1, 1), field(6, b"x"), kind=8), "of strings"),
     "weights of an unknown type": (with_tensor(field(1, 1), field(9, b"x"), kind=77), "type 77"),
-    "no outputs": (changed(FIXED, [GRAPH], lambda graph: without(graph, OUTPUT)), "0 outputs"),
+    "no outputs": (with_changed(FIXED, [GRAPH], lambda graph: without(graph, OUTPUT)), "0 outputs"),
     "forty outputs": (
-        changed(FIXED, [GRAPH], lambda graph: graph + 40 * only(graph, OUTPUT)),
+        with_changed(FIXED, [GRAPH], lambda graph: graph + 40 * only_fields(graph, OUTPUT)),
         "41 outputs",
     ),
     "two outputs of one name": (
-        changed(FIXED, [GRAPH], lambda graph: graph + only(graph, OUTPUT)),
+        with_changed(FIXED, [GRAPH], lambda graph: graph + only_fields(graph, OUTPUT)),
         "two of its outputs have the same name",
     ),
     "an input that is no tensor": (
-        replaced(FIXED, [GRAPH, INPUT, 2], field(4, b"")),
+        with_replaced(FIXED, [GRAPH, INPUT, 2], field(4, b"")),
         "'image' is no tensor",
     ),
     "an input with a line end in its name": (
-        replaced(FIXED, [GRAPH, INPUT, 1], b"im\nage"),
+        with_replaced(FIXED, [GRAPH, INPUT, 1], b"im\nage"),
         r"'im\\nage'.*cannot be shown",
     ),
-    "an input of text": (replaced(FIXED, [GRAPH, INPUT, 2, 1, 1], 8), r"tensor\(type 8\)"),
-    "an input of floats": (replaced(FIXED, [GRAPH, INPUT, 2, 1, 1], 1), "its card says"),
-    "an input of another name": (replaced(FIXED, [GRAPH, INPUT, 1], b"picture"), "its card says"),
+    "an input of text": (with_replaced(FIXED, [GRAPH, INPUT, 2, 1, 1], 8), r"tensor\(type 8\)"),
+    "an input of floats": (with_replaced(FIXED, [GRAPH, INPUT, 2, 1, 1], 1), "its card says"),
+    "an input of another name": (
+        with_replaced(FIXED, [GRAPH, INPUT, 1], b"picture"),
+        "its card says",
+    ),
     "two cards": (FIXED + entry("fkd", "{}", METADATA), "'fkd' twice"),
     "much metadata": (
         FIXED + b"".join(entry(str(number), "", METADATA) for number in range(200)),
@@ -208,7 +224,7 @@ def test_detector_files_are_checked(open_: Callable[..., object], tmp_path: Path
     detector = (MODELS / "detector.onnx").read_bytes()
     for content in (
         detector[:-1],
-        added(detector, [GRAPH], node("Launch")),
+        with_added(detector, [GRAPH], node("Launch")),
         stored_in("/etc/passwd"),
     ):
         path.write_bytes(content)
@@ -295,7 +311,7 @@ def test_an_end_to_end_file_is_reported_as_one(
     """Its loops are not the problem that a user can solve."""
     path = tmp_path / "faces.onnx"
     card = b'{"task": "end-to-end", "version": 1}'
-    path.write_bytes(replaced(with_node("Loop"), [METADATA, 2], card))
+    path.write_bytes(with_replaced(with_node("Loop"), [METADATA, 2], card))
     with pytest.raises(WrongTaskError, match="does both"):
         open_(path)
 
@@ -314,7 +330,7 @@ def test_external_weights_are_allowed(tmp_path: Path) -> None:
 
     path = tmp_path / "model.onnx"
     path.write_bytes(
-        changed(
+        with_changed(
             FIXED, [GRAPH], lambda graph: build([(n, w, moved(n, v)) for n, w, v in parse(graph)])
         )
     )
@@ -382,7 +398,9 @@ def test_initializers_may_also_be_inputs(tmp_path: Path) -> None:
     shape = field(1, field(1, 4))
     port = field(1, b"w") + field(2, field(1, field(1, 1) + field(2, shape)))
     path = tmp_path / "old.onnx"
-    path.write_bytes(added(with_tensor(field(1, 4), field(9, bytes(16))), [GRAPH], field(11, port)))
+    path.write_bytes(
+        with_added(with_tensor(field(1, 4), field(9, bytes(16))), [GRAPH], field(11, port))
+    )
     assert [tensor.name for tensor in check_model(path).inputs] == ["image"]
 
 

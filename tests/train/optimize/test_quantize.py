@@ -9,7 +9,7 @@ import numpy as np
 import onnxruntime
 import pytest
 from onnx import TensorProto, numpy_helper
-from small_graphs import answers, crops, dense_network, network
+from small_graphs import convolution_network, dense_network, random_crops, run_network
 
 from fkd_infer.choices import PLATFORMS
 from fkd_train.optimize.quantize import (
@@ -64,20 +64,20 @@ def test_a_scheme_describes_itself() -> None:
 
 @pytest.mark.parametrize("integers", ["U8U8", "U8S8", "S8S8"])
 def test_static_quantisation_is_close_and_keeps_the_card(integers: str, tmp_path: Path) -> None:
-    model = network()
+    model = convolution_network()
     before = model.SerializeToString()
     scheme = Int8Scheme(integers)  # type: ignore[arg-type]
-    small = Quantizer(model, list(crops(30)[:, None]), tmp_path / "q")(scheme)
+    small = Quantizer(model, list(random_crops(30)[:, None]), tmp_path / "q")(scheme)
     assert model.SerializeToString() == before
     kinds = {numpy_helper.to_array(t).dtype for t in small.graph.initializer}
     assert (np.dtype(np.int8) in kinds) or integers == "U8U8"
-    expected = answers(model)
-    assert np.abs(answers(small) - expected).mean() < 0.05 * np.abs(expected).mean()
+    expected = run_network(model)
+    assert np.abs(run_network(small) - expected).mean() < 0.05 * np.abs(expected).mean()
     assert [p.key for p in small.metadata_props] == ["fkd"]
 
 
 def test_the_last_layers_can_stay_in_fp32(tmp_path: Path) -> None:
-    quantizer = Quantizer(network(), list(crops(10)[:, None]), tmp_path / "q")
+    quantizer = Quantizer(convolution_network(), list(random_crops(10)[:, None]), tmp_path / "q")
     full, partial = quantizer(Int8Scheme("U8S8")), quantizer(Int8Scheme("U8S8", last_in_float=1))
     dense = {t.name: t.data_type for t in partial.graph.initializer}
     assert dense["dense"] == TensorProto.FLOAT

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from property_strategies import damaged, plain_values, tried
+from property_strategies import corrupted, json_values, with_examples
 
 from fkd_infer.landmarks.schemes import LandmarkScheme
 from fkd_train.config.reading import read_recipe_table, shipped_recipe_names
@@ -45,7 +45,7 @@ def as_csv(rows: list[list[str]]) -> bytes:
     return "\n".join(lines).encode("utf-8", "surrogatepass")
 
 
-@tried(150)
+@with_examples(150)
 @given(content=st.binary(max_size=60) | ROWS.map(as_csv))
 def test_reads_or_refuses_any_table(content: bytes) -> None:
     with TemporaryDirectory() as name:
@@ -63,10 +63,10 @@ def test_reads_or_refuses_any_table(content: bytes) -> None:
     assert np.isfinite(faces.points).all()
 
 
-@tried(200)
+@with_examples(200)
 @given(
-    table=st.sampled_from(sorted(RECIPES)).flatmap(lambda name: damaged(RECIPES[name]))
-    | st.dictionaries(st.text(max_size=6), plain_values(), max_size=4)
+    table=st.sampled_from(sorted(RECIPES)).flatmap(lambda name: corrupted(RECIPES[name]))
+    | st.dictionaries(st.text(max_size=6), json_values(), max_size=4)
 )
 def test_reads_or_refuses_any_recipe_table(table: dict[str, Any]) -> None:
     try:
@@ -78,7 +78,7 @@ def test_reads_or_refuses_any_recipe_table(table: dict[str, Any]) -> None:
     assert recipe_from_dict(plain) == recipe
 
 
-@tried(80)
+@with_examples(80)
 @given(content=st.binary(max_size=50))
 def test_refuses_any_binary_recipe_file(content: bytes) -> None:
     with TemporaryDirectory() as folder:

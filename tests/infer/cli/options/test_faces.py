@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
-from tiny_models import DETECTED, MODELS, UNLIKELY
+from tiny_models import DETECTED_BOXES, LOW_SCORE, MODELS
 
 from fkd_infer.cli.main import main
 from fkd_infer.cli.options.faces import FaceOptions
@@ -49,26 +49,26 @@ def faces(photo: Path, *options: str) -> list[dict[str, Any]]:
 
 def test_default_detector_runs_a_given_file(photo: Path) -> None:
     (face,) = faces(photo)
-    assert face["box"] == DETECTED[0].tolist()
+    assert face["box"] == DETECTED_BOXES[0].tolist()
     assert face["score"] == 0.8
 
 
 def test_min_score_decides_how_many_faces_are_found(photo: Path) -> None:
     scores = [face["score"] for face in faces(photo, "--min-score", "0.2")]
-    assert scores == [0.8, UNLIKELY]
+    assert scores == [0.8, LOW_SCORE]
     assert faces(photo, "--min-score", "0.9") == []
 
 
 def test_max_size_scales_frames_down(photo: Path) -> None:
     (face,) = faces(photo, "--max-size", "64")
-    assert face["box"] == (DETECTED[0] * 2 + 0.5).tolist()
+    assert face["box"] == (DETECTED_BOXES[0] * 2 + 0.5).tolist()
 
 
 def test_min_face_decides_the_scale_of_the_search(photo: Path) -> None:
     (face,) = faces(photo, "--min-face", "24")
-    assert face["box"] == (DETECTED[0] * 2 + 0.5).tolist()
+    assert face["box"] == (DETECTED_BOXES[0] * 2 + 0.5).tolist()
     (face,) = faces(photo, "--min-face", "6")
-    assert face["box"] == (DETECTED[0] / 2 - 0.25).tolist()
+    assert face["box"] == (DETECTED_BOXES[0] / 2 - 0.25).tolist()
 
 
 SEARCH_OPTIONS = ["--detector-model d.onnx", "--max-size 640", "--min-face 20", "--min-score 0.5"]
