@@ -1,4 +1,4 @@
-"""The matrix of faults: how many were injected, and how many were survived, at the end of a run."""
+"""Prints how many faults of each kind were injected and survived, at the end of a test run."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import PurePath
 
 import pytest
 
-_ROWS = {
+_KINDS = {
     "test_inputs": "bad and unusual files in one folder",
     "test_runs": "disks, memory, limits, two runs at once, resuming",
     "test_permissions": "files and folders that are closed",
@@ -21,29 +21,35 @@ _ROWS = {
     "test_training_kills": "kills of training",
     "train": "training",
 }
+"""Descriptions by test file or folder."""
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """A row for each kind of fault: tests, and those that did not pass."""
-    counts: Counter[tuple[str, bool]] = Counter()
+    """Prints a line per kind of fault, and what tests recorded as the property "kills"."""
+    passed: Counter[str] = Counter()
+    failed: Counter[str] = Counter()
+    details: list[str] = []
     for outcome in ("passed", "failed", "error"):
         for report in terminalreporter.getreports(outcome):
-            row = _row(report.nodeid)
-            if row and (outcome != "passed" or report.when == "call"):
-                counts[row, outcome == "passed"] += 1
-    rows = [row for row in _ROWS.values() if counts[row, True] or counts[row, False]]
-    if not rows:
+            kind = _kind(report.nodeid)
+            if kind and (outcome != "passed" or report.when == "call"):
+                (passed if outcome == "passed" else failed)[kind] += 1
+                details += [text for name, text in report.user_properties if name == "kills"]
+    kinds = [kind for kind in _KINDS.values() if passed[kind] or failed[kind]]
+    if not kinds:
         return
     terminalreporter.section("faults")
-    for row in rows:
-        survived, failed = counts[row, True], counts[row, False]
-        terminalreporter.write_line(
-            f"{row:52} {survived + failed:5} injected {survived:5} survived"
-        )
+    for kind in kinds:
+        injected = passed[kind] + failed[kind]
+        line = f"{kind:52} {injected:5} injected {passed[kind]:5} survived"
+        terminalreporter.write_line(line)
+    for detail in details:
+        terminalreporter.write_line(detail)
 
 
-def _row(nodeid: str) -> str | None:
+def _kind(nodeid: str) -> str | None:
+    """The kind of fault of a test in tests/faults, or None."""
     file = PurePath(nodeid.partition("::")[0])
     if "faults" not in file.parts:
         return None
-    return _ROWS.get(file.stem) or _ROWS.get(file.parent.name)
+    return _KINDS.get(file.stem) or _KINDS.get(file.parent.name)

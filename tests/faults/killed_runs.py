@@ -1,4 +1,4 @@
-"""Runs of a command that are killed at random moments, and gone on with until one is done."""
+"""Runs a command, kills it at random moments, and resumes it until it is complete."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 KILLS = int(os.environ.get("FKD_KILLS", "3"))
-"""How often each kind of run is killed: few in every test run, a hundred by `make faults`."""
-_PATIENCE = 120.0
+"""Kills of each kind of run; `make faults` sets a hundred."""
+_TIMEOUT = 120.0
 
 
 @dataclass
 class KillCounts:
-    """What came of it."""
+    """Kills, and runs that were completed after them."""
 
     kills: int = 0
     completed: int = 0
@@ -28,43 +28,42 @@ class KillCounts:
 
 
 def time_run(command: Sequence[str]) -> float:
-    """How long an undisturbed run takes, and that it ends well."""
+    """Runs a command that must succeed; returns its seconds."""
     started = time.monotonic()
-    done = subprocess.run(command, capture_output=True, text=True, timeout=_PATIENCE, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT, check=False)
     assert done.returncode == 0, done.stderr
     return time.monotonic() - started
 
 
 def kill_until_done(
-    begin: Callable[[], Sequence[str]],
-    go_on: Sequence[str],
+    start: Callable[[], Sequence[str]],
+    resume: Sequence[str],
     seconds: float,
     check: Callable[[], None],
 ) -> KillCounts:
-    """Starts a run, kills it by SIGKILL within so many seconds, goes on with it and kills that,
-    until one is done before it is killed; then checks what it made, and begins anew, until there
-    were KILLS of them and a run was completed.
+    """Kills a run with SIGKILL at random moments within `seconds`, and resumes it, until it is
+    complete; then checks its outputs. Repeats until there were KILLS kills and a complete run.
 
-    `begin` clears all outputs and gives the command. The moments come from a fixed seed.
+    `start` clears all outputs and returns the command. The moments have a fixed seed.
     """
-    chance, tally = random.Random(7), KillCounts()
-    while tally.kills < KILLS or not tally.completed:
-        command: Sequence[str] = begin()
+    rng, counts = random.Random(7), KillCounts()
+    while counts.kills < KILLS or not counts.completed:
+        command: Sequence[str] = start()
         while True:
-            lasting = tally.kills >= KILLS
-            patience = _PATIENCE if lasting else chance.uniform(0, 1.1 * seconds)
-            if _is_done(command, patience):
+            last = counts.kills >= KILLS
+            timeout = _TIMEOUT if last else rng.uniform(0, 1.1 * seconds)
+            if _completes(command, timeout):
                 break
-            assert not lasting, f"{' '.join(command)} hung"
-            tally.kills += 1
-            command = go_on
+            assert not last, f"{' '.join(command)} hung"
+            counts.kills += 1
+            command = resume
         check()
-        tally.completed += 1
-    return tally
+        counts.completed += 1
+    return counts
 
 
-def _is_done(command: Sequence[str], patience: float) -> bool:
-    """Whether a run came to its end; else it was killed, with all processes that it started."""
+def _completes(command: Sequence[str], timeout: float) -> bool:
+    """Whether a run ends within the timeout; otherwise kills it and its child processes."""
     with subprocess.Popen(
         command,
         stdout=subprocess.DEVNULL,
@@ -73,18 +72,18 @@ def _is_done(command: Sequence[str], patience: float) -> bool:
         start_new_session=True,
     ) as process:
         try:
-            _, said = process.communicate(timeout=patience)
+            _, stderr = process.communicate(timeout=timeout)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
             return False
-    assert process.returncode == 0, said
+    assert process.returncode == 0, stderr
     return True
 
 
 def read_outputs(folder: Path) -> dict[str, object]:
-    """All files below a folder but hidden ones, by name: their bytes, and of Matroska files, which
-    are numbered at random, what is in them."""
+    """Reads all files below a folder except hidden ones, by name: their bytes, or for Matroska
+    files, which have random ids, their packets."""
     return {
         str(file.relative_to(folder)): _packets(file)
         if file.suffix == ".mkv"

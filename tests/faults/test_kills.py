@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
@@ -64,7 +64,9 @@ def outputs(out: Path) -> list[str]:
     return ["--out", str(out / "pictures"), *files]
 
 
-def check_kills(sources: Path, place: Path, arguments: Sequence[str] = ()) -> None:
+def check_kills(
+    sources: Path, place: Path, record: Callable[[str, object], None], *arguments: str
+) -> None:
     def command(out: Path) -> list[str]:
         return [*COMMAND, str(sources), *NETWORKS, *outputs(out), *arguments]
 
@@ -82,14 +84,18 @@ def check_kills(sources: Path, place: Path, arguments: Sequence[str] = ()) -> No
         left = {file.suffix for file in out.rglob(".*")}
         assert left <= {".journal"}, "no partial file is left"
 
-    tally = kill_until_done(begin, [*command(out), "--resume"], seconds, check)
-    print(f"\n{sources.name}: {tally}")
-    assert tally.kills >= KILLS
+    counts = kill_until_done(begin, [*command(out), "--resume"], seconds, check)
+    record("kills", f"{sources.name}: {counts}")
+    assert counts.kills >= KILLS
 
 
-def test_photos(photos: Path, tmp_path: Path) -> None:
-    check_kills(photos, tmp_path)
+def test_photos(
+    photos: Path, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    check_kills(photos, tmp_path, record_property)
 
 
-def test_videos(videos: Path, tmp_path: Path) -> None:
-    check_kills(videos, tmp_path, ["--smooth", "offline", "--extras", "pose"])
+def test_videos(
+    videos: Path, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    check_kills(videos, tmp_path, record_property, "--smooth", "offline", "--extras", "pose")

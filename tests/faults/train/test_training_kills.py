@@ -10,7 +10,7 @@ import os
 import random
 import shutil
 import signal
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -81,7 +81,11 @@ def options(rng: random.Random, out: Path) -> tuple[str, ...]:
 
 @pytest.mark.slow
 def test_a_repeatedly_killed_run_loses_nothing(
-    recipe: LandmarkRecipe, drawn_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    recipe: LandmarkRecipe,
+    drawn_data: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    record_property: Callable[[str, object], None],
 ) -> None:
     # It warns about semaphores of killed processes, which it removes.
     monkeypatch.setenv("PYTHONWARNINGS", "ignore::UserWarning:multiprocessing.resource_tracker")
@@ -114,4 +118,6 @@ def test_a_repeatedly_killed_run_loses_nothing(
     assert code == 0, lines
     assert not list(differences(expected, content(out)))
     totals.completed += 1
-    print(f"\nseed {SEED}: {totals}, a run takes {seconds:.1f} s, all results are equal")
+    record_property(
+        "kills", f"training: {totals}, seed {SEED}, {seconds:.1f} s per run, all results are equal"
+    )
