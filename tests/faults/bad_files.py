@@ -1,185 +1,42 @@
-"""Files that are no good, each made by script, and what is to be told of it; and files that are
-merely unusual, which have to be read."""
+"""Files that cannot be read, with the error that names each, and unusual files that can be read."""
 
 from __future__ import annotations
 
 import os
 import socket
-import struct
 import zlib
 from collections.abc import Callable
-from fractions import Fraction
-from io import BytesIO
 from pathlib import Path
-from typing import Any
 
-import av
-import cv2
 import numpy as np
-from av.audio.stream import AudioStream
-from av.video.stream import VideoStream
-from numpy.typing import NDArray
+from faults.media_bytes import (
+    bmp,
+    bomb,
+    damaged_video,
+    encoded,
+    false_size,
+    frame_header,
+    gif,
+    huge_frames,
+    oriented,
+    other_video,
+    patched,
+    picture,
+    png,
+    png_chunk,
+    progressive,
+    scans,
+    sound,
+    tiff,
+    video,
+    vp8l,
+    webp,
+)
 
 from fkd_infer.media.images.animation import riff_chunk, webp_file, webp_header
-from fkd_infer.media.images.animation_writer import AnimationSink
-from fkd_infer.media.video.encoding import Encoding
-from fkd_infer.media.video.writer import VideoSink
-from fkd_infer.types import Frame
 
 Make = Callable[[Path], None]
-
-
-def picture(width: int = 64, height: int = 48) -> NDArray[np.uint8]:
-    """Something with an edge in it."""
-    image = np.full((height, width, 3), 60, np.uint8)
-    image[height // 4 :, width // 3 :] = (40, 120, 230)
-    return image
-
-
-def encoded(suffix: str, *options: int, image: NDArray[Any] | None = None) -> bytes:
-    """The picture in a format."""
-    _, data = cv2.imencode(suffix, picture() if image is None else image, list(options))
-    return data.tobytes()
-
-
-def progressive() -> bytes:
-    """A JPEG of several scans."""
-    noise = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
-    return encoded(".jpg", cv2.IMWRITE_JPEG_PROGRESSIVE, 1, image=noise)
-
-
-def png_chunk(kind: bytes, content: bytes) -> bytes:
-    """A part of a PNG with its checksum."""
-    body = kind + content
-    return struct.pack(">I", len(content)) + body + struct.pack(">I", zlib.crc32(body))
-
-
-def png(width: int, height: int, depth: int, colour: int, rows: bytes, *extra: bytes) -> bytes:
-    """A PNG of compressed rows."""
-    head = png_chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0))
-    parts = [b"\x89PNG\r\n\x1a\n", head, *extra, png_chunk(b"IDAT", rows), png_chunk(b"IEND", b"")]
-    return b"".join(parts)
-
-
-def bomb(side: int = 40_000) -> bytes:
-    """40,000 × 40,000 pixels in 200 KB, all of them there."""
-    packer = zlib.compressobj(9)
-    row = bytes(1 + side // 8)
-    parts = [packer.compress(row * 1000) for _ in range(side // 1000)]
-    return png(side, side, 1, 0, b"".join(parts) + packer.flush())
-
-
-def patched(data: bytes, at: int, new: bytes) -> bytes:
-    """The same with other bytes in one place."""
-    return data[:at] + new + data[at + len(new) :]
-
-
-def frame_header(jpeg: bytes) -> int:
-    """Where the header of a JPEG's frame begins."""
-    return next(jpeg.index(m) for m in (b"\xff\xc0", b"\xff\xc2") if m in jpeg)
-
-
-def scans(count: int) -> bytes:
-    """A progressive JPEG whose last scan comes again and again."""
-    data = progressive()
-    last = data.rindex(b"\xff\xda")
-    return data[:last] + data[last:-2] * count + b"\xff\xd9"
-
-
-def gif(frames: int = 3) -> bytes:
-    """An animated GIF."""
-    return _of_sink(".gif", frames)
-
-
-def webp(frames: int = 3) -> bytes:
-    """An animated WebP."""
-    return _of_sink(".webp", frames)
-
-
-def _of_sink(suffix: str, frames: int) -> bytes:
-    from tempfile import TemporaryDirectory
-
-    with TemporaryDirectory() as folder:
-        path = Path(folder, f"a{suffix}")
-        with AnimationSink(path, None) as sink:
-            for number in range(frames):
-                sink.write(
-                    Frame(np.roll(picture(), 9 * number, 1), "", number, Fraction(number, 5))
-                )
-        return path.read_bytes()
-
-
-def video(suffix: str = ".mp4", frames: int = 12, size: tuple[int, int] = (64, 48)) -> bytes:
-    """A short video."""
-    from tempfile import TemporaryDirectory
-
-    with TemporaryDirectory() as folder:
-        path = Path(folder, f"a{suffix}")
-        with VideoSink(path, None, Encoding("h264")) as sink:
-            for number in range(frames):
-                image = np.roll(picture(*size), 5 * number, 1)
-                sink.write(Frame(image, "", number, Fraction(number, 25)))
-        return path.read_bytes()
-
-
-def other_video(container: str, codec: str, frames: int = 12) -> bytes:
-    """A short video in a format that is read and not written."""
-    out = BytesIO()
-    with av.open(out, "w", format=container) as file:
-        stream = file.add_stream(codec, rate=25)
-        assert isinstance(stream, VideoStream)
-        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuvj420p"
-        for number in range(frames):
-            image = np.roll(picture(), 5 * number, 1)
-            file.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="bgr24")))
-        file.mux(stream.encode(None))
-    return out.getvalue()
-
-
-def sound() -> bytes:
-    """An MP4 with sound alone."""
-    out = BytesIO()
-    with av.open(out, "w", format="mp4") as file:
-        stream = file.add_stream("aac", rate=44100)
-        assert isinstance(stream, AudioStream)
-        silence = av.AudioFrame.from_ndarray(np.zeros((1, 4096), np.float32), "fltp", "mono")
-        silence.rate, silence.pts = 44100, 0
-        file.mux(stream.encode(silence))
-        file.mux(stream.encode(None))
-    return out.getvalue()
-
-
-def tiff(width: int, height: int, offset: int = 8, entries: int = 2) -> bytes:
-    """A TIFF's head and a directory."""
-    tags = struct.pack("<HHII", 256, 4, 1, width) + struct.pack("<HHII", 257, 4, 1, height)
-    head = struct.pack("<2sHIH", b"II", 42, offset, entries)
-    return head + tags + bytes(64)
-
-
-def bmp(width: int, height: int) -> bytes:
-    """A BMP's head, and little behind it."""
-    head = struct.pack("<IiiHHIIiiII", 40, width, height, 1, 24, 0, 0, 0, 0, 0, 0)
-    return struct.pack("<2sIHHI", b"BM", 1 << 20, 0, 0, 54) + head + bytes(256)
-
-
-def vp8l(width: int, height: int) -> bytes:
-    """A lossless WebP of nothing but a size."""
-    bits = (width - 1) | (height - 1) << 14
-    return webp_file(riff_chunk(b"VP8L", b"\x2f" + bits.to_bytes(4, "little") + bytes(20)))
-
-
-def vast_frames() -> bytes:
-    """A video of JPEGs, each of which says that it is 65,535 × 65,535."""
-    data, at = bytearray(other_video("avi", "mjpeg")), 0
-    while (at := data.find(b"\xff\xc0\0\x11\x08", at + 1)) > 0:
-        data[at + 5 : at + 9] = b"\xff" * 4
-    return bytes(data)
-
-
-def lying_head() -> bytes:
-    """A video of JPEGs whose head says another size than they have."""
-    data, size = other_video("avi", "mjpeg"), struct.pack("<ii", 64, 48)
-    return data.replace(size, struct.pack("<ii", 60_000, 60_000))
+"""Creates a file."""
 
 
 def _bytes(make: Callable[[], bytes]) -> Make:
@@ -205,7 +62,7 @@ def _sparse(size: int, head: bytes = b"") -> Make:
 
 def _socket(path: Path) -> None:
     here = Path.cwd()
-    os.chdir(path.parent)  # names of sockets are short
+    os.chdir(path.parent)  # socket names are limited to about 100 bytes
     try:
         with socket.socket(socket.AF_UNIX) as one:
             one.bind(path.name)
@@ -220,7 +77,7 @@ _LARGE = "pixels, but 250 million are allowed"
 _JPEG, _PNG, _WEBP = encoded(".jpg"), encoded(".png"), encoded(".webp")
 
 BAD_FILES: dict[str, tuple[Make, str]] = {
-    # nothing in it, or something else
+    # empty, or another format
     "empty.jpg": (_bytes(bytes), "the file is empty"),
     "empty.png": (_bytes(bytes), "the file is empty"),
     "empty.gif": (_bytes(bytes), "the file is empty"),
@@ -231,8 +88,8 @@ BAD_FILES: dict[str, tuple[Make, str]] = {
     "noise.jpg": (_bytes(lambda: np.random.default_rng(0).bytes(10**5)), _NO_IMAGE),
     "noise.mp4": (_bytes(lambda: np.random.default_rng(1).bytes(10**5)), _NO_VIDEO),
     "noise.mkv": (_bytes(lambda: np.random.default_rng(2).bytes(10**5)), _NO_VIDEO),
-    "text.jpg": (_bytes(lambda: b"I am no picture\n" * 50), _NO_IMAGE),
-    "text.mp4": (_bytes(lambda: b"I am no film\n" * 50), _NO_VIDEO),
+    "text.jpg": (_bytes(lambda: b"not a picture\n" * 50), _NO_IMAGE),
+    "text.mp4": (_bytes(lambda: b"not a video\n" * 50), _NO_VIDEO),
     "page.jpg": (_bytes(lambda: b"<!DOCTYPE html><html><body>404</body></html>"), _NO_IMAGE),
     "drawing.png": (_bytes(lambda: b'<svg xmlns="http://www.w3.org/2000/svg"/>'), _NO_IMAGE),
     "archive.png": (_bytes(lambda: b"PK\3\4" + bytes(200)), _NO_IMAGE),
@@ -256,7 +113,7 @@ BAD_FILES: dict[str, tuple[Make, str]] = {
     "cut.mp4": (_bytes(lambda: video()[:-300]), _NO_VIDEO),
     "cut.mkv": (_bytes(lambda: video(".mkv", 60)[:-2500]), _NO_VIDEO),
     "cut.avi": (_bytes(lambda: other_video("avi", "mjpeg", 60)[:-9000]), _NO_VIDEO),
-    # larger than anything
+    # too large
     "bomb.png": (_bytes(bomb), _LARGE),
     "vast.png": (_bytes(lambda: png(2**31 - 1, 2**31 - 1, 8, 2, b"")), _LARGE),
     "vast.jpg": (
@@ -274,7 +131,7 @@ BAD_FILES: dict[str, tuple[Make, str]] = {
     "vast animated.webp": (_bytes(lambda: patched(webp(), 24, b"\xff" * 6)), _LARGE),
     "vast.gif": (_bytes(lambda: patched(gif(1), 6, b"\xff" * 4)), _LARGE),
     "vast animated.gif": (_bytes(lambda: patched(gif(), 6, b"\xff" * 4)), _LARGE),
-    "vast frames.avi": (_bytes(vast_frames), _NO_VIDEO),
+    "vast frames.avi": (_bytes(huge_frames), _NO_VIDEO),
     "a thousand scans.jpg": (_bytes(lambda: scans(1000)), "hundreds of scans"),
     "a hundred gigabytes.jpg": (_sparse(10**11, _JPEG), "it is larger than"),
     "a hundred gigabytes.gif": (_sparse(10**11, gif()[:200]), "it is larger than"),
@@ -295,7 +152,7 @@ BAD_FILES: dict[str, tuple[Make, str]] = {
         _bytes(lambda: webp_file(riff_chunk(b"VP8 ", bytes(40)))),
         "does not say its size",
     ),
-    "damaged.mp4": (_bytes(lambda: _damaged_video()), _NO_VIDEO),
+    "damaged.mp4": (_bytes(damaged_video), _NO_VIDEO),
     "real numbers.tif": (
         _bytes(lambda: encoded(".tif", image=picture().astype(np.float32))),
         "cannot be read as an image",
@@ -315,7 +172,7 @@ BAD_FILES: dict[str, tuple[Make, str]] = {
     "nowhere.jpg": (_link("gone"), "No such file"),
     "nowhere.mp4": (_link("gone"), "No such file"),
     "nowhere.gif": (_link("gone"), "No such file"),
-    # no files at all
+    # not regular files
     "pipe.jpg": (os.mkfifo, "it is a pipe, not a file"),
     "pipe.mp4": (os.mkfifo, "it is a pipe, not a file"),
     "pipe.gif": (os.mkfifo, "it is a pipe, not a file"),
@@ -326,30 +183,7 @@ BAD_FILES: dict[str, tuple[Make, str]] = {
     "nothing.png": (_link("/dev/null"), "it is a device, not a file"),
     "a folder.jpg": (_link("."), ""),
 }
-"""How each is made, and what is told of it; "" for what is no source."""
-
-
-def _damaged_video() -> bytes:
-    """A video with zeros in the middle of its pictures."""
-    data = bytearray(video(frames=40))
-    start = data.index(b"mdat") + 400
-    data[start : start + 600] = bytes(600)
-    return bytes(data)
-
-
-def oriented(orientation: bytes) -> bytes:
-    """A JPEG with an Exif part that says how it was held."""
-    tags = b"Exif\0\0II*\0\x08\0\0\0\1\0\x12\1\3\0\1\0\0\0" + orientation + b"\0\0\0\0\0\0"
-    return _JPEG[:2] + b"\xff\xe1" + struct.pack(">H", 2 + len(tags)) + tags + _JPEG[2:]
-
-
-def cmyk() -> bytes:
-    """A JPEG of four inks, as from print."""
-    import PIL.Image
-
-    out = BytesIO()
-    PIL.Image.fromarray(picture()[..., ::-1]).convert("CMYK").save(out, "jpeg")
-    return out.getvalue()
+"""How each file is made, and a part of its error; "" if it is not a source."""
 
 
 def _rows(width: int, height: int, row: bytes) -> bytes:
@@ -383,7 +217,7 @@ UNUSUAL_FILES: dict[str, Make] = {
     "really a mkv.mp4": _bytes(lambda: video(".mkv")),
     "odd.mp4": _bytes(lambda: video(size=(63, 47))),
     "jpegs.avi": _bytes(lambda: other_video("avi", "mjpeg")),
-    "lying head.avi": _bytes(lying_head),
+    "lying head.avi": _bytes(false_size),
     "loud.MP4": _bytes(video),
     " spaces .png": _bytes(lambda: _PNG),
     "line\nbreak.png": _bytes(lambda: _PNG),
@@ -398,4 +232,4 @@ UNUSUAL_FILES: dict[str, Make] = {
     f"{'long' * 62}.png": _bytes(lambda: _PNG),
     os.fsdecode(b"not \xff utf-8.png"): _bytes(lambda: _PNG),
 }
-"""What is unusual about each is in its name."""
+"""Each name says what is unusual."""

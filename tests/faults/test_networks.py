@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from faults.bad_files import video
+from faults.media_bytes import video
 from tiny_models import MODELS
 
 from fkd_infer.detection.base import Detector

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from faults.bad_files import bomb, video
 from faults.killed_runs import read_outputs
+from faults.media_bytes import bomb, video
 from tiny_models import MODELS
 
 from fkd_infer.cli.main import main
