@@ -1,4 +1,4 @@
-"""The repository keeps its own promises."""
+"""The repository is consistent: shipped models, documentation, folders and examples."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md")), SHIPPED_MODELS / "READM
 
 
 @pytest.mark.parametrize("name", SHIPPED)
-def test_shipped_files_are_the_ones_in_the_manifest(name: str) -> None:
+def test_shipped_files_match_the_manifest(name: str) -> None:
     content = (SHIPPED_MODELS / name).read_bytes()
     assert hashlib.sha256(content).hexdigest() == SHIPPED[name]["sha256"]
     assert len(content) == SHIPPED[name]["bytes"]
 
 
-def test_every_shipped_file_is_in_the_manifest_and_they_stay_small() -> None:
+def test_the_manifest_lists_every_shipped_file_and_they_are_small() -> None:
     files = {p.name for p in SHIPPED_MODELS.iterdir() if p.suffix in {".onnx", ".pt"}}
     assert files == set(SHIPPED)
     assert sum(entry["bytes"] for entry in SHIPPED.values()) < 45e6
 
 
-def test_the_wheel_has_what_the_manifest_says() -> None:
+def test_the_wheel_includes_the_files_that_the_manifest_marks() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     included = project["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
     marked = {f"models/{name}" for name, entry in SHIPPED.items() if entry.get("wheel")}
@@ -51,9 +51,9 @@ def test_the_wheel_has_what_the_manifest_says() -> None:
 NETWORKS = ["fkdnet", "naimishnet"]
 
 
-def test_the_shipped_detectors_card_says_where_it_comes_from() -> None:
+def test_the_shipped_detectors_card_names_its_training() -> None:
     card = FkdDetector(provider="cpu").card
-    assert card.training.split == "identity", "people who are held out never train it"
+    assert card.training.split == "identity", "held-out people must not be trained on"
     assert "research" in card.licence
     assert set(card.accuracy) == {"identity split, mosaics", "identity split, images"}
     assert card.accuracy["identity split, images"].recall > 99
@@ -62,7 +62,7 @@ def test_the_shipped_detectors_card_says_where_it_comes_from() -> None:
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_the_shipped_card_says_where_it_comes_from(name: str) -> None:
+def test_the_shipped_networks_card_names_its_training(name: str) -> None:
     card = LandmarkSession(name, "cpu").card
     assert card.training.recipe == name
     assert card.training.split == "official"
@@ -73,7 +73,7 @@ def test_the_shipped_card_says_where_it_comes_from(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_the_models_page_quotes_the_card(name: str) -> None:
+def test_the_documentation_quotes_the_cards_accuracy(name: str) -> None:
     card = LandmarkSession(name, "cpu").card
     measured = card.accuracy["official split"]
     for page in ("README.md", "models/README.md"):
@@ -81,9 +81,18 @@ def test_the_models_page_quotes_the_card(name: str) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
-def test_links_lead_somewhere(page: Path) -> None:
-    for target in re.findall(r"\]\((?!https?://)([^)#]+)", page.read_text()):
-        assert (page.parent / target).exists(), target
+def test_links_have_targets(page: Path) -> None:
+    links = re.findall(r"\]\((?!https?://)([^)#]*)(?:#([^)]+))?\)", page.read_text())
+    for name, anchor in links:
+        target = page.parent / name if name else page
+        assert target.exists(), name
+        assert not anchor or anchor in anchors(target), f"{name}#{anchor}"
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub names them."""
+    titles = re.findall(r"(?m)^#+ (.+)$", page.read_text())
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
 PACKAGES = ("fkd_infer", "fkd_train", "benchmarks")
@@ -136,8 +145,8 @@ def test_every_command_and_option_is_documented() -> None:
 
 
 @pytest.fixture
-def in_a_folder_with_photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A new user's folder: photo.jpg, holiday/ and clips/."""
+def user_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with photo.jpg, holiday/ and clips/, as the working directory."""
     data = pytest.importorskip("skimage.data", reason="needs the demo extra's photo")
     image = data.astronaut()[..., ::-1].copy()
     for name in ("photo.jpg", "holiday/one.png"):
@@ -149,8 +158,8 @@ def in_a_folder_with_photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     return tmp_path
 
 
-def test_the_readmes_python_runs(
-    in_a_folder_with_photos: Path, capsys: pytest.CaptureFixture[str]
+def test_runs_the_python_code_of_the_readme(
+    user_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     text = (ROOT / "README.md").read_text()
     (code,) = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
@@ -158,31 +167,31 @@ def test_the_readmes_python_runs(
     assert capsys.readouterr().out.count("[") == 69
 
 
-def test_the_readmes_command_runs(in_a_folder_with_photos: Path) -> None:
+def test_runs_the_command_of_the_readme(user_folder: Path) -> None:
     from fkd_infer.cli.main import main
 
     text = (ROOT / "README.md").read_text()
     command = next(line for line in text.splitlines() if line.startswith("fkd-infer photo.jpg hol"))
     done = CliRunner().invoke(main, shlex.split(command)[1:], catch_exceptions=False)
     assert done.exit_code == 0
-    made = {p.name for p in (in_a_folder_with_photos / "annotated").rglob("*.*")}
-    assert made == {"photo.jpg", "one.png", "a.mp4"}
-    assert len((in_a_folder_with_photos / "faces.jsonl").read_text().splitlines()) == 7
+    written = {p.name for p in (user_folder / "annotated").rglob("*.*")}
+    assert written == {"photo.jpg", "one.png", "a.mp4"}
+    assert len((user_folder / "faces.jsonl").read_text().splitlines()) == 7
 
 
-def test_the_version_is_one() -> None:
+def test_the_installed_version_is_that_of_the_package() -> None:
     from importlib.metadata import version
 
     assert version("fkd") == fkd_infer.__version__
 
 
-def test_the_api_page_names_every_public_name() -> None:
+def test_the_api_page_lists_every_public_name() -> None:
     text = (DOCS / "api.md").read_text()
     for name in fkd_infer.__all__:
         assert f"| `{name}" in text
 
 
-def test_shipped_files_name_no_place_of_the_machine_that_made_them() -> None:
+def test_shipped_files_contain_no_paths_of_the_machine_that_wrote_them() -> None:
     for name in SHIPPED:
         content = (SHIPPED_MODELS / name).read_bytes()
         assert b"site-packages" not in content
