@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal, TypeAlias, get_args
 
 Blend = Literal["normal", "multiply", "screen"]
@@ -28,6 +29,8 @@ PLATFORMS: tuple[Platform, ...] = get_args(Platform)
 SMOOTHINGS: tuple[Smoothing, ...] = get_args(Smoothing)
 VIDEO_SMOOTHINGS: tuple[VideoSmoothing, ...] = get_args(VideoSmoothing)
 
+STDOUT = Path("-")
+"""The file name that stands for standard output."""
 DEFAULT_MODEL = "fkdnet"
 BATCH = 16
 """Faces in one call of the landmark network, if that many are waiting."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
@@ -102,6 +101,8 @@ def exit_on_signals(context: click.Context, message: str) -> Iterator[None]:
 
     Both raise KeyboardInterrupt in the block, so that it can clean up.
     """
+    import signal
+
     previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield

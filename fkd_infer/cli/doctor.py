@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from fkd_infer.choices import STDOUT
 from fkd_infer.cli.command import FkdCommand
 from fkd_infer.cli.options.group import PATH
 from fkd_infer.jobs.summary import counted
 
 if TYPE_CHECKING:
     from fkd_infer.doctor.finding import Finding
-
-_STDOUT = Path("-")
 
 
 @click.command(cls=FkdCommand)
@@ -36,7 +35,7 @@ def main(context: click.Context, json_: Path | None) -> None:
     from fkd_infer.doctor.checks import examine
 
     findings = examine()
-    if json_ != _STDOUT:
+    if json_ != STDOUT:
         _print(findings)
     if json_:
         _write_json(findings, json_)
@@ -65,7 +64,7 @@ def _write_json(findings: Sequence[Finding], path: Path) -> None:
     text = json.dumps(
         {"well": well, "findings": [asdict(finding) for finding in findings]}, indent=1
     )
-    if path == _STDOUT:
+    if path == STDOUT:
         click.echo(text)
         return
     with atomic_write(path) as partial, output_errors(path):

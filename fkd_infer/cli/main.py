@@ -14,7 +14,6 @@ from fkd_infer.cli.options.faces import face_options
 from fkd_infer.cli.options.group import PATH, neutral_option
 from fkd_infer.cli.options.media import encoding_options, frame_range_options, limit_options
 from fkd_infer.cli.options.outputs import output_options
-from fkd_infer.cli.resume import check_resume, open_journal
 from fkd_infer.system.files.text_checks import printable
 
 if TYPE_CHECKING:
@@ -80,6 +79,7 @@ def main(
     SOURCE is an image, a video, a folder, a glob such as 'trip/*.jpg', a stream's URL, or a
     camera's number.
     """
+    from fkd_infer.cli.resume import check_resume, open_journal
     from fkd_infer.jobs.run import Job, run
     from fkd_infer.system.hardware import available_threads
 

@@ -9,7 +9,6 @@ Imports neither numpy nor OpenCV, so that `--help` is quick.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -41,8 +40,7 @@ class SearchSizes(NamedTuple):
 _SIZES = SearchSizes(photos=1280, videos=640)
 
 
-@dataclass(frozen=True, slots=True)
-class DetectorRequest:
+class DetectorRequest(NamedTuple):
     """What a detector is built from.
 
     `rule` leads from the detector's boxes to those of the landmark network's points; None stands
@@ -58,8 +56,7 @@ class DetectorRequest:
     threads: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class DetectorSpec:
+class DetectorSpec(NamedTuple):
     """A detector with a name.
 
     `build` opens it, and imports what it needs only then. `box_rule` leads from its boxes to those

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
-from pkgutil import resolve_name
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from fkd_infer.choices import Extra
+from fkd_infer.choices import STDOUT, Extra
 from fkd_infer.errors import OutputError, SettingsError
-from fkd_infer.system.files.atomic import STDOUT
 from fkd_infer.system.plugins import PluginError, load_plugin, plugin_names
 
 if TYPE_CHECKING:
@@ -27,8 +26,7 @@ GROUP = "fkd.formats"
 """Entry point group in which other packages register a RecordFormat."""
 
 
-@dataclass(frozen=True)
-class RecordFormat:
+class RecordFormat(NamedTuple):
     """A format for records of faces.
 
     `name` is its option: json for --json. `content` says what the file holds, for --help.
@@ -63,7 +61,8 @@ def _imported(name: str) -> SinkFactory:
     """Returns a factory that imports a sink class, "module:class", when it is first called."""
 
     def sink(path: Path, scheme: LandmarkScheme, extras: frozenset[Extra]) -> RecordSink:
-        opened: RecordSink = resolve_name(name)(path, scheme, extras)
+        module, _, kind = name.partition(":")
+        opened: RecordSink = getattr(import_module(module), kind)(path, scheme, extras)
         return opened
 
     return sink

@@ -9,10 +9,10 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import TextIO
 
-from fkd_infer.choices import Extra
+from fkd_infer.choices import STDOUT, Extra
 from fkd_infer.landmarks.attributes import sorted_extras
 from fkd_infer.landmarks.schemes import IBUG68, LandmarkScheme
-from fkd_infer.system.files.atomic import STDOUT, atomic_write, output_errors, removed_on_error
+from fkd_infer.system.files.atomic import atomic_write, output_errors, removed_on_error
 from fkd_infer.system.scoped import Scoped
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fkd_infer.choices import Border
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class CropRule:
     """Places the crop relative to the tight box of a face's points.
 
@@ -25,7 +25,7 @@ class CropRule:
         _check_rule(self.scale, self.shift)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class BoxRule:
     """Calibration of a detector: leads from its box to the tight square around the points.
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from fkd_infer.choices import Extra
+from fkd_infer.choices import STDOUT, Extra
 from fkd_infer.formats.registry import RecordFile
 from fkd_infer.jobs.failures import ERRORS_FILE
-from fkd_infer.system.files.atomic import STDOUT
 
 
 @dataclass(frozen=True)

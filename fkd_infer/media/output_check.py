@@ -6,9 +6,10 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from fkd_infer.choices import STDOUT
 from fkd_infer.errors import OutputError
 from fkd_infer.media.sources import Source
-from fkd_infer.system.files.atomic import STDOUT, output_errors
+from fkd_infer.system.files.atomic import output_errors
 
 FileId = tuple[int, int]
 """Device and inode."""

@@ -6,8 +6,7 @@ These files import nothing heavy, since `fkd-infer --help` reads the registry.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -34,8 +33,7 @@ class NoSettings(ProviderSettings):
 Settings = TypeVar("Settings", bound=ProviderSettings)
 
 
-@dataclass(frozen=True, slots=True)
-class Driver:
+class Driver(NamedTuple):
     """A provider's driver: `command` prints one line for each device; `fix` is the command to run
     when that fails, and `install` what to do when there is no driver."""
 

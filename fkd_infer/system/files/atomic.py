@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import sys
 from collections.abc import Iterator
@@ -13,8 +12,6 @@ from pathlib import Path
 from fkd_infer.errors import FkdError, OutputError
 from fkd_infer.system.files.lock import is_open_at, open_locked
 
-STDOUT = Path("-")
-"""The path that stands for standard output."""
 _MAX_NAME_BYTES = 200
 """Longer names are hashed in temporary names: file systems allow 255 bytes."""
 
@@ -108,6 +105,8 @@ def _partial_name(name: str, number: int) -> str:
     """Returns the same names in every run, so that a later run reuses files that were left."""
     encoded = os.fsencode(name)
     if len(encoded) > _MAX_NAME_BYTES:
+        import hashlib  # here, so that --help does not wait for it
+
         name = hashlib.sha256(encoded).hexdigest()
     if sys.platform == "win32":  # without locks, names keep processes apart
         name = f"{name}.{os.getpid()}"

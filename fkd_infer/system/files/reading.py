@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import stat
 from pathlib import Path
@@ -53,6 +52,8 @@ def read_regular(path: Path, max_bytes: int) -> bytes:
 
 def file_sha256(path: Path) -> str:
     """Returns a file's sha256 in hexadecimal."""
+    import hashlib  # here, so that --help does not wait for it
+
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
