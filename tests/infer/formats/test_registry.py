@@ -57,7 +57,7 @@ def test_adds_extras_where_the_format_has_fields_for_them(tmp_path: Path) -> Non
     assert with_extras == {"json", "csv"}, "npz has them as UTF-32, COCO not at all"
 
 
-@pytest.mark.parametrize("row", [row for row in BUILT_IN if not row.to_stdout], ids=str)
+@pytest.mark.parametrize("row", [r for r in BUILT_IN if not r.to_stdout], ids=lambda r: r.name)
 def test_does_not_print_what_is_put_together_at_the_end(row: RecordFormat) -> None:
     with pytest.raises(OutputError, match="name of a file"):
         RecordFile(row, Path("-"))
