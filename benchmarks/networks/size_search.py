@@ -20,7 +20,8 @@ from fkd_infer.system.files.atomic import atomic_write, output_errors
 from fkd_train.checkpoints import load_landmark_network
 from fkd_train.data.dataset import load_evaluation
 from fkd_train.data.faces import Faces
-from fkd_train.evaluation.accuracy import evaluate, open_model
+from fkd_train.evaluation.accuracy import evaluate
+from fkd_train.evaluation.predict import open_model
 from fkd_train.export.landmarks import export
 from fkd_train.reports.plots import save_figure, style_axes
 

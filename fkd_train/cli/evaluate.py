@@ -89,7 +89,7 @@ def main(
 
     Detectors are evaluated on the original images, on tilted, dark and gray ones, and on mosaics.
     """
-    from fkd_train.evaluation.detectors import is_detector_file
+    from fkd_train.evaluation.detector_comparison import is_detector_file
 
     if is_detector_file(models[0]):
         if crop != "model" or boxes != "points" or not refine or perturb or score or report:
@@ -131,15 +131,19 @@ def _evaluate_detectors(
     detector_model: Path | None,
     json_: Path | None,
 ) -> None:
-    from fkd_train.evaluation.detectors import evaluate_detectors, plain, table
+    from fkd_train.evaluation.detector_comparison import (
+        evaluate_detectors,
+        format_table,
+        rows_as_dicts,
+    )
 
     detectors = _open_detectors(models, beside, detector_model)
     rows = list(evaluate_detectors(detectors, data, split))
     click.echo(f"{split} split; recall at IoU 0.5; 1 in 100: at one false box in 100 pictures")
-    for line in table(rows):
+    for line in format_table(rows):
         click.echo(line)
     if json_:
-        write_json(json_, plain(rows))
+        write_json(json_, rows_as_dicts(rows))
 
 
 def _open_detectors(

@@ -74,4 +74,4 @@ def write_json(path: Path, content: object) -> None:
 
 def _table(result: Result, protocol: EvaluationProtocol) -> dict[str, object]:
     settings = {"split": protocol.split, "crop": protocol.crop, "boxes": protocol.boxes}
-    return {"model": str(result.path), **settings, **result.figures()}
+    return {"model": str(result.path), **settings, **result.metrics()}

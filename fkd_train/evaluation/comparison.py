@@ -1,4 +1,4 @@
-"""Several networks measured on the same faces, in the same way."""
+"""Compares landmark networks on the same faces by the same protocol."""
 
 from __future__ import annotations
 
@@ -16,20 +16,15 @@ from fkd_train.data.crop_sampler import CropSampler
 from fkd_train.data.dataset import load_evaluation
 from fkd_train.data.faces import Faces
 from fkd_train.errors import RunError
-from fkd_train.evaluation.accuracy import (
-    Evaluation,
-    Predict,
-    evaluate,
-    evaluate_detected,
-    open_model,
-)
+from fkd_train.evaluation.accuracy import Evaluation, evaluate, evaluate_detected
+from fkd_train.evaluation.predict import Predict, open_model
 from fkd_train.evaluation.presence import ScoreReport, measure_score
 from fkd_train.evaluation.robustness import Robustness, robustness
 
 
 @dataclass(frozen=True)
 class EvaluationProtocol:
-    """On what, and how, networks are measured."""
+    """The data set, crops and boxes of an evaluation, and its optional parts."""
 
     data: Path
     split: Split
@@ -41,7 +36,7 @@ class EvaluationProtocol:
     detector_model: Path | None = None
 
     def detector(self) -> Detector | None:
-        """What draws the boxes; None for those of the points. Raises DetectorError."""
+        """The detector of the boxes; None for the true points' boxes. Raises DetectorError."""
         if self.boxes == "points":
             return None
         from fkd_train.evaluation.calibration import open_detector
@@ -51,7 +46,7 @@ class EvaluationProtocol:
 
 @dataclass(frozen=True)
 class Result:
-    """What was measured of one network; `name` tells it from the others."""
+    """The evaluation of one network, with a name that is unique in the comparison."""
 
     name: str
     path: Path
@@ -61,19 +56,19 @@ class Result:
     robustness: tuple[Robustness, ...]
     score: ScoreReport | None = None
 
-    def figures(self) -> dict[str, object]:
-        """The figures as plain data."""
-        figures = self.evaluation.figures()
+    def metrics(self) -> dict[str, object]:
+        """The metrics as plain data."""
+        metrics = self.evaluation.metrics()
         if self.robustness:
-            figures["robustness"] = [asdict(row) for row in self.robustness]
+            metrics["robustness"] = [asdict(row) for row in self.robustness]
         if self.score:
-            figures["score"] = asdict(self.score)
-        return figures
+            metrics["score"] = asdict(self.score)
+        return metrics
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Results on the same faces: those of `total` that got a box."""
+    """Results on the same faces: those of all `total` faces that have a box."""
 
     protocol: EvaluationProtocol
     total: int
@@ -81,14 +76,14 @@ class Comparison:
 
     @property
     def faces(self) -> Faces:
-        """The faces that were measured."""
+        """The evaluated faces."""
         return self.results[0].evaluation.faces
 
 
 def compare(models: Sequence[Path], protocol: EvaluationProtocol) -> Comparison:
-    """Measures models; one that is given twice is measured once.
+    """Evaluates models, each path once.
 
-    Raises RunError where their schemes differ, and NonFiniteOutputError for a broken one.
+    Raises RunError if their schemes differ, and NonFiniteOutputError for a broken model.
     """
     paths = list({path.absolute(): path for path in models}.values())
     opened = [open_model(path, protocol.crop) for path in paths]
@@ -105,7 +100,7 @@ def compare(models: Sequence[Path], protocol: EvaluationProtocol) -> Comparison:
 
 
 def distinct_names(paths: Sequence[Path]) -> list[str]:
-    """The last part of each path, with as many of its folders as tell it from all others."""
+    """The last part of each path, with as many parent folders as make it unique."""
     return [_shortest(path.absolute(), [p.absolute() for p in paths]) for path in paths]
 
 

@@ -1,4 +1,4 @@
-"""Landmark errors: NME, failure rate, CED and the area under it. numpy only."""
+"""Landmark metrics: NME, failure rate, CED and the area under it; ROC AUC. Needs only numpy."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def interocular(points: Array, scheme: LandmarkScheme) -> Array:
 
 
 def point_errors(predicted: Array, true: Array, scheme: LandmarkScheme) -> Array:
-    """Error (n, k) of each point over the true interocular distance, in percent."""
+    """Error (n, k) of each point relative to the true interocular distance, in percent."""
     distance = np.linalg.norm(predicted - true, axis=-1)
     errors: Array = 100 * distance / interocular(true, scheme)[:, None]
     return errors
@@ -39,7 +39,7 @@ def failure_rate(face_errors: Array, threshold: float) -> float:
 
 
 def ced(face_errors: Array, limit: float) -> tuple[Array, Array]:
-    """Cumulative error distribution: errors (n + 2,) from 0 to limit, and shares of faces below."""
+    """Cumulative error distribution: errors (m + 2,) from 0 to the limit, and shares of faces."""
     inside = np.sort(face_errors[face_errors <= limit])
     shares = np.arange(1, len(inside) + 1) / len(face_errors)
     last = shares[-1] if len(shares) else 0.0
@@ -47,13 +47,13 @@ def ced(face_errors: Array, limit: float) -> tuple[Array, Array]:
 
 
 def auc(face_errors: Array, limit: float) -> float:
-    """Area under the CED's steps up to limit over the limit, in percent."""
+    """Area under the CED up to the limit, relative to the limit, in percent."""
     return float(100 * np.mean(np.clip(1 - face_errors / limit, 0, None)))
 
 
 @dataclass(frozen=True, slots=True)
 class Accuracy:
-    """Errors of a network on a set of faces, in percent of the interocular distance."""
+    """Metrics of a network on faces, in percent; errors relative to the interocular distance."""
 
     count: int
     nme: float
@@ -65,7 +65,7 @@ class Accuracy:
 
 
 def accuracy(predicted: Array, true: Array, scheme: LandmarkScheme) -> Accuracy:
-    """All figures for predicted and true points (n, k, 2) in the same frame."""
+    """All metrics for predicted and true points (n, k, 2) in the same coordinates."""
     errors = point_errors(predicted, true, scheme)
     faces = errors.mean(axis=1)
     regions = {name: float(errors[:, list(group)].mean()) for name, group in scheme.groups.items()}
@@ -81,7 +81,7 @@ def accuracy(predicted: Array, true: Array, scheme: LandmarkScheme) -> Accuracy:
 
 
 def roc_auc(positives: Array, negatives: Array) -> float:
-    """Area under the ROC curve from 0 to 1: how often a positive's score is above a negative's.
+    """Area under the ROC curve, from 0 to 1: the probability that a positive scores higher.
 
     Equal scores count as half (Hanley & McNeil, Radiology 1982).
     """

@@ -1,4 +1,4 @@
-"""How well the score tells a well-framed face from anything else."""
+"""Measures how well the score separates well-framed faces from other crops."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from fkd_infer.geometry.arrays import Floats, Pixels
 from fkd_infer.geometry.transforms import similarity
 from fkd_train.data.crop_sampler import CropSampler
 from fkd_train.data.faces import Faces
-from fkd_train.evaluation.accuracy import Predict, evaluation_crops, predict_all
+from fkd_train.evaluation.accuracy import evaluation_crops
 from fkd_train.evaluation.metrics import roc_auc
+from fkd_train.evaluation.predict import Predict, predict_all
 
-PHOTOS = (
+PICTURES = (
     "brick",
     "cell",
     "chelsea",
@@ -34,15 +35,18 @@ PHOTOS = (
     "rocket",
     "text",
 )
-"""Pictures without a face that come with scikit-image."""
+"""Pictures of scikit-image without a face."""
 WINDOWS = 40
-"""Crops of each."""
+"""Crops of each picture."""
 
 
 @dataclass(frozen=True)
 class Group:
-    """One kind of crops that are no well-framed face: how many, ROC AUC of the faces' scores
-    against theirs, and the share of them that passes for a face at the default threshold, %."""
+    """One kind of crops without a well-framed face.
+
+    `auc` is the ROC AUC of the faces' scores against theirs, `accepted` the share of them above the
+    default threshold, in percent.
+    """
 
     count: int
     auc: float
@@ -51,8 +55,8 @@ class Group:
 
 @dataclass(frozen=True)
 class ScoreReport:
-    """Faces, the share of them that the default threshold rejects in percent, and each group of
-    other crops; `auc` is that of all backgrounds together."""
+    """The number of faces, the share of them below the default threshold in percent, and the groups
+    of other crops; `auc` is against all backgrounds together."""
 
     faces: int
     rejected: float
@@ -61,12 +65,12 @@ class ScoreReport:
 
 
 def measure_score(predict: Predict, faces: Faces, sampler: CropSampler) -> ScoreReport | None:
-    """Scores of faces against crops beside them, of scikit-image's photos, and of bad frames.
+    """Compares scores of faces with those of crops beside them, of pictures, and of bad framing.
 
-    None where the network has no score. The crops are the same at each call.
+    None if the network has no score. The crops are the same in each call.
     """
-    true = predict_all(predict, evaluation_crops(faces, sampler)[0]).scores
-    if true is None:
+    face_scores = predict_all(predict, evaluation_crops(faces, sampler)[0]).scores
+    if face_scores is None:
         return None
     crops = {
         "beside the face": list(_beside(faces, sampler)),
@@ -80,20 +84,20 @@ def measure_score(predict: Predict, faces: Faces, sampler: CropSampler) -> Score
     }
     backgrounds = [scores[name] for name in list(crops)[:2] if name in scores]
     return ScoreReport(
-        faces=len(true),
-        rejected=100 * float(np.mean(true < MIN_PRESENCE)),
-        auc=roc_auc(true, np.concatenate(backgrounds)),
-        groups={name: _group(true, other) for name, other in scores.items()},
+        faces=len(face_scores),
+        rejected=100 * float(np.mean(face_scores < MIN_PRESENCE)),
+        auc=roc_auc(face_scores, np.concatenate(backgrounds)),
+        groups={name: _group(face_scores, other) for name, other in scores.items()},
     )
 
 
-def _group(true: Floats, other: Floats) -> Group:
+def _group(face_scores: Floats, other: Floats) -> Group:
     accepted = 100 * float(np.mean(other >= MIN_PRESENCE))
-    return Group(len(other), roc_auc(true, other), accepted)
+    return Group(len(other), roc_auc(face_scores, other), accepted)
 
 
 def _beside(faces: Faces, sampler: CropSampler) -> Iterator[Pixels]:
-    """A crop of each image that has room for one beside its face."""
+    """A crop beside the face of each image with enough room."""
     for row, (image, points) in enumerate(zip(faces.images, faces.points, strict=True)):
         matrix = sampler.background_matrix(image, points, np.random.default_rng(row))
         if matrix is not None:
@@ -107,10 +111,10 @@ def _misframed(faces: Faces, sampler: CropSampler) -> Iterator[Pixels]:
 
 
 def _photo_windows(sampler: CropSampler) -> Iterator[Pixels]:
-    """Squares of all sizes and places from scikit-image's pictures."""
+    """Random squares of the pictures."""
     from skimage import data
 
-    for number, name in enumerate(PHOTOS):
+    for number, name in enumerate(PICTURES):
         rng = np.random.default_rng(number)
         image = _gray(getattr(data, name)())
         height, width = image.shape

@@ -1,8 +1,8 @@
-"""How a network bears worse boxes and worse pictures than those it is measured on.
+"""Measures robustness against worse boxes and worse pictures.
 
-A perturbation takes a face's gray image (H, W), the points' box in it and a generator, and answers
-what the runtime would be given instead. The generator is seeded by the face's name, so the same
-faces always give the same figures, and a face is tilted the same way at every angle.
+A perturbation maps a face's gray image (H, W), the points' box in it and a generator to the input
+that the runtime would have instead. The generator is seeded by the face's name, so that results are
+repeatable, and a face is tilted to the same side at every angle.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from fkd_infer.geometry.transforms import invert, similarity, transform
 from fkd_train.data.augmentation.photometric import Rng, jpeg
 from fkd_train.data.crop_sampler import CropSampler
 from fkd_train.data.faces import Faces
-from fkd_train.evaluation.accuracy import Evaluation, Predict, predict_all
+from fkd_train.evaluation.accuracy import Evaluation
+from fkd_train.evaluation.predict import Predict, predict_all
 
 
 @dataclass(frozen=True)
 class View:
-    """What the runtime is given of a face: an image (H, W), and a square in it for the points' box.
+    """The runtime's input: an image (H, W), and the centre (2,) and side of the points' square.
 
-    `centre` (2,) and `side` are in pixels of the image. The face is seen tilted by `tilt`, radians,
-    clockwise on screen, about the centre. `to_original` (2, 3) leads from this image to the one
-    that the face came in.
+    The face appears rotated by `tilt` radians, clockwise on screen, about the centre. `to_original`
+    (2, 3) maps this image to the face's original image.
     """
 
     image: Pixels
@@ -43,43 +43,43 @@ class View:
     to_original: Matrix = field(default_factory=lambda: np.eye(2, 3))
 
     def matrix(self, rule: CropRule, size: int) -> Matrix:
-        """The crop (2, 3), cut by the rule as the runtime does."""
+        """The crop matrix (2, 3) by the runtime's rule."""
         box = square_boxes(self.centre[None], np.array([self.side], np.float32))
         centres, sides = apply_rule(box, rule)
-        # Where the tilt takes the crop's centre, which is not the box's.
-        turn = similarity((0, 0), 1, 1, self.tilt)
-        centre = self.centre + transform(centres - self.centre, turn)[0]
+        # The crop's centre, which differs from the box's, rotates about it.
+        rotation = similarity((0, 0), 1, 1, self.tilt)
+        centre = self.centre + transform(centres - self.centre, rotation)[0]
         return similarity(centre, float(sides[0]), size, -self.tilt)
 
 
 Perturbation = Callable[[Pixels, Floats, float, Rng], View]
-"""A face's image (H, W), its points' box's centre (2,) and longer side, and a generator."""
+"""Maps a face's image (H, W), its points' box (centre (2,), longer side) and a generator."""
 
 
 def clean(image: Pixels, centre: Floats, side: float, rng: Rng) -> View:
-    """The face as it is."""
+    """The unchanged face."""
     return View(image, centre, side)
 
 
 def shifted(image: Pixels, centre: Floats, side: float, rng: Rng, share: float) -> View:
-    """The box moved by `share` of its side, in any direction."""
+    """Moves the box by `share` of its side in a random direction."""
     angle = rng.uniform(0, 2 * np.pi)
     offset = share * side * np.array([np.cos(angle), np.sin(angle)], np.float32)
     return View(image, centre + offset, side)
 
 
 def scaled(image: Pixels, centre: Floats, side: float, rng: Rng, factor: float) -> View:
-    """The box made smaller or larger about its centre."""
+    """Scales the box about its centre."""
     return View(image, centre, factor * side)
 
 
 def tilted(image: Pixels, centre: Floats, side: float, rng: Rng, degrees: float) -> View:
-    """The face tilted in its crop, to either side."""
+    """Tilts the face in its crop, to a random side."""
     return View(image, centre, side, float(np.radians(rng.choice([-degrees, degrees]))))
 
 
 def shrunk(image: Pixels, centre: Floats, side: float, rng: Rng, pixels: float) -> View:
-    """The image reduced, so that the box's side is `pixels`; a smaller face stays as it is."""
+    """Downscales the image until the box's side is `pixels`; smaller faces are unchanged."""
     factor = max(1.0, side / pixels)
     small, to_original = downscale(image, factor)
     moved = transform(centre[None], invert(to_original))[0]
@@ -87,18 +87,18 @@ def shrunk(image: Pixels, centre: Floats, side: float, rng: Rng, pixels: float) 
 
 
 def darkened(image: Pixels, centre: Floats, side: float, rng: Rng, factor: float) -> View:
-    """Every pixel times `factor`."""
+    """Multiplies every pixel by `factor`."""
     return View(np.rint(factor * image).astype(np.uint8), centre, side)
 
 
 def blurred(image: Pixels, centre: Floats, side: float, rng: Rng, share: float) -> View:
-    """Out of focus: a Gaussian whose sigma is `share` of the box's side."""
+    """Blurs with a Gaussian whose sigma is `share` of the box's side."""
     soft = cv2.GaussianBlur(image, (0, 0), share * side)
     return View(np.asarray(soft, dtype=np.uint8), centre, side)
 
 
 def compressed(image: Pixels, centre: Floats, side: float, rng: Rng, quality: int) -> View:
-    """The whole image through JPEG."""
+    """Compresses the image as JPEG."""
     return View(jpeg(image, quality), centre, side)
 
 
@@ -115,12 +115,12 @@ PERTURBATIONS: dict[str, Perturbation] = {
     "blurred by 2 %": partial(blurred, share=0.02),
     "JPEG quality 20": partial(compressed, quality=20),
 }
-"""The rows of the table, in its order; the first is what the others are compared with."""
+"""The rows of the table; the first is the reference of the others."""
 
 
 @dataclass(frozen=True)
 class Robustness:
-    """Errors under one perturbation, in percent; `ratio` is the NME over that of clean faces."""
+    """Metrics under one perturbation, in percent; `ratio` is its NME relative to clean faces."""
 
     perturbation: str
     nme: float
@@ -129,35 +129,35 @@ class Robustness:
 
 
 def robustness(predict: Predict, faces: Faces, sampler: CropSampler) -> tuple[Robustness, ...]:
-    """A row for each perturbation, in crops around the points' boxes as the runtime cuts them."""
+    """Evaluates each perturbation, in the runtime's crops around the points' boxes."""
     names = tqdm(PERTURBATIONS, desc="perturbed", leave=False, disable=None)
-    measured = {
+    accuracies = {
         name: evaluate_perturbed(predict, faces, sampler, PERTURBATIONS[name]).accuracy
         for name in names
     }
-    usual = measured["clean"].nme
+    clean_nme = accuracies["clean"].nme
     return tuple(
-        Robustness(name, figures.nme, figures.failure_rate_10, figures.nme / usual)
-        for name, figures in measured.items()
+        Robustness(name, accuracy.nme, accuracy.failure_rate_10, accuracy.nme / clean_nme)
+        for name, accuracy in accuracies.items()
     )
 
 
 def evaluate_perturbed(
     predict: Predict, faces: Faces, sampler: CropSampler, perturbation: Perturbation
 ) -> Evaluation:
-    """Predicts all faces as a perturbation shows them; measured in pixels of their own images."""
+    """Evaluates a network on perturbed faces, in pixels of the original images."""
     crops, matrices, to_originals = [], [], []
     for name, image, points in zip(faces.names, faces.images, faces.points, strict=True):
-        view = _view(perturbation, name, image, points)
+        view = _perturb(perturbation, name, image, points)
         matrix = view.matrix(sampler.config.rule(), sampler.size)
         crops.append(sampler.cut(view.image, matrix))
         matrices.append(matrix)
         to_originals.append(view.to_original)
-    seen = transform(predict_all(predict, np.stack(crops)).points, invert(np.array(matrices)))
-    return Evaluation.of(transform(seen, np.array(to_originals)), faces)
+    points = transform(predict_all(predict, np.stack(crops)).points, invert(np.array(matrices)))
+    return Evaluation.of(transform(points, np.array(to_originals)), faces)
 
 
-def _view(perturbation: Perturbation, name: str, image: Pixels, points: Floats) -> View:
+def _perturb(perturbation: Perturbation, name: str, image: Pixels, points: Floats) -> View:
     centres, sides = apply_rule(points_box(points)[None], POINTS_BOX)
     rng = np.random.default_rng(zlib.crc32(name.encode()))
     return perturbation(image, centres[0], float(sides[0]), rng)

@@ -18,8 +18,9 @@ from fkd_train.data.crop_sampler import CropSampler
 from fkd_train.data.dataset import load_evaluation, load_split
 from fkd_train.data.faces import Faces
 from fkd_train.errors import VerificationError
-from fkd_train.evaluation.accuracy import Evaluation, evaluate, torch_predict
+from fkd_train.evaluation.accuracy import Evaluation, evaluate
 from fkd_train.evaluation.calibration import scheme_rules
+from fkd_train.evaluation.predict import torch_predict
 from fkd_train.export.cards import (
     exporter_versions,
     licence,

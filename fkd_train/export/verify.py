@@ -19,8 +19,9 @@ from fkd_infer.types import Prediction
 from fkd_train.data.crop_sampler import CropSampler
 from fkd_train.data.faces import Faces
 from fkd_train.data.synthetic import draw_face
-from fkd_train.evaluation.accuracy import Predict, evaluation_crops, joined, torch_predict
+from fkd_train.evaluation.accuracy import evaluation_crops
 from fkd_train.evaluation.metrics import nme
+from fkd_train.evaluation.predict import Predict, concatenate, torch_predict
 from fkd_train.models.landmarks import LandmarkNet
 
 BATCHES = (1, 2, 3, 7)
@@ -124,4 +125,4 @@ def _in_batches(predict: Predict, crops: NDArray[np.uint8]) -> Prediction:
         size = BATCHES[len(parts) % len(BATCHES)]
         parts.append(predict(crops[start : start + size]))
         start += size
-    return joined(parts)
+    return concatenate(parts)

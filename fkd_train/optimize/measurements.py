@@ -18,7 +18,8 @@ from fkd_infer.tuning.interleaved import time_interleaved
 from fkd_infer.tuning.session_worker import session_contender
 from fkd_infer.types import Prediction
 from fkd_train.data.faces import Faces
-from fkd_train.evaluation.accuracy import evaluate, predict_all, torch_predict
+from fkd_train.evaluation.accuracy import evaluate
+from fkd_train.evaluation.predict import predict_all, torch_predict
 from fkd_train.export.cards import with_card
 from fkd_train.export.landmarks import LandmarkSource, card_accuracy, split_name
 from fkd_train.export.verify import Verification, VerificationFaces, verification_faces, verify

@@ -1,4 +1,4 @@
-"""The plots of a report. Networks are told apart by colour, in the order in which they come."""
+"""Plots that compare networks, each in a colour of its own."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from fkd_train.evaluation.metrics import Array
 from fkd_train.reports.plots import add_legend, line_styles, style_axes
 
 _UNIT = "NME, % of interocular distance"
-_FEWEST = 10
-"""Faces that an outermost bin has at least, as far as there are so many."""
+_MIN_FACES = 10
+"""Smallest number of faces in an outermost bin, if there are enough."""
 
 
 @dataclass(frozen=True)
 class Bin:
-    """Faces whose value lies from `low` to `high`, and their median NME by each network's name."""
+    """Faces with values from `low` to `high`, and their median NME by network."""
 
     low: float
     high: float
@@ -30,20 +30,20 @@ class Bin:
 
 
 def binned(values: Array, errors: Mapping[str, Array], steps: Sequence[float]) -> list[Bin]:
-    """Faces' errors (n,) by bins of their values (n,), divided at `steps`.
+    """Groups faces' errors (n,) by bins of their values (n,), divided at `steps`.
 
-    The outermost bins reach to the last face and hold several; a bin without a face joins the one
-    before it.
+    The outermost bins extend to the extreme values and have several faces; a bin without a face is
+    merged into the one before.
     """
-    fewer = [min(np.sum(values < step), np.sum(values >= step)) for step in steps]
-    inner = [step for step, count in zip(steps, fewer, strict=True) if count >= _FEWEST]
+    outside = [min(np.sum(values < step), np.sum(values >= step)) for step in steps]
+    inner = [step for step, count in zip(steps, outside, strict=True) if count >= _MIN_FACES]
     numbers = np.digitize(values, inner)
-    held = np.unique(numbers).tolist()
-    lows = [float(values.min()), *(float(inner[number - 1]) for number in held[1:])]
+    filled = np.unique(numbers).tolist()
+    lows = [float(values.min()), *(float(inner[number - 1]) for number in filled[1:])]
     highs = [*lows[1:], float(values.max())]
     return [
         _bin(low, high, numbers == number, errors)
-        for low, high, number in zip(lows, highs, held, strict=True)
+        for low, high, number in zip(lows, highs, filled, strict=True)
     ]
 
 
@@ -53,7 +53,7 @@ def _bin(low: float, high: float, inside: NDArray[np.bool_], errors: Mapping[str
 
 
 def error_by_bin(bins: Sequence[Bin], label: str) -> Figure:
-    """Median errors over bins of a value, above the number of faces in each."""
+    """Plots median errors by bin above the number of faces in each bin."""
     names = list(bins[0].medians)
     figure = Figure(figsize=(5, 3.8 + 0.22 * len(names)), layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
@@ -76,15 +76,15 @@ def error_by_bin(bins: Sequence[Bin], label: str) -> Figure:
 
 
 def grouped_bars(values: Mapping[str, Mapping[str, float]]) -> Figure:
-    """A group of bars for each row, a bar in it for each network: `values[network][row]`."""
+    """Plots a group of bars per row, with a bar per network, of `values[network][row]`."""
     rows = list(next(iter(values.values())))
-    thick = 0.8 / len(values)
+    thickness = 0.8 / len(values)
     figure = Figure(figsize=(5, 1.1 + 0.2 * len(rows) * (len(values) + 0.6)), layout="constrained")
     axis = figure.subplots()
     for number, (row, style) in enumerate(zip(values.values(), line_styles(), strict=False)):
-        places = np.arange(len(rows)) + (number - (len(values) - 1) / 2) * thick
+        places = np.arange(len(rows)) + (number - (len(values) - 1) / 2) * thickness
         widths = [row[key] for key in rows]
-        bars = axis.barh(places, widths, 0.92 * thick, color=style["color"])
+        bars = axis.barh(places, widths, 0.92 * thickness, color=style["color"])
         axis.bar_label(bars, fmt="%.1f", padding=2, fontsize=8)
     labels = [row.replace("_", " ") for row in rows]
     axis.set_yticks(range(len(rows)), labels, parse_math=False)
@@ -98,7 +98,7 @@ def grouped_bars(values: Mapping[str, Mapping[str, float]]) -> Figure:
 
 
 def point_errors_on_face(face: Floats, errors: Mapping[str, Array]) -> Figure:
-    """A mean face (k, 2) for each network, its points as discs by their errors (k,)."""
+    """Plots the mean face (k, 2) per network, its points as discs by their errors (k,)."""
     columns = min(2, len(errors))
     lines = -(-len(errors) // columns)
     figure = Figure(figsize=(3.1 * columns + 0.8, 3.2 * lines + 0.2), layout="constrained")

@@ -1,4 +1,4 @@
-"""What the points of faces tell without their pixels: size, roll, yaw, and the mean face."""
+"""Size, roll, estimated yaw and the mean of faces, from their points."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _NOSE_TIP = 30
 
 
 def box_sides(points: Floats) -> Floats:
-    """The longer side (n,) of each face's points' box, in pixels."""
+    """Longer side (n,) of each points' box, in pixels."""
     return apply_rule(points_box(points), POINTS_BOX)[1]
 
 
 def rolls(points: Floats, scheme: LandmarkScheme) -> Floats:
-    """The angle (n,) of the line between the outer eye corners, degrees, clockwise on screen."""
+    """Angle (n,) of the line between the outer eye corners, in degrees, clockwise on screen."""
     left, right = scheme.outer_eye_corners
     x, y = np.moveaxis(points[:, right] - points[:, left], -1, 0)
     angles: Floats = np.degrees(np.arctan2(y, x))
@@ -26,11 +26,11 @@ def rolls(points: Floats, scheme: LandmarkScheme) -> Floats:
 
 
 def yaws(points: Floats, scheme: LandmarkScheme) -> Floats | None:
-    """An estimate (n,) of how far faces are turned, degrees, positive to the image's right.
+    """Estimated yaw (n,) in degrees, positive towards the image's right.
 
-    As if the nose's tip stood half the distance of the outer eye corners in front of the middle
-    between them: turned by an angle a, it then moves sideways by tan(a) of half that distance as
-    the camera sees it. None for schemes other than ibug68, whose nose's tip is not known.
+    Assumes that the tip of the nose is in front of the midpoint of the outer eye corners by half
+    their distance: a yaw of a then shifts it sideways by tan(a) of that half, as the camera sees
+    it. None for schemes other than ibug68, which name no tip of the nose.
     """
     if scheme != IBUG68:
         return None
@@ -40,16 +40,16 @@ def yaws(points: Floats, scheme: LandmarkScheme) -> Floats | None:
 
 
 def mean_face(points: Floats, scheme: LandmarkScheme) -> Floats:
-    """The mean (k, 2) of upright faces."""
+    """Mean (k, 2) of upright faces."""
     mean: Floats = upright(points, scheme).mean(axis=0)
     return mean
 
 
 def upright(points: Floats, scheme: LandmarkScheme) -> Floats:
-    """Faces (n, k, 2) with their outer eye corners on (-0.5, 0) and (0.5, 0)."""
+    """Normalises faces (n, k, 2): outer eye corners at (-0.5, 0) and (0.5, 0)."""
     left, right = scheme.outer_eye_corners
-    # As complex numbers, so that one division turns and scales.
-    places = points[..., 0] + 1j * points[..., 1]
-    first, last = places[:, left, None], places[:, right, None]
-    moved = (places - (first + last) / 2) / (last - first)
-    return np.stack([moved.real, moved.imag], axis=-1).astype(np.float32)
+    # As complex numbers: one division rotates and scales.
+    complex_points = points[..., 0] + 1j * points[..., 1]
+    first, last = complex_points[:, left, None], complex_points[:, right, None]
+    normalised = (complex_points - (first + last) / 2) / (last - first)
+    return np.stack([normalised.real, normalised.imag], axis=-1).astype(np.float32)

@@ -1,4 +1,4 @@
-"""A report of a comparison: one page that needs nothing beside it, and the numbers behind it."""
+"""Reports a comparison as one self-contained page, and its numbers as JSON."""
 
 from __future__ import annotations
 
@@ -36,10 +36,9 @@ from fkd_train.reports.comparison_plots import (
 from fkd_train.reports.face_geometry import box_sides, mean_face, rolls, yaws
 from fkd_train.reports.plots import ced_curves, face_sheet
 
-SHEET = 6
-"""Faces on a sheet."""
+SHEET_FACES = 6
 
-_SHAPES: dict[str, tuple[str, Sequence[float]]] = {
+_PROPERTIES: dict[str, tuple[str, Sequence[float]]] = {
     "size": (
         "longer side of the points' box, px",
         (24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024),
@@ -47,20 +46,20 @@ _SHAPES: dict[str, tuple[str, Sequence[float]]] = {
     "roll": ("roll, degrees", range(-175, 180, 5)),
     "yaw": ("estimated yaw, degrees", range(-80, 81, 10)),
 }
-"""What errors are shown against: the axis's label, and where its bins may end."""
+"""Face properties that errors are plotted against: the axis label, and possible bin edges."""
 
 
 def write_report(folder: Path, comparison: Comparison) -> Path:
-    """Writes report.html and report.json into the folder; gives the page's path."""
+    """Writes report.html and report.json into the folder; returns the page's path."""
     faces, results = comparison.faces, comparison.results
     face = mean_face(faces.points, faces.scheme)
-    shapes = _shapes(faces)
+    properties = _properties(faces)
     errors = {result.name: result.evaluation.face_errors for result in results}
-    bins = {key: binned(values, errors, _SHAPES[key][1]) for key, values in shapes.items()}
+    bins = {key: binned(values, errors, _PROPERTIES[key][1]) for key, values in properties.items()}
     numbers = {
         "head": _head(comparison),
         "names": faces.names,
-        "shapes": {key: _rounded(values) for key, values in shapes.items()},
+        "shapes": {key: _rounded(values) for key, values in properties.items()},
         "bins": {key: [asdict(b) for b in some] for key, some in bins.items()},
         "mean_face": _rounded(face),
         "models": [_model(result) for result in results],
@@ -102,7 +101,7 @@ def _model(result: Result) -> dict[str, object]:
         "path": str(result.path),
         "file_bytes": result.file_bytes,
         "input_size": result.sampler.size,
-        **result.figures(),
+        **result.metrics(),
         "face_errors": _rounded(result.evaluation.face_errors),
         "point_errors": _rounded(result.evaluation.errors.mean(axis=0)),
         "sheets": {
@@ -112,21 +111,21 @@ def _model(result: Result) -> dict[str, object]:
     }
 
 
-def _shapes(faces: Faces) -> dict[str, Floats]:
-    """Values (n,) of the true points that errors are shown against."""
+def _properties(faces: Faces) -> dict[str, Floats]:
+    """Values (n,) of each face property, from the true points."""
     values = {"size": box_sides(faces.points), "roll": rolls(faces.points, faces.scheme)}
     yaw = yaws(faces.points, faces.scheme)
     return values if yaw is None else {**values, "yaw": yaw}
 
 
 def sheet_rows(face_errors: Array) -> dict[str, NDArray[np.intp]]:
-    """The rows of the faces on each sheet, by errors (n,)."""
+    """Rows of the faces on each sheet, by errors (n,)."""
     order = np.argsort(face_errors)
-    middle = max(0, (len(order) - SHEET) // 2)
+    middle = max(0, (len(order) - SHEET_FACES) // 2)
     return {
-        "best": order[:SHEET],
-        "median": order[middle : middle + SHEET],
-        "worst": order[::-1][:SHEET],
+        "best": order[:SHEET_FACES],
+        "median": order[middle : middle + SHEET_FACES],
+        "worst": order[::-1][:SHEET_FACES],
     }
 
 
@@ -144,7 +143,7 @@ def _figures(
         ),
     }
     for key, some in bins.items():
-        figures[key] = error_by_bin(some, _SHAPES[key][0])
+        figures[key] = error_by_bin(some, _PROPERTIES[key][0])
     if results[0].robustness:
         rows = {r.name: {row.perturbation: row.nme for row in r.robustness} for r in results}
         figures["robustness"] = grouped_bars(rows)
@@ -152,9 +151,9 @@ def _figures(
 
 
 def _sheets(result: Result) -> dict[str, str]:
-    measured, errors = result.evaluation, result.evaluation.face_errors
+    evaluation, errors = result.evaluation, result.evaluation.face_errors
     return {
-        title: _jpeg(face_sheet(measured.faces, measured.points, rows, errors, result.sampler))
+        title: _jpeg(face_sheet(evaluation.faces, evaluation.points, rows, errors, result.sampler))
         for title, rows in sheet_rows(errors).items()
     }
 
@@ -167,7 +166,7 @@ def _environment() -> Environment:
 
 def _svg(figure: Figure) -> str:
     content = BytesIO()
-    # The same figure gives the same file.
+    # A fixed salt, so that the same figure gives the same file.
     with rc_context({"svg.hashsalt": "fkd"}):
         figure.savefig(content, format="svg", metadata={"Date": None})
     return _data_url("image/svg+xml", content.getvalue())
@@ -183,7 +182,7 @@ def _data_url(kind: str, content: bytes) -> str:
 
 
 def _rounded(values: Array) -> Any:
-    """Nested lists of numbers, to four places."""
+    """Nested lists of numbers with four decimals."""
     return values.astype(np.float64).round(4).tolist()
 
 

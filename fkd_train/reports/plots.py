@@ -1,4 +1,4 @@
-"""Pictures of a run: curves, sheets of faces, the first layer's filters, errors."""
+"""Plots of a run: training curves, sheets of faces, first-layer filters, and errors."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from fkd_train.models.landmarks import LandmarkNet
 
 TILE = 224
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
-"""Told apart by all kinds of colour vision (Okabe & Ito, Color Universal Design, 2008)."""
+"""Distinguishable with every kind of colour vision (Okabe & Ito, Color Universal Design, 2008)."""
 _INK = "#222222"
 _BLUE = COLOURS[0]
 
@@ -45,7 +45,7 @@ def plot_run(
     faces: Faces,
     evaluation: Evaluation,
 ) -> None:
-    """All plots of a run into `<out>/plots/`."""
+    """Writes all plots of a run into `<out>/plots/`."""
     folder = out / "plots"
     folder.mkdir(parents=True, exist_ok=True)
     errors = nme(evaluation.points, faces.points, faces.scheme)
@@ -60,7 +60,7 @@ def plot_run(
 
 
 def curves(log: Sequence[LogRow]) -> Figure:
-    """Loss, NME and the seed's figure over the epochs."""
+    """Plots loss, NME and seed MSE by epoch."""
     epochs = [row["epoch"] for row in log]
     panels = [
         ("train_loss", "training loss", "mean over points"),
@@ -73,7 +73,7 @@ def curves(log: Sequence[LogRow]) -> Figure:
         values = [row[key] for row in log]
         axis.plot(epochs, values, color=_BLUE, marker="." if len(log) < 30 else "")
         axis.set(title=f"{title}\nlast {values[-1]:.4g}", xlabel="epoch", ylabel=unit)
-        # A long run starts so high that its end would lie on the axis.
+        # The high start of a long run would flatten its end.
         top = max(values) if len(log) < 30 else float(np.percentile(values, 95))
         axis.set_ylim(0, 1.05 * top)
         style_axes(axis)
@@ -81,7 +81,7 @@ def curves(log: Sequence[LogRow]) -> Figure:
 
 
 def ced_curve(errors: Array, limit: float = 15.0) -> Figure:
-    """Cumulative error distribution of faces' NME (n,)."""
+    """Plots the cumulative distribution of faces' NME (n,)."""
     figure = ced_curves({"": errors}, limit)
     title = f"mean {errors.mean():.2f} %, {100 * np.mean(errors > 10):.1f} % of faces above 10 %"
     figure.axes[0].set(title=title)
@@ -89,7 +89,7 @@ def ced_curve(errors: Array, limit: float = 15.0) -> Figure:
 
 
 def ced_curves(errors: Mapping[str, Array], limit: float = 15.0) -> Figure:
-    """The same of several networks, by their names."""
+    """Plots the cumulative distributions of several networks, by name."""
     figure = Figure(figsize=(5, 3.8 + 0.22 * len(errors)), layout="constrained")
     axis = figure.subplots()
     for values, style in zip(errors.values(), line_styles(), strict=False):
@@ -104,7 +104,7 @@ def ced_curves(errors: Mapping[str, Array], limit: float = 15.0) -> Figure:
 
 
 def add_legend(figure: Figure, handles: Sequence[Artist], names: Sequence[str]) -> None:
-    """Names of networks above a plot, where there are several; as they are, whatever is in them."""
+    """Adds names of several networks above a plot, without interpreting mathematical notation."""
     if len(names) == 1:
         return
     legend = figure.legend(handles[: len(names)], names, loc="outside upper left", frameon=False)
@@ -113,7 +113,7 @@ def add_legend(figure: Figure, handles: Sequence[Artist], names: Sequence[str]) 
 
 
 def line_styles() -> Iterator[dict[str, Any]]:
-    """How the lines of one network after the other look; dashes where the colours come again."""
+    """Yields a line style per network; dashes distinguish repeated colours."""
     for dash in cycle(("-", "--", ":")):
         yield from ({"color": colour, "linestyle": dash} for colour in COLOURS)
 
@@ -121,7 +121,7 @@ def line_styles() -> Iterator[dict[str, Any]]:
 def first_filters(
     network: LandmarkNet, sampler: CropSampler, faces: Faces, count: int = 16
 ) -> Figure:
-    """The first convolution's filters, and below each what it makes of a face."""
+    """Plots the first convolution's filters, and the response of each to a face below it."""
     first = next(module for module in network.modules() if isinstance(module, nn.Conv2d))
     weights = first.weight.detach().float().cpu().mean(dim=1).numpy()[:count]
     matrix = sampler.matrix(faces.images[0], faces.points[0])
@@ -145,7 +145,7 @@ def first_filters(
 def face_sheet(
     faces: Faces, points: Floats, rows: NDArray[np.intp], errors: Array, sampler: CropSampler
 ) -> Pixels:
-    """Pairs of crops, three a line: true points left, predicted right, with the face's NME."""
+    """Draws pairs of crops, three per line: true points left, predicted right, with the NME."""
     pairs = [
         np.hstack(
             [
@@ -174,7 +174,7 @@ def _tile(faces: Faces, row: int, points: Floats, sampler: CropSampler, text: st
 
 
 def style_axes(axis: Axes) -> None:
-    """The look of all plots: two spines, a faint grid."""
+    """Applies the style of all plots: two spines and a faint grid."""
     axis.spines[["top", "right"]].set_visible(False)
     axis.grid(alpha=0.25)
     axis.set_axisbelow(True)
@@ -182,6 +182,6 @@ def style_axes(axis: Axes) -> None:
 
 
 def save_figure(figure: Figure, path: Path) -> None:
-    """Writes a PNG, whole or not at all."""
+    """Writes a PNG atomically."""
     with atomic_write(path) as partial, output_errors(path):
         figure.savefig(partial, dpi=110, format="png")

@@ -16,8 +16,9 @@ from fkd_train.data.crop_dataset import CropDataset
 from fkd_train.data.crop_sampler import CropSampler
 from fkd_train.data.dataset import load_split
 from fkd_train.data.loader import Batch
-from fkd_train.evaluation.accuracy import Evaluation, evaluate, torch_predict
+from fkd_train.evaluation.accuracy import Evaluation, evaluate
 from fkd_train.evaluation.metrics import EpochMetrics, LogRow
+from fkd_train.evaluation.predict import torch_predict
 from fkd_train.losses.landmarks import build_loss
 from fkd_train.models.landmarks import LandmarkNet, build_landmark_net
 from fkd_train.training.task import TrainingTask, fingerprint_run

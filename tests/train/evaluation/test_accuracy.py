@@ -1,4 +1,4 @@
-"""The evaluation's figures against their definitions."""
+"""Evaluations of landmark networks against their definitions."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ from fkd_train.evaluation.accuracy import (
     evaluate_detected,
     evaluation_crops,
     is_face,
-    open_model,
     seed_mse,
 )
+from fkd_train.evaluation.predict import open_model
 from fkd_train.evaluation.presence import measure_score
 
 SAMPLER = CropSampler(64, 1, CropConfig(scale=1.25), IBUG68)
@@ -45,12 +45,11 @@ def faces(drawn_data: Path) -> Faces:
 
 def test_a_perfect_network_has_no_error(faces: Faces) -> None:
     crops, matrices = evaluation_crops(faces, SAMPLER)
-    answers = {
-        crop.tobytes(): p for crop, p in zip(crops, transform(faces.points, matrices), strict=True)
-    }
+    pairs = zip(crops, transform(faces.points, matrices), strict=True)
+    points_of = {crop.tobytes(): points for crop, points in pairs}
 
     def perfect(batch: Pixels) -> Prediction:
-        return Prediction(np.stack([answers[c.tobytes()] for c in batch]), None)
+        return Prediction(np.stack([points_of[crop.tobytes()] for crop in batch]), None)
 
     result = evaluate(perfect, faces, SAMPLER, 4)
     assert result.accuracy.nme == pytest.approx(0, abs=1e-4)
@@ -58,12 +57,12 @@ def test_a_perfect_network_has_no_error(faces: Faces) -> None:
     np.testing.assert_allclose(result.points, faces.points, atol=1e-3)
 
 
-def test_the_seeds_figure_is_in_its_own_units(faces: Faces) -> None:
+def test_the_seed_mse_is_in_its_own_units(faces: Faces) -> None:
     """Ten pixels off in the resized window is (10 / 50)² in one coordinate, half over both."""
     scales = np.array([250 / min(image.shape) for image in faces.images], np.float32)
-    off = np.zeros_like(faces.points)
-    off[..., 0] = 10 / scales[:, None]
-    assert seed_mse(faces.points + off, faces) == pytest.approx(0.02, rel=1e-3)
+    offset = np.zeros_like(faces.points)
+    offset[..., 0] = 10 / scales[:, None]
+    assert seed_mse(faces.points + offset, faces) == pytest.approx(0.02, rel=1e-3)
 
 
 def test_the_central_window_scales_with_the_networks_input() -> None:
@@ -77,25 +76,25 @@ def test_the_central_window_scales_with_the_networks_input() -> None:
     )
 
 
-def test_detected_boxes_are_judged_by_centre_and_size() -> None:
+def test_is_face_compares_centre_and_size() -> None:
     points = np.array([[40, 40], [80, 40], [60, 90], [60, 70]], np.float32)
     boxes = np.array([[30, 30, 90, 95], [0, 0, 30, 30], [0, 0, 200, 200], [55, 55, 65, 65]])
     assert is_face(boxes.astype(np.float32), points).tolist() == [True, False, False, False]
 
 
-def test_a_detector_that_finds_no_face_says_so(faces: Faces) -> None:
+def test_reports_a_detector_without_detections(faces: Faces) -> None:
     blank = replace(faces, images=tuple(np.full_like(image, 127) for image in faces.images))
 
-    def nowhere(crops: Pixels) -> Prediction:
+    def constant(crops: Pixels) -> Prediction:
         return Prediction(np.zeros((len(crops), 68, 2), np.float32), None)
 
     with pytest.raises(DetectorError, match="finds none of these faces"):
-        evaluate_detected(nowhere, blank, SAMPLER, FkdDetector(provider="cpu"))
+        evaluate_detected(constant, blank, SAMPLER, FkdDetector(provider="cpu"))
 
 
 @needs_haar
-def test_haar_boxes_lead_to_nearly_the_points_boxes(data_folder: Path) -> None:
-    """Its rule was fitted on training images; on test images its crops are off by a few percent."""
+def test_haars_rule_maps_its_boxes_to_the_points_boxes(data_folder: Path) -> None:
+    """The rule was fitted to training images; on test images it is off by a few percent."""
     detector = HaarDetector()
     faces = read_faces(data_folder, "test").rows(range(0, 770, 20))
     shifts, ratios = [], []
@@ -103,29 +102,29 @@ def test_haar_boxes_lead_to_nearly_the_points_boxes(data_folder: Path) -> None:
         box = best_box(detector, image, points)
         if box is not None:
             centre, side = apply_rule(box[None], detector.rule)
-            wanted, wanted_side = apply_rule(points_box(points)[None], POINTS_BOX)
-            shifts.append((centre - wanted)[0] / wanted_side)
-            ratios.append(float(np.log(side / wanted_side)[0]))
+            true_centre, true_side = apply_rule(points_box(points)[None], POINTS_BOX)
+            shifts.append((centre - true_centre)[0] / true_side)
+            ratios.append(float(np.log(side / true_side)[0]))
     assert len(shifts) > 35
     assert np.abs(np.mean(shifts, axis=0)).max() < 0.04
     assert abs(np.mean(ratios)) < 0.04
 
 
 @pytest.mark.parametrize(("name", "nme"), [("fkdnet", 4.4), ("naimishnet", 6.0)])
-def test_the_shipped_file_keeps_its_cards_accuracy(
+def test_shipped_files_have_the_accuracy_of_their_cards(
     data_folder: Path, name: str, nme: float
 ) -> None:
-    """On the real test faces, from the .onnx, through the runtime's own session."""
+    """On the real test faces, with the runtime's session."""
     session = LandmarkSession(SHIPPED_MODELS / f"{name}.onnx", "cpu")
     predict, sampler = open_model(session.path)
-    figures = evaluate(predict, read_faces(data_folder, "test"), sampler).accuracy
-    assert figures.count == 770
-    assert figures.nme < nme
-    assert figures.nme == pytest.approx(session.card.accuracy["official split"].nme, abs=0.01)
+    measured = evaluate(predict, read_faces(data_folder, "test"), sampler).accuracy
+    assert measured.count == 770
+    assert measured.nme < nme
+    assert measured.nme == pytest.approx(session.card.accuracy["official split"].nme, abs=0.01)
 
 
-def test_the_shipped_score_tells_faces_from_what_is_beside_them(data_folder: Path) -> None:
-    """The official test people are known to the network; docs/training.md has new people."""
+def test_the_shipped_score_separates_faces_from_backgrounds(data_folder: Path) -> None:
+    """The network has seen the official test people; docs/training.md has results for others."""
     pytest.importorskip("skimage", reason="needs the demo extra's photos")
     faces = read_faces(data_folder, "test").only(lambda name: name.startswith(("A", "B")))
     predict, sampler = open_model(SHIPPED_MODELS / "fkdnet.onnx")
@@ -136,7 +135,9 @@ def test_the_shipped_score_tells_faces_from_what_is_beside_them(data_folder: Pat
 
 
 @pytest.mark.parametrize("name", ["fkdnet", "naimishnet"])
-def test_the_shipped_checkpoint_is_the_shipped_file(data_folder: Path, name: str) -> None:
+def test_shipped_checkpoints_predict_the_points_of_the_shipped_files(
+    data_folder: Path, name: str
+) -> None:
     faces = read_faces(data_folder, "test").only(lambda name: name.startswith("A"))
     points = []
     for kind in ("pt", "onnx"):

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 SHARES = ["mosaic_ap", "mosaic_recall", "photo_recall", "photo_recall_at_half"]
 
 
-def test_a_perfect_detector_finds_everything_and_a_blind_one_nothing(
+def test_metrics_of_a_perfect_and_of_a_blind_detector(
     tiny_detector: DetectorRecipe, drawn_data: Path
 ) -> None:
     faces = load_split(drawn_data, "official", colour=True)[1]
@@ -36,14 +36,15 @@ def test_a_perfect_detector_finds_everything_and_a_blind_one_nothing(
     for image, original in zip(photos.images, faces.images, strict=True):
         high, wide = original.shape[:2]
         np.testing.assert_array_equal(image[:high, :wide], original)
-    answers = {}
+    detections_of = {}
     for test_set in sets.values():
         for image, truth in zip(test_set.images, test_set.truths, strict=True):
-            own = truth.boxes[truth.kinds == FACE]
-            answers[image.tobytes()] = Detections(own, np.full(len(own), 0.9, np.float32))
-    found = evaluate_detector(detect_each(lambda image: answers[image.tobytes()]), sets)
-    assert (found.error, found.row["photo_false_at_half"]) == (0, 0)
-    assert [found.row[name] for name in SHARES] == [1, 1, 1, 1]
+            boxes = truth.boxes[truth.kinds == FACE]
+            scores = np.full(len(boxes), 0.9, np.float32)
+            detections_of[image.tobytes()] = Detections(boxes, scores)
+    perfect = evaluate_detector(detect_each(lambda image: detections_of[image.tobytes()]), sets)
+    assert (perfect.error, perfect.row["photo_false_at_half"]) == (0, 0)
+    assert [perfect.row[name] for name in SHARES] == [1, 1, 1, 1]
     none = Detections(np.empty((0, 4), np.float32), np.empty(0, np.float32))
     blind = evaluate_detector(detect_each(lambda _: none), sets)
     assert (blind.error, *blind.row.values()) == (1, 0, 0, 0, 0, 0)
@@ -58,17 +59,17 @@ def test_detecting_leaves_the_mode_and_the_weights_of_a_network(lively: Detector
 
 
 def test_images_of_different_sizes_are_detected_as_if_alone(lively: DetectorNet) -> None:
-    rng, find = np.random.default_rng(0), torch_detect(lively)
+    rng, detect = np.random.default_rng(0), torch_detect(lively)
     sizes = [(40, 60), (64, 64), (40, 60), (33, 7)] + [(64, 64)] * 9
     images = [rng.integers(0, 256, (*size, 3), np.uint8) for size in sizes]
-    found = find(images)
-    assert sum(map(len, found)) > 50
-    for image, own in zip(images, found, strict=True):
-        (alone,) = find([image])
-        assert own.points is not None
+    detections = detect(images)
+    assert sum(map(len, detections)) > 50
+    for image, batched in zip(images, detections, strict=True):
+        (alone,) = detect([image])
+        assert batched.points is not None
         assert alone.points is not None
-        assert (np.diff(own.scores) <= 0).all()
-        assert own.scores.min(initial=1) >= 0.02
-        np.testing.assert_allclose(own.scores, alone.scores, atol=1e-5)
-        np.testing.assert_allclose(own.boxes, alone.boxes, atol=0.01)
-        np.testing.assert_allclose(own.points, alone.points, atol=0.01)
+        assert (np.diff(batched.scores) <= 0).all()
+        assert batched.scores.min(initial=1) >= 0.02
+        np.testing.assert_allclose(batched.scores, alone.scores, atol=1e-5)
+        np.testing.assert_allclose(batched.boxes, alone.boxes, atol=0.01)
+        np.testing.assert_allclose(batched.points, alone.points, atol=0.01)

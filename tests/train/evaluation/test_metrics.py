@@ -14,25 +14,25 @@ def faces(count: int = 3) -> np.ndarray:
     return points
 
 
-def test_a_shift_of_the_eye_distance_is_a_hundred_percent() -> None:
+def test_a_shift_by_the_eye_distance_is_100_percent() -> None:
     true = faces()
     shifted = true + np.array([50, 0], np.float32)
     assert nme(shifted, true, IBUG68) == pytest.approx(np.full(3, 100.0), rel=1e-5)
 
 
-def test_one_point_off_counts_a_sixty_eighth() -> None:
+def test_one_wrong_point_counts_a_sixty_eighth() -> None:
     true = faces(1)
-    found = true.copy()
-    found[0, 30] += (3, 4)
-    assert nme(found, true, IBUG68)[0] == pytest.approx(10 / 68, rel=1e-4)
-    assert point_errors(found, true, IBUG68)[0, 30] == pytest.approx(10, rel=1e-4)
+    predicted = true.copy()
+    predicted[0, 30] += (3, 4)
+    assert nme(predicted, true, IBUG68)[0] == pytest.approx(10 / 68, rel=1e-4)
+    assert point_errors(predicted, true, IBUG68)[0, 30] == pytest.approx(10, rel=1e-4)
 
 
-def test_failure_rate_is_strictly_above() -> None:
+def test_the_failure_rate_is_strictly_above_the_threshold() -> None:
     assert failure_rate(np.array([5.0, 10.0, 12.0, 20.0]), 10) == 50
 
 
-def test_auc_is_the_area_under_the_steps() -> None:
+def test_auc_is_the_area_under_the_ced() -> None:
     errors = np.array([2.0, 4.0, 30.0])
     assert auc(errors, 10) == pytest.approx(100 * (0.8 + 0.6 + 0) / 3)
     x, y = ced(errors, 10)
@@ -40,11 +40,11 @@ def test_auc_is_the_area_under_the_steps() -> None:
     np.testing.assert_allclose(y, [0, 1 / 3, 2 / 3, 2 / 3])
 
 
-def test_regions_are_told_apart() -> None:
+def test_regions_have_separate_errors() -> None:
     true = faces()
-    found = true.copy()
-    found[:, :17] += (5, 0)
-    figures = accuracy(found, true, IBUG68)
-    assert figures.regions["jaw"] == pytest.approx(10, rel=1e-4)
-    assert figures.regions["left_eye"] == 0
-    assert figures.count == 3
+    predicted = true.copy()
+    predicted[:, :17] += (5, 0)
+    measured = accuracy(predicted, true, IBUG68)
+    assert measured.regions["jaw"] == pytest.approx(10, rel=1e-4)
+    assert measured.regions["left_eye"] == 0
+    assert measured.count == 3

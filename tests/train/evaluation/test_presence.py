@@ -1,4 +1,4 @@
-"""The score: what it is taught on, and how it is judged."""
+"""Training crops and the evaluation of the score."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from fkd_train.data.crop_sampler import CropSampler
 from fkd_train.data.faces import Faces
 from fkd_train.data.synthetic import draw_face
 from fkd_train.errors import RecipeError
-from fkd_train.evaluation.presence import PHOTOS, WINDOWS, measure_score
+from fkd_train.evaluation.presence import PICTURES, WINDOWS, measure_score
 from fkd_train.models.landmarks import build_landmark_net
 from fkd_train.training.run import train
 
@@ -34,7 +34,7 @@ CROP = CropConfig(scale=1.25)
 
 @pytest.fixture
 def scored(tiny: LandmarkRecipe) -> LandmarkRecipe:
-    """A small fkdnet with a score, whose weights do not decay."""
+    """A recipe of a small fkdnet with a score, without weight decay."""
     trunk = {"stem": 8, "widths": [8, 16], "depths": [1, 1]}
     table = landmark_recipe_to_dict(tiny)
     table["model"] = {"name": "fkdnet", "size": SIZE, "trunk": trunk, "head": "grid", "score": True}
@@ -47,25 +47,25 @@ def sampler(scored: LandmarkRecipe) -> CropSampler:
     return CropSampler.of(scored)
 
 
-def face_in_a_room(seed: int) -> tuple[Pixels, np.ndarray]:
-    """A drawn face in a corner of a larger gray image, so that there is room beside it."""
+def face_in_a_corner(seed: int) -> tuple[Pixels, np.ndarray]:
+    """A drawn face in the corner of a larger gray image, with space for backgrounds."""
     image, points = draw_face(120, np.random.default_rng(seed))
-    room = np.full((300, 300), 90, np.uint8)
-    room[20:140, 30:150] = image
-    return room, points + np.array([30, 20], np.float32)
+    canvas = np.full((300, 300), 90, np.uint8)
+    canvas[20:140, 30:150] = image
+    return canvas, points + np.array([30, 20], np.float32)
 
 
 @pytest.mark.parametrize("seed", range(30))
-def test_a_background_crop_has_next_to_nothing_of_the_face(sampler: CropSampler, seed: int) -> None:
-    image, points = face_in_a_room(seed)
+def test_background_crops_contain_little_of_the_face(sampler: CropSampler, seed: int) -> None:
+    image, points = face_in_a_corner(seed)
     matrix = sampler.background_matrix(image, points, np.random.default_rng(seed))
     assert matrix is not None
-    found = transform(points, matrix)
-    inside = ((found > 0) & (found < SIZE - 1)).all(axis=1)
+    points_crop = transform(points, matrix)
+    inside = ((points_crop > 0) & (points_crop < SIZE - 1)).all(axis=1)
     assert inside.mean() < 0.35
 
 
-def test_a_face_that_fills_its_image_has_no_background(sampler: CropSampler) -> None:
+def test_there_is_no_background_if_the_face_fills_the_image(sampler: CropSampler) -> None:
     image, points = draw_face(120, np.random.default_rng(0))
     low, high = np.split(points_box(points).astype(int), 2)
     filled = image[low[1] : high[1], low[0] : high[0]]
@@ -73,28 +73,28 @@ def test_a_face_that_fills_its_image_has_no_background(sampler: CropSampler) -> 
 
 
 @pytest.mark.parametrize("seed", range(30))
-def test_a_badly_framed_face_is_far_from_the_rule(sampler: CropSampler, seed: int) -> None:
-    _, points = face_in_a_room(seed)
-    found = transform(points, sampler.misframed_matrix(points, np.random.default_rng(seed)))
-    box = points_box(found)
-    off = np.linalg.norm((box[:2] + box[2:]) / 2 - SIZE / 2) / SIZE
+def test_badly_framed_faces_differ_from_the_rule(sampler: CropSampler, seed: int) -> None:
+    _, points = face_in_a_corner(seed)
+    points_crop = transform(points, sampler.misframed_matrix(points, np.random.default_rng(seed)))
+    box = points_box(points_crop)
+    offset = np.linalg.norm((box[:2] + box[2:]) / 2 - SIZE / 2) / SIZE
     share = (box[2:] - box[:2]).max() / SIZE * 1.25
-    chin, brows = found[8], found[[19, 24]].mean(axis=0)
+    chin, brows = points_crop[8], points_crop[[19, 24]].mean(axis=0)
     upside_down = chin[1] < brows[1] + 0.35 * np.linalg.norm(chin - brows)
-    assert off > 0.35 or share < 0.6 or share > 1.7 or upside_down
+    assert offset > 0.35 or share < 0.6 or share > 1.7 or upside_down
 
 
-def test_a_crop_without_a_face_is_a_crop(sampler: CropSampler) -> None:
-    image, points = face_in_a_room(0)
-    every = AugmentConfig(unframed=1, light=1, lamp=1, jpeg=1, blur=1, noise=1)
+def test_unframed_crops_have_the_shape_of_crops(sampler: CropSampler) -> None:
+    image, points = face_in_a_corner(0)
+    all_changes = AugmentConfig(unframed=1, light=1, lamp=1, jpeg=1, blur=1, noise=1)
     for seed in range(40):
         rng = np.random.default_rng(seed)
-        pixels = sampler.unframed(image, points, every, rng)
+        pixels = sampler.unframed(image, points, all_changes, rng)
         assert pixels.shape == (SIZE, SIZE, 1)
         assert pixels.dtype == np.uint8
 
 
-def test_crops_without_a_face_teach_no_points(
+def test_unframed_crops_do_not_train_the_points(
     scored: LandmarkRecipe, drawn_data: Path, tmp_path: Path
 ) -> None:
     table = landmark_recipe_to_dict(scored)
@@ -108,17 +108,17 @@ def test_crops_without_a_face_teach_no_points(
     assert not torch.equal(before["body.score.weight"], after["body.score.weight"])
 
 
-def test_a_score_and_what_teaches_it_come_together(scored: LandmarkRecipe) -> None:
+def test_a_score_needs_unframed_crops(scored: LandmarkRecipe) -> None:
     table = landmark_recipe_to_dict(scored)
     table["augment"] = {}
     with pytest.raises(RecipeError, match=r"augment\.unframed"):
         landmark_recipe_from_dict(table)
 
 
-def test_the_report_counts_what_passes_and_what_is_lost(sampler: CropSampler) -> None:
-    """A network that takes for a face what has the drawn face's dark lines on light skin."""
+def test_the_report_counts_accepted_and_rejected_crops(sampler: CropSampler) -> None:
+    """A network whose score is the share of light pixels."""
     pytest.importorskip("skimage", reason="needs the demo extra's photos")
-    images, points = zip(*(face_in_a_room(seed) for seed in range(6)), strict=True)
+    images, points = zip(*(face_in_a_corner(seed) for seed in range(6)), strict=True)
     faces = Faces(tuple("abcdef"), images, np.stack(points))
 
     def predict(crops: Pixels) -> Prediction:
@@ -131,16 +131,16 @@ def test_the_report_counts_what_passes_and_what_is_lost(sampler: CropSampler) ->
     assert report.faces == 6
     assert report.groups["beside the face"].auc == 1.0
     assert report.groups["beside the face"].accepted == 0
-    assert report.groups["photos without a face"].count == len(PHOTOS) * WINDOWS
+    assert report.groups["photos without a face"].count == len(PICTURES) * WINDOWS
     assert 0 < report.auc < 1
     again = measure_score(predict, faces, sampler)
     assert again == report
 
 
-def test_a_network_without_a_score_has_no_report(sampler: CropSampler) -> None:
-    image, points = face_in_a_room(0)
+def test_there_is_no_report_without_a_score(sampler: CropSampler) -> None:
+    image, points = face_in_a_corner(0)
 
-    def silent(crops: Pixels) -> Prediction:
+    def without_score(crops: Pixels) -> Prediction:
         return Prediction(np.zeros((len(crops), 68, 2), np.float32), None)
 
-    assert measure_score(silent, Faces(("a",), (image,), points[None]), sampler) is None
+    assert measure_score(without_score, Faces(("a",), (image,), points[None]), sampler) is None

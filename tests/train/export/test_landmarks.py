@@ -25,7 +25,8 @@ from fkd_train.data.crop_sampler import CropSampler
 from fkd_train.data.dataset import read_faces
 from fkd_train.data.faces import Faces
 from fkd_train.errors import VerificationError
-from fkd_train.evaluation.accuracy import Predict, evaluate, open_model, torch_predict
+from fkd_train.evaluation.accuracy import evaluate
+from fkd_train.evaluation.predict import Predict, open_model, torch_predict
 from fkd_train.export import landmarks as landmark_export
 from fkd_train.export.cards import weights_sha256
 from fkd_train.export.landmarks import ExportedLandmarks, export

@@ -1,4 +1,4 @@
-"""What plots show is what they say."""
+"""Plots and face sheets."""
 
 from __future__ import annotations
 
@@ -28,23 +28,23 @@ def test_a_sheet_shows_true_points_left_and_predicted_right(drawn_data: Path) ->
     assert (moved[: TILE - 30, TILE : 2 * TILE] != right).any()
 
 
-def test_the_ced_reaches_the_share_of_faces_below_its_limit() -> None:
+def test_the_ced_ends_at_the_share_of_faces_below_the_limit() -> None:
     figure = ced_curve(np.array([1.0, 4.0, 12.0, 40.0], np.float32))
     shares = [np.asarray(line.get_ydata()).tolist() for line in figure.axes[0].lines]
     assert [0, 25, 50, 75, 75] in shares
 
 
-def test_curves_of_several_networks_are_told_apart_by_colour_and_then_by_dashes() -> None:
+def test_networks_differ_by_colour_and_then_by_dashes() -> None:
     errors = {f"network {n}": np.array([1.0, 4.0 + n], np.float32) for n in range(8)}
     figure = ced_curves(errors)
     (legend,) = figure.legends
     assert [text.get_text() for text in legend.get_texts()] == list(errors)
-    looks = [(line.get_color(), line.get_linestyle()) for line in figure.axes[0].lines[:8]]
-    assert looks[:6] == [(colour, "-") for colour in COLOURS]
-    assert looks[6:] == [(colour, "--") for colour in COLOURS[:2]]
+    styles = [(line.get_color(), line.get_linestyle()) for line in figure.axes[0].lines[:8]]
+    assert styles[:6] == [(colour, "-") for colour in COLOURS]
+    assert styles[6:] == [(colour, "--") for colour in COLOURS[:2]]
 
 
-def test_curves_name_their_last_value() -> None:
+def test_titles_of_curves_have_the_last_value() -> None:
     rows = [
         {"epoch": e, "train_loss": 1 / e, "nme": 9.0 / e, "seed_mse": 0.1 / e} for e in (1.0, 2.0)
     ]

@@ -23,7 +23,8 @@ from fkd_train.config.landmarks import LandmarkRecipe, landmark_recipe_to_dict
 from fkd_train.data.dataset import read_faces
 from fkd_train.data.loader import Batch
 from fkd_train.errors import RunError
-from fkd_train.evaluation.accuracy import evaluate, open_model
+from fkd_train.evaluation.accuracy import evaluate
+from fkd_train.evaluation.predict import open_model
 from fkd_train.training import trainer as loop
 from fkd_train.training.run import train
 

@@ -1,0 +1,77 @@
+"""Changes of images under which detectors are compared: tilted, darkened and gray."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Mapping
+from functools import partial
+
+import cv2
+import numpy as np
+
+from fkd_infer.geometry.arrays import Floats, Pixels, bgr_image, gray_plane
+from fkd_infer.geometry.boxes import points_box
+from fkd_infer.geometry.transforms import similarity, transform
+from fkd_train.data.faces import Faces
+from fkd_train.ground_truth import GroundTruth
+
+Change = Callable[[Pixels, Floats, Floats, np.random.Generator], tuple[Pixels, GroundTruth]]
+"""Maps an image (H, W, 3), its points (68, 2), the boxes (k, 4) of other faces, and a generator to
+the changed image and its true faces."""
+
+
+def changed_image(
+    change: Change, faces: Faces, row: int, others: Mapping[str, Floats]
+) -> tuple[Pixels, GroundTruth]:
+    """Changes one image; the generator is seeded by its name, so that results are repeatable."""
+    name = faces.names[row]
+    rng = np.random.default_rng(zlib.crc32(name.encode()))
+    other_boxes = others.get(name, np.empty((0, 4), np.float32))
+    return change(faces.images[row], faces.points[row], other_boxes, rng)
+
+
+def _unchanged(
+    image: Pixels, points: Floats, others: Floats, rng: np.random.Generator
+) -> tuple[Pixels, GroundTruth]:
+    return image, GroundTruth.of(points[None], others)
+
+
+def _tilted(
+    image: Pixels, points: Floats, others: Floats, rng: np.random.Generator, degrees: float
+) -> tuple[Pixels, GroundTruth]:
+    """Rotates the image about its centre, to a random side, repeating its border pixels."""
+    height, width = image.shape[:2]
+    centre = np.array([(width - 1) / 2, (height - 1) / 2])
+    rotation = similarity((0, 0), 1, 1, float(np.radians(rng.choice([-degrees, degrees]))))[:, :2]
+    matrix = np.column_stack([rotation, centre - rotation @ centre])
+    rotated = cv2.warpAffine(
+        image, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
+    corners = others[:, [0, 1, 2, 1, 2, 3, 0, 3]].reshape(-1, 4, 2)
+    other_boxes = points_box(transform(corners, matrix)) if len(others) else others
+    truth = GroundTruth.of(transform(points, matrix)[None], other_boxes)
+    return np.asarray(rotated, np.uint8), truth
+
+
+def _darkened(
+    image: Pixels, points: Floats, others: Floats, rng: np.random.Generator, factor: float
+) -> tuple[Pixels, GroundTruth]:
+    return np.rint(factor * image).astype(np.uint8), GroundTruth.of(points[None], others)
+
+
+def _gray(
+    image: Pixels, points: Floats, others: Floats, rng: np.random.Generator
+) -> tuple[Pixels, GroundTruth]:
+    return bgr_image(gray_plane(image)), GroundTruth.of(points[None], others)
+
+
+CHANGES: dict[str, Change] = {
+    "images": _unchanged,
+    "images tilted by 15°": partial(_tilted, degrees=15),
+    "images tilted by 30°": partial(_tilted, degrees=30),
+    "images tilted by 45°": partial(_tilted, degrees=45),
+    "images with half the light": partial(_darkened, factor=1 / 2),
+    "images with a quarter of the light": partial(_darkened, factor=1 / 4),
+    "images with an eighth of the light": partial(_darkened, factor=1 / 8),
+    "images in gray": _gray,
+}
