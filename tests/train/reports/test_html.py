@@ -263,7 +263,7 @@ def test_the_command_evaluates_several_models(
 def test_refuses_other_crops_with_perturbations(more: tuple[str, str]) -> None:
     result = run("--model", "m.pt", "--data", "d", "--perturb", *more)
     assert result.exit_code == 2
-    assert "leave --crop and --boxes out" in result.stderr
+    assert "remove --crop and --boxes" in result.stderr
 
 
 def test_the_score_is_printed_and_reported(
