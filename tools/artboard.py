@@ -1,4 +1,4 @@
-"""A sheet to draw a filter's picture on, in the units of the mean head; needs skia-python."""
+"""Draws pictures of filters in the units of the mean head; needs skia-python."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ import skia
 from fkd_infer.filters.pack import BUILTIN_PACKS
 from fkd_infer.landmarks.head_model import mean_head
 
-Place = tuple[float, float]
+Position = tuple[float, float]
 Colour = str
 RIGID = (0, 16, 27, 36, 39, 42, 45)
 
 
 class Board:
-    """A picture of part of the head's plane: x to the right, y down, the eyes at x = -0.5, 0.5."""
+    """A picture of part of the head's plane: x right, y down, eye corners at x = ±0.5."""
 
     def __init__(self, left: float, top: float, right: float, bottom: float, width: int) -> None:
         self.corner, self.density = (left, top), width / (right - left)
@@ -48,13 +48,13 @@ class Board:
         self.canvas.drawPath(path, paint)
 
     def inside(self, path: skia.Path) -> skia.AutoCanvasRestore:
-        """Until the end of the with block, nothing is drawn outside of the path."""
+        """Clips drawing to the path until the end of the with block."""
         restore = skia.AutoCanvasRestore(self.canvas, True)
         self.canvas.clipPath(path, skia.ClipOp.kIntersect, True)
         return restore
 
     def mirror(self) -> None:
-        """Adds the mirror image; for a board that is as wide on both sides of the face's middle."""
+        """Adds the mirror image; the board must be symmetrical about x = 0."""
         half = self.surface.makeImageSnapshot()
         self.canvas.save()
         self.canvas.resetMatrix()
@@ -64,14 +64,14 @@ class Board:
         self.canvas.restore()
 
     def pixel(self, x: float, y: float) -> list[float]:
-        """The pixel at a place of the head's plane."""
+        """The pixel at a position of the head's plane."""
         return [
             round((x - self.corner[0]) * self.density - 0.5, 2),
             round((y - self.corner[1]) * self.density - 0.5, 2),
         ]
 
     def save(self, path: Path) -> None:
-        """Writes the picture as a PNG whose colours are not multiplied by alpha."""
+        """Writes the picture as a PNG with straight alpha."""
         image = self.surface.makeImageSnapshot().toarray(colorType=skia.kBGRA_8888_ColorType)
         image[image[..., 3] == 0] = 0
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -79,7 +79,7 @@ class Board:
 
 
 class PackWriter:
-    """Collects the layers of a pack and writes it."""
+    """Collects the layers of a filter pack and writes it."""
 
     def __init__(self, name: str, title: str) -> None:
         self.folder = BUILTIN_PACKS / name
@@ -93,18 +93,18 @@ class PackWriter:
         side: bool = False,
         **more: Any,
     ) -> None:
-        """Adds a picture that hangs on these points; `side` is the plane of depth and height."""
+        """Adds a picture anchored at these points; `side` selects the plane of depth and height."""
         board.save(self.folder / file)
         head = mean_head()
-        places = head[list(points)][:, [2, 1] if side else [0, 1]]
+        positions = head[list(points)][:, [2, 1] if side else [0, 1]]
         anchors = [
             {"points": [point], "at": board.pixel(float(x), float(y))}
-            for point, (x, y) in zip(points, places, strict=True)
+            for point, (x, y) in zip(points, positions, strict=True)
         ]
         self.table["layers"].append({"image": file, **more, "anchors": anchors})
 
     def write(self) -> None:
-        """Writes filter.json, an anchor to a line."""
+        """Writes filter.json with one anchor per line."""
         layers = []
         for layer in self.table["layers"]:
             head = {key: value for key, value in layer.items() if key != "anchors"}
@@ -117,7 +117,7 @@ class PackWriter:
 
 
 def ink(shade: Colour | skia.Shader, blur: float = 0, screen: bool = False) -> skia.Paint:
-    """What fills a path: a colour #rrggbb or #rrggbbaa, or a gradient."""
+    """A paint of a colour #rrggbb or #rrggbbaa, or of a gradient."""
     paint = skia.Paint(AntiAlias=True)
     if isinstance(shade, str):
         paint.setColor(colour(shade))
@@ -131,13 +131,13 @@ def ink(shade: Colour | skia.Shader, blur: float = 0, screen: bool = False) -> s
 
 
 def colour(text: Colour) -> int:
-    """A colour from #rrggbb or #rrggbbaa."""
+    """Parses a colour #rrggbb or #rrggbbaa."""
     parts = [int(text[i : i + 2], 16) for i in range(1, len(text), 2)]
     return int(skia.Color(*parts))
 
 
-def linear(start: Place, end: Place, *stops: tuple[float, Colour]) -> skia.Shader:
-    """Colours along a line."""
+def linear(start: Position, end: Position, *stops: tuple[float, Colour]) -> skia.Shader:
+    """A gradient along a line."""
     return skia.GradientShader.MakeLinear(
         [skia.Point(*start), skia.Point(*end)],
         [colour(c) for _, c in stops],
@@ -145,28 +145,28 @@ def linear(start: Place, end: Place, *stops: tuple[float, Colour]) -> skia.Shade
     )
 
 
-def radial(centre: Place, radius: float, *stops: tuple[float, Colour]) -> skia.Shader:
-    """Colours around a centre."""
+def radial(centre: Position, radius: float, *stops: tuple[float, Colour]) -> skia.Shader:
+    """A gradient around a centre."""
     return skia.GradientShader.MakeRadial(
         skia.Point(*centre), radius, [colour(c) for _, c in stops], [t for t, _ in stops]
     )
 
 
-def curve(start: Place, *pieces: Sequence[Place], closed: bool = True) -> skia.Path:
-    """A path of lines (one place), quadratic (two) and cubic (three) Bézier curves."""
+def curve(start: Position, *segments: Sequence[Position], closed: bool = True) -> skia.Path:
+    """A path of lines (one point each), quadratic (two) and cubic (three) Bézier curves."""
     path = skia.Path()
     path.moveTo(*start)
-    for piece in pieces:
-        flat = [value for place in piece for value in place]
-        (path.lineTo, path.quadTo, path.cubicTo)[len(piece) - 1](*flat)
+    for segment in segments:
+        coordinates = [value for point in segment for value in point]
+        (path.lineTo, path.quadTo, path.cubicTo)[len(segment) - 1](*coordinates)
     if closed:
         path.close()
     return path
 
 
-def through(places: Sequence[Place], closed: bool = True) -> skia.Path:
-    """A smooth path through places (Catmull and Rom's)."""
-    points = np.array(places, np.float64)
+def through(positions: Sequence[Position], closed: bool = True) -> skia.Path:
+    """A Catmull-Rom spline through positions."""
+    points = np.array(positions, np.float64)
     if closed:
         padded = np.vstack([points[-1:], points, points[:2]])
     else:
@@ -183,21 +183,21 @@ def through(places: Sequence[Place], closed: bool = True) -> skia.Path:
 
 
 def ellipse(x: float, y: float, across: float, down: float) -> skia.Path:
-    """An ellipse by its centre and half its sides."""
+    """An ellipse by its centre and semi-axes."""
     path = skia.Path()
     path.addOval(skia.Rect.MakeLTRB(x - across, y - down, x + across, y + down))
     return path
 
 
 def flipped(path: skia.Path) -> skia.Path:
-    """The path on the other side of the face."""
+    """The path mirrored about the face's axis."""
     other = skia.Path()
     path.transform(skia.Matrix.Scale(-1, 1), other)
     return other
 
 
 def moved(path: skia.Path, x: float, y: float) -> skia.Path:
-    """The path moved."""
+    """The translated path."""
     other = skia.Path()
     path.transform(skia.Matrix.Translate(x, y), other)
     return other

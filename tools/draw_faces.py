@@ -1,4 +1,4 @@
-"""What changes the face itself: a dog's and a cat's parts, and make-up."""
+"""Draws filters on the face itself: dog, cat and make-up."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ ALL = tuple(range(68))
 def fur(
     board: Board, shape: skia.Path, shades: tuple[str, ...], count: int, angle: float, seed: int
 ) -> None:
-    """Short hairs across a shape, about in one direction (degrees, 90 is down)."""
+    """Fills a shape with short hairs of about one direction (degrees, 90 is down)."""
     rng = np.random.default_rng(seed)
     box = shape.getBounds()
     with board.inside(shape):
         for _ in range(count):
             x, y = rng.uniform(box.left(), box.right()), rng.uniform(box.top(), box.bottom())
-            way = np.radians(angle + rng.normal(0, 22))
-            dx, dy = 0.07 * np.cos(way), 0.07 * np.sin(way)
+            direction = np.radians(angle + rng.normal(0, 22))
+            dx, dy = 0.07 * np.cos(direction), 0.07 * np.sin(direction)
             bend = rng.normal(0, 0.01)
             hair = curve((x, y), [(x + dx / 2 + bend, y + dy / 2), (x + dx, y + dy)], closed=False)
             board.stroke(hair, str(rng.choice(list(shades))), rng.uniform(0.004, 0.008))
 
 
 def dog() -> None:
-    """Floppy ears, a wet nose, and a tongue when the mouth opens."""
+    """Floppy ears, a nose, and a tongue when the mouth is open."""
     pack = PackWriter("dog", "Dog")
     ear = curve((-0.42, -1.12), [(-0.55, -1.38), (-0.85, -1.42), (-1.05, -1.22)],
                 [(-1.3, -0.98), (-1.42, -0.55), (-1.32, -0.22)],
@@ -176,10 +176,10 @@ def cat() -> None:
 
 
 def party() -> None:
-    """Lips, blush, eye shadow, lashes and glitter; everything bends with the face."""
+    """Lips, blush, eye shadow, lashes and glitter, warped with the face."""
     pack = PackWriter("party", "Party make-up")
     head = mean_head()[:, :2].copy()
-    # Lips a little apart, so that what lies between them stays bare however they move.
+    # Slightly open lips, so that the gap between them stays unpainted as they move.
     head[[61, 62, 63], 1] -= 0.012
     head[[65, 66, 67], 1] += 0.012
     lips = lips_between(head)
@@ -227,14 +227,14 @@ def party() -> None:
 
 
 def lips_between(head: np.ndarray) -> skia.Path:
-    """The lips without the mouth."""
+    """The lips without the mouth between them."""
     outer = through([(float(x), float(y)) for x, y in head[48:60]])
     inner = through([(float(x), float(y)) for x, y in head[60:68]])
     return skia.Op(outer, inner, skia.PathOp.kDifference_PathOp)
 
 
 def lash(board: Board, t: float) -> None:
-    """An eyelash; t from the inner end of the lid to the outer one."""
+    """Draws an eyelash at t, from the inner end of the lid (0) to the outer one (1)."""
     x = -0.235 - 0.265 * t
     y = float(np.interp(x, [-0.5, -0.419, -0.316, -0.222], [-0.008, -0.058, -0.062, -0.012]))
     length = 0.035 + 0.05 * t
@@ -247,7 +247,7 @@ def lash(board: Board, t: float) -> None:
 
 
 def glitter(board: Board) -> None:
-    """Grains and small stars below the eye."""
+    """Draws grains and small stars below the eye."""
     rng = np.random.default_rng(21)
     shades = ["#fff2c0", "#ffd1ec", "#cfe8ff", "#ffffff", "#ffe08a"]
     for _ in range(200):
@@ -269,7 +269,7 @@ def glitter(board: Board) -> None:
 
 
 def piecewise(pack: PackWriter, board: Board, file: str, head: np.ndarray, **more: object) -> None:
-    """A layer that all points of the face pull at; `head` is where the picture has them."""
+    """Adds a layer warped by all points; `head` has their positions in the picture."""
     pack.layer(board, file, ALL, warp="piecewise", **more)
     for anchor, (x, y) in zip(pack.table["layers"][-1]["anchors"], head, strict=True):
         anchor["at"] = board.pixel(float(x), float(y))

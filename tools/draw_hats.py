@@ -1,4 +1,4 @@
-"""What sits on the head: hat, crown, and a wreath of flowers."""
+"""Draws filters on the head: hat, crown and flowers."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import skia
 from artboard import Board, PackWriter, curve, ellipse, linear, moved, radial, through
 
 AXIS = -0.8
-"""Depth of a head's middle behind the anchors that hats hang on."""
+"""Depth of the head's axis, relative to the anchors of hats."""
 
 
 def on_forehead(path: skia.Path, blur: float = 0.06) -> Board:
-    """A shadow that falls on the forehead."""
+    """A board with a shadow on the forehead."""
     board = Board(-1.3, -1.1, 1.3, 0.1, 192)
     board.fill(path, "#1c0d06", blur=blur)
     return board
@@ -80,7 +80,7 @@ def hat() -> None:
 
 
 def felt(board: Board, box: tuple[float, float, float, float], count: int) -> None:
-    """Short fibres."""
+    """Draws short fibres."""
     rng = np.random.default_rng(7)
     for _ in range(count):
         x, y = rng.uniform(box[0], box[2]), rng.uniform(box[1], box[3])
@@ -90,12 +90,12 @@ def felt(board: Board, box: tuple[float, float, float, float], count: int) -> No
 
 
 def bow(board: Board) -> None:
-    """The ribbon's bow, at the side."""
-    for turn, reach in ((-1, 0.13), (1, 0.1)):
+    """Draws the bow of the ribbon, at the side."""
+    for sign, reach in ((-1, 0.13), (1, 0.1)):
         wing = curve((0.68, -0.76),
-                     [(0.68 + turn * reach, -0.9), (0.68 + turn * reach * 1.5, -0.84)],
-                     [(0.68 + turn * reach * 1.25, -0.76)], [(0.68 + turn * reach * 1.4, -0.66)],
-                     [(0.68 + turn * reach, -0.63), (0.68, -0.74)])  # fmt: skip
+                     [(0.68 + sign * reach, -0.9), (0.68 + sign * reach * 1.5, -0.84)],
+                     [(0.68 + sign * reach * 1.25, -0.76)], [(0.68 + sign * reach * 1.4, -0.66)],
+                     [(0.68 + sign * reach, -0.63), (0.68, -0.74)])  # fmt: skip
         board.fill(wing, linear((0, -0.88), (0, -0.65), (0, "#56424c"), (1, "#1b1217")))
     board.fill(ellipse(0.68, -0.755, 0.032, 0.06), linear((0.64, 0), (0.72, 0), (0, "#5f4954"),
                (1, "#1a1216")))  # fmt: skip
@@ -106,7 +106,7 @@ GOLD = ((0.0, "#6b4208"), (0.16, "#c98f1d"), (0.34, "#fff0a8"), (0.46, "#e9b73a"
 
 
 def crown() -> None:
-    """A golden crown with stones."""
+    """A golden crown with gemstones."""
     pack = PackWriter("crown", "Crown")
     board = Board(-1.05, -1.95, 1.05, -0.42, 720)
     back = curve((-0.86, -0.78), [(-0.97, -1.5)], [(-0.62, -1.12)], [(-0.42, -1.62)],
@@ -149,7 +149,7 @@ def crown() -> None:
 
 
 def stone(board: Board, x: float, y: float, r: float, light: str, dark: str) -> None:
-    """A polished stone in its setting."""
+    """Draws a gemstone in its setting."""
     board.fill(ellipse(x, y, r * 1.25, r * 1.2), linear((x - r, y - r), (x + r, y + r),
                (0, "#fff0b0"), (0.5, "#b67c16"), (1, "#5a3605")))  # fmt: skip
     board.fill(ellipse(x, y, r, r * 0.95), radial((x + r * 0.3, y + r * 0.4), r * 1.5, (0, light),
@@ -191,13 +191,13 @@ def flowers() -> None:
 
 
 def wreath(t: float) -> tuple[float, float]:
-    """A place on the wreath; t from -1, the image's left, to 1."""
+    """A position on the wreath at t, from -1 (left in the image) to 1."""
     angle = t * np.pi / 2
     return 0.97 * float(np.sin(angle)), -0.98 + 0.36 * float(np.cos(angle))
 
 
 def leaf(board: Board, x: float, y: float, rng: np.random.Generator) -> None:
-    """One leaf, any way round."""
+    """Draws a leaf of random direction."""
     angle, length = rng.uniform(0, 2 * np.pi), rng.uniform(0.12, 0.2)
     board.canvas.save()
     board.canvas.translate(x, y)
@@ -216,7 +216,7 @@ def leaf(board: Board, x: float, y: float, rng: np.random.Generator) -> None:
 def flower(
     board: Board, x: float, y: float, r: float, light: str, deep: str, rng: np.random.Generator
 ) -> None:
-    """A rose-like flower of three rings of petals."""
+    """Draws a flower of three rings of petals."""
     board.fill(ellipse(x + 0.01, y + 0.025, r * 0.95, r * 0.92), "#00000060", blur=0.02)
     for ring, (size, count) in enumerate(((1.0, 7), (0.72, 6), (0.45, 5))):
         start = rng.uniform(0, 360)

@@ -1,7 +1,7 @@
 """Draws the pictures of the built-in filters: `python tools/draw_packs.py [NAME...]`.
 
-Everything is drawn by the functions below, in units of the mean head, and always alike. Needs
-skia-python, which fkd itself does not.
+Shapes are in units of the mean head, and random details have fixed seeds. Needs skia-python, which
+fkd itself does not.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ from artboard import (
 
 def both(path: skia.Path) -> skia.Path:
     """A path and its mirror image."""
-    whole = skia.Path(path)
-    whole.addPath(flipped(path))
-    return whole
+    pair = skia.Path(path)
+    pair.addPath(flipped(path))
+    return pair
 
 
 def shadow(shape: skia.Path, left: float, top: float, right: float, bottom: float) -> Board:
-    """What lies on the skin beneath a shape: small, since it is soft."""
+    """A board with the shadow of a shape on the skin; low resolution, since it is blurred."""
     board = Board(left, top, right, bottom, 192)
     board.fill(shape, "#2a1208", blur=0.045)
     return board
 
 
 def sunglasses() -> None:
-    """Glossy black frame, smoked lenses, arms that show when the head turns."""
+    """A black frame, smoked lenses, and arms that are visible when the head turns."""
     pack = PackWriter("sunglasses", "Sunglasses")
     outer = through(
         [(-0.10, -0.15), (-0.36, -0.225), (-0.66, -0.22), (-0.765, -0.165), (-0.71, -0.03),
@@ -97,7 +97,7 @@ def sunglasses() -> None:
 
 
 def moustache() -> None:
-    """A handlebar moustache, hair by hair."""
+    """A handlebar moustache of single hairs."""
     pack = PackWriter("moustache", "Moustache")
     half = curve((0.0, 0.505), [(0.06, 0.455), (0.16, 0.47), (0.26, 0.555)],
                  [(0.35, 0.625), (0.47, 0.62), (0.485, 0.535)],
@@ -130,7 +130,7 @@ def moustache() -> None:
 
 
 def hair(board: Board, sign: int, t: float, rng: np.random.Generator, loose: bool = False) -> None:
-    """One hair of a moustache, from the middle outwards; t is how far out it begins."""
+    """Draws a hair of the moustache outwards, starting at t, from 0 (middle) to 1."""
     x = 0.01 + 0.4 * t
     across = rng.uniform(0, 1)
     top = np.interp(x, [0, 0.1, 0.26, 0.42], [0.505, 0.47, 0.555, 0.6])
@@ -147,17 +147,17 @@ def hair(board: Board, sign: int, t: float, rng: np.random.Generator, loose: boo
     board.stroke(path, shade + ("b0" if not loose else "90"), rng.uniform(0.002, 0.0045))
 
 
-PACKS_DRAWN: dict[str, Callable[[], None]] = {"sunglasses": sunglasses, "moustache": moustache}
+PACKS: dict[str, Callable[[], None]] = {"sunglasses": sunglasses, "moustache": moustache}
 
 
 def main() -> None:
-    """Draws the packs that are named, or all."""
+    """Draws the named packs, or all."""
     from draw_faces import FACES
     from draw_hats import HATS
 
-    every = PACKS_DRAWN | HATS | FACES
-    for name in sys.argv[1:] or every:
-        every[name]()
+    packs = PACKS | HATS | FACES
+    for name in sys.argv[1:] or packs:
+        packs[name]()
 
 
 if __name__ == "__main__":

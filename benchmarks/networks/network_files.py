@@ -62,7 +62,7 @@ def find_or_export(argument: str, folder: Path) -> Path:
         return Path(argument)
     from fkd_train.checkpoints import save_checkpoint
     from fkd_train.config.landmarks import landmark_recipe_to_dict, load_landmark_recipe
-    from fkd_train.export.landmarks import export
+    from fkd_train.export.landmarks import export_landmarks
     from fkd_train.models.landmarks import build_landmark_net
 
     recipe = load_landmark_recipe(argument.removeprefix(RECIPE))
@@ -71,7 +71,7 @@ def find_or_export(argument: str, folder: Path) -> Path:
     content = {"recipe": landmark_recipe_to_dict(recipe), "points": count, "weights": weights}
     checkpoint = folder / f"{recipe.name}-untrained.pt"
     save_checkpoint(checkpoint, {**content, "progress": {"epoch": 0}})
-    return export(checkpoint, checkpoint.with_suffix(".onnx")).path
+    return export_landmarks(checkpoint, checkpoint.with_suffix(".onnx")).path
 
 
 def _related_files(

@@ -22,7 +22,7 @@ from fkd_train.data.dataset import load_evaluation
 from fkd_train.data.faces import Faces
 from fkd_train.evaluation.accuracy import evaluate
 from fkd_train.evaluation.predict import open_model
-from fkd_train.export.landmarks import export
+from fkd_train.export.landmarks import export_landmarks
 from fkd_train.reports.plots import save_figure, style_axes
 
 HERE = Path(__file__).parent
@@ -102,7 +102,7 @@ def _train(point: SearchPoint, data: Path, run: Path, workers: int) -> None:
 def _exported(run: Path) -> Path:
     file = run / "model.onnx"
     if not file.exists():
-        export(run / "last.pt", file)
+        export_landmarks(run / "last.pt", file)
     return file
 
 

@@ -137,9 +137,9 @@ def _export_end_to_end(
 
 
 def _export(checkpoint: Path, out: Path, data: Path | None, half: Path | None) -> Path:
-    from fkd_train.export.landmarks import export
+    from fkd_train.export.landmarks import export_landmarks
 
-    exported = export(checkpoint, out, data, half)
+    exported = export_landmarks(checkpoint, out, data, half)
     size, card = exported.path.stat().st_size / 1e6, exported.card
     click.echo(f"{exported.path}: {size:.1f} MB, {card.precision}, opset {card.opset}")
     click.echo(f"verified: {exported.verification.report()}")
@@ -180,10 +180,12 @@ def _optimize(
     max_nme_increase: float,
     platform: Platform,
 ) -> list[Path]:
-    from fkd_train.optimize.landmarks import optimize
+    from fkd_train.optimize.landmarks import optimize_landmarks
     from fkd_train.optimize.report import protocol_lines, table, write_report
 
-    result = optimize(checkpoint, out, data, goal, max_nme_increase, platform, _print_progress)
+    result = optimize_landmarks(
+        checkpoint, out, data, goal, max_nme_increase, platform, _print_progress
+    )
     write_report(result)
     for line in (*table(result), "", *protocol_lines(result)):
         click.echo(line)

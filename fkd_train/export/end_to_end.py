@@ -132,8 +132,8 @@ def export_end_to_end(
 
     The file is compared with the pipeline on the data set's or drawn pictures. Raises
     VerificationError, and writes nothing, if it finds another number of faces or a point differs by
-    more than 0.1 px. Also raises what `export` raises, ModelFileNotFoundError, InvalidModelError,
-    ModelCardError and DetectorError.
+    more than 0.1 px. Also raises what `export_landmarks` raises, ModelFileNotFoundError,
+    InvalidModelError, ModelCardError and DetectorError.
     """
     find_model(detector, detectors=True)
     source = load_landmark_source(checkpoint, data)

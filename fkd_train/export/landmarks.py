@@ -87,7 +87,7 @@ def load_landmark_source(
     return LandmarkSource(network, recipe, content, sampler, faces, card)
 
 
-def export(
+def export_landmarks(
     checkpoint: Path, out: Path, data: Path | None = None, half: Path | None = None
 ) -> ExportedLandmarks:
     """Writes the network of a checkpoint as ONNX, verified on the data set's or drawn faces.

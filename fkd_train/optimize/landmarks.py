@@ -75,7 +75,7 @@ class OptimizationResult:
         return [self.folder / candidate.file for candidate in self.candidates if candidate.kept]
 
 
-def optimize(
+def optimize_landmarks(
     checkpoint: Path,
     out: Path,
     data: Path,
@@ -89,7 +89,7 @@ def optimize(
     Candidates are made with the recipe's training faces and measured on its evaluation faces, in
     the runtime's crops. Those whose NME rises by more than `max_nme_increase` points are not kept;
     if `goal` names them, VerificationError is raised and nothing is written. Also raises what
-    `export` raises. `progress` receives lines for people.
+    `export_landmarks` raises. `progress` receives lines for people.
     """
     source = load_landmark_source(checkpoint, data)
     assert source.faces is not None

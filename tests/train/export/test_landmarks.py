@@ -29,7 +29,7 @@ from fkd_train.evaluation.accuracy import evaluate
 from fkd_train.evaluation.predict import Predict, open_model, torch_predict
 from fkd_train.export import landmarks as landmark_export
 from fkd_train.export.cards import weights_sha256
-from fkd_train.export.landmarks import ExportedLandmarks, export
+from fkd_train.export.landmarks import ExportedLandmarks, export_landmarks
 from fkd_train.models.heads import HEADS
 from fkd_train.models.landmarks import LandmarkNet, build_landmark_net
 
@@ -69,14 +69,16 @@ def checkpoint(
 def test_every_head_is_exported_for_any_batch(
     head: str, tiny: LandmarkRecipe, tmp_path: Path
 ) -> None:
-    exported = export(untrained("fkdnet", tiny, tmp_path / "a.pt", head), tmp_path / "a.onnx")
+    exported = export_landmarks(
+        untrained("fkdnet", tiny, tmp_path / "a.pt", head), tmp_path / "a.onnx"
+    )
     assert exported.card.parity is not None
     assert exported.card.output.score
 
 
 @pytest.fixture(scope="module")
 def exported(checkpoint: Path) -> ExportedLandmarks:
-    return export(checkpoint, checkpoint.with_suffix(".onnx"))
+    return export_landmarks(checkpoint, checkpoint.with_suffix(".onnx"))
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 7])
@@ -115,7 +117,7 @@ def test_the_file_has_no_external_data_a_dynamic_batch_and_the_opset(
 
 
 def test_the_card_has_the_accuracy_on_the_data_set(checkpoint: Path, drawn_data: Path) -> None:
-    card = export(checkpoint, checkpoint.parent / "measured.onnx", drawn_data).card
+    card = export_landmarks(checkpoint, checkpoint.parent / "measured.onnx", drawn_data).card
     assert card.accuracy["official split"].count == 6
     assert card.parity is not None
     assert card.parity.faces == "6 real faces"
@@ -125,7 +127,7 @@ def test_half_rounds_the_weights_before_both_files_are_written(
     checkpoint: Path, tmp_path: Path
 ) -> None:
     model, half = tmp_path / "m.onnx", tmp_path / "m.pt"
-    exported = export(checkpoint, model, half=half)
+    exported = export_landmarks(checkpoint, model, half=half)
     assert half.stat().st_size < 0.6 * model.stat().st_size
     network, recipe, content = load_landmark_network(half)
     assert {t.dtype for t in content["weights"].values()} <= {torch.float16, torch.int64}
@@ -151,7 +153,7 @@ def test_the_accuracy_is_measured_in_the_crops_of_the_runtime(
     table["crop"] = {"scale": 2.2, "reference": "image", "resize": 72}
     table["augment"] = {"unframed": table["augment"]["unframed"]}
     windows = save(network, landmark_recipe_from_dict(table), tmp_path / "windows.pt")
-    exported = export(windows, tmp_path / "m.onnx", drawn_data)
+    exported = export_landmarks(windows, tmp_path / "m.onnx", drawn_data)
     again = evaluate(*_with_faces(tmp_path / "m.onnx", drawn_data)).accuracy
     assert exported.card.accuracy["official split"].nme == pytest.approx(again.nme, rel=1e-4)
 
@@ -183,7 +185,7 @@ def test_writes_nothing_if_the_export_is_broken(
     to_onnx = landmark_export._to_onnx
     monkeypatch.setattr(landmark_export, "_to_onnx", lambda n, c: breakage(to_onnx(n, c), c))  # type: ignore[operator]
     with pytest.raises(VerificationError, match=r"broken\.onnx: not written.*px at face .*point"):
-        export(checkpoint, tmp_path / "broken.onnx")
+        export_landmarks(checkpoint, tmp_path / "broken.onnx")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -193,7 +195,7 @@ def test_writes_nothing_if_outputs_are_nan(tiny: LandmarkRecipe, tmp_path: Path)
         next(network.parameters())[0] = float("nan")
     path = save(network, tiny, tmp_path / "last.pt")
     with pytest.raises(VerificationError):
-        export(path, tmp_path / "nan.onnx")
+        export_landmarks(path, tmp_path / "nan.onnx")
     assert not (tmp_path / "nan.onnx").exists()
 
 
@@ -204,7 +206,7 @@ def test_an_existing_file_stays_if_verification_fails(
     out = tmp_path / "model.onnx"
     out.write_bytes(b"the old file")
     with pytest.raises(VerificationError):
-        export(checkpoint, out)
+        export_landmarks(checkpoint, out)
     assert out.read_bytes() == b"the old file"
 
 

@@ -26,7 +26,7 @@ from fkd_train.optimize import candidates as candidate_module
 from fkd_train.optimize import landmarks as landmark_optimization
 from fkd_train.optimize import measurements, platforms
 from fkd_train.optimize.half import half_precision
-from fkd_train.optimize.landmarks import CandidateResult, OptimizationResult, optimize
+from fkd_train.optimize.landmarks import CandidateResult, OptimizationResult, optimize_landmarks
 from fkd_train.optimize.platforms import runs_here
 from fkd_train.optimize.report import table
 
@@ -70,7 +70,9 @@ def result(
     with pytest.MonkeyPatch.context() as monkeypatch:
         set_seconds(monkeypatch, int8=0.5, **{"dense-int4": 1.2})
         # Untrained points are far off, so that NME changes are relatively small.
-        return optimize(checkpoint, tmp_path_factory.mktemp("out"), drawn_data, "auto", 5.0)
+        return optimize_landmarks(
+            checkpoint, tmp_path_factory.mktemp("out"), drawn_data, "auto", 5.0
+        )
 
 
 def test_auto_makes_every_kind_of_candidate(result: OptimizationResult) -> None:
@@ -173,7 +175,7 @@ def test_writes_nothing_if_a_requested_candidate_is_inaccurate(
         lambda measured, fp32, _: None if measured is fp32 else "NME +9",
     )
     with pytest.raises(VerificationError, match="int8 is not accurate enough: NME \\+9"):
-        optimize(checkpoint, tmp_path / "o", drawn_data, "int8")
+        optimize_landmarks(checkpoint, tmp_path / "o", drawn_data, "int8")
     assert not (tmp_path / "o").exists()
 
 
@@ -182,7 +184,7 @@ def test_auto_keeps_no_candidate_over_the_budget(
 ) -> None:
     """With a budget of 0, only candidates with the same or a lower NME are kept."""
     set_seconds(monkeypatch)
-    result = optimize(checkpoint, tmp_path, drawn_data, "auto", 0.0)
+    result = optimize_landmarks(checkpoint, tmp_path, drawn_data, "auto", 0.0)
     for each in result.candidates[1:]:
         assert each.kept <= (each.nme_change <= 0)
         if each.nme_change > 0:
@@ -205,7 +207,7 @@ def test_writes_nothing_if_a_pass_changes_a_weight(
 ) -> None:
     monkeypatch.setattr(landmark_export, "EXACT_PASSES", (Pass("fold badly", broken_pass),))
     with pytest.raises(VerificationError, match=r"'fold badly', largest difference .* px at face"):
-        optimize(checkpoint, tmp_path / "o", drawn_data, "fp32")
+        optimize_landmarks(checkpoint, tmp_path / "o", drawn_data, "fp32")
     assert not (tmp_path / "o").exists()
     ran = run(checkpoint, "--out", tmp_path / "o.onnx")
     assert ran.exit_code == 1
@@ -218,7 +220,7 @@ def test_writes_nothing_if_the_export_differs(
     to_onnx = landmark_export._to_onnx
     monkeypatch.setattr(landmark_export, "_to_onnx", lambda n, c: broken_pass(to_onnx(n, c)))
     with pytest.raises(VerificationError):
-        optimize(checkpoint, tmp_path / "o", drawn_data, "auto")
+        optimize_landmarks(checkpoint, tmp_path / "o", drawn_data, "auto")
     assert not (tmp_path / "o").exists()
 
 
@@ -259,7 +261,7 @@ def test_keeps_int8_for_another_platform_untimed(
 ) -> None:
     set_seconds(monkeypatch)
     monkeypatch.setattr(platforms, "cpu_features", lambda: ("avx2",))
-    result = optimize(checkpoint, tmp_path, drawn_data, "int8", 5.0, "arm")
+    result = optimize_landmarks(checkpoint, tmp_path, drawn_data, "int8", 5.0, "arm")
     int8 = candidate(result, "int8")
     assert (int8.kept, int8.ratio) == (True, None)
     assert int8.precision.endswith("for arm)")
