@@ -233,7 +233,7 @@ def test_refuses_an_impossible_size(tmp_path: Path) -> None:
     data = path.read_bytes()
     path.write_bytes(data[:24] + b"\xff" * 6 + data[30:])
     [source] = expand_sources([str(path)])
-    with pytest.raises(LimitError, match="16777216 × 16777216 pixels, and 250 million"):
+    with pytest.raises(LimitError, match="16777216 × 16777216 pixels, but 250 million"):
         next(frames_from(source))
 
 
