@@ -64,7 +64,7 @@ class Board:
         self.canvas.restore()
 
     def pixel(self, x: float, y: float) -> list[float]:
-        """The pixel at a position of the head's plane."""
+        """Returns the pixel at a position of the head's plane."""
         return [
             round((x - self.corner[0]) * self.density - 0.5, 2),
             round((y - self.corner[1]) * self.density - 0.5, 2),
@@ -117,7 +117,7 @@ class PackWriter:
 
 
 def ink(shade: Colour | skia.Shader, blur: float = 0, screen: bool = False) -> skia.Paint:
-    """A paint of a colour #rrggbb or #rrggbbaa, or of a gradient."""
+    """Makes a paint of a colour #rrggbb or #rrggbbaa, or of a gradient."""
     paint = skia.Paint(AntiAlias=True)
     if isinstance(shade, str):
         paint.setColor(colour(shade))
@@ -137,7 +137,7 @@ def colour(text: Colour) -> int:
 
 
 def linear(start: Position, end: Position, *stops: tuple[float, Colour]) -> skia.Shader:
-    """A gradient along a line."""
+    """Makes a gradient along a line."""
     return skia.GradientShader.MakeLinear(
         [skia.Point(*start), skia.Point(*end)],
         [colour(c) for _, c in stops],
@@ -146,14 +146,14 @@ def linear(start: Position, end: Position, *stops: tuple[float, Colour]) -> skia
 
 
 def radial(centre: Position, radius: float, *stops: tuple[float, Colour]) -> skia.Shader:
-    """A gradient around a centre."""
+    """Makes a gradient around a centre."""
     return skia.GradientShader.MakeRadial(
         skia.Point(*centre), radius, [colour(c) for _, c in stops], [t for t, _ in stops]
     )
 
 
 def curve(start: Position, *segments: Sequence[Position], closed: bool = True) -> skia.Path:
-    """A path of lines (one point each), quadratic (two) and cubic (three) Bézier curves."""
+    """Makes a path of lines (one point each), quadratic (two) and cubic (three) Bézier curves."""
     path = skia.Path()
     path.moveTo(*start)
     for segment in segments:
@@ -165,7 +165,7 @@ def curve(start: Position, *segments: Sequence[Position], closed: bool = True) -
 
 
 def through(positions: Sequence[Position], closed: bool = True) -> skia.Path:
-    """A Catmull-Rom spline through positions."""
+    """Makes a Catmull-Rom spline through positions."""
     points = np.array(positions, np.float64)
     if closed:
         padded = np.vstack([points[-1:], points, points[:2]])
@@ -183,21 +183,21 @@ def through(positions: Sequence[Position], closed: bool = True) -> skia.Path:
 
 
 def ellipse(x: float, y: float, across: float, down: float) -> skia.Path:
-    """An ellipse by its centre and semi-axes."""
+    """Makes an ellipse by its centre and semi-axes."""
     path = skia.Path()
     path.addOval(skia.Rect.MakeLTRB(x - across, y - down, x + across, y + down))
     return path
 
 
 def flipped(path: skia.Path) -> skia.Path:
-    """The path mirrored about the face's axis."""
+    """Mirrors the path about the face's axis."""
     other = skia.Path()
     path.transform(skia.Matrix.Scale(-1, 1), other)
     return other
 
 
 def moved(path: skia.Path, x: float, y: float) -> skia.Path:
-    """The translated path."""
+    """Translates the path."""
     other = skia.Path()
     path.transform(skia.Matrix.Translate(x, y), other)
     return other

@@ -41,7 +41,7 @@ def fur(
 
 
 def dog() -> None:
-    """Floppy ears, a nose, and a tongue when the mouth is open."""
+    """Draws floppy ears, a nose, and a tongue when the mouth is open."""
     pack = PackWriter("dog", "Dog")
     ear = curve((-0.42, -1.12), [(-0.55, -1.38), (-0.85, -1.42), (-1.05, -1.22)],
                 [(-1.3, -0.98), (-1.42, -0.55), (-1.32, -0.22)],
@@ -124,7 +124,7 @@ def dog() -> None:
 
 
 def cat() -> None:
-    """Pointed ears, a small nose and whiskers."""
+    """Draws pointed ears, a small nose and whiskers."""
     pack = PackWriter("cat", "Cat")
     board = Board(-1.1, -1.75, -0.2, -0.65, 420)
     ear = curve((-0.36, -0.92), [(-0.5, -1.2), (-0.72, -1.55), (-0.93, -1.68)],
@@ -176,7 +176,7 @@ def cat() -> None:
 
 
 def party() -> None:
-    """Lips, blush, eye shadow, lashes and glitter, warped with the face."""
+    """Draws lips, blush, eye shadow, lashes and glitter, warped with the face."""
     pack = PackWriter("party", "Party make-up")
     head = mean_head()[:, :2].copy()
     # Slightly open lips, so that the gap between them stays unpainted as they move.
@@ -227,7 +227,7 @@ def party() -> None:
 
 
 def lips_between(head: np.ndarray) -> skia.Path:
-    """The lips without the mouth between them."""
+    """Returns the lips without the mouth between them."""
     outer = through([(float(x), float(y)) for x, y in head[48:60]])
     inner = through([(float(x), float(y)) for x, y in head[60:68]])
     return skia.Op(outer, inner, skia.PathOp.kDifference_PathOp)

@@ -13,14 +13,14 @@ AXIS = -0.8
 
 
 def on_forehead(path: skia.Path, blur: float = 0.06) -> Board:
-    """A board with a shadow on the forehead."""
+    """Draws a shadow on the forehead."""
     board = Board(-1.3, -1.1, 1.3, 0.1, 192)
     board.fill(path, "#1c0d06", blur=blur)
     return board
 
 
 def hat() -> None:
-    """A felt hat with a ribbon."""
+    """Draws a felt hat with a ribbon."""
     pack = PackWriter("hat", "Felt hat")
     board = Board(-1.5, -1.95, 1.5, -0.28, 700)
     brim_back = curve((-1.4, -0.75), [(-0.9, -1.02), (0.9, -1.02), (1.4, -0.75)],
@@ -106,7 +106,7 @@ GOLD = ((0.0, "#6b4208"), (0.16, "#c98f1d"), (0.34, "#fff0a8"), (0.46, "#e9b73a"
 
 
 def crown() -> None:
-    """A golden crown with gemstones."""
+    """Draws a golden crown with gemstones."""
     pack = PackWriter("crown", "Crown")
     board = Board(-1.05, -1.95, 1.05, -0.42, 720)
     back = curve((-0.86, -0.78), [(-0.97, -1.5)], [(-0.62, -1.12)], [(-0.42, -1.62)],
@@ -159,7 +159,7 @@ def stone(board: Board, x: float, y: float, r: float, light: str, dark: str) -> 
 
 
 def flowers() -> None:
-    """A wreath of flowers and leaves."""
+    """Draws a wreath of flowers and leaves."""
     pack = PackWriter("flowers", "Flower crown")
     board = Board(-1.22, -1.28, 1.22, -0.28, 768)
     rng = np.random.default_rng(11)
@@ -191,7 +191,7 @@ def flowers() -> None:
 
 
 def wreath(t: float) -> tuple[float, float]:
-    """A position on the wreath at t, from -1 (left in the image) to 1."""
+    """Returns a position on the wreath at t, from -1 (left in the image) to 1."""
     angle = t * np.pi / 2
     return 0.97 * float(np.sin(angle)), -0.98 + 0.36 * float(np.cos(angle))
 

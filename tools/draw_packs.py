@@ -24,21 +24,21 @@ from artboard import (
 
 
 def both(path: skia.Path) -> skia.Path:
-    """A path and its mirror image."""
+    """Returns a path and its mirror image."""
     pair = skia.Path(path)
     pair.addPath(flipped(path))
     return pair
 
 
 def shadow(shape: skia.Path, left: float, top: float, right: float, bottom: float) -> Board:
-    """A board with the shadow of a shape on the skin; low resolution, since it is blurred."""
+    """Draws the blurred shadow of a shape on a board of low resolution."""
     board = Board(left, top, right, bottom, 192)
     board.fill(shape, "#2a1208", blur=0.045)
     return board
 
 
 def sunglasses() -> None:
-    """A black frame, smoked lenses, and arms that are visible when the head turns."""
+    """Draws a black frame, smoked lenses, and arms that are visible when the head turns."""
     pack = PackWriter("sunglasses", "Sunglasses")
     outer = through(
         [(-0.10, -0.15), (-0.36, -0.225), (-0.66, -0.22), (-0.765, -0.165), (-0.71, -0.03),
@@ -97,7 +97,7 @@ def sunglasses() -> None:
 
 
 def moustache() -> None:
-    """A handlebar moustache of single hairs."""
+    """Draws a handlebar moustache of single hairs."""
     pack = PackWriter("moustache", "Moustache")
     half = curve((0.0, 0.505), [(0.06, 0.455), (0.16, 0.47), (0.26, 0.555)],
                  [(0.35, 0.625), (0.47, 0.62), (0.485, 0.535)],

@@ -30,7 +30,7 @@ def read_faces(table: Path) -> Array:
 
 
 def first_guess(faces: Array) -> Array:
-    """The mean upright face (68, 3), with the depth of an ellipsoid and a nose."""
+    """Returns the mean upright face (68, 3), with the depth of an ellipsoid and a nose."""
     left, right = IBUG68.outer_eye_corners
     points = faces[..., 0] + 1j * faces[..., 1]
     a, b = points[:, left, None], points[:, right, None]
@@ -42,13 +42,13 @@ def first_guess(faces: Array) -> Array:
 
 
 def symmetrical(shape: Array) -> Array:
-    """The shape averaged with its mirror image."""
+    """Averages the shape with its mirror image."""
     mirrored = shape[IBUG68.flip_permutation] * (-1, 1, 1)
     return (shape + mirrored) / 2
 
 
 def poses(faces: Array, shape: Array) -> tuple[Array, Array]:
-    """Scaled rotations (n, 2, 3) and centres (n, 1, 2) that map the shape to the faces."""
+    """Fits scaled rotations (n, 2, 3) and centres (n, 1, 2) that map the shape to the faces."""
     centres = faces.mean(axis=1, keepdims=True)
     solved = np.linalg.pinv(shape - shape.mean(axis=0)) @ (faces - centres)  # (n, 3, 2)
     u, s, vt = np.linalg.svd(np.swapaxes(solved, 1, 2), full_matrices=False)
@@ -56,7 +56,7 @@ def poses(faces: Array, shape: Array) -> tuple[Array, Array]:
 
 
 def shape_from(faces: Array, rotations: Array, centres: Array) -> Array:
-    """The shape (68, 3) that fits faces best in these poses, with errors relative to face size."""
+    """Fits the shape (68, 3) to faces in these poses; errors are relative to face size."""
     scale = np.linalg.norm(rotations[:, 0], axis=1)[:, None, None]
     rows = (rotations / scale).reshape(-1, 3)  # (2n, 3)
     points = np.swapaxes((faces - centres) / scale, 1, 2).reshape(-1, faces.shape[1])

@@ -38,12 +38,12 @@ def read_pins(path: Path) -> list[Pin]:
 
 
 def canonical(name: str) -> str:
-    """A package's normalised name (PEP 503)."""
+    """Normalises a package's name (PEP 503)."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def _logical_lines(text: str) -> Iterator[str]:
-    """Lines without comments, joined where they end with a backslash."""
+    """Yields lines without comments, joined where they end with a backslash."""
     joined = re.sub(r"\s*\\\n\s*", " ", text)
     for line in joined.splitlines():
         if line.strip() and not line.startswith("#"):

@@ -45,7 +45,7 @@ def build(folder: Path, epoch: int) -> None:
 
 
 def checksums(folder: Path) -> str:
-    """The content of SHA256SUMS, in the format of `sha256sum --check`."""
+    """Returns the content of SHA256SUMS, in the format of `sha256sum --check`."""
     files = sorted(path for path in folder.iterdir() if path.name != SUMS)
     return "".join(f"{file_sha256(path)}  {path.name}\n" for path in files)
 

@@ -42,7 +42,7 @@ def write_sboms(folder: Path, epoch: int) -> list[Path]:
 
 
 def sbom(runtime: str, epoch: int, licences: dict[str, Any] | None = None) -> str:
-    """The SBOM of a runtime as CycloneDX 1.6 JSON; the same inputs give the same text.
+    """Returns the SBOM of a runtime as CycloneDX 1.6 JSON; the same inputs give the same text.
 
     Raises ValueError if it does not follow the schema.
     """
@@ -74,14 +74,14 @@ def sbom(runtime: str, epoch: int, licences: dict[str, Any] | None = None) -> st
 
 
 def shipped_models() -> list[Path]:
-    """The models in the wheel."""
+    """Returns the models in the wheel."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     files = project["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
     return [ROOT / name for name in files if name.endswith(".onnx")]
 
 
 def _cyclonedx(command: str, *arguments: str | Path) -> Any:
-    """The document that a command of cyclonedx-py prints; raises CalledProcessError."""
+    """Returns the document that a command of cyclonedx-py prints; raises CalledProcessError."""
     options = ["--short-PURLs", "--output-reproducible", "--no-validate", "--spec-version", "1.6"]
     # All arguments come from this file.
     result = subprocess.run(  # nosec B603
@@ -94,7 +94,7 @@ def _cyclonedx(command: str, *arguments: str | Path) -> Any:
 
 
 def _installed_licences() -> dict[str, Any]:
-    """The first licence that each installed package declares, by package URL."""
+    """Returns the first licence that each installed package declares, by package URL."""
     # Without texts, packages such as protobuf, whose licence is no SPDX name, would have none.
     document = _cyclonedx("environment", "--gather-license-texts", sys.executable)
     return {
@@ -108,7 +108,7 @@ def _installed_licences() -> dict[str, Any]:
 def _package(
     component: dict[str, Any], marker: str | None, licences: dict[str, Any]
 ) -> dict[str, Any]:
-    """A component of cyclonedx-py, named by its package URL, with its licences and marker."""
+    """Completes a component of cyclonedx-py by its package URL, licences and marker."""
     purl = component["purl"]
     # The description repeats the line with all its hashes.
     kept = {key: value for key, value in component.items() if key != "description"}
@@ -121,7 +121,7 @@ def _package(
 
 
 def _model(path: Path) -> dict[str, Any]:
-    """A shipped model as a component, described by its card."""
+    """Returns a shipped model as a component, described by its card."""
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     card = json.loads(session.get_modelmeta().custom_metadata_map["fkd"])
     return {

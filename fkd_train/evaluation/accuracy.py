@@ -50,18 +50,18 @@ class Evaluation:
         return mean
 
     def metrics(self) -> dict[str, object]:
-        """The metrics as plain data."""
+        """Returns the metrics as plain data."""
         return {**asdict(self.accuracy), "seed_mse": self.seed_mse}
 
 
 def evaluation_matrices(faces: Faces, sampler: CropSampler) -> Matrix:
-    """Crop matrices (n, 2, 3) by the boxes of the true points."""
+    """Returns crop matrices (n, 2, 3) by the boxes of the true points."""
     pairs = zip(faces.images, faces.points, strict=True)
     return np.array([sampler.matrix(image, points) for image, points in pairs])
 
 
 def evaluation_crops(faces: Faces, sampler: CropSampler) -> tuple[Pixels, Matrix]:
-    """Crops (n, S, S, C) by the boxes of the true points, and their matrices (n, 2, 3)."""
+    """Returns crops (n, S, S, C) by the boxes of the true points, and their matrices (n, 2, 3)."""
     matrices = evaluation_matrices(faces, sampler)
     return _cut(faces, matrices, sampler), matrices
 
@@ -110,14 +110,14 @@ def _name(detector: Detector) -> str:
 
 
 def best_box(detector: Detector, image: Pixels, points: Floats) -> Floats | None:
-    """The best detection (4,) of an image's annotated face, or None."""
+    """Returns the best detection (4,) of an image's annotated face, or None."""
     boxes = detector(bgr_image(image)).boxes
     hits = boxes[is_face(boxes, points)]
     return hits[0] if len(hits) else None
 
 
 def is_face(boxes: Floats, points: Floats, smallest: float = 0.5) -> NDArray[np.bool_]:
-    """Which boxes (n, 4) fit a face's points (k, 2) in position and size.
+    """Selects the boxes (n, 4) that fit a face's points (k, 2) in position and size.
 
     The points' centre is inside, and they span at least `smallest` of the box's longer side.
     """
@@ -135,13 +135,13 @@ def _cut(faces: Faces, matrices: Matrix, sampler: CropSampler) -> Pixels:
 def _place(
     predict: Predict, faces: Faces, matrices: Matrix, sampler: CropSampler, batch: int
 ) -> Floats:
-    """Points (n, k, 2) in image pixels, from the crops of matrices (n, 2, 3)."""
+    """Returns points (n, k, 2) in image pixels, from the crops of matrices (n, 2, 3)."""
     crops = _cut(faces, matrices, sampler)
     return transform(predict_all(predict, crops, batch).points, invert(matrices))
 
 
 def seed_mse(points: Floats, faces: Faces) -> float:
-    """The original program's metric: mean of ((px - 100) / 50)² between prediction and truth.
+    """Returns the original program's metric: mean of ((px - 100) / 50)² against the truth.
 
     Pixels are those of the central 224 crop of the image with its shorter side resized to 250.
     """

@@ -62,14 +62,14 @@ def fit_logistic(values: NDArray[np.float64], truths: NDArray[np.bool_]) -> tupl
 
 
 def open_detector(name: str, model: Path | None = None) -> Detector:
-    """A detector with its settings for photos; raises DetectorError."""
+    """Opens a detector with its settings for photos; raises DetectorError."""
     spec = find_detector(name)
     search = Search(spec.search_sizes.photos)
     return spec.build(DetectorRequest(search, model=model, provider="cpu"))
 
 
 def open_sized_detector(name: str, model: Path | None = None) -> SizedDetector:
-    """A detector whose search can be changed; raises DetectorError for other detectors."""
+    """Opens a detector whose search can be changed; raises DetectorError for others."""
     detector = open_detector(name, model)
     if not isinstance(detector, SizedDetector):
         raise DetectorError(name, "it is no SizedDetector, so its search cannot be changed")

@@ -36,7 +36,7 @@ class EvaluationProtocol:
     detector_model: Path | None = None
 
     def detector(self) -> Detector | None:
-        """The detector of the boxes; None for the true points' boxes. Raises DetectorError."""
+        """Opens the detector, None for the true points' boxes; raises DetectorError."""
         if self.boxes == "points":
             return None
         from fkd_train.evaluation.calibration import open_detector
@@ -57,7 +57,7 @@ class Result:
     score: ScoreReport | None = None
 
     def metrics(self) -> dict[str, object]:
-        """The metrics as plain data."""
+        """Returns the metrics as plain data."""
         metrics = self.evaluation.metrics()
         if self.robustness:
             metrics["robustness"] = [asdict(row) for row in self.robustness]
@@ -100,7 +100,7 @@ def compare(models: Sequence[Path], protocol: EvaluationProtocol) -> Comparison:
 
 
 def distinct_names(paths: Sequence[Path]) -> list[str]:
-    """The last part of each path, with as many parent folders as make it unique."""
+    """Returns the last part of each path, with as many parent folders as make it unique."""
     return [_shortest(path.absolute(), [p.absolute() for p in paths]) for path in paths]
 
 

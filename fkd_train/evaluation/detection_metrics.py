@@ -34,27 +34,27 @@ class Matches:
     image_count: int
 
     def threshold(self, false_per_image: float) -> float:
-        """The lowest score threshold with at most this many false positives per image."""
+        """Returns the lowest score threshold with at most this many false positives per image."""
         allowed = int(false_per_image * self.image_count + 1e-9)
         wrong = np.sort(self.scores[~self.correct])[::-1]
         return float(np.nextafter(wrong[allowed], np.inf)) if len(wrong) > allowed else 0.0
 
     def recall(self, threshold: float) -> float:
-        """Share of faces detected with at least this score; NaN without faces."""
+        """Returns the share of faces detected with at least this score; NaN without faces."""
         return float(np.mean(self.face_scores >= threshold)) if len(self.face_scores) else np.nan
 
     def false_per_image(self, threshold: float) -> float:
-        """False positives per image with at least this score."""
+        """Returns the false positives per image with at least this score."""
         wrong = np.sum(~self.correct & (self.scores >= threshold))
         return float(wrong) / max(1, self.image_count)
 
     def precision(self, threshold: float) -> float:
-        """Share of correct boxes among those with at least this score; NaN without boxes."""
+        """Returns the share of correct boxes with at least this score; NaN without boxes."""
         correct = self.correct[self.scores >= threshold]
         return float(correct.mean()) if len(correct) else np.nan
 
     def average_precision(self) -> float:
-        """Area under the precision-recall curve, at all points."""
+        """Returns the area under the precision-recall curve, at all points."""
         order = np.argsort(-self.scores, kind="stable")
         correct = self.correct[order]
         precision = np.cumsum(correct) / np.arange(1, len(correct) + 1)

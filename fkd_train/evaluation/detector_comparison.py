@@ -132,7 +132,7 @@ def _only_size(truth: GroundTruth, low: float, high: float) -> GroundTruth:
 
 
 def is_detector_file(path: Path) -> bool:
-    """Whether a path is an ONNX file with a detector's card."""
+    """Returns whether a path is an ONNX file with a detector's card."""
     if path.suffix != ".onnx" or not path.is_file():
         return False
     try:
@@ -142,7 +142,7 @@ def is_detector_file(path: Path) -> bool:
 
 
 def format_table(rows: Sequence[DetectorMetrics]) -> list[str]:
-    """A table for people, line by line."""
+    """Formats a table for people, line by line."""
     header = ("pictures", "detector", "recall", "precision", "false/image", "at 1 in 100", "AP")
     cells = [
         (
@@ -167,5 +167,5 @@ def _padded(line: Sequence[str], widths: Sequence[int]) -> Iterator[str]:
 
 
 def rows_as_dicts(rows: Sequence[DetectorMetrics]) -> list[dict[str, object]]:
-    """Plain data for JSON."""
+    """Converts rows to plain data for JSON."""
     return [asdict(row) for row in rows]

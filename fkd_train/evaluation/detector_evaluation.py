@@ -50,7 +50,7 @@ def evaluation_mosaics(recipe: DetectorRecipe, faces: Faces) -> MosaicGenerator:
 
 
 def evaluation_sets(recipe: DetectorRecipe, faces: Faces) -> dict[str, EvaluationSet]:
-    """A recipe's evaluation sets: "mosaics" of its evaluation faces, and their "images"."""
+    """Builds a recipe's evaluation sets: "mosaics" of its evaluation faces, and their "images"."""
     mosaics = evaluation_mosaics(recipe, faces)
     photos = photo_evaluation_set(faces, dict(mosaics.others))
     return {"mosaics": mosaic_evaluation_set(mosaics, recipe.mosaic.validation), "images": photos}
@@ -69,13 +69,13 @@ class EvaluationSet:
 
 
 def mosaic_evaluation_set(mosaics: MosaicGenerator, count: int) -> EvaluationSet:
-    """The first mosaics, with fixed seeds."""
+    """Generates mosaics with fixed seeds."""
     drawn = [mosaics(np.random.default_rng([_EVALUATION_SEED, number])) for number in range(count)]
     return EvaluationSet([image for image, _ in drawn], [truth for _, truth in drawn])
 
 
 def photo_evaluation_set(faces: Faces, others: dict[str, Floats]) -> EvaluationSet:
-    """The images with a black margin up to a few common sizes.
+    """Pads the images with black to a few common sizes.
 
     torch prepares anew for each size, which takes longer than the detection.
     """
@@ -136,7 +136,7 @@ def suppress_candidates(boxes: Floats, scores: Floats, points: Floats) -> Detect
 
 
 def evaluate_detector(detect: DetectBatch, sets: Mapping[str, EvaluationSet]) -> EpochMetrics:
-    """An epoch's metrics; its error is 1 - average precision on mosaics."""
+    """Evaluates an epoch's detector; the error is 1 - average precision on mosaics."""
     mosaics, photos = sets["mosaics"](detect), sets["images"](detect)
     threshold = mosaics.threshold(FALSE_PER_IMAGE)
     row = {

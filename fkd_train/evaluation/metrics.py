@@ -14,32 +14,32 @@ Array = NDArray[np.floating]
 
 
 def interocular(points: Array, scheme: LandmarkScheme) -> Array:
-    """Distance (n,) between the outer eye corners of points (n, k, 2)."""
+    """Returns the distance (n,) between the outer eye corners of points (n, k, 2)."""
     left, right = scheme.outer_eye_corners
     distance: Array = np.linalg.norm(points[:, left] - points[:, right], axis=-1)
     return distance
 
 
 def point_errors(predicted: Array, true: Array, scheme: LandmarkScheme) -> Array:
-    """Error (n, k) of each point relative to the true interocular distance, in percent."""
+    """Returns the error (n, k) of each point, in percent of the true interocular distance."""
     distance = np.linalg.norm(predicted - true, axis=-1)
     errors: Array = 100 * distance / interocular(true, scheme)[:, None]
     return errors
 
 
 def nme(predicted: Array, true: Array, scheme: LandmarkScheme) -> Array:
-    """Normalised mean error (n,) of each face, in percent (Sagonas et al., 2013)."""
+    """Returns the normalised mean error (n,) of each face, in percent (Sagonas et al., 2013)."""
     mean: Array = point_errors(predicted, true, scheme).mean(axis=1)
     return mean
 
 
 def failure_rate(face_errors: Array, threshold: float) -> float:
-    """Share of faces whose NME is above the threshold, in percent."""
+    """Returns the share of faces whose NME is above the threshold, in percent."""
     return float(100 * np.mean(face_errors > threshold))
 
 
 def ced(face_errors: Array, limit: float) -> tuple[Array, Array]:
-    """Cumulative error distribution: errors (m + 2,) from 0 to the limit, and shares of faces."""
+    """Returns the cumulative error distribution: errors (m + 2,), and shares of faces below."""
     inside = np.sort(face_errors[face_errors <= limit])
     shares = np.arange(1, len(inside) + 1) / len(face_errors)
     last = shares[-1] if len(shares) else 0.0
@@ -47,7 +47,7 @@ def ced(face_errors: Array, limit: float) -> tuple[Array, Array]:
 
 
 def auc(face_errors: Array, limit: float) -> float:
-    """Area under the CED up to the limit, relative to the limit, in percent."""
+    """Returns the area under the CED up to the limit, relative to the limit, in percent."""
     return float(100 * np.mean(np.clip(1 - face_errors / limit, 0, None)))
 
 
@@ -65,7 +65,7 @@ class Accuracy:
 
 
 def accuracy(predicted: Array, true: Array, scheme: LandmarkScheme) -> Accuracy:
-    """All metrics for predicted and true points (n, k, 2) in the same coordinates."""
+    """Computes all metrics for predicted and true points (n, k, 2) in the same coordinates."""
     errors = point_errors(predicted, true, scheme)
     faces = errors.mean(axis=1)
     regions = {name: float(errors[:, list(group)].mean()) for name, group in scheme.groups.items()}
@@ -81,7 +81,7 @@ def accuracy(predicted: Array, true: Array, scheme: LandmarkScheme) -> Accuracy:
 
 
 def roc_auc(positives: Array, negatives: Array) -> float:
-    """Area under the ROC curve, from 0 to 1: the probability that a positive scores higher.
+    """Returns the area under the ROC curve: the probability that a positive scores higher.
 
     Equal scores count as half (Hanley & McNeil, Radiology 1982).
     """
@@ -92,7 +92,7 @@ def roc_auc(positives: Array, negatives: Array) -> float:
 
 
 class EpochMetrics(NamedTuple):
-    """An epoch's evaluation: figures for the log, and the one that is best where it is lowest."""
+    """An epoch's evaluation: a row of the log, and the error to minimise."""
 
     row: dict[str, float]
     error: float

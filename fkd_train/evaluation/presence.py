@@ -97,7 +97,7 @@ def _group(face_scores: Floats, other: Floats) -> Group:
 
 
 def _beside(faces: Faces, sampler: CropSampler) -> Iterator[Pixels]:
-    """A crop beside the face of each image with enough room."""
+    """Yields a crop beside the face of each image with enough room."""
     for row, (image, points) in enumerate(zip(faces.images, faces.points, strict=True)):
         matrix = sampler.background_matrix(image, points, np.random.default_rng(row))
         if matrix is not None:
@@ -111,7 +111,7 @@ def _misframed(faces: Faces, sampler: CropSampler) -> Iterator[Pixels]:
 
 
 def _photo_windows(sampler: CropSampler) -> Iterator[Pixels]:
-    """Random squares of the pictures."""
+    """Yields random squares of the pictures."""
     from skimage import data
 
     for number, name in enumerate(PICTURES):

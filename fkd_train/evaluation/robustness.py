@@ -43,7 +43,7 @@ class View:
     to_original: Matrix = field(default_factory=lambda: np.eye(2, 3))
 
     def matrix(self, rule: CropRule, size: int) -> Matrix:
-        """The crop matrix (2, 3) by the runtime's rule."""
+        """Returns the crop matrix (2, 3) by the runtime's rule."""
         box = square_boxes(self.centre[None], np.array([self.side], np.float32))
         centres, sides = apply_rule(box, rule)
         # The crop's centre, which differs from the box's, rotates about it.
@@ -57,7 +57,7 @@ Perturbation = Callable[[Pixels, Floats, float, Rng], View]
 
 
 def clean(image: Pixels, centre: Floats, side: float, rng: Rng) -> View:
-    """The unchanged face."""
+    """Returns the unchanged face."""
     return View(image, centre, side)
 
 

@@ -17,7 +17,7 @@ from fkd_train.config.recipe import Recipe
 
 
 def weights_sha256(network: nn.Module) -> str:
-    """A digest of all floating-point weights, in the order of their names."""
+    """Hashes all floating-point weights, in the order of their names."""
     digest = hashlib.sha256()
     for name, tensor in sorted(network.state_dict().items()):
         if tensor.is_floating_point():
@@ -26,18 +26,18 @@ def weights_sha256(network: nn.Module) -> str:
 
 
 def training_record(recipe: Recipe, epochs: int, digest: str) -> Training:
-    """The origin of weights that were trained with a recipe."""
+    """Returns the origin of weights that were trained with a recipe."""
     data, split, seed = recipe.data.name, recipe.split, recipe.seed
     return Training(recipe.name, data, split, epochs, seed, digest)
 
 
 def licence(recipe: Recipe) -> str:
-    """The licence of weights that were trained with a recipe."""
+    """Returns the licence of weights that were trained with a recipe."""
     return f"weights trained on: {recipe.data.licence}"
 
 
 def exporter_versions() -> dict[str, str]:
-    """Versions of the packages that write the file."""
+    """Returns the versions of the packages that write the file."""
     versions = {name: version(name) for name in ("torch", "onnx", "onnxscript")}
     return versions | {"fkd": fkd_infer.__version__}
 

@@ -74,7 +74,7 @@ class ExportedDetector:
     card: DetectorCard
 
     def lines(self) -> list[str]:
-        """A summary for people."""
+        """Formats a summary for people."""
         size, parity = self.path.stat().st_size / 1e6, self.card.parity
         assert parity is not None
         lines = [
@@ -130,7 +130,7 @@ def load_detector_source(
 
 
 def _calibrate(network: DetectorNet, mosaics: EvaluationSet) -> tuple[float, float]:
-    """Slope and intercept of the probability of a face given a box's logit.
+    """Fits slope and intercept of the probability of a face given a box's logit.
 
     1 and 0 if they cannot be fitted: all boxes are correct, or none is.
     """
@@ -146,7 +146,7 @@ def _calibrate(network: DetectorNet, mosaics: EvaluationSet) -> tuple[float, flo
 def _evaluate(
     network: ScoredDetector, recipe: DetectorRecipe, sets: dict[str, EvaluationSet]
 ) -> tuple[float, dict[str, DetectorAccuracy]]:
-    """The score threshold and the accuracy at it, by evaluation set."""
+    """Determines the score threshold, and the accuracy at it by evaluation set."""
     detect = detect_each(torch_detections(network))
     matches = {name: evaluation_set(detect) for name, evaluation_set in sets.items()}
     threshold = _threshold(matches["images"])
@@ -154,7 +154,7 @@ def _evaluate(
 
 
 def _threshold(matches: Matches) -> float:
-    """The lowest score with at most one false positive in 100 images, rounded up to 4 digits."""
+    """Returns the lowest score with one false positive in 100 images, rounded up to 4 digits."""
     return min(1.0, math.ceil(1e4 * matches.threshold(FALSE_PER_IMAGE)) / 1e4)
 
 
@@ -169,7 +169,7 @@ def card_accuracy(
 
 
 def accuracy_at(matches: Matches, threshold: float) -> DetectorAccuracy:
-    """The accuracy at a score threshold, in percent."""
+    """Returns the accuracy at a score threshold, in percent."""
     return DetectorAccuracy(
         recall=100 * matches.recall(threshold),
         false_per_image=matches.false_per_image(threshold),
@@ -197,7 +197,7 @@ def export_detector(
 
 
 def detector_model(source: DetectorSource, out: Path) -> tuple[onnx.ModelProto, DetectorCard]:
-    """The complete graph and its card.
+    """Builds the complete graph and its card.
 
     The graph is compared with the network after the export and after each pass, and suppression
     with numpy's. Raises VerificationError.

@@ -32,7 +32,7 @@ class ScoredDetector(nn.Module):
         self.intercept = intercept
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Boxes (A, 4), scores (A,) and points (A, 5, 2) of all cells."""
+        """Returns boxes (A, 4), scores (A,) and points (A, 5, 2) of all cells."""
         candidates = self.network.search_multiscale(image[None])
         scores = (candidates.logits[0] * self.slope + self.intercept).sigmoid()
         return candidates.boxes[0], scores, candidates.points[0]

@@ -69,17 +69,17 @@ class Parts:
     def face_filter(
         self, min_score: float | None = None, min_presence: float = MIN_PRESENCE
     ) -> FaceFilter:
-        """The thresholds for faces; the defaults are the pipeline's."""
+        """Returns the thresholds for faces; the defaults are the pipeline's."""
         score = self.detector_card.threshold if min_score is None else min_score
         return FaceFilter(self.rule, score, min_presence)
 
     def graph(self, faces: FaceFilter) -> onnx.ModelProto:
-        """The joined graph, without a card."""
+        """Builds the joined graph, without a card."""
         landmarks, detector = onnx.load(self.landmarks), onnx.load(self.detector)
         return end_to_end_graph(landmarks, self.landmark_card, detector, faces)
 
     def pipeline(self, faces: FaceFilter) -> Pipeline:
-        """The pipeline that the graph must equal."""
+        """Builds the pipeline that the graph must equal."""
         search = Search(_MAX_SEARCH_SIDE, min_score=faces.min_score)
         detector = build_detector(
             "fkd", self.landmark_card, search, model=self.detector, provider="cpu"
@@ -88,7 +88,7 @@ class Parts:
         return Pipeline(session, detector, faces.min_presence)
 
     def card(self, faces: FaceFilter) -> EndToEndCard:
-        """The card of the joined graph, without parity."""
+        """Builds the card of the joined graph, without parity."""
         return EndToEndCard(
             name=f"{self.landmark_card.name}-end-to-end",
             landmarks=self.landmark_card,
@@ -106,7 +106,7 @@ class ExportedEndToEnd:
     card: EndToEndCard
 
     def lines(self) -> list[str]:
-        """A summary for people."""
+        """Formats a summary for people."""
         card, landmarks = self.card, self.card.landmarks
         size, parity = self.path.stat().st_size / 1e6, card.parity
         assert parity is not None
@@ -175,7 +175,7 @@ def _compare_parts(
 
 
 def _score_of_best(parts: Parts, pictures: Sequence[Pixels]) -> float:
-    """The score threshold that leaves the best boxes on all pictures."""
+    """Returns the score threshold that leaves the best boxes on all pictures."""
     detector = parts.pipeline(parts.face_filter(0.0)).detector
     scores = np.concatenate([detector(picture).scores for picture in pictures])
     return float(np.sort(scores)[-_DRAWN_BOXES:].min(initial=1.0))
@@ -203,7 +203,7 @@ def compare(
 
 
 def _largest(expected: Sequence[Face], points: NDArray[np.float32]) -> float:
-    """The largest distance of two points; NaN if a coordinate is NaN."""
+    """Returns the largest distance of two points; NaN if a coordinate is NaN."""
     if not expected:
         return 0.0
     expected_points = np.stack([face.points for face in expected])

@@ -19,13 +19,13 @@ _ENLARGED, _ENLARGEMENT = 4, 4.3
 
 
 def drawn_pictures() -> list[Pixels]:
-    """Sheets of drawn faces."""
+    """Draws sheets of faces."""
     rng = np.random.default_rng(0)
     return sheets([bgr_image(draw_face(200, rng)[0]) for _ in range(_FACES)])
 
 
 def real_pictures(data: Path, recipe: LandmarkRecipe) -> list[Pixels]:
-    """Images of a recipe's evaluation faces, some enlarged, and sheets of them."""
+    """Loads images of a recipe's evaluation faces, enlarges some, and adds sheets of them."""
     faces = load_evaluation(data, recipe.split, recipe.landmarks, colour=True)
     images = list(faces.images[:_FACES])
     large = [_resized(image, _ENLARGEMENT) for image in images[:_ENLARGED]]
@@ -37,7 +37,7 @@ def _resized(image: Pixels, factor: float) -> Pixels:
 
 
 def sheets(images: Sequence[Pixels]) -> list[Pixels]:
-    """Pictures of odd sizes, each with several of the images side by side at random heights."""
+    """Composes pictures of odd sizes with several images side by side at random heights."""
     rng = np.random.default_rng(1)
     pictures = []
     for first in range(0, len(images), _FACES_PER_SHEET):

@@ -108,7 +108,7 @@ def export_landmarks(
 
 
 def fp32_model(source: LandmarkSource, out: Path) -> tuple[onnx.ModelProto, Verification]:
-    """The exported and simplified graph with its card, and its comparison with the network.
+    """Exports and simplifies the graph, with its card, and compares it with the network.
 
     The graph is compared after the export and after each pass. Raises VerificationError.
     """
@@ -132,12 +132,12 @@ def _over_budget(verification: Verification) -> str:
 
 
 def split_name(recipe: LandmarkRecipe) -> str:
-    """The card's name for the evaluation faces of a recipe."""
+    """Returns the card's name for the evaluation faces of a recipe."""
     return f"{recipe.split} split"
 
 
 def card_accuracy(evaluation: Evaluation) -> LandmarkAccuracy:
-    """An evaluation in the form of the card."""
+    """Converts an evaluation to the form of the card."""
     accuracy = evaluation.accuracy
     return LandmarkAccuracy(
         accuracy.nme, accuracy.failure_rate_10, accuracy.count, evaluation.seed_mse

@@ -21,7 +21,7 @@ def torch_to_onnx(
     dynamic_axes: dict[int, Any],
     opset: int,
 ) -> onnx.ModelProto:
-    """The graph of a network, from the input `image` to the named outputs.
+    """Exports the graph of a network, from the input `image` to the named outputs.
 
     `dynamic_axes` are the axes of `image` with any size, as torch.export.Dim.
     """

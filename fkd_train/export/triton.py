@@ -65,7 +65,7 @@ def _removed_if_empty(folder: Path) -> Iterator[None]:
 
 
 def _add_version(folder: Path, model: Path) -> Path:
-    """The folder of the version that holds this file; adds one if the highest holds another."""
+    """Adds a version unless the highest one holds this file; returns the version's folder."""
     with output_errors(folder):
         versions = [0, *(int(path.name) for path in folder.iterdir() if _is_version(path))]
         highest = folder / str(max(versions))
@@ -82,6 +82,6 @@ def _add_version(folder: Path, model: Path) -> Path:
 
 
 def _is_version(path: Path) -> bool:
-    """Whether the server reads a folder as a version: a number without leading zeros."""
+    """Returns whether the server reads a folder as a version: a number without leading zeros."""
     name = path.name
     return path.is_dir() and name.isascii() and name.isdecimal() and not name.startswith("0")

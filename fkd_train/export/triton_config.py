@@ -43,7 +43,7 @@ class Serving:
 
 
 def config_text(name: str, card: ModelCard, serving: Serving) -> str:
-    """The config.pbtxt of a model.
+    """Writes the text of a model's config.pbtxt.
 
     Its parameter `fkd` is the card, for clients; the backend ignores unknown parameters.
     """
@@ -93,7 +93,7 @@ def _outputs(card: ModelCard) -> list[dict[str, Any]]:
 
 
 def _warmups(card: ModelCard, serving: Serving) -> list[dict[str, Any]]:
-    """A batch of black crops of each preferred size, and a single crop."""
+    """Returns a batch of black crops per preferred size, and a single crop."""
     inputs = [{"key": "image", "value": {**_image(card), "zero_data": True}}]
     return [
         {"name": f"batch of {batch}", "batch_size": batch, "inputs": inputs}
@@ -140,7 +140,7 @@ class _Graph:
 
 
 def _read_graph(model: Path) -> _Graph:
-    """Inputs and outputs from the graph itself, not from the card."""
+    """Reads inputs and outputs from the graph itself, not from the card."""
     try:
         graph = onnx.load(model, load_external_data=False).graph
     except (OSError, DecodeError) as error:
@@ -216,7 +216,7 @@ def _differences(subject: str, configured: Any, tensor: _Tensor) -> Iterator[str
 
 
 def _graph_shape(configured: Any) -> list[int]:
-    """The shape after the batch axis that the server passes to the graph."""
+    """Returns the shape after the batch axis that the server passes to the graph."""
     fields = configured.DESCRIPTOR.fields_by_name
     if "reshape" in fields and configured.HasField("reshape"):
         return list(configured.reshape.shape)

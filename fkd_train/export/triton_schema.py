@@ -81,7 +81,7 @@ _MESSAGES: dict[str, dict[str, tuple[int, str]]] = {
 
 
 def model_config(**fields: Any) -> Any:
-    """A ModelConfig message with these fields."""
+    """Builds a ModelConfig message with these fields."""
     return _model_config_class()(**fields)
 
 

@@ -49,12 +49,12 @@ class Verification:
     worst: str
 
     def passes(self, budget_px: float, budget_score: float) -> bool:
-        """Whether no point and no score differs by more than the budget; NaN never passes."""
+        """Returns whether points and scores differ by at most the budget; NaN never passes."""
         score = self.parity.largest_score
         return self.parity.largest_px <= budget_px and (score is None or score <= budget_score)
 
     def report(self) -> str:
-        """One line for people."""
+        """Formats one line for people."""
         parity = self.parity
         change = parity.nme_change
         nme_change = "NME not compared" if change is None else f"NME {change:+.2g} points"
@@ -68,7 +68,7 @@ class Verification:
 def verification_faces(
     faces: Faces | None, sampler: CropSampler, count: int = 64
 ) -> VerificationFaces:
-    """Crops of the first faces of a data set, or of drawn faces without one."""
+    """Cuts crops of the first faces of a data set, or of drawn faces without one."""
     source = "real faces"
     if faces is None:
         source = "drawn faces"

@@ -35,7 +35,7 @@ Candidates = tuple[Floats, Floats, Floats]
 
 
 def verification_pictures(sets: Mapping[str, EvaluationSet]) -> tuple[list[Pixels], str]:
-    """Pictures of many sizes and their origin: half of each evaluation set, or drawn faces."""
+    """Returns pictures of many sizes, from both evaluation sets or drawn, and their origin."""
     if sets:
         mosaics, photos = sets.values()
         pictures = [*mosaics.images[: _PICTURES // 2], *photos.images[: _PICTURES // 2]]
@@ -53,19 +53,19 @@ def _trimmed(image: Pixels, number: int) -> Pixels:
 
 
 def torch_detections(network: ScoredDetector) -> Detect:
-    """A detector of a torch network, with suppression by numpy."""
+    """Makes a detector of a torch network, with suppression by numpy."""
     return lambda image: suppress_candidates(*torch_candidates(network, image))
 
 
 def torch_candidates(network: ScoredDetector, image: Pixels) -> Candidates:
-    """The candidates of a network on an image (H, W, 3)."""
+    """Computes the candidates of a network on an image (H, W, 3)."""
     with torch.inference_mode():
         boxes, scores, points = network(torch.from_numpy(np.ascontiguousarray(image)))
     return boxes.numpy(), scores.numpy(), points.numpy()
 
 
 def onnx_candidates(model: onnx.ModelProto, pictures: Sequence[Pixels]) -> list[Candidates]:
-    """The candidates of a graph without suppression on each picture."""
+    """Computes the candidates of a graph without suppression on each picture."""
     ort = import_onnxruntime()
     session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     candidates: list[Candidates] = []
@@ -78,7 +78,7 @@ def onnx_candidates(model: onnx.ModelProto, pictures: Sequence[Pixels]) -> list[
 def compare_candidates(
     expected: Sequence[Candidates], candidates: Sequence[Candidates], origin: str
 ) -> DetectorParity:
-    """Largest differences: of all scores, and of the boxes and points above the score floor."""
+    """Compares all scores, and the boxes and points above the score floor."""
     largest_px, largest_score, boxes = 0.0, 0.0, 0
     for (box, score, points), (own_box, own_score, own_points) in zip(
         expected, candidates, strict=True
@@ -105,7 +105,7 @@ def over_budget(parity: DetectorParity) -> str | None:
 def same_detections(
     model: onnx.ModelProto, pictures: Sequence[Pixels], candidates: Sequence[Candidates]
 ) -> bool:
-    """Whether a complete graph, opened by the runtime, selects the same boxes as numpy."""
+    """Returns whether a complete graph, opened by the runtime, selects the same boxes as numpy."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / "detector.onnx"
         onnx.save(model, path)

@@ -19,7 +19,7 @@ _MIN_SHARE = 1e-3
 
 
 def area_average(prefix: str, planes: str, size: str, small: str) -> GraphProto:
-    """A subgraph that averages planes (C, h, w) from `size` to `small`, both (width, height)."""
+    """Builds a subgraph that averages planes (C, h, w) from `size` to `small`, (width, height)."""
     nodes = Nodes(prefix)
     ratio = nodes("Div", size, small)
     # For integer ratios OpenCV adds pixels up and divides once: these sums are exact.
@@ -63,7 +63,7 @@ def _mean_rows(nodes: Nodes, planes: str, sides: Sequence[str], number: int) -> 
 def _add_row(
     prefix: str, planes: str, edges: tuple[str, str], length: str, unit: str
 ) -> GraphProto:
-    """A loop body that adds to each output row its share of the next input row it covers."""
+    """Builds a loop body that adds to each output row its share of its next input row."""
     nodes = Nodes(prefix)
     tap, going = typed(f"{prefix}_tap", _INT64, []), typed(f"{prefix}_going", TensorProto.BOOL, [])
     total = typed(f"{prefix}_so_far", _FLOAT, ["channels", "rows", "columns"])

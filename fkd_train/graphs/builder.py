@@ -62,5 +62,5 @@ class Nodes:
 
 
 def typed(name: str, kind: int, shape: Sequence[int | str] | None) -> onnx.ValueInfoProto:
-    """An input or output of a graph; a shape of None allows any."""
+    """Declares an input or output of a graph; a shape of None allows any."""
     return helper.make_tensor_value_info(name, kind, shape)

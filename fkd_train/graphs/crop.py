@@ -77,7 +77,7 @@ def to_image(nodes: Nodes, points: str, cropped: Cropped) -> str:
 
 
 def _apply_rule(nodes: Nodes, box: str, rule: BoxRule | CropRule) -> tuple[str, str]:
-    """The centre (2,) and side (1,) of a rule's square for a box."""
+    """Returns the centre (2,) and side (1,) of a rule's square for a box."""
     low, high = nodes.several(2, "Split", box, axis=0, num_outputs=2)
     longer = nodes("ReduceMax", nodes("Sub", high, low), keepdims=1)
     middle = nodes("Mul", nodes("Add", low, high), np.float32(0.5))
@@ -86,7 +86,7 @@ def _apply_rule(nodes: Nodes, box: str, rule: BoxRule | CropRule) -> tuple[str, 
 
 
 def _sampling_grid(nodes: Nodes, box: str, rule: CropRule, size: int) -> tuple[str, str]:
-    """The distance of crop pixels in the image (1,), and the position of the first (2,)."""
+    """Returns the distance of crop pixels in the image (1,), and the position of the first (2,)."""
     centre, side = (nodes("Cast", value, to=_DOUBLE) for value in _apply_rule(nodes, box, rule))
     step = nodes("Div", side, np.float64(size))
     reach = nodes("Mul", step, np.float64((size - 1) / 2))
@@ -94,7 +94,7 @@ def _sampling_grid(nodes: Nodes, box: str, rule: CropRule, size: int) -> tuple[s
 
 
 def _region(nodes: Nodes, image: str, step: str, origin: str, size: int) -> tuple[str, str]:
-    """The region of the image that the crop can touch: its first corner and its end, (2,) each."""
+    """Returns the first and the end corner (2,) of the region that the crop can touch."""
     shape = nodes("Cast", nodes("Shape", image, start=0, end=2), to=_DOUBLE)
     limit = nodes("Gather", shape, np.array([1, 0]), axis=0)
     edges = [
@@ -109,7 +109,7 @@ def _region(nodes: Nodes, image: str, step: str, origin: str, size: int) -> tupl
 
 
 def _planes(nodes: Nodes, image: str, low: str, high: str, channels: int) -> str:
-    """The region's colour or luma planes (C, h, w), float32."""
+    """Cuts out the region's colour or luma planes (C, h, w), float32."""
     ends = [nodes("Cast", edge, to=_INT64) for edge in (low, high)]
     first, end = (nodes("Gather", each, np.array([1, 0]), axis=0) for each in ends)
     part = nodes("Slice", image, first, end, np.array([0, 1]))
@@ -133,7 +133,7 @@ def _averaged(nodes: Nodes, planes: str, factor: str, size: str, small: str) -> 
 
 
 def _positions(nodes: Nodes, start: str, stride: str, count: int) -> tuple[str, str]:
-    """Sampled columns (S,) and rows (S,), starting at `start` (2,), `stride` (2,) apart."""
+    """Returns sampled columns (S,) and rows (S,), starting at `start` (2,), `stride` (2,) apart."""
     numbers = np.arange(count, dtype=np.float64)
     starts, strides = (nodes.several(2, "Split", each, num_outputs=2) for each in (start, stride))
     offsets = [nodes("Mul", each, numbers) for each in strides]
@@ -149,7 +149,7 @@ def _positions(nodes: Nodes, start: str, stride: str, count: int) -> tuple[str, 
 
 
 def _sample_points(nodes: Nodes, positions: str) -> str:
-    """Positions rounded to OpenCV 4's sample points, in pixels."""
+    """Rounds positions to OpenCV 4's sample points, in pixels."""
     middle = nodes("Add", positions, np.float64(_FINE / _PARTS / 2))
     parts = nodes("Floor", nodes("Mul", middle, np.float64(_PARTS / _FINE)))
     return nodes("Mul", parts, np.float64(1 / _PARTS))
@@ -165,7 +165,7 @@ def _rounded(nodes: Nodes, planes: str) -> str:
 def _interpolated(
     nodes: Nodes, planes: str, positions: str, size: str, border: Border, *, axis: int
 ) -> str:
-    """Linear interpolation of planes (C, h, w) at positions (S,) along an axis."""
+    """Interpolates planes (C, h, w) linearly at positions (S,) along an axis."""
     last = nodes("Sub", size, np.float64(1))
     before = nodes("Floor", positions)
     share = nodes("Sub", positions, before)

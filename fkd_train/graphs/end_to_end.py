@@ -36,8 +36,8 @@ class FaceFilter:
 def end_to_end_graph(
     landmarks: onnx.ModelProto, card: ModelCard, detector: onnx.ModelProto, faces: FaceFilter
 ) -> onnx.ModelProto:
-    """The graph from `image` (H, W, 3) to `boxes`, `scores`, `points` and, if the network has a
-    score, `presence`; without metadata."""
+    """Builds the graph from `image` (H, W, 3) to `boxes`, `scores`, `points` and, if the network
+    has a score, `presence`; without metadata."""
     nodes = Nodes("all")
     nodes.include(_with_prefix(detector, "detector_", {"image": "image"}).graph)
     boxes, scores = _select_boxes(nodes, "detector_boxes", "detector_scores", faces.min_score)
@@ -64,7 +64,7 @@ def end_to_end_graph(
 
 
 def _opsets(*models: onnx.ModelProto) -> list[onnx.OperatorSetIdProto]:
-    """The operator sets of all models, which were exported with the same versions."""
+    """Merges the operator sets of all models, which were exported with the same versions."""
     versions: dict[str, int] = {}
     for opset in (opset for model in models for opset in model.opset_import):
         versions[opset.domain] = max(opset.version, versions.get(opset.domain, 0))
@@ -81,7 +81,7 @@ def _with_prefix(model: onnx.ModelProto, prefix: str, inputs: dict[str, str]) ->
 
 
 def _select_boxes(nodes: Nodes, boxes: str, scores: str, min_score: float) -> tuple[str, str]:
-    """The boxes with a positive area and a sufficient score, and their scores."""
+    """Selects the boxes with a positive area and a sufficient score, and their scores."""
     low, high = nodes.several(2, "Split", boxes, axis=1, num_outputs=2)
     positive = nodes("Greater", nodes("Sub", high, low), np.float32(0))
     count = nodes("ReduceSum", nodes("Cast", positive, to=_INT64), np.array([1]), keepdims=0)
@@ -94,7 +94,7 @@ def _select_boxes(nodes: Nodes, boxes: str, scores: str, min_score: float) -> tu
 def _place_points(
     nodes: Nodes, boxes: str, landmarks: onnx.ModelProto, card: ModelCard, faces: FaceFilter
 ) -> list[str]:
-    """Points (n, k, 2) of boxes (n, 4) and, if the network has a score, presence (n,)."""
+    """Places points (n, k, 2) in boxes (n, 4) and, if the network has a score, presence (n,)."""
     count = nodes("Squeeze", nodes("Shape", boxes, start=0, end=1))
     body = _face_body(boxes, _pass_body(landmarks, card, faces), card, faces.rule)
     return nodes.several(1 + card.output.score, "Loop", count, "", body=body)
@@ -103,7 +103,7 @@ def _place_points(
 def _face_body(
     boxes: str, pass_body: onnx.GraphProto, card: ModelCard, rule: BoxRule
 ) -> onnx.GraphProto:
-    """The body of the loop over faces, from a face's number to its points and presence."""
+    """Builds the body of the loop over faces, from a face's number to its points and presence."""
     nodes = Nodes("face")
     number, going = typed("face_number", _INT64, []), typed("face_going", _BOOL, [])
     box = nodes("Gather", boxes, number.name, axis=0)
@@ -120,7 +120,7 @@ def _face_body(
 
 
 def _pass_body(landmarks: onnx.ModelProto, card: ModelCard, faces: FaceFilter) -> onnx.GraphProto:
-    """The body of the loop that places points.
+    """Builds the body of the loop that places points.
 
     It maps a square to the points' own square, the points and the presence, and continues if the
     presence is sufficient.

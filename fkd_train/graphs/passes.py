@@ -56,7 +56,7 @@ def _validate(model: onnx.ModelProto, name: str) -> None:
 
 
 def _interface(model: onnx.ModelProto) -> tuple[list[tuple[str, str]], dict[str, str]]:
-    """Names and types of inputs and outputs, and the metadata."""
+    """Returns names and types of inputs and outputs, and the metadata."""
     values = [*model.graph.input, *model.graph.output]
     types = [(value.name, str(value.type.tensor_type)) for value in values]
     return types, {entry.key: entry.value for entry in model.metadata_props}
@@ -87,7 +87,7 @@ def fold_input_scale(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _scalar_factor(node: ir.Node) -> float | None:
-    """The scalar constant by which a node multiplies its first input, if it does."""
+    """Returns the scalar constant by which a node multiplies its first input, if it does."""
     if node.op_type not in ("Div", "Mul") or node.domain:
         return None
     constant = node.inputs[1]
@@ -183,7 +183,7 @@ def with_metadata(model: onnx.ModelProto, source: onnx.ModelProto) -> onnx.Model
 
 
 def _is_large(tensor: onnx.TensorProto) -> bool:
-    """Whether half precision saves space; small tensors, such as scales, stay exact."""
+    """Returns whether half precision saves space; small tensors, such as scales, stay exact."""
     return int(np.prod(tensor.dims)) >= 256
 
 

@@ -61,7 +61,7 @@ def _fp16_weights(context: OptimizationContext) -> Iterator[Candidate]:
 
 
 def _fp16(context: OptimizationContext) -> Iterator[Candidate]:
-    """fp16 for a provider that gains from it, preferably a usable one."""
+    """Yields an fp16 graph for a provider that gains from it, preferably a usable one."""
     usable = [name for name in _fp16_providers() if name in context.providers]
     provider = (usable or _fp16_providers())[0]
     model = half_precision(context.fp32)
@@ -82,7 +82,7 @@ def _int8(context: OptimizationContext) -> Iterator[Candidate]:
 
 
 def _packed_dense(context: OptimizationContext) -> Iterator[Candidate]:
-    """Large dense layers with weights of 8 and 4 bits."""
+    """Yields large dense layers with weights of 8 and 4 bits."""
     if not dense_layers(context.fp32):
         return
     bits: Literal[4, 8]
@@ -92,7 +92,7 @@ def _packed_dense(context: OptimizationContext) -> Iterator[Candidate]:
 
 
 def _low_rank(context: OptimizationContext) -> Iterator[Candidate]:
-    """The largest dense layer in low rank, in fp32 and int8."""
+    """Yields the largest dense layer in low rank, in fp32 and int8."""
     layers = dense_layers(context.fp32)
     if not layers:
         return
@@ -113,7 +113,7 @@ _MAKERS: dict[OptimizeGoal, tuple[Callable[[OptimizationContext], Iterator[Candi
 
 
 def _lowest_rank(context: OptimizationContext, layer: str) -> tuple[onnx.ModelProto, int] | None:
-    """The lowest rank that loses at most half of the budget, or None.
+    """Finds the lowest rank that loses at most half of the budget, or None.
 
     Half, because the selection faces are not the evaluation faces.
     """
@@ -131,7 +131,7 @@ def _lowest_rank(context: OptimizationContext, layer: str) -> tuple[onnx.ModelPr
 def _quantized(
     context: OptimizationContext, model: onnx.ModelProto, name: str, precision: str
 ) -> Candidate:
-    """The model in int8, by the best scheme for the platform."""
+    """Quantises the model to int8 by the best scheme for the platform."""
     crops = context.calibration_crops(_INT8_CROPS)
     batches_of_one = list(crops[:, None])
     quantizer = Quantizer(model, batches_of_one, context.folder / name)

@@ -35,11 +35,11 @@ class OptimizationContext:
     providers: tuple[Provider, ...] = ()
 
     def calibration_crops(self, count: int) -> Pixels:
-        """Crops (n, S, S, C) of at most `count` calibration faces."""
+        """Cuts crops (n, S, S, C) of at most `count` calibration faces."""
         return evaluation_crops(_every_other(self.training, 0, count), self.sampler)[0]
 
     def nme(self, model: onnx.ModelProto) -> float:
-        """NME on the selection faces, in percent."""
+        """Measures the NME on the selection faces, in percent."""
         faces = _every_other(self.training, 1, _SELECTION_FACES)
         session = LandmarkSession(self.save(model, "tried"), "cpu")
         return evaluate(session.run, faces, self.sampler).accuracy.nme
@@ -52,6 +52,6 @@ class OptimizationContext:
 
 
 def _every_other(faces: Faces, first: int, count: int) -> Faces:
-    """At most `count` of every other face, evenly spread."""
+    """Selects at most `count` of every other face, evenly spread."""
     rows = range(first, len(faces), 2)
     return faces.rows(rows[:: max(1, -(-len(rows) // count))])

@@ -69,7 +69,7 @@ class DetectorCandidateResult:
     verdict: str
 
     def line(self) -> str:
-        """A summary for people."""
+        """Formats a summary for people."""
         timed = "" if self.speed is None else f", {self.speed.p50_ms:.2f} ms"
         return (
             f"{self.file}: {self.bytes / 1e6:.2f} MB, average precision on mosaics "
@@ -122,7 +122,7 @@ def optimize_detector(
 def _candidates(
     source: DetectorSource, fp32: onnx.ModelProto, data: Path, folder: Path, platform: Platform
 ) -> Iterator[tuple[str, str, onnx.ModelProto]]:
-    """Names, precisions and graphs, fp32 first."""
+    """Yields names, precisions and graphs, fp32 first."""
     yield "fp32", "fp32", fp32
     yield "fp16-weights", "fp32, weights stored in fp16", store_half(fp32)
     images = _training_mosaics(source, data)
@@ -143,7 +143,7 @@ def _int8(
     folder: Path,
     platform: Platform,
 ) -> tuple[Int8Scheme, onnx.ModelProto]:
-    """The platform's scheme whose scores on training mosaics are nearest to fp32's.
+    """Selects the platform's scheme whose scores on training mosaics are nearest to fp32's.
 
     Heads stay in fp32: their values are both pixels and logits.
     """
@@ -161,14 +161,14 @@ def _int8(
 
 
 def _heads(model: onnx.ModelProto) -> list[str]:
-    """Names of the convolutions that output the cells' values."""
+    """Returns the names of the convolutions that output the cells' values."""
     tensors = {tensor.name: tensor for tensor in model.graph.initializer}
     convolutions = [node for node in model.graph.node if node.op_type == "Conv"]
     return [node.name for node in convolutions if tensors[node.input[1]].dims[0] == CELL_CHANNELS]
 
 
 def _score_sums(model: onnx.ModelProto, images: list[Pixels], folder: Path) -> list[float]:
-    """The sum of scores on each image, which estimates its number of faces."""
+    """Returns the sum of scores on each image, which estimates its number of faces."""
     path = folder / "tried.onnx"
     onnx.save(model, path)
     detect = FkdDetector(path, provider="cpu").detect
@@ -188,7 +188,7 @@ def _measure(
 
 
 def _speeds(measured: Sequence[_Measured]) -> dict[str, Speed]:
-    """Speeds by name; the first is the reference."""
+    """Measures speeds by name; the first is the reference."""
     threads = available_threads()
     contenders = [
         detector_contender(each.name, "fkd", each.path, TIMED_SIZE, threads) for each in measured

@@ -28,7 +28,7 @@ def half_precision(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _nodes_after_last_weights(model: onnx.ModelProto) -> list[str]:
-    """Names of the nodes whose outputs reach no node with weights."""
+    """Returns the names of the nodes whose outputs reach no node with weights."""
     feeds_weights: set[str] = set()
     names: list[str] = []
     for node in reversed(model.graph.node):

@@ -17,7 +17,7 @@ Floats64 = NDArray[np.float64]
 
 
 def layer_outputs(model: onnx.ModelProto, node: str, crops: Pixels) -> Floats64:
-    """The outputs (n, m) of a node, by name, for crops (n, S, S, C)."""
+    """Computes the outputs (n, m) of a node, by name, for crops (n, S, S, C)."""
     extended = onnx.ModelProto()
     extended.CopyFrom(model)
     (name,) = (n.output[0] for n in extended.graph.node if n.name == node)

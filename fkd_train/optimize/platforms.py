@@ -10,7 +10,7 @@ _ARM = {"asimddp", "i8mm"}
 
 
 def runs_here(platform: Platform) -> bool:
-    """Whether this machine's timings hold for a platform."""
+    """Returns whether this machine's timings hold for a platform."""
     features = set(cpu_features())
     match platform:
         case "any":

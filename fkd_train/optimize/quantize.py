@@ -136,7 +136,7 @@ class Quantizer:
         onnx.save(model, folder / "fp32.onnx")
 
     def __call__(self, scheme: Int8Scheme) -> onnx.ModelProto:
-        """The model under a scheme, with the same metadata."""
+        """Quantises the model under a scheme; the metadata stays."""
         out = self._folder / "int8.onnx"
         with _quiet():
             quantize_static(
@@ -166,12 +166,12 @@ class _Images(CalibrationDataReader):  # type: ignore[misc]  # its package has n
         self._feeds = ({"image": image} for image in images)
 
     def get_next(self) -> dict[str, Pixels] | None:
-        """The next input, or None at the end."""
+        """Returns the next input, or None at the end."""
         return next(self._feeds, None)
 
 
 def _last_weighted(model: onnx.ModelProto, count: int) -> list[str]:
-    """Names of the last layers with weights."""
+    """Returns the names of the last layers with weights."""
     names = [node.name for node in model.graph.node if node.op_type in WEIGHTED]
     return names[len(names) - count :]
 
@@ -199,7 +199,7 @@ def pack_dense(model: onnx.ModelProto, bits: Literal[4, 8]) -> onnx.ModelProto:
 
 
 def dense_layers(model: onnx.ModelProto) -> dict[str, onnx.TensorProto]:
-    """Weights (outputs, inputs) of the Gemm nodes with at least 100,000 of them, by node name."""
+    """Returns the weights (outputs, inputs) of Gemm nodes with at least 100,000, by node name."""
     tensors = {tensor.name: tensor for tensor in model.graph.initializer}
     return {
         node.name: tensors[node.input[1]]

@@ -14,7 +14,7 @@ _HEADER = ("file", "MB", "NME %", "change", "largest px", "p50 ms", "ratio")
 
 
 def table(result: OptimizationResult) -> list[str]:
-    """A row and a verdict for each candidate."""
+    """Formats a row and a verdict for each candidate."""
     rows = [_HEADER, *(_row(candidate) for candidate in result.candidates)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADER))]
     lines = [_padded(row, widths) for row in rows]

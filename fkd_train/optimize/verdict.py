@@ -29,7 +29,7 @@ class Speed:
 
 
 def speed_of(blocks: Sequence[Sequence[float]], reference: Sequence[Sequence[float]]) -> Speed:
-    """The speed from interleaved times, in seconds, of a candidate and of fp32."""
+    """Computes the speed from interleaved times, in seconds, of a candidate and of fp32."""
     p50_ms = 1000 * float(np.median(np.concatenate(blocks)))
     return Speed(p50_ms, *paired_ratio(reference, blocks))
 
@@ -63,7 +63,7 @@ def judge(problem: str | None, speed: Speed | None, size_ratio: float) -> Verdic
 
 
 def file_name(model: str, candidate: str) -> str:
-    """The name of a candidate's file."""
+    """Returns the name of a candidate's file."""
     return f"{model}.onnx" if candidate == "fp32" else f"{model}-{candidate}.onnx"
 
 

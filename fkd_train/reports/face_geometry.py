@@ -13,12 +13,12 @@ _NOSE_TIP = 30
 
 
 def box_sides(points: Floats) -> Floats:
-    """Longer side (n,) of each points' box, in pixels."""
+    """Returns the longer side (n,) of each points' box, in pixels."""
     return apply_rule(points_box(points), POINTS_BOX)[1]
 
 
 def rolls(points: Floats, scheme: LandmarkScheme) -> Floats:
-    """Angle (n,) of the line between the outer eye corners, in degrees, clockwise on screen."""
+    """Returns the angle (n,) of the line between the outer eye corners, degrees, clockwise."""
     left, right = scheme.outer_eye_corners
     x, y = np.moveaxis(points[:, right] - points[:, left], -1, 0)
     angles: Floats = np.degrees(np.arctan2(y, x))
@@ -26,7 +26,7 @@ def rolls(points: Floats, scheme: LandmarkScheme) -> Floats:
 
 
 def yaws(points: Floats, scheme: LandmarkScheme) -> Floats | None:
-    """Estimated yaw (n,) in degrees, positive towards the image's right.
+    """Returns the estimated yaw (n,) in degrees, positive towards the image's right.
 
     Assumes that the tip of the nose is in front of the midpoint of the outer eye corners by half
     their distance: a yaw of a then shifts it sideways by tan(a) of that half, as the camera sees
@@ -40,7 +40,7 @@ def yaws(points: Floats, scheme: LandmarkScheme) -> Floats | None:
 
 
 def mean_face(points: Floats, scheme: LandmarkScheme) -> Floats:
-    """Mean (k, 2) of upright faces."""
+    """Averages upright faces (k, 2)."""
     mean: Floats = upright(points, scheme).mean(axis=0)
     return mean
 

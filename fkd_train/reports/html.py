@@ -112,14 +112,14 @@ def _model(result: Result) -> dict[str, object]:
 
 
 def _properties(faces: Faces) -> dict[str, Floats]:
-    """Values (n,) of each face property, from the true points."""
+    """Computes the values (n,) of each face property from the true points."""
     values = {"size": box_sides(faces.points), "roll": rolls(faces.points, faces.scheme)}
     yaw = yaws(faces.points, faces.scheme)
     return values if yaw is None else {**values, "yaw": yaw}
 
 
 def sheet_rows(face_errors: Array) -> dict[str, NDArray[np.intp]]:
-    """Rows of the faces on each sheet, by errors (n,)."""
+    """Selects the rows of the faces on each sheet by errors (n,)."""
     order = np.argsort(face_errors)
     middle = max(0, (len(order) - SHEET_FACES) // 2)
     return {
@@ -182,7 +182,7 @@ def _data_url(kind: str, content: bytes) -> str:
 
 
 def _rounded(values: Array) -> Any:
-    """Nested lists of numbers with four decimals."""
+    """Converts to nested lists of numbers with four decimals."""
     return values.astype(np.float64).round(4).tolist()
 
 
