@@ -1,4 +1,4 @@
-# Two commands for everybody: `make demo` and `make test`. Both set up .venv by themselves.
+# `make demo` and `make test` create .venv if needed.
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -7,8 +7,8 @@ PIP     = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c co
 LOCK    = $(BIN)/uv pip compile --quiet pyproject.toml --constraint constraints.txt --universal --python-version 3.11 \
 	--generate-hashes --no-annotate --no-emit-index-url --custom-compile-command "make lock"
 
-# Tests run in a process per core. A file's tests share one, and with it the networks that they train once. Tests that
-# measure time run by themselves afterwards.
+# Tests run in one process per core. The tests of a file run in the same process, to share the networks that they train.
+# Tests that measure time run afterwards, on their own.
 PARALLEL := -n auto --dist loadfile -m "not serial" --durations=10
 SERIAL   := -m serial
 
@@ -18,7 +18,7 @@ KILLS  := 100
 # Seconds for each reader of files in `make fuzz`.
 SECONDS := 60
 
-# The wheel's tests, away from the repository's packages.
+# Tests the installed wheel; runs in build/, where the repository's packages cannot be imported.
 TEST_WHEEL = cd build && venv/bin/pytest -c ../pyproject.toml --rootdir .. -p no:cacheprovider ../tests/infer
 
 # Tests that are not repeated with OpenCV 5: they need a third of the time and do not depend on OpenCV.
@@ -44,7 +44,7 @@ check: $(VENV)/.installed-dev  ## format, lint, types, architecture, security
 audit: $(VENV)/.installed-dev  ## fails for a known vulnerability of a pinned package, or if the service does not answer
 	$(BIN)/python -m tools.audit --strict
 
-lock: $(VENV)/.installed-dev  ## writes requirements/ anew, from pyproject.toml and constraints.txt
+lock: $(VENV)/.installed-dev  ## writes requirements/ from pyproject.toml and constraints.txt
 	$(LOCK) --extra cpu --extra live --output-file requirements/runtime-cpu.txt
 	$(LOCK) --extra gpu --extra live --output-file requirements/runtime-gpu.txt
 	$(LOCK) --extra cpu --extra live --extra train --output-file requirements/train.txt
@@ -58,17 +58,17 @@ release: $(VENV)/.installed-dev  ## wheel, sdist, SBOMs and checksums of this co
 faults: $(VENV)/.installed-dev  ## tests of faults, with KILLS kills each of training, batches and videos
 	FKD_KILLS=$(KILLS) $(BIN)/python -m pytest $(PARALLEL) tests/faults
 
-fuzz: $(VENV)/.installed-dev  ## feeds bytes for SECONDS to each reader of files; fails where one crashes
+fuzz: $(VENV)/.installed-dev  ## fuzzes each reader of files for SECONDS; fails if one crashes
 	$(BIN)/python -m fuzz --seconds $(SECONDS) --corpus out/fuzz
 
-soak: $(VENV)/.installed-dev  ## an hour of video and 20,000 photos: memory, files and threads stay flat
+soak: $(VENV)/.installed-dev  ## an hour of video and 20,000 photos: memory, files and threads must stay constant
 	$(BIN)/python -m benchmarks soak
 
-format: $(VENV)/.installed-dev  ## what check wants of formatting, done
+format: $(VENV)/.installed-dev  ## formats the code and fixes what the linter can fix
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-wheel-test: $(VENV)/.installed-dev  ## the wheel alone, without torch and onnx, passes its tests with OpenCV 4 and 5
+wheel-test: $(VENV)/.installed-dev  ## tests the wheel without torch and onnx, with OpenCV 4 and 5
 	rm -rf build
 	$(BIN)/python -m build --wheel --outdir build/wheel . > build-wheel.log 2>&1 || (cat build-wheel.log; exit 1)
 	rm -f build-wheel.log
@@ -82,7 +82,7 @@ wheel-test: $(VENV)/.installed-dev  ## the wheel alone, without torch and onnx, 
 	build/venv/bin/python -m pip check
 	$(TEST_WHEEL) $(PARALLEL) $(WITHOUT_OPENCV:%=--ignore=../tests/infer/%)
 
-clean:  ## removes what the commands above made
+clean:  ## removes .venv, build, dist and out
 	rm -rf $(VENV) build dist out
 
 $(BIN)/python:
