@@ -42,7 +42,7 @@ def write_sboms(folder: Path, epoch: int) -> list[Path]:
 
 
 def sbom(runtime: str, epoch: int, licences: dict[str, Any] | None = None) -> str:
-    """Returns the SBOM of a runtime as CycloneDX 1.6 JSON; the same inputs give the same text.
+    """Builds the SBOM of a runtime as CycloneDX 1.6 JSON, reproducibly.
 
     Raises ValueError if it does not follow the schema.
     """
@@ -81,7 +81,7 @@ def shipped_models() -> list[Path]:
 
 
 def _cyclonedx(command: str, *arguments: str | Path) -> Any:
-    """Returns the document that a command of cyclonedx-py prints; raises CalledProcessError."""
+    """Reads the document that a command of cyclonedx-py prints; raises CalledProcessError."""
     options = ["--short-PURLs", "--output-reproducible", "--no-validate", "--spec-version", "1.6"]
     # All arguments come from this file.
     result = subprocess.run(  # nosec B603
@@ -94,7 +94,7 @@ def _cyclonedx(command: str, *arguments: str | Path) -> Any:
 
 
 def _installed_licences() -> dict[str, Any]:
-    """Returns the first licence that each installed package declares, by package URL."""
+    """Reads the first licence that each installed package declares, by package URL."""
     # Without texts, packages such as protobuf, whose licence is no SPDX name, would have none.
     document = _cyclonedx("environment", "--gather-license-texts", sys.executable)
     return {
@@ -111,17 +111,17 @@ def _package(
     """Completes a component of cyclonedx-py by its package URL, licences and marker."""
     purl = component["purl"]
     # The description repeats the line with all its hashes.
-    kept = {key: value for key, value in component.items() if key != "description"}
-    kept["bom-ref"] = purl
+    completed = {key: value for key, value in component.items() if key != "description"}
+    completed["bom-ref"] = purl
     if purl in licences:
-        kept["licenses"] = licences[purl]
+        completed["licenses"] = licences[purl]
     if marker is not None:
-        kept["properties"] = [{"name": "fkd:needed-where", "value": marker}]
-    return kept
+        completed["properties"] = [{"name": "fkd:needed-where", "value": marker}]
+    return completed
 
 
 def _model(path: Path) -> dict[str, Any]:
-    """Returns a shipped model as a component, described by its card."""
+    """Describes a shipped model as a component, by its card."""
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     card = json.loads(session.get_modelmeta().custom_metadata_map["fkd"])
     return {
