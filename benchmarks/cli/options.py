@@ -65,7 +65,7 @@ def timing_options(function: F) -> F:
 
 
 def folder_option(name: str) -> Callable[[F], F]:
-    """--folder: where generated files are kept."""
+    """--folder: the folder for generated files."""
     return click.option(
         "--folder",
         type=PATH,

@@ -41,22 +41,22 @@ class ResourceSample:
 def soak_video(minutes: int, folder: Path, recorder: Recorder) -> None:
     """Runs fkd-infer once on a long video, with pictures and all kinds of records."""
     seconds = 60 * minutes
-    given = folder / f"{SCENE.name}-{seconds}s.mp4"
-    if not given.exists():
-        make_video(SCENE, given, seconds)
+    source = folder / f"{SCENE.name}-{seconds}s.mp4"
+    if not source.exists():
+        make_video(SCENE, source, seconds)
     out = folder / "result"
-    figures = _figures(given, out, seconds * RATE) | check_container(given, out / given.name)
+    figures = _figures(source, out, seconds * RATE) | check_container(source, out / source.name)
     conditions = {"minutes": str(minutes)}
     recorder.add(Measurement(COMMAND, SCENE.name, "fkd-infer", conditions, figures))
 
 
 def soak_photos(count: int, folder: Path, recorder: Recorder) -> None:
     """Runs fkd-infer once on many photos, in folders of a thousand."""
-    given, out = folder / f"photos-{count}", folder / "result"
-    _draw_photos(given, count)
-    figures = _figures(given, out, count)
-    made = sum(1 for _ in out.rglob("*.jpg")) - 1
-    figures["pictures lost"] = Figure(count - made, "pictures")
+    source, out = folder / f"photos-{count}", folder / "result"
+    _draw_photos(source, count)
+    figures = _figures(source, out, count)
+    written = sum(1 for _ in out.rglob("*.jpg")) - 1
+    figures["pictures lost"] = Figure(count - written, "pictures")
     recorder.add(Measurement(COMMAND, "photos", "fkd-infer", {"photos": str(count)}, figures))
 
 
@@ -74,12 +74,12 @@ def _draw_photos(folder: Path, count: int) -> None:
             shutil.copyfile(folder / f"{first // 1000:02d}" / f"{first:05d}.jpg", path)
 
 
-def _figures(given: Path, out: Path, items: int) -> dict[str, Figure]:
+def _figures(source: Path, out: Path, items: int) -> dict[str, Figure]:
     """Runs fkd-infer; returns its speed, its resources, and the number of missing records."""
     shutil.rmtree(out, ignore_errors=True)
     names = [row.name for row in BUILT_IN]
     files = [part for name in names for part in (f"--{name}", str(out / f"faces.{name}"))]
-    command = [sys.executable, "-m", "fkd_infer.cli.main", str(given), "--out", str(out), *files]
+    command = [sys.executable, "-m", "fkd_infer.cli.main", str(source), "--out", str(out), *files]
     command += ["--sheet", str(out / "sheet.jpg"), "--filter", "hat", "--draw", "points"]
     started = time.perf_counter()
     samples = _sample_run([*command, "--no-tuned", "--quiet"])

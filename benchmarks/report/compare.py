@@ -38,13 +38,13 @@ def find_changes(before: Sequence[Run], after: Sequence[Run]) -> list[Change]:
     The last of several measurements counts.
     """
     old, new = _latest(before), _latest(after)
-    found = [
+    changes = [
         _change(new[key], name, old[key].figures[name], figure)
         for key in new.keys() & old.keys()
         for name, figure in new[key].figures.items()
         if name in old[key].figures and figure.better and figure.low is not None
     ]
-    return sorted(found, key=lambda change: -change.factor)
+    return sorted(changes, key=lambda change: -change.factor)
 
 
 def environment_differences(before: Sequence[Run], after: Sequence[Run]) -> list[str]:

@@ -15,8 +15,8 @@ from fkd_train.errors import RunError
 
 
 def test_reads_back_what_it_wrote(tmp_path: Path) -> None:
-    said: list[str] = []
-    recorder = Recorder(tmp_path / "new" / "a.jsonl", said.append)
+    messages: list[str] = []
+    recorder = Recorder(tmp_path / "new" / "a.jsonl", messages.append)
     recorder.add(latency(FKD_SETTINGS, 1.5))
     recorder.skip(SkippedContender("latency", "net.onnx", TORCH_EAGER, "no checkpoint"))
     (run,) = read_runs([tmp_path / "new" / "a.jsonl"])
@@ -24,8 +24,8 @@ def test_reads_back_what_it_wrote(tmp_path: Path) -> None:
     assert run.skipped == [SkippedContender("latency", "net.onnx", TORCH_EAGER, "no checkpoint")]
     assert run.environment.packages["numpy"]
     assert run.environment.cores
-    assert said[-1] == f"left out: net.onnx, {TORCH_EAGER}: no checkpoint"
-    assert "p50 1.5 [1.48, 1.52] ms" in said[-2]
+    assert messages[-1] == f"left out: net.onnx, {TORCH_EAGER}: no checkpoint"
+    assert "p50 1.5 [1.48, 1.52] ms" in messages[-2]
 
 
 def test_appends_runs_to_a_file(tmp_path: Path) -> None:
@@ -35,18 +35,18 @@ def test_appends_runs_to_a_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"schema": "fkd-benchmark/0"}, "line 2 is not a result: its schema is 'fkd-benchmark/0'"),
         ({"measurement": {"command": "latency"}}, "line 2 is not a result: measurement"),
         ({"run": "another"}, "line 2 is not a result: 'another'"),
     ],
 )
-def test_names_an_invalid_line(tmp_path: Path, change: dict[str, object], said: str) -> None:
+def test_names_an_invalid_line(tmp_path: Path, change: dict[str, object], message: str) -> None:
     path = write_results(tmp_path / "a.jsonl", speed(1))
     first, second = path.read_text().splitlines()
     path.write_text("\n".join([first, json.dumps(json.loads(second) | change)]))
-    with pytest.raises(RunError, match=said):
+    with pytest.raises(RunError, match=message):
         read_runs([path])
 
 

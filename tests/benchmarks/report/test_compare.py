@@ -17,7 +17,7 @@ from benchmarks.report.compare import find_changes
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "code", "said"),
+    ("before", "after", "code", "text"),
     [
         (
             [latency(FKD_SETTINGS, 1.0)],
@@ -40,7 +40,7 @@ from benchmarks.report.compare import find_changes
     ],
 )
 def test_exits_with_1_if_a_figure_became_worse(
-    tmp_path: Path, before: list[Measurement], after: list[Measurement], code: int, said: str
+    tmp_path: Path, before: list[Measurement], after: list[Measurement], code: int, text: str
 ) -> None:
     files = [
         write_results(tmp_path / "a.jsonl", *before),
@@ -48,7 +48,7 @@ def test_exits_with_1_if_a_figure_became_worse(
     ]
     done = CliRunner().invoke(main, ["compare", *map(str, files)], catch_exceptions=False)
     assert done.exit_code == code
-    assert said in done.output
+    assert text in done.output
 
 
 def test_a_higher_percentage_ignores_larger_changes(tmp_path: Path) -> None:
