@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from faults.bad_files import BAD_FILES, UNUSUAL_FILES
+from repo_paths import ROOT
 from tiny_models import MODELS
 
 MEMORY = 6 << 30
@@ -47,27 +48,33 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
     for name, (bad, _) in BAD_FILES.items():
         bad(folder / name)
     out = tmp_path_factory.mktemp("out")
-    command = [
-        sys.executable,
-        "-m",
-        "fkd_infer.cli.main",
-        str(folder),
+    usage = out / "usage.json"
+    command = [sys.executable, "-m", "benchmarks.harness.resource_usage", str(usage)]
+    command += [sys.executable, "-m", "fkd_infer.cli.main", str(folder)]
+    command += [
         "--out",
         str(out / "pictures"),
+        "--json",
+        str(out / "faces.jsonl"),
+        "--detector",
+        "none",
+        "--draw",
+        "box",
     ]
-    command += ["--json", str(out / "faces.jsonl"), "--detector", "none", "--draw", "box"]
     command += ["--model", str(MODELS / "fixed.onnx")]
     done = subprocess.run(
-        command, capture_output=True, timeout=120, preexec_fn=_limited, check=False
+        command, capture_output=True, timeout=120, preexec_fn=_limited, check=False, cwd=ROOT
     )
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
+    _, _, peak_kib = json.loads(usage.read_text())
     listed = out / "pictures" / "errors.jsonl"
     errors = {Path(line["source"]).name: line for line in lines(listed)} if listed.exists() else {}
     records: dict[str, list[dict[str, Any]]] = {}
     for line in lines(out / "faces.jsonl"):
         records.setdefault(Path(line["source"]).name, []).append(line)
     stderr = done.stderr.decode("utf-8", "replace")
-    return FinishedRun(folder, out / "pictures", done.returncode, stderr, peak, errors, records)
+    return FinishedRun(
+        folder, out / "pictures", done.returncode, stderr, peak_kib * 1024, errors, records
+    )
 
 
 def test_the_run_ends_with_failed_sources(run: FinishedRun) -> None:
