@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,14 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # Background processes of a shell ignore SIGINT, and programs that tests interrupt inherit it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_default_data() -> Iterator[None]:
+    """Commands that tests run take no data set from the environment."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.delenv("FKD_DATA", raising=False)
+        yield
 
 
 @pytest.fixture(scope="session")
