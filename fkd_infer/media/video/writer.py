@@ -186,7 +186,7 @@ class _VideoFile:
             raise OutputError(
                 self._path,
                 f"{when} is not later than the one before",
-                "mend the source's times with: ffmpeg -i SOURCE -fps_mode cfr mended.mp4",
+                "repair the source's times with: ffmpeg -i SOURCE -fps_mode cfr repaired.mp4",
             )
         return tick
 
