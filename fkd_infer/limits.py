@@ -81,5 +81,5 @@ class Limits:
             raise LimitError(source, f"{size}, but {allowed}", "--limit-pixels")
         if needed > self.memory:
             use = f"which need about {needed / 1e6:.0f} MB of memory"
-            allowed = f"{self.memory / 1e6:.0f} MB are allowed"
+            allowed = f"{self.memory / 1e6:.0f} MB is allowed"
             raise LimitError(source, f"{size}, {use}, but {allowed}", "--limit-memory")

@@ -23,7 +23,7 @@ from fkd_infer.detection.base import Detector, check_detector
 from fkd_infer.detection.factory import build_detector
 from fkd_infer.detection.registry import SEARCHING, find_detector
 from fkd_infer.detection.tiling import Search
-from fkd_infer.errors import NonFiniteOutputError, SettingsError
+from fkd_infer.errors import DetectorError, NonFiniteOutputError, SettingsError
 from fkd_infer.geometry.arrays import Floats, Matrix, Pixels, check_image, gray_plane
 from fkd_infer.geometry.boxes import apply_rule, as_boxes, points_box, square_boxes
 from fkd_infer.geometry.crop import crop_matrices, fill_batch
@@ -140,7 +140,12 @@ class Pipeline:
             gray = self.card.input.channels == 1 and traits.takes_gray and not traits.sees_colour
             view = gray_plane(image) if gray else image
             with nullcontext() if traits.thread_safe else self._detector_lock:
-                return ImageDetections(view, detector(view), detector.rule)
+                detections: object = detector(view)  # may be anybody's
+            if not isinstance(detections, Detections):
+                got = type(detections).__name__
+                problem = f"it returned {got} for an image, not Detections"
+                raise DetectorError(type(detector).__name__, problem)
+            return ImageDetections(view, detections, detector.rule)
 
     def fills_batch(self, images: Sequence[ImageDetections]) -> bool:
         """Whether the detections of these images fill a batch."""

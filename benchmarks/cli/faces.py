@@ -16,6 +16,7 @@ from benchmarks.cli.options import (
     timing_options,
 )
 from fkd_infer.cli.command import FkdCommand
+from fkd_infer.cli.options.group import FiniteRange
 from fkd_train.cli.options import data_option
 
 
@@ -23,7 +24,7 @@ from fkd_train.cli.options import data_option
 @click.argument("model", type=PATH, default=Path(DEFAULT_MODELS[0]))
 @click.option(
     "--seconds",
-    type=click.FloatRange(0.5),
+    type=FiniteRange(0.5),
     default=10.0,
     show_default=True,
     help="Length of each video.",

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from fkd_infer.cli.options.group import FiniteRange
+
 if TYPE_CHECKING:
     from benchmarks.harness.results import Recorder
 
@@ -56,7 +58,7 @@ def timing_options(function: F) -> F:
     )
     length = click.option(
         "--seconds",
-        type=click.FloatRange(0.001),
+        type=FiniteRange(0.001),
         default=0.5,
         show_default=True,
         help="Length of a block.",

@@ -8,6 +8,7 @@ import click
 
 from benchmarks.cli.options import OUT, PATH
 from fkd_infer.cli.command import FkdCommand
+from fkd_infer.cli.options.group import FiniteRange
 
 
 @click.command(cls=FkdCommand)
@@ -33,7 +34,7 @@ def report(files: tuple[Path, ...], out: Path) -> None:
 @click.argument("after", type=PATH)
 @click.option(
     "--percent",
-    type=click.FloatRange(0),
+    type=FiniteRange(0),
     default=3.0,
     show_default=True,
     help="Ignore smaller changes.",

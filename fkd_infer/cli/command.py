@@ -39,7 +39,7 @@ class FkdCommand(click.Command):
         except FkdError as error:
             if debug:
                 raise
-            click.echo(f"{ctx.info_name}: {printable(error)}", err=True)
+            click.echo(f"{ctx.command_path}: {printable(error)}", err=True)
             ctx.exit(1)
 
     def _invoke(self, ctx: click.Context) -> object:

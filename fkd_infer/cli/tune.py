@@ -6,6 +6,7 @@ import click
 
 from fkd_infer.choices import GOALS, Goal
 from fkd_infer.cli.command import FkdCommand, exit_on_signals
+from fkd_infer.cli.options.group import FiniteRange
 from fkd_infer.cli.options.networks import model_option
 
 
@@ -20,7 +21,7 @@ from fkd_infer.cli.options.networks import model_option
 )
 @click.option(
     "--seconds",
-    type=click.FloatRange(5),
+    type=FiniteRange(5),
     default=60,
     show_default=True,
     help="Stop after this time.",

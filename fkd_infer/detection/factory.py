@@ -6,12 +6,13 @@ from pathlib import Path
 
 from fkd_infer.choices import Provider
 from fkd_infer.detection.base import Detector, SizedDetector, check_detector
-from fkd_infer.detection.registry import DetectorRequest, find_detector
+from fkd_infer.detection.registry import DETECTORS, DetectorRequest, DetectorSpec, find_detector
 from fkd_infer.detection.tiling import Search
-from fkd_infer.errors import DetectorError
+from fkd_infer.errors import DetectorError, FkdError
 from fkd_infer.geometry.rules import POINTS_BOX, BoxRule
 from fkd_infer.landmarks.schemes import IBUG68
 from fkd_infer.models.cards.landmark import ModelCard
+from fkd_infer.system.plugins import FIX, one_line
 
 
 def box_rule(kind: str, card: ModelCard) -> BoxRule:
@@ -57,9 +58,18 @@ def build_detector(
         provider,
         threads,
     )
-    detector = spec.build(request)
+    detector = spec.build(request) if name in DETECTORS else _build_plugin(spec, request)
     check_detector(detector)
     return detector
+
+
+def _build_plugin(spec: DetectorSpec, request: DetectorRequest) -> Detector:
+    try:
+        return spec.build(request)
+    except FkdError:
+        raise
+    except Exception as error:  # a package may raise anything
+        raise DetectorError(spec.name, f"it cannot be built: {one_line(error)}", FIX) from error
 
 
 def video_detector(detector: Detector, search: Search) -> Detector:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from fkd_infer.choices import DETECTOR_MODEL, Provider
 from fkd_infer.errors import DetectorError
 from fkd_infer.geometry.rules import POINTS_BOX, BoxRule, CropRule
-from fkd_infer.system.plugins import PluginError, load_plugin, plugin_names
+from fkd_infer.system.plugins import FIX, PluginError, load_plugin, plugin_names
 
 if TYPE_CHECKING:
     from fkd_infer.detection.base import Detector
@@ -139,7 +139,7 @@ def find_detector(name: str) -> DetectorSpec:
     try:
         spec = load_plugin(ENTRY_POINTS, name, DetectorSpec)
     except PluginError as error:
-        raise DetectorError(name, str(error), "update or uninstall that package") from error
+        raise DetectorError(name, str(error), FIX) from error
     if spec is None:
         names = ", ".join([*DETECTORS, *plugin_detectors()])
         raise DetectorError(name, "there is none of that name", f"there are: {names}")

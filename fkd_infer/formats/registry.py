@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from fkd_infer.choices import STDOUT, Extra
-from fkd_infer.errors import OutputError, SettingsError
-from fkd_infer.system.plugins import PluginError, load_plugin, plugin_names
+from fkd_infer.errors import FkdError, OutputError, SettingsError
+from fkd_infer.system.plugins import FIX, PluginError, load_plugin, one_line, plugin_names
 
 if TYPE_CHECKING:
     from fkd_infer.formats.base import RecordSink
@@ -49,12 +49,26 @@ class RecordFile:
 
     def __post_init__(self) -> None:
         if self.path == STDOUT and not self.format.to_stdout:
-            why = f"{self.format.name} records are put together at the end"
+            why = f"{self.format.name} records cannot be printed"
             raise OutputError(self.path, why, "give the name of a file")
 
     def open(self, scheme: LandmarkScheme, extras: frozenset[Extra] = frozenset()) -> RecordSink:
-        """Returns the file's sink, to be entered with `with`."""
-        return self.format.sink(self.path, scheme, extras)
+        """Returns the file's sink, to be entered with `with`.
+
+        Raises SettingsError for a format of another package that fails to make one.
+        """
+        if self.format in BUILT_IN:
+            return self.format.sink(self.path, scheme, extras)
+        subject = f"record format {self.format.name!r}"
+        try:
+            sink = self.format.sink(self.path, scheme, extras)
+        except FkdError:
+            raise
+        except Exception as error:  # a package may raise anything
+            raise SettingsError(subject, f"failed to open: {one_line(error)}", FIX) from error
+        if not (hasattr(sink, "write") and hasattr(sink, "__enter__")):
+            raise SettingsError(subject, f"gave {type(sink).__name__}, which is no RecordSink", FIX)
+        return sink
 
 
 def _imported(name: str) -> SinkFactory:
@@ -106,9 +120,10 @@ def find_format(name: str) -> RecordFormat:
         plugin = load_plugin(GROUP, name, RecordFormat)
     except PluginError as error:
         problem = f"cannot be used: {error}"
-        fix = "update that package, or uninstall it"
-        raise SettingsError(f"record format {name!r}", problem, fix) from error
+        raise SettingsError(f"record format {name!r}", problem, FIX) from error
     if plugin is None:
-        known = ", ".join([*(row.name for row in BUILT_IN), *plugin_names(GROUP)])
+        built_in_names = [row.name for row in BUILT_IN]
+        others = [other for other in plugin_names(GROUP) if other not in built_in_names]
+        known = ", ".join([*built_in_names, *others])
         raise SettingsError(f"record format {name!r}", "does not exist", f"there are {known}")
     return plugin

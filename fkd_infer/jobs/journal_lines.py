@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from fkd_infer.geometry.arrays import Floats
 from fkd_infer.types import Face, Frame
 
-VERSION = 1
+VERSION = 2
 DAMAGED = (ValueError, KeyError, TypeError, IndexError, RecursionError, OverflowError)
 """What reading a line can raise that no run wrote."""
 _COMPLETED = b'{"done"'

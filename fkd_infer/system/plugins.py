@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
-T = TypeVar("T")
+
+class Named(Protocol):
+    """A row of a registry."""
+
+    @property
+    def name(self) -> str:
+        """The name that options use."""
+
+
+T = TypeVar("T", bound=Named)
+
+
+FIX = "update or uninstall the package"
 
 
 class PluginError(Exception):
@@ -24,8 +36,8 @@ def plugin_names(group: str) -> list[str]:
 def load_plugin(group: str, name: str, kind: type[T]) -> T | None:
     """Returns what an installed package registers under a name, or None if no package does.
 
-    Raises PluginError if several packages register the name, if loading it fails, or if it is no
-    instance of `kind`.
+    Raises PluginError if several packages register the name, if loading it fails, if it is no
+    instance of `kind`, or if it has another name.
     """
     from importlib.metadata import entry_points  # not needed for --help, and slow to import
 
@@ -38,14 +50,20 @@ def load_plugin(group: str, name: str, kind: type[T]) -> T | None:
     (entry,) = found
     try:
         plugin = entry.load()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         # A package may raise anything on import.
-        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
-        raise PluginError(f"{_described(entry)} does not load: {reason}") from error
+        raise PluginError(f"{_described(entry)} does not load: {one_line(error)}") from error
     if not isinstance(plugin, kind):
         got = type(plugin).__name__
         raise PluginError(f"{_described(entry)} is of type {got}, not {kind.__name__}")
+    if plugin.name != name:
+        raise PluginError(f"{_described(entry)} is named {plugin.name!r}")
     return plugin
+
+
+def one_line(error: BaseException) -> str:
+    """An error of another package as one line."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
 def _described(entry: EntryPoint) -> str:

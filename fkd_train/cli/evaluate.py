@@ -161,3 +161,7 @@ def _open_detectors(
         has_choice = _has_model(kind) and kind != DEFAULT_DETECTOR
         detectors[kind] = open_sized_detector(kind, detector_model if has_choice else None)
     return detectors
+
+
+if __name__ == "__main__":
+    main()

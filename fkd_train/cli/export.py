@@ -8,6 +8,7 @@ import click
 
 from fkd_infer.choices import PLATFORMS, Platform
 from fkd_infer.cli.command import FkdCommand
+from fkd_infer.cli.options.group import FiniteRange
 from fkd_train.choices import OPTIMIZE_GOALS, OptimizeGoal
 from fkd_train.cli.options import data_option
 
@@ -44,14 +45,14 @@ _PATH = click.Path(path_type=Path)
 )
 @click.option(
     "--max-nme-increase",
-    type=click.FloatRange(0),
+    type=FiniteRange(0),
     default=0.1,
     show_default=True,
     help="Points of NME that a variant may lose.",
 )
 @click.option(
     "--max-ap-decrease",
-    type=click.FloatRange(0),
+    type=FiniteRange(0),
     default=0.5,
     show_default=True,
     help="Points of average precision and of recall that a detector's variant may lose.",

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from fkd_infer.cli.command import FkdCommand
+from fkd_infer.cli.options.group import FiniteRange
 from fkd_train.choices import Split
 from fkd_train.cli.options import data_option, split_option, with_overrides
 
@@ -49,7 +50,7 @@ from fkd_train.cli.options import data_option, split_option, with_overrides
 )
 @click.option(
     "--save-every",
-    type=click.FloatRange(0),
+    type=FiniteRange(0),
     default=10,
     show_default=True,
     metavar="MINUTES",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fkd_infer.choices import DEFAULT_DETECTOR
-from fkd_infer.cli.options.group import PATH, Decorator
+from fkd_infer.cli.options.group import PATH, Decorator, FiniteRange
 from fkd_infer.detection.registry import DETECTORS, SEARCHING, SearchSizes, plugin_detectors
 
 if TYPE_CHECKING:
@@ -70,12 +70,12 @@ detector_model_option: Decorator = click.option(
 )
 min_face_option: Decorator = click.option(
     "--min-face",
-    type=click.FloatRange(4),
+    type=FiniteRange(4),
     help="Find faces down to this size, in px from brows to chin, and none below.",
 )
 min_score_option: Decorator = click.option(
     "--min-score",
-    type=click.FloatRange(0, 1),
+    type=FiniteRange(0, 1),
     show_default="calibrated per detector",
     help="Leave out faces that the detector scores lower.",
 )

@@ -25,7 +25,7 @@ from fkd_infer.cli.options.detectors import (
     min_score_option,
     photo_size_text,
 )
-from fkd_infer.cli.options.group import PATH, group, neutral_option
+from fkd_infer.cli.options.group import PATH, FiniteRange, group, neutral_option
 from fkd_infer.cli.options.networks import model_option, provider_option, threads_option
 from fkd_infer.detection.registry import BOX_KINDS, NONE, find_detector
 
@@ -139,7 +139,7 @@ face_options = group(
     ),
     min_presence=click.option(
         "--min-presence",
-        type=click.FloatRange(0, 1),
+        type=FiniteRange(0, 1),
         show_default=f"{MIN_PRESENCE}, 0 without a detector",
         help="Leave out faces that the network scores lower; 0 leaves out none.",
     ),

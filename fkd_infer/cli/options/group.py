@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -16,6 +17,19 @@ PATH = click.Path(path_type=Path)
 
 class NameOrPath(click.types.StringParamType):
     """The name of something that comes with fkd, or the path of a file or folder."""
+
+
+class FiniteRange(click.FloatRange):
+    """A range of finite numbers: click's own accepts nan, and inf without an upper limit."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """The number; fails with one line for anything else."""
+        number: float = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a finite number.", param, ctx)
+        return number
 
 
 class NeutralOption(click.Option):

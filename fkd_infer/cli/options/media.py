@@ -18,7 +18,7 @@ from fkd_infer.choices import (
     MAX_SECONDS,
     Codec,
 )
-from fkd_infer.cli.options.group import group, neutral_option
+from fkd_infer.cli.options.group import FiniteRange, group, neutral_option
 
 if TYPE_CHECKING:
     from fkd_infer.limits import Limits
@@ -44,12 +44,12 @@ frame_range_options = group(
     _frame_range,
     start=click.option(
         "--start",
-        type=click.FloatRange(0),
+        type=FiniteRange(0),
         default=0.0,
         help="Begin each video at this time, in seconds.",
     ),
     end=click.option(
-        "--end", type=click.FloatRange(0), help="End each video before this time, in seconds."
+        "--end", type=FiniteRange(0), help="End each video before this time, in seconds."
     ),
     max_frames=click.option(
         "--max-frames", type=click.IntRange(1), help="Process at most this many frames per video."
@@ -102,7 +102,7 @@ _limit_pixels = neutral_option(
     "--limit-pixels",
     "pixels",
     metavar="MILLIONS",
-    type=click.FloatRange(0, min_open=True),
+    type=FiniteRange(0, min_open=True),
     default=MAX_MEGAPIXELS,
     show_default=True,
     help="Reject photos and frames of more pixels, in millions.",
@@ -134,7 +134,7 @@ limit_options = group(
     seconds=neutral_option(
         "--limit-seconds",
         "seconds",
-        type=click.FloatRange(0, min_open=True),
+        type=FiniteRange(0, min_open=True),
         default=MAX_SECONDS,
         show_default=True,
         help="Fail a video, camera or stream after this time.",

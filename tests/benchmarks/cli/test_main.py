@@ -52,10 +52,12 @@ def test_rejects_more_threads_than_cores_in_one_line(fixed_model: Path, tmp_path
     arguments = ["latency", str(fixed_model), "--threads", "4096", "--out", str(tmp_path / "out")]
     done = CliRunner().invoke(main, arguments)
     assert done.exit_code == 1
-    assert done.output.splitlines()[-1].startswith("latency: 4096 threads: this process may use")
+    assert done.output.splitlines()[-1].startswith(
+        "main latency: 4096 threads: this process may use"
+    )
 
 
 def test_reports_a_missing_results_file(tmp_path: Path) -> None:
     done = CliRunner().invoke(main, ["compare", str(tmp_path / "no"), str(tmp_path / "no")])
     assert done.exit_code == 1
-    assert done.output.startswith(f"compare: {tmp_path / 'no'}: cannot be read: ")
+    assert done.output.startswith(f"main compare: {tmp_path / 'no'}: cannot be read: ")

@@ -161,6 +161,12 @@ def test_a_plugin_does_not_replace_a_built_in_detector(install: Install) -> None
         ("", "corners = corner_faces:corners", "AttributeError"),
         ("", "corners = corner_faces_missing:corners", "ModuleNotFoundError"),
         ("corners = 3", "corners = corner_faces:corners", "is of type int, not DetectorSpec"),
+        ("raise SystemExit(3)", "corners = corner_faces:corners", "SystemExit: 3"),
+        (
+            "import fkd_infer; other = fkd_infer.DetectorSpec('other', '', None)",
+            "corners = corner_faces:other",
+            "is named 'other'",
+        ),
     ],
 )
 def test_a_broken_plugin_is_named_in_one_line(
@@ -173,7 +179,7 @@ def test_a_broken_plugin_is_named_in_one_line(
     value = entry.partition(" = ")[2]
     assert f"entry point 'corners' in fkd.detectors of corner-faces 1.0 ({value})" in text
     assert problem in text
-    assert text.endswith("update or uninstall that package")
+    assert text.endswith("update or uninstall the package")
     assert "\n" not in text
 
 
@@ -203,6 +209,27 @@ def test_a_plugin_that_builds_no_detector_is_refused(install: Install) -> None:
     install(code)
     with pytest.raises(DetectorError, match=r"'int'.* no rule and no traits"):
         build_detector("corners", card())
+
+
+def test_a_plugin_that_cannot_be_built_is_named(install: Install) -> None:
+    code = """
+        import fkd_infer
+        def build(request):
+            raise OSError("no weights\\nhere")
+        corners = fkd_infer.DetectorSpec("corners", "", build)
+    """
+    install(code)
+    with pytest.raises(DetectorError) as caught:
+        build_detector("corners", card())
+    problem = "detector 'corners' cannot be used: it cannot be built: OSError: no weights here"
+    assert str(caught.value) == f"{problem}; update or uninstall the package"
+
+
+def test_a_detector_that_returns_no_detections_is_named(install: Install) -> None:
+    install(CORNERS.replace("return fkd_infer.Detections(", "return [0] or ("))
+    pipeline = load(MODELS / "fixed.onnx", detector="corners")
+    with pytest.raises(DetectorError, match=r"'Corners'.* it returned list"):
+        pipeline(np.zeros((32, 32, 3), np.uint8))
 
 
 def test_a_plugin_that_does_not_search_takes_no_search(install: Install) -> None:

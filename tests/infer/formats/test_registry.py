@@ -100,6 +100,8 @@ def test_names_all_formats_when_one_does_not_exist(site: Path) -> None:
         ("raise ValueError('one\\ntwo')", "does not load: ValueError: one two"),
         ("", "does not load: AttributeError: module 'fkd_tsv' has no attribute 'FORMAT'"),
         ("FORMAT = 3", "is of type int, not RecordFormat"),
+        ("raise SystemExit(3)", "does not load: SystemExit: 3"),
+        (GOOD.replace("'tsv'", "'csv2'"), "is named 'csv2'"),
     ],
 )
 def test_reports_a_broken_plugin_in_one_line(site: Path, code: str, problem: str) -> None:
@@ -108,9 +110,24 @@ def test_reports_a_broken_plugin_in_one_line(site: Path, code: str, problem: str
         find_format("tsv")
     entry = "entry point 'tsv' in fkd.formats of fkd_tsv 1.0 (fkd_tsv:FORMAT)"
     assert str(caught.value) == (
-        f"record format 'tsv' cannot be used: {entry} {problem}; "
-        "update that package, or uninstall it"
+        f"record format 'tsv' cannot be used: {entry} {problem}; update or uninstall the package"
     )
+
+
+@pytest.mark.parametrize(
+    ("sink", "problem"),
+    [
+        ("lambda *_: None", "gave NoneType, which is no RecordSink"),
+        ("lambda *_: 1 / 0", "failed to open: ZeroDivisionError: division by zero"),
+    ],
+)
+def test_reports_a_plugin_that_opens_no_sink(
+    site: Path, tmp_path: Path, sink: str, problem: str
+) -> None:
+    code = f"import fkd_infer; FORMAT = fkd_infer.RecordFormat('tsv', '', {sink})"
+    install(site, "tsv", code)
+    with pytest.raises(SettingsError, match=f"^record format 'tsv' {problem}; update or uninstall"):
+        RecordFile(find_format("tsv"), tmp_path / "faces.tsv").open(IBUG68)
 
 
 def test_reports_two_plugins_of_one_name(site: Path) -> None:

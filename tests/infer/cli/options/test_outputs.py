@@ -74,7 +74,7 @@ def test_records_writes_the_format_of_another_package(
         (["--records", "json"], 2, "--records 'json' is not FORMAT=FILE, as in json=faces.jsonl"),
         (["--records", "=a"], 2, "--records '=a' is not FORMAT=FILE, as in json=faces.jsonl"),
         (["--records", "xml=a"], 1, "record format 'xml' does not exist; there are json, csv"),
-        (["--records", "coco=-"], 1, "-: cannot be written: coco records are put together at the"),
+        (["--records", "coco=-"], 1, "-: cannot be written: coco records cannot be printed"),
         (["--records", "json=a", "--csv", "a"], 1, "a: cannot be written: two outputs would go"),
     ],
 )
