@@ -88,7 +88,7 @@ def main(
     workers = workers or available_threads()
     pipeline = faces.pipeline(expanded, workers)
     job = Job(
-        faces.finder(pipeline),
+        faces.finder(pipeline, expanded),
         drawing.overlay(pipeline),
         outputs,
         frame_range,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import csv
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from fkd_infer.errors import BoxesFileError, FkdError
+from fkd_infer.errors import BoxesFileError, FkdError, SettingsError
 from fkd_infer.geometry.boxes import as_boxes
 from fkd_infer.types import Detections, Frame
 
@@ -45,11 +46,23 @@ class BoxesFile:
             raise BoxesFileError(path, 1, f"cannot be read: {error}") from error
         return cls(dict(boxes))
 
+    def check_sources(self, path: Path, sources: Iterable[str]) -> None:
+        """Raises SettingsError if the file, read from `path`, has boxes, but none for a source."""
+        known = {source for source, _ in self.boxes}
+        if known and known.isdisjoint(name for source in sources for name in _names(source)):
+            fix = "its first column is a path as on the command line, or a file name"
+            raise SettingsError(path, "has no boxes for any of the sources", fix)
+
     def find(self, frame: Frame) -> Detections:
         """The boxes of a frame, in the file's order; empty if the file has none."""
-        keys = (frame.source, frame.index), (Path(frame.source).name, frame.index)
+        keys = ((name, frame.index) for name in _names(frame.source))
         boxes = next((self.boxes[key] for key in keys if key in self.boxes), [])
         return Detections(as_boxes(boxes), np.ones(len(boxes), np.float32))
+
+
+def _names(source: str) -> tuple[str, str]:
+    """The names that a source may have in the file."""
+    return source, Path(source).name
 
 
 def _parse(path: Path, line: int, row: dict[str, str | None]) -> tuple[Key, list[float]]:

@@ -89,7 +89,7 @@ class FaceOptions:
             tuned=self.tuned,
         )
 
-    def finder(self, pipeline: Pipeline) -> FaceFinder:
+    def finder(self, pipeline: Pipeline, sources: list[Source]) -> FaceFinder:
         """The finder of faces in photos and videos."""
         from fkd_infer.detection.boxes_file import BoxesFile
         from fkd_infer.detection.factory import box_rule, video_detector
@@ -98,6 +98,8 @@ class FaceOptions:
         from fkd_infer.tracking.tracker import Tracker
 
         boxes = BoxesFile.read(self.boxes) if self.boxes else None
+        if self.boxes and boxes:
+            boxes.check_sources(self.boxes, (source.name for source in sources))
         tracker = None
         if not pipeline.detector.traits.trusted:
             size = self.max_size or find_detector(self.detector).search_sizes.videos

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fkd_infer.detection.boxes_file import BoxesFile
-from fkd_infer.errors import BoxesFileError
+from fkd_infer.errors import BoxesFileError, SettingsError
 from fkd_infer.types import Frame
 
 HEADER = "source,frame,x0,y0,x1,y1\n"
@@ -49,3 +49,18 @@ def test_errors_name_the_invalid_line(tmp_path: Path, text: str, message: str) -
 def test_errors_name_a_missing_file(tmp_path: Path) -> None:
     with pytest.raises(BoxesFileError, match=r"nosuch\.csv"):
         BoxesFile.read(tmp_path / "nosuch.csv")
+
+
+def test_boxes_for_other_sources_are_an_error(tmp_path: Path) -> None:
+    path = write(tmp_path, HEADER + "a.jpg,0,1,2,3,4\n")
+    boxes = BoxesFile.read(path)
+    boxes.check_sources(path, ["x/b.jpg", "x/a.jpg"])
+    with pytest.raises(
+        SettingsError, match=r"boxes\.csv has no boxes for any of the sources; its "
+    ):
+        boxes.check_sources(path, ["x/b.jpg"])
+
+
+def test_a_file_without_boxes_is_for_all_sources(tmp_path: Path) -> None:
+    path = write(tmp_path, HEADER)
+    BoxesFile.read(path).check_sources(path, ["b.jpg"])

@@ -142,7 +142,7 @@ def searches(photo: Path, **changes: Any) -> tuple[Search, Search]:
     )  # fmt: skip
     options = replace(usual, **changes)
     pipeline = options.pipeline(expand_sources([str(photo)]), 1)
-    tracker = options.finder(pipeline).tracker
+    tracker = options.finder(pipeline, []).tracker
     assert tracker is not None
     assert isinstance(tracker.detector, SizedDetector)
     assert isinstance(pipeline.detector, SizedDetector)
