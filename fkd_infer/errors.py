@@ -50,6 +50,11 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 
+def one_line(error: BaseException) -> str:
+    """The class and text of an error that is none of ours, as one line."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
+
+
 class FkdError(Exception):
     """Base of all errors that a user can solve.
 

@@ -8,11 +8,11 @@ from fkd_infer.choices import Provider
 from fkd_infer.detection.base import Detector, SizedDetector, check_detector
 from fkd_infer.detection.registry import DETECTORS, DetectorRequest, DetectorSpec, find_detector
 from fkd_infer.detection.tiling import Search
-from fkd_infer.errors import DetectorError, FkdError
+from fkd_infer.errors import DetectorError, FkdError, one_line
 from fkd_infer.geometry.rules import POINTS_BOX, BoxRule
 from fkd_infer.landmarks.schemes import IBUG68
 from fkd_infer.models.cards.landmark import ModelCard
-from fkd_infer.system.plugins import FIX, one_line
+from fkd_infer.system.plugins import FIX
 
 
 def box_rule(kind: str, card: ModelCard) -> BoxRule:

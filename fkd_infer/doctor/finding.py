@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
-from fkd_infer.errors import FkdError
+from fkd_infer.errors import FkdError, one_line
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +32,7 @@ class Check:
 
 def error_text(error: BaseException) -> str:
     """Returns an error as one line."""
-    if isinstance(error, FkdError):
-        return str(error)
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"
+    return str(error) if isinstance(error, FkdError) else one_line(error)
 
 
 def installed_versions(packages: Sequence[str]) -> dict[str, str]:

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from fkd_infer.choices import STDOUT, Extra
-from fkd_infer.errors import FkdError, OutputError, SettingsError
-from fkd_infer.system.plugins import FIX, PluginError, load_plugin, one_line, plugin_names
+from fkd_infer.errors import FkdError, OutputError, SettingsError, one_line
+from fkd_infer.system.plugins import FIX, PluginError, load_plugin, plugin_names
 
 if TYPE_CHECKING:
     from fkd_infer.formats.base import RecordSink

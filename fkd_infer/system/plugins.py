@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from fkd_infer.errors import one_line
+
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
@@ -17,7 +19,6 @@ class Named(Protocol):
 
 
 T = TypeVar("T", bound=Named)
-
 
 FIX = "update or uninstall the package"
 
@@ -59,11 +60,6 @@ def load_plugin(group: str, name: str, kind: type[T]) -> T | None:
     if plugin.name != name:
         raise PluginError(f"{_described(entry)} is named {plugin.name!r}")
     return plugin
-
-
-def one_line(error: BaseException) -> str:
-    """An error of another package as one line."""
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
 def _described(entry: EntryPoint) -> str:
