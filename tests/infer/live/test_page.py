@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +15,7 @@ pytest.importorskip("starlette", reason="needs the live extra: pip install 'fkd[
 pytest.importorskip("playwright", reason="needs pip install playwright")
 
 from live_page import HEIGHT, TOKEN, WIDTH, endless_frames, live_runner, serve, wait_until
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
 from fkd_infer.live.runner import LiveRunner
 from fkd_infer.live.server import LiveServer
@@ -84,7 +85,7 @@ def pixel(page: Page) -> list[int]:
 
 def test_the_video_moves_and_is_counted(page: Page) -> None:
     assert page.title() == "clip.mp4 – fkd live"
-    page.wait_for_function("document.getElementById('video').naturalWidth === 1280")
+    expect(page.locator("#video")).to_have_js_property("naturalWidth", 1280)
     seen: set[int] = set()
 
     def looked() -> int:
@@ -92,7 +93,7 @@ def test_the_video_moves_and_is_counted(page: Page) -> None:
         return len(seen)
 
     wait_until(lambda: looked() >= 4)
-    page.wait_for_function("Number(document.getElementById('fps').textContent) > 0")
+    expect(page.locator("#fps")).to_have_text(re.compile("[1-9]"))
     assert page.locator("#faces").text_content() == "1"
     assert page.locator("#size").text_content() == f"{WIDTH} × {HEIGHT}"
 
