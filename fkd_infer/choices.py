@@ -17,6 +17,8 @@ Platform = Literal["any", "avx2", "vnni", "arm"]
 """CPUs that an int8 network is optimized for."""
 Provider: TypeAlias = str
 """A provider of `fkd_infer/runtime/providers/registry.py` by name, or "auto"."""
+Roll = Literal["upright", "any"]
+"""Whether faces are searched for as they are, or also turned sideways and upside down."""
 Smoothing = Literal["off", "low", "medium", "high"]
 VideoSmoothing = Literal["off", "low", "medium", "high", "offline"]
 
@@ -26,6 +28,7 @@ EXTRAS: tuple[Extra, ...] = get_args(Extra)
 GOALS: tuple[Goal, ...] = get_args(Goal)
 GRAPH_LEVELS: tuple[GraphLevel, ...] = get_args(GraphLevel)
 PLATFORMS: tuple[Platform, ...] = get_args(Platform)
+ROLLS: tuple[Roll, ...] = get_args(Roll)
 SMOOTHINGS: tuple[Smoothing, ...] = get_args(Smoothing)
 VIDEO_SMOOTHINGS: tuple[VideoSmoothing, ...] = get_args(VideoSmoothing)
 

@@ -18,6 +18,7 @@ from fkd_infer.choices import (
     DEFAULT_MODEL,
     MIN_PRESENCE,
     Provider,
+    Roll,
 )
 from fkd_infer.detection.base import Detector, check_detector
 from fkd_infer.detection.factory import build_detector
@@ -48,6 +49,7 @@ MAX_PIXELS_IN_WORK = 64_000_000
 """Pixels of all images that are processed at once, which bounds memory: 4 bytes each, gray plane
 included."""
 _NO_BOXES = np.empty((0, 4), np.float32)
+_NO_ROLLS = np.empty(0, np.float32)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -158,13 +160,16 @@ class Pipeline:
         """
         pixels = [image.image for image in images]
         owners = np.repeat(np.arange(len(images)), [len(image.detections) for image in images])
-        tight = [_tight_boxes(image.detections.boxes, image.rule) for image in images]
-        points, presence = self._predict(pixels, owners, np.concatenate([_NO_BOXES, *tight]))
+        tight = [tight_boxes(image.detections, image.rule) for image in images]
+        rolls = np.concatenate([_NO_ROLLS, *(image.detections.known_rolls() for image in images)])
+        boxes = np.concatenate([_NO_BOXES, *tight])
+        points, presence = self._predict(pixels, owners, boxes, rolls)
         final = np.array([image.final for image in images], bool)[owners]
         keep = final | self.is_present(presence)
         if self.refine and (rows := np.flatnonzero(keep & ~final)).size:
             boxes = _tight_boxes(points_box(points[rows]), POINTS_BOX)
-            points[rows], presence[rows] = self._predict(pixels, owners[rows], boxes)
+            refined = self._predict(pixels, owners[rows], boxes, rolls[rows])
+            points[rows], presence[rows] = refined
             keep = final | self.is_present(presence)
         return _faces(images, owners, keep, points, presence)
 
@@ -182,15 +187,22 @@ class Pipeline:
         return self.landmarks_with_presence(image, boxes, rule)[0]
 
     def landmarks_with_presence(
-        self, image: Pixels, boxes: ArrayLike, rule: BoxRule = POINTS_BOX
+        self,
+        image: Pixels,
+        boxes: ArrayLike,
+        rule: BoxRule = POINTS_BOX,
+        rolls: Floats | None = None,
     ) -> tuple[Floats, Presence]:
         """Points as from `landmarks`, and presence scores (n,); no face is left out.
 
-        A gray network also accepts a gray image (H, W).
+        Faces are turned by `rolls` (n,), in degrees clockwise; None: all are upright. A gray
+        network also accepts a gray image (H, W).
         """
-        tight = _tight_boxes(boxes, rule)
+        valid = as_boxes(boxes)
+        tight = _tight_boxes(valid, rule, rolls)
         gray = self.card.input.channels == 1
-        return self._predict([check_image(image, gray)], np.zeros(len(tight), int), tight)
+        owners = np.zeros(len(tight), int)
+        return self._predict([check_image(image, gray)], owners, tight, rolls)
 
     @contextmanager
     def profile(self, path: str | Path) -> Iterator[None]:
@@ -213,12 +225,16 @@ class Pipeline:
                 trace.write(partial, operators, zero)
 
     def _predict(
-        self, images: Sequence[Pixels], owners: NDArray[np.intp], boxes: Floats
+        self,
+        images: Sequence[Pixels],
+        owners: NDArray[np.intp],
+        boxes: Floats,
+        rolls: Floats | None,
     ) -> tuple[Floats, Presence]:
         """Points in image pixels and presence scores, for tight boxes (n, 4) in images[owners]."""
         size, channels, crop = self.card.input.size, self.card.input.channels, self.card.crop
         with self.stopwatch("crop"):
-            matrices = crop_matrices(boxes, crop, size)
+            matrices = crop_matrices(boxes, crop, size, rolls)
             batch = np.empty((len(boxes), size, size, channels), np.uint8)
             for number, owner in enumerate(owners):
                 row = slice(number, number + 1)
@@ -233,9 +249,13 @@ class Pipeline:
         return decode(points, matrices, self.card.name), presence
 
 
-def _tight_boxes(boxes: ArrayLike, rule: BoxRule) -> Floats:
+def tight_boxes(detections: Detections, rule: BoxRule) -> Floats:
     """Boxes of the points (n, 4), from a detector's boxes and its rule."""
-    return square_boxes(*apply_rule(as_boxes(boxes), rule))
+    return _tight_boxes(as_boxes(detections.boxes), rule, detections.rolls)
+
+
+def _tight_boxes(boxes: Floats, rule: BoxRule, rolls: Floats | None = None) -> Floats:
+    return square_boxes(*apply_rule(boxes, rule, rolls))
 
 
 def _faces(
@@ -248,10 +268,11 @@ def _faces(
     """The faces to keep, by image."""
     boxes = [box for image in images for box in image.detections.boxes]
     scores = [float(score) for image in images for score in image.detections.scores]
+    rolls = [float(roll) for image in images for roll in image.detections.known_rolls()]
     faces: list[list[Face]] = [[] for _ in images]
     for row in np.flatnonzero(keep).tolist():
         known = None if np.isnan(presence[row]) else float(presence[row])
-        face = Face(points[row], boxes[row], scores[row], presence=known)
+        face = Face(points[row], boxes[row], scores[row], presence=known, roll=rolls[row])
         faces[owners[row]].append(face)
     return faces
 
@@ -266,6 +287,7 @@ def load(
     max_size: int | None = None,
     min_face: float | None = None,
     min_score: float | None = None,
+    roll: Roll | None = None,
     min_presence: float | None = None,
     refine: bool | None = None,
     settings: SessionSettings | None = None,
@@ -280,7 +302,9 @@ def load(
     - `max_size`: longer side, in pixels, at which frames are searched; the default depends on the
       detector. `min_face`: faces of fewer pixels, from brows to chin, are left out, and tiles are
       searched for those that the downscaled frame would show too small. `min_score`: detections
-      with a lower score, from 0 to 1, are left out. All three are for detectors by name.
+      with a lower score, from 0 to 1, are left out. `roll`: "any" also searches for faces that
+      are turned sideways or upside down, in at most four times the time; "upright" is the default.
+      All four are for detectors by name.
     - `min_presence`: faces with a lower presence score, from 0 to 1, are left out; 0 keeps all.
     - `refine`: whether to place points a second time, in the box of the first ones.
     - `threads`, `settings`, `tuned`: on the CPU, the network runs with the settings that
@@ -296,6 +320,7 @@ def load(
         "max_size": max_size,
         "min_face": min_face,
         "min_score": min_score,
+        "roll": roll,
     }
     _check_detector(detector, search_arguments)
     session, batch = open_session(model, provider, threads, settings, tuned, cuda)
@@ -304,7 +329,7 @@ def load(
         detector = build_detector(
             detector,
             session.card,
-            Search(size, min_face, min_score),
+            Search(size, min_face, min_score, roll or "upright"),
             model=detector_model,
             provider=provider,
             threads=threads,

@@ -50,7 +50,8 @@ class Face:
 
     `score` is the detector's confidence from 0 to 1; `presence` the landmark network's confidence
     that it saw a well-framed face, None if the network has no score. `id` identifies the face in
-    a video if faces are tracked, and is None otherwise.
+    a video if faces are tracked, and is None otherwise. `roll` is how far the image was turned to
+    find the face, in degrees clockwise: 0 except for searches with the roll "any".
     """
 
     points: Floats
@@ -58,6 +59,7 @@ class Face:
     score: float = 1.0
     id: int | None = None
     presence: float | None = None
+    roll: float = 0.0
 
     def __post_init__(self) -> None:
         as_boxes(self.box[None])
@@ -70,12 +72,14 @@ class Detections:
     """The result of a detector: boxes (n, 4) float32 and scores (n,) float32.
 
     Some detectors add five points (n, 5, 2) float32: the person's right and left eye, the tip of
-    the nose, and the right and left corner of the mouth.
+    the nose, and the right and left corner of the mouth. `rolls` (n,) are the degrees, clockwise,
+    by which faces are turned, at least roughly; None: all are upright.
     """
 
     boxes: Floats
     scores: NDArray[np.float32]
     points: Floats | None = None
+    rolls: Floats | None = None
 
     def __len__(self) -> int:
         return len(self.boxes)
@@ -83,17 +87,24 @@ class Detections:
     def select(self, rows: NDArray[np.intp]) -> Detections:
         """The detections of these rows."""
         points = None if self.points is None else self.points[rows]
-        return Detections(self.boxes[rows], self.scores[rows], points)
+        rolls = None if self.rolls is None else self.rolls[rows]
+        return Detections(self.boxes[rows], self.scores[rows], points, rolls)
 
     @classmethod
     def concatenate(cls, parts: Sequence[Detections]) -> Detections:
         """All detections of one or more parts, in order."""
         points = [part.points for part in parts if part.points is not None]
+        turned = any(part.rolls is not None for part in parts)
         return cls(
             np.concatenate([part.boxes for part in parts]),
             np.concatenate([part.scores for part in parts]),
             np.concatenate(points) if len(points) == len(parts) else None,
+            np.concatenate([part.known_rolls() for part in parts]) if turned else None,
         )
+
+    def known_rolls(self) -> Floats:
+        """The rolls (n,), 0 for upright faces."""
+        return np.zeros(len(self), np.float32) if self.rolls is None else self.rolls
 
 
 class Prediction(NamedTuple):

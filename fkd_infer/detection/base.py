@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, Self
 
 from fkd_infer.detection.tiling import (
     Search,
+    merge,
     merge_views,
     plan_views,
     select_detections,
     to_frame,
+    turn,
+    turn_back,
 )
 from fkd_infer.errors import DetectorError
 from fkd_infer.geometry.arrays import Pixels
@@ -31,6 +35,8 @@ class DetectorTraits:
     """It accepts gray planes (H, W), and gets them if the landmark network is gray too."""
     sees_colour: bool = False
     """It finds more in colour: with `takes_gray`, it gets gray planes only of gray frames."""
+    any_roll: bool = False
+    """Faces may be turned by any angle, as `Detections.rolls` says."""
     trusted: bool = False
     """Each box is a face, framed as well as can be: by default, no face is left out for its
     presence, and points are placed once. Videos are not tracked."""
@@ -71,19 +77,26 @@ class SizedDetector(Detector, ABC):
 
     `rule` leads from its boxes to those of the 68 points, which span a face from brows to chin;
     the attribute may be set to another rule, for a network that places points of its own.
-    `smallest_face` is the size, in such pixels, from which faces are detected well. Boxes with
-    scores below `threshold` are left out, unless the search has another limit.
+    `smallest_face` and `largest_face` are the sizes, in such pixels, from and up to which faces are
+    detected well. Boxes with scores below `threshold` are left out, unless the search has another
+    limit.
     """
 
     traits = DetectorTraits(thread_safe=True, takes_gray=True)
 
     def __init__(
-        self, rule: BoxRule, smallest_face: float, search: Search, threshold: float = 0.0
+        self,
+        rule: BoxRule,
+        smallest_face: float,
+        search: Search,
+        threshold: float = 0.0,
+        largest_face: float = math.inf,
     ) -> None:
         self.rule = rule
         self._size_rule = rule
         self.smallest_face = smallest_face
-        self.search = search
+        self.largest_face = largest_face
+        self._set_search(search)
         self.threshold = threshold
 
     @property
@@ -95,13 +108,25 @@ class SizedDetector(Detector, ABC):
         """The faces of a frame, best first."""
         height, width = image.shape[:2]
         min_face = self.search.min_face or 0.0
-        views = plan_views(width, height, self.search, self.smallest_face)
+        views = plan_views(width, height, self.search, self.smallest_face, self.largest_face)
         parts = []
         for view in views:
             pixels, matrix = view.extract(image)
-            detections = to_frame(self.detect(pixels, min_face / view.factor), matrix)
+            detections = to_frame(self._detect_turned(pixels, min_face / view.factor), matrix)
             parts.append(select_detections(detections, self._size_rule, min_face, self.min_score))
         return parts[0] if len(parts) == 1 else merge_views(parts, views, (width, height))
+
+    def _detect_turned(self, pixels: Pixels, min_face: float) -> Detections:
+        """The faces of an image, turned as the search asks for."""
+        turns = self.search.quarter_turns
+        if len(turns) == 1:
+            return self.detect(pixels, min_face)
+        height, width = pixels.shape[:2]
+        found = [
+            turn_back(self.detect(turn(pixels, quarters), min_face), quarters, width, height)
+            for quarters in turns
+        ]
+        return merge(found)
 
     @abstractmethod
     def detect(self, image: Pixels, min_face: float) -> Detections:
@@ -113,5 +138,9 @@ class SizedDetector(Detector, ABC):
     def for_video(self, search: Search) -> Self:
         """A copy for videos, with another search."""
         other = copy(self)
-        other.search = search
+        other._set_search(search)
         return other
+
+    def _set_search(self, search: Search) -> None:
+        self.search = search
+        self.traits = replace(self.traits, any_roll=search.roll == "any")

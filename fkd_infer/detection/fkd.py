@@ -52,7 +52,7 @@ class FkdDetector(SizedDetector):
         self._session = start_session(ort, self.path, provider, settings)
         self.execution_provider = provider_of(self._session)
         search = search or Search(FKD.search_sizes.photos)
-        super().__init__(card.box_rule, card.smallest, search, card.threshold)
+        super().__init__(card.box_rule, card.smallest, search, card.threshold, card.largest)
         self.rule = rule or card.box_rule
 
     def detect(self, image: Pixels, min_face: float = 0) -> Detections:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
+from fkd_infer.choices import ROLLS, Roll
 from fkd_infer.errors import SettingsError
 from fkd_infer.geometry.arrays import Floats, Matrix, Pixels
 from fkd_infer.geometry.boxes import apply_rule
 from fkd_infer.geometry.crop import downscale
 from fkd_infer.geometry.nms import coverage, suppress
 from fkd_infer.geometry.rules import BoxRule
+from fkd_infer.geometry.transforms import transform
 from fkd_infer.types import Detections
 
 _MAX_IOU, _MAX_COVERAGE = 0.45, 0.7
@@ -32,7 +34,8 @@ class Search:
     A frame whose longer side is above `max_size` pixels is searched at that size. Faces of less
     than `min_face` pixels of the frame, from brows to chin, are left out; tiles are searched for
     those that the downscaled frame would show too small (None: no tiles, no faces left out).
-    Boxes with scores below `min_score` are left out (None: the detector's own threshold).
+    Boxes with scores below `min_score` are left out (None: the detector's own threshold). With
+    the `roll` "any", faces that are turned sideways or upside down are searched for as well.
 
     Raises SettingsError for values that make no sense.
     """
@@ -40,6 +43,7 @@ class Search:
     max_size: int
     min_face: float | None = None
     min_score: float | None = None
+    roll: Roll = "upright"
 
     def __post_init__(self) -> None:
         if self.max_size < 64:
@@ -48,6 +52,13 @@ class Search:
             raise SettingsError("min_face", f"is {self.min_face}, and has to be 4 pixels or more")
         if self.min_score is not None and not 0 <= self.min_score <= 1:
             raise SettingsError("min_score", f"is {self.min_score}, and has to be from 0 to 1")
+        if self.roll not in ROLLS:
+            raise SettingsError("roll", f"is {self.roll!r}, and has to be {' or '.join(ROLLS)}")
+
+    @property
+    def quarter_turns(self) -> tuple[int, ...]:
+        """By how many quarters of a circle frames are turned to be searched."""
+        return (0, 1, 2, 3) if self.roll == "any" else (0,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +92,29 @@ def _enlarge(image: Pixels, factor: float) -> tuple[Pixels, Matrix]:
     return np.asarray(larger, np.uint8), np.column_stack([np.diag(ratio), (ratio - 1) / 2])
 
 
-def plan_views(width: int, height: int, search: Search, smallest_face: float) -> list[View]:
+def plan_views(
+    width: int,
+    height: int,
+    search: Search,
+    smallest_face: float,
+    largest_face: float = math.inf,
+) -> list[View]:
     """The views of a frame: the frame itself, and tiles if it has to be searched for small faces.
 
-    `smallest_face` is the size, in searched pixels, from which the detector finds faces. Tiles
-    overlap by the size of a face that the view before just misses. If that is a large part of a
-    tile, levels of larger, more downscaled tiles come in between.
+    `smallest_face` and `largest_face` are the sizes, in searched pixels, from and up to which the
+    detector finds faces. A frame in which a larger face has room is searched downscaled as well.
+    """
+    views = _frame_and_tiles(width, height, search, smallest_face)
+    frame = views[0]
+    factor = max(width, height) / largest_face
+    return [*views, View(0, 0, width, height, factor)] if factor > frame.factor else views
+
+
+def _frame_and_tiles(width: int, height: int, search: Search, smallest_face: float) -> list[View]:
+    """The frame, then its tiles.
+
+    Tiles overlap by the size of a face that the view before just misses. If that is a large part
+    of a tile, levels of larger, more downscaled tiles come in between.
     """
     frame_factor = max(1.0, max(width, height) / search.max_size)
     if search.min_face is None:
@@ -132,7 +160,39 @@ def to_frame(detections: Detections, matrix: Floats) -> Detections:
     points = detections.points
     if points is not None:
         points = (points * scale + offset).astype(np.float32)
-    return Detections(boxes.astype(np.float32), detections.scores, points)
+    return Detections(boxes.astype(np.float32), detections.scores, points, detections.rolls)
+
+
+def turn(image: Pixels, quarters: int) -> Pixels:
+    """An image turned counterclockwise by quarters of a circle."""
+    return np.ascontiguousarray(np.rot90(image, quarters)) if quarters else image
+
+
+def turn_back(detections: Detections, quarters: int, width: int, height: int) -> Detections:
+    """Detections in an image that was turned by `turn`, in pixels of the image of this size."""
+    matrix = _BACK[quarters](width - 1, height - 1)
+    low, high = detections.boxes[:, :2], detections.boxes[:, 2:]
+    corners = transform(np.stack([low, high], axis=1), matrix)
+    boxes = np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1)
+    points = None if detections.points is None else transform(detections.points, matrix)
+    rolls = np.full(len(detections), 90 * quarters, np.float32)
+    return Detections(boxes, detections.scores, points, rolls)
+
+
+_BACK: tuple[Callable[[int, int], Matrix], ...] = (
+    lambda _right, _bottom: np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]),
+    lambda right, _bottom: np.array([[0.0, -1.0, right], [1.0, 0.0, 0.0]]),
+    lambda right, bottom: np.array([[-1.0, 0.0, right], [0.0, -1.0, bottom]]),
+    lambda _right, bottom: np.array([[0.0, 1.0, 0.0], [-1.0, 0.0, bottom]]),
+)
+"""By quarters: the matrix (2, 3) from a turned image back, for the last column and row."""
+
+
+def merge(parts: Sequence[Detections]) -> Detections:
+    """All detections of several searches of the same pixels, each face once; best first."""
+    merged = Detections.concatenate(parts)
+    merged = merged.select(suppress(merged.boxes, merged.scores, _MAX_IOU))
+    return merged.select(suppress(merged.boxes, merged.scores, _MAX_COVERAGE, coverage))
 
 
 def merge_views(
@@ -141,9 +201,7 @@ def merge_views(
     """Merges the detections of all views of a frame of (width, height); best first."""
     first, *tiles = parts
     inside = [_inside(part, view, size) for part, view in zip(tiles, views[1:], strict=True)]
-    merged = Detections.concatenate([first, *inside])
-    merged = merged.select(suppress(merged.boxes, merged.scores, _MAX_IOU))
-    return merged.select(suppress(merged.boxes, merged.scores, _MAX_COVERAGE, coverage))
+    return merge([first, *inside])
 
 
 def _inside(detections: Detections, view: View, size: tuple[int, int]) -> Detections:

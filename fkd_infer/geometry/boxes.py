@@ -39,10 +39,20 @@ def points_box(points: ArrayLike) -> Floats:
     return np.concatenate([array.min(axis=-2), array.max(axis=-2)], axis=-1)
 
 
-def apply_rule(boxes: Floats, rule: BoxRule | CropRule) -> tuple[Floats, Floats]:
-    """Centres (n, 2) and sides (n,) of the squares that a rule derives from boxes (n, 4)."""
+def apply_rule(
+    boxes: Floats, rule: BoxRule | CropRule, rolls: Floats | None = None
+) -> tuple[Floats, Floats]:
+    """Centres (n, 2) and sides (n,) of the squares that a rule derives from boxes (n, 4).
+
+    The rule's shift turns with the faces: `rolls` (n,) in degrees, clockwise; None: all upright.
+    """
     longer = (boxes[:, 2:] - boxes[:, :2]).max(axis=1)
-    centres = (boxes[:, :2] + boxes[:, 2:]) / 2 + longer[:, None] * np.array(rule.shift, np.float32)
+    shifts = np.array(rule.shift, np.float32)
+    if rolls is not None:
+        cos, sin = np.cos(np.radians(rolls)), np.sin(np.radians(rolls))
+        x, y = rule.shift
+        shifts = np.stack([cos * x - sin * y, sin * x + cos * y], axis=1).astype(np.float32)
+    centres = (boxes[:, :2] + boxes[:, 2:]) / 2 + longer[:, None] * shifts
     return centres, longer * np.float32(rule.scale)
 
 

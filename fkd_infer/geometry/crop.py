@@ -23,10 +23,12 @@ from fkd_infer.geometry.transforms import compose, invert, similarity, transform
 _BORDER_MODES = {"replicate": cv2.BORDER_REPLICATE, "black": cv2.BORDER_CONSTANT}
 
 
-def crop_matrices(boxes: Floats, rule: CropRule, size: int) -> Matrix:
-    """Upright crops (n, 2, 3) for tight boxes of points (n, 4)."""
-    centres, sides = apply_rule(boxes, rule)
-    matrices = [similarity(c, float(s), size) for c, s in zip(centres, sides, strict=True)]
+def crop_matrices(boxes: Floats, rule: CropRule, size: int, rolls: Floats | None = None) -> Matrix:
+    """Crops (n, 2, 3) for tight boxes of points (n, 4); `rolls` as in apply_rule."""
+    centres, sides = apply_rule(boxes, rule, rolls)
+    angles = np.zeros(len(boxes)) if rolls is None else np.radians(rolls)
+    squares = zip(centres, sides, angles, strict=True)
+    matrices = [similarity(c, float(s), size, float(angle)) for c, s, angle in squares]
     return np.array(matrices).reshape(-1, 2, 3)
 
 

@@ -24,7 +24,8 @@ class Track:
 
     `box` is the tight square (4,) of its last points, `time` that of the frame they were placed in;
     `presence` is NaN if the network has no score. `speed` is in pixels per second. `misses` counts
-    the searches in a row that did not detect the face.
+    the searches in a row that did not detect the face. `tilt` is how far it is turned, in degrees
+    clockwise; it counts only if `any_roll` faces are searched for.
     """
 
     id: int
@@ -36,12 +37,21 @@ class Track:
     speed: NDArray[np.float64] = field(default_factory=lambda: np.zeros(2))
     misses: int = 0
     lost: bool = False
+    any_roll: bool = False
+    tilt: float = 0.0
 
     @classmethod
-    def start(cls, number: int, face: Face, time: Fraction) -> Track:
+    def start(cls, number: int, face: Face, time: Fraction, any_roll: bool = False) -> Track:
         """A track of a face that was detected for the first time."""
         box = squares(face.points[None])[0]
-        return cls(number, face.points, box, face.score, _presence(face), time)
+        track = cls(number, face.points, box, face.score, _presence(face), time)
+        track.any_roll, track.tilt = any_roll, face.roll
+        return track
+
+    @property
+    def roll(self) -> float:
+        """By how many degrees the frame has to be turned for an upright face: a quarter's."""
+        return 90.0 * round(self.tilt / 90) if self.any_roll else 0.0
 
     def box_at(self, time: Fraction) -> Floats:
         """The box (4,) moved on by the face's speed."""
@@ -57,6 +67,7 @@ class Track:
         elif seconds > 0:
             speed = (centres(box) - centres(self.box)) / seconds
             self.speed = self.speed + (speed - self.speed) * seconds / (SPEED_SECONDS + seconds)
+        self.tilt += _rotation(self.points, points)
         self.points, self.box, self.presence = points, box, presence
         self.time, self.lost = time, False
 
@@ -64,12 +75,19 @@ class Track:
         """Continues with a detected face, wherever it is."""
         self.lost = True  # so that the leap does not count as speed
         self.move(face.points, _presence(face), time)
-        self.score, self.misses = face.score, 0
+        self.score, self.misses, self.tilt = face.score, 0, face.roll
 
     def to_face(self) -> Face:
         """The face as it is now."""
         presence = None if np.isnan(self.presence) else self.presence
-        return Face(self.points, self.box, self.score, self.id, presence)
+        return Face(self.points, self.box, self.score, self.id, presence, self.roll)
+
+
+def _rotation(before: Floats, after: Floats) -> float:
+    """The angle, in degrees clockwise, that turns points (k, 2) most nearly to others."""
+    one, other = (points - points.mean(axis=0) for points in (before, after))
+    x, y = (one * other).sum(), (one[:, 0] * other[:, 1] - one[:, 1] * other[:, 0]).sum()
+    return float(np.degrees(np.arctan2(y, x)))
 
 
 def _presence(face: Face) -> float:

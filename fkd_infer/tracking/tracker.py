@@ -20,7 +20,7 @@ from fkd_infer.detection.base import Detector
 from fkd_infer.geometry.arrays import Floats
 from fkd_infer.geometry.boxes import apply_rule, square_boxes
 from fkd_infer.geometry.rules import BoxRule
-from fkd_infer.pipeline import ImageDetections, Pipeline, Presence
+from fkd_infer.pipeline import ImageDetections, Pipeline, Presence, tight_boxes
 from fkd_infer.tracking.association import (
     assign,
     centre_distances,
@@ -155,7 +155,7 @@ class Tracker:
         if not tracks:
             return
         boxes = np.stack([t.box if t.lost else t.box_at(frame.time) for t in tracks])
-        points, presence = self._place(frame, boxes)
+        points, presence = self._place(frame, boxes, np.array([t.roll for t in tracks]))
         valid = _plausible(frame, boxes, points) & self.pipeline.is_present(presence)
         placed = squares(points)
         accepted: list[int] = []
@@ -171,14 +171,18 @@ class Tracker:
                 lost.append(track)
         self._lose(lost)
 
-    def _place(self, frame: Frame, boxes: Floats) -> tuple[Floats, Presence]:
-        """Points (n, k, 2) and presence (n,) in boxes (n, 4), placed twice if they are far off."""
-        points, presence = self.pipeline.landmarks_with_presence(frame.image, boxes)
+    def _place(self, frame: Frame, boxes: Floats, rolls: Floats) -> tuple[Floats, Presence]:
+        """Points (n, k, 2) and presence (n,) in boxes (n, 4), placed twice if they are far off.
+
+        `rolls` (n,) are how far the faces are turned, in degrees clockwise.
+        """
+        place = self.pipeline.landmarks_with_presence
+        points, presence = place(frame.image, boxes, rolls=rolls)
         placed = squares(points)
         off = np.abs(placed - boxes).max(axis=1) > MAX_OFFSET * sides(boxes)
         rows = np.flatnonzero(off & (sides(placed) > 1))
         if self.pipeline.refine and rows.size:
-            again = self.pipeline.landmarks_with_presence(frame.image, placed[rows])
+            again = place(frame.image, placed[rows], rolls=rolls[rows])
             points[rows], presence[rows] = again
         return points, presence
 
@@ -186,7 +190,7 @@ class Tracker:
         """Searches the frame for tracked, lost and new faces."""
         found = self.pipeline.detect(frame.image, self.detector)
         detections, rule = found.detections, found.rule
-        tight = square_boxes(*apply_rule(detections.boxes, rule))
+        tight = tight_boxes(detections, rule)
         tracked = self._tracked()
         pairs = dict(assign(face_distances(tight, _boxes(tracked)), SAME_FACE))
         for number, which in pairs.items():
@@ -234,12 +238,13 @@ class Tracker:
         expected = np.array([t.box_at(frame.time) for t in lost]).reshape(-1, 4)
         from_expected = face_distances(boxes, expected)
         pairs = dict(assign(np.minimum(from_last, from_expected), SAME_LOST_FACE))
+        any_roll = self.detector.traits.any_roll
         for number, face in enumerate(faces):
             if number in pairs:
                 lost[pairs[number]].recover(face, frame.time)
             else:
                 self._last_id += 1
-                self._tracks.append(Track.start(self._last_id, face, frame.time))
+                self._tracks.append(Track.start(self._last_id, face, frame.time, any_roll))
 
     def _count_miss(self, track: Track) -> None:
         """Counts a search that did not detect a tracked face; a presence score outweighs it."""
@@ -254,8 +259,8 @@ class Tracker:
         inverse = BoxRule(
             1 / rule.scale, (-rule.shift[0] / rule.scale, -rule.shift[1] / rule.scale)
         )
-        square = squares(face.points[None])
-        return replace(face, box=square_boxes(*apply_rule(square, inverse))[0])
+        square, rolls = squares(face.points[None]), np.array([face.roll], np.float32)
+        return replace(face, box=square_boxes(*apply_rule(square, inverse, rolls))[0])
 
 
 def _plausible(frame: Frame, boxes: Floats, points: Floats) -> NDArray[np.bool_]:

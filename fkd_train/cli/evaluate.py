@@ -73,7 +73,7 @@ _PATH = click.Path(path_type=Path)
 )
 def main(
     models: tuple[Path, ...],
-    data: Path,
+    data: tuple[Path, ...],
     split: Split,
     crop: CropProtocol,
     boxes: str,
@@ -125,7 +125,7 @@ def _has_model(kind: str) -> bool:
 
 def _evaluate_detectors(
     models: tuple[Path, ...],
-    data: Path,
+    data: tuple[Path, ...],
     split: Split,
     beside: tuple[str, ...],
     detector_model: Path | None,

@@ -81,7 +81,7 @@ def main(
     out: Path,
     checkpoint: str,
     half: Path | None,
-    data: Path | None,
+    data: tuple[Path, ...],
     goal: OptimizeGoal | None,
     max_nme_increase: float,
     max_ap_decrease: float,
@@ -95,7 +95,7 @@ def main(
     The file is compared with the checkpoint, on the faces of --data or on drawn ones, and is only
     written if no point differs by more than 0.01 px.
     """
-    if goal and data is None:
+    if goal and not data:
         raise click.UsageError("--optimize needs real faces: add --data DIR")
     if goal and half:
         raise click.UsageError("--half is for a single file; --optimize tries fp16 by itself")
@@ -107,19 +107,19 @@ def main(
             raise click.UsageError(
                 "--end-to-end cannot be combined with --optimize, --half or --triton"
             )
-        _export_end_to_end(file, out, data, detector_model)
+        _export_end_to_end(file, out, data or None, detector_model)
         return
     if detector_model:
         raise click.UsageError("--detector-model is for --end-to-end")
     if holds_detector(file):
         if triton:
             raise click.UsageError("--triton is for landmark networks, not for detectors")
-        _export_detector(file, out, data, half, goal, max_ap_decrease, platform)
+        _export_detector(file, out, data or None, half, goal, max_ap_decrease, platform)
         return
     if goal and data:
         files = _optimize(file, out, data, goal, max_nme_increase, platform)
     else:
-        files = [_export(file, out, data, half)]
+        files = [_export(file, out, data or None, half)]
     if triton:
         from fkd_train.export.triton import write_repository
 
@@ -128,7 +128,7 @@ def main(
 
 
 def _export_end_to_end(
-    checkpoint: Path, out: Path, data: Path | None, detector: str | None
+    checkpoint: Path, out: Path, data: tuple[Path, ...] | None, detector: str | None
 ) -> None:
     from fkd_infer.choices import DETECTOR_MODEL
     from fkd_train.export.end_to_end import export_end_to_end
@@ -137,7 +137,7 @@ def _export_end_to_end(
         click.echo(line)
 
 
-def _export(checkpoint: Path, out: Path, data: Path | None, half: Path | None) -> Path:
+def _export(checkpoint: Path, out: Path, data: tuple[Path, ...] | None, half: Path | None) -> Path:
     from fkd_train.export.landmarks import export_landmarks
 
     exported = export_landmarks(checkpoint, out, data, half)
@@ -152,7 +152,7 @@ def _export(checkpoint: Path, out: Path, data: Path | None, half: Path | None) -
 def _export_detector(
     checkpoint: Path,
     out: Path,
-    data: Path | None,
+    data: tuple[Path, ...] | None,
     half: Path | None,
     goal: OptimizeGoal | None,
     max_ap_decrease: float,
@@ -176,7 +176,7 @@ def _export_detector(
 def _optimize(
     checkpoint: Path,
     out: Path,
-    data: Path,
+    data: tuple[Path, ...],
     goal: OptimizeGoal,
     max_nme_increase: float,
     platform: Platform,

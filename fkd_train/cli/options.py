@@ -17,14 +17,16 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def data_option(required: bool) -> Callable[[F], F]:
-    """--data: the data set's folder."""
+    """--data: the folders of the data sets."""
     return click.option(
         "--data",
         type=click.Path(path_type=Path),
         envvar="FKD_DATA",
         show_envvar=True,
         required=required,
-        help="Folder of the data set, with <part>_frames_keypoints.csv and <part>/.",
+        multiple=True,
+        help="Folder of a data set: with <part>_frames_keypoints.csv and <part>/, or with .pts "
+        "files as 300-W has them. Repeat for several.",
     )
 
 

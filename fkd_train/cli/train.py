@@ -61,7 +61,7 @@ from fkd_train.cli.options import data_option, split_option, with_overrides
 def main(
     context: click.Context,
     name: str | None,
-    data: Path | None,
+    data: tuple[Path, ...],
     out: Path | None,
     resume: bool,
     force: bool,
@@ -83,8 +83,10 @@ def main(
     if name == "":
         _list_recipes()
         return
-    missing = [o for o, v in (("--recipe", name), ("--data", data), ("--out", out)) if v is None]
-    if name is None or data is None or out is None:
+    missing = [
+        o for o, v in (("--recipe", name), ("--data", data or None), ("--out", out)) if v is None
+    ]
+    if name is None or not data or out is None:
         raise click.UsageError(
             f"missing {', '.join(missing)}; --recipe without a value lists the shipped recipes"
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import field
 from typing import Annotated, Literal
 
-from pydantic import Field, TypeAdapter
+from pydantic import BeforeValidator, Field, TypeAdapter
 from pydantic.dataclasses import dataclass
 
 from fkd_train.choices import Split
@@ -19,6 +19,7 @@ from fkd_train.config.fields import (
     Positive,
     Seed,
     Share,
+    Whole,
 )
 from fkd_train.config.reading import validate
 from fkd_train.config.sections import AugmentConfig, DataConfig, OptimizerConfig
@@ -34,11 +35,15 @@ class DetectorModelConfig:
     stem: Channels
     widths: tuple[Channels, Channels, Channels, Channels]
     depths: tuple[Depth, Depth, Depth, Depth]
-    coarser: Depth = 3
+    coarser: Annotated[int, Field(ge=2, strict=True)] = 3
+    levels: Depth = 2
+    full: tuple[Whole, Whole, Whole, Whole] | None = None
 
     def spec(self) -> DetectorSpec:
         """The numbers that the network is built from."""
-        return DetectorSpec(self.stem, self.widths, self.depths, self.coarser)
+        return DetectorSpec(
+            self.stem, self.widths, self.depths, self.coarser, self.levels, self.full
+        )
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -46,11 +51,14 @@ class MosaicConfig:
     """The training images: `per_epoch` mosaics of `size` × `size` pixels; see data/mosaic.py.
 
     Faces range from `smallest` pixels, of the longer side of the points' box, to `largest` shares
-    of their tile; the `tilted` share of them is turned by up to `roll` degrees. The others are
-    probabilities: of a mosaic to be a `single` tile or `faceless`, of a tile to be `empty` or
-    `relit`, of a face to have `glasses` or an `occlusion`, of a mosaic to be `gray`, `dark` or in a
-    `tint`; `augment` changes its pixels. `pictures` are functions of `skimage.data` whose pictures
-    show no face. `validation` is the number of mosaics for evaluation.
+    of their tile; the `tilted` share of them is turned by up to `roll` degrees. `profiles` is how
+    much more often heads that are turned far sideways are drawn. The others are probabilities: of a
+    mosaic to be a `single` tile or `faceless`, of a tile to be `empty` or `relit`, of its
+    background to be `blurred` or to have something `drawn` on it that resembles a face, of a face
+    to be `inverted`, and so no longer a face, or to have `glasses` or an `occlusion`, of a mosaic
+    to be `gray`, `dark` or in a `tint`; `augment` changes its pixels. `pictures` are functions of
+    `skimage.data` whose pictures show no face. `validation` is the number of mosaics for
+    evaluation.
     """
 
     size: Annotated[int, Field(ge=64, multiple_of=32, strict=True)]
@@ -60,10 +68,14 @@ class MosaicConfig:
     largest: Positive = 1.1
     roll: NonNegative = 50.0
     tilted: Share = 0.5
+    inverted: Share = 0.0
+    profiles: NonNegative = 0.0
     single: Share = 0.25
     faceless: Share = 0.08
     empty: Share = 0.25
     relit: Share = 0.3
+    blurred: Share = 0.0
+    drawn: Share = 0.0
     glasses: Share = 0.1
     occlusion: Share = 0.2
     gray: Share = 0.25
@@ -98,11 +110,16 @@ class DetectorLossConfig:
         return DetectorLoss(self.boxes, self.points, self.candidates)
 
 
+def _as_tuple(given: object) -> object:
+    """One name or none, as recipes were once written, as a tuple."""
+    return (given,) if isinstance(given, str) else given or ()
+
+
 @dataclass(frozen=True, config=STRICT)
 class DetectorRecipe:
     """Everything that defines a training run of a detector, except the folders.
 
-    `others` names a CSV file, beside the shipped recipes or by its path, with boxes of faces whose
+    `others` are CSV files, beside the shipped recipes or by their paths, with boxes of faces whose
     points are not annotated.
     """
 
@@ -116,7 +133,7 @@ class DetectorRecipe:
     optimizer: OptimizerConfig
     loss: DetectorLossConfig = field(default_factory=DetectorLossConfig)
     data: DataConfig = field(default_factory=DataConfig)
-    others: str | None = None
+    others: Annotated[tuple[str, ...], BeforeValidator(_as_tuple)] = ()
     task: Literal["detector"] = "detector"
     precision: Literal["fp32", "bf16"] = "fp32"
     seed: Seed = 0

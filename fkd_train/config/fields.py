@@ -17,6 +17,7 @@ STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
 """Configuration of all recipe classes: no unknown fields, only finite numbers."""
 Range = tuple[float, float]
 Count = Annotated[int, Field(gt=0, le=10**9, strict=True)]
+Whole = Annotated[int, Field(ge=0, le=10**9, strict=True)]
 Channels = Annotated[int, Field(gt=0, le=1 << 16, strict=True)]
 Depth = Annotated[int, Field(gt=0, le=1000, strict=True)]
 InputSize = Annotated[int, Field(ge=MIN_INPUT_SIZE, le=MAX_INPUT_SIZE, strict=True)]

@@ -12,10 +12,12 @@ from fkd_train.config.fields import STRICT, Decay, NonNegative, Positive, Share
 
 @dataclass(frozen=True, config=STRICT)
 class DataConfig:
-    """Name and licence of the data set, for the model's card."""
+    """Name and licence of the data sets, for the model's card. `held_out` are people or photos that
+    are not trained on, beyond those that the split holds out."""
 
     name: str = "not stated"
     licence: str = "not stated"
+    held_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -40,18 +40,18 @@ _DELETE = "delete it to resume without this check"
 
 
 def fingerprint_faces(
-    use: str, folder: Path, part: str, faces: Faces, others: Mapping[str, Floats] | None = None
+    use: str, part: str, faces: Faces, others: Mapping[str, Floats] | None = None
 ) -> Fingerprints:
-    """Fingerprints the faces of `<folder>/<part>` in their order; `others` are boxes (k, 4) of
+    """Fingerprints the faces of a part in their order; `others` are boxes (k, 4) of
     further faces by image.
 
     Raises UnreadableImageError for a file that has disappeared.
     """
     fingerprints = []
-    for name, points in zip(faces.names, faces.points, strict=True):
+    for name, path, points in zip(faces.names, faces.paths, faces.points, strict=True):
         boxes = (others or {}).get(name, _NO_BOXES)
         annotation = hashlib.sha256(points.astype("<f4").tobytes() + boxes.astype("<f4").tobytes())
-        image = _file_digest(folder / part / name)
+        image = _file_digest(path)
         fingerprints.append(
             FaceFingerprint(use, f"{part}/{name}", image, annotation.hexdigest()[:_HEX_DIGITS])
         )

@@ -12,7 +12,7 @@ from fkd_infer.errors import UnreadableImageError
 from fkd_infer.geometry.arrays import gray_plane
 from fkd_infer.landmarks.schemes import LandmarkScheme
 from fkd_infer.media.images.file import read_image
-from fkd_train.data.faces import Faces
+from fkd_train.data.faces import Faces, check_face
 from fkd_train.errors import DatasetError
 
 _MAX_COORDINATE = 1e6
@@ -32,22 +32,29 @@ def read_keypoint_csv(folder: Path, part: str, scheme: LandmarkScheme, colour: b
     """
     path = _table_path(folder, part)
     table = _read_table(path, scheme)
-    names, images, points, problems = [], [], [], []
+    names, paths, images, points, problems = [], [], [], [], []
     for line, row in enumerate(table.itertuples(index=False, name=None), start=2):
         try:
             values = _parse_numbers(row[1:])
-            _check_face(values.reshape(-1, 2), scheme)
-            image = read_image(folder / part / str(row[0]))
+            check_face(values.reshape(-1, 2), scheme)
+            file = folder / part / str(row[0])
+            image = read_image(file)
         except (ValueError, UnreadableImageError) as error:
             problems.append(f"line {line}, {row[0]}: {error}")
             continue
         names.append(str(row[0]))
+        paths.append(file)
         images.append(image if colour else gray_plane(image))
         points.append(values)
     if problems:
         raise DatasetError(path, problems)
     stacked = np.array(points, dtype=np.float32).reshape(-1, scheme.count, 2)
-    return Faces(tuple(names), tuple(images), stacked, scheme)
+    return Faces(tuple(names), tuple(images), stacked, scheme, tuple(paths))
+
+
+def person(name: str) -> str:
+    """The person on an image: its file name up to the last underscore."""
+    return name.rpartition("_")[0]
 
 
 def _table_path(folder: Path, part: str) -> Path:
@@ -81,9 +88,3 @@ def _parse_numbers(cells: tuple[str, ...]) -> NDArray[np.float32]:
         if not is_finite:
             raise ValueError(f"column {column} is {cell!r}, not a finite number of pixels")
     return np.array(cells, dtype=np.float32)
-
-
-def _check_face(points: NDArray[np.float32], scheme: LandmarkScheme) -> None:
-    left, right = scheme.outer_eye_corners
-    if (points[left] == points[right]).all():
-        raise ValueError("the outer eye corners coincide, so errors cannot be normalised")

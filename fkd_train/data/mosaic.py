@@ -1,14 +1,16 @@
 """Training images of a face detector, composed of images with one annotated face each.
 
 A mosaic is a square that is cut at random into tiles. A tile shows an annotated face, small or
-large, upright or tilted, complete or cut by the tile's edge, in its own surroundings; or something
-without a face. Every random choice uses the generator that is passed in.
+larger than the tile, upright or tilted, complete or cut by the tile's edge, in its own
+surroundings; or something without a face, such as a face upside down. Every random choice uses the
+generator that is passed in.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -19,6 +21,7 @@ from fkd_infer.geometry.boxes import points_box
 from fkd_infer.geometry.crop import downscale
 from fkd_infer.geometry.transforms import similarity, transform
 from fkd_train.config.detector import MosaicConfig
+from fkd_train.data.augmentation.drawings import emblem, lettering, segment_digits
 from fkd_train.data.augmentation.non_faces import scrambled, texture
 from fkd_train.data.augmentation.occluders import with_glasses
 from fkd_train.data.augmentation.photometric import Rng, photometric, relit
@@ -28,6 +31,8 @@ from fkd_train.ground_truth import IGNORED, GroundTruth
 _VISIBLE_SHARE, _HINTED_SHARE = 0.55, 0.1
 """Visible shares of a box from which it counts as a face, and from which it is ignored instead of
 background."""
+_MAX_ROLL, _MIN_WRONG_ROLL = 65.0, 80.0
+"""Degrees up to which a turned face counts as a face, and from which it is background."""
 _MIN_FACE_SHARE = 0.07
 """Smallest share of a tile's side that its face covers."""
 _MAX_ENLARGEMENT = 2.5
@@ -72,6 +77,12 @@ class MosaicGenerator:
             self._draw_scrambled_face,
         ]
         rng.choice(np.array(draws), p=[0.5, 0.25, 0.15, 0.1])(tile, rng)
+        if rng.random() < self.config.blurred:
+            sigma = rng.uniform(0.01, 0.1) * max(tile.shape[:2])
+            tile[:] = cv2.GaussianBlur(tile, (0, 0), sigma)
+        if rng.random() < self.config.drawn:
+            for _ in range(int(rng.integers(1, 4))):
+                rng.choice(np.array([lettering, segment_digits, emblem]))(tile, rng)
 
     def _draw_surroundings(self, tile: Pixels, rng: Rng) -> None:
         """A part of an image outside all of its faces."""
@@ -134,10 +145,20 @@ class MosaicGenerator:
         moved = transform(points, matrix)
         if mirror:
             moved = moved[self.faces.scheme.flip_permutation]
+        turned = abs(self._roll_of(moved))
+        if turned >= _MIN_WRONG_ROLL:
+            return GroundTruth.joined([])
         self._cover(tile, moved, rng)
         ignored = [points_box(transform(c, matrix)) for c in map(_corners, self._others(row))]
         others = np.array(ignored, np.float32).reshape(-1, 4)
-        return _visible(GroundTruth.of(moved[None], others), width, height)
+        truth = _visible(GroundTruth.of(moved[None], others), width, height)
+        return truth if turned <= _MAX_ROLL else truth.ignored()
+
+    def _roll_of(self, points: Floats) -> float:
+        """How far a face is turned, in degrees; 0 is upright."""
+        right, left = points[list(self.faces.scheme.outer_eye_corners)]
+        x, y = left - right
+        return float(np.degrees(np.arctan2(y, x)))
 
     def _choose_image(self, tile: Pixels, rng: Rng) -> tuple[int, float]:
         """An image and the scale at which its face has a random size."""
@@ -149,11 +170,19 @@ class MosaicGenerator:
         for _ in range(4):
             if scale <= _MAX_ENLARGEMENT:
                 break
-            other = int(rng.integers(len(self.faces)))
+            other = int(np.searchsorted(self._chances, rng.random(), side="right"))
             factor = size / float(np.ptp(self.faces.points[other], axis=0).max())
             if factor < scale:
                 row, scale = other, factor
         return row, scale
+
+    @cached_property
+    def _chances(self) -> NDArray[np.float64]:
+        """Cumulative probabilities (n,) by which faces are drawn."""
+        weights = 1 + self.config.profiles * _asymmetry(self.faces)
+        sums = np.cumsum(weights / weights.sum())
+        sums[-1] = 1.0
+        return sums
 
     def _others(self, row: int) -> Floats:
         return self.others.get(self.faces.names[row], np.empty((0, 4), np.float32))
@@ -200,8 +229,11 @@ def _split(area: tuple[int, int, int, int], rng: Rng) -> Iterator[tuple[int, int
 
 def _roll(config: MosaicConfig, rng: Rng) -> float:
     """The additional tilt of a face, in degrees."""
-    if rng.random() < config.tilted:
+    chance = rng.random()
+    if chance < config.tilted:
         return float(rng.uniform(-config.roll, config.roll))
+    if chance > 1 - config.inverted:
+        return float(rng.uniform(90, 270))
     return float(rng.normal(0, 6))
 
 
@@ -272,9 +304,21 @@ def _visible(truth: GroundTruth, width: int, height: int) -> GroundTruth:
     edges = np.array([width, height], np.float32) - 0.5
     sides = np.minimum(truth.boxes[:, 2:], edges) - np.maximum(truth.boxes[:, :2], -0.5)
     share = np.prod(sides.clip(0), axis=1) / _areas(truth.boxes)
-    kinds = np.where(share >= _VISIBLE_SHARE, truth.kinds, IGNORED)
+    # A face larger than the tile is one if its eyes, nose and mouth are there.
+    has_parts = ((truth.points >= 0) & (truth.points <= edges)).all((1, 2))
+    kinds = np.where((share >= _VISIBLE_SHARE) | has_parts, truth.kinds, IGNORED)
     rows = share >= _HINTED_SHARE
     return GroundTruth(truth.boxes[rows], truth.points[rows], kinds[rows])
+
+
+def _asymmetry(faces: Faces) -> NDArray[np.float64]:
+    """How far heads are turned sideways, (n,) from 0 to 1: how far the middle of the points lies
+    from the outer eye corners' middle, in distances of the corners."""
+    corners = faces.points[:, list(faces.scheme.outer_eye_corners)]
+    aside = faces.points.mean(1) - corners.mean(1)
+    across = corners[:, 1] - corners[:, 0]
+    length = np.linalg.norm(across, axis=1)
+    return np.asarray(np.abs((aside * across).sum(1)) / length**2).clip(0, 1).astype(np.float64)
 
 
 def _corners(box: Floats) -> Floats:

@@ -49,6 +49,6 @@ def mosaic_generator(
     Pictures without faces are the recipe's by default. Raises InstallError if there are any and
     scikit-image is missing.
     """
-    others = read_other_faces(recipe.others, part) if recipe.others else {}
+    others = read_other_faces(recipe.others, part)
     names = recipe.mosaic.pictures if pictures is None else pictures
     return MosaicGenerator(faces, others, pictures_without_faces(names), recipe.mosaic)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 
@@ -13,12 +14,19 @@ from fkd_infer.geometry.boxes import as_boxes
 from fkd_train.errors import DatasetError, RecipeError
 
 
-def read_other_faces(name: str, part: str) -> dict[str, Floats]:
-    """Reads boxes (k, 4) by image name, for one part of a data set.
+def read_other_faces(names: Sequence[str], part: str) -> dict[str, Floats]:
+    """Reads boxes (k, 4) by image name, for one part of the data sets.
 
-    `name` is a path or a file beside the shipped recipes. Raises RecipeError for a missing file
-    and DatasetError for a bad row.
+    Each of `names` is a path or a file beside the shipped recipes. Raises RecipeError for a missing
+    file and DatasetError for a bad row.
     """
+    boxes: dict[str, Floats] = {}
+    for name in names:
+        boxes |= _read_table(name, part)
+    return boxes
+
+
+def _read_table(name: str, part: str) -> dict[str, Floats]:
     boxes: dict[str, list[list[float]]] = {}
     for line, row in enumerate(csv.DictReader(_read_text(name).splitlines()), start=2):
         try:

@@ -22,7 +22,7 @@ from fkd_infer.detection.tiling import Search
 from fkd_infer.errors import DetectorError, ModelFileNotFoundError
 from fkd_infer.geometry.boxes import apply_rule, points_box
 from fkd_infer.geometry.rules import BoxRule
-from fkd_train.data.dataset import read_faces
+from fkd_train.data.dataset import DataFolders, read_faces
 from fkd_train.data.faces import Faces
 from fkd_train.evaluation.accuracy import is_face
 
@@ -137,7 +137,7 @@ def scheme_rules(faces: Faces) -> dict[str, BoxRule]:
     help="Detector to calibrate.",
 )
 @detector_model_option
-def main(data: Path, detector: str, detector_model: Path | None) -> None:
+def main(data: DataFolders, detector: str, detector_model: Path | None) -> None:
     """Print the constants of a detector, fitted to the training images."""
     faces = read_faces(data, "training", colour=True)
     collected = collect_boxes(faces, open_detector(detector, detector_model))

@@ -13,7 +13,7 @@ from fkd_infer.errors import NonFiniteOutputError
 from fkd_train.checkpoints import find_checkpoint
 from fkd_train.choices import CropProtocol, Split
 from fkd_train.data.crop_sampler import CropSampler
-from fkd_train.data.dataset import load_evaluation
+from fkd_train.data.dataset import DataFolders, load_evaluation
 from fkd_train.data.faces import Faces
 from fkd_train.errors import RunError
 from fkd_train.evaluation.accuracy import Evaluation, evaluate, evaluate_detected
@@ -26,7 +26,7 @@ from fkd_train.evaluation.robustness import Robustness, robustness
 class EvaluationProtocol:
     """The data set, crops and boxes of an evaluation, and its optional parts."""
 
-    data: Path
+    data: DataFolders
     split: Split
     crop: CropProtocol
     boxes: str

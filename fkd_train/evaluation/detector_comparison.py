@@ -19,7 +19,7 @@ from fkd_infer.models.check import check_model
 from fkd_train.choices import Split
 from fkd_train.config.detector import detector_recipe_from_dict
 from fkd_train.config.reading import read_recipe_table
-from fkd_train.data.dataset import load_evaluation
+from fkd_train.data.dataset import DataFolders, load_evaluation
 from fkd_train.evaluation.detection_metrics import Matches, match
 from fkd_train.evaluation.detector_evaluation import (
     FALSE_PER_IMAGE,
@@ -64,7 +64,7 @@ class _ImageSet:
 
 
 def evaluate_detectors(
-    detectors: Mapping[str, SizedDetector], data: Path, split: Split
+    detectors: Mapping[str, SizedDetector], data: DataFolders, split: Split
 ) -> Iterator[DetectorMetrics]:
     """Evaluates detectors by name on the evaluation faces of a split."""
     for image_set in _image_sets(data, split):
@@ -99,7 +99,7 @@ def _metrics(pictures: str, detector: str, matches: Matches, threshold: float) -
     )
 
 
-def _image_sets(data: Path, split: Split) -> Iterator[_ImageSet]:
+def _image_sets(data: DataFolders, split: Split) -> Iterator[_ImageSet]:
     recipe = detector_recipe_from_dict(read_recipe_table("detector"))
     faces = load_evaluation(data, split, colour=True)
     mosaics = evaluation_mosaics(replace(recipe, split=split), faces)

@@ -108,7 +108,7 @@ def torch_detect(network: DetectorNet, device: torch.device | str = "cpu") -> De
         for rows in _batches([image.shape for image in images]):
             batch = torch.from_numpy(np.stack([images[row] for row in rows])).to(device)
             with torch.inference_mode():
-                candidates = network.search_multiscale(batch)
+                candidates = network(batch)
             outputs = (candidates.boxes, candidates.logits.sigmoid(), candidates.points)
             arrays = [output.cpu().numpy() for output in outputs]
             for number, row in enumerate(rows):

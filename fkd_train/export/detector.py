@@ -13,7 +13,7 @@ from fkd_infer.models.cards.detector import DetectorAccuracy, DetectorCard
 from fkd_infer.system.files.atomic import atomic_write, output_errors
 from fkd_train.checkpoints import Checkpoint, load_detector
 from fkd_train.config.detector import DetectorRecipe
-from fkd_train.data.dataset import load_evaluation
+from fkd_train.data.dataset import DataFolders, load_evaluation
 from fkd_train.errors import VerificationError
 from fkd_train.evaluation.calibration import fit_logistic
 from fkd_train.evaluation.detection_metrics import Matches
@@ -50,6 +50,8 @@ from fkd_train.models.detector import DetectorNet
 
 SMALLEST = 12.0
 """Smallest face that is reliably detected, in pixels from brows to chin; see docs/detector.md."""
+_LARGEST_AT_A_LEVEL = 120.0
+"""Largest face that is reliably detected at one level of the pyramid, in pixels of the level."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ class ExportedDetector:
 
 
 def load_detector_source(
-    checkpoint: Path, data: Path | None = None, half: bool = False
+    checkpoint: Path, data: DataFolders | None = None, half: bool = False
 ) -> DetectorSource:
     """Loads a checkpoint's detector.
 
@@ -125,6 +127,7 @@ def load_detector_source(
         licence=licence(recipe),
         accuracy=accuracy,
         exporter=exporter_versions(),
+        largest=_LARGEST_AT_A_LEVEL * network.spec.factors[-1],
     )
     return DetectorSource(scored, recipe, content, sets, card)
 
@@ -180,7 +183,7 @@ def accuracy_at(matches: Matches, threshold: float) -> DetectorAccuracy:
 
 
 def export_detector(
-    checkpoint: Path, out: Path, data: Path | None = None, half: Path | None = None
+    checkpoint: Path, out: Path, data: DataFolders | None = None, half: Path | None = None
 ) -> ExportedDetector:
     """Writes the detector of a checkpoint as ONNX, verified on the data set's or drawn pictures.
 

@@ -10,10 +10,11 @@ from torch import Tensor, nn
 
 from fkd_train.export.torch_to_onnx import torch_to_onnx
 from fkd_train.graphs.passes import with_metadata
-from fkd_train.models.detector import DetectorNet
+from fkd_train.models.detector import POINT_UNIT, STRIDES, DetectorNet, decode_boxes
 
-CANDIDATE_OUTPUTS = ("all_boxes", "all_scores", "all_points")
-"""Outputs of the graph without suppression: (A, 4), (A,), (A, 5, 2)."""
+CANDIDATE_OUTPUTS = ("all_boxes", "all_scores", "all_offsets", "all_places")
+"""Outputs of the graph without suppression: (A, 4), (A,), (A, 10), (A, 4). Points are placed only
+in the boxes that are kept, see `decode_points`."""
 OUTPUTS = ("boxes", "scores", "points")
 """Outputs of the complete graph: (n, 4), (n,), (n, 5, 2)."""
 MAX_FACES = 2000
@@ -31,19 +32,22 @@ class ScoredDetector(nn.Module):
         self.slope = slope
         self.intercept = intercept
 
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Returns boxes (A, 4), scores (A,) and points (A, 5, 2) of all cells."""
-        candidates = self.network.search_multiscale(image[None])
-        scores = (candidates.logits[0] * self.slope + self.intercept).sigmoid()
-        return candidates.boxes[0], scores, candidates.points[0]
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Returns boxes (A, 4), scores (A,), offsets of points (A, 10) and places (A, 4)."""
+        cells = self.network.cells(image[None])
+        boxes, logits = decode_boxes(cells)
+        scores = (logits[0] * self.slope + self.intercept).sigmoid()
+        return boxes[0], scores, cells.outputs[0, :, 5:], cells.places
 
 
 def to_onnx(network: ScoredDetector, opset: int) -> onnx.ModelProto:
     """Exports the graph without suppression, for images of any size."""
     height = torch.export.Dim("height", min=64)
     width = torch.export.Dim("width", min=64)
-    # The sides are no multiples of a cell, so that the exporter infers no such constraint.
-    example = torch.zeros(200, 264, 3, dtype=torch.uint8)
+    # The exporter takes a side of one cell for a constant, and so is one of several cells if the
+    # image's side is a multiple of them.
+    side = 2 * STRIDES[-1] * network.network.spec.factors[-1]
+    example = torch.zeros(side + 136, side + 200, 3, dtype=torch.uint8)
     return torch_to_onnx(network, example, CANDIDATE_OUTPUTS, {0: height, 1: width}, opset)
 
 
@@ -80,11 +84,15 @@ def _constants(
         "overlap": np.array([overlap], np.float32),
         "floor": np.array([floor], np.float32),
         "third": np.array(2, np.int64),
+        "point_shape": np.array([-1, 5, 2], np.int64),
+        "point_unit": np.array(POINT_UNIT, np.float32),
+        "place_shape": np.array([-1, 1, 4], np.int64),
+        "place_parts": np.array([2, 1, 1], np.int64),
     }
 
 
 def _suppression_nodes() -> list[onnx.NodeProto]:
-    nodes = [
+    return [
         helper.make_node("Unsqueeze", ["all_boxes", "first_axis"], ["batched_boxes"]),
         helper.make_node("Unsqueeze", ["all_scores", "first_axes"], ["batched_scores"]),
         helper.make_node(
@@ -94,7 +102,21 @@ def _suppression_nodes() -> list[onnx.NodeProto]:
         ),
         # Each selected row is an image, a class and a box.
         helper.make_node("Gather", ["selected", "third"], ["rows"], axis=1),
+        helper.make_node("Gather", ["all_boxes", "rows"], ["boxes"], axis=0),
+        helper.make_node("Gather", ["all_scores", "rows"], ["scores"], axis=0),
+        *_point_nodes(),
     ]
-    for candidates, output in zip(CANDIDATE_OUTPUTS, OUTPUTS, strict=True):
-        nodes.append(helper.make_node("Gather", [candidates, "rows"], [output], axis=0))
-    return nodes
+
+
+def _point_nodes() -> list[onnx.NodeProto]:
+    """The points of the selected rows, as `decode_points` computes them."""
+    return [
+        helper.make_node("Gather", ["all_offsets", "rows"], ["kept_offsets"], axis=0),
+        helper.make_node("Gather", ["all_places", "rows"], ["kept_places"], axis=0),
+        helper.make_node("Reshape", ["kept_offsets", "point_shape"], ["offsets"]),
+        helper.make_node("Reshape", ["kept_places", "place_shape"], ["places"]),
+        helper.make_node("Split", ["places", "place_parts"], ["place", "unit", "factor"], axis=2),
+        helper.make_node("Mul", ["unit", "point_unit"], ["pixels"]),
+        helper.make_node("Mul", ["offsets", "pixels"], ["moved"]),
+        helper.make_node("Add", ["place", "moved"], ["points"]),
+    ]

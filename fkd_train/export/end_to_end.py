@@ -31,6 +31,7 @@ from fkd_infer.runtime.install import import_onnxruntime
 from fkd_infer.runtime.session import LandmarkSession
 from fkd_infer.system.files.atomic import atomic_write, output_errors
 from fkd_infer.types import Face
+from fkd_train.data.dataset import DataFolders
 from fkd_train.errors import VerificationError
 from fkd_train.export.cards import with_card
 from fkd_train.export.end_to_end_pictures import drawn_pictures, real_pictures
@@ -126,7 +127,10 @@ class ExportedEndToEnd:
 
 
 def export_end_to_end(
-    checkpoint: Path, out: Path, data: Path | None = None, detector: str | Path = DETECTOR_MODEL
+    checkpoint: Path,
+    out: Path,
+    data: DataFolders | None = None,
+    detector: str | Path = DETECTOR_MODEL,
 ) -> ExportedEndToEnd:
     """Writes a detector, the crop and the network of a checkpoint as one ONNX file.
 

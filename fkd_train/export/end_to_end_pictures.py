@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import cv2
 import numpy as np
 
 from fkd_infer.geometry.arrays import Pixels, bgr_image
 from fkd_train.config.landmarks import LandmarkRecipe
-from fkd_train.data.dataset import load_evaluation
+from fkd_train.data.dataset import DataFolders, load_evaluation
 from fkd_train.data.synthetic import draw_face
 
 _SHEETS, _FACES_PER_SHEET = 6, 4
@@ -24,7 +23,7 @@ def drawn_pictures() -> list[Pixels]:
     return sheets([bgr_image(draw_face(200, rng)[0]) for _ in range(_FACES)])
 
 
-def real_pictures(data: Path, recipe: LandmarkRecipe) -> list[Pixels]:
+def real_pictures(data: DataFolders, recipe: LandmarkRecipe) -> list[Pixels]:
     """Loads images of a recipe's evaluation faces, enlarges some, and adds sheets of them."""
     faces = load_evaluation(data, recipe.split, recipe.landmarks, colour=True)
     images = list(faces.images[:_FACES])

@@ -15,7 +15,7 @@ from fkd_infer.system.files.atomic import atomic_write, output_errors
 from fkd_train.checkpoints import Checkpoint, load_landmark_network
 from fkd_train.config.landmarks import LandmarkRecipe
 from fkd_train.data.crop_sampler import CropSampler
-from fkd_train.data.dataset import load_evaluation, load_split
+from fkd_train.data.dataset import DataFolders, load_evaluation, load_split
 from fkd_train.data.faces import Faces
 from fkd_train.errors import VerificationError
 from fkd_train.evaluation.accuracy import Evaluation, evaluate
@@ -63,7 +63,7 @@ class ExportedLandmarks:
 
 
 def load_landmark_source(
-    checkpoint: Path, data: Path | None = None, half: bool = False
+    checkpoint: Path, data: DataFolders | None = None, half: bool = False
 ) -> LandmarkSource:
     """Loads a checkpoint's network, to be evaluated in the crops that the runtime cuts.
 
@@ -88,7 +88,7 @@ def load_landmark_source(
 
 
 def export_landmarks(
-    checkpoint: Path, out: Path, data: Path | None = None, half: Path | None = None
+    checkpoint: Path, out: Path, data: DataFolders | None = None, half: Path | None = None
 ) -> ExportedLandmarks:
     """Writes the network of a checkpoint as ONNX, verified on the data set's or drawn faces.
 
@@ -144,11 +144,13 @@ def card_accuracy(evaluation: Evaluation) -> LandmarkAccuracy:
     )
 
 
-def _box_rules(data: Path, recipe: LandmarkRecipe) -> dict[str, BoxRule]:
+def _box_rules(data: DataFolders, recipe: LandmarkRecipe) -> dict[str, BoxRule]:
     """Rules from detectors' boxes to a custom scheme's points; the built-in scheme has its own."""
     if recipe.landmarks == IBUG68:
         return {}
-    return scheme_rules(load_split(data, recipe.split, recipe.landmarks, colour=True)[0])
+    return scheme_rules(
+        load_split(data, recipe.split, recipe.landmarks, True, recipe.data.held_out)[0]
+    )
 
 
 def _card(network: LandmarkNet, recipe: LandmarkRecipe, epochs: int) -> ModelCard:

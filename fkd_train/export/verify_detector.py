@@ -23,6 +23,7 @@ from fkd_train.evaluation.detector_evaluation import (
     suppress_candidates,
 )
 from fkd_train.export.detector_graph import ScoredDetector
+from fkd_train.models.detector import decode_points
 
 BUDGET_PX, BUDGET_SCORE = 0.01, 1e-4
 """Largest allowed differences of an exported file from its checkpoint."""
@@ -60,7 +61,8 @@ def torch_detections(network: ScoredDetector) -> Detect:
 def torch_candidates(network: ScoredDetector, image: Pixels) -> Candidates:
     """Computes the candidates of a network on an image (H, W, 3)."""
     with torch.inference_mode():
-        boxes, scores, points = network(torch.from_numpy(np.ascontiguousarray(image)))
+        boxes, scores, offsets, places = network(torch.from_numpy(np.ascontiguousarray(image)))
+        points = decode_points(offsets, places)
     return boxes.numpy(), scores.numpy(), points.numpy()
 
 
@@ -70,8 +72,9 @@ def onnx_candidates(model: onnx.ModelProto, pictures: Sequence[Pixels]) -> list[
     session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     candidates: list[Candidates] = []
     for picture in pictures:
-        boxes, scores, points = session.run(None, {"image": picture})
-        candidates.append((boxes, scores, points))
+        boxes, scores, *cells = session.run(None, {"image": picture})
+        points = decode_points(*map(torch.from_numpy, cells))
+        candidates.append((boxes, scores, points.numpy()))
     return candidates
 
 
@@ -119,7 +122,10 @@ def same_detections(
 def _same(expected: Detections, detections: Detections) -> bool:
     if len(expected) != len(detections):
         return False
-    return _largest(expected.boxes, detections.boxes) <= BUDGET_PX
+    assert expected.points is not None
+    assert detections.points is not None
+    pairs = (expected.boxes, detections.boxes), (expected.points, detections.points)
+    return all(_largest(*pair) <= BUDGET_PX for pair in pairs)
 
 
 def _largest(one: Floats, other: Floats) -> float:

@@ -2,11 +2,15 @@
 
 Each cell of three feature maps, with strides of 8, 16 and 32 pixels, predicts whether it sees a
 face, and the face's box and five points (Wu, Peng, Yu: YuNet, Machine Intelligence Research 2023).
-Inputs and outputs are in image pixels, so that training, export and runtime agree.
+The same network searches a pyramid of ever smaller images, for faces of every size. Inputs and
+outputs are in image pixels, so that training, export and runtime agree.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -22,10 +26,12 @@ CELL_CHANNELS = 1 + 4 + 10
 """Outputs of a cell: a logit, a box, and five points."""
 _INITIAL_WIDTH = 4.0
 """Width of a predicted face before training, in strides of its map."""
+POINT_UNIT = _INITIAL_WIDTH / 2
+"""Unit of the outputs for points, in units of their cells."""
 _INITIAL_LOGIT = -4.6
 """Logit of a face before training: a probability of 1 %."""
-_MIN_COARSE_SIDE = 32.0
-"""Smallest longer side of boxes detected in the downscaled image, in its pixels."""
+_MIN_COARSE_SIDE = 24.0
+"""Smallest longer side of boxes detected in a downscaled image, in its pixels."""
 _SUPPRESSED_LOGIT = -20.0
 """Logit of a prediction that is discarded."""
 
@@ -35,15 +41,36 @@ class DetectorSpec:
     """Everything the network is built from.
 
     A stem with `stem` channels at half the resolution, then four stages that each halve it again,
-    with `depths[i]` convolutions of `widths[i]` channels; those of the last stage are depthwise
-    separable. The image is also searched downscaled by `coarser`, for faces too large for the
-    network's receptive field.
+    with `depths[i]` convolutions of `widths[i]` channels. The first `full[i]` of them are full
+    convolutions and the others depthwise separable; None: all are full, except in the last stage.
+    The image is searched in a pyramid of `levels` images, each smaller by `coarser` than the one
+    before, for faces too large for the network's receptive field.
     """
 
     stem: int
     widths: tuple[int, int, int, int]
     depths: tuple[int, int, int, int]
     coarser: int = 3
+    levels: int = 2
+    full: tuple[int, int, int, int] | None = None
+
+    @property
+    def factors(self) -> tuple[int, ...]:
+        """How much smaller than the image each level of the pyramid is."""
+        return tuple(self.coarser**level for level in range(self.levels))
+
+
+class Cells(NamedTuple):
+    """What the A cells of N images output, and where they are.
+
+    `outputs` (N, A, 15) are a logit, the box centre relative to the cell, the logarithms of the
+    box's sides, and five points relative to the cell. `places` (A, 4) are the centre of each cell,
+    the unit of its outputs, and how much smaller its level of the pyramid is; all in pixels of the
+    images.
+    """
+
+    outputs: Tensor
+    places: Tensor
 
 
 class CellPredictions(NamedTuple):
@@ -103,12 +130,14 @@ class DetectorNet(nn.Module):
         self.stem = _full_convolution(3, spec.stem, 2)
         self.stages = nn.ModuleList()
         inputs = spec.stem
-        for number, (width, depth) in enumerate(zip(spec.widths, spec.depths, strict=True)):
-            is_last = number == len(spec.widths) - 1
-            block = _separable_convolution if is_last else _full_convolution
-            blocks = [block(inputs, width, 2), *(block(width, width, 1) for _ in range(depth - 1))]
+        full = spec.full or (*spec.depths[:-1], 0)
+        for width, depth, count in zip(spec.widths, spec.depths, full, strict=True):
+            blocks = []
+            for number in range(depth):
+                block = _full_convolution if number < count else _separable_convolution
+                blocks.append(block(inputs, width, 1 if number else 2))
+                inputs = width
             self.stages.append(nn.Sequential(*blocks))
-            inputs = width
         self.neck = _Neck(spec.widths[1:])
         self.heads = nn.ModuleList(nn.Conv2d(spec.widths[1], CELL_CHANNELS, 1) for _ in STRIDES)
         for head in self.heads:
@@ -124,67 +153,90 @@ class DetectorNet(nn.Module):
         self.input_scale = 1.0
 
     def forward(self, images: Tensor) -> CellPredictions:
-        """Predictions for images uint8 (N, H, W, 3) at their own resolution."""
-        return self._search(_planes(images))
+        """Predictions at all levels of the pyramid for images uint8 (N, H, W, 3)."""
+        cells = self.cells(images)
+        boxes, logits = decode_boxes(cells)
+        return CellPredictions(boxes, logits, decode_points(cells.outputs[..., 5:], cells.places))
 
-    def search_multiscale(self, images: Tensor) -> CellPredictions:
-        """Predictions at the images' own resolution and, for large faces, downscaled."""
-        planes, factor = _planes(images), self.spec.coarser
-        fine = self._search(planes)
-        # Repeating edges keeps the last columns and rows in the average.
-        padded = functional.pad(planes, (0, factor - 1, 0, factor - 1), mode="replicate")
-        coarse = self._search(functional.avg_pool2d(padded, factor))
-        # Pixel 0 of the coarse image lies in the middle of the first `factor` pixels.
-        offset = (factor - 1) / 2
-        # Small faces are detected better at full resolution.
-        is_small = (coarse.boxes[..., 2:] - coarse.boxes[..., :2]).amax(-1) < _MIN_COARSE_SIDE
-        logits = coarse.logits.masked_fill(is_small, _SUPPRESSED_LOGIT)
-        return CellPredictions(
-            torch.cat([fine.boxes, coarse.boxes * factor + offset], 1),
-            torch.cat([fine.logits, logits], 1),
-            torch.cat([fine.points, coarse.points * factor + offset], 1),
-        )
+    def cells(self, images: Tensor) -> Cells:
+        """Outputs at all levels of the pyramid for images uint8 (N, H, W, 3)."""
+        planes = images.permute(0, 3, 1, 2).float()
+        outputs, places = [], []
+        for factor in self.spec.factors:
+            if factor > 1:
+                size = self.spec.coarser
+                planes = functional.avg_pool2d(
+                    planes, size, ceil_mode=True, count_include_pad=False
+                )
+            with self._running_statistics() if factor > 1 else nullcontext():
+                maps = self._search(planes)
+            for cells, stride in zip(maps, STRIDES, strict=True):
+                height, width = cells.shape[2:]
+                places.append(cell_places(height, width, stride, factor, cells.device))
+                outputs.append(cells.flatten(2).transpose(1, 2))
+        return Cells(torch.cat(outputs, 1).float(), torch.cat(places))
 
-    def _search(self, planes: Tensor) -> CellPredictions:
+    @contextmanager
+    def _running_statistics(self) -> Iterator[None]:
+        """Normalises with the running statistics, which are those of full images, as at inference.
+
+        Own statistics of the smaller images would train another network than the one that runs.
+        """
+        norms = [module for module in self.modules() if isinstance(module, nn.BatchNorm2d)]
+        active = [norm for norm in norms if norm.training]
+        for norm in active:
+            norm.training = False
+        yield
+        for norm in active:
+            norm.training = True
+
+    def _search(self, planes: Tensor) -> list[Tensor]:
+        """Outputs (N, 15, h, w) of the three maps of one level."""
         features = self.stem(planes / self.input_scale)
         maps = []
         for stage in self.stages:
             features = stage(features)
             maps.append(features)
-        levels = zip(self.heads, self.neck(maps[1:]), STRIDES, strict=True)
-        per_map = [_decode(head(level).float(), stride) for head, level, stride in levels]
-        return CellPredictions(*(torch.cat(parts, 1) for parts in zip(*per_map, strict=True)))
+        return [head(level) for head, level in zip(self.heads, self.neck(maps[1:]), strict=True)]
 
 
-def _planes(images: Tensor) -> Tensor:
-    return images.permute(0, 3, 1, 2).float()
+def decode_boxes(cells: Cells) -> tuple[Tensor, Tensor]:
+    """Boxes (N, A, 4) xyxy in pixels, and logits of a face (N, A)."""
+    outputs, (place, unit, factor) = cells.outputs, cells.places.split((2, 1, 1), -1)
+    centres = place + outputs[..., 1:3] * unit
+    half = outputs[..., 3:5].clamp(max=4.0).exp() * (unit * _INITIAL_WIDTH / 2)
+    # Small faces are detected better at a finer level.
+    smallest = torch.where(factor > 1, factor * (_MIN_COARSE_SIDE / 2), 0.0).squeeze(-1)
+    logits = outputs[..., 0].masked_fill(half.amax(-1) < smallest, _SUPPRESSED_LOGIT)
+    return torch.cat([centres - half, centres + half], -1), logits
 
 
-def _decode(outputs: Tensor, stride: int) -> CellPredictions:
-    """Predictions of one map (N, 15, h, w).
-
-    Its channels are a logit, the box centre relative to the cell, the logarithms of the box's
-    sides, and the points relative to the cell.
-    """
-    centres = map_cell_centres(outputs.shape[2], outputs.shape[3], stride, outputs)
-    cells = outputs.flatten(2).transpose(1, 2)
-    box_centre = centres + cells[..., 1:3] * stride
-    half = cells[..., 3:5].clamp(max=4.0).exp() * (stride * _INITIAL_WIDTH / 2)
-    offsets = cells[..., 5:].reshape(cells.shape[0], -1, 5, 2) * (stride * _INITIAL_WIDTH / 2)
-    points = centres[:, None] + offsets
-    boxes = torch.cat([box_centre - half, box_centre + half], -1)
-    return CellPredictions(boxes, cells[..., 0], points)
+def decode_points(offsets: Tensor, places: Tensor) -> Tensor:
+    """Points (..., 5, 2) in pixels, from the last ten outputs (..., 10) of cells at `places`."""
+    place, unit, _ = places.split((2, 1, 1), -1)
+    moved = offsets.unflatten(-1, (5, 2)) * (unit * POINT_UNIT)[..., None]
+    return place[..., None, :] + moved
 
 
-def map_cell_centres(height: int, width: int, stride: int, like: Tensor) -> Tensor:
-    """Centres (h · w, 2) of the cells of one map, in pixels, on the device of `like`."""
-    x = torch.arange(width, device=like.device, dtype=torch.float32) * stride
-    y = torch.arange(height, device=like.device, dtype=torch.float32) * stride
-    return torch.stack(torch.meshgrid(x, y, indexing="xy"), -1).reshape(-1, 2)
+def cell_places(
+    height: int, width: int, stride: int, factor: int, device: torch.device | str = "cpu"
+) -> Tensor:
+    """The places (h · w, 4) of the cells of one map; see `Cells`."""
+    # Pixel 0 of a smaller image lies in the middle of the first `factor` pixels.
+    step, offset = stride * factor, (factor - 1) / 2
+    x = torch.arange(width, device=device, dtype=torch.float32) * step + offset
+    y = torch.arange(height, device=device, dtype=torch.float32) * step + offset
+    centres = torch.stack(torch.meshgrid(x, y, indexing="xy"), -1).reshape(-1, 2)
+    # Not expand(): the exporter gets the product of two unknown sides wrong.
+    units = 0 * centres + centres.new_tensor([step, factor])
+    return torch.cat([centres, units], 1)
 
 
-def cell_centres(size: int, like: Tensor) -> Tensor:
+def cell_centres(size: int, factors: tuple[int, ...], like: Tensor) -> Tensor:
     """Centres (A, 2) of all cells for a square image, in the order of `DetectorNet`'s output."""
-    cells = [-(-size // stride) for stride in STRIDES]
-    maps = zip(cells, STRIDES, strict=True)
-    return torch.cat([map_cell_centres(count, count, stride, like) for count, stride in maps])
+    places = []
+    for factor in factors:
+        for stride in STRIDES:
+            count = math.ceil(size / (factor * stride))
+            places.append(cell_places(count, count, stride, factor, like.device))
+    return torch.cat(places)[:, :2]

@@ -17,7 +17,7 @@ from fkd_infer.models.cards.detector import DetectorCard
 from fkd_infer.system.hardware import available_threads
 from fkd_infer.tuning.detector_worker import detector_contender
 from fkd_infer.tuning.interleaved import time_interleaved
-from fkd_train.data.dataset import load_split
+from fkd_train.data.dataset import DataFolders, load_split
 from fkd_train.data.mosaic_dataset import mosaic_generator
 from fkd_train.evaluation.detector_evaluation import detect_each
 from fkd_train.export.cards import with_card
@@ -90,7 +90,7 @@ class _Measured:
 def optimize_detector(
     checkpoint: Path,
     out: Path,
-    data: Path,
+    data: DataFolders,
     max_decrease: float = 0.5,
     platform: Platform = "any",
     progress: Callable[[str], None] = lambda _: None,
@@ -120,7 +120,11 @@ def optimize_detector(
 
 
 def _candidates(
-    source: DetectorSource, fp32: onnx.ModelProto, data: Path, folder: Path, platform: Platform
+    source: DetectorSource,
+    fp32: onnx.ModelProto,
+    data: DataFolders,
+    folder: Path,
+    platform: Platform,
 ) -> Iterator[tuple[str, str, onnx.ModelProto]]:
     """Yields names, precisions and graphs, fp32 first."""
     yield "fp32", "fp32", fp32
@@ -130,7 +134,7 @@ def _candidates(
     yield "int8", f"int8 ({scheme}, heads in fp32; for {platform})", model
 
 
-def _training_mosaics(source: DetectorSource, data: Path) -> list[Pixels]:
+def _training_mosaics(source: DetectorSource, data: DataFolders) -> list[Pixels]:
     faces, _ = load_split(data, source.recipe.split, colour=True)
     mosaics = mosaic_generator(source.recipe, faces, "training")
     return [mosaics(np.random.default_rng([1, number]))[0] for number in range(_CALIBRATION_IMAGES)]

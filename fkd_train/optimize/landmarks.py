@@ -17,7 +17,7 @@ from fkd_infer.runtime.install import import_onnxruntime
 from fkd_infer.runtime.providers.registry import usable_providers
 from fkd_infer.system.hardware import available_threads
 from fkd_train.choices import OptimizeGoal
-from fkd_train.data.dataset import load_split
+from fkd_train.data.dataset import DataFolders, load_split
 from fkd_train.errors import VerificationError
 from fkd_train.export.landmarks import (
     LandmarkSource,
@@ -78,7 +78,7 @@ class OptimizationResult:
 def optimize_landmarks(
     checkpoint: Path,
     out: Path,
-    data: Path,
+    data: DataFolders,
     goal: OptimizeGoal = "auto",
     max_nme_increase: float = 0.1,
     platform: Platform = "any",
@@ -128,7 +128,7 @@ def optimize_landmarks(
 def _context(
     source: LandmarkSource,
     fp32: onnx.ModelProto,
-    data: Path,
+    data: DataFolders,
     folder: Path,
     budget: float,
     platform: Platform,

@@ -23,6 +23,7 @@ import fkd_infer
 from fkd_infer.choices import MIN_PRESENCE
 from fkd_infer.geometry.arrays import Floats, Pixels
 from fkd_infer.system.files.atomic import atomic_write, output_errors
+from fkd_train.data.dataset import folders_of
 from fkd_train.data.faces import Faces
 from fkd_train.evaluation.comparison import Comparison, Result
 from fkd_train.evaluation.metrics import Array
@@ -81,7 +82,7 @@ def write_report(folder: Path, comparison: Comparison) -> Path:
 def _head(comparison: Comparison) -> dict[str, object]:
     protocol = comparison.protocol
     return {
-        "data": str(protocol.data.absolute()),
+        "data": ", ".join(str(folder.absolute()) for folder in folders_of(protocol.data)),
         "split": protocol.split,
         "crop": protocol.crop,
         "boxes": protocol.boxes,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 import torch
 from accelerate import Accelerator
@@ -12,7 +11,7 @@ from torch import Tensor, nn
 
 from fkd_infer.geometry.arrays import Floats
 from fkd_train.config.detector import DetectorRecipe
-from fkd_train.data.dataset import load_split
+from fkd_train.data.dataset import DataFolders, load_split
 from fkd_train.data.loader import Batch
 from fkd_train.data.mosaic_dataset import MosaicDataset, mosaic_generator
 from fkd_train.data.other_faces import read_other_faces
@@ -26,9 +25,13 @@ from fkd_train.models.detector import CellPredictions, DetectorNet, cell_centres
 from fkd_train.training.task import TrainingTask, fingerprint_run
 
 
-def detector_task(recipe: DetectorRecipe, data: Path, accelerator: Accelerator) -> TrainingTask:
+def detector_task(
+    recipe: DetectorRecipe, data: DataFolders, accelerator: Accelerator
+) -> TrainingTask:
     """Reads the data of a recipe and builds its network."""
-    training, evaluation_faces = load_split(data, recipe.split, colour=True)
+    training, evaluation_faces = load_split(
+        data, recipe.split, colour=True, held_out=recipe.data.held_out
+    )
     generator = mosaic_generator(recipe, training, "training")
     test_sets = evaluation_sets(recipe, evaluation_faces)
     set_seed(recipe.seed)
@@ -46,7 +49,7 @@ def detector_task(recipe: DetectorRecipe, data: Path, accelerator: Accelerator) 
         )
 
     def read_others(part: str) -> Mapping[str, Floats]:
-        return read_other_faces(recipe.others, part) if recipe.others else {}
+        return read_other_faces(recipe.others, part)
 
     return TrainingTask(
         network=network,
@@ -56,12 +59,13 @@ def detector_task(recipe: DetectorRecipe, data: Path, accelerator: Accelerator) 
         validate=validate,
         finish=finish,
         points=5,
-        data=fingerprint_run(recipe, data, training, evaluation_faces, read_others),
+        data=fingerprint_run(recipe, training, evaluation_faces, read_others),
     )
 
 
 def _loss(recipe: DetectorRecipe, accelerator: Accelerator) -> Callable[[nn.Module, Batch], Tensor]:
-    centres = cell_centres(recipe.mosaic.size, torch.zeros(0, device=accelerator.device))
+    factors = recipe.model.spec().factors
+    centres = cell_centres(recipe.mosaic.size, factors, torch.zeros(0, device=accelerator.device))
     cell_loss = recipe.loss.loss()
 
     def loss(model: nn.Module, batch: Batch) -> Tensor:

@@ -14,7 +14,7 @@ from fkd_infer.system.files.atomic import output_errors
 from fkd_train.config.landmarks import LandmarkRecipe
 from fkd_train.data.crop_dataset import CropDataset
 from fkd_train.data.crop_sampler import CropSampler
-from fkd_train.data.dataset import load_split
+from fkd_train.data.dataset import DataFolders, load_split
 from fkd_train.data.loader import Batch
 from fkd_train.evaluation.accuracy import Evaluation, evaluate
 from fkd_train.evaluation.metrics import EpochMetrics, LogRow
@@ -25,10 +25,12 @@ from fkd_train.training.task import TrainingTask, fingerprint_run
 
 
 def landmark_task(
-    recipe: LandmarkRecipe, data: Path, out: Path, accelerator: Accelerator
+    recipe: LandmarkRecipe, data: DataFolders, out: Path, accelerator: Accelerator
 ) -> TrainingTask:
     """Reads the data of a recipe and builds its network; plots go into `<out>/plots`."""
-    training, evaluation_faces = load_split(data, recipe.split, recipe.landmarks)
+    training, evaluation_faces = load_split(
+        data, recipe.split, recipe.landmarks, held_out=recipe.data.held_out
+    )
     set_seed(recipe.seed)
     network = build_landmark_net(recipe.model.spec(recipe.landmarks.count))
     sampler = CropSampler.of(recipe)
@@ -62,7 +64,7 @@ def landmark_task(
         validate=validate,
         finish=finish,
         points=recipe.landmarks.count,
-        data=fingerprint_run(recipe, data, training, evaluation_faces),
+        data=fingerprint_run(recipe, training, evaluation_faces),
     )
 
 

@@ -13,6 +13,7 @@ from accelerate.state import AcceleratorState
 
 from fkd_train.config.detector import DetectorRecipe
 from fkd_train.config.recipe import Recipe
+from fkd_train.data.dataset import DataFolders
 from fkd_train.data.loader import EpochBatchSampler, training_loader
 from fkd_train.errors import RunError
 from fkd_train.training.detector_task import detector_task
@@ -39,7 +40,7 @@ class RunResult:
 
 def train(
     recipe: Recipe,
-    data: Path,
+    data: DataFolders,
     out: Path,
     *,
     resume: bool = False,
@@ -77,7 +78,9 @@ def train(
         return RunResult(summary, accelerator.is_main_process)
 
 
-def _build_task(recipe: Recipe, data: Path, out: Path, accelerator: Accelerator) -> TrainingTask:
+def _build_task(
+    recipe: Recipe, data: DataFolders, out: Path, accelerator: Accelerator
+) -> TrainingTask:
     if isinstance(recipe, DetectorRecipe):
         return detector_task(recipe, data, accelerator)
     return landmark_task(recipe, data, out, accelerator)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 from torch import Tensor, nn
 from torch.utils.data import Dataset
@@ -75,7 +74,6 @@ class RunIdentity:
 
 def fingerprint_run(
     recipe: Recipe,
-    data: Path,
     training: Faces,
     evaluation: Faces,
     read_others: Callable[[str], Mapping[str, Floats]] = lambda _part: {},
@@ -87,5 +85,5 @@ def fingerprint_run(
     )
     fingerprints: Fingerprints = ()
     for use, part, faces in uses:
-        fingerprints += fingerprint_faces(use, data, part, faces, read_others(part))
+        fingerprints += fingerprint_faces(use, part, faces, read_others(part))
     return fingerprints

@@ -47,6 +47,25 @@ def test_points_follow_from_the_crops_geometry(fixed_model: Path) -> None:
     np.testing.assert_allclose(points, expected, atol=1e-3)
 
 
+@pytest.mark.parametrize("quarters", [1, 2, 3])
+def test_points_turn_with_their_faces(quarters: int, fixed_model: Path) -> None:
+    class Turned(TwoBoxes):
+        def __call__(self, image: np.ndarray) -> Detections:
+            rolls = np.array([0, 90 * quarters], np.float32)
+            return Detections(self.boxes, np.array([0.9, 0.6], np.float32), rolls=rolls)
+
+    upright = fkd_infer.load(fixed_model, detector=TwoBoxes(), min_presence=0, refine=False)
+    turned = fkd_infer.load(fixed_model, detector=Turned(), min_presence=0, refine=False)
+    straight, other = upright(black()), turned(black())
+    np.testing.assert_array_equal(other[0].points, straight[0].points)
+    middle = TwoBoxes.boxes[1].reshape(2, 2).mean(axis=0)
+    x, y = (straight[1].points - middle).T
+    for _ in range(quarters):
+        x, y = -y, x  # a quarter of a circle, clockwise
+    np.testing.assert_allclose(other[1].points - middle, np.stack([x, y], axis=1), atol=1e-3)
+    assert [face.roll for face in other] == [0, 90 * quarters]
+
+
 def test_all_faces_of_an_image_share_a_batch(
     fixed_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

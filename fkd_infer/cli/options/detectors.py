@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fkd_infer.choices import DEFAULT_DETECTOR
+from fkd_infer.choices import DEFAULT_DETECTOR, ROLLS
 from fkd_infer.cli.options.group import PATH, Decorator, FiniteRange
 from fkd_infer.detection.registry import DETECTORS, SEARCHING, SearchSizes, plugin_detectors
 
@@ -78,6 +78,12 @@ min_score_option: Decorator = click.option(
     type=FiniteRange(0, 1),
     show_default="calibrated per detector",
     help="Leave out faces that the detector scores lower.",
+)
+roll_option: Decorator = click.option(
+    "--roll",
+    type=click.Choice(ROLLS),
+    show_default=ROLLS[0],
+    help="any: also find faces that are sideways or upside down; searching takes 4 times as long.",
 )
 detect_every_option: Decorator = click.option(
     "--detect-every",

@@ -13,6 +13,7 @@ from fkd_infer.choices import (
     MIN_PRESENCE,
     VIDEO_SMOOTHINGS,
     Provider,
+    Roll,
     VideoSmoothing,
 )
 from fkd_infer.cli.options.detectors import (
@@ -24,6 +25,7 @@ from fkd_infer.cli.options.detectors import (
     min_face_option,
     min_score_option,
     photo_size_text,
+    roll_option,
 )
 from fkd_infer.cli.options.group import PATH, FiniteRange, group, neutral_option
 from fkd_infer.cli.options.networks import model_option, provider_option, threads_option
@@ -47,6 +49,7 @@ class FaceOptions:
     max_size: int | None
     min_face: float | None
     min_score: float | None
+    roll: Roll | None
     detect_every: int | None
     smooth: VideoSmoothing
     min_presence: float | None
@@ -65,6 +68,7 @@ class FaceOptions:
             "--max-size": self.max_size,
             "--min-face": self.min_face,
             "--min-score": self.min_score,
+            "--roll": self.roll,
         }
         given = [option for option, value in search_options.items() if value is not None]
         if given and (self.boxes is not None or not find_detector(self.detector).searches):
@@ -84,6 +88,7 @@ class FaceOptions:
             max_size=self.max_size,
             min_face=self.min_face,
             min_score=self.min_score,
+            roll=self.roll,
             min_presence=self.min_presence,
             refine=self.refine,
             tuned=self.tuned,
@@ -103,7 +108,7 @@ class FaceOptions:
         tracker = None
         if not pipeline.detector.traits.trusted:
             size = self.max_size or find_detector(self.detector).search_sizes.videos
-            search = Search(size, self.min_face, self.min_score)
+            search = Search(size, self.min_face, self.min_score, self.roll or "upright")
             detector = video_detector(pipeline.detector, search)
             smoothing = "off" if self.smooth == "offline" else self.smooth
             tracker = Tracker(pipeline, detector, self.detect_every, smoothing)
@@ -131,6 +136,7 @@ face_options = group(
     max_size=max_size_option(photo_size_text()),
     min_face=min_face_option,
     min_score=min_score_option,
+    roll=roll_option,
     detect_every=detect_every_option,
     smooth=click.option(
         "--smooth",

@@ -17,6 +17,7 @@ from fkd_infer.choices import (
     SMOOTHINGS,
     DrawLayer,
     Provider,
+    Roll,
     Smoothing,
 )
 from fkd_infer.cli.options.detectors import (
@@ -26,6 +27,7 @@ from fkd_infer.cli.options.detectors import (
     max_size_option,
     min_face_option,
     min_score_option,
+    roll_option,
     video_size_text,
 )
 from fkd_infer.cli.options.group import NameOrPath, group
@@ -48,6 +50,7 @@ class LiveFaceOptions:
     max_size: int | None
     min_face: float | None
     min_score: float | None
+    roll: Roll | None
     detect_every: int | None
     provider: Provider
     threads: int | None
@@ -67,7 +70,7 @@ class LiveFaceOptions:
             threads=self.threads,
         )
         size = self.max_size or find_detector(self.detector).search_sizes.videos
-        search = Search(size, self.min_face, self.min_score)
+        search = Search(size, self.min_face, self.min_score, self.roll or "upright")
         detector = video_detector(pipeline.detector, search)
         return Tracker(pipeline, detector, self.detect_every, smoothing)
 
@@ -81,6 +84,7 @@ live_face_options = group(
     max_size=max_size_option(video_size_text()),
     min_face=min_face_option,
     min_score=min_score_option,
+    roll=roll_option,
     detect_every=detect_every_option,
     provider=provider_option,
     threads=threads_option("all cores"),

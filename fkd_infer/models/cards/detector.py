@@ -16,6 +16,8 @@ from fkd_infer.models.cards.base import (
 )
 
 TASK = "detector"
+_LARGEST = 300.0
+"""Of files that do not state it: what the first exported networks find."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,8 @@ class DetectorCard(Card):
     Its outputs are `boxes` (n, 4), `scores` (n,), from `floor` on, and `points` (n, 5, 2), all in
     pixels of the image, best first, after non-maximum suppression: `overlap` is its IoU.
     `threshold` is the score from which a box counts as a face, `smallest` the smallest face, in
-    pixels from brows to chin, that it finds reliably; `box_rule` leads to the box of the 68 points.
+    pixels from brows to chin, that it finds reliably, and `largest` the largest; `box_rule` leads
+    to the box of the 68 points.
     Raises ValueError for invalid names and numbers.
     """
 
@@ -78,6 +81,7 @@ class DetectorCard(Card):
     accuracy: dict[str, DetectorAccuracy] = field(default_factory=dict)
     parity: DetectorParity | None = None
     exporter: dict[str, str] = field(default_factory=dict)
+    largest: float = _LARGEST
     task: Literal["detector"] = "detector"
     version: int = VERSION
 
@@ -87,5 +91,7 @@ class DetectorCard(Card):
         check_share("overlap", self.overlap)
         if not 1 <= self.smallest <= 1000:
             raise ValueError(f"smallest is {self.smallest}, but must be from 1 to 1000 pixels")
+        if not self.smallest < self.largest <= 100_000:
+            raise ValueError(f"largest is {self.largest}, but must be above smallest, in pixels")
         check_names(self.name, self.architecture, self.precision, *self.accuracy)
         check_rule("box_rule", self.box_rule)

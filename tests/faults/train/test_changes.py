@@ -100,12 +100,10 @@ def test_detects_every_change_of_the_data(drawn_data: Path, tmp_path: Path) -> N
     header, first, second, *rest = table.read_text().splitlines(keepends=True)
 
     def now(others: dict[str, np.ndarray[tuple[int, ...], np.dtype[np.float32]]] = {}) -> list[str]:  # noqa: B006
-        current = fingerprint_faces(
-            "training", data, "training", read_faces(data, "training"), others
-        )
+        current = fingerprint_faces("training", "training", read_faces(data, "training"), others)
         return differences(before, current)
 
-    before = fingerprint_faces("training", data, "training", read_faces(data, "training"))
+    before = fingerprint_faces("training", "training", read_faces(data, "training"))
     assert now() == []
     table.write_text("".join([header, second, first, *rest]))
     assert now() == ["rows of the data in another order"]

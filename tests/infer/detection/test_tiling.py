@@ -71,6 +71,24 @@ def test_one_view_is_planned_where_that_is_enough(
     assert view.factor == pytest.approx(factor)
 
 
+@pytest.mark.parametrize(
+    ("size", "search", "factors"),
+    [
+        ((1280, 960), Search(1280), [1]),
+        ((4000, 3000), Search(4000), [1, 2]),  # a face may fill the frame
+        ((3000, 4000), Search(4000), [1, 2]),
+        ((8000, 600), Search(6000), [8000 / 6000, 4]),
+        ((4000, 3000), Search(4000, 120), [10]),
+    ],
+)
+def test_frames_are_also_searched_at_a_size_at_which_faces_cannot_be_too_large(
+    size: tuple[int, int], search: Search, factors: list[float]
+) -> None:
+    views = plan_views(*size, search, SMALLEST, largest_face=2000)
+    assert [view.factor for view in views] == pytest.approx(factors)
+    assert all((view.left, view.top, view.right, view.bottom) == (0, 0, *size) for view in views)
+
+
 def test_large_frames_are_tiled_for_small_faces() -> None:
     full, *tiles = plan_views(1920, 1080, Search(640, 12), SMALLEST)
     assert full == View(0, 0, 1920, 1080, 3)

@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 import pytest
 
-from fkd_train.data.dataset import is_held_out, load_split, person, read_faces
+from fkd_train.data.dataset import KEYPOINT_CSV, load_split, read_faces
+from fkd_train.data.keypoint_csv import person
 from fkd_train.errors import DatasetError
 
 
@@ -137,7 +138,8 @@ def test_a_missing_csv_names_the_data_option(tmp_path: Path) -> None:
 
 def test_the_identity_split_separates_people() -> None:
     assert person("Abdel_Aziz_Al-Hakim_00.jpg") == "Abdel_Aziz_Al-Hakim"
-    assert is_held_out("A_B_00.jpg") == is_held_out("A_B_51.jpg")
+    held_out = KEYPOINT_CSV.is_held_out
+    assert held_out("A_B_00.jpg") == held_out("A_B_51.jpg")
 
 
 def test_the_real_splits_have_their_documented_sizes(data_folder: Path) -> None:
@@ -145,4 +147,4 @@ def test_the_real_splits_have_their_documented_sizes(data_folder: Path) -> None:
     assert (len(training), len(held_out)) == (2655, 807)
     assert not set(map(person, training.names)) & set(map(person, held_out.names))
     test = read_faces(data_folder, "test")
-    assert (len(test), len(test.only(is_held_out))) == (770, 179)
+    assert (len(test), len(test.only(KEYPOINT_CSV.is_held_out))) == (770, 179)

@@ -86,6 +86,10 @@ def shares(truth: GroundTruth, size: int) -> Floats:
     return np.asarray(np.prod(visible[:, 2:] - visible[:, :2], axis=1) / areas, np.float32)
 
 
+def shows_all_points(truth: GroundTruth, size: int) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    return np.asarray(((truth.points >= 0) & (truth.points <= size - 0.5)).all((1, 2)))
+
+
 def colour_mask(image: Pixels, colour: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Pixels:
     """1 where an image shows a colour, 0 elsewhere."""
     near = np.abs(image.astype(int) - colour).max(axis=-1) < 60
@@ -154,13 +158,53 @@ def test_boxes_contain_their_points_and_arrays_have_their_types() -> None:
 
 def test_boxes_are_ignored_when_largely_cut_and_dropped_when_almost_invisible() -> None:
     kinds: list[int] = []
-    for _, truth in draw(generator(painted(), PLAIN), 150):
+    for _, truth in draw(generator(painted(), PLAIN), 400):
         share = shares(truth, 128)
         assert (share >= 0.099).all()
-        np.testing.assert_array_equal(truth.kinds == FACE, share >= 0.55)
+        is_face = (share >= 0.55) | shows_all_points(truth, 128)
+        np.testing.assert_array_equal(truth.kinds == FACE, is_face)
         kinds += truth.kinds.tolist()
     assert kinds.count(IGNORED) > 0
-    assert kinds.count(FACE) > 100
+    assert kinds.count(FACE) > 300
+
+
+def test_a_face_larger_than_its_tile_is_one_if_eyes_nose_and_mouth_show() -> None:
+    config = replace(PLAIN, smallest=170.0, largest=1.6)
+    counted = 0
+    for _, truth in draw(generator(painted(), config), 60):
+        shows, is_face = shows_all_points(truth, 128), truth.kinds == FACE
+        assert is_face[shows].all()
+        counted += int((shows & (shares(truth, 128) < 0.55)).sum())
+    assert counted > 5
+
+
+@pytest.mark.parametrize(
+    ("roll", "expected"), [(0.0, {FACE}), (64.0, {FACE}), (70.0, {IGNORED}), (81.0, set())]
+)
+def test_faces_turned_too_far_are_ignored_or_background(
+    roll: float, expected: set[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mosaic, "_roll", lambda _config, _rng: roll)
+    monkeypatch.setattr(mosaic, "_position", lambda length, _extent, _rng: length / 2)
+    kinds = [draw(generator(painted(), PLAIN), 1)[0][1].kinds for _ in range(10)]
+    assert set(np.concatenate(kinds).tolist()) == expected
+
+
+def test_inverted_faces_are_background() -> None:
+    config = replace(PLAIN, tilted=0.0, inverted=1.0)
+    assert all(len(truth) == 0 for _, truth in draw(generator(painted(), config), 20))
+
+
+def test_heads_turned_sideways_are_drawn_more_often() -> None:
+    frontal, turned = shape(), shape()
+    turned[:, 0] = 100 + 0.4 * (turned[:, 0] - 100)
+    turned[list(range(17))] -= (20, 0)  # the jaw lies on one side of the eyes
+    colours = (SKIN, OTHER)
+    images = tuple(np.full((200, 200, 3), colour, np.uint8) for colour in colours)
+    faces = Faces(("frontal", "turned"), images, np.stack([frontal, turned]))
+    config = replace(PLAIN, profiles=6.0, smallest=60.0)
+    green = [image[64, 64, 1] > 128 for image, _ in draw(generator(faces, config), 60)]
+    assert sum(green) > 36
 
 
 @pytest.mark.parametrize(("single", "empty", "least"), [(1.0, 0.0, 0.001), (0.1, 0.4, 0.1)])

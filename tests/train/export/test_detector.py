@@ -96,7 +96,7 @@ def test_the_file_detects_what_torch_detects_after_suppression_by_numpy(
     image = picture(high, wide)
     network = load_detector(export.checkpoint)[0]
     with torch.inference_mode():
-        candidates = network.search_multiscale(torch.from_numpy(image)[None])
+        candidates = network(torch.from_numpy(image)[None])
     boxes, points = candidates.boxes[0].numpy(), candidates.points[0].numpy()
     scores = candidates.logits[0].sigmoid().numpy()
     rows = np.flatnonzero(scores >= SCORE_FLOOR)

@@ -19,7 +19,7 @@ from fkd_train.losses.detector import DetectorLoss, Targets, assign, distance_io
 from fkd_train.models.detector import CellPredictions, DetectorNet, cell_centres
 
 SIZE = 64
-CENTRES = cell_centres(SIZE, torch.zeros(0))  # 8 × 8, 4 × 4 and 2 × 2 cells
+CENTRES = cell_centres(SIZE, (1,), torch.zeros(0))  # 8 × 8, 4 × 4 and 2 × 2 cells
 CELLS = len(CENTRES)
 FACE_BOX = [12.0, 12.0, 52.0, 52.0]
 LOSS = DetectorLossConfig().loss()
@@ -232,7 +232,7 @@ def test_a_tiny_network_overfits_a_drawn_mosaic(tiny_detector: DetectorRecipe) -
     torch.manual_seed(0)
     network = DetectorNet(tiny_detector.model.spec())
     optimizer = torch.optim.AdamW(network.parameters(), lr=0.02)
-    centres, losses = cell_centres(config.size, pictures), []
+    centres, losses = cell_centres(config.size, network.spec.factors, pictures), []
     for _ in range(60):
         boxes, points, kinds = truth
         loss = LOSS(network(pictures), centres, (boxes, points, kinds))

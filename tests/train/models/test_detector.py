@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from math import ceil
+from dataclasses import replace
+from math import ceil, log
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from fkd_train.models.detector import (
 )
 
 SPEC = DetectorSpec(4, (8, 8, 8, 8), (1, 1, 1, 1))
+FLAT = replace(SPEC, levels=1)
 
 
 @pytest.fixture
@@ -54,11 +56,11 @@ def cells(height: int, width: int) -> int:
 @torch.no_grad()
 def test_searches_images_of_any_size(height: int, width: int, network: DetectorNet) -> None:
     images = noise(height, width, 2)
-    coarse = cells(ceil(height / 3), ceil(width / 3))
-    for predicted, count in (
-        (network(images), cells(height, width)),
-        (network.search_multiscale(images), cells(height, width) + coarse),
-    ):
+    sides = [(ceil(height / factor), ceil(width / factor)) for factor in (1, 3, 9)]
+    for levels in (1, 2, 3):
+        network.spec = replace(SPEC, levels=levels)
+        predicted = network(images)
+        count = sum(cells(*side) for side in sides[:levels])
         assert predicted.boxes.shape == (2, count, 4)
         assert predicted.logits.shape == (2, count)
         assert predicted.points.shape == (2, count, 5, 2)
@@ -69,9 +71,10 @@ def test_searches_images_of_any_size(height: int, width: int, network: DetectorN
 @pytest.mark.parametrize("size", [64, 96, 320])
 @torch.no_grad()
 def test_cell_centres_match_the_networks_cells(size: int, constant: DetectorNet) -> None:
-    centres = cell_centres(size, torch.zeros(0))
+    constant.spec = replace(SPEC, coarser=4, levels=3)
+    centres = cell_centres(size, constant.spec.factors, torch.zeros(0))
     predicted = constant(noise(size, size))
-    assert len(centres) == cells(size, size)
+    assert len(centres) == sum(cells(ceil(size / f), ceil(size / f)) for f in (1, 4, 16))
     boxes = predicted.boxes[0]
     torch.testing.assert_close((boxes[:, :2] + boxes[:, 2:]) / 2, centres)
     torch.testing.assert_close(predicted.points[0], centres[:, None].expand(-1, 5, -1))
@@ -81,6 +84,7 @@ def test_cell_centres_match_the_networks_cells(size: int, constant: DetectorNet)
 def test_initial_boxes_are_four_strides_wide_and_faces_rare(
     constant: DetectorNet,
 ) -> None:
+    constant.spec = FLAT
     predicted = constant(noise(64, 64))
     sides = predicted.boxes[0, :, 2:] - predicted.boxes[0, :, :2]
     expected = [4.0 * stride for stride in STRIDES for _ in range((64 // stride) ** 2)]
@@ -94,10 +98,11 @@ def test_initial_boxes_are_four_strides_wide_and_faces_rare(
 def test_shifting_an_image_by_the_largest_stride_shifts_boxes_and_points(
     network: DetectorNet,
 ) -> None:
+    network.spec = FLAT
     size, move = 640, 32
     image = noise(size, size)
     first, moved = network(image), network(torch.roll(image, (move, move), (1, 2)))
-    centres = cell_centres(size, image)
+    centres = cell_centres(size, (1,), image)
     middle = ((centres >= 224) & (centres < 416)).all(-1)
     there = ((centres >= 224 + move) & (centres < 416 + move)).all(-1)
     assert middle.sum() == there.sum() > 500
@@ -111,7 +116,7 @@ def test_shifting_an_image_by_the_largest_stride_shifts_boxes_and_points(
 
 @torch.no_grad()
 def test_coarse_cells_lie_in_the_middle_of_their_pixels(constant: DetectorNet) -> None:
-    predicted = constant.search_multiscale(noise(100, 190))
+    predicted = constant(noise(100, 190))
     fine = cells(100, 190)
     boxes = predicted.boxes[0, fine:]
     first, row = 3, ceil(ceil(190 / 3) / 8)
@@ -119,11 +124,12 @@ def test_coarse_cells_lie_in_the_middle_of_their_pixels(constant: DetectorNet) -
     torch.testing.assert_close(boxes[1], torch.tensor([-24.0, -48.0, 72.0, 48.0]) + 1)
     torch.testing.assert_close(boxes[row], torch.tensor([-48.0, -24.0, 48.0, 72.0]) + 1)
     torch.testing.assert_close(predicted.points[0, fine + first], torch.tensor([[73.0, 1.0]] * 5))
+    constant.spec = FLAT
     torch.testing.assert_close(predicted.boxes[:, :fine], constant(noise(100, 190)).boxes)
 
 
 @pytest.mark.parametrize(("x", "y"), [(0, 0), (30, 63), (198, 99)])
-@pytest.mark.parametrize(("reach", "is_detected"), [(15, False), (17, True)])
+@pytest.mark.parametrize(("reach", "is_detected"), [(11, False), (13, True)])
 @torch.no_grad()
 def test_coarse_predictions_map_to_the_images_pixels(
     x: int,
@@ -133,39 +139,71 @@ def test_coarse_predictions_map_to_the_images_pixels(
     network: DetectorNet,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """With a fake search that predicts a box around the brightest pixel, on an image with one
-    bright square. Boxes smaller than 32 coarse pixels are discarded."""
+    """With a fake search whose one face is a box around the brightest pixel, on an image with one
+    bright square. Boxes smaller than 24 coarse pixels are discarded."""
 
-    def brightest(planes: torch.Tensor) -> CellPredictions:
-        plane = planes[0, 0]
-        row, column = divmod(int(plane.argmax()), plane.shape[1])
-        place = torch.tensor([column, row], dtype=torch.float32)
-        return CellPredictions(
-            torch.cat([place - reach, place + reach])[None, None],
-            plane.max()[None, None],
-            place.expand(1, 1, 5, 2),
-        )
+    def brightest(planes: torch.Tensor) -> list[torch.Tensor]:
+        height, width = planes.shape[2:]
+        maps = [
+            torch.full((1, 15, ceil(height / stride), ceil(width / stride)), -20.0)
+            for stride in STRIDES
+        ]
+        row, column = divmod(int(planes[0, 0].argmax()), width)
+        offset = torch.tensor([column % 8, row % 8]) / 8
+        cell = maps[0][0, :, row // 8, column // 8]
+        cell[0] = planes[0, 0].max()
+        cell[1:3] = offset
+        cell[3:5] = log(reach / 16)
+        cell[5:] = offset.repeat(5) / 2
+        return maps
 
     monkeypatch.setattr(network, "_search", brightest)
     image = torch.zeros(1, 102, 202, 3, dtype=torch.uint8)
     image[:, y : y + 3, x : x + 3] = 200
-    predicted = network.search_multiscale(image)
-    torch.testing.assert_close(predicted.points[0, 1, 0], torch.tensor([x + 1.0, y + 1.0]))
+    predicted = network(image)
+    fine = cells(102, 202)
+    best = fine + int(predicted.points[0, fine:, 0, 0].isclose(torch.tensor(x + 1.0)).nonzero()[0])
+    torch.testing.assert_close(predicted.points[0, best, 0], torch.tensor([x + 1.0, y + 1.0]))
     torch.testing.assert_close(
-        predicted.boxes[0, 1],
+        predicted.boxes[0, best],
         torch.tensor([x, y, x, y]) + 1.0 + 3.0 * reach * torch.tensor([-1, -1, 1, 1]),
     )
-    assert float(predicted.logits[0, 1]) == (200 if is_detected else -20)
+    assert float(predicted.logits[0, best]) == (200 if is_detected else -20)
+
+
+def test_smaller_images_are_normalised_in_training_as_at_inference(network: DetectorNet) -> None:
+    images = noise(96, 96, 2)
+    network.spec = replace(SPEC, levels=2)
+    network.train()
+    for _ in range(3):
+        network(images)
+    norms = [m for m in network.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    assert all(norm.training for norm in norms)
+    before = [norm.running_mean.clone() for norm in norms if norm.running_mean is not None]
+    fine = cells(96, 96)
+    training = network(images)
+    network.spec = FLAT
+    network(images)
+    moved = [norm.running_mean for norm in norms if norm.running_mean is not None]
+    assert all((one != other).any() for one, other in zip(before, moved, strict=True))
+    assert training.boxes[:, fine:].isfinite().all()
+    # With the statistics that the first pass left, evaluation gives the same.
+    again = DetectorNet(replace(SPEC, levels=2))
+    again.load_state_dict(network.state_dict())
+    again.train()
+    expected = again(images).logits[:, fine:]
+    again.eval()
+    torch.testing.assert_close(again(images).logits[:, fine:], expected)
 
 
 @torch.no_grad()
 def test_folding_the_input_scale_preserves_the_predictions(network: DetectorNet) -> None:
     image = noise(70, 90)
-    before = network.search_multiscale(image)
+    before = network(image)
     for _ in range(2):
         network.fold_input_scale()
         assert network.input_scale == 1
-        for actual, expected in zip(network.search_multiscale(image), before, strict=True):
+        for actual, expected in zip(network(image), before, strict=True):
             torch.testing.assert_close(actual, expected, atol=1e-3, rtol=1e-5)
 
 
