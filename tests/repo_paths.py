@@ -17,3 +17,5 @@ YUNET_MODEL = Path(
     os.environ.get("FKD_YUNET") or _SHARED / "models" / "face_detection_yunet_n_640.onnx"
 )
 """The file of a YuNet detector; likewise."""
+PHOTOS_FOLDER = Path(os.environ.get("FKD_PHOTOS") or _SHARED / "data" / "300w-photos")
+"""Whole photos of 300-W with their annotations; likewise."""

@@ -29,7 +29,7 @@ from fkd_train.cli.options import data_option
     show_default=True,
     help="Length of each video.",
 )
-@data_option(required=False)
+@data_option(required=False, several=False)
 @out_option
 def tracking(model: Path, seconds: float, data: Path | None, out: Path | None) -> None:
     """Track faces on known paths: jitter, lag and error of each smoothing, and detector calls."""
@@ -74,3 +74,35 @@ def detectors(
     files = models or tuple(shipped_models(detectors=True).values())
     recorder = open_recorder("detectors", out)
     measure_detectors(files, yunet, size, threads, Timing(blocks, seconds), recorder)
+
+
+@click.command(cls=FkdCommand)
+@click.argument("models", nargs=-1, type=PATH)
+@click.option("--photos", type=PATH, help="Whole photos with a .pts file each, as 300-W has them.")
+@click.option("--yunet", type=PATH, help="YuNet model file to run as well.")
+@data_option(required=False, several=False)
+@out_option
+def recall(
+    models: tuple[Path, ...],
+    photos: Path | None,
+    yunet: Path | None,
+    data: Path | None,
+    out: Path | None,
+) -> None:
+    """Count faces found on whole photos, and false ones on pictures without faces.
+
+    MODELS are detector files (default: the shipped one). Haar runs as well where OpenCV has it.
+    Held-out faces of --data are shown sideways and upside down, where none counts.
+    """
+    import cv2
+
+    from benchmarks.faces.recall import Contender, measure_recall
+    from fkd_infer.models.shipped import shipped_models
+
+    files = models or tuple(shipped_models(detectors=True).values())
+    contenders = [Contender(file.stem, "fkd", file) for file in files]
+    if hasattr(cv2, "CascadeClassifier"):
+        contenders.append(Contender("haar", "haar", None))
+    if yunet is not None:
+        contenders.append(Contender("yunet", "yunet", yunet))
+    measure_recall(contenders, photos, data, open_recorder("recall", out))

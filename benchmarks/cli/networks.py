@@ -99,7 +99,7 @@ def settings(model: Path, blocks: int, seconds: float, out: Path | None) -> None
 
 @click.command(cls=FkdCommand)
 @click.argument("models", nargs=-1, type=PATH)
-@data_option(required=True)
+@data_option(required=True, several=False)
 @click.option(
     "--split",
     type=click.Choice(SPLITS),
@@ -132,7 +132,7 @@ def accuracy(
 
 
 @click.command(cls=FkdCommand)
-@data_option(required=True)
+@data_option(required=True, several=False)
 @click.option(
     "--out",
     type=PATH,

@@ -83,7 +83,7 @@ def soak(minutes: int, photos: int, folder: Path, out: Path | None) -> None:
 @click.option(
     "--images", type=POSITIVE, default=2000, show_default=True, help="Number of pictures."
 )
-@data_option(required=False)
+@data_option(required=False, several=False)
 @click.option(
     "--cores",
     type=POSITIVE,

@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def data_option(required: bool) -> Callable[[F], F]:
-    """--data: the folders of the data sets."""
+def data_option(required: bool, several: bool = True) -> Callable[[F], F]:
+    """--data: the folder of a data set, or those of several."""
     return click.option(
         "--data",
         type=click.Path(path_type=Path),
         envvar="FKD_DATA",
         show_envvar=True,
         required=required,
-        multiple=True,
+        multiple=several,
         help="Folder of a data set: with <part>_frames_keypoints.csv and <part>/, or with .pts "
-        "files as 300-W has them. Repeat for several.",
+        f"files as 300-W has them.{' Repeat for several.' if several else ''}",
     )
 
 

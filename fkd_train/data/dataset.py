@@ -106,12 +106,16 @@ def _load_folder(
 
 
 def load_evaluation(
-    data: DataFolders, split: Split, scheme: LandmarkScheme = IBUG68, colour: bool = False
+    data: DataFolders,
+    split: Split,
+    scheme: LandmarkScheme = IBUG68,
+    colour: bool = False,
+    held_out: Collection[str] = (),
 ) -> Faces:
     """Reads the evaluation faces of a split, as `load_split` does."""
     if split == "official":
         return read_faces(data, evaluation_part(split), scheme, colour)
-    return load_split(data, split, scheme, colour)[1]
+    return load_split(data, split, scheme, colour, held_out)[1]
 
 
 def evaluation_part(split: Split) -> str:

@@ -26,7 +26,7 @@ from fkd_train.data.augmentation.non_faces import scrambled, texture
 from fkd_train.data.augmentation.occluders import with_glasses
 from fkd_train.data.augmentation.photometric import Rng, photometric, relit
 from fkd_train.data.faces import Faces
-from fkd_train.ground_truth import IGNORED, GroundTruth
+from fkd_train.ground_truth import IGNORED, GroundTruth, five_points
 
 _VISIBLE_SHARE, _HINTED_SHARE = 0.55, 0.1
 """Visible shares of a box from which it counts as a face, and from which it is ignored instead of
@@ -101,7 +101,7 @@ class MosaicGenerator:
             if (np.prod(shared.clip(0), axis=1) > 0.05 * _areas(faces)).any():
                 continue
             matrix = np.column_stack([scale * np.eye(2), -scale * corner])
-            _warp(image, matrix, tile, cv2.BORDER_REPLICATE)
+            warp(image, matrix, tile, cv2.BORDER_REPLICATE)
             return
         _draw_texture(tile, rng)
 
@@ -114,8 +114,8 @@ class MosaicGenerator:
         largest = max(height, width) / min(image.shape[:2])
         scale = float(np.exp(rng.uniform(np.log(min(1.0, largest)), np.log(2 * max(1, largest)))))
         centre = rng.uniform(0, image.shape[1::-1])
-        matrix = _placement(centre, scale, rng.uniform(-0.3, 0.3), (width / 2, height / 2), False)
-        _warp(image, matrix, tile, cv2.BORDER_REFLECT_101)
+        matrix = placement(centre, scale, rng.uniform(-0.3, 0.3), (width / 2, height / 2), False)
+        warp(image, matrix, tile, cv2.BORDER_REFLECT_101)
         return None
 
     def _draw_scrambled_face(self, tile: Pixels, rng: Rng) -> None:
@@ -125,7 +125,7 @@ class MosaicGenerator:
         size = max(tile.shape[:2])
         square = np.empty((size, size, 3), np.uint8)
         matrix = similarity((box[:2] + box[2:]) / 2, side, size)
-        _warp(self.faces.images[row], matrix, square, cv2.BORDER_REPLICATE)
+        warp(self.faces.images[row], matrix, square, cv2.BORDER_REPLICATE)
         tile[:] = scrambled(square, rng)[: tile.shape[0], : tile.shape[1]]
 
     def _draw_face(self, tile: Pixels, rng: Rng) -> GroundTruth:
@@ -138,10 +138,10 @@ class MosaicGenerator:
         roll = np.radians(_roll(self.config, rng))
         mirror = rng.random() < 0.5
         box = points_box(points)
-        matrix = _placement((box[:2] + box[2:]) / 2, scale, roll, place, mirror)
+        matrix = placement((box[:2] + box[2:]) / 2, scale, roll, place, mirror)
         # Outside the image the tile keeps its background, or the image's edge is repeated.
         border = cv2.BORDER_TRANSPARENT if rng.random() < 0.5 else cv2.BORDER_REPLICATE
-        _warp(self.faces.images[row], matrix, tile, border)
+        warp(self.faces.images[row], matrix, tile, border)
         moved = transform(points, matrix)
         if mirror:
             moved = moved[self.faces.scheme.flip_permutation]
@@ -179,7 +179,7 @@ class MosaicGenerator:
     @cached_property
     def _chances(self) -> NDArray[np.float64]:
         """Cumulative probabilities (n,) by which faces are drawn."""
-        weights = 1 + self.config.profiles * _asymmetry(self.faces)
+        weights = 1 + self.config.profiles * turned_sideways(self.faces)
         sums = np.cumsum(weights / weights.sum())
         sums[-1] = 1.0
         return sums
@@ -245,7 +245,7 @@ def _position(length: int, extent: float, rng: Rng) -> float:
     return float(rng.uniform(margin, length - margin))
 
 
-def _placement(
+def placement(
     centre: Sequence[float] | NDArray[np.generic],
     scale: float,
     roll: float,
@@ -257,7 +257,7 @@ def _placement(
     return np.column_stack([scale * matrix[:, :2], scale * matrix[:, 2] + np.asarray(place)])
 
 
-def _warp(image: Pixels, matrix: Matrix, tile: Pixels, border: int) -> None:
+def warp(image: Pixels, matrix: Matrix, tile: Pixels, border: int) -> None:
     """Draws an image onto a tile; averages pixels first if it gets much smaller."""
     factor = int(1 / np.linalg.norm(matrix[:, 0]))
     if factor >= 2:
@@ -311,14 +311,13 @@ def _visible(truth: GroundTruth, width: int, height: int) -> GroundTruth:
     return GroundTruth(truth.boxes[rows], truth.points[rows], kinds[rows])
 
 
-def _asymmetry(faces: Faces) -> NDArray[np.float64]:
-    """How far heads are turned sideways, (n,) from 0 to 1: how far the middle of the points lies
-    from the outer eye corners' middle, in distances of the corners."""
-    corners = faces.points[:, list(faces.scheme.outer_eye_corners)]
-    aside = faces.points.mean(1) - corners.mean(1)
-    across = corners[:, 1] - corners[:, 0]
-    length = np.linalg.norm(across, axis=1)
-    return np.asarray(np.abs((aside * across).sum(1)) / length**2).clip(0, 1).astype(np.float64)
+def turned_sideways(faces: Faces) -> NDArray[np.float64]:
+    """How far heads are turned sideways, (n,) from 0 to 1: how far the tip of the nose lies beside
+    the middle of the eyes, in distances of the eyes."""
+    right, left, nose = five_points(faces.points)[:, :3].swapaxes(0, 1)
+    across = left - right
+    aside = ((nose - (right + left) / 2) * across).sum(1) / (across**2).sum(1)
+    return np.abs(aside).clip(0, 1).astype(np.float64)
 
 
 def _corners(box: Floats) -> Floats:

@@ -1,10 +1,11 @@
-"""Compares detectors on unchanged, tilted, dark and gray images, and on mosaics by face size."""
+"""Compares detectors on unchanged, tilted, dark and gray images, and by face size."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from tqdm import tqdm
 
 from fkd_infer.detection.base import SizedDetector
 from fkd_infer.errors import FkdError
-from fkd_infer.geometry.arrays import Pixels
+from fkd_infer.geometry.arrays import Floats, Pixels
 from fkd_infer.models.cards.base import task_of
 from fkd_infer.models.cards.detector import TASK
 from fkd_infer.models.check import check_model
@@ -20,6 +21,8 @@ from fkd_train.choices import Split
 from fkd_train.config.detector import detector_recipe_from_dict
 from fkd_train.config.reading import read_recipe_table
 from fkd_train.data.dataset import DataFolders, load_evaluation
+from fkd_train.data.faces import Faces
+from fkd_train.data.mosaic import turned_sideways
 from fkd_train.evaluation.detection_metrics import Matches, match
 from fkd_train.evaluation.detector_evaluation import (
     FALSE_PER_IMAGE,
@@ -27,12 +30,18 @@ from fkd_train.evaluation.detector_evaluation import (
     evaluation_mosaics,
     mosaic_evaluation_set,
 )
-from fkd_train.evaluation.image_changes import CHANGES, changed_image
+from fkd_train.evaluation.image_changes import CHANGES, changed_image, placed
 from fkd_train.ground_truth import FACE, IGNORED, GroundTruth
 
 FACE_SIZES = ((12.0, 24.0), (24.0, 48.0), (48.0, 96.0), (96.0, np.inf))
 """Ranges of the longer side of the points' box on mosaics, in pixels."""
 MOSAICS = 1000
+PLACED_SIZES = (12, 16, 24, 48, 96, 192, 384, 768, 1200)
+"""Sizes of faces in pictures of 1280 × 960 pixels, from 12 pixels to more than the picture."""
+PLACED = 200
+"""Pictures for each of these sizes."""
+TURNED, TURNED_SIZE = 0.4, 480
+"""Heads turned further than this, as `turned_sideways` measures it, are shown in this size too."""
 
 
 @dataclass(frozen=True)
@@ -101,12 +110,20 @@ def _metrics(pictures: str, detector: str, matches: Matches, threshold: float) -
 
 def _image_sets(data: DataFolders, split: Split) -> Iterator[_ImageSet]:
     recipe = detector_recipe_from_dict(read_recipe_table("detector"))
-    faces = load_evaluation(data, split, colour=True)
+    faces = load_evaluation(data, split, colour=True, held_out=recipe.data.held_out)
     mosaics = evaluation_mosaics(replace(recipe, split=split), faces)
     for name, change in CHANGES.items():
         changed = [changed_image(change, faces, row, mosaics.others) for row in range(len(faces))]
         truths = [truth for _, truth in changed]
         yield _ImageSet([image for image, _ in changed], {name: (truths, (0.0, np.inf))})
+    sample = np.linspace(0, len(faces) - 1, min(PLACED, len(faces))).astype(int).tolist()
+    for size in PLACED_SIZES:
+        name = f"faces of {size} px in 1280 × 960"
+        yield _placed_faces(name, size, faces, sample, mosaics.others)
+    turned = np.flatnonzero(turned_sideways(faces) > TURNED).tolist()
+    if turned:
+        name = f"heads turned sideways of {TURNED_SIZE} px in 1280 × 960"
+        yield _placed_faces(name, TURNED_SIZE, faces, turned, mosaics.others)
     mosaic_set = mosaic_evaluation_set(mosaics, MOSAICS)
     rows = {
         _size_name(low, high): (
@@ -116,6 +133,16 @@ def _image_sets(data: DataFolders, split: Split) -> Iterator[_ImageSet]:
         for low, high in FACE_SIZES
     }
     yield _ImageSet(mosaic_set.images, rows)
+
+
+def _placed_faces(
+    name: str, size: int, faces: Faces, rows: Sequence[int], others: Mapping[str, Floats]
+) -> _ImageSet:
+    """Large pictures that show one face each in this size."""
+    change = partial(placed, size=size)
+    shown = [changed_image(change, faces, row, others) for row in rows]
+    truths = [truth for _, truth in shown]
+    return _ImageSet([image for image, _ in shown], {name: (truths, (0.0, np.inf))})
 
 
 def _size_name(low: float, high: float) -> str:

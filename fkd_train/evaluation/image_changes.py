@@ -1,4 +1,4 @@
-"""Changes of images under which detectors are compared: tilted, darkened and gray."""
+"""Changes of images under which detectors are compared: tilted, darkened, gray, of every size."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from fkd_infer.geometry.arrays import Floats, Pixels, bgr_image, gray_plane
 from fkd_infer.geometry.boxes import points_box
 from fkd_infer.geometry.transforms import similarity, transform
 from fkd_train.data.faces import Faces
+from fkd_train.data.mosaic import placement, warp
 from fkd_train.ground_truth import GroundTruth
 
+_PICTURE = (1280, 960)
 Change = Callable[[Pixels, Floats, Floats, np.random.Generator], tuple[Pixels, GroundTruth]]
 """Maps an image (H, W, 3), its points (68, 2), the boxes (k, 4) of other faces, and a generator to
 the changed image and its true faces."""
@@ -63,6 +65,25 @@ def _gray(
     image: Pixels, points: Floats, others: Floats, rng: np.random.Generator
 ) -> tuple[Pixels, GroundTruth]:
     return bgr_image(gray_plane(image)), GroundTruth.of(points[None], others)
+
+
+def placed(
+    image: Pixels, points: Floats, others: Floats, rng: np.random.Generator, size: float
+) -> tuple[Pixels, GroundTruth]:
+    """A picture of 1280 × 960 pixels that shows the face somewhere, `size` pixels large.
+
+    A face that has no room is centred, and the image's border pixels are repeated around it.
+    """
+    box = points_box(points)
+    scale = size / float((box[2:] - box[:2]).max())
+    room = (np.array(_PICTURE) - size).clip(0) / 2
+    place = np.array(_PICTURE) / 2 + rng.uniform(-room, room)
+    matrix = placement((box[:2] + box[2:]) / 2, scale, 0.0, place, mirror=False)
+    picture = np.empty((_PICTURE[1], _PICTURE[0], 3), np.uint8)
+    warp(image, matrix, picture, cv2.BORDER_REPLICATE)
+    corners = others[:, [0, 1, 2, 1, 2, 3, 0, 3]].reshape(-1, 4, 2)
+    other_boxes = points_box(transform(corners, matrix)) if len(others) else others
+    return picture, GroundTruth.of(transform(points, matrix)[None], other_boxes)
 
 
 CHANGES: dict[str, Change] = {

@@ -109,7 +109,9 @@ def load_detector_source(
     digest = weights_sha256(network)
     sets: dict[str, EvaluationSet] = {}
     if data is not None:
-        sets = evaluation_sets(recipe, load_evaluation(data, recipe.split, colour=True))
+        sets = evaluation_sets(
+            recipe, load_evaluation(data, recipe.split, colour=True, held_out=recipe.data.held_out)
+        )
     slope, intercept = _calibrate(network, sets["mosaics"]) if sets else (1.0, 0.0)
     network.fold_input_scale()
     scored = ScoredDetector(network, slope, intercept).eval()

@@ -13,7 +13,6 @@ from fkd_train.config.detector import DetectorRecipe
 from fkd_train.config.recipe import load_recipe
 from fkd_train.models.detector import (
     STRIDES,
-    CellPredictions,
     DetectorNet,
     DetectorSpec,
     cell_centres,
