@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -24,8 +24,17 @@ def build_optimizer(
 
 
 def average_weights(network: nn.Module, decay: float) -> AveragedModel:
-    """A copy whose weights are an exponential moving average of the network's."""
-    update = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+    """A copy whose weights are an exponential moving average of the network's.
+
+    After n steps the decay is (1 + n) / (10 + n) at most, so that short runs are not left with a
+    share of the initial weights.
+    """
+
+    def update(averages: list[Tensor], weights: list[Tensor], count: Tensor | int) -> None:
+        steps = int(count)
+        usable = min(decay, (1 + steps) / (10 + steps))
+        get_ema_multi_avg_fn(usable)(averages, weights, count)  # type: ignore[no-untyped-call]
+
     return AveragedModel(network, multi_avg_fn=update, use_buffers=True)
 
 

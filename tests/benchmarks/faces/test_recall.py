@@ -16,7 +16,7 @@ from fkd_train.data.synthetic import face_shape
 
 
 def photos(height: int = 120, width: int = 200) -> Faces:
-    points = np.asarray(face_shape() * 60 + np.array([130, 50]), np.float32)
+    points = np.rint(face_shape() * 60 + np.array([130, 50])).astype(np.float32)
     image = np.zeros((height, width, 3), np.uint8)
     x, y = np.rint(points).astype(int).T
     image[y, x] = 255

@@ -31,6 +31,7 @@ OTHER_VALUES = {
     "--min-face": "30",
     "--min-presence": "0.3",
     "--min-score": "0.4",
+    "--roll": "any",
     "--quality": "60",
     "--refine": None,
     "--smooth": "off",

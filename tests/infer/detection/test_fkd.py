@@ -107,7 +107,7 @@ def test_non_contiguous_frames_have_the_same_detections() -> None:
 
 @pytest.mark.parametrize("shape", [(1, 1, 3), (1, 500, 3), (3000, 2, 3), (1, 1)])
 def test_images_of_any_shape_are_searched(shape: tuple[int, ...]) -> None:
-    assert len(tiny()(np.full(shape, 255, np.uint8))) == 1
+    assert len(tiny(search=Search(256))(np.full(shape, 255, np.uint8))) == 1
 
 
 def test_reports_a_network_that_returns_nan() -> None:

@@ -137,8 +137,8 @@ def test_help_lists_every_detector() -> None:
 def searches(photo: Path, **changes: Any) -> tuple[Search, Search]:
     """The search settings for photos and for videos."""
     usual = FaceOptions(
-        FIXED, "fkd", Path(TINY), None, "points", None, None, None, None, "off", None, None,
-        "cpu", 1, tuned=False,
+        FIXED, "fkd", Path(TINY), None, "points", None, None, None, None, None, "off", None,
+        None, "cpu", 1, tuned=False,
     )  # fmt: skip
     options = replace(usual, **changes)
     pipeline = options.pipeline(expand_sources([str(photo)]), 1)
@@ -157,6 +157,11 @@ def test_searches_videos_at_a_smaller_size_unless_it_is_given(photo: Path) -> No
         Search(1280, 20, 0.7),
         Search(640, 20, 0.7),
     )
+
+
+def test_photos_and_videos_are_searched_for_turned_faces_alike(photo: Path) -> None:
+    expected = Search(1280, roll="any"), Search(640, roll="any")
+    assert searches(photo, roll="any") == expected
 
 
 @pytest.mark.skipif(not hasattr(cv2, "CascadeClassifier"), reason="this OpenCV has no cascades")
