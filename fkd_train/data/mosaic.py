@@ -249,7 +249,7 @@ def placement(
     centre: Sequence[float] | NDArray[np.generic],
     scale: float,
     roll: float,
-    place: Sequence[float],
+    place: Sequence[float] | NDArray[np.generic],
     mirror: bool,
 ) -> Matrix:
     """The matrix (2, 3) that scales and turns an image about `centre` and moves that to `place`."""
@@ -317,7 +317,7 @@ def turned_sideways(faces: Faces) -> NDArray[np.float64]:
     right, left, nose = five_points(faces.points)[:, :3].swapaxes(0, 1)
     across = left - right
     aside = ((nose - (right + left) / 2) * across).sum(1) / (across**2).sum(1)
-    return np.abs(aside).clip(0, 1).astype(np.float64)
+    return np.asarray(np.abs(aside).clip(0, 1), np.float64)
 
 
 def _corners(box: Floats) -> Floats:

@@ -23,6 +23,9 @@ def build_optimizer(
     return optimizer, _SCHEDULES[config.schedule](optimizer, config, steps)
 
 
+_Tensors = tuple[Tensor, ...] | list[Tensor]
+
+
 def average_weights(network: nn.Module, decay: float) -> AveragedModel:
     """A copy whose weights are an exponential moving average of the network's.
 
@@ -30,7 +33,7 @@ def average_weights(network: nn.Module, decay: float) -> AveragedModel:
     share of the initial weights.
     """
 
-    def update(averages: list[Tensor], weights: list[Tensor], count: Tensor | int) -> None:
+    def update(averages: _Tensors, weights: _Tensors, count: Tensor | int) -> None:
         steps = int(count)
         usable = min(decay, (1 + steps) / (10 + steps))
         get_ema_multi_avg_fn(usable)(averages, weights, count)  # type: ignore[no-untyped-call]
