@@ -202,7 +202,7 @@ class DetectorNet(nn.Module):
 
 def decode_boxes(cells: Cells) -> tuple[Tensor, Tensor]:
     """Boxes (N, A, 4) xyxy in pixels, and logits of a face (N, A)."""
-    outputs, (place, unit, factor) = cells.outputs, torch.split(cells.places, (2, 1, 1), -1)
+    outputs, (place, unit, factor) = cells.outputs, torch.split(cells.places, [2, 1, 1], -1)
     centres = place + outputs[..., 1:3] * unit
     half = outputs[..., 3:5].clamp(max=4.0).exp() * (unit * _INITIAL_WIDTH / 2)
     # Small faces are detected better at a finer level.
@@ -213,7 +213,7 @@ def decode_boxes(cells: Cells) -> tuple[Tensor, Tensor]:
 
 def decode_points(offsets: Tensor, places: Tensor) -> Tensor:
     """Points (..., 5, 2) in pixels, from the last ten outputs (..., 10) of cells at `places`."""
-    place, unit, _ = torch.split(places, (2, 1, 1), -1)
+    place, unit, _ = torch.split(places, [2, 1, 1], -1)
     moved = torch.unflatten(offsets, -1, (5, 2)) * (unit * POINT_UNIT)[..., None]
     return place[..., None, :] + moved
 
