@@ -115,6 +115,19 @@ def holds_detector(path: Path) -> bool:
     return is_detector(load_checkpoint(path)["recipe"])
 
 
+def load_initial_weights(network: nn.Module, path: Path) -> None:
+    """Starts a network with the weights of a checkpoint, of its own kind and size.
+
+    Raises RunError for a file that is no checkpoint, and for weights that do not fit.
+    """
+    weights = load_checkpoint(path)["weights"]
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        fix = "use a recipe with the same model as the checkpoint's"
+        raise RunError(path, "its weights do not fit the recipe's network", fix) from error
+
+
 def load_landmark_network(path: Path) -> tuple[LandmarkNet, LandmarkRecipe, Checkpoint]:
     """Loads a landmark network, ready for inference, with its recipe."""
     content = load_checkpoint(path)

@@ -22,6 +22,11 @@ from fkd_train.cli.options import data_option, split_option, with_overrides
 )
 @data_option(required=False)
 @click.option("--out", type=click.Path(path_type=Path), help="Run folder.")
+@click.option(
+    "--init",
+    type=click.Path(path_type=Path),
+    help="Start with the weights of this .pt file, whose network has to be the recipe's.",
+)
 @click.option("--resume", is_flag=True, help="Continue the run in --out.")
 @click.option(
     "--force", is_flag=True, help="With --resume: continue even if the recipe or the data changed."
@@ -63,6 +68,7 @@ def main(
     name: str | None,
     data: tuple[Path, ...],
     out: Path | None,
+    init: Path | None,
     resume: bool,
     force: bool,
     split: Split | None,
@@ -90,6 +96,8 @@ def main(
         raise click.UsageError(
             f"missing {', '.join(missing)}; --recipe without a value lists the shipped recipes"
         )
+    if init and resume:
+        raise click.UsageError("--init is for a new run; --resume continues with its own weights")
     if force and not resume:
         raise click.UsageError("--force needs --resume")
     recipe = with_overrides(
@@ -107,6 +115,7 @@ def main(
         recipe,
         data,
         out,
+        init=init,
         resume=resume,
         force=force,
         workers=workers,

@@ -11,6 +11,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 
+from fkd_train.checkpoints import load_initial_weights
 from fkd_train.config.detector import DetectorRecipe
 from fkd_train.config.recipe import Recipe
 from fkd_train.data.dataset import DataFolders
@@ -43,6 +44,7 @@ def train(
     data: DataFolders,
     out: Path,
     *,
+    init: Path | None = None,
     resume: bool = False,
     force: bool = False,
     workers: int = 1,
@@ -53,16 +55,20 @@ def train(
     """Trains into a run folder: recipe.json, data.csv, log.csv, best.pt, last.pt, plots/.
 
     `last.pt` is saved after every epoch, and within an epoch every `save_every` seconds. `force`
-    resumes even with another recipe or other data. `notify` receives messages for the user, in the
-    main process. Raises DatasetError for bad data; RunError if the folder already holds a run
-    (without `resume`), or none (with it), or one with another recipe or other data (without
-    `force`), or while another process trains into it; and the errors of Trainer.run.
+    resumes even with another recipe or other data. `init` is a checkpoint whose weights a new run
+    starts with. `notify` receives messages for the user, in the main process.
+
+    Raises DatasetError for bad data; RunError if the folder already holds a run (without `resume`),
+    or none (with it), or one with another recipe or other data (without `force`), or while another
+    process trains into it, or for initial weights that do not fit; and the errors of Trainer.run.
     """
     accelerator = _accelerator(recipe)
     folder = RunFolder(out)
     with ExitStack() as claims:
         run_on_main_process(accelerator, out, lambda: claims.enter_context(folder.claimed(resume)))
         task = _build_task(recipe, data, out, accelerator)
+        if init is not None:
+            load_initial_weights(task.network, init)
         log = RunLog(out, accelerator.is_main_process, tensorboard)
         trainer = _build_trainer(recipe, task, accelerator, log, workers, save_every)
         run_on_main_process(

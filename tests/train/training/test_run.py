@@ -181,6 +181,31 @@ def test_refuses_a_folder_that_holds_a_run(
         train(tiny, drawn_data, uninterrupted, workers=0)
 
 
+def test_starts_with_the_weights_of_another_run(
+    uninterrupted: Path, tiny: LandmarkRecipe, drawn_data: Path, tmp_path: Path
+) -> None:
+    still = replace(tiny, epochs=1, optimizer=replace(tiny.optimizer, lr=1e-12))
+    last = uninterrupted / "last.pt"
+    train(still, drawn_data, tmp_path / "run", init=last, workers=0)
+    before, after = (
+        load_checkpoint(folder / "last.pt")["weights"]
+        for folder in (uninterrupted, tmp_path / "run")
+    )
+    for name, weights in before.items():
+        if name.endswith("weight"):
+            torch.testing.assert_close(after[name], weights, atol=1e-6, rtol=1e-4)
+
+
+def test_refuses_initial_weights_of_another_network(
+    uninterrupted: Path, tiny: LandmarkRecipe, drawn_data: Path, tmp_path: Path
+) -> None:
+    other = replace(tiny, model=replace(tiny.model, size=2 * tiny.model.size))
+    with pytest.raises(RunError, match="its weights do not fit the recipe's network"):
+        train(other, drawn_data, tmp_path, init=uninterrupted / "last.pt", workers=0)
+    with pytest.raises(RunError, match="no such checkpoint"):
+        train(tiny, drawn_data, tmp_path, init=tmp_path / "none.pt", workers=0)
+
+
 def test_resumes_a_run_whose_recipe_lacks_a_newer_field(
     uninterrupted: Path, tiny: LandmarkRecipe, drawn_data: Path, tmp_path: Path
 ) -> None:
