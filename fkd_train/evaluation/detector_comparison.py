@@ -38,7 +38,7 @@ FACE_SIZES = ((12.0, 24.0), (24.0, 48.0), (48.0, 96.0), (96.0, np.inf))
 MOSAICS = 1000
 PLACED_SIZES = (12, 16, 24, 48, 96, 192, 384, 768, 1200)
 """Sizes of faces in pictures of 1280 × 960 pixels, from 12 pixels to more than the picture."""
-PLACED = 200
+PLACED = 100
 """Pictures for each of these sizes."""
 TURNED, TURNED_SIZE = 0.4, 480
 """Heads turned further than this, as `turned_sideways` measures it, are shown in this size too."""
