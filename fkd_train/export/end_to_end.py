@@ -7,6 +7,7 @@ OpenCV 4, points were equal (48 real faces of 20 to 600 px); with OpenCV 5, they
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +18,7 @@ import onnx
 from numpy.typing import NDArray
 
 from fkd_infer.choices import DETECTOR_MODEL, MIN_PRESENCE
+from fkd_infer.detection.base import SizedDetector
 from fkd_infer.detection.factory import build_detector
 from fkd_infer.detection.tiling import Search
 from fkd_infer.geometry.arrays import Pixels
@@ -85,6 +87,8 @@ class Parts:
         detector = build_detector(
             "fkd", self.landmark_card, search, model=self.detector, provider="cpu"
         )
+        assert isinstance(detector, SizedDetector)
+        detector.largest_face = math.inf  # the graph searches no second view
         session = LandmarkSession(self.landmarks, "cpu")
         return Pipeline(session, detector, faces.min_presence)
 
