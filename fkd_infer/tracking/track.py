@@ -51,7 +51,7 @@ class Track:
     @property
     def roll(self) -> float:
         """By how many degrees the frame has to be turned for an upright face: a quarter's."""
-        return 90.0 * round(self.tilt / 90) if self.any_roll else 0.0
+        return 90.0 * (round(self.tilt / 90) % 4) if self.any_roll else 0.0
 
     def box_at(self, time: Fraction) -> Floats:
         """The box (4,) moved on by the face's speed."""
