@@ -61,7 +61,9 @@ def folders_of(data: DataFolders) -> Sequence[Path]:
 
 
 def _format_of(folder: Path, part: str) -> DatasetFormat:
-    return _find_format(folder, part) or FORMATS[0]
+    """The format of a part or, to report that it is missing, of another part."""
+    named = (_find_format(folder, name) for name in (part, "training", "test"))
+    return next(filter(None, named), FORMATS[0])
 
 
 def _find_format(folder: Path, part: str) -> DatasetFormat | None:

@@ -53,6 +53,10 @@ def read_pts(folder: Path, part: str, scheme: LandmarkScheme, colour: bool) -> F
         points.append(face)
     if problems:
         raise DatasetError(folder, problems)
+    if not names:
+        where = " or ".join(sorted(_TEST_FOLDERS))
+        fix = f"test faces lie below folders named {where}, training faces elsewhere"
+        raise DatasetError(folder, [f"it has no .pts files for the part {part}"], fix)
     stacked = np.array(points, np.float32).reshape(-1, scheme.count, 2)
     return Faces(tuple(names), tuple(images), stacked, scheme, tuple(paths))
 

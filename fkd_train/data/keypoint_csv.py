@@ -65,7 +65,7 @@ def _read_table(path: Path, scheme: LandmarkScheme) -> pd.DataFrame:
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False, skip_blank_lines=False)
     except FileNotFoundError as error:
-        fix = "name the folder that holds it with --data"
+        fix = "name the folder that holds it, or one with .pts files, with --data"
         raise DatasetError(path, ["no such file"], fix) from error
     except (OSError, ValueError) as error:
         raise DatasetError(path, [f"not a CSV table: {error}"]) from error

@@ -118,7 +118,7 @@ def test_refuses_a_wrong_setting_in_one_line(text: str) -> None:
             "train",
             ["--recipe", "seed", "--data", "d", "--out", "o"],
             1,
-            "name the folder that holds it with --data",
+            "name the folder that holds it, or one with .pts files, with --data",
         ),
         (
             "train",

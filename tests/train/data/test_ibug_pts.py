@@ -71,6 +71,12 @@ def test_every_bad_file_is_listed(folder: Path) -> None:
     assert "lfpw/trainset/image_0006.pts: no image beside it" in text
 
 
+def test_a_missing_part_is_named(folder: Path) -> None:
+    (folder / "helen/testset/30427236_1.pts").unlink()
+    with pytest.raises(DatasetError, match=r"no \.pts files for the part test; .* testset"):
+        load_split(folder, "official")
+
+
 @pytest.mark.parametrize("value", ["nan", "inf"])
 def test_refuses_coordinates_that_are_not_finite(value: str, folder: Path) -> None:
     path = folder / "afw/1051618982_2.pts"
