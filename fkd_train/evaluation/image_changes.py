@@ -9,7 +9,7 @@ from functools import partial
 import cv2
 import numpy as np
 
-from fkd_infer.geometry.arrays import Floats, Pixels, bgr_image, gray_plane
+from fkd_infer.geometry.arrays import Floats, Matrix, Pixels, bgr_image, gray_plane
 from fkd_infer.geometry.boxes import points_box
 from fkd_infer.geometry.transforms import similarity, transform
 from fkd_train.data.faces import Faces
@@ -49,10 +49,7 @@ def _tilted(
     rotated = cv2.warpAffine(
         image, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )
-    corners = others[:, [0, 1, 2, 1, 2, 3, 0, 3]].reshape(-1, 4, 2)
-    other_boxes = points_box(transform(corners, matrix)) if len(others) else others
-    truth = GroundTruth.of(transform(points, matrix)[None], other_boxes)
-    return np.asarray(rotated, np.uint8), truth
+    return np.asarray(rotated, np.uint8), _moved(points, others, matrix)
 
 
 def _darkened(
@@ -81,9 +78,14 @@ def placed(
     matrix = placement((box[:2] + box[2:]) / 2, scale, 0.0, place, mirror=False)
     picture = np.empty((_PICTURE[1], _PICTURE[0], 3), np.uint8)
     warp(image, matrix, picture, cv2.BORDER_REPLICATE)
+    return picture, _moved(points, others, matrix)
+
+
+def _moved(points: Floats, others: Floats, matrix: Matrix) -> GroundTruth:
+    """The true faces of an image that was moved by a matrix (2, 3)."""
     corners = others[:, [0, 1, 2, 1, 2, 3, 0, 3]].reshape(-1, 4, 2)
     other_boxes = points_box(transform(corners, matrix)) if len(others) else others
-    return picture, GroundTruth.of(transform(points, matrix)[None], other_boxes)
+    return GroundTruth.of(transform(points, matrix)[None], other_boxes)
 
 
 CHANGES: dict[str, Change] = {

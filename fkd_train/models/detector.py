@@ -186,9 +186,11 @@ class DetectorNet(nn.Module):
         active = [norm for norm in norms if norm.training]
         for norm in active:
             norm.training = False
-        yield
-        for norm in active:
-            norm.training = True
+        try:
+            yield
+        finally:
+            for norm in active:
+                norm.training = True
 
     def _search(self, planes: Tensor) -> list[Tensor]:
         """Outputs (N, 15, h, w) of the three maps of one level."""
