@@ -1,7 +1,7 @@
 """fkd_infer: 68 facial keypoints on images and video, through ONNX Runtime.
 
-import cv2, fkd_infer
-faces = fkd_infer.load()(cv2.imread("photo.jpg"))
+import fkd_infer
+faces = fkd_infer.load()(fkd_infer.read_image("photo.jpg"))
 
 Only the names in `__all__` are public; docs/api.md describes them.
 """
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from fkd_infer.geometry.rules import BoxRule, CropRule
     from fkd_infer.limits import Limits
     from fkd_infer.media.frames import frames_from
+    from fkd_infer.media.images.file import read_image
     from fkd_infer.media.sources import expand_sources
     from fkd_infer.models.cards.landmark import ModelCard
     from fkd_infer.pipeline import Pipeline, load
@@ -58,6 +59,7 @@ __all__ = [
     "frames_from",
     "load",
     "load_filters",
+    "read_image",
     "smooth_offline",
 ]
 __version__ = "0.1.0"
@@ -89,6 +91,7 @@ _MODULES = {
     "frames_from": "media.frames",
     "load": "pipeline",
     "load_filters": "filters.filter",
+    "read_image": "media.images.file",
     "smooth_offline": "tracking.offline_smoothing",
 }
 

@@ -185,9 +185,9 @@ class InvalidImageError(FkdError, ValueError):
 
     after_subject = " "
 
-    def __init__(self, got: str) -> None:
+    def __init__(self, got: str, fix: str | None = None) -> None:
         problem = f"is a uint8 array of shape (height, width, 3), BGR; got {got}"
-        super().__init__("an image", problem)
+        super().__init__("an image", problem, fix)
 
 
 class InvalidBoxError(FkdError, ValueError):

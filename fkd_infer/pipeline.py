@@ -36,6 +36,7 @@ from fkd_infer.runtime.providers.registry import AUTO
 from fkd_infer.runtime.session import LandmarkSession
 from fkd_infer.runtime.settings import SessionSettings
 from fkd_infer.runtime.tuned_session import open_session
+from fkd_infer.system.arguments import AtLeastOne, Share, checked
 from fkd_infer.system.chrome_trace import Trace
 from fkd_infer.system.files.atomic import atomic_write, output_errors
 from fkd_infer.system.hardware import available_threads
@@ -66,7 +67,7 @@ class ImageDetections:
 
 
 class Pipeline:
-    """Finds the faces of images and places points on each. Thread-safe.
+    """Finds the faces of images and places points on each. Thread-safe, and can be pickled.
 
     `batch` is the preferred number of faces in one call of the network when faces of several images
     are processed together; `fkd-infer tune` measures it for a machine. Faces with a presence below
@@ -92,6 +93,11 @@ class Pipeline:
         self._detector_lock = threading.Lock()
         self._session_lock = threading.Lock()
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Copies and pickles the pipeline by its parts, which are loaded anew where they arrive."""
+        parts = (self.session, self.detector, self.min_presence, self.refine, self.batch)
+        return type(self), parts
+
     @property
     def card(self) -> ModelCard:
         """The landmark network's card."""
@@ -104,8 +110,9 @@ class Pipeline:
         """
         return self.find_faces(check_image(image), self.detector)
 
+    @checked
     def many(
-        self, images: Iterable[Pixels], workers: int | None = None
+        self, images: Iterable[Pixels], workers: AtLeastOne | None = None
     ) -> Generator[list[Face], None, None]:
         """Yields the faces of each image, in order, as if the pipeline were called for each.
 
@@ -277,18 +284,19 @@ def _faces(
     return faces
 
 
+@checked
 def load(
     model: str | Path = DEFAULT_MODEL,
     *,
     detector: str | Detector = DEFAULT_DETECTOR,
     detector_model: str | Path | None = None,
     provider: Provider = AUTO,
-    threads: int | None = None,
+    threads: AtLeastOne | None = None,
     max_size: int | None = None,
     min_face: float | None = None,
-    min_score: float | None = None,
+    min_score: Share | None = None,
     roll: Roll | None = None,
-    min_presence: float | None = None,
+    min_presence: Share | None = None,
     refine: bool | None = None,
     settings: SessionSettings | None = None,
     tuned: bool = True,
@@ -314,6 +322,8 @@ def load(
     - `cuda`: settings for CUDA.
 
     For trusted detectors, such as "none", `min_presence` is 0 and `refine` False by default.
+
+    Raises SettingsError for an argument of another kind, and what the model and detector raise.
     """
     search_arguments = {
         "detector_model": detector_model,

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from fkd_infer.geometry.arrays import Floats, Pixels, check_image
 from fkd_infer.geometry.boxes import as_boxes
+from fkd_infer.system.arguments import AtLeastOne, check_fields
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -118,12 +119,15 @@ class Prediction(NamedTuple):
 @dataclass(frozen=True)
 class FrameRange:
     """Selects frames of a video: every `stride`-th of those from `start` on and before `end`, in
-    seconds, and `max_frames` at most. The default selects all frames."""
+    seconds, and `max_frames` at most. The default selects all frames. Raises SettingsError."""
 
     start: Fraction = Fraction(0)
     end: Fraction | None = None
-    max_frames: int | None = None
-    stride: int = 1
+    max_frames: AtLeastOne | None = None
+    stride: AtLeastOne = 1
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     def __call__(self, frames: Iterator[Frame]) -> Iterator[Frame]:
         """Yields the selected frames, and stops reading after the last."""

@@ -16,7 +16,7 @@ from repo_paths import DOCS, ROOT, SHIPPED_MODELS
 
 import fkd_infer
 from fkd_infer.detection.fkd import FkdDetector
-from fkd_infer.media.images.file import write_image
+from fkd_infer.media.images.writing import write_image
 from fkd_infer.media.video.writer import VideoSink
 from fkd_infer.runtime.session import LandmarkSession
 from fkd_infer.types import Frame

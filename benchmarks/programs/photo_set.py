@@ -12,7 +12,8 @@ import numpy as np
 from skimage import data as pictures
 
 from fkd_infer.geometry.arrays import Pixels
-from fkd_infer.media.images.file import read_image, write_image
+from fkd_infer.media.images.file import read_image
+from fkd_infer.media.images.writing import write_image
 from fkd_infer.system.files.atomic import output_errors
 from fkd_train.errors import DatasetError
 

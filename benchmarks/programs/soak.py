@@ -17,7 +17,7 @@ from benchmarks.programs.scenes import RATE, Scene, make_video
 from benchmarks.programs.videos import check_container
 from fkd_infer.errors import ContenderError
 from fkd_infer.formats.registry import BUILT_IN
-from fkd_infer.media.images.file import write_image
+from fkd_infer.media.images.writing import write_image
 
 COMMAND = "soak"
 SCENE = Scene(180, 1)

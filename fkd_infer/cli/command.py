@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import click
@@ -30,6 +34,18 @@ class FkdCommand(click.Command):
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         """The command's own parameters, and --debug."""
         return [*super().get_params(ctx), _DEBUG]
+
+    def main(self, *arguments: Any, **options: Any) -> Any:
+        """Runs the program; a full device behind standard output becomes one line."""
+        try:
+            return super().main(*arguments, **options)
+        except OSError as error:
+            if isinstance(error, FkdError) or error.errno != errno.ENOSPC:
+                raise
+            click.echo(f"{Path(sys.argv[0]).name}: standard output: {error.strerror}", err=True)
+            sys.exit(1)
+        finally:
+            _drop_unwritable_output()
 
     def invoke(self, ctx: click.Context) -> object:
         """Runs the command."""
@@ -93,6 +109,14 @@ class CommandWithSubcommands(FkdCommand):
         rows = [(f"{ctx.info_name} {name}", sub.help) for name, sub in self.subcommands.items()]
         with formatter.section("Other commands"):
             formatter.write_dl(rows)
+
+
+def _drop_unwritable_output() -> None:
+    """Discards what standard output does not take: Python would report it once more at the end."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @contextmanager

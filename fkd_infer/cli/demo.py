@@ -25,7 +25,7 @@ def main(out: Path) -> None:
 
     from fkd_infer.drawing.annotator import Annotator
     from fkd_infer.jobs.summary import counted
-    from fkd_infer.media.images.file import write_image
+    from fkd_infer.media.images.writing import write_image
     from fkd_infer.pipeline import load
     from fkd_infer.types import Frame
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from fkd_infer.cli.options.outputs import output_options
 from fkd_infer.system.files.text_checks import printable
 
 if TYPE_CHECKING:
+    from fkd_infer.cli.folder_notes import LeftOut
     from fkd_infer.cli.options.drawing import DrawingOptions
     from fkd_infer.cli.options.faces import FaceOptions
     from fkd_infer.jobs.outputs import Outputs
@@ -76,15 +78,17 @@ def main(
 ) -> None:
     """Place 68 points on every face of photos and videos.
 
-    SOURCE is an image, a video, a folder, a glob such as 'trip/*.jpg', a stream's URL, or a
-    camera's number.
+    SOURCE is an image, a video, a folder, a glob such as 'trip/*.jpg', the URL of a picture or
+    stream, a camera's number, or - for standard input.
     """
+    from fkd_infer.cli.folder_notes import LeftOut, written_otherwise
     from fkd_infer.cli.resume import check_resume, open_journal
     from fkd_infer.jobs.run import Job, run
     from fkd_infer.system.hardware import available_threads
 
     check_resume(resume, outputs)
-    expanded = _expand_and_check(sources, outputs, profile)
+    left_out = LeftOut()
+    expanded, outputs = _expand_and_check(sources, outputs, profile, left_out, limits)
     workers = workers or available_threads()
     pipeline = faces.pipeline(expanded, workers)
     job = Job(
@@ -102,6 +106,9 @@ def main(
         summary = run(expanded, job, quiet)
     if not quiet:
         _print_summary(summary)
+        notes = [written_otherwise(expanded), str(left_out)]
+        for line in filter(None, notes if outputs.folder is not None else notes[1:]):
+            click.echo(printable(line), err=True)
     _print_failures(context, summary, outputs, quiet)
     if summary.fatal_error is not None:
         raise summary.fatal_error
@@ -110,16 +117,24 @@ def main(
 
 
 def _expand_and_check(
-    sources: tuple[str, ...], outputs: Outputs, profile: Path | None
-) -> list[Source]:
-    """The sources that arguments stand for, once every output is known to have its own place."""
-    from fkd_infer.media.output_check import check_outputs
+    sources: tuple[str, ...],
+    outputs: Outputs,
+    profile: Path | None,
+    left_out: LeftOut,
+    limits: Limits,
+) -> tuple[list[Source], Outputs]:
+    """The sources that arguments stand for, and where their outputs go, once every output is known
+    to have its own place."""
+    from fkd_infer.media.output_check import check_outputs, place_single_output
     from fkd_infer.media.sources import expand_sources
 
-    expanded = expand_sources(sources, outputs.folder)
+    expanded = expand_sources(sources, outputs.folder, left_out, limits)
+    if outputs.folder is not None:
+        expanded, folder = place_single_output(expanded, outputs.folder)
+        outputs = replace(outputs, folder=folder)
     files = [*outputs.files, outputs.failures, profile]
     check_outputs(expanded, outputs.folder, [file for file in files if file is not None])
-    return expanded
+    return expanded, outputs
 
 
 def _print_summary(summary: Summary) -> None:

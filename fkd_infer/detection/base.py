@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from copy import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, Self
@@ -136,8 +135,9 @@ class SizedDetector(Detector, ABC):
         """
 
     def for_video(self, search: Search) -> Self:
-        """A copy for videos, with another search."""
-        other = copy(self)
+        """A copy for videos, with the same network and another search."""
+        other = type(self).__new__(type(self))
+        other.__dict__ |= self.__dict__
         other._set_search(search)
         return other
 

@@ -49,11 +49,17 @@ class FkdDetector(SizedDetector):
         self.card = card = DetectorCard.from_metadata(file.metadata, self.path)
         check_detector_signature(file, self.path)
         settings = settings or SessionSettings()
+        self._start = (provider, settings)
         self._session = start_session(ort, self.path, provider, settings)
         self.execution_provider = provider_of(self._session)
         search = search or Search(FKD.search_sizes.photos)
         super().__init__(card.box_rule, card.smallest, search, card.threshold, card.largest)
         self.rule = rule or card.box_rule
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Copies and pickles a detector by its arguments: its session is started anew."""
+        provider, settings = self._start
+        return type(self), (self.path, self.search, provider, settings, self.rule)
 
     def detect(self, image: Pixels, min_face: float = 0) -> Detections:
         """The faces of an image at its own size, best first, whatever their scores."""

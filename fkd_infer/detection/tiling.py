@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from fkd_infer.choices import ROLLS, Roll
+from fkd_infer.choices import Roll
 from fkd_infer.errors import SettingsError
 from fkd_infer.geometry.arrays import Floats, Matrix, Pixels
 from fkd_infer.geometry.boxes import apply_rule
@@ -17,6 +17,7 @@ from fkd_infer.geometry.crop import downscale
 from fkd_infer.geometry.nms import coverage, suppress
 from fkd_infer.geometry.rules import BoxRule
 from fkd_infer.geometry.transforms import transform
+from fkd_infer.system.arguments import Share, check_fields
 from fkd_infer.types import Detections
 
 _MAX_IOU, _MAX_COVERAGE = 0.45, 0.7
@@ -42,18 +43,15 @@ class Search:
 
     max_size: int
     min_face: float | None = None
-    min_score: float | None = None
+    min_score: Share | None = None
     roll: Roll = "upright"
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if self.max_size < 64:
             raise SettingsError("max_size", f"is {self.max_size}, and has to be 64 pixels or more")
         if self.min_face is not None and not 4 <= self.min_face < math.inf:
             raise SettingsError("min_face", f"is {self.min_face}, and has to be 4 pixels or more")
-        if self.min_score is not None and not 0 <= self.min_score <= 1:
-            raise SettingsError("min_score", f"is {self.min_score}, and has to be from 0 to 1")
-        if self.roll not in ROLLS:
-            raise SettingsError("roll", f"is {self.roll!r}, and has to be {' or '.join(ROLLS)}")
 
     @property
     def quarter_turns(self) -> tuple[int, ...]:

@@ -16,7 +16,7 @@ import numpy as np
 from fkd_infer.drawing.marks import FONT
 from fkd_infer.errors import OutputError
 from fkd_infer.geometry.arrays import Pixels
-from fkd_infer.media.images.file import write_image
+from fkd_infer.media.images.writing import write_image
 from fkd_infer.types import Face, Frame
 
 MAX_THUMBNAILS = 20

@@ -9,7 +9,7 @@ import numpy as np
 
 from fkd_infer.errors import FilterError
 from fkd_infer.geometry.arrays import Pixels
-from fkd_infer.media.images.header import PNG, image_problem, image_size
+from fkd_infer.media.images.header import PNG_SIGNATURE, png_problem, png_size
 from fkd_infer.system.files.reading import read_regular
 
 MAX_BYTES = 8_000_000
@@ -49,11 +49,11 @@ def read_picture(pack_file: Path, field: str, name: str) -> Pixels:
 
 def _check_png(pack_file: Path, field: str, data: bytes) -> None:
     """Refuses data that is not a PNG, is cut short, or is too large to be decoded."""
-    if not data.startswith(PNG):
+    if not data.startswith(PNG_SIGNATURE):
         raise FilterError.of_pack(pack_file, f"{field} is no PNG", _SAVE_AS)
-    if image_problem(data) is not None:
+    if png_problem(data) is not None:
         raise FilterError.of_pack(pack_file, f"{field} is cut short", "copy it again")
-    size = image_size(data)
+    size = png_size(data)
     if size is None:
         raise FilterError.of_pack(pack_file, f"{field} is a damaged PNG")
     if max(size) > MAX_SIDE:

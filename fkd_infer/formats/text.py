@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TextIO
 
 from fkd_infer.choices import STDOUT, Extra
+from fkd_infer.errors import OutputError
 from fkd_infer.landmarks.attributes import sorted_extras
 from fkd_infer.landmarks.schemes import IBUG68, LandmarkScheme
 from fkd_infer.system.files.atomic import atomic_write, output_errors, removed_on_error
@@ -70,6 +71,11 @@ def _print(text: str) -> None:
     if not isinstance(sys.stdout, TextIOWrapper):  # in a notebook
         print(text, end="", flush=True)
         return
-    sys.stdout.flush()
-    sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape"))
-    sys.stdout.buffer.flush()
+    try:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape"))
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:  # the reader has seen enough, and the command ends
+        raise
+    except OSError as error:
+        raise OutputError("standard output", error.strerror or str(error)) from error

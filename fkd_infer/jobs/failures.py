@@ -14,7 +14,7 @@ from pathlib import Path
 import cv2
 
 from fkd_infer.errors import FkdError, SourceMemoryError
-from fkd_infer.media.images.file import NO_MEMORY
+from fkd_infer.media.images.decoding import NO_MEMORY
 from fkd_infer.system.files.atomic import atomic_write, output_errors
 from fkd_infer.system.files.lock import wait_for_lock
 

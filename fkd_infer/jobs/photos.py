@@ -21,6 +21,7 @@ from fkd_infer.media.frames import read_photo
 from fkd_infer.media.images.header import Size
 from fkd_infer.media.sinks import open_sink
 from fkd_infer.media.sources import Source
+from fkd_infer.media.video.encoding import Encoding
 from fkd_infer.pipeline import MAX_PIXELS_IN_WORK, ImageDetections
 from fkd_infer.system.exclusive_lock import ExclusiveLock
 from fkd_infer.system.hardware import available_threads
@@ -59,6 +60,7 @@ class PhotoProcessor:
     stopping: Callable[[], bool]
     limits: Limits = field(default_factory=Limits)
     journal: Journal | None = None
+    encoding: Encoding = field(default_factory=Encoding)
     _large_photo: ExclusiveLock = field(default_factory=ExclusiveLock)
 
     def photos(self, sources: Sequence[Source], workers: int) -> Generator[Photo, None, None]:
@@ -157,7 +159,8 @@ class PhotoProcessor:
                 with stopwatch("draw"):
                     if self.drawn or self.folder is not None:
                         self.overlay.draw(photo.frame.image, photo.faces)
-                with stopwatch("write"), open_sink(photo.source, self.folder) as sink:
+                sink = open_sink(photo.source, self.folder, self.encoding, limits=self.limits)
+                with stopwatch("write"), sink:
                     sink.write(photo.frame)
         except Exception as error:  # noqa: BLE001 (reported with the photo's result)
             return Photo(photo.source, failure=error)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -77,7 +78,7 @@ def _run(sources: Sequence[Source], job: Job, quiet: bool, summary: Summary) -> 
     """Processes the sources; raises AbortRunError, once everything is closed, if it cannot."""
     with ExitStack() as stack:
         signalled = stack.enter_context(_signals())
-        stack.enter_context(_silent_opencv())
+        stack.enter_context(_silent_readers())
         if job.journal is not None:
             stack.enter_context(job.journal.opened())
         if job.outputs.failures is not None:
@@ -149,7 +150,14 @@ def _process_photos(
     """Processes photos in threads, and records them in order."""
     stopwatch, outputs = job.finder.pipeline.stopwatch, job.outputs
     processor = PhotoProcessor(
-        job.finder, job.overlay, outputs.folder, outputs.drawn, stopping, job.limits, job.journal
+        job.finder,
+        job.overlay,
+        outputs.folder,
+        outputs.drawn,
+        stopping,
+        job.limits,
+        job.journal,
+        job.encoding,
     )
     with closing(processor.photos(sources, job.workers)) as photos:
         for photo in photos:
@@ -230,11 +238,13 @@ def _signals() -> Iterator[Callable[[], bool]]:
 
 
 @contextmanager
-def _silent_opencv() -> Iterator[None]:
-    """Keeps OpenCV's own messages about bad files off the terminal."""
+def _silent_readers() -> Iterator[None]:
+    """Keeps OpenCV's and Pillow's own messages about bad files off the terminal."""
     logging = cv2.utils.logging
     previous = logging.setLogLevel(logging.LOG_LEVEL_SILENT)
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module="PIL|pi_heif")
+            yield
     finally:
         logging.setLogLevel(previous)

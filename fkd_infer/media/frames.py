@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from fkd_infer.errors import SourceFolderError, SourceNotFoundError
+from fkd_infer.errors import SourceNotFoundError
 from fkd_infer.limits import Limits
 from fkd_infer.media.camera import read_camera
-from fkd_infer.media.images.animation import read_animation, read_webp
-from fkd_infer.media.images.file import read_image
+from fkd_infer.media.images.animation import read_animation, read_frames
+from fkd_infer.media.images.file import decode_image, read_bytes
 from fkd_infer.media.images.header import Size
 from fkd_infer.media.sources import Source
 from fkd_infer.media.video.network_stream import read_stream
@@ -23,11 +23,13 @@ def read_photo(
     before_decoding: Callable[[Size], object] = lambda _: None,
 ) -> Frame:
     """Reads a source that is an image; with the arguments and errors of read_image."""
+    if source.error is not None:
+        raise source.error
     if source.path is None:
         raise SourceNotFoundError(source.name)
-    if source.search_error is not None:
-        raise SourceFolderError(source.path, source.search_error)
-    return Frame(read_image(source.path, limits, before_decoding), source.name)
+    limits = limits or Limits()
+    data = read_bytes(source.path, limits)
+    return Frame(decode_image(source.name, data, limits, before_decoding), source.name)
 
 
 def frames_from(
@@ -75,15 +77,14 @@ def _video_frames(
         animation = read_animation(source.path)
         if animation is not None:
             limits.check_video(source.path, *animation.size)
-        if animation is not None and animation.suffix == ".webp":
-            yield from frame_range(_webp_frames(source.path, source.name, frame_range, gray))
+            yield from frame_range(_animated(source.path, source.name, frame_range, gray))
         else:
             yield from read_video(source.path, source.name, frame_range, gray, limits)
 
 
-def _webp_frames(path: Path, name: str, frame_range: FrameRange, gray: bool) -> Iterator[Frame]:
-    """Yields the frames of an animated WebP, numbered from the range's start, as of videos."""
-    pictures = read_webp(path, gray)
+def _animated(path: Path, name: str, frame_range: FrameRange, gray: bool) -> Iterator[Frame]:
+    """Yields the frames of an animation, numbered from the range's start, as of videos."""
+    pictures = read_frames(path, gray)
     in_range = ((image, time) for image, time in pictures if time >= frame_range.start)
     for number, (image, time) in enumerate(in_range):
         yield Frame(image, name, number, time)

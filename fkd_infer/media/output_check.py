@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from fkd_infer.choices import STDOUT
 from fkd_infer.errors import OutputError
+from fkd_infer.media.images.formats import ANIMATED, WRITABLE_SUFFIXES, by_suffix
 from fkd_infer.media.sources import Source
+from fkd_infer.media.video.encoding import CONTAINERS
 from fkd_infer.system.files.atomic import output_errors
 
 FileId = tuple[int, int]
 """Device and inode."""
+_FILE_SUFFIXES = {
+    "a picture": WRITABLE_SUFFIXES,
+    "an animation": {suffix for format in ANIMATED for suffix in format.suffixes},
+    "a video": CONTAINERS.keys(),
+}
+"""Suffixes that outputs may have."""
 
 
 def check_outputs(
@@ -23,7 +32,7 @@ def check_outputs(
     Raises OutputError if two outputs have the same path, if an output is a source, or if a folder
     cannot be made or written to.
     """
-    sources = [source for source in sources if source.search_error is None]
+    sources = [source for source in sources if source.error is None]
     originals = {_file_id(source.path) for source in sources if source.path}
     for number, file in enumerate(files):
         if file in files[:number]:
@@ -34,6 +43,36 @@ def check_outputs(
         _check_distinct(sources, folder)
         for source in sources:
             _check_target(folder / source.output, originals)
+
+
+def place_single_output(sources: Sequence[Source], out: Path) -> tuple[list[Source], Path]:
+    """The sources with their outputs, and the folder of these, if `out` may be a file: the name of
+    a picture or video, for a single source that becomes one.
+
+    Raises OutputError for such a name if there are several sources, or if the source becomes
+    something else.
+    """
+    suffix = out.suffix.lower()
+    kinds = [kind for kind, suffixes in _FILE_SUFFIXES.items() if suffix in suffixes]
+    if not kinds or out.is_dir():
+        return list(sources), out
+    if len(sources) > 1:
+        problem = f"it is the name of one file, but there are {len(sources)} sources"
+        raise OutputError(out, problem, f"give a folder, such as --out {out.stem}")
+    (source,) = sources
+    kind = _kind_of(source)
+    if kind not in kinds:
+        problem = f"its name is not one of {kind}, which {source.name} becomes"
+        fix = f"end it in {source.output.suffix}, or give a folder, such as --out {out.stem}"
+        raise OutputError(out, problem, fix)
+    return [replace(source, output=Path(out.name))], out.parent
+
+
+def _kind_of(source: Source) -> str:
+    """What a source is written as."""
+    if source.kind == "image":
+        return "a picture"
+    return "an animation" if by_suffix(source.output.suffix.lower()) in ANIMATED else "a video"
 
 
 def _check_distinct(sources: Sequence[Source], folder: Path) -> None:

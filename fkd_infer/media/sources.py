@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
+from zlib import crc32
 
-from fkd_infer.errors import SourceFolderError, SourceNotFoundError
-from fkd_infer.media.images.animation import ANIMATED_SUFFIXES, is_animated
-from fkd_infer.media.images.file import IMAGE_SUFFIXES, suffix_by_content
-from fkd_infer.media.video.encoding import CONTAINERS
+from fkd_infer.errors import FkdError, SourceFolderError, SourceNotFoundError
+from fkd_infer.limits import Limits
+from fkd_infer.media.file_kinds import VIDEO_SUFFIXES, classify
+from fkd_infer.media.images.formats import IMAGE_SUFFIXES
+from fkd_infer.media.incoming import (
+    STDIN,
+    is_picture_url,
+    picture_name,
+    save_picture,
+    save_stdin,
+)
 from fkd_infer.media.video.network_stream import file_stem, is_stream, public_name
 
 SourceKind = Literal["image", "video", "camera", "stream"]
 
-_BROADCAST = {".mpg", ".mpeg", ".ts", ".mts", ".m2ts"}
-_OTHERS = {".webm", ".avi", ".wmv", ".flv", ".3gp", ".ogv"}
-VIDEO_SUFFIXES = frozenset({*CONTAINERS, *_BROADCAST, *_OTHERS})
-"""Suffixes of videos in folders; those that are not in CONTAINERS are written as .mp4."""
 _MAX_CAMERAS = 100
 """Larger numbers are taken for names of missing files."""
 _WILDCARDS = frozenset("*?[")
@@ -31,8 +35,8 @@ class Source:
     """An image, video, camera or stream; animated images are videos.
 
     `name` is shown, never `url`, which may contain a password. `output` is the path of its picture
-    or video within the --out folder. `search_error` says why a folder could not be searched: such
-    a folder is a source that fails.
+    or video within the --out folder. A source with an `error` fails by it: a folder that could not
+    be searched, a picture that could not be fetched.
     """
 
     name: str
@@ -41,43 +45,140 @@ class Source:
     path: Path | None = None
     camera: int | None = None
     url: str | None = field(default=None, repr=False)
-    search_error: str | None = None
+    error: FkdError | None = None
 
 
-def expand_sources(arguments: Sequence[str], out: Path | None = None) -> list[Source]:
-    """Returns the sources that files, folders, globs, URLs and camera numbers stand for.
+def expand_sources(
+    arguments: Sequence[str],
+    out: Path | None = None,
+    left_out: Callable[[Path], object] = lambda _: None,
+    limits: Limits | None = None,
+) -> list[Source]:
+    """Returns the sources that files, folders, globs, URLs, camera numbers and "-" stand for.
 
-    Folders and globs leave out files below `out`, which an earlier run wrote. An output whose
-    suffix changes keeps the old one too if another output has its name: a.avi.mp4.
+    Folders and globs leave out files below `out`, which an earlier run wrote, and call `left_out`
+    with each other file that is neither an image nor a video, or is hidden. Standard input and
+    pictures by HTTP are read at once, within `limits`. An output whose suffix changes keeps the old
+    one too if another output has its name: a.avi.mp4.
+
+    Raises SourceNotFoundError, SourceFolderError, and SettingsError for a standard input that is a
+    terminal.
     """
-    sources = [source for argument in arguments for source in _expand(argument, out)]
+    expand = _Expansion(out, left_out, limits or Limits())
+    sources = [source for argument in arguments for source in expand(argument)]
     counts = Counter(source.output for source in sources)
     return [_with_own_suffix(source) if counts[source.output] > 1 else source for source in sources]
 
 
 def _with_own_suffix(source: Source) -> Source:
-    """Adds the source's suffix to its output's name, unless the output has the same suffix."""
-    if source.path is None or source.path.suffix.lower() == source.output.suffix.lower():
+    """Adds the source's suffix to its output's name, unless the output has the same suffix; to the
+    name of a picture by HTTP, a number that depends on its address."""
+    if source.url is not None and source.kind == "image":
+        number = f"{crc32(source.url.encode()):08x}"
+        name = f"{source.output.stem}-{number}{source.output.suffix}"
+    elif source.path is None or source.path.suffix.lower() == source.output.suffix.lower():
         return source
-    name = f"{source.path.name}{source.output.suffix}"
+    else:
+        name = f"{source.path.name}{source.output.suffix}"
     return replace(source, output=source.output.with_name(name))
 
 
-def _expand(argument: str, out: Path | None) -> list[Source]:
-    path = Path(argument)
-    if _exists(argument):
-        if path.is_dir():
-            return _expand_folder(path, out)
-        return [_by_suffix(path, Path(path.name)) or _by_content(path)]
-    if is_stream(argument):
-        output = Path(f"{file_stem(argument)}.mp4")
-        return [Source(public_name(argument), "stream", output, url=argument)]
-    if argument.isascii() and argument.isdigit() and int(argument) < _MAX_CAMERAS:
-        number = int(argument)
-        return [Source(argument, "camera", Path(f"camera{number}.mp4"), camera=number)]
-    if _WILDCARDS & set(argument):
-        return _expand_glob(argument, out)
-    raise SourceNotFoundError(argument)
+@dataclass(frozen=True)
+class _Expansion:
+    """Expands arguments to sources."""
+
+    out: Path | None
+    left_out: Callable[[Path], object]
+    limits: Limits
+
+    def __call__(self, argument: str) -> list[Source]:
+        """The sources that one argument stands for."""
+        path = Path(argument)
+        if _exists(argument):
+            return self._folder(path) if path.is_dir() else [_file(path, Path(path.name))]
+        if argument == STDIN:
+            return [_file(save_stdin(), Path("stdin"), "stdin")]
+        if is_stream(argument):
+            return [self._address(argument)]
+        if argument.isascii() and argument.isdigit() and int(argument) < _MAX_CAMERAS:
+            number = int(argument)
+            return [Source(argument, "camera", Path(f"camera{number}.mp4"), camera=number)]
+        if _WILDCARDS & set(argument):
+            return self._glob(argument)
+        raise SourceNotFoundError(argument)
+
+    def _address(self, url: str) -> Source:
+        """A picture, which is fetched, or a stream."""
+        if not is_picture_url(url):
+            return Source(public_name(url), "stream", Path(f"{file_stem(url)}.mp4"), url=url)
+        name = picture_name(url)
+        try:
+            path = save_picture(url, self.limits)
+        except FkdError as error:
+            return Source(name, "image", Path(Path(name).name), url=url, error=error)
+        return replace(_file(path, Path(path.name), name), url=url)
+
+    def _folder(self, folder: Path) -> list[Source]:
+        """The sources below a folder; subfolders that cannot be searched become failures."""
+        failures: list[Source] = []
+
+        def fail(error: OSError) -> None:
+            closed, why = Path(error.filename), error.strerror or str(error)
+            if closed == folder:
+                raise SourceFolderError(folder, why) from error
+            output, failure = closed.relative_to(folder), SourceFolderError(closed, why)
+            failures.append(Source(str(closed), "image", output, closed, error=failure))
+
+        paths: list[Path] = []
+        for parent, folders, files in os.walk(folder, onerror=fail):
+            for name in [name for name in folders if _is_hidden(name)]:
+                self.left_out(Path(parent, name))
+                folders.remove(name)
+            paths += [Path(parent, name) for name in files]
+        sources = self._known_files(folder, paths)
+        if not sources and not failures:
+            suffixes = ", ".join(sorted(IMAGE_SUFFIXES | VIDEO_SUFFIXES))
+            raise SourceFolderError(folder, f"no image or video in it; looked for {suffixes}")
+        return sorted([*sources, *failures], key=lambda source: source.name)
+
+    def _glob(self, pattern: str) -> list[Source]:
+        """Matching files; outputs are relative to the part before the first wildcard."""
+        parts = Path(pattern).parts
+        fixed = next(i for i, part in enumerate(parts) if _WILDCARDS & set(part))
+        base = Path(*parts[:fixed])
+        paths = [path for path in _matches(base, str(Path(*parts[fixed:]))) if path.is_file()]
+        sources = self._known_files(base, paths)
+        if not sources:
+            raise SourceNotFoundError(pattern)
+        return sources
+
+    def _known_files(self, base: Path, paths: Sequence[Path]) -> list[Source]:
+        """The images and videos among files, apart from those below `out`."""
+        out = self.out
+        excluded = None if out is None or _real(out) == _real(base) else _real(out)
+        sources = []
+        for path in sorted(paths):
+            if excluded is not None and excluded in _real(path).parents:
+                continue
+            output = path.relative_to(base)
+            hidden = any(_is_hidden(part) for part in output.parts)
+            known = None if hidden else classify(path, output, trusting=False)
+            if known is None:
+                self.left_out(path)
+            else:
+                sources.append(Source(str(path), *known, path))
+        return sources
+
+
+def _file(path: Path, output: Path, name: str | None = None) -> Source:
+    """A file that was named, whatever it is."""
+    known = classify(path, output, trusting=True)
+    assert known is not None
+    return Source(name or str(path), *known, path)
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".")
 
 
 def _exists(argument: str) -> bool:
@@ -88,86 +189,11 @@ def _exists(argument: str) -> bool:
         return False
 
 
-def _expand_folder(folder: Path, out: Path | None) -> list[Source]:
-    """Returns the sources below a folder; subfolders that cannot be searched become failures."""
-    failures: list[Source] = []
-
-    def fail(error: OSError) -> None:
-        closed, why = Path(error.filename), error.strerror or str(error)
-        if closed == folder:
-            raise SourceFolderError(folder, why) from error
-        output = closed.relative_to(folder)
-        failures.append(Source(str(closed), "image", output, closed, search_error=why))
-
-    paths: list[Path] = []
-    for parent, folders, files in os.walk(folder, onerror=fail):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        paths += [Path(parent, name) for name in files if not name.startswith(".")]
-    sources = _known_files(folder, paths, out)
-    if not sources and not failures:
-        suffixes = ", ".join(sorted(IMAGE_SUFFIXES | ANIMATED_SUFFIXES | VIDEO_SUFFIXES))
-        raise SourceFolderError(folder, f"no image or video in it; looked for {suffixes}")
-    return sorted([*sources, *failures], key=lambda source: source.name)
-
-
-def _expand_glob(pattern: str, out: Path | None) -> list[Source]:
-    """Returns matching files; outputs are relative to the part before the first wildcard."""
-    parts = Path(pattern).parts
-    fixed = next(i for i, part in enumerate(parts) if _WILDCARDS & set(part))
-    base = Path(*parts[:fixed])
-    paths = [
-        path
-        for path in _matches(base, str(Path(*parts[fixed:])))
-        if path.is_file() and not any(p.startswith(".") for p in path.relative_to(base).parts)
-    ]
-    sources = _known_files(base, paths, out)
-    if not sources:
-        raise SourceNotFoundError(pattern)
-    return sources
-
-
 def _matches(base: Path, pattern: str) -> Iterator[Path]:
     try:
         yield from base.glob(pattern)
     except ValueError as error:
         raise SourceNotFoundError(str(base / pattern)) from error
-
-
-def _known_files(base: Path, paths: Sequence[Path], out: Path | None) -> list[Source]:
-    """Returns the files whose suffix is known, apart from those below `out`."""
-    excluded = None if out is None or _real(out) == _real(base) else _real(out)
-    sources = [
-        _by_suffix(path, path.relative_to(base))
-        for path in sorted(paths)
-        if excluded is None or excluded not in _real(path).parents
-    ]
-    return [source for source in sources if source]
-
-
-def _by_suffix(path: Path, output: Path) -> Source | None:
-    suffix = path.suffix.lower()
-    if suffix in ANIMATED_SUFFIXES and is_animated(path):
-        true_suffix = suffix_by_content(path) or suffix
-        return Source(str(path), "video", output.with_suffix(true_suffix), path)
-    if suffix == ".gif":
-        # A still GIF becomes a PNG: its palette has too few colours to draw with.
-        return Source(str(path), "image", output.with_suffix(".png"), path)
-    if suffix in IMAGE_SUFFIXES:
-        return Source(str(path), "image", output, path)
-    if suffix in VIDEO_SUFFIXES:
-        output = output if suffix in CONTAINERS else output.with_suffix(".mp4")
-        return Source(str(path), "video", output, path)
-    return None
-
-
-def _by_content(path: Path) -> Source:
-    suffix = suffix_by_content(path)
-    if suffix and is_animated(path):
-        return Source(str(path), "video", Path(path.name).with_suffix(suffix), path)
-    if suffix:
-        suffix = ".png" if suffix == ".gif" else suffix
-        return Source(str(path), "image", Path(path.name).with_suffix(suffix), path)
-    return Source(str(path), "video", Path(path.name).with_suffix(".mp4"), path)
 
 
 def _real(path: Path) -> Path:

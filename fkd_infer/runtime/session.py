@@ -51,6 +51,7 @@ class LandmarkSession:
         check_landmark_signature(file, self.card, self.path)
         self.settings = settings or SessionSettings.single_calls()
         self.provider_settings = provider_settings
+        self._asked = provider
         self._session = start_session(ort, self.path, provider, self.settings, provider_settings)
         self.execution_provider = chosen = provider_of(self._session)
         if chosen is CPU and self.card.needs_dot_products and not _has_dot_products():
@@ -65,6 +66,10 @@ class LandmarkSession:
         size, channels = self.card.input.size, self.card.input.channels
         for count in chosen.warm_up_batches(own_settings):
             self.run(np.zeros((count, size, size, channels), np.uint8))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Copies and pickles a session by its arguments: it is started anew."""
+        return type(self), (self.path, self._asked, self.settings, self.provider_settings)
 
     @property
     def provider(self) -> str:

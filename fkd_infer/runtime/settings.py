@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from fkd_infer.choices import GraphLevel
-from fkd_infer.errors import SettingsError
+from fkd_infer.system.arguments import AtLeastOne, check_fields
 from fkd_infer.system.hardware import available_threads
 
 if TYPE_CHECKING:
@@ -33,10 +33,10 @@ class SessionSettings:
     - `arena` reuses memory between calls.
     - `profile` is a prefix for the file in which ONNX Runtime saves its timings, None for no file.
 
-    Raises SettingsError for less than one thread.
+    Raises SettingsError for a field of another kind.
     """
 
-    threads: int = field(default_factory=available_threads)
+    threads: AtLeastOne = field(default_factory=available_threads)
     spin: bool = False
     level: GraphLevel = "all"
     denormals_as_zero: bool = False
@@ -49,8 +49,7 @@ class SessionSettings:
         return cls(spin=True)
 
     def __post_init__(self) -> None:
-        if self.threads < 1:
-            raise SettingsError("threads", f"is {self.threads}, but must be 1 or more")
+        check_fields(self)
 
     @property
     def summary(self) -> str:

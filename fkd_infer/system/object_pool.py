@@ -19,6 +19,10 @@ class ObjectPool(Generic[T]):
         self._create = create
         self._free = [create()]
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Copies and pickles a pool as a new one."""
+        return type(self), (self._create,)
+
     @contextmanager
     def __call__(self) -> Iterator[T]:
         """Yields an object for the calling thread only."""

@@ -21,6 +21,7 @@ from fkd_infer.geometry.arrays import Floats
 from fkd_infer.geometry.boxes import apply_rule, square_boxes
 from fkd_infer.geometry.rules import BoxRule
 from fkd_infer.pipeline import ImageDetections, Pipeline, Presence, tight_boxes
+from fkd_infer.system.arguments import AtLeastOne, checked
 from fkd_infer.tracking.association import (
     assign,
     centre_distances,
@@ -77,11 +78,12 @@ class Tracker:
     Trusted detectors, such as `none`, and boxes from a file need no tracking.
     """
 
+    @checked
     def __init__(
         self,
         pipeline: Pipeline,
         detector: Detector,
-        detect_every: int | None = None,
+        detect_every: AtLeastOne | None = None,
         smoothing: Smoothing = "off",
     ) -> None:
         self.pipeline = pipeline

@@ -21,7 +21,7 @@ from fkd_infer.drawing.annotator import Annotator
 from fkd_infer.drawing.marks import draw_outlined_text
 from fkd_infer.geometry.arrays import Floats, Pixels
 from fkd_infer.geometry.transforms import transform
-from fkd_infer.media.images.file import write_image
+from fkd_infer.media.images.writing import write_image
 from fkd_infer.system.files.atomic import atomic_write, output_errors
 from fkd_infer.types import Face, Frame
 from fkd_train.data.crop_sampler import CropSampler

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from fkd_infer.media.images.animation import riff_chunk, webp_file, webp_header
+from fkd_infer.media.images.webp import canvas_chunk, chunk, webp_file
 from fuzz.seeds.encoding import draw_picture, encode
 from fuzz.seeds.gif import encode_gif
 from fuzz.seeds.images import images
@@ -36,11 +36,9 @@ def _animated_webp(still: bytes) -> bytes:
     width, height = 12, 10
     size = (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
     frames = b"".join(
-        riff_chunk(
-            b"ANMF", bytes(6) + size + duration.to_bytes(3, "little") + bytes([flags]) + parts
-        )
+        chunk(b"ANMF", bytes(6) + size + duration.to_bytes(3, "little") + bytes([flags]) + parts)
         for duration, flags in ((40, 0), (0, 3), (100, 1))
     )
     return webp_file(
-        webp_header(width, height, 0x12) + riff_chunk(b"ANIM", bytes(4) + b"\2\0") + frames
+        canvas_chunk(width, height, 0x12) + chunk(b"ANIM", bytes(4) + b"\2\0") + frames
     )

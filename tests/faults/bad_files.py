@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 from faults.media_bytes import (
+    apng,
     bmp,
     bomb,
     damaged_video,
@@ -22,6 +23,7 @@ from faults.media_bytes import (
     other_video,
     patched,
     picture,
+    pillow,
     png,
     png_chunk,
     progressive,
@@ -33,7 +35,7 @@ from faults.media_bytes import (
     webp,
 )
 
-from fkd_infer.media.images.animation import riff_chunk, webp_file, webp_header
+from fkd_infer.media.images.webp import canvas_chunk, chunk, webp_file
 
 Make = Callable[[Path], None]
 """Creates a file."""
@@ -94,8 +96,8 @@ BAD_FILES: dict[str, tuple[Make, str]] = {
     "drawing.png": (_bytes(lambda: b'<svg xmlns="http://www.w3.org/2000/svg"/>'), _NO_IMAGE),
     "archive.png": (_bytes(lambda: b"PK\3\4" + bytes(200)), _NO_IMAGE),
     "document.jpg": (_bytes(lambda: b"%PDF-1.7\n" + bytes(200)), _NO_IMAGE),
-    "jpeg 2000.jpg": (_bytes(lambda: b"\0\0\0\x0cjP  \r\n\x87\n" + bytes(99)), _NO_IMAGE),
-    "grey map.png": (_bytes(lambda: b"P5 100000 100000 255\n" + bytes(99)), _NO_IMAGE),
+    "jpeg 2000.jpg": (_bytes(lambda: b"\0\0\0\x0cjP  \r\n\x87\n" + bytes(99)), "damaged"),
+    "grey map.png": (_bytes(lambda: b"P5 100000 100000 255\n" + bytes(99)), _LARGE),
     "radiance.jpg": (_bytes(lambda: b"#?RADIANCE\n\n-Y 99999 +X 99999\n" + bytes(9)), _NO_IMAGE),
     "sound.mp4": (_bytes(sound), "holds no video stream"),
     "photo.mp4": (_bytes(lambda: _PNG), _NO_VIDEO),
@@ -105,6 +107,11 @@ BAD_FILES: dict[str, tuple[Make, str]] = {
     "cut progressive.jpg": (_bytes(lambda: progressive()[:-400]), _CUT),
     "cut.png": (_bytes(lambda: _PNG[: len(_PNG) // 2]), _CUT),
     "cut.webp": (_bytes(lambda: _WEBP[: len(_WEBP) // 2]), _CUT),
+    "cut.heic": (_bytes(lambda: pillow("HEIF")[:-200]), "cannot be read as an image"),
+    "cut.avif": (_bytes(lambda: pillow("AVIF")[:-100]), "cannot be read as an image"),
+    "cut.jp2": (_bytes(lambda: pillow("JPEG2000")[:-900]), "cannot be read as an image"),
+    "cut.ppm": (_bytes(lambda: encoded(".ppm")[:3000]), _CUT),
+    "cut animated.png": (_bytes(lambda: apng()[:-80]), _CUT),
     "cut.gif": (_bytes(lambda: gif(1)[:60]), "cannot be read as an image"),
     "cut animated.gif": (_bytes(lambda: gif()[:-40]), _CUT),
     "cut animated.webp": (_bytes(lambda: webp()[:-40]), _CUT),
@@ -124,7 +131,7 @@ BAD_FILES: dict[str, tuple[Make, str]] = {
     "vast upside down.bmp": (_bytes(lambda: bmp(100_000, -100_000)), _LARGE),
     "vast.tif": (_bytes(lambda: tiff(10**6, 10**6)), _LARGE),
     "vast.webp": (
-        _bytes(lambda: webp_file(webp_header(2**24, 2**24, 0) + riff_chunk(b"VP8 ", b""))),
+        _bytes(lambda: webp_file(canvas_chunk(2**24, 2**24, 0) + chunk(b"VP8 ", b""))),
         _LARGE,
     ),
     "vast lossless.webp": (_bytes(lambda: vp8l(16_384, 16_384)), _LARGE),
@@ -145,18 +152,14 @@ BAD_FILES: dict[str, tuple[Make, str]] = {
     "no rows.png": (_bytes(lambda: png(64, 48, 8, 2, b"nonsense")), "cannot be read as an image"),
     "other checksum.png": (_bytes(lambda: patched(_PNG, 29, b"abcd")), "cannot be read"),
     "no picture.gif": (_bytes(lambda: b"GIF89a\x40\0\x30\0\0\0\0;"), "cannot be read as an image"),
-    "no directory.tif": (_bytes(lambda: tiff(64, 48, 10**6)), "does not say its size"),
+    "no directory.tif": (_bytes(lambda: tiff(64, 48, 10**6)), "damaged"),
     "no pixels.tif": (_bytes(lambda: tiff(64, 48)), "cannot be read as an image"),
     "no chunks.webp": (_bytes(lambda: b"RIFF\x04\0\0\0WEBP"), "does not say its size"),
     "wrong chunk.webp": (
-        _bytes(lambda: webp_file(riff_chunk(b"VP8 ", bytes(40)))),
+        _bytes(lambda: webp_file(chunk(b"VP8 ", bytes(40)))),
         "does not say its size",
     ),
     "damaged.mp4": (_bytes(damaged_video), _NO_VIDEO),
-    "real numbers.tif": (
-        _bytes(lambda: encoded(".tif", image=picture().astype(np.float32))),
-        "cannot be read as an image",
-    ),
     # leads elsewhere
     "playlist.mp4": (
         _bytes(lambda: b"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\n/etc/passwd\n"),
@@ -207,6 +210,12 @@ UNUSUAL_FILES: dict[str, Make] = {
     "one bit.png": _bytes(lambda: png(64, 48, 1, 0, _rows(64, 48, b"\x0f" * 8))),
     "palette.png": _bytes(lambda: png(64, 48, 4, 3, _rows(64, 48, b"\x1f" * 32), _PALETTE)),
     "packed notes.png": _bytes(lambda: png(64, 48, 8, 0, _rows(64, 48, bytes(64)), _NOTES)),
+    "real numbers.tif": _bytes(lambda: encoded(".tif", image=picture().astype(np.float32))),
+    "levels.pgm": _bytes(lambda: encoded(".pgm", image=picture()[..., 0])),
+    "from a phone.heic": _bytes(lambda: pillow("HEIF")),
+    "really a jpeg.heic": _bytes(lambda: _JPEG),
+    "of today.avif": _bytes(lambda: pillow("AVIF")),
+    "of the film.jp2": _bytes(lambda: pillow("JPEG2000")),
     "one pixel.png": _bytes(lambda: encoded(".png", image=picture()[:1, :1])),
     "one line.bmp": _bytes(lambda: encoded(".bmp", image=picture()[:1])),
     "really a png.jpg": _bytes(lambda: _PNG),
@@ -214,6 +223,7 @@ UNUSUAL_FILES: dict[str, Make] = {
     "still.gif": _bytes(lambda: gif(1)),
     "moving.gif": _bytes(gif),
     "moving.webp": _bytes(webp),
+    "moving.png": _bytes(apng),
     "really a mkv.mp4": _bytes(lambda: video(".mkv")),
     "odd.mp4": _bytes(lambda: video(size=(63, 47))),
     "jpegs.avi": _bytes(lambda: other_video("avi", "mjpeg")),

@@ -16,12 +16,16 @@ import numpy as np
 from av.audio.stream import AudioStream
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
+from PIL import Image
+from pillow_heif import register_heif_opener
 
-from fkd_infer.media.images.animation import riff_chunk, webp_file
 from fkd_infer.media.images.animation_writer import AnimationSink
+from fkd_infer.media.images.webp import chunk, webp_file
 from fkd_infer.media.video.encoding import Encoding
 from fkd_infer.media.video.writer import VideoSink
 from fkd_infer.types import Frame
+
+register_heif_opener()  # for writing
 
 
 def picture(width: int = 64, height: int = 48) -> NDArray[np.uint8]:
@@ -35,6 +39,13 @@ def encoded(suffix: str, *options: int, image: NDArray[Any] | None = None) -> by
     """Encodes the picture, or another image."""
     _, data = cv2.imencode(suffix, picture() if image is None else image, list(options))
     return data.tobytes()
+
+
+def pillow(format: str) -> bytes:
+    """Encodes a picture of noise with Pillow."""
+    out, noise = BytesIO(), np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
+    Image.fromarray(noise).save(out, format)
+    return out.getvalue()
 
 
 def progressive() -> bytes:
@@ -84,6 +95,11 @@ def scans(count: int) -> bytes:
 def gif(frames: int = 3) -> bytes:
     """An animated GIF."""
     return _of_sink(".gif", frames)
+
+
+def apng(frames: int = 3) -> bytes:
+    """An animated PNG."""
+    return _of_sink(".png", frames)
 
 
 def webp(frames: int = 3) -> bytes:
@@ -156,7 +172,7 @@ def bmp(width: int, height: int) -> bytes:
 def vp8l(width: int, height: int) -> bytes:
     """A lossless WebP with a size but no pixels."""
     bits = (width - 1) | (height - 1) << 14
-    return webp_file(riff_chunk(b"VP8L", b"\x2f" + bits.to_bytes(4, "little") + bytes(20)))
+    return webp_file(chunk(b"VP8L", b"\x2f" + bits.to_bytes(4, "little") + bytes(20)))
 
 
 def huge_frames() -> bytes:

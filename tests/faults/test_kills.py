@@ -16,7 +16,7 @@ from tiny_models import MODELS
 from fkd_infer.formats.registry import BUILT_IN
 from fkd_infer.geometry.arrays import Pixels
 from fkd_infer.media.images.animation_writer import AnimationSink
-from fkd_infer.media.images.file import write_image
+from fkd_infer.media.images.writing import write_image
 from fkd_infer.media.video.writer import VideoSink
 from fkd_infer.types import Frame
 

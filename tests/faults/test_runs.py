@@ -24,7 +24,7 @@ from tiny_models import MODELS
 
 from fkd_infer.cli.main import main
 from fkd_infer.errors import OutputError
-from fkd_infer.media.images.file import write_image
+from fkd_infer.media.images.writing import write_image
 from fkd_infer.system.files.atomic import atomic_write
 
 PHOTOS = 12

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import pickle
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,13 @@ from tiny_models import MODELS, SIZE, fixed_points
 
 import fkd_infer
 from fkd_infer.detection.base import Detector
-from fkd_infer.errors import InvalidBoxError, InvalidImageError, NonFiniteOutputError
+from fkd_infer.errors import (
+    FkdError,
+    InvalidBoxError,
+    InvalidImageError,
+    NonFiniteOutputError,
+    SettingsError,
+)
 from fkd_infer.geometry.boxes import points_box
 from fkd_infer.geometry.rules import POINTS_BOX
 from fkd_infer.types import Detections, Prediction
@@ -242,7 +250,7 @@ def test_many_raises_an_error_in_the_place_of_its_image(fixed_model: Path) -> No
     given: list[Any] = [*counted_images([1, 2]), None, *counted_images([1])]
     found = fkd_infer.load(fixed_model, detector=Bright()).many(given, workers=2)
     assert [len(next(found)), len(next(found))] == [1, 2]
-    with pytest.raises(InvalidImageError, match="did the image load"):
+    with pytest.raises(InvalidImageError, match="read files with"):
         next(found)
 
 
@@ -301,10 +309,77 @@ def test_the_image_is_not_modified(fixed_model: Path) -> None:
     np.testing.assert_array_equal(image, before)
 
 
-@pytest.mark.parametrize("image", [None, np.zeros((5, 5), np.uint8), np.zeros((5, 5, 3))])
-def test_invalid_images_are_refused(fixed_model: Path, image: object) -> None:
-    with pytest.raises(InvalidImageError):
+@pytest.mark.parametrize(
+    ("image", "fix"),
+    [
+        (None, "read files with fkd_infer.read_image"),
+        ("photo.jpg", "read files with fkd_infer.read_image"),
+        (np.zeros((5, 6), np.uint8), "cv2.COLOR_GRAY2BGR"),
+        (np.zeros((5, 6, 4), np.uint8), "cv2.COLOR_BGRA2BGR"),
+        (np.zeros((5, 6, 3)), r"\(image \* 255\)"),
+        (np.full((5, 6, 3), 90.0), r"image\.clip\(0, 255\)"),
+        (np.zeros((5, 6, 3), np.uint16), "image >> 8"),
+        (np.zeros((3, 50, 60), np.uint8), r"image\.transpose\(1, 2, 0\)"),
+        (np.zeros((2, 5, 6, 3), np.uint8), r"many\(\)"),
+    ],
+)
+def test_invalid_images_are_refused_with_what_makes_them_valid(
+    fixed_model: Path, image: object, fix: str
+) -> None:
+    with pytest.raises(InvalidImageError, match=fix):
         fkd_infer.load(fixed_model)(image)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("argument", "value", "why"),
+    [
+        ("provider", "gpu", "choose one of: auto, cpu, cuda"),
+        ("min_presence", 5, "a number from 0 to 1"),
+        ("min_presence", float("nan"), "a number from 0 to 1"),
+        ("threads", "2", "a whole number of 1 or more"),
+        ("threads", 0, "a whole number of 1 or more"),
+        ("tuned", "no", "True or False"),
+        ("refine", 1, "True or False"),
+        ("max_size", 640.5, "a whole number"),
+        ("max_size", 10, "64 pixels or more"),
+        ("roll", "upside", "'upright' or 'any'"),
+        ("settings", {}, "a SessionSettings"),
+        ("model", 3, "text or a Path"),
+        ("detector", 5, "no __call__"),
+        ("detector", "hog", "there are: fkd"),
+    ],
+)
+def test_arguments_are_checked_at_once(argument: str, value: object, why: str) -> None:
+    with pytest.raises(FkdError, match=why) as caught:
+        fkd_infer.load(**{argument: value})  # type: ignore[arg-type]
+    assert argument in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("workers", [-3, 0, "2", True, 1.5])
+def test_workers_are_checked_before_an_image_is_read(fixed_model: Path, workers: object) -> None:
+    with pytest.raises(SettingsError, match=r"workers is .* a whole number of 1 or more"):
+        fkd_infer.load(fixed_model).many(iter([black()]), workers)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("detector", ["fkd", "haar", "none"])
+def test_a_copy_by_pickle_places_the_same_points(detector: str, fixed_model: Path) -> None:
+    pipeline = fkd_infer.load(fixed_model, detector=detector, threads=1, min_presence=0.25)
+    image = np.random.default_rng(0).integers(0, 256, (90, 120, 3), np.uint8)
+    other = pickle.loads(pickle.dumps(pipeline))
+    assert other.session is not pipeline.session
+    assert other.min_presence == 0.25
+    for face, again in zip(pipeline(image), other(image), strict=True):
+        np.testing.assert_array_equal(face.points, again.points)
+
+
+def test_a_pipeline_goes_to_new_processes(fixed_model: Path) -> None:
+    pipeline = fkd_infer.load(fixed_model, detector="none", threads=1)
+    images = [black(SIZE, SIZE), black(2 * SIZE, 2 * SIZE)]
+    expected = [pipeline(image) for image in images]
+    with ProcessPoolExecutor(2, get_context("spawn")) as pool:
+        for faces, alone in zip(pool.map(pipeline, images), expected, strict=True):
+            np.testing.assert_array_equal(faces[0].points, alone[0].points)
 
 
 def test_invalid_boxes_are_refused(fixed_model: Path) -> None:

@@ -61,10 +61,10 @@ frame_range_options = group(
 """Adds `frame_range`: which frames of a video are processed."""
 
 
-def _encoding(codec: Codec, quality: int | None) -> Encoding:
+def _encoding(codec: Codec, quality: int | None, strip_metadata: bool) -> Encoding:
     from fkd_infer.media.video.encoding import Encoding
 
-    return Encoding(codec, quality)
+    return Encoding(codec, quality, strip_metadata)
 
 
 encoding_options = group(
@@ -83,8 +83,13 @@ encoding_options = group(
         show_default=str(DEFAULT_QUALITY),
         help="Encode videos in --out at this quality; 100 is best.",
     ),
+    strip_metadata=click.option(
+        "--strip-metadata",
+        is_flag=True,
+        help="Write pictures without Exif (place and time), XMP, IPTC and colour profile.",
+    ),
 )
-"""Adds `encoding`: how videos are written."""
+"""Adds `encoding`: how videos and pictures are written."""
 
 
 def _limits(pixels: float, frames: int, seconds: float, memory: int | None) -> Limits:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,19 +22,36 @@ def _outputs(
     records: Sequence[str],
     sheet: Path | None,
     errors: Path | None,
-    extras: Sequence[Extra],
+    extras: Sequence[Sequence[Extra]],
     show: bool,
     **paths: Path | None,
 ) -> Outputs:
     from fkd_infer.jobs.outputs import Outputs
 
     files = (*_built_in_files(paths), *map(_record_file, records))
-    outputs = Outputs(folder, files, sheet, errors, frozenset(extras), show)
+    outputs = Outputs(folder, files, sheet, errors, frozenset(chain.from_iterable(extras)), show)
     if not outputs.any:
         formats = ", ".join(f"--{row.name} FILE" for row in BUILT_IN)
         flags = f"--out DIR, {formats}, --records FORMAT=FILE, --sheet FILE or --show"
         raise click.UsageError(f"no output; use at least one of {flags}")
     return outputs
+
+
+class _Several(click.ParamType[tuple[Extra, ...]]):
+    """Choices with commas between them."""
+
+    name = "choices"
+
+    def __init__(self, choices: Sequence[Extra]) -> None:
+        self._choice = click.Choice(choices)
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[Extra, ...]:
+        """The choices in a text."""
+        if isinstance(value, tuple):
+            return value
+        return tuple(self._choice.convert(part, param, ctx) for part in str(value).split(","))
 
 
 def _built_in_files(paths: dict[str, Path | None]) -> Iterator[RecordFile]:
@@ -59,7 +77,12 @@ output_options = group(
     "outputs",
     _outputs,
     folder=neutral_option(
-        "--out", "folder", type=PATH, help="Write annotated pictures and videos to this folder."
+        "--out",
+        "-o",
+        "folder",
+        type=PATH,
+        help="Write annotated pictures and videos to this folder, or the one of a single source to "
+        "this file.",
     ),
     **{row.name: _format_option(row) for row in BUILT_IN},
     records=neutral_option(
@@ -79,8 +102,9 @@ output_options = group(
     ),
     extras=neutral_option(
         "--extras",
-        type=click.Choice(EXTRAS),
+        type=_Several(EXTRAS),
         multiple=True,
+        metavar=f"[{'|'.join(EXTRAS)}],...",
         help="Add the head's angles, or the openness of eyes and mouth; may be repeated.",
     ),
     show=neutral_option(

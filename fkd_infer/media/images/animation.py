@@ -1,36 +1,42 @@
-"""Reads animated GIF and WebP files: their timing, and the pictures of WebP.
+"""Reads moving pictures: animated GIF, WebP and PNG.
 
-libav reads GIF, but not animated WebP, and reports repetitions of neither.
+Pillow decodes them. Their timing is read from the files themselves, since Pillow tells it of a
+frame only after it has decoded those before.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
 
 import cv2
 import numpy as np
 
-from fkd_infer.errors import UnreadableVideoError
+from fkd_infer.errors import UnreadableImageError, UnreadableVideoError
 from fkd_infer.geometry.arrays import Pixels, gray_plane
-from fkd_infer.media.images.header import GIF, Size, image_size, image_suffix
+from fkd_infer.media.images.decoding import open_with_pillow
+from fkd_infer.media.images.formats import GIF, HEAD_BYTES, PNG, WEBP, ImageFormat, identify
+from fkd_infer.media.images.header import PNG_SIGNATURE, Size, png_chunks, png_size
+from fkd_infer.media.images.webp import chunk, is_complete, webp_chunks, webp_file, webp_size
 from fkd_infer.system.files.reading import open_regular, read_regular
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 ONCE = -1
 """`Animation.loop` of a GIF that is played once."""
-ANIMATED_SUFFIXES = frozenset({".gif", ".webp"})
 DEFAULT_DURATION = Fraction(1, 10)
 """Seconds for which players show a frame whose stated duration is too short."""
-_GIF_MIN_TICKS = 2
-_WEBP_MIN_TICKS = 11
+_SHORTEST = Fraction(11, 1000)
+"""Seconds; a GIF states hundredths, of which players accept two and more."""
 _EXTENSION, _IMAGE, _TRAILER = 0x21, 0x2C, 0x3B
-_NO_BLENDING, _DISPOSE = 2, 1
 _MAX_BYTES = 2**29
 """Size of a file: it is held in memory."""
-_HAS_ALPHA = 0x10
 
 
 @dataclass(frozen=True)
@@ -41,7 +47,7 @@ class Animation:
     stores it; 0 means forever. `complete` says whether the file has its end.
     """
 
-    suffix: str
+    format: ImageFormat
     size: Size
     durations: tuple[Fraction, ...]
     loop: int
@@ -57,18 +63,20 @@ class Animation:
 
 
 def read_animation(path: Path) -> Animation | None:
-    """Returns the timing of a GIF or WebP file, animated or not; None for other files.
+    """Returns the timing of a GIF, WebP or PNG, with one duration if it is not animated; None for
+    other files.
 
     Raises UnreadableVideoError if the file cannot be read.
     """
-    data = _read(path)
-    if data is None:
+    content = _read(path)
+    if content is None:
         return None
-    return _parse_gif(data) if data.startswith(GIF) else _parse_webp(data)
+    format, data = content
+    return _PARSERS[format.name](data)
 
 
 def is_animated(path: Path) -> bool:
-    """Returns whether a file is a GIF or WebP of several frames; False if it cannot be read."""
+    """Returns whether a file has several frames; False if it cannot be read."""
     try:
         animation = read_animation(path)
     except UnreadableVideoError:
@@ -76,54 +84,62 @@ def is_animated(path: Path) -> bool:
     return animation is not None and len(animation.durations) > 1
 
 
-def read_webp(path: Path, gray: bool = False) -> Iterator[tuple[Pixels, Fraction]]:
-    """Yields pictures of an animated WebP, BGR (H, W, 3) or gray (H, W), with their times.
+def read_frames(path: Path, gray: bool = False) -> Iterator[tuple[Pixels, Fraction]]:
+    """Yields an animation's pictures, BGR (H, W, 3) or gray (H, W), with their times.
 
     Transparent pixels are white. Raises UnreadableVideoError at the first damage.
     """
-    data = _read(path) or b""
-    animation = _parse_webp(data)
-    canvas: Pixels | None = None
-    time = Fraction(0)
-    for number, (name, content) in enumerate(_frame_chunks(data)):
-        if canvas is None:
-            canvas = np.full((*animation.size[::-1], 3), 255, np.uint8)
-        region = _paste(canvas, content)
-        if name != b"ANMF" or region is None:
-            raise UnreadableVideoError(path, f"damaged at frame {number}")
-        yield gray_plane(canvas) if gray else canvas.copy(), time
-        time += animation.durations[number]
-        if content[15] & _DISPOSE:
-            region[:] = 255
+    content = _read(path)
+    if content is None:
+        raise UnreadableVideoError(path, "not an animation")
+    format, data = content
+    animation = _PARSERS[format.name](data)
+    if format is WEBP and not animation.complete:  # libwebp refuses it as a whole
+        data = webp_file(b"".join(chunk(*content) for content in webp_chunks(data)))
+    time, number = Fraction(0), 0
+    try:
+        with open_with_pillow(str(path), data, format, _checked) as image:
+            # The first picture of a PNG may be one for programs that show no animations.
+            first = int(getattr(image, "default_image", False))
+            for number, duration in enumerate(animation.durations):
+                image.seek(first + number)
+                picture = _on_white(image)
+                yield (gray_plane(picture) if gray else picture), time
+                time += duration
+    except UnreadableImageError as error:
+        if animation.complete or number + 1 < len(animation.durations):
+            raise UnreadableVideoError(path, f"damaged at frame {number}") from error
+    else:
+        number += 1
     if not animation.complete:
-        raise UnreadableVideoError(
-            path, f"cut short: it ends after {len(animation.durations)} frames"
+        raise UnreadableVideoError(path, f"cut short: it ends after {number} frames")
+
+
+def _checked(_: Size) -> None:
+    """Accepts any size: callers check it when they have the timing."""
+
+
+def _on_white(image: Image) -> Pixels:
+    """The current picture as BGR, on white."""
+    if not image.has_transparency_data:
+        return np.asarray(
+            cv2.cvtColor(np.asarray(image.convert("RGB")), cv2.COLOR_RGB2BGR), np.uint8
         )
+    pixels = np.asarray(image.convert("RGBA"))
+    opacity = pixels[..., 3:].astype(np.float32) / 255
+    return np.asarray(np.rint(opacity * pixels[..., 2::-1] + (1 - opacity) * 255), np.uint8)
 
 
-def riff_chunk(name: bytes, content: bytes) -> bytes:
-    """Returns a chunk of a RIFF file, padded to an even length."""
-    return name + len(content).to_bytes(4, "little") + content + bytes(len(content) % 2)
-
-
-def webp_header(width: int, height: int, flags: int) -> bytes:
-    """Returns the chunk of a WebP that states its size and, in flags, its other chunks."""
-    size = (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
-    return riff_chunk(b"VP8X", bytes([flags, 0, 0, 0]) + size)
-
-
-def webp_file(chunks: bytes) -> bytes:
-    """Returns a WebP file of chunks."""
-    return b"RIFF" + (4 + len(chunks)).to_bytes(4, "little") + b"WEBP" + chunks
-
-
-def _read(path: Path) -> bytes | None:
-    """Reads a GIF or WebP file; returns None for other files after a few bytes."""
+def _read(path: Path) -> tuple[ImageFormat, bytes] | None:
+    """Reads a GIF, WebP or animated PNG; returns None for other files after a few bytes."""
     try:
         with open_regular(path) as file:
-            if image_suffix(file.read(16)) not in ANIMATED_SUFFIXES:
+            format = identify(file.read(HEAD_BYTES))
+            if format is None or format.name not in _PARSERS:
                 return None
-        return read_regular(path, _MAX_BYTES)
+            if format is PNG and not _announces_animation(file):
+                return None
+        return format, read_regular(path, _MAX_BYTES)
     except OSError as error:
         raise UnreadableVideoError(path, error.strerror or str(error)) from error
 
@@ -145,18 +161,20 @@ def _parse_gif(data: bytes) -> Animation:
         elif kind == _IMAGE:
             at = _after_blocks(data, at + 11 + _colour_table_bytes(data[at + 9 : at + 10]))
             if at <= len(data):
-                durations.append(_seconds(delay, 100, _GIF_MIN_TICKS))
+                durations.append(_seconds(delay, 100))
             delay = 0
         else:
             complete = kind == _TRAILER
             break
-    return Animation(".gif", image_size(data) or Size(0, 0), tuple(durations), loop, complete)
+    size = Size(int.from_bytes(data[6:8], "little"), int.from_bytes(data[8:10], "little"))
+    return Animation(GIF, size, tuple(durations), loop, complete)
 
 
 @lru_cache(4096)
-def _seconds(ticks: int, clock: int, shortest: int) -> Fraction:
+def _seconds(ticks: int, clock: int) -> Fraction:
     """Returns a duration; cached, since there are files of millions of frames."""
-    return Fraction(ticks, clock) if ticks >= shortest else DEFAULT_DURATION
+    duration = Fraction(ticks, clock)
+    return duration if duration >= _SHORTEST else DEFAULT_DURATION
 
 
 def _colour_table_bytes(flags: bytes) -> int:
@@ -174,58 +192,38 @@ def _after_blocks(data: bytes, at: int) -> int:
 
 
 def _parse_webp(data: bytes) -> Animation:
-    durations = []
-    for _, content in _frame_chunks(data):
-        ticks = int.from_bytes(content[12:15], "little")
-        durations.append(_seconds(ticks, 1000, _WEBP_MIN_TICKS))
-    loop = next((c[4:6] for name, c in _chunks(data, 12) if name == b"ANIM"), b"\0\0")
-    complete = len(data) >= 8 + int.from_bytes(data[4:8], "little")
-    loops = int.from_bytes(loop, "little")
-    return Animation(".webp", _canvas_size(data), tuple(durations), loops, complete)
+    chunks = list(webp_chunks(data))
+    ticks = [int.from_bytes(c[12:15], "little") for name, c in chunks if name == b"ANMF"]
+    loop = next((c[4:6] for name, c in chunks if name == b"ANIM"), b"\0\0")
+    size, durations = webp_size(data) or Size(0, 0), tuple(_seconds(t, 1000) for t in ticks)
+    return Animation(WEBP, size, durations, int.from_bytes(loop, "little"), is_complete(data))
 
 
-def _frame_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    return (chunk for chunk in _chunks(data, 12) if chunk[0] == b"ANMF" and len(chunk[1]) > 16)
+def _announces_animation(file: BinaryIO) -> bool:
+    """Whether a PNG has the chunk of an animation, which precedes the first picture."""
+    file.seek(len(PNG_SIGNATURE))
+    while len(head := file.read(8)) == 8 and head[4:] != b"IDAT":
+        if head[4:] == b"acTL":
+            return True
+        file.seek(int.from_bytes(head[:4], "big") + 4, os.SEEK_CUR)
+    return False
 
 
-def _chunks(data: bytes, at: int) -> Iterator[tuple[bytes, bytes]]:
-    """Yields names and contents of the chunks that are complete."""
-    while at + 8 <= len(data):
-        size = int.from_bytes(data[at + 4 : at + 8], "little")
-        if at + 8 + size > len(data):
-            return
-        yield data[at : at + 4], data[at + 8 : at + 8 + size]
-        at += 8 + size + size % 2
+def _parse_png(data: bytes) -> Animation:
+    durations: list[Fraction] = []
+    loop, complete = 0, False
+    for kind, at in png_chunks(data):
+        if kind == b"fcTL":
+            delay, clock = (int.from_bytes(data[i : i + 2], "big") for i in (at + 20, at + 22))
+            durations.append(_seconds(delay, clock or 100))
+        elif kind == b"acTL":
+            loop = int.from_bytes(data[at + 4 : at + 8], "big")
+        complete = kind == b"IEND"
+    return Animation(PNG, png_size(data) or Size(0, 0), tuple(durations), loop, complete)
 
 
-def _canvas_size(data: bytes) -> Size:
-    head = next((c for name, c in _chunks(data, 12) if name == b"VP8X"), bytes(10))
-    width, height = (1 + int.from_bytes(head[at : at + 3], "little") for at in (4, 7))
-    return Size(width, height)
-
-
-def _paste(canvas: Pixels, content: bytes) -> Pixels | None:
-    """Draws a frame on the canvas, and returns its region; None if it cannot be decoded."""
-    left, top, width, height = (
-        int.from_bytes(content[at : at + 3], "little") for at in (0, 3, 6, 9)
-    )
-    region = canvas[2 * top : 2 * top + height + 1, 2 * left : 2 * left + width + 1]
-    chunks = content[16:]
-    if chunks.startswith(b"ALPH"):
-        chunks = webp_header(width + 1, height + 1, _HAS_ALPHA) + chunks
-    picture = webp_file(chunks)
-    if image_size(picture) != region.shape[1::-1]:
-        return None
-    try:
-        image = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_UNCHANGED)
-    except cv2.error:
-        return None
-    if image is None or image.shape[:2] != region.shape[:2]:
-        return None
-    if image.shape[2] == 3:
-        region[:] = image
-        return region
-    opacity = image[..., 3:].astype(np.float32) / 255
-    below = np.float32(255) if content[15] & _NO_BLENDING else region.astype(np.float32)
-    region[:] = np.rint(opacity * image[..., :3] + (1 - opacity) * below).astype(np.uint8)
-    return region
+_PARSERS: dict[str, Callable[[bytes], Animation]] = {
+    GIF.name: _parse_gif,
+    WEBP.name: _parse_webp,
+    PNG.name: _parse_png,
+}

@@ -1,4 +1,4 @@
-"""Encodes the frames of animated GIF and WebP files.
+"""Encodes the frames of animated GIF, PNG and WebP files.
 
 A GIF's frames have a palette each, with error diffusion.
 """
@@ -7,16 +7,17 @@ from __future__ import annotations
 
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import cv2
 import numpy as np
 
 from fkd_infer.geometry.arrays import Pixels
-from fkd_infer.media.images.animation import riff_chunk, webp_file, webp_header
+from fkd_infer.media.images import webp
 
 if TYPE_CHECKING:
     from av.packet import Packet
+    from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
 _HAS_ANIMATION = 2
@@ -39,27 +40,97 @@ class AnimationEncoder(Protocol):
         """Writes the file; the last frame is shown until the tick `end`."""
 
 
-class GifEncoder:
-    """Encodes the frames of a GIF."""
+class _LibavEncoder:
+    """Encodes frames with libav, and holds them until the end is known."""
 
-    clock = 100
-    min_ticks = 2
+    clock: int
+    min_ticks: int
+    _format: ClassVar[str]
+    _pixel_format: ClassVar[str]
 
     def __init__(self, width: int, height: int) -> None:
         from av.codec import CodecContext
-        from av.filter import Graph
         from av.video.codeccontext import VideoCodecContext
-        from av.video.format import VideoFormat
 
         self._size = (width, height)
         self._packets: list[Packet[VideoStream]] = []
         self._last = 0
         self._time_base = Fraction(1, self.clock)
-        context = CodecContext.create("gif", "w")
+        context = CodecContext.create(self._format, "w")
         assert isinstance(context, VideoCodecContext)
-        context.width, context.height, context.pix_fmt = width, height, "pal8"
+        context.width, context.height, context.pix_fmt = width, height, self._pixel_format
         context.time_base = self._time_base
         self._context = context
+
+    def add(self, image: Pixels, tick: int) -> None:
+        """Encodes a frame."""
+        from av.video.frame import VideoFrame
+
+        picture = VideoFrame.from_ndarray(np.ascontiguousarray(image), format="bgr24")
+        picture.pts, picture.time_base = tick, self._time_base
+        self._encode(picture)
+        self._last = tick
+
+    def finish(self, path: Path, end: int, loop: int) -> None:
+        """Writes the file; the last frame is shown until the tick `end`."""
+        import av
+        from av.video.stream import VideoStream
+
+        self._flush()
+        self._packets += self._context.encode(None)
+        with av.open(
+            str(path.absolute()),
+            "w",
+            format=self._format,
+            container_options=self._options(end - self._last, loop),
+        ) as container:
+            stream = container.add_stream(self._format, rate=self.clock)
+            assert isinstance(stream, VideoStream)
+            stream.width, stream.height = self._size
+            stream.pix_fmt, stream.time_base = self._pixel_format, self._time_base
+            for packet in self._packets:
+                packet.stream = stream
+                container.mux(packet)
+
+    def _encode(self, picture: VideoFrame) -> None:
+        raise NotImplementedError
+
+    def _flush(self) -> None:
+        """Encodes what is still to come out of filters."""
+
+    def _options(self, last: int, loop: int) -> dict[str, str]:
+        """The container's options; the last frame is shown for `last` ticks."""
+        raise NotImplementedError
+
+
+class PngEncoder(_LibavEncoder):
+    """Encodes the frames of an animated PNG."""
+
+    clock = 1000
+    min_ticks = 11
+    _format = "apng"
+    _pixel_format = "rgb24"
+
+    def _encode(self, picture: VideoFrame) -> None:
+        self._packets += self._context.encode(picture.reformat(format=self._pixel_format))
+
+    def _options(self, last: int, loop: int) -> dict[str, str]:
+        return {"plays": str(loop), "final_delay": f"{last}/{self.clock}"}
+
+
+class GifEncoder(_LibavEncoder):
+    """Encodes the frames of a GIF."""
+
+    clock = 100
+    min_ticks = 2
+    _format = "gif"
+    _pixel_format = "pal8"
+
+    def __init__(self, width: int, height: int) -> None:
+        from av.filter import Graph
+        from av.video.format import VideoFormat
+
+        super().__init__(width, height)
         graph = self._graph = Graph()
         frames = graph.add_buffer(
             width=width, height=height, format=VideoFormat("bgr24"), time_base=self._time_base
@@ -73,35 +144,16 @@ class GifEncoder:
         use.link_to(result)
         graph.configure()
 
-    def add(self, image: Pixels, tick: int) -> None:
-        """Encodes a frame."""
-        from av.video.frame import VideoFrame
-
-        picture = VideoFrame.from_ndarray(np.ascontiguousarray(image), format="bgr24")
-        picture.pts, picture.time_base = tick, self._time_base
+    def _encode(self, picture: VideoFrame) -> None:
         self._graph.push(picture)
         self._encode_filtered()
-        self._last = tick
 
-    def finish(self, path: Path, end: int, loop: int) -> None:
-        """Writes the file; the last frame is shown until the tick `end`."""
-        import av
-        from av.video.stream import VideoStream
-
+    def _flush(self) -> None:
         self._graph.push(None)
         self._encode_filtered()
-        self._packets += self._context.encode(None)
-        options = {"loop": str(loop), "final_delay": str(end - self._last)}
-        with av.open(
-            str(path.absolute()), "w", format="gif", container_options=options
-        ) as container:
-            stream = container.add_stream("gif", rate=self.clock)
-            assert isinstance(stream, VideoStream)
-            stream.width, stream.height = self._size
-            stream.pix_fmt, stream.time_base = "pal8", self._time_base
-            for packet in self._packets:
-                packet.stream = stream
-                container.mux(packet)
+
+    def _options(self, last: int, loop: int) -> dict[str, str]:
+        return {"loop": str(loop), "final_delay": str(last)}
 
     def _encode_filtered(self) -> None:
         """Encodes the pictures that have left the filter graph."""
@@ -141,10 +193,10 @@ class WebpEncoder:
         width, height = self._size
         size = bytes(6) + (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
         parts = [
-            webp_header(width, height, _HAS_ANIMATION),
-            riff_chunk(b"ANIM", bytes([255] * 4) + loop.to_bytes(2, "little")),
+            webp.canvas_chunk(width, height, _HAS_ANIMATION),
+            webp.chunk(b"ANIM", bytes([255] * 4) + loop.to_bytes(2, "little")),
         ]
         for (tick, data), until in zip(self._frames, ends, strict=True):
             duration = (until - tick).to_bytes(3, "little")
-            parts.append(riff_chunk(b"ANMF", size + duration + bytes([_NO_BLENDING]) + data))
-        path.write_bytes(webp_file(b"".join(parts)))
+            parts.append(webp.chunk(b"ANMF", size + duration + bytes([_NO_BLENDING]) + data))
+        path.write_bytes(webp.webp_file(b"".join(parts)))

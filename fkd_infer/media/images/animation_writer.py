@@ -1,4 +1,4 @@
-"""Writes frames to an animated GIF or WebP, with the durations and repetitions of the source.
+"""Writes frames to an animated GIF, WebP or PNG, with the durations and repetitions of the source.
 
 Frames are placed at the nearest tick of the format's clock, so that rounding does not add up.
 """
@@ -12,13 +12,14 @@ from pathlib import Path
 
 from fkd_infer.errors import OutputError, StoppedError
 from fkd_infer.media.encoder_errors import encoder_errors
-from fkd_infer.media.images.animation import (
-    ANIMATED_SUFFIXES,
-    DEFAULT_DURATION,
-    Animation,
-    read_animation,
+from fkd_infer.media.images.animation import DEFAULT_DURATION, Animation, read_animation
+from fkd_infer.media.images.animation_encoders import (
+    AnimationEncoder,
+    GifEncoder,
+    PngEncoder,
+    WebpEncoder,
 )
-from fkd_infer.media.images.animation_encoders import AnimationEncoder, GifEncoder, WebpEncoder
+from fkd_infer.media.images.formats import ANIMATED, GIF, PNG, by_suffix
 from fkd_infer.system.files.atomic import atomic_write, output_errors
 from fkd_infer.system.scoped import Scoped
 from fkd_infer.types import Frame, FrameRange
@@ -41,9 +42,10 @@ class AnimationSink(Scoped):
         quality: int | None = None,
         frame_range: FrameRange = FrameRange(),  # noqa: B008 (frozen)
     ) -> None:
-        if path.suffix.lower() not in ANIMATED_SUFFIXES:
-            kinds = " or ".join(sorted(ANIMATED_SUFFIXES))
-            raise OutputError(path, f"an animation's name ends in {kinds}")
+        self._format = by_suffix(path.suffix.lower())
+        if self._format not in ANIMATED:
+            kinds = ", ".join(suffix for format in ANIMATED for suffix in format.suffixes)
+            raise OutputError(path, f"an animation's name ends in one of {kinds}")
         self._path = path
         self._quality = _DEFAULT_QUALITY if quality is None else quality
         self._range = frame_range
@@ -79,8 +81,10 @@ class AnimationSink(Scoped):
             self._encoder.add(frame.image, tick)
 
     def _new_encoder(self) -> AnimationEncoder:
-        if self._path.suffix.lower() == ".gif":
+        if self._format is GIF:
             return GifEncoder(*self._size)
+        if self._format is PNG:
+            return PngEncoder(*self._size)
         return WebpEncoder(*self._size, self._quality)
 
     def _finish(self, encoder: AnimationEncoder, path: Path) -> None:
@@ -88,8 +92,7 @@ class AnimationSink(Scoped):
         end, loop = self._last + DEFAULT_DURATION, 0
         if self._source is not None:
             end = self._source.end_of(self._last, self._range.stride)
-            same_format = self._source.suffix == self._path.suffix.lower()
-            loop = self._source.loop if same_format else 0
+            loop = self._source.loop if self._source.format is self._format else 0
         ticks = max(self._tick + encoder.min_ticks, round((end - self._zero) * encoder.clock))
         with encoder_errors(self._path):
             encoder.finish(path, ticks, loop)

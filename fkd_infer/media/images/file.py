@@ -3,112 +3,86 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from io import BytesIO
 from pathlib import Path
 
-import cv2
-import numpy as np
-from numpy.typing import NDArray
-
-from fkd_infer.errors import OutputError, SourceMemoryError, UnreadableImageError
+from fkd_infer.errors import SourceMemoryError, UnreadableImageError
+from fkd_infer.geometry.arrays import Pixels
 from fkd_infer.limits import Limits
-from fkd_infer.media.images.header import GIF, Size, image_problem, image_size, image_suffix
-from fkd_infer.system.files.atomic import atomic_write, output_errors
+from fkd_infer.media.images.decoding import decode
+from fkd_infer.media.images.formats import FORMATS, HEAD_BYTES, ImageFormat, identify
+from fkd_infer.media.images.header import Size
 from fkd_infer.system.files.reading import open_regular, read_regular
-
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
-NO_MEMORY = -4
-"""OpenCV's error code for a failed allocation."""
-_SIGNATURE_BYTES = 16
 
 
 def read_image(
-    path: str | Path,
+    source: str | Path | bytes,
     limits: Limits | None = None,
     before_decoding: Callable[[Size], object] = lambda _: None,
-) -> NDArray[np.uint8]:
-    """Reads an image as BGR (H, W, 3), upright and without alpha.
+) -> Pixels:
+    """Reads an image file, or the bytes of one, as BGR (H, W, 3), upright and without alpha.
 
-    The content decides the format: JPEG, PNG, WebP, BMP, TIFF, or the first picture of a GIF.
-    `before_decoding` is called with the size, and may wait. Raises UnreadableImageError for a file
-    that is missing, empty, truncated or no image, LimitError, before decoding, for an image that is
-    larger than `limits`, and SourceMemoryError.
+    The content decides the format: JPEG, PNG, WebP, HEIC, AVIF, TIFF, BMP, GIF, JPEG 2000 or PPM;
+    of several pictures the first is read. Deeper pixels are scaled to 8 bits by their range.
+    `before_decoding` is called with the stored size, and may wait.
+
+    Raises UnreadableImageError for a file that is missing, empty, cut short or no image,
+    LimitError, before decoding, for an image that is larger than `limits`, and SourceMemoryError.
     """
-    path, limits = Path(path), limits or Limits()
+    limits = limits or Limits()
+    if isinstance(source, bytes):
+        return decode_image("image data", source, limits, before_decoding)
+    data = read_bytes(Path(source), limits)
+    return decode_image(str(source), data, limits, before_decoding)
+
+
+def decode_image(
+    name: str,
+    data: bytes,
+    limits: Limits,
+    before_decoding: Callable[[Size], object] = lambda _: None,
+) -> Pixels:
+    """The image in a file's data, as `read_image` reads it; `name` is for errors."""
+
+    def check(size: Size) -> None:
+        limits.check_image(name, *size)
+        before_decoding(size)
+
     try:
-        data = read_regular(path, limits.file_bytes)
+        return decode(name, data, format_of(name, data), check)
+    except MemoryError as error:
+        if isinstance(error, SourceMemoryError):
+            raise
+        raise SourceMemoryError(name) from error
+
+
+def read_bytes(path: Path, limits: Limits) -> bytes:
+    """The content of an image file; raises UnreadableImageError."""
+    try:
+        return read_regular(path, limits.file_bytes)
     except OSError as error:
         raise UnreadableImageError(path, error.strerror or str(error)) from error
-    size = _checked_size(path, data)
-    limits.check_image(path, *size)
-    before_decoding(size)
-    try:
-        return _decode_gif(path, data) if data.startswith(GIF) else _decode(path, data)
-    except MemoryError as error:
-        raise SourceMemoryError(path) from error
 
 
-def write_image(path: Path, image: NDArray[np.uint8]) -> None:
-    """Writes BGR (H, W, 3) in the format of the suffix; the file appears when it is complete."""
-    suffix = path.suffix.lower()
-    if suffix not in IMAGE_SUFFIXES:
-        raise OutputError(path, f"an image's name ends in {', '.join(sorted(IMAGE_SUFFIXES))}")
-    quality = [cv2.IMWRITE_JPEG_QUALITY, 95] if suffix in (".jpg", ".jpeg") else []
-    try:
-        success, data = cv2.imencode(suffix, image, quality)
-    except cv2.error as error:
-        raise OutputError(path, error.err) from error
-    if not success:
-        raise OutputError(path, f"OpenCV does not encode {suffix!r} images")
-    with atomic_write(path) as partial, output_errors(path):
-        partial.write_bytes(data.data)
+def format_of(name: str, data: bytes) -> ImageFormat:
+    """The format of an image's data; raises UnreadableImageError for anything else."""
+    if not data:
+        raise UnreadableImageError(name, "the file is empty")
+    format = identify(data[:HEAD_BYTES])
+    if format is None:
+        known = ", ".join(format.name for format in FORMATS)
+        raise UnreadableImageError(name, f"not an image; {known} are")
+    return format
 
 
-def suffix_by_content(path: Path) -> str | None:
-    """Returns the suffix that fits a file's first bytes; None if it is no image."""
+def format_by_content(path: Path) -> ImageFormat | None:
+    """The format of a file by its first bytes; None if it is no image."""
+    return identify(read_head(path))
+
+
+def read_head(path: Path) -> bytes:
+    """The first bytes of a file; raises UnreadableImageError."""
     try:
         with open_regular(path) as file:
-            return image_suffix(file.read(_SIGNATURE_BYTES))
+            return file.read(HEAD_BYTES)
     except OSError as error:
         raise UnreadableImageError(path, error.strerror or str(error)) from error
-
-
-def _checked_size(path: Path, data: bytes) -> Size:
-    """Returns the size of an image; raises UnreadableImageError for data that is not a full one."""
-    if not data:
-        raise UnreadableImageError(path, "the file is empty")
-    if image_suffix(data[:_SIGNATURE_BYTES]) is None:
-        raise UnreadableImageError(path, "not an image; JPEG, PNG, WebP, BMP, TIFF and GIF are")
-    if (problem := image_problem(data)) is not None:
-        raise UnreadableImageError(path, problem)
-    size = image_size(data)
-    if size is None:
-        raise UnreadableImageError(path, "damaged: its header does not say its size")
-    return size
-
-
-def _decode(path: Path, data: bytes) -> NDArray[np.uint8]:
-    try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-    except cv2.error as error:
-        if error.code == NO_MEMORY:
-            raise MemoryError from error
-        raise UnreadableImageError(path, error.err) from error
-    if image is None:
-        raise UnreadableImageError(path, "not an image, or a damaged one")
-    return np.asarray(image, dtype=np.uint8)
-
-
-def _decode_gif(path: Path, data: bytes) -> NDArray[np.uint8]:
-    """Decodes the first picture of a GIF with libav, since not every OpenCV reads GIF."""
-    import av
-    from av.error import FFmpegError
-
-    try:
-        with av.open(BytesIO(data), "r", format="gif") as container:
-            picture = next(container.decode(video=0), None)
-    except FFmpegError as error:
-        raise UnreadableImageError(path, error.strerror or str(error)) from error
-    if picture is None:
-        raise UnreadableImageError(path, "the file is cut short")
-    return np.asarray(picture.to_ndarray(format="bgr24"), np.uint8)

@@ -47,11 +47,13 @@ _ENCODERS: dict[Codec, Encoder] = {
 class Encoding:
     """A codec and a quality from 0 to 100; None is the default quality.
 
-    The quality sets a constant rate factor, so that hard scenes get more bits.
+    The quality sets a constant rate factor, so that hard scenes get more bits. With
+    `strip_metadata`, pictures are written without that of their originals.
     """
 
     codec: Codec = DEFAULT_CODEC
     quality: int | None = None
+    strip_metadata: bool = False
 
     @property
     def encoder(self) -> Encoder:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fkd_infer.limits import Limits
-from fkd_infer.media.images.animation import read_animation
 from fkd_infer.media.video.colour import to_bgr, to_gray
 from fkd_infer.media.video.container import OpenVideo, open_video
 from fkd_infer.types import Frame, FrameRange
@@ -129,9 +128,6 @@ def _is_truncated(video: OpenVideo, packets: int, end: Fraction, from_start: boo
         if from_start:
             return packets < len(video.stream.index_entries)
         return video.end is not None and end + _TOLERANCE_S < video.end
-    animation = read_animation(video.path) if video.container.format.name == "gif" else None
-    if animation is not None:
-        return not animation.complete
     announced: Fraction | None = None
     if "matroska" in video.container.format.name:
         announced = video.duration

@@ -424,3 +424,49 @@ def test_writes_every_record_format_and_a_sheet_in_one_run(tmp_path: Path) -> No
     with np.load(files["npz"], allow_pickle=False) as arrays:
         assert arrays["points"].shape == (6, 68, 2)
     assert read_image(sheet).any(), "frames are drawn on it"
+
+
+def test_out_may_be_the_file_of_a_single_picture_or_video(tmp_path: Path) -> None:
+    photo, video = write_image(tmp_path / "a.png"), write_video(tmp_path / "b.mp4", 3)
+    common = ("--model", FIXED, "--detector", "none")
+    assert run(photo, "-o", tmp_path / "new" / "result.jpg", *common).exit_code == 0
+    assert read_image(tmp_path / "new" / "result.jpg").shape == (SIZE, SIZE, 3)
+    assert run(video, "--out", tmp_path / "result.mkv", *common).exit_code == 0
+    assert len(list(read_video(tmp_path / "result.mkv", ""))) == 3
+    for sources, out, why in (
+        ([photo, video], "c.jpg", "it is the name of one file, but there are 2 sources"),
+        ([video], "c.jpg", "its name is not one of a video"),
+        ([photo], "c.mp4", "its name is not one of a picture"),
+    ):
+        done = run(*sources, "--out", tmp_path / out, *common)
+        assert done.exit_code == 1
+        assert why in done.stderr
+        assert "give a folder, such as --out c" in done.stderr
+        assert not (tmp_path / out).exists()
+
+
+def test_extras_with_a_comma(tmp_path: Path) -> None:
+    photo, record = write_image(tmp_path / "a.png"), tmp_path / "a.jsonl"
+    common = (photo, "--json", record, "--detector", "none")
+    assert run(*common, "--extras", "pose,ratios").exit_code == 0
+    (first,) = lines(record)
+    assert run(*common, "--extras", "pose", "--extras", "ratios").exit_code == 0
+    assert lines(record) == [first]
+    assert {"pose", "ratios"} <= first["faces"][0].keys()
+    assert "'x' is not one of" in run(*common, "--extras", "pose,x").stderr
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["models", "list"], ["a.png", "--json", "-"]])
+def test_a_full_device_is_one_line(arguments: list[str], tmp_path: Path) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("there is no /dev/full")
+    write_image(tmp_path / "a.png")
+    command = [sys.executable, "-m", "fkd_infer.cli.main", *arguments, "--quiet"]
+    command = command if arguments[-1] == "-" else command[:-1]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            command, cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.returncode == 1
+    assert "No space left on device" in done.stderr
+    assert done.stderr.count("\n") == 1

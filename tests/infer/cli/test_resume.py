@@ -37,6 +37,7 @@ OTHER_VALUES = {
     "--smooth": "off",
     "--start": "1.5",
     "--stride": "2",
+    "--strip-metadata": None,
 }
 """Another value than the default for each compared option whose value is no file."""
 FILES = {"--model", "--detector-model", "--boxes"}

@@ -103,5 +103,5 @@ def test_the_shift_of_a_rule_turns_with_the_face(roll: float, shifted: tuple[flo
 
 
 def test_an_unknown_roll_is_refused() -> None:
-    with pytest.raises(SettingsError, match="roll is 'left', and has to be upright or any"):
+    with pytest.raises(SettingsError, match="roll is 'left', and has to be 'upright' or 'any'"):
         Search(640, roll="left")  # type: ignore[arg-type]

@@ -157,7 +157,7 @@ def test_a_host_for_other_machines_gets_a_token(tmp_path: Path) -> None:
 def test_errors_are_reported_in_one_line(
     tmp_path: Path, arguments: list[str], code: int, line: str
 ) -> None:
-    from fkd_infer.media.images.file import write_image
+    from fkd_infer.media.images.writing import write_image
 
     write_image(tmp_path / "photo.png", np.zeros((8, 8, 3), np.uint8))
     with open_listener("127.0.0.1", 0) as listener:

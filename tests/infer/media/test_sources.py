@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 from fractions import Fraction
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 
 import cv2
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from fkd_infer.cli.folder_notes import LeftOut, written_otherwise
 from fkd_infer.errors import (
     CameraError,
     OutputError,
@@ -22,7 +24,8 @@ from fkd_infer.errors import (
     UnreadableVideoError,
 )
 from fkd_infer.media.frames import frame_count, frames_from
-from fkd_infer.media.images.file import read_image, write_image
+from fkd_infer.media.images.file import read_image
+from fkd_infer.media.images.writing import write_image
 from fkd_infer.media.output_check import check_outputs
 from fkd_infer.media.sinks import ImageSink, NullSink, open_sink
 from fkd_infer.media.sources import Source, expand_sources
@@ -71,6 +74,48 @@ class TestExpand:
             ("trip/day 2/d.avi", "video", "day 2/d.mp4"),
         ]
         assert [source.path for source in found] == [Path(source.name) for source in found]
+
+    def test_what_a_folder_leaves_out_is_told(self, here: Path) -> None:
+        touch(here / "trip", "a.jpg", "b.vob", "c.mxf", "notes.TXT", "none", ".d.jpg", ".x/e.jpg")
+        make_image(here / "trip" / "f.png").rename(here / "trip" / "f.photo")
+        make_video(here / "trip" / "g.mp4").rename(here / "trip" / "g.film")
+        left_out = LeftOut()
+        found = expand_sources(["trip"], left_out=left_out)
+        assert [(source.name, source.kind, str(source.output)) for source in found] == [
+            ("trip/a.jpg", "image", "a.jpg"),
+            ("trip/b.vob", "video", "b.mp4"),
+            ("trip/c.mxf", "video", "c.mp4"),
+            ("trip/f.photo", "image", "f.png"),
+            ("trip/g.film", "video", "g.mp4"),
+        ]
+        told = str(left_out)
+        assert told.startswith("left out, as neither image nor video: 2 hidden, ")
+        assert "1 .txt" in told
+        assert "1 without suffix" in told
+        assert written_otherwise(found) == (
+            "written in another format: 1 .vob as .mp4, 1 .mxf as .mp4, 1 .photo as .png, "
+            "1 .film as .mp4"
+        )
+
+    def test_standard_input_is_a_file(self, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        for make, name, kind, output in (
+            (make_image, "a.png", "image", "stdin.png"),
+            (make_video, "a.mp4", "video", "stdin.mp4"),
+        ):
+            with make(here / name).open("rb") as file:
+                monkeypatch.setattr("sys.stdin", TextIOWrapper(file))
+                [source] = expand_sources(["-"])
+            assert (source.name, source.kind, str(source.output)) == ("stdin", kind, output)
+            assert np.abs(next(iter(frames_from(source))).image.astype(int) - 99).max() <= 99
+            assert next(iter(frames_from(source))).source == "stdin"
+
+    def test_standard_input_that_is_no_file(
+        self, here: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("sys.stdin", TextIOWrapper(BytesIO(b"not a picture")))
+        [source] = expand_sources(["-"])
+        with pytest.raises(UnreadableVideoError, match="stdin: cannot be read"):
+            next(iter(frames_from(source)))
 
     def test_keeps_the_order_of_arguments(self, here: Path) -> None:
         touch(here, "b.jpg", "a.jpg", "c/d.jpg")

@@ -11,7 +11,7 @@ from tiny_models import MODELS
 
 from fkd_infer.cli.main import main
 from fkd_infer.formats.registry import BUILT_IN
-from fkd_infer.media.images.file import write_image
+from fkd_infer.media.images.writing import write_image
 
 TSV_PLUGIN = """
 from contextlib import contextmanager

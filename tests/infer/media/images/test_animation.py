@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 
 from fkd_infer.errors import LimitError, OutputError, UnreadableVideoError
 from fkd_infer.geometry.arrays import gray_plane
@@ -19,17 +20,15 @@ from fkd_infer.media.images.animation import (
     ONCE,
     is_animated,
     read_animation,
-    riff_chunk,
-    webp_file,
-    webp_header,
 )
 from fkd_infer.media.images.animation_writer import AnimationSink
-from fkd_infer.media.images.file import write_image
+from fkd_infer.media.images.webp import canvas_chunk, chunk, webp_file
+from fkd_infer.media.images.writing import write_image
 from fkd_infer.media.sinks import open_sink
 from fkd_infer.media.sources import expand_sources
 from fkd_infer.types import Frame, FrameRange
 
-SUFFIXES = (".gif", ".webp")
+SUFFIXES = (".gif", ".png", ".webp")
 DURATIONS = [Fraction(hundredths, 100) for hundredths in (4, 20, 7, 13, 50)]
 
 
@@ -64,9 +63,14 @@ def write_timed(path: Path, loop: int = 3) -> Path:
         for index, duration in enumerate(DURATIONS):
             data = cv2.imencode(".webp", shaded(index), [cv2.IMWRITE_WEBP_QUALITY, 95])[1]
             duration_ms = int(duration * 1000).to_bytes(3, "little")
-            frames.append(riff_chunk(b"ANMF", size + duration_ms + b"\2" + data.tobytes()[12:]))
-        head = webp_header(128, 96, 2) + riff_chunk(b"ANIM", bytes(4) + loop.to_bytes(2, "little"))
+            frames.append(chunk(b"ANMF", size + duration_ms + b"\2" + data.tobytes()[12:]))
+        head = canvas_chunk(128, 96, 2) + chunk(b"ANIM", bytes(4) + loop.to_bytes(2, "little"))
         path.write_bytes(webp_file(head + b"".join(frames)))
+        return path
+    if path.suffix == ".png":
+        first, *others = (Image.fromarray(shaded(index)[..., ::-1]) for index in range(5))
+        times = [int(1000 * duration) for duration in DURATIONS]
+        first.save(path, save_all=True, append_images=others, duration=times, loop=loop)
         return path
     written = write_frames(path, starts(DURATIONS)).read_bytes()
     repeated = written.index(b"NETSCAPE2.0\3\1") + 13
@@ -82,7 +86,11 @@ class TestBoth:
     def test_reads_durations_and_repetitions(self, suffix: str, tmp_path: Path) -> None:
         found = read_animation(write_timed(tmp_path / f"a{suffix}"))
         assert found is not None
-        assert (found.suffix, list(found.durations), found.loop) == (suffix, DURATIONS, 3)
+        assert (found.format.suffixes[0], list(found.durations), found.loop) == (
+            suffix,
+            DURATIONS,
+            3,
+        )
         assert found.complete
 
     def test_is_read_as_a_video(self, suffix: str, tmp_path: Path) -> None:
@@ -116,17 +124,19 @@ class TestBoth:
 
     def test_a_frame_range(self, suffix: str, tmp_path: Path) -> None:
         [source] = expand_sources([str(write_timed(tmp_path / f"a{suffix}"))])
-        frame_range = FrameRange(start=Fraction(1, 25), stride=2, max_frames=1)
+        frame_range = FrameRange(start=Fraction(1, 25), stride=2, max_frames=2)
+        found: list[tuple[int, Fraction]] = []
         with open_sink(source, tmp_path / "out", frame_range=frame_range) as sink:
             for frame in frames_from(source, frame_range):
-                assert (frame.index, frame.time) == (0, Fraction(1, 25))
+                found.append((frame.index, frame.time))
                 sink.write(frame)
-        found = read_animation(tmp_path / "out" / source.output)
-        assert found is not None
-        assert found.durations == (Fraction(27, 100),)
+        assert found == [(0, Fraction(4, 100)), (2, Fraction(31, 100))]
+        written = read_animation(tmp_path / "out" / source.output)
+        assert written is not None
+        assert written.durations == (Fraction(27, 100), Fraction(63, 100))
 
     def test_the_content_decides_not_the_name(self, suffix: str, tmp_path: Path) -> None:
-        other = SUFFIXES[suffix == ".gif"]
+        other = SUFFIXES[SUFFIXES.index(suffix) - 1]
         wrong = tmp_path / f"a{other}"
         bare = tmp_path / "b"
         for path in (wrong, bare):
@@ -144,7 +154,7 @@ class TestBoth:
         assert not is_animated(path)
         [source] = expand_sources([str(path)])
         assert source.kind == "image"
-        assert source.output == Path("a.png" if suffix == ".gif" else "a.webp")
+        assert source.output == Path("a.png" if suffix == ".gif" else f"a{suffix}")
         [frame] = frames_from(source)
         assert np.abs(smooth(frame.image) - smooth(shaded(0))).mean() < 3
 
@@ -214,10 +224,10 @@ def test_blends_and_disposes_parts_of_a_webp(tmp_path: Path) -> None:
         data = cv2.imencode(".webp", image, [cv2.IMWRITE_WEBP_QUALITY, 101])[1].tobytes()
         parts = data[30:] if data[12:16] == b"VP8X" else data[12:]
         head = place + size + (40).to_bytes(3, "little") + bytes([flags])
-        frames.append(riff_chunk(b"ANMF", head + parts))
+        frames.append(chunk(b"ANMF", head + parts))
     path = tmp_path / "a.webp"
     path.write_bytes(
-        webp_file(webp_header(60, 40, 2) + riff_chunk(b"ANIM", bytes(6)) + b"".join(frames))
+        webp_file(canvas_chunk(60, 40, 0x12) + chunk(b"ANIM", bytes(6)) + b"".join(frames))
     )
     [source] = expand_sources([str(path)])
     first, second, third = (frame.image for frame in frames_from(source))
@@ -252,5 +262,5 @@ def test_refuses_a_size_that_webp_does_not_hold(tmp_path: Path) -> None:
 
 
 def test_refuses_a_suffix(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match=r"ends in \.gif or \.webp"):
-        AnimationSink(tmp_path / "a.apng", None)
+    with pytest.raises(OutputError, match=r"ends in one of \.gif, \.webp"):
+        AnimationSink(tmp_path / "a.bmp", None)

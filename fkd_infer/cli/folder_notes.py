@@ -1,0 +1,51 @@
+"""Lines after a run about files that were left out, or written in another format."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fkd_infer.media.images.formats import by_suffix
+from fkd_infer.media.sources import Source
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """Counts the files of folders that are no sources, by suffix."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def __call__(self, path: Path) -> None:
+        """Counts a file, or a folder, which is hidden."""
+        hidden = path.name.startswith(".") or path.is_dir()
+        self.counts["hidden" if hidden else path.suffix.lower() or "without suffix"] += 1
+
+    def __str__(self) -> str:
+        """One line; empty if nothing was left out."""
+        if not self.counts:
+            return ""
+        return f"left out, as neither image nor video: {_counted(self.counts.most_common())}"
+
+
+def written_otherwise(sources: Sequence[Source]) -> str:
+    """A line about sources that are written in another format; empty if there is none."""
+    counts = Counter(
+        f"{source.path.suffix.lower() or 'without suffix'} as {source.output.suffix}"
+        for source in sources
+        if source.path is not None and source.error is None and _changes_format(source)
+    )
+    if not counts:
+        return ""
+    return f"written in another format: {_counted(counts.most_common())}"
+
+
+def _changes_format(source: Source) -> bool:
+    assert source.path is not None
+    old, new = source.path.suffix.lower(), source.output.suffix.lower()
+    return old != new and (by_suffix(old) is not by_suffix(new) or by_suffix(old) is None)
+
+
+def _counted(counts: Iterable[tuple[str, int]]) -> str:
+    return ", ".join(f"{count} {what}" for what, count in counts)

@@ -1,0 +1,72 @@
+"""Whether a file is an image or a video, and the name of its output: by suffix, else by content."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Literal
+
+from fkd_infer.errors import UnreadableImageError
+from fkd_infer.media.images.animation import is_animated
+from fkd_infer.media.images.file import read_head
+from fkd_infer.media.images.formats import (
+    ANIMATED,
+    BMP,
+    JPEG,
+    JPEG2000,
+    PPM,
+    TIFF,
+    ImageFormat,
+    by_suffix,
+    identify,
+)
+from fkd_infer.media.video.encoding import CONTAINERS
+
+FileKind = Literal["image", "video"]
+
+_BROADCAST = ".mpg .mpeg .m1v .m2v .ts .mts .m2ts .m2t .vob .mod .tod .mxf .dv"
+_OTHERS = ".webm .avi .divx .wmv .asf .flv .f4v .3gp .3g2 .ogv .ogm .qt .rm .rmvb"
+VIDEO_SUFFIXES = frozenset({*CONTAINERS, *_BROADCAST.split(), *_OTHERS.split()})
+"""Suffixes of videos; those that are not in CONTAINERS are written as .mp4."""
+_STILL = (JPEG, BMP, TIFF, JPEG2000, PPM)
+"""Formats whose files are images by their suffix. Others may be animations or videos, and phones
+write JPEG into files that are called .heic."""
+_VIDEO_HEAD = re.compile(
+    rb"....(?:ftyp|moov|mdat|wide)|\x1aE\xdf\xa3|RIFF....AVI |FLV\x01|OggS|\0\0\x01[\xba\xb3]"
+    rb"|\x30\x26\xb2\x75\x8e\x66\xcf\x11|\x06\x0e\x2b\x34\x02\x05\x01\x01|\.RMF",
+    re.DOTALL,
+)
+"""How the usual containers of videos begin."""
+
+
+def classify(path: Path, output: Path, trusting: bool) -> tuple[FileKind, Path] | None:
+    """A file's kind, and its output, which is `output` with the suffix of what is written.
+
+    A file of unknown name and content is None, or a video if `trusting`.
+    """
+    suffix = path.suffix.lower()
+    if suffix in VIDEO_SUFFIXES:
+        return "video", output if suffix in CONTAINERS else output.with_suffix(".mp4")
+    named = by_suffix(suffix)
+    if named in _STILL:
+        return "image", _written(output, named)
+    try:
+        head = read_head(path)
+    except UnreadableImageError:  # told when the file is processed
+        head = b""
+    format = identify(head)
+    if format is None and _VIDEO_HEAD.match(head):
+        return "video", output.with_suffix(".mp4")
+    format = format or named
+    if format is None:
+        return ("video", output.with_suffix(".mp4")) if trusting else None
+    if format in ANIMATED and is_animated(path):
+        own = suffix in format.suffixes
+        return "video", output if own else output.with_suffix(format.suffixes[0])
+    return "image", _written(output, format)
+
+
+def _written(output: Path, format: ImageFormat) -> Path:
+    """The output of an image: with its own suffix if the format can be written under it."""
+    own = output.suffix.lower() in format.writable
+    return output if own else output.with_suffix(format.written)
