@@ -12,7 +12,7 @@ from fuzz.seeds.images import images
 
 
 def animations() -> dict[str, bytes]:
-    """GIF and WebP, animated and still."""
+    """GIF, PNG and WebP, animated and still."""
     alpha = np.dstack([draw_picture(12, 10), draw_picture(12, 10)[..., 0]])
     parts = {
         "lossy": encode(".webp", draw_picture(12, 10), cv2.IMWRITE_WEBP_QUALITY, 60),
@@ -23,6 +23,7 @@ def animations() -> dict[str, bytes]:
     return {
         "gif": encode_gif(3),
         "gif-still": still["gif"],
+        "png": still["png-animated"],
         "webp-still": still["webp-lossless"],
         **{f"webp-{name}": _animated_webp(part) for name, part in parts.items()},
     }

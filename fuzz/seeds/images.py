@@ -5,9 +5,14 @@ from __future__ import annotations
 import struct
 import zlib
 from functools import lru_cache
+from io import BytesIO
+from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from pillow_heif import register_heif_opener
 
 from fuzz.mutators.png import PNG, png_chunk
 from fuzz.seeds.encoding import draw_picture, encode
@@ -20,12 +25,15 @@ IMAGE_TOKENS = (
     b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ANIM", b"ANMF", b"ICCP", b"EXIF", b"XMP ", b"GIF87a",
     b"GIF89a", b"\x21\xf9\x04", b"\x21\xff\x0bNETSCAPE2.0\x03\x01", b"\x2c", b"\x3b", b"BM",
     b"II*\0", b"MM\0*", b"\x00\x01\x03\x00", b"\x01\x03", b"\x11\x01", b"\x17\x01",
+    b"II+\0", b"MM\0+", b"P3\n", b"P6\n", b"ftypheic", b"ftypavif", b"ftypmif1", b"meta", b"iloc",
+    b"iprp", b"ipco", b"ispe", b"irot", b"imir", b"infe", b"iinf", b"pitm", b"mdat", b"jP  ",
+    b"jp2c", b"ihdr", b"colr", b"\xff\x4f", b"\xff\x51", b"\xff\x52",
 )  # fmt: skip
 
 
 @lru_cache(maxsize=1)
 def images() -> dict[str, bytes]:
-    """Small pictures in every format that OpenCV reads, and in the variants of each format."""
+    """Small pictures in every format that is read, and in the variants of each format."""
     picture = draw_picture(20, 16)
     gray = np.ascontiguousarray(picture[..., 1])
     alpha = np.dstack([picture, 255 - gray])
@@ -53,11 +61,27 @@ def images() -> dict[str, bytes]:
         "tiff-deep": encode(".tif", deep),
         "tiff-plain": encode(".tif", gray, cv2.IMWRITE_TIFF_COMPRESSION, 1),
         "gif": encode_gif(1),
+        "tiff-float": encode(".tif", gray.astype(np.float32) / 255),
+        "ppm": encode(".ppm", picture),
+        "pgm-deep": encode(".pgm", deep),
+        "jpeg-2000": _encode_with_pillow("JPEG2000", picture),
+        "jpeg-2000-stream": _encode_with_pillow("JPEG2000", picture, no_jp2=True),
+        "avif": _encode_with_pillow("AVIF", picture, speed=10),
+        "heic": _encode_with_pillow("HEIF", picture),
+        "tiff-jpeg": _encode_with_pillow("TIFF", picture, compression="jpeg"),
+        "tiff-fax": _encode_with_pillow("TIFF", gray > 128, compression="group4"),
     }
     for orientation in (3, 6):
         seeds[f"jpeg-turned-{orientation}"] = _with_orientation(seeds["jpeg"], orientation)
     seeds["jpeg-cmyk"] = _cmyk_jpeg()
     return seeds
+
+
+def _encode_with_pillow(format: str, pixels: NDArray[Any], **options: Any) -> bytes:
+    register_heif_opener()
+    out = BytesIO()
+    Image.fromarray(pixels).save(out, format, **options)
+    return out.getvalue()
 
 
 def _with_orientation(jpeg: bytes, orientation: int) -> bytes:
