@@ -72,6 +72,18 @@ def _socket(path: Path) -> None:
         os.chdir(here)
 
 
+def _reaching_far(data: bytes) -> bytes:
+    """A GIF whose second picture lies far outside of its screen."""
+    at = data.rindex(b"\x2c\0\0\0\0")
+    return patched(data, at + 1, b"\0\xff" * 2)
+
+
+def _end_first(data: bytes) -> bytes:
+    """A PNG that ends before its pixels, which announce four gigabytes."""
+    at = data.index(b"IDAT") - 4
+    return data[:at] + png_chunk(b"IEND", b"") + b"\xff" + data[at + 1 :]
+
+
 _CUT = "cut short"
 _NO_IMAGE = "not an image"
 _NO_VIDEO = "cannot be read as a video"
@@ -138,6 +150,8 @@ BAD_FILES: dict[str, tuple[Make, str]] = {
     "vast animated.webp": (_bytes(lambda: patched(webp(), 24, b"\xff" * 6)), _LARGE),
     "vast.gif": (_bytes(lambda: patched(gif(1), 6, b"\xff" * 4)), _LARGE),
     "vast animated.gif": (_bytes(lambda: patched(gif(), 6, b"\xff" * 4)), _LARGE),
+    "vast picture.gif": (_bytes(lambda: _reaching_far(gif())), _LARGE),
+    "end before pixels.png": (_bytes(lambda: _end_first(_PNG)), _CUT),
     "vast frames.avi": (_bytes(huge_frames), _NO_VIDEO),
     "a thousand scans.jpg": (_bytes(lambda: scans(1000)), "hundreds of scans"),
     "a hundred gigabytes.jpg": (_sparse(10**11, _JPEG), "it is larger than"),

@@ -148,6 +148,7 @@ def _parse_gif(data: bytes) -> Animation:
     """Reads block by block, since the content of a block may look like anything."""
     durations: list[Fraction] = []
     loop, delay, complete = ONCE, 0, False
+    size = Size(int.from_bytes(data[6:8], "little"), int.from_bytes(data[8:10], "little"))
     at = 13 + _colour_table_bytes(data[10:11])
     while at < len(data) and not complete:
         kind = data[at]
@@ -159,6 +160,11 @@ def _parse_gif(data: bytes) -> Animation:
                 loop = int.from_bytes(content[13:15], "little")
             at = _after_blocks(data, at + 2)
         elif kind == _IMAGE:
+            left, top, wide, high = (
+                int.from_bytes(data[i : i + 2], "little") for i in range(at + 1, at + 9, 2)
+            )
+            # Frames may reach beyond the screen.
+            size = Size(max(size.width, left + wide), max(size.height, top + high))
             at = _after_blocks(data, at + 11 + _colour_table_bytes(data[at + 9 : at + 10]))
             if at <= len(data):
                 durations.append(_seconds(delay, 100))
@@ -166,7 +172,6 @@ def _parse_gif(data: bytes) -> Animation:
         else:
             complete = kind == _TRAILER
             break
-    size = Size(int.from_bytes(data[6:8], "little"), int.from_bytes(data[8:10], "little"))
     return Animation(GIF, size, tuple(durations), loop, complete)
 
 

@@ -60,8 +60,10 @@ def png_size(data: bytes) -> Size | None:
 
 
 def png_problem(data: bytes) -> str | None:
-    """Why a PNG must not be decoded, or None: decoders allocate what a chunk's length says."""
-    return None if any(kind == b"IEND" for kind, _ in png_chunks(data)) else CUT_SHORT
+    """Why a PNG must not be decoded, or None: decoders allocate what a chunk's length says, and read
+    on after the end for pixels that they miss."""
+    names = [kind for kind, _ in png_chunks(data)]
+    return None if b"IEND" in names and b"IDAT" in names[: names.index(b"IEND")] else CUT_SHORT
 
 
 def png_chunks(data: bytes) -> Iterator[tuple[bytes, int]]:
