@@ -60,8 +60,10 @@ def png_size(data: bytes) -> Size | None:
 
 
 def png_problem(data: bytes) -> str | None:
-    """Why a PNG must not be decoded, or None: decoders allocate what a chunk's length says, and read
-    on after the end for pixels that they miss."""
+    """Why a PNG must not be decoded, or None.
+
+    Decoders allocate what a chunk's length says, and read on after the end for missing pixels.
+    """
     names = [kind for kind, _ in png_chunks(data)]
     return None if b"IEND" in names and b"IDAT" in names[: names.index(b"IEND")] else CUT_SHORT
 
