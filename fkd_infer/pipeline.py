@@ -310,9 +310,10 @@ def load(
     - `max_size`: longer side, in pixels, at which frames are searched; the default depends on the
       detector. `min_face`: faces of fewer pixels, from brows to chin, are left out, and tiles are
       searched for those that the downscaled frame would show too small. `min_score`: detections
-      with a lower score, from 0 to 1, are left out. `roll`: "any" also searches for faces that
-      are turned sideways or upside down, in at most four times the time; "upright" is the default.
-      All four are for detectors by name.
+      with a lower score, from 0 to 1, are left out; the default is the detector's own, which is
+      lower if the network has a presence score that checks them. `roll`: "any" also searches for
+      faces that are turned sideways or upside down, in at most four times the time; "upright" is
+      the default. All four are for detectors by name.
     - `min_presence`: faces with a lower presence score, from 0 to 1, are left out; 0 keeps all.
     - `refine`: whether to place points a second time, in the box of the first ones.
     - `threads`, `settings`, `tuned`: on the CPU, the network runs with the settings that
@@ -343,6 +344,7 @@ def load(
             model=detector_model,
             provider=provider,
             threads=threads,
+            checked=session.card.output.score and min_presence != 0,
         )
     trusted = detector.traits.trusted
     if min_presence is None:

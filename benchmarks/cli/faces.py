@@ -92,7 +92,7 @@ def recall(
     """Count faces found on whole photos, and false ones on pictures without faces.
 
     MODELS are detector files (default: the shipped one). Haar runs as well where OpenCV has it.
-    Held-out faces of --data are shown sideways and upside down, where none counts.
+    Held-out faces of --data are shown as they are, and sideways and upside down, where none counts.
     """
     import cv2
 

@@ -41,11 +41,13 @@ def build_detector(
     model: str | Path | None = None,
     provider: Provider = "auto",
     threads: int | None = None,
+    checked: bool | None = None,
 ) -> Detector:
     """The detector of a name, for the landmark network of a card.
 
     `search` is for photos; without it, the detector's default size applies. `model` is the
-    detector's file. Raises DetectorError, and what the detector raises.
+    detector's file. `checked` says whether the network's presence score sees each box; by default,
+    it does if it has one. Raises DetectorError, and what the detector raises.
     """
     spec = find_detector(name)
     if model is not None and spec.default_model is None:
@@ -57,6 +59,7 @@ def build_detector(
         model,
         provider,
         threads,
+        card.output.score if checked is None else checked,
     )
     detector = spec.build(request) if name in DETECTORS else _build_plugin(spec, request)
     check_detector(detector)

@@ -24,11 +24,17 @@ from fkd_infer.runtime.settings import SessionSettings
 from fkd_infer.runtime.start import start_session
 from fkd_infer.types import Detections
 
+CHECKED_THRESHOLD = 0.5
+"""Score from which a box is rather a face than not. The threshold of a card allows one false box in
+100 pictures; of the boxes below it, a presence score rejects nine of ten false ones."""
+
 
 class FkdDetector(SizedDetector):
     """A detector exported by fkd-export; `model` is the name of a shipped one or an ONNX file.
 
-    `rule` replaces the box rule of the model's card. Raises ModelFileNotFoundError,
+    `rule` replaces the box rule of the model's card. If boxes are `checked` by a network with a
+    presence score, those of CHECKED_THRESHOLD and more are answered, or even less likely ones if
+    the card says so. Raises ModelFileNotFoundError,
     InvalidModelError, ModelCardError and ProviderError.
     """
 
@@ -42,6 +48,7 @@ class FkdDetector(SizedDetector):
         provider: Provider = "auto",
         settings: SessionSettings | None = None,
         rule: BoxRule | None = None,
+        checked: bool = False,
     ) -> None:
         ort = import_onnxruntime()
         self.path = find_model(model, detectors=True)
@@ -53,13 +60,16 @@ class FkdDetector(SizedDetector):
         self._session = start_session(ort, self.path, provider, settings)
         self.execution_provider = provider_of(self._session)
         search = search or Search(FKD.search_sizes.photos)
-        super().__init__(card.box_rule, card.smallest, search, card.threshold, card.largest)
+        self.checked = checked
+        threshold = min(CHECKED_THRESHOLD, card.threshold) if checked else card.threshold
+        super().__init__(card.box_rule, card.smallest, search, threshold, card.largest)
         self.rule = rule or card.box_rule
 
     def __reduce__(self) -> tuple[object, ...]:
         """Copies and pickles a detector by its arguments: its session is started anew."""
         provider, settings = self._start
-        return type(self), (self.path, self.search, provider, settings, self.rule)
+        arguments = (self.path, self.search, provider, settings, self.rule, self.checked)
+        return type(self), arguments
 
     def detect(self, image: Pixels, min_face: float = 0) -> Detections:
         """The faces of an image at its own size, best first, whatever their scores."""

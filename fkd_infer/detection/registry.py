@@ -46,6 +46,8 @@ class DetectorRequest(NamedTuple):
     `rule` leads from the detector's boxes to those of the landmark network's points; None stands
     for the detector's own rule, which leads to the 68 iBUG points. `crop` is the network's crop.
     `model` is the file that the user chose; `provider` and `threads` are for ONNX Runtime.
+    `checked` says whether a landmark network with a presence score sees each box, so that an
+    unlikely one does no harm.
     """
 
     search: Search
@@ -54,6 +56,7 @@ class DetectorRequest(NamedTuple):
     model: str | Path | None = None
     provider: Provider = "auto"
     threads: int | None = None
+    checked: bool = False
 
 
 class DetectorSpec(NamedTuple):
@@ -80,7 +83,9 @@ def _fkd(request: DetectorRequest) -> Detector:
 
     settings = SessionSettings() if request.threads is None else SessionSettings(request.threads)
     model = request.model or DETECTOR_MODEL
-    return FkdDetector(model, request.search, request.provider, settings, request.rule)
+    return FkdDetector(
+        model, request.search, request.provider, settings, request.rule, request.checked
+    )
 
 
 def _haar(request: DetectorRequest) -> Detector:

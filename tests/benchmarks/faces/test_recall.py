@@ -8,8 +8,11 @@ import numpy as np
 import pytest
 
 from benchmarks.faces.non_faces import NON_FACES
-from benchmarks.faces.recall import find_annotated, turned_photos
-from fkd_infer.geometry.arrays import Pixels
+from benchmarks.faces.recall import _match_faces, find_annotated, turned_photos
+from fkd_infer.detection.whole_image import WholeImageDetector
+from fkd_infer.geometry.arrays import Floats, Pixels
+from fkd_infer.geometry.boxes import points_box
+from fkd_infer.geometry.rules import POINTS_BOX, CropRule
 from fkd_infer.types import Face
 from fkd_train.data.faces import Faces
 from fkd_train.data.synthetic import face_shape
@@ -56,3 +59,22 @@ def test_pictures_without_faces_are_always_the_same(kind: str, tmp_path: Path) -
     np.testing.assert_array_equal(first, second)
     assert first.dtype == np.uint8
     assert first.std() > 5
+
+
+def test_counts_what_the_whole_pipeline_finds_on_held_out_faces() -> None:
+    shown = photos()
+    truth = points_box(shown.points)[0]
+
+    class Finds:
+        detector = WholeImageDetector(CropRule(1.0))
+
+        def __init__(self, *boxes: Floats) -> None:
+            self.boxes = boxes
+
+        def __call__(self, _: Pixels) -> list[Face]:
+            return [Face(shown.points[0], box) for box in self.boxes]
+
+    Finds.detector.rule = POINTS_BOX
+    for boxes, found, false in (((truth,), 100, 0), ((truth, truth + 99), 100, 1), ((), 0, 0)):
+        figures = _match_faces(Finds(*boxes), shown)  # type: ignore[arg-type]
+        assert (figures["found"].value, figures["false faces"].value) == (found, false)
