@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fkd_infer.choices import DETECTOR_MODEL, Provider
+from fkd_infer.choices import CPU_DETECTOR_MODEL, DETECTOR_MODEL, Provider
 from fkd_infer.detection.base import DetectorTraits, SizedDetector
 from fkd_infer.detection.registry import FKD
 from fkd_infer.detection.tiling import Search
@@ -18,7 +18,8 @@ from fkd_infer.models.check import check_model
 from fkd_infer.models.shipped import find_model
 from fkd_infer.models.signature import check_detector_signature
 from fkd_infer.runtime.install import import_onnxruntime
-from fkd_infer.runtime.providers.registry import provider_of
+from fkd_infer.runtime.providers.cpu import CPU
+from fkd_infer.runtime.providers.registry import first_choice, provider_of
 from fkd_infer.runtime.run_errors import run_error
 from fkd_infer.runtime.settings import SessionSettings
 from fkd_infer.runtime.start import start_session
@@ -30,7 +31,8 @@ CHECKED_THRESHOLD = 0.5
 
 
 class FkdDetector(SizedDetector):
-    """A detector exported by fkd-export; `model` is the name of a shipped one or an ONNX file.
+    """A detector exported by fkd-export; `model` is the name of a shipped one or an ONNX file. None
+    is the shipped one that is fastest on the provider: in int8 on the CPU.
 
     `rule` replaces the box rule of the model's card. If boxes are `checked` by a network with a
     presence score, those of CHECKED_THRESHOLD and more are answered, or even less likely ones if
@@ -43,7 +45,7 @@ class FkdDetector(SizedDetector):
 
     def __init__(
         self,
-        model: str | Path = DETECTOR_MODEL,
+        model: str | Path | None = None,
         search: Search | None = None,
         provider: Provider = "auto",
         settings: SessionSettings | None = None,
@@ -51,6 +53,9 @@ class FkdDetector(SizedDetector):
         checked: bool = False,
     ) -> None:
         ort = import_onnxruntime()
+        if model is None:
+            is_cpu = first_choice(provider, ort) is CPU
+            model = CPU_DETECTOR_MODEL if is_cpu else DETECTOR_MODEL
         self.path = find_model(model, detectors=True)
         file = check_model(self.path)
         self.card = card = DetectorCard.from_metadata(file.metadata, self.path)

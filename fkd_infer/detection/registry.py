@@ -82,9 +82,8 @@ def _fkd(request: DetectorRequest) -> Detector:
     from fkd_infer.runtime.settings import SessionSettings
 
     settings = SessionSettings() if request.threads is None else SessionSettings(request.threads)
-    model = request.model or DETECTOR_MODEL
     return FkdDetector(
-        model, request.search, request.provider, settings, request.rule, request.checked
+        request.model, request.search, request.provider, settings, request.rule, request.checked
     )
 
 
@@ -110,7 +109,7 @@ FKD = DetectorSpec(
     "fkd",
     "our own network, in ONNX Runtime",
     _fkd,
-    default_model=DETECTOR_MODEL,
+    default_model=f"{DETECTOR_MODEL}, in int8 on the CPU",
 )
 HAAR = DetectorSpec(
     "haar",

@@ -13,7 +13,6 @@ from fkd_infer.choices import Roll
 from fkd_infer.errors import SettingsError
 from fkd_infer.geometry.arrays import Floats, Matrix, Pixels
 from fkd_infer.geometry.boxes import apply_rule
-from fkd_infer.geometry.crop import downscale
 from fkd_infer.geometry.nms import coverage, suppress
 from fkd_infer.geometry.rules import BoxRule
 from fkd_infer.geometry.transforms import transform
@@ -74,20 +73,42 @@ class View:
         part = image[self.top : self.bottom, self.left : self.right]
         corner = np.array([self.left, self.top])
         if self.factor > 1:
-            part, to_part = downscale(part, self.factor)
+            part, to_part = _reduce(part, self.factor)
         elif self.factor < 1:
-            part, to_part = _enlarge(part, 1 / self.factor)
+            part, to_part = _interpolate(part, _size_at(part, self.factor))
         else:
             to_part = np.eye(2, 3)
         return part, np.column_stack([to_part[:, :2], to_part[:, 2] + corner]).astype(np.float32)
 
 
-def _enlarge(image: Pixels, factor: float) -> tuple[Pixels, Matrix]:
+def _reduce(image: Pixels, factor: float) -> tuple[Pixels, Matrix]:
+    """An image at 1 / `factor` of its size, and the matrix (2, 3) back to the original.
+
+    It is halved by averaging as often as possible, without an odd last row or column, and then
+    interpolated, which takes a fifth of the time of averaging areas of any size.
+    """
+    size = _size_at(image, factor)
+    halved = 1
+    while factor / halved >= 2 and min(image.shape[:2]) >= 2:
+        height, width = (side // 2 for side in image.shape[:2])
+        pairs = image[: 2 * height, : 2 * width]
+        averaged = cv2.resize(pairs, (width, height), interpolation=cv2.INTER_AREA)
+        image = np.asarray(averaged, np.uint8)
+        halved *= 2
+    small, to_halved = _interpolate(image, size)
+    return small, halved * to_halved + [[0, 0, (halved - 1) / 2]] * 2
+
+
+def _interpolate(image: Pixels, size: tuple[int, int]) -> tuple[Pixels, Matrix]:
+    """An image at another size (width, height), and the matrix (2, 3) back to the original."""
+    ratio = np.array([image.shape[1] / size[0], image.shape[0] / size[1]])
+    scaled = cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)
+    return np.asarray(scaled, np.uint8), np.column_stack([np.diag(ratio), (ratio - 1) / 2])
+
+
+def _size_at(image: Pixels, factor: float) -> tuple[int, int]:
     height, width = image.shape[:2]
-    size = round(width * factor), round(height * factor)
-    ratio = np.array([width / size[0], height / size[1]])
-    larger = cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)
-    return np.asarray(larger, np.uint8), np.column_stack([np.diag(ratio), (ratio - 1) / 2])
+    return max(1, round(width / factor)), max(1, round(height / factor))
 
 
 def plan_views(

@@ -11,7 +11,7 @@ from fkd_infer.models.shipped import find_model
 from fkd_infer.runtime.install import import_onnxruntime
 from fkd_infer.runtime.providers.base import ProviderSettings
 from fkd_infer.runtime.providers.cpu import CPU
-from fkd_infer.runtime.providers.registry import AUTO, find_provider, usable_providers
+from fkd_infer.runtime.providers.registry import AUTO, first_choice
 from fkd_infer.runtime.session import LandmarkSession
 from fkd_infer.runtime.settings import SessionSettings
 from fkd_infer.runtime.tuned_profile import Profile, UnusedProfile, read_profile
@@ -31,19 +31,16 @@ def open_session(
     there is one. `threads` override both.
     """
     path = find_model(model)
-    profile = read_profile(path) if tuned and settings is None and _is_tunable(provider) else None
+    profile = (
+        read_profile(path)
+        if tuned and settings is None and first_choice(provider, import_onnxruntime()).tunable
+        else None
+    )
     settings = profile.settings if profile else settings or SessionSettings()
     settings = settings if threads is None else replace(settings, threads=threads)
     if profile is None:
         return LandmarkSession(model, provider, settings, provider_settings), BATCH
     return _open_tuned(path, profile, settings), profile.batch
-
-
-def _is_tunable(provider: Provider) -> bool:
-    """Whether profiles apply to the provider; "auto" stands for the one that is tried first."""
-    if provider != AUTO:
-        return find_provider(provider).tunable
-    return next(iter(usable_providers(import_onnxruntime())), CPU).tunable
 
 
 def _open_tuned(model: Path, profile: Profile, settings: SessionSettings) -> LandmarkSession:

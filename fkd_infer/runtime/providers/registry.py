@@ -38,6 +38,11 @@ def usable_providers(ort: Any) -> list[ExecutionProvider[Any]]:
     return [provider for provider in PROVIDERS if provider.onnx_name in built_in]
 
 
+def first_choice(name: str, ort: Any) -> ExecutionProvider[Any]:
+    """Returns the provider of a name; of "auto", the one that is tried first."""
+    return next(iter(usable_providers(ort)), CPU) if name == AUTO else find_provider(name)
+
+
 def provider_of(session: onnxruntime.InferenceSession) -> ExecutionProvider[Any]:
     """Returns the provider that a session runs on."""
     first = session.get_providers()[0]

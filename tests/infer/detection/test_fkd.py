@@ -5,11 +5,12 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from tiny_models import DETECTED_BOXES, LOW_SCORE, MODELS, detected_points, detector_card
 
-from fkd_infer.choices import DETECTOR_MODEL
+from fkd_infer.choices import CPU_DETECTOR_MODEL, DETECTOR_MODEL
 from fkd_infer.detection.fkd import FkdDetector
 from fkd_infer.detection.tiling import Search
 from fkd_infer.errors import (
@@ -206,6 +207,22 @@ def test_the_default_detector_is_shipped() -> None:
     assert DETECTOR_MODEL in shipped_models(detectors=True)
     assert DETECTOR_MODEL not in shipped_models()
     assert find_model(DETECTOR_MODEL, detectors=True).is_file()
+
+
+def test_the_default_on_the_cpu_is_in_int8_and_finds_the_same() -> None:
+    data = pytest.importorskip("skimage.data", reason="needs the demo extra's photo")
+    image = np.ascontiguousarray(data.astronaut()[..., ::-1])
+    default, exact = FkdDetector(provider="cpu"), FkdDetector(DETECTOR_MODEL, provider="cpu")
+    assert default.path == find_model(CPU_DETECTOR_MODEL, detectors=True)
+    assert "int8" in default.card.precision
+    for scale in (0.2, 0.5, 2.0, 3.0):
+        scaled = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        shown = np.asarray(scaled, np.uint8)
+        found, expected = default(shown), exact(shown)
+        assert len(found) == len(expected) >= 1
+        side = np.ptp(expected.boxes[0].reshape(2, 2), axis=0).max()
+        np.testing.assert_allclose(found.boxes, expected.boxes, atol=0.04 * side)
+        np.testing.assert_allclose(found.scores, expected.scores, atol=0.05)
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 3), (1, 500, 3), (3000, 2, 3), (33, 65), (65, 33, 3)])

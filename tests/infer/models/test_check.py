@@ -280,7 +280,7 @@ def test_reads_the_same_signature_as_onnx_runtime(fixed_model: Path) -> None:
 
 
 @pytest.mark.parametrize("level", ["BASIC", "EXTENDED", "ALL"])
-@pytest.mark.parametrize("name", ["fkdnet", "fkdnet-int8", "fkd-detector"])
+@pytest.mark.parametrize("name", ["fkdnet", "fkdnet-int8", "fkd-detector", "fkd-detector-int8"])
 def test_graphs_optimized_by_onnx_runtime_pass(name: str, level: str, tmp_path: Path) -> None:
     import onnxruntime
 

@@ -19,6 +19,7 @@ from fkd_infer.errors import OutputError, SettingsError
 from fkd_infer.models.shipped import find_model
 from fkd_infer.pipeline import Pipeline
 from fkd_infer.runtime import tuned_profile, tuned_session
+from fkd_infer.runtime.providers.registry import first_choice
 from fkd_infer.runtime.session import LandmarkSession
 from fkd_infer.runtime.settings import SessionSettings
 from fkd_infer.runtime.tuned_profile import (
@@ -128,9 +129,8 @@ def test_profiles_are_not_used_on_cuda(model: Path, monkeypatch: pytest.MonkeyPa
 
     offered = ["CUDAExecutionProvider", "CPUExecutionProvider"]
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: offered)
-    assert not tuned_session._is_tunable("auto")
-    assert not tuned_session._is_tunable("cuda")
-    assert tuned_session._is_tunable("cpu")
+    tunable = [first_choice(name, onnxruntime).tunable for name in ("auto", "cuda", "cpu")]
+    assert tunable == [False, False, True]
 
 
 @pytest.mark.parametrize("name", ["own.onnx", DEFAULT_MODEL])
