@@ -106,7 +106,9 @@ def main(
         summary = run(expanded, job, quiet)
     if not quiet:
         _print_summary(summary)
-        notes = [written_otherwise(expanded), str(left_out)]
+        failed = {failure.source for failure in summary.failures}
+        written = [source for source in expanded if source.name not in failed]
+        notes = [written_otherwise(written), str(left_out)]
         for line in filter(None, notes if outputs.folder is not None else notes[1:]):
             click.echo(printable(line), err=True)
     _print_failures(context, summary, outputs, quiet)
@@ -154,7 +156,7 @@ def _print_failures(
     for failure in summary.failures:
         click.echo(f"{context.info_name}: {printable(failure.message)}", err=True)
     unfinished = bool(summary.failures) or summary.stopped
-    resumable = outputs.place is not None and len(summary.reached) > 1
+    resumable = outputs.place is not None and outputs.sheet is None and len(summary.reached) > 1
     if summary.fatal_error is None and unfinished and resumable and not quiet:
         count = len(summary.failures)
         listed = f"{count} failed, listed in {printable(outputs.failures)}; " if count else ""

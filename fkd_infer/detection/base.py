@@ -8,9 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, Self
 
+import numpy as np
+
 from fkd_infer.detection.tiling import (
     Search,
-    merge,
+    merge_turns,
     merge_views,
     plan_views,
     select_detections,
@@ -77,8 +79,8 @@ class SizedDetector(Detector, ABC):
     `rule` leads from its boxes to those of the 68 points, which span a face from brows to chin;
     the attribute may be set to another rule, for a network that places points of its own.
     `smallest_face` and `largest_face` are the sizes, in such pixels, from and up to which faces are
-    detected well. Boxes with scores below `threshold` are left out, unless the search has another
-    limit.
+    detected well. Boxes with scores below `threshold` are left out, or below `turned_threshold` if
+    the image was turned to find them, unless the search has another limit.
     """
 
     traits = DetectorTraits(thread_safe=True, takes_gray=True)
@@ -97,11 +99,17 @@ class SizedDetector(Detector, ABC):
         self.largest_face = largest_face
         self._set_search(search)
         self.threshold = threshold
+        self.turned_threshold = threshold
 
     @property
     def min_score(self) -> float:
         """Score from which a box counts as a face."""
         return self.threshold if self.search.min_score is None else self.search.min_score
+
+    @property
+    def turned_min_score(self) -> float:
+        """Score from which a box counts as a face that is sideways or upside down."""
+        return self.turned_threshold if self.search.min_score is None else self.search.min_score
 
     def __call__(self, image: Pixels) -> Detections:
         """The faces of a frame, best first."""
@@ -121,11 +129,13 @@ class SizedDetector(Detector, ABC):
         if len(turns) == 1:
             return self.detect(pixels, min_face)
         height, width = pixels.shape[:2]
-        found = [
-            turn_back(self.detect(turn(pixels, quarters), min_face), quarters, width, height)
-            for quarters in turns
-        ]
-        return merge(found)
+        found = []
+        for quarters in turns:
+            detections = self.detect(turn(pixels, quarters), min_face)
+            limit = self.turned_min_score if quarters else self.min_score
+            sure = detections.select(np.flatnonzero(detections.scores >= limit))
+            found.append(turn_back(sure, quarters, width, height))
+        return merge_turns(found)
 
     @abstractmethod
     def detect(self, image: Pixels, min_face: float) -> Detections:

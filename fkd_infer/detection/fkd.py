@@ -69,6 +69,8 @@ class FkdDetector(SizedDetector):
         threshold = min(CHECKED_THRESHOLD, card.threshold) if checked else card.threshold
         super().__init__(card.box_rule, card.smallest, search, threshold, card.largest)
         self.rule = rule or card.box_rule
+        # In three more directions there is three times as much to be taken for a face.
+        self.turned_threshold = card.threshold
 
     def __reduce__(self) -> tuple[object, ...]:
         """Copies and pickles a detector by its arguments: its session is started anew."""

@@ -21,6 +21,8 @@ from fkd_infer.types import Detections
 
 _MAX_IOU, _MAX_COVERAGE = 0.45, 0.7
 """Boxes of two views with a larger IoU, or share of the smaller box, are of one face."""
+_MAX_TURNED_COVERAGE = 0.4
+"""The same for boxes that were found in different directions: a face is not framed alike in two."""
 _MIN_FACTOR = 0.5
 """A frame is enlarged to twice its size at most, for faces too small for a detector."""
 _EDGE_PX = 2.0
@@ -212,6 +214,18 @@ def merge(parts: Sequence[Detections]) -> Detections:
     merged = Detections.concatenate(parts)
     merged = merged.select(suppress(merged.boxes, merged.scores, _MAX_IOU))
     return merged.select(suppress(merged.boxes, merged.scores, _MAX_COVERAGE, coverage))
+
+
+def merge_turns(parts: Sequence[Detections]) -> Detections:
+    """All detections of searches of the same pixels in several directions, each face once."""
+    merged = merge(parts)
+    rolls, overlap = merged.known_rolls(), coverage(merged.boxes, merged.boxes)
+    clashing = (overlap > _MAX_TURNED_COVERAGE) & (rolls[:, None] != rolls)
+    rows: list[int] = []
+    for row in range(len(merged)):
+        if not clashing[row, rows].any():
+            rows.append(row)
+    return merged.select(np.array(rows, np.intp))
 
 
 def merge_views(

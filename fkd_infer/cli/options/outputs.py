@@ -81,8 +81,8 @@ output_options = group(
         "-o",
         "folder",
         type=PATH,
-        help="Write annotated pictures and videos to this folder, or the one of a single source to "
-        "this file.",
+        help="Write annotated pictures and videos to this folder, or to this file if there is a "
+        "single source.",
     ),
     **{row.name: _format_option(row) for row in BUILT_IN},
     records=neutral_option(
@@ -92,7 +92,9 @@ output_options = group(
         help="Write records in this format, of another package or one of the above.",
     ),
     sheet=neutral_option(
-        "--sheet", type=PATH, help="Write a picture of up to 20 frames, spread over the sources."
+        "--sheet",
+        type=PATH,
+        help="Write a picture of up to 20 frames, spread over those of all sources.",
     ),
     errors=neutral_option(
         "--errors",

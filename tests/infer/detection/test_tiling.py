@@ -10,7 +10,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from fkd_infer.detection.tiling import Search, View, merge_views, plan_views
+from fkd_infer.detection.tiling import Search, View, merge_turns, merge_views, plan_views
 from fkd_infer.errors import SettingsError
 from fkd_infer.types import Detections
 
@@ -223,3 +223,20 @@ def test_the_matrix_of_a_view_leads_its_pixels_back_to_the_frame(
 def test_views_of_gray_planes_are_extracted() -> None:
     pixels, _ = View(3, 2, 33, 22, 2).extract(np.zeros((40, 50), np.uint8))
     assert pixels.shape == (10, 15)
+
+
+def test_a_face_that_was_found_in_two_directions_is_one_face() -> None:
+    def found(box: tuple[float, ...], score: float, roll: float) -> Detections:
+        rolls = np.array([roll], np.float32)
+        boxes = np.array([box], np.float32)
+        return Detections(boxes, np.array([score], np.float32), rolls=rolls)
+
+    upright, again = found((10, 10, 50, 50), 0.9, 0), found((28, 10, 68, 50), 0.8, 180)
+    neighbour, apart = found((28, 10, 68, 50), 0.7, 0), found((45, 10, 85, 50), 0.6, 180)
+    assert merge_turns([upright, again]).scores.tolist() == pytest.approx([0.9])
+    assert merge_turns([again, neighbour]).scores.tolist() == pytest.approx([0.8])
+    merged = merge_turns([upright, apart])
+    assert merged.scores.tolist() == pytest.approx([0.9, 0.6])
+    assert merged.known_rolls().tolist() == [0, 180]
+    both = Detections.concatenate([upright, neighbour])
+    assert len(merge_turns([both])) == 2, "two upright faces may overlap as much"
