@@ -28,6 +28,7 @@ from fkd_infer.media.images.header import (
     png_problem,
     png_size,
 )
+from fkd_infer.media.images.tags import ORIENTATION, made_upright, orientation
 from fkd_infer.media.images.webp import is_complete, webp_size
 
 if TYPE_CHECKING:
@@ -35,12 +36,15 @@ if TYPE_CHECKING:
 
 NO_MEMORY = -4
 """OpenCV's error code for a failed allocation."""
-ORIENTATION = 0x0112
-"""The tag, of Exif and TIFF, of how a picture is turned."""
-_SAMPLE_FORMAT = 339
-"""Tag of a TIFF: 1 for unsigned whole numbers."""
+_BITS, _SUBFILE, _PHOTOMETRIC, _PLANES, _DIRECTORIES = 258, 254, 262, 284, 330
+_SAMPLE_FORMAT, _DNG_VERSION = 339, 50706
+"""Tags of TIFF."""
+_SAVE_AS = "save it with 8 bits for each colour"
 _BIT_DEPTHS = (8, 10, 12, 14, 16, 32)
 _BYTE = 255.0
+_BAND = 256
+"""Rows that are scaled at once."""
+_RAW_PROFILE = "Raw profile type exif"
 _TRUNCATED = ("truncated", "cut short", "unexpected end", "end of file", "not enough image data")
 UPRIGHT: dict[int, Callable[[Pixels], Pixels]] = {
     2: lambda stored: stored[:, ::-1],
@@ -69,9 +73,10 @@ def decode(name: str, data: bytes, format: ImageFormat, check: CheckSize) -> Pix
             return pixels
     try:
         with open_with_pillow(name, data, format, check) as image:
-            return _deep_pixels(image, data) if _is_deep(image) else upright_bgr(image)
-    except UnreadableImageError:
-        if format is not TIFF or (pixels := _decode_tiff(name, data, check)) is None:
+            return _deep_pixels(name, image, data) if _is_deep(image) else upright_bgr(image)
+    except UnreadableImageError as error:
+        # An error with a way out is a verdict; others may be about what OpenCV can read.
+        if format is not TIFF or error.fix or (pixels := _decode_tiff(name, data, check)) is None:
             raise
         return pixels
 
@@ -88,9 +93,13 @@ def open_with_pillow(
     with pillow_errors(name):
         module, reader = format.reader
         # Not Image.open(), whose limit on pixels is the same for all of a process.
-        with getattr(import_module(module), reader)(BytesIO(data), name) as image:
+        # Without a name: Pillow would map the file of that name into memory.
+        with getattr(import_module(module), reader)(BytesIO(data)) as image:
             if format is not WEBP:
                 check(Size(*image.size))
+            if _is_raw(image, data):
+                fix = "develop it to a JPEG or TIFF first"
+                raise UnreadableImageError(name, "it is a camera's raw file", fix)
             yield image
 
 
@@ -115,22 +124,34 @@ def pillow_errors(name: str) -> Iterator[None]:
 def upright_bgr(image: Image) -> Pixels:
     """The pixels of Pillow's image, as BGR (H, W, 3), turned as its metadata says."""
     image.load()
-    orientation = orientation_of(image)
+    turn = orientation_of(image)
     if image.mode.startswith(("I", "F")):
         values = np.asarray(image)
         # Pillow has no unsigned numbers of 32 bits.
-        unsigned = image.mode == "I" and getattr(image, "tag_v2", {}).get(_SAMPLE_FORMAT, 1) == 1
-        return _bgr(values.view(np.uint32) if unsigned else values, orientation)
-    return _bgr(cv2.cvtColor(np.asarray(image.convert("RGB")), cv2.COLOR_RGB2BGR), orientation)
+        tags = getattr(image, "tag_v2", {})
+        unsigned = image.mode == "I" and tags.get(_SAMPLE_FORMAT, 1) == 1
+        pixels = _bgr(values.view(np.uint32) if unsigned else values, turn)
+        white_is_zero = tags.get(_PHOTOMETRIC, 1) == 0
+        return ~pixels if white_is_zero else pixels
+    return _bgr(cv2.cvtColor(np.asarray(image.convert("RGB")), cv2.COLOR_RGB2BGR), turn)
 
 
 def orientation_of(image: Image) -> int:
-    """How Pillow's image is turned, from 1 to 8; 1 if its metadata does not say, or is damaged."""
-    try:
-        orientation = image.getexif().get(ORIENTATION, 1)
-    except Exception:  # noqa: BLE001 (of damaged metadata; the picture may be whole)
-        return 1
-    return orientation if orientation in UPRIGHT else 1
+    """How Pillow's image is turned, from 1 to 8; 1 if its metadata does not say, or is damaged.
+
+    Pillow itself turns a TIFF when it loads it. XMP does not count, as in browsers.
+    """
+    block = image.info.get("exif")
+    if isinstance(block, bytes):
+        turn = orientation(block)
+    elif _RAW_PROFILE in image.info:  # ImageMagick's way to store Exif in a PNG
+        try:
+            turn = image.getexif().get(ORIENTATION, 1)
+        except Exception:  # noqa: BLE001 (of damaged metadata; the picture may be whole)
+            turn = 1
+    else:
+        turn = 1
+    return turn if turn in UPRIGHT else 1
 
 
 def turned(pixels: Pixels, orientation: int) -> Pixels:
@@ -146,7 +167,7 @@ def _is_plain_png(data: bytes) -> bool:
     for kind, at in png_chunks(data):
         if kind == b"IDAT":
             return True
-        if kind == b"eXIf" or data[at : at + 16] == b"Raw profile type":
+        if kind == b"eXIf" or data.startswith(_RAW_PROFILE.encode(), at):
             return False
     return True
 
@@ -181,15 +202,32 @@ def _known(name: str, size: Size | None) -> Size:
 
 
 def _is_deep(image: Image) -> bool:
-    """Whether an image has colours of 16 bits, of which Pillow reads the upper 8."""
+    """Whether an image has colours of 16 bits, of which Pillow reads the upper 8, or others."""
     modes = [str(tile[3]) for tile in getattr(image, "tile", ())]
-    return any("16" in mode or "65535" in mode for mode in modes) and image.mode[0] not in "IF"
+    bits = getattr(image, "tag_v2", {}).get(_BITS, 8)
+    deepest = max(bits) if isinstance(bits, tuple) else bits
+    is_deep = deepest > 8 or any("16" in mode or "65535" in mode for mode in modes)
+    return is_deep and image.mode[0] not in "IF"
 
 
-def _deep_pixels(image: Image, data: bytes) -> Pixels:
-    """The pixels of an image of 16 bits: by OpenCV, or the upper 8 bits by Pillow."""
-    pixels = _decode_with_opencv(data, cv2.IMREAD_UNCHANGED)
-    return upright_bgr(image) if pixels is None else _bgr(pixels, orientation_of(image))
+def _is_raw(image: Image, data: bytes) -> bool:
+    """Whether a TIFF holds a camera's raw data, of which its first picture is only a preview."""
+    tags = getattr(image, "tag_v2", {})
+    is_preview = tags.get(_SUBFILE, 0) == 1 and _DIRECTORIES in tags
+    return _DNG_VERSION in tags or is_preview or (bool(tags) and data[8:10] == b"CR")
+
+
+def _deep_pixels(name: str, image: Image, data: bytes) -> Pixels:
+    """The pixels of an image of 16 bits, by OpenCV."""
+    tags = getattr(image, "tag_v2", {})
+    turn = orientation(data) if tags else orientation_of(image)
+    # OpenCV reads colours that are apart from each other as if they were together.
+    apart = tags.get(_PLANES, 1) != 1
+    pixels = None if apart else _decode_with_opencv(made_upright(data), cv2.IMREAD_UNCHANGED)
+    if pixels is None:
+        problem = "its 16 bits are stored in a way that is not read"
+        raise UnreadableImageError(name, problem, _SAVE_AS)
+    return _bgr(pixels, turn)
 
 
 def _decode_tiff(name: str, data: bytes, check: CheckSize) -> Pixels | None:
@@ -203,10 +241,13 @@ def _decode_tiff(name: str, data: bytes, check: CheckSize) -> Pixels | None:
         file.seek(directory.next)
         directory.load(file)
         size = Size(int(directory[IMAGEWIDTH]), int(directory[IMAGELENGTH]))
-        orientation = directory.get(ORIENTATION, 1)
+        apart = directory.get(_PLANES, 1) != 1
     check(size)
-    pixels = _decode_with_opencv(data, cv2.IMREAD_UNCHANGED)
-    return None if pixels is None else _bgr(pixels, orientation)
+    if apart:
+        return None
+    # Some versions of OpenCV turn a TIFF, and some do not.
+    pixels = _decode_with_opencv(made_upright(data), cv2.IMREAD_UNCHANGED)
+    return None if pixels is None else _bgr(pixels, orientation(data))
 
 
 def _bgr(stored: NDArray[Any], orientation: int) -> Pixels:
@@ -225,13 +266,24 @@ def _to_8_bits(values: NDArray[Any]) -> Pixels:
     """
     if values.dtype == np.uint8:
         return np.asarray(values, np.uint8)
+    low, high = _range(values)
+    scaled = np.empty(values.shape, np.uint8)
+    for start in range(0, len(values), _BAND):  # floats of all at once would need much memory
+        band = np.nan_to_num(values[start : start + _BAND].astype(np.float32), posinf=0, neginf=0)
+        scaled[start : start + _BAND] = np.rint(
+            ((band - low) * (_BYTE / (high - low))).clip(0, _BYTE)
+        )
+    return scaled
+
+
+def _range(values: NDArray[Any]) -> tuple[float, float]:
+    """The values that become 0 and 255."""
     if np.issubdtype(values.dtype, np.integer):
-        low, high = 0.0, float(values.max(initial=0))
-        high = next(2.0**bits - 1 for bits in _BIT_DEPTHS if high < 2**bits)
-    else:
-        values = np.nan_to_num(values, posinf=0.0, neginf=0.0)
-        low, high = float(values.min(initial=0)), float(values.max(initial=1))
-        if low >= 0 and high <= _BYTE:
-            low, high = 0.0, 1.0 if high <= 1 else _BYTE
-    scaled = (values.astype(np.float32) - low) * (_BYTE / (high - low))
-    return np.asarray(np.rint(scaled.clip(0, _BYTE)), np.uint8)
+        largest = int(values.max(initial=0))
+        return 0.0, next(2.0**bits - 1 for bits in _BIT_DEPTHS if largest < 2**bits)
+    finite = np.isfinite(values)
+    low = float(values.min(initial=0, where=finite))
+    high = float(values.max(initial=1, where=finite))
+    if low >= 0 and high <= _BYTE:
+        return 0.0, 1.0 if high <= 1 else _BYTE
+    return low, high

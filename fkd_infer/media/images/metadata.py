@@ -14,14 +14,14 @@ import numpy as np
 from fkd_infer.geometry.arrays import Pixels
 from fkd_infer.limits import Limits
 from fkd_infer.media.images.decoding import (
-    ORIENTATION,
+    decode,
     open_with_pillow,
     orientation_of,
     turned,
-    upright_bgr,
 )
 from fkd_infer.media.images.file import format_of, read_bytes
 from fkd_infer.media.images.formats import JPEG, TIFF, WEBP, ImageFormat
+from fkd_infer.media.images.tags import ORIENTATION, made_upright
 from fkd_infer.media.images.webp import webp_chunks
 
 if TYPE_CHECKING:
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
 MAX_SEGMENT_BYTES = 65_000
 """Of Exif and XMP, which a JPEG holds in one segment each."""
-_EXIF, _GPS, _MAKER_NOTE, _WIDTH, _HEIGHT = 0x8769, 0x8825, 0x927C, 0xA002, 0xA003
+_EXIF, _GPS = 0x8769, 0x8825
 _DESCRIPTIVE = frozenset(
-    [0x010E, 0x010F, 0x0110, 0x0131, 0x0132, 0x013B, 0x8298, _EXIF, _GPS, *range(0x9C9B, 0x9CA0)]
+    [0x010E, 0x010F, 0x0110, 0x0131, 0x0132, 0x013B, 0x8298, *range(0x9C9B, 0x9CA0)]
 )
 """Tags of a TIFF that do not say how its pixels are stored."""
 _XMP_ORIENTATION = re.compile(rb"""(tiff:Orientation(?:\s*=\s*["']|>)\s*)\d""")
@@ -80,9 +80,10 @@ def read_original(path: Path, limits: Limits, metadata: bool = True) -> Original
     with open_with_pillow(str(path), data, format, lambda size: check(*size)) as image:
         kept = _metadata(image, format) if metadata else {}
         if image.has_transparency_data:
-            pixels = upright_bgr(image)
+            image.load()
             alpha = np.asarray(image.convert("RGBA").getchannel("A"))
-            kept |= {"alpha": turned(alpha, orientation_of(image)), "pixels": pixels}
+            kept["alpha"] = turned(alpha, orientation_of(image))
+            kept["pixels"] = decode(str(path), data, format, lambda size: check(*size))
         if format is JPEG:
             kept |= _jpeg_quality(image)
         if format is WEBP:
@@ -106,27 +107,32 @@ def _metadata(image: Image, format: ImageFormat) -> dict[str, Any]:
 
 
 def _upright_exif(image: Image, format: ImageFormat) -> bytes | None:
-    """The Exif block of an image that has been turned upright; None if it has none, or a damaged
-    one."""
-    turn = orientation_of(image) > 4
+    """The Exif block of an image that has been turned upright; None if it has none, or one that no
+    JPEG could hold."""
+    block = _tiff_exif(image) if format is TIFF else image.info.get("exif")
+    if not isinstance(block, bytes) or len(block) > MAX_SEGMENT_BYTES:
+        return None
+    return made_upright(block, swap_sides=orientation_of(image) > 4)
+
+
+def _tiff_exif(image: Image) -> bytes | None:
+    """What is descriptive among a TIFF's own tags, as an Exif block."""
+    from PIL.Image import Exif
+
     try:
-        exif = image.getexif()
-        if not exif:
+        tags, kept = image.getexif(), Exif()
+        turn = tags.get(ORIENTATION, 1)
+        for tag in set(tags) & _DESCRIPTIVE:
+            value = tags[tag]
+            # Pillow reads texts as Latin-1, whatever they are, and writes ASCII.
+            kept[tag] = value.encode("latin-1") if isinstance(value, str) else value
+        for directory in {_EXIF, _GPS} & set(tags):
+            kept.get_ifd(directory).update(tags.get_ifd(directory))
+        if not kept and not {_EXIF, _GPS} & set(tags):
             return None
-        if format is TIFF:
-            for tag in set(exif) - _DESCRIPTIVE:
-                del exif[tag]
-        exif[ORIENTATION] = 1
-        details = exif.get_ifd(_EXIF) if _EXIF in exif else {}
-        if turn and _WIDTH in details and _HEIGHT in details:
-            details[_WIDTH], details[_HEIGHT] = details[_HEIGHT], details[_WIDTH]
-        block: bytes = exif.tobytes()
-        if len(block) > MAX_SEGMENT_BYTES:
-            details.pop(_MAKER_NOTE, None)
-            block = exif.tobytes()
+        return made_upright(kept.tobytes(), swap_sides=turn in (5, 6, 7, 8))
     except Exception:  # noqa: BLE001 (Pillow raises whatever comes up for damaged metadata)
         return None
-    return block if len(block) <= MAX_SEGMENT_BYTES else None
 
 
 def _jpeg_quality(image: Image) -> dict[str, Any]:

@@ -4,6 +4,7 @@ right pixels, the right way up, and written with what they had."""
 from __future__ import annotations
 
 import struct
+import zlib
 from collections.abc import Callable
 from fractions import Fraction
 from io import BytesIO
@@ -20,6 +21,7 @@ from PIL.JpegImagePlugin import JpegImageFile, get_sampling
 from PIL.PngImagePlugin import PngInfo
 from pillow_heif import from_pillow, register_heif_opener
 
+from fkd_infer.errors import UnreadableImageError
 from fkd_infer.media.frames import frames_from
 from fkd_infer.media.images.file import read_image
 from fkd_infer.media.sinks import open_sink
@@ -251,6 +253,75 @@ def test_a_folder_with_one_of_each_is_read_as_a_whole(tmp_path: Path) -> None:
     assert len({source.output for source in sources}) == len(sources)
 
 
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", ["L", "P", "CMYK", "RGBA", "I;16", "rgb16", "f32", "png16"])
+def test_turns_pictures_of_every_kind_upright(kind: str, orientation: int, tmp_path: Path) -> None:
+    """By path and by content: Pillow maps some files into memory, and OpenCV turns some itself."""
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    stored = np.asarray(turned(orientation))
+    path = tmp_path / "a.tif"
+    tag = [(ORIENTATION, 3, 1, orientation, True)]
+    if kind == "rgb16":
+        data = tiff(stored.astype(np.uint16) << 8, photometric="rgb", extratags=tag)
+    elif kind == "f32":
+        data = tiff((stored / 255).astype(np.float32), photometric="rgb", extratags=tag)
+    elif kind == "I;16":
+        gray16 = np.asarray(turned(orientation).convert("L")).astype(np.uint16) << 8
+        data = saved("TIFF", Image.fromarray(gray16), exif=exif)
+    elif kind == "png16":
+        out = opencv(".png", stored[..., ::-1].astype(np.uint16) << 8)
+        block = exif.tobytes().removeprefix(b"Exif\0\0")
+        chunk = b"eXIf" + block
+        length = len(block).to_bytes(4, "big")
+        data = out[:33] + length + chunk + zlib.crc32(chunk).to_bytes(4, "big") + out[33:]
+    else:
+        data = saved("TIFF", turned(orientation).convert(kind), exif=exif)
+    path.write_bytes(data)
+    image = read_image(path)
+    np.testing.assert_array_equal(read_image(data), image)
+    expected = gray()[..., None] if kind in ("L", "I;16") else photo()
+    assert image.shape == (HEIGHT, WIDTH, 3)
+    off = np.abs(image[..., ::-1].astype(int) - expected).mean()
+    assert off <= (30 if kind == "P" else LOSSY)
+    written = process(path, tmp_path / "out")
+    assert np.abs(read_image(written).astype(int) - image).mean() <= LOSSY
+
+
+def test_a_file_of_the_same_name_in_the_folder_is_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("image data", "stdin"):
+        (tmp_path / name).write_bytes(saved("PPM", Image.new("L", (WIDTH, HEIGHT), 200)))
+    assert (read_image(saved("PPM", Image.new("L", (WIDTH, HEIGHT), 10))) == 10).all()
+
+
+def test_white_may_be_zero() -> None:
+    data = tiff(deep(16, 1), photometric="miniswhite")
+    assert np.abs(read_image(data)[..., 0].astype(int) - (255 - gray().astype(int))).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (
+            lambda: tiff(
+                deep(16).transpose(2, 0, 1).copy(), photometric="rgb", planarconfig="separate"
+            ),
+            "16 bits are stored in a way that is not read; save it with 8 bits",
+        ),
+        (
+            lambda: tiff(photo(), photometric="rgb", extratags=[(50706, 1, 4, (1, 4, 0, 0), True)]),
+            "a camera's raw file; develop it",
+        ),
+    ],
+)
+def test_refuses_what_it_would_show_wrong(data: Callable[[], bytes], why: str) -> None:
+    with pytest.raises(UnreadableImageError, match=why):
+        read_image(data())
+
+
 ORIENTED: dict[str, Callable[[Image.Image, Image.Exif], bytes]] = {
     ".jpg": lambda image, exif: saved("JPEG", image, exif=exif, quality=95),
     ".png": lambda image, exif: saved("PNG", image, exif=exif),
@@ -363,6 +434,54 @@ def test_metadata_can_be_left_out(suffix: str, tmp_path: Path) -> None:
         assert not new.getexif().get_ifd(GPS)
         assert "icc_profile" not in new.info
     assert np.abs(read_image(written)[..., ::-1].astype(int) - photo()).mean() <= LOSSY
+
+
+def test_keeps_texts_as_they_are(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    texts = {0x8298: "© 2024 Jörg Müller".encode(), ARTIST: "名前".encode()}
+    for tag, text in texts.items():
+        exif[tag] = text
+    for format, name in (("JPEG", "a.jpg"), ("PNG", "a.png"), ("WEBP", "a.webp")):
+        (tmp_path / name).write_bytes(saved(format, exif=exif.tobytes()))
+        written = process(tmp_path / name, tmp_path / "out").read_bytes()
+        assert all(text in written for text in texts.values())
+
+
+def test_a_bigtiff_is_written(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    path.write_bytes(tiff(photo(), bigtiff=True, photometric="rgb", description="a text"))
+    written = process(path, tmp_path / "out")
+    np.testing.assert_array_equal(read_image(written)[..., ::-1], photo())
+    assert b"a text" in written.read_bytes()
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6, 7])
+@pytest.mark.parametrize("suffix", [".png", ".webp", ".tif", ".avif"])
+def test_transparency_is_turned_with_the_picture(
+    suffix: str, orientation: int, tmp_path: Path
+) -> None:
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    image = turned(orientation).convert("RGBA")
+    alpha = np.zeros((HEIGHT, WIDTH), np.uint8)
+    alpha[:12, :30] = 200
+    as_stored = {1: alpha, 3: np.rot90(alpha, 2), 6: np.rot90(alpha)}
+    image.putalpha(Image.fromarray(as_stored.get(orientation, np.rot90(alpha, 2).T).copy()))
+    path = tmp_path / f"a{suffix}"
+    path.write_bytes(ORIENTED[suffix](image, exif))
+    with Image.open(process(path, tmp_path / "out")) as new:
+        kept = np.asarray(new.convert("RGBA").getchannel("A")).astype(int)
+    assert kept.shape == alpha.shape
+    assert np.abs(kept - alpha).mean() < 3
+
+
+def test_transparency_of_16_bits_is_kept(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 1 << 16, (HEIGHT, WIDTH, 4), np.uint16)
+    noise[..., 3] = 20_000
+    path = tmp_path / "a.png"
+    path.write_bytes(opencv(".png", noise))
+    with Image.open(process(path, tmp_path / "out")) as new:
+        assert np.unique(np.asarray(new.getchannel("A"))).tolist() == [78]
 
 
 @pytest.mark.parametrize("name", ["alpha.png", "alpha.webp", "alpha.tif", "alpha.avif"])
