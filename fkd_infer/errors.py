@@ -47,7 +47,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 
 def one_line(error: BaseException) -> str:
@@ -86,6 +86,11 @@ class FkdError(Exception):
         """Problem and fix, for callers that name the subject themselves."""
         return self.problem + self._ending
 
+    def about(self, subject: str) -> Self:
+        """The same error about another subject."""
+        error: Self = _recreate(type(self), subject, self.problem, self.fix)
+        return error
+
     @property
     def _ending(self) -> str:
         return "" if self.fix is None else self.before_fix + self.fix
@@ -95,7 +100,7 @@ class FkdError(Exception):
         return _recreate, (type(self), self.subject, self.problem, self.fix), self.__dict__
 
 
-def _recreate(kind: type[FkdError], subject: str, problem: str, fix: str | None) -> FkdError:
+def _recreate(kind: type[FkdError], subject: str, problem: str, fix: str | None) -> Any:
     # Only the builtin that defines the memory layout of a class can create its objects.
     base: Any = kind
     while base.__module__ != "builtins":

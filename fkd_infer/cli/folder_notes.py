@@ -18,15 +18,20 @@ class LeftOut:
     counts: Counter[str] = field(default_factory=Counter)
 
     def __call__(self, path: Path) -> None:
-        """Counts a file, or a folder, which is hidden."""
-        hidden = path.name.startswith(".") or path.is_dir()
-        self.counts["hidden" if hidden else path.suffix.lower() or "without suffix"] += 1
+        """Counts a file; of folders, only hidden ones and links are left out."""
+        if path.name.startswith("."):
+            kind = "hidden"
+        elif path.is_dir():
+            kind = "links to folders"
+        else:
+            kind = path.suffix.lower() or "without suffix"
+        self.counts[kind] += 1
 
     def __str__(self) -> str:
         """One line; empty if nothing was left out."""
         if not self.counts:
             return ""
-        return f"left out, as neither image nor video: {_counted(self.counts.most_common())}"
+        return f"left out of folders: {_counted(self.counts.most_common())}"
 
 
 def written_otherwise(sources: Sequence[Source]) -> str:

@@ -31,6 +31,10 @@ VIDEO_SUFFIXES = frozenset({*CONTAINERS, *_BROADCAST.split(), *_OTHERS.split()})
 _STILL = (JPEG, BMP, TIFF, JPEG2000, PPM)
 """Formats whose files are images by their suffix. Others may be animations or videos, and phones
 write JPEG into files that are called .heic."""
+_RAW = ".3fr .arw .cr2 .cr3 .crw .dcr .dng .erf .iiq .kdc .mef .mos .mrw .nef .nrw .orf .pef .raf"
+_RAW_SUFFIXES = frozenset([*_RAW.split(), ".raw", ".rw2", ".rwl", ".srf", ".srw", ".x3f"])
+"""Raw files of cameras: many begin like a TIFF, with a small preview."""
+_SUFFIX = re.compile(r"\.(?=.*[A-Za-z])\w{1,5}")
 _VIDEO_HEAD = re.compile(
     rb"....(?:ftyp|moov|mdat|wide)|\x1aE\xdf\xa3|RIFF....AVI |FLV\x01|OggS|\0\0\x01[\xba\xb3]"
     rb"|\x30\x26\xb2\x75\x8e\x66\xcf\x11|\x06\x0e\x2b\x34\x02\x05\x01\x01|\.RMF",
@@ -42,9 +46,12 @@ _VIDEO_HEAD = re.compile(
 def classify(path: Path, output: Path, trusting: bool) -> tuple[FileKind, Path] | None:
     """A file's kind, and its output, which is `output` with the suffix of what is written.
 
-    A file of unknown name and content is None, or a video if `trusting`.
+    A file of unknown name and content is None, or a video if `trusting`; raw files of cameras are
+    None too, or images, which fail.
     """
     suffix = path.suffix.lower()
+    if suffix in _RAW_SUFFIXES and not trusting:
+        return None
     if suffix in VIDEO_SUFFIXES:
         return "video", output if suffix in CONTAINERS else output.with_suffix(".mp4")
     named = by_suffix(suffix)
@@ -56,17 +63,24 @@ def classify(path: Path, output: Path, trusting: bool) -> tuple[FileKind, Path] 
         head = b""
     format = identify(head)
     if format is None and _VIDEO_HEAD.match(head):
-        return "video", output.with_suffix(".mp4")
+        return "video", _with_suffix(output, ".mp4")
     format = format or named
     if format is None:
-        return ("video", output.with_suffix(".mp4")) if trusting else None
+        return ("video", _with_suffix(output, ".mp4")) if trusting else None
     if format in ANIMATED and is_animated(path):
         own = suffix in format.suffixes
-        return "video", output if own else output.with_suffix(format.suffixes[0])
+        return "video", output if own else _with_suffix(output, format.suffixes[0])
     return "image", _written(output, format)
 
 
 def _written(output: Path, format: ImageFormat) -> Path:
     """The output of an image: with its own suffix if the format can be written under it."""
     own = output.suffix.lower() in format.writable
-    return output if own else output.with_suffix(format.written)
+    return output if own else _with_suffix(output, format.written)
+
+
+def _with_suffix(output: Path, suffix: str) -> Path:
+    """Replaces a suffix, but not an end that only looks like one: of "Dr. Smith" or "IMG.2024"."""
+    if _SUFFIX.fullmatch(output.suffix):
+        return output.with_suffix(suffix)
+    return output.with_name(output.name + suffix)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from fkd_infer.errors import SourceNotFoundError
+from fkd_infer.errors import LimitError, SourceNotFoundError, UnreadableVideoError
 from fkd_infer.limits import Limits
 from fkd_infer.media.camera import read_camera
 from fkd_infer.media.images.animation import read_animation, read_frames
@@ -47,7 +47,12 @@ def frames_from(
     if source.kind == "image":
         yield read_photo(source, limits)
     else:
-        yield from limits.enforce(_video_frames(source, frame_range, gray, limits), source.name)
+        try:
+            yield from limits.enforce(_video_frames(source, frame_range, gray, limits), source.name)
+        except (UnreadableVideoError, LimitError) as error:
+            if source.path is None or error.subject != str(source.path):
+                raise
+            raise error.about(source.name) from error
 
 
 def frame_count(source: Source, frame_range: FrameRange = FrameRange()) -> int | None:  # noqa: B008 (frozen)

@@ -8,13 +8,14 @@ from __future__ import annotations
 import atexit
 import shutil
 import sys
+import time
 from base64 import b64encode
 from collections.abc import Iterator
 from functools import cache
 from http.client import HTTPException
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import IO, Any
+from typing import Any
 from urllib.error import HTTPError
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 from urllib.request import Request, build_opener
@@ -22,31 +23,38 @@ from urllib.request import Request, build_opener
 from fkd_infer.errors import FkdError, LimitError, SettingsError, StreamError
 from fkd_infer.limits import Limits
 from fkd_infer.media.file_kinds import VIDEO_SUFFIXES
-from fkd_infer.media.images.formats import by_suffix
+from fkd_infer.media.images.formats import HEAD_BYTES, by_suffix, identify
 from fkd_infer.media.video.network_stream import public_name
 from fkd_infer.system.files.text_checks import printable
 
 STDIN = "-"
-_TIMEOUT_S = 15.0
+_TIMEOUT_S, _TOTAL_S = 15.0, 60.0
+_MAX_NAME = 100
+"""Characters at the end of a file's name that are kept: systems allow 255 bytes."""
 _CHUNK_BYTES = 1 << 20
 _STREAM_SUFFIXES = VIDEO_SUFFIXES | {".m3u8", ".mpd", ".mjpg", ".mjpeg", ".sdp", ".cgi"}
 _HEADERS = {"User-Agent": "fkd", "Accept": "image/*, */*;q=0.5"}
 
 
 def save_stdin() -> Path:
-    """Copies standard input to a file; raises SettingsError if it is a terminal."""
+    """Copies standard input to a file; raises SettingsError if it is a terminal, or empty."""
     stream = sys.stdin.buffer
     if stream.isatty():
         raise SettingsError(STDIN, "is standard input, but nothing is piped into it")
     path = _new_folder() / "stdin"
     with path.open("wb") as file:
         shutil.copyfileobj(stream, file, _CHUNK_BYTES)
+    if not path.stat().st_size:
+        raise SettingsError(STDIN, "is standard input, which is empty")
     return path
 
 
 def is_picture_url(url: str) -> bool:
     """Whether an http(s) address is of a picture: by its suffix, or else by what it answers."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False  # told when it is opened as a stream
     if parts.scheme.lower() not in ("http", "https"):
         return False
     suffix = Path(parts.path).suffix.lower()
@@ -56,7 +64,10 @@ def is_picture_url(url: str) -> bool:
         return False
     try:
         with _open(url) as response:
-            return str(response.headers.get_content_maintype()) == "image"
+            if response.headers.get_content_maintype() == "image":
+                return True
+            is_file = response.headers.get_content_type() == "application/octet-stream"
+            return is_file and identify(response.read(HEAD_BYTES)) is not None
     except (OSError, HTTPException, ValueError):
         return False  # told when it is opened as a stream
 
@@ -69,7 +80,7 @@ def picture_name(url: str) -> str:
 def save_picture(url: str, limits: Limits) -> Path:
     """Downloads a picture to a file with its own name; raises StreamError and LimitError."""
     name = picture_name(url)
-    path = _new_folder() / (Path(unquote(urlsplit(url).path)).name or "picture")
+    path = _new_folder() / (Path(unquote(urlsplit(url).path)).name[-_MAX_NAME:] or "picture")
     try:
         with _open(url) as response, path.open("wb") as file:
             for size, chunk in _chunks(response):
@@ -88,12 +99,14 @@ def save_picture(url: str, limits: Limits) -> Path:
     return path
 
 
-def _chunks(response: IO[bytes]) -> Iterator[tuple[int, bytes]]:
+def _chunks(response: Any) -> Iterator[tuple[int, bytes]]:
     """Yields pieces of an answer, and how many bytes have come so far."""
-    size = 0
-    while chunk := response.read(_CHUNK_BYTES):
+    size, started = 0, time.monotonic()
+    while chunk := response.read1(_CHUNK_BYTES):
         size += len(chunk)
         yield size, chunk
+        if time.monotonic() - started > _TOTAL_S:
+            raise TimeoutError(f"it took more than {_TOTAL_S:.0f} s")
 
 
 def _open(url: str) -> Any:

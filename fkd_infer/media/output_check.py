@@ -9,7 +9,8 @@ from pathlib import Path
 
 from fkd_infer.choices import STDOUT
 from fkd_infer.errors import OutputError
-from fkd_infer.media.images.formats import ANIMATED, WRITABLE_SUFFIXES, by_suffix
+from fkd_infer.media.file_kinds import VIDEO_SUFFIXES
+from fkd_infer.media.images.formats import ANIMATED, IMAGE_SUFFIXES, WRITABLE_SUFFIXES, by_suffix
 from fkd_infer.media.sources import Source
 from fkd_infer.media.video.encoding import CONTAINERS
 from fkd_infer.system.files.atomic import output_errors
@@ -54,7 +55,7 @@ def place_single_output(sources: Sequence[Source], out: Path) -> tuple[list[Sour
     """
     suffix = out.suffix.lower()
     kinds = [kind for kind, suffixes in _FILE_SUFFIXES.items() if suffix in suffixes]
-    if not kinds or out.is_dir():
+    if out.is_dir() or (not kinds and suffix not in IMAGE_SUFFIXES | VIDEO_SUFFIXES):
         return list(sources), out
     if len(sources) > 1:
         problem = f"it is the name of one file, but there are {len(sources)} sources"
@@ -62,7 +63,7 @@ def place_single_output(sources: Sequence[Source], out: Path) -> tuple[list[Sour
     (source,) = sources
     kind = _kind_of(source)
     if kind not in kinds:
-        problem = f"its name is not one of {kind}, which {source.name} becomes"
+        problem = f"{suffix} is not written" if not kinds else f"{source.name} becomes {kind}"
         fix = f"end it in {source.output.suffix}, or give a folder, such as --out {out.stem}"
         raise OutputError(out, problem, fix)
     return [replace(source, output=Path(out.name))], out.parent

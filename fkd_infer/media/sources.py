@@ -6,6 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import count
 from pathlib import Path
 from typing import Literal
 from zlib import crc32
@@ -49,7 +50,7 @@ class Source:
 
 
 def expand_sources(
-    arguments: Sequence[str],
+    arguments: str | Sequence[str],
     out: Path | None = None,
     left_out: Callable[[Path], object] = lambda _: None,
     limits: Limits | None = None,
@@ -59,15 +60,33 @@ def expand_sources(
     Folders and globs leave out files below `out`, which an earlier run wrote, and call `left_out`
     with each other file that is neither an image nor a video, or is hidden. Standard input and
     pictures by HTTP are read at once, within `limits`. An output whose suffix changes keeps the old
-    one too if another output has its name: a.avi.mp4.
+    one too if another output has its name, a.avi.mp4, and gets a number if that does not help.
 
     Raises SourceNotFoundError, SourceFolderError, and SettingsError for a standard input that is a
     terminal.
     """
+    arguments = [arguments] if isinstance(arguments, str) else arguments
     expand = _Expansion(out, left_out, limits or Limits())
     sources = [source for argument in arguments for source in expand(argument)]
     counts = Counter(source.output for source in sources)
-    return [_with_own_suffix(source) if counts[source.output] > 1 else source for source in sources]
+    sources = [_with_own_suffix(one) if counts[one.output] > 1 else one for one in sources]
+    taken = {one.output for one in sources if not _is_renamed(one)}
+    return [_numbered(one, taken) if _is_renamed(one) else one for one in sources]
+
+
+def _is_renamed(source: Source) -> bool:
+    """Whether the output has another name than its source."""
+    return source.path is not None and source.path.name != source.output.name
+
+
+def _numbered(source: Source, taken: set[Path]) -> Source:
+    """The source with a number in its output's name if that is taken; adds it to these."""
+    output, numbers = source.output, count(2)
+    while output in taken:
+        stem, suffix = source.output.stem, source.output.suffix
+        output = source.output.with_name(f"{stem}-{next(numbers)}{suffix}")
+    taken.add(output)
+    return replace(source, output=output)
 
 
 def _with_own_suffix(source: Source) -> Source:
@@ -131,9 +150,10 @@ class _Expansion:
 
         paths: list[Path] = []
         for parent, folders, files in os.walk(folder, onerror=fail):
-            for name in [name for name in folders if _is_hidden(name)]:
-                self.left_out(Path(parent, name))
-                folders.remove(name)
+            for name in list(folders):
+                if _is_hidden(name) or Path(parent, name).is_symlink():  # walk() follows no links
+                    self.left_out(Path(parent, name))
+                    folders.remove(name)
             paths += [Path(parent, name) for name in files]
         sources = self._known_files(folder, paths)
         if not sources and not failures:

@@ -40,6 +40,8 @@ class Bounds:
         return f"from {self.low:g} to {self.high:g}"
 
 
+_MAX_SHOWN = 60
+"""Characters of a wrong value in an error."""
 AtLeastOne = Annotated[int, Bounds(1)]
 Share = Annotated[float, Bounds(0, 1)]
 
@@ -72,7 +74,8 @@ def check_fields(instance: object) -> None:
 
 def _check(name: str, value: object, hint: Any) -> None:
     if not _fits(value, hint):
-        raise SettingsError(name, f"is {value!r}, and has to be {_described(hint)}")
+        shown = repr(value) if len(repr(value)) <= _MAX_SHOWN else f"a {type(value).__name__}"
+        raise SettingsError(name, f"is {shown}, and has to be {_described(hint)}")
 
 
 @cache

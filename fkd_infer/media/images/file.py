@@ -11,11 +11,13 @@ from fkd_infer.limits import Limits
 from fkd_infer.media.images.decoding import decode
 from fkd_infer.media.images.formats import FORMATS, HEAD_BYTES, ImageFormat, identify
 from fkd_infer.media.images.header import Size
+from fkd_infer.system.arguments import checked
 from fkd_infer.system.files.reading import open_regular, read_regular
 
 
+@checked
 def read_image(
-    source: str | Path | bytes,
+    source: str | Path | bytes | bytearray | memoryview,
     limits: Limits | None = None,
     before_decoding: Callable[[Size], object] = lambda _: None,
 ) -> Pixels:
@@ -29,8 +31,8 @@ def read_image(
     LimitError, before decoding, for an image that is larger than `limits`, and SourceMemoryError.
     """
     limits = limits or Limits()
-    if isinstance(source, bytes):
-        return decode_image("image data", source, limits, before_decoding)
+    if not isinstance(source, str | Path):
+        return decode_image("image data", bytes(source), limits, before_decoding)
     data = read_bytes(Path(source), limits)
     return decode_image(str(source), data, limits, before_decoding)
 
@@ -61,6 +63,8 @@ def read_bytes(path: Path, limits: Limits) -> bytes:
         return read_regular(path, limits.file_bytes)
     except OSError as error:
         raise UnreadableImageError(path, error.strerror or str(error)) from error
+    except ValueError as error:  # a name that no file can have
+        raise UnreadableImageError(repr(str(path)), str(error)) from error
 
 
 def format_of(name: str, data: bytes) -> ImageFormat:

@@ -435,8 +435,9 @@ def test_out_may_be_the_file_of_a_single_picture_or_video(tmp_path: Path) -> Non
     assert len(list(read_video(tmp_path / "result.mkv", ""))) == 3
     for sources, out, why in (
         ([photo, video], "c.jpg", "it is the name of one file, but there are 2 sources"),
-        ([video], "c.jpg", "its name is not one of a video"),
-        ([photo], "c.mp4", "its name is not one of a picture"),
+        ([video], "c.jpg", "becomes a video"),
+        ([photo], "c.mp4", "becomes a picture"),
+        ([photo], "c.heic", ".heic is not written; end it in .png"),
     ):
         done = run(*sources, "--out", tmp_path / out, *common)
         assert done.exit_code == 1

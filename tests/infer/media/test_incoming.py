@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from base64 import b64encode
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -14,6 +16,7 @@ import pytest
 
 from fkd_infer.errors import LimitError, StreamError, UnreadableImageError
 from fkd_infer.limits import Limits
+from fkd_infer.media import incoming
 from fkd_infer.media.frames import frames_from
 from fkd_infer.media.sources import Source, expand_sources
 
@@ -45,15 +48,29 @@ class _Answers(BaseHTTPRequestHandler):
         answers = {
             "/a/1.png": (200, picture(10)),
             "/b/1.png": (200, picture(20)),
-            "/photo": (200, picture(len(self.path))),
+            "/photo": (200, picture(len(self.path) % 256)),
             "/secret.png": (200, picture(30)),
             "/page.png": (200, b"<html>"),
+            "/object": (200, picture(40)),
+            f"/{'x' * 300}.png": (200, picture(50)),
         }
-        return self._answer(*answers.get(path, (404, b"")))
+        if path == "/slow.png":
+            return self._drip()
+        kind = "application/octet-stream" if path == "/object" else "image/png"
+        return self._answer(*answers.get(path, (404, b"")), kind)
 
-    def _answer(self, status: int, body: bytes) -> None:
+    def _drip(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "5000")
+        self.end_headers()
+        with suppress(OSError):
+            for _ in range(100):
+                self.wfile.write(b"x")
+                time.sleep(0.05)
+
+    def _answer(self, status: int, body: bytes, kind: str = "image/png") -> None:
         self.send_response(status)
-        self.send_header("Content-Type", "image/png")
+        self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -94,6 +111,25 @@ def test_an_answer_that_is_an_image_is_a_picture_whatever_its_address(server: st
     assert [source.kind for source in sources] == ["image", "image"]
     assert {source.output.suffix for source in sources} == {".png"}
     assert levels(sources) == [len("/photo?id=7"), len("/photo?id=12")]
+
+
+def test_any_name_and_any_type_of_content(server: str) -> None:
+    long, plain = expand_sources([f"http://{server}/{'x' * 300}.png", f"http://{server}/object"])
+    assert levels([long, plain]) == [50, 40]
+    assert len(str(long.output)) == 100
+
+
+def test_a_slow_server_is_given_up(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(incoming, "_TOTAL_S", 0.2)
+    [source] = expand_sources([f"http://{server}/slow.png"])
+    with pytest.raises(StreamError, match="it took more than"):
+        levels([source])
+
+
+def test_an_address_that_is_none() -> None:
+    [source] = expand_sources(["http://[::1/x.jpg"])
+    with pytest.raises(StreamError, match="does not open"):
+        levels([source])
 
 
 def test_follows_redirects_and_sends_the_password(server: str) -> None:

@@ -17,6 +17,7 @@ from fkd_infer.cli.folder_notes import LeftOut, written_otherwise
 from fkd_infer.errors import (
     CameraError,
     OutputError,
+    SettingsError,
     SourceFolderError,
     SourceNotFoundError,
     StoppedError,
@@ -89,13 +90,39 @@ class TestExpand:
             ("trip/g.film", "video", "g.mp4"),
         ]
         told = str(left_out)
-        assert told.startswith("left out, as neither image nor video: 2 hidden, ")
+        assert told.startswith("left out of folders: 2 hidden, ")
         assert "1 .txt" in told
         assert "1 without suffix" in told
         assert written_otherwise(found) == (
             "written in another format: 1 .vob as .mp4, 1 .mxf as .mp4, 1 .photo as .png, "
             "1 .film as .mp4"
         )
+
+    def test_outputs_that_change_their_names_never_collide(self, here: Path) -> None:
+        touch(here / "trip", "photo.jpg", "a.heic", "a.heif", "a.heic.jpg")
+        make_image(here / "trip" / "b.png").rename(here / "trip" / "photo.png")
+        make_image(here / "trip" / "b.jpg").rename(here / "trip" / "photo")
+        make_image(here / "trip" / "b.jpg").rename(here / "trip" / "Dr. Smith portrait")
+        make_image(here / "trip" / "b.jpg").rename(here / "trip" / "IMG.2024")
+        outputs = {Path(s.name).name: str(s.output) for s in expand_sources("trip")}
+        assert outputs == {
+            "Dr. Smith portrait": "Dr. Smith portrait.jpg",
+            "IMG.2024": "IMG.2024.jpg",
+            "a.heic": "a.heic-2.jpg",
+            "a.heic.jpg": "a.heic.jpg",
+            "a.heif": "a.heif.jpg",
+            "photo": "photo-2.jpg",
+            "photo.jpg": "photo.jpg",
+            "photo.png": "photo.png",
+        }
+
+    def test_raw_files_of_cameras_and_links_to_folders_are_left_out(self, here: Path) -> None:
+        touch(here / "trip", "a.jpg", "b.CR2", "c.dng")
+        touch(here / "elsewhere", "d.jpg")
+        (here / "trip" / "link").symlink_to(here / "elsewhere")
+        left_out = LeftOut()
+        assert [s.name for s in expand_sources(["trip"], left_out=left_out)] == ["trip/a.jpg"]
+        assert set(left_out.counts) == {".cr2", ".dng", "links to folders"}
 
     def test_standard_input_is_a_file(self, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         for make, name, kind, output in (
@@ -114,8 +141,11 @@ class TestExpand:
     ) -> None:
         monkeypatch.setattr("sys.stdin", TextIOWrapper(BytesIO(b"not a picture")))
         [source] = expand_sources(["-"])
-        with pytest.raises(UnreadableVideoError, match="stdin: cannot be read"):
+        with pytest.raises(UnreadableVideoError, match=r"^stdin: cannot be read"):
             next(iter(frames_from(source)))
+        monkeypatch.setattr("sys.stdin", TextIOWrapper(BytesIO()))
+        with pytest.raises(SettingsError, match="standard input, which is empty"):
+            expand_sources(["-"])
 
     def test_keeps_the_order_of_arguments(self, here: Path) -> None:
         touch(here, "b.jpg", "a.jpg", "c/d.jpg")
