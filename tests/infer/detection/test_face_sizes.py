@@ -93,5 +93,4 @@ def test_the_annotated_faces_of_whole_photos_are_found() -> None:
             ]
             if min(errors, default=np.inf) > 0.25:
                 missed.append(name)
-        # At 1280 px, one of several faces of a photo scores just below the threshold.
-        assert len(missed) <= (size == 1280), f"searched at {size} px: {missed}"
+        assert not missed, f"searched at {size} px: {missed}"

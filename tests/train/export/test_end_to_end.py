@@ -17,6 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 from repo_paths import DOCS, SHIPPED_MODELS
 from tiny_models import FIVE
 
+from fkd_infer.choices import DETECTOR_MODEL
 from fkd_infer.detection.fkd import CHECKED_THRESHOLD, FkdDetector
 from fkd_infer.errors import DetectorError, ModelCardError, ModelFileNotFoundError, WrongTaskError
 from fkd_infer.geometry.arrays import Pixels
@@ -90,7 +91,7 @@ def detector(path: Path, boxes: ArrayLike, scores: ArrayLike, rule: BoxRule) -> 
         ],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
-    shipped = FkdDetector(provider="cpu").card
+    shipped = FkdDetector(DETECTOR_MODEL, provider="cpu").card
     return save(path, model, replace(shipped, threshold=0.5, box_rule=rule))
 
 
@@ -312,7 +313,7 @@ def test_the_card_holds_the_cards_of_both_networks(exported: tuple[Path, str]) -
     assert isinstance(card.detector, DetectorCard)
     assert card.landmarks.name == "fkdnet"
     assert card.landmarks.parity is not None
-    assert card.detector == FkdDetector(provider="cpu").card
+    assert card.detector == FkdDetector(DETECTOR_MODEL, provider="cpu").card
     assert (card.min_score, card.min_presence) == (CHECKED_THRESHOLD, 0.5)
     assert card.min_score < card.detector.threshold
     assert card.parity is not None
