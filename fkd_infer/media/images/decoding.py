@@ -44,7 +44,8 @@ _BIT_DEPTHS = (8, 10, 12, 14, 16, 32)
 _BYTE = 255.0
 _BAND = 256
 """Rows that are scaled at once."""
-_RAW_PROFILE = "Raw profile type exif"
+RAW_PROFILE = "Raw profile type exif"
+"""Where ImageMagick stores Exif in a PNG."""
 _TRUNCATED = ("truncated", "cut short", "unexpected end", "end of file", "not enough image data")
 UPRIGHT: dict[int, Callable[[Pixels], Pixels]] = {
     2: lambda stored: stored[:, ::-1],
@@ -144,7 +145,7 @@ def orientation_of(image: Image) -> int:
     block = image.info.get("exif")
     if isinstance(block, bytes):
         turn = orientation(block)
-    elif _RAW_PROFILE in image.info:  # ImageMagick's way to store Exif in a PNG
+    elif RAW_PROFILE in image.info:
         try:
             turn = image.getexif().get(ORIENTATION, 1)
         except Exception:  # noqa: BLE001 (of damaged metadata; the picture may be whole)
@@ -167,7 +168,7 @@ def _is_plain_png(data: bytes) -> bool:
     for kind, at in png_chunks(data):
         if kind == b"IDAT":
             return True
-        if kind == b"eXIf" or data.startswith(_RAW_PROFILE.encode(), at):
+        if kind == b"eXIf" or data.startswith(RAW_PROFILE.encode(), at):
             return False
     return True
 
@@ -250,11 +251,11 @@ def _decode_tiff(name: str, data: bytes, check: CheckSize) -> Pixels | None:
     return None if pixels is None else _bgr(pixels, orientation(data))
 
 
-def _bgr(stored: NDArray[Any], orientation: int) -> Pixels:
+def _bgr(stored: NDArray[Any], turn: int) -> Pixels:
     """Upright BGR of 8 bits, from what OpenCV or Pillow decoded: gray, BGR or BGRA of any depth."""
     values = _to_8_bits(stored[..., :3] if stored.ndim == 3 else stored)
     pixels = values if values.ndim == 3 else cv2.cvtColor(values, cv2.COLOR_GRAY2BGR)
-    return turned(np.asarray(pixels, np.uint8), orientation)
+    return turned(np.asarray(pixels, np.uint8), turn)
 
 
 def _to_8_bits(values: NDArray[Any]) -> Pixels:

@@ -14,6 +14,7 @@ import numpy as np
 from fkd_infer.geometry.arrays import Pixels
 from fkd_infer.limits import Limits
 from fkd_infer.media.images.decoding import (
+    RAW_PROFILE,
     decode,
     open_with_pillow,
     orientation_of,
@@ -110,6 +111,8 @@ def _upright_exif(image: Image, format: ImageFormat) -> bytes | None:
     """The Exif block of an image that has been turned upright; None if it has none, or one that no
     JPEG could hold."""
     block = _tiff_exif(image) if format is TIFF else image.info.get("exif")
+    if RAW_PROFILE in image.info and block is None:
+        block = image.getexif().tobytes()
     if not isinstance(block, bytes) or len(block) > MAX_SEGMENT_BYTES:
         return None
     return made_upright(block, swap_sides=orientation_of(image) > 4)

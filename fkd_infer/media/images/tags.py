@@ -55,7 +55,8 @@ class _Layout:
     def value(self, data: bytes | bytearray, entry: int) -> tuple[int, int]:
         """Where an entry's number is, and how many bytes it has; 0 if it is no number."""
         size = _SIZES.get(self.number(data, entry + 2, 2), 0)
-        return entry + (12 if self.big else 8), size
+        at, room = (12, 8) if self.big else (8, 4)
+        return entry + at, size if size <= room else 0
 
 
 def orientation(data: bytes) -> int:
@@ -82,13 +83,13 @@ def made_upright(data: bytes, swap_sides: bool = False) -> bytes:
         return data
     for tag, entry in list(layout.entries(patched, layout.first(patched))):
         at, size = layout.value(patched, entry)
-        if tag == ORIENTATION:
+        if tag == ORIENTATION and size:
             patched[at : at + size] = (1).to_bytes(size, layout.order)
         elif tag == _EXIF_DIRECTORY and swap_sides:
             details = dict(layout.entries(patched, layout.number(patched, at, size)))
             if _WIDTH in details and _HEIGHT in details:
                 _swap(patched, details[_WIDTH] + 2, details[_HEIGHT] + 2, 18 if layout.big else 10)
-        elif tag == 0 and prefix:
+        elif tag == 0 and prefix and entry + 4 <= len(patched):
             patched[entry : entry + 4] = bytes(4)
     return prefix + bytes(patched)
 
