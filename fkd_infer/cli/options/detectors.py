@@ -76,7 +76,7 @@ min_face_option: Decorator = click.option(
 min_score_option: Decorator = click.option(
     "--min-score",
     type=FiniteRange(0, 1),
-    show_default="calibrated per detector",
+    show_default="the detector's own; 0.5 for fkd with fkdnet",
     help="Leave out faces that the detector scores lower.",
 )
 roll_option: Decorator = click.option(
