@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import struct
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -84,6 +85,13 @@ def _end_first(data: bytes) -> bytes:
     return data[:at] + png_chunk(b"IEND", b"") + b"\xff" + data[at + 1 :]
 
 
+def _stated_twice(data: bytes) -> bytes:
+    """A PNG with a second size, which is vast."""
+    size = struct.pack(">II", 1 << 28, 1 << 28)
+    return data[:33] + png_chunk(b"IHDR", size + data[24:29]) + data[33:]
+
+
+_DEEP = (picture().astype(np.uint16) << 8) | 7
 _CUT = "cut short"
 _NO_IMAGE = "not an image"
 _NO_VIDEO = "cannot be read as a video"
@@ -150,6 +158,9 @@ BAD_FILES: dict[str, tuple[Make, str]] = {
     "vast animated.webp": (_bytes(lambda: patched(webp(), 24, b"\xff" * 6)), _LARGE),
     "vast.gif": (_bytes(lambda: patched(gif(1), 6, b"\xff" * 4)), _LARGE),
     "vast animated.gif": (_bytes(lambda: patched(gif(), 6, b"\xff" * 4)), _LARGE),
+    "two sizes.png": (_bytes(lambda: _stated_twice(_PNG)), "states its size twice"),
+    "two sizes animated.png": (_bytes(lambda: _stated_twice(apng())), "states its size twice"),
+    "end before deep pixels.png": (_bytes(lambda: _end_first(encoded(".png", image=_DEEP))), _CUT),
     "vast picture.gif": (_bytes(lambda: _reaching_far(gif())), _LARGE),
     "end before pixels.png": (_bytes(lambda: _end_first(_PNG)), _CUT),
     "vast frames.avi": (_bytes(huge_frames), _NO_VIDEO),
@@ -209,7 +220,6 @@ def _rows(width: int, height: int, row: bytes) -> bytes:
 
 _PALETTE = png_chunk(b"PLTE", bytes(range(48)))
 _NOTES = png_chunk(b"zTXt", b"note\0\0" + zlib.compress(bytes(10**7)))
-_DEEP = (picture().astype(np.uint16) << 8) | 7
 
 UNUSUAL_FILES: dict[str, Make] = {
     "grey.jpg": _bytes(lambda: encoded(".jpg", image=picture()[..., 0])),

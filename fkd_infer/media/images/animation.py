@@ -139,7 +139,10 @@ def _read(path: Path) -> tuple[ImageFormat, bytes] | None:
                 return None
             if format is PNG and not _announces_animation(file):
                 return None
-        return format, read_regular(path, _MAX_BYTES)
+        data = read_regular(path, _MAX_BYTES)
+        if format is PNG and [kind for kind, _ in png_chunks(data)].count(b"IHDR") != 1:
+            raise UnreadableVideoError(path, "damaged: it states its size twice")
+        return format, data
     except OSError as error:
         raise UnreadableVideoError(path, error.strerror or str(error)) from error
 

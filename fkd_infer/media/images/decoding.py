@@ -58,6 +58,8 @@ UPRIGHT: dict[int, Callable[[Pixels], Pixels]] = {
 }
 """What undoes each orientation but 1."""
 
+_PROBLEMS: dict[ImageFormat, Callable[[bytes], str | None]] = {JPEG: jpeg_problem, PNG: png_problem}
+"""Why data that OpenCV decodes must not be decoded."""
 CheckSize = Callable[[Size], object]
 """Refuses a size by an exception, before anything is decoded."""
 
@@ -68,8 +70,12 @@ def decode(name: str, data: bytes, format: ImageFormat, check: CheckSize) -> Pix
     Deeper pixels are scaled to 8 bits by the range that they use. Raises UnreadableImageError for
     damaged data, MemoryError, and what `check` raises.
     """
+    problem = _PROBLEMS[format](data) if format in _PROBLEMS else None
+    if problem is not None:
+        raise UnreadableImageError(name, problem)
     if format is JPEG or (format is PNG and _is_plain_png(data)):
-        pixels = _decode_quickly(name, data, format, check)
+        check(_known(name, jpeg_size(data) if format is JPEG else png_size(data)))
+        pixels = _decode_with_opencv(data, cv2.IMREAD_COLOR)
         if pixels is not None:
             return pixels
     try:
@@ -171,19 +177,6 @@ def _is_plain_png(data: bytes) -> bool:
         if kind == b"eXIf" or data.startswith(RAW_PROFILE.encode(), at):
             return False
     return True
-
-
-def _decode_quickly(name: str, data: bytes, format: ImageFormat, check: CheckSize) -> Pixels | None:
-    """Decodes a JPEG or PNG with OpenCV; None if it cannot."""
-    problem, size = (
-        (jpeg_problem(data), jpeg_size(data))
-        if format is JPEG
-        else (png_problem(data), png_size(data))
-    )
-    if problem is not None:
-        raise UnreadableImageError(name, problem)
-    check(_known(name, size))
-    return _decode_with_opencv(data, cv2.IMREAD_COLOR)
 
 
 def _decode_with_opencv(data: bytes, flags: int) -> NDArray[Any] | None:
