@@ -74,7 +74,8 @@ wheel-test: $(VENV)/.installed-dev  ## tests the wheel without torch and onnx, w
 	rm -f build-wheel.log
 	$(PYTHON) -m venv build/venv
 	build/venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
-		"fkd[cpu,live] @ file://$(CURDIR)/$$(ls build/wheel/*.whl)" pytest pytest-xdist hypothesis
+		"fkd[cpu,live] @ file://$(CURDIR)/$$(ls build/wheel/*.whl)" pytest pytest-xdist hypothesis \
+		pillow-heif tifffile
 	build/venv/bin/python -c "import importlib.util as u; assert not (u.find_spec('torch') or u.find_spec('onnx'))"
 	$(TEST_WHEEL) $(PARALLEL)
 	$(TEST_WHEEL) $(SERIAL)
