@@ -85,6 +85,12 @@ def _end_first(data: bytes) -> bytes:
     return data[:at] + png_chunk(b"IEND", b"") + b"\xff" + data[at + 1 :]
 
 
+def _size_later(data: bytes) -> bytes:
+    """An animated PNG whose first chunk is not its size."""
+    at = data.index(b"acTL") - 4
+    return data[:8] + data[at : at + 20] + data[8:at] + data[at + 20 :]
+
+
 def _stated_twice(data: bytes) -> bytes:
     """A PNG with a second size, which is vast."""
     size = struct.pack(">II", 1 << 28, 1 << 28)
@@ -158,8 +164,9 @@ BAD_FILES: dict[str, tuple[Make, str]] = {
     "vast animated.webp": (_bytes(lambda: patched(webp(), 24, b"\xff" * 6)), _LARGE),
     "vast.gif": (_bytes(lambda: patched(gif(1), 6, b"\xff" * 4)), _LARGE),
     "vast animated.gif": (_bytes(lambda: patched(gif(), 6, b"\xff" * 4)), _LARGE),
-    "two sizes.png": (_bytes(lambda: _stated_twice(_PNG)), "states its size twice"),
-    "two sizes animated.png": (_bytes(lambda: _stated_twice(apng())), "states its size twice"),
+    "two sizes.png": (_bytes(lambda: _stated_twice(_PNG)), "states several sizes"),
+    "two sizes animated.png": (_bytes(lambda: _stated_twice(apng())), "states several sizes"),
+    "late size.png": (_bytes(lambda: _size_later(apng())), "states several sizes"),
     "end before deep pixels.png": (_bytes(lambda: _end_first(encoded(".png", image=_DEEP))), _CUT),
     "vast picture.gif": (_bytes(lambda: _reaching_far(gif())), _LARGE),
     "end before pixels.png": (_bytes(lambda: _end_first(_PNG)), _CUT),

@@ -35,6 +35,7 @@ DEFAULT_DURATION = Fraction(1, 10)
 _SHORTEST = Fraction(11, 1000)
 """Seconds; a GIF states hundredths, of which players accept two and more."""
 _EXTENSION, _IMAGE, _TRAILER = 0x21, 0x2C, 0x3B
+_SEVERAL_SIZES = "damaged: it states several sizes"
 _MAX_BYTES = 2**29
 """Size of a file: it is held in memory."""
 
@@ -97,8 +98,14 @@ def read_frames(path: Path, gray: bool = False) -> Iterator[tuple[Pixels, Fracti
     if format is WEBP and not animation.complete:  # libwebp refuses it as a whole
         data = webp_file(b"".join(chunk(*content) for content in webp_chunks(data)))
     time, number = Fraction(0), 0
+
+    def check(size: Size) -> None:
+        # Callers have checked the size that the timing was read with.
+        if size.width > animation.size.width or size.height > animation.size.height:
+            raise UnreadableVideoError(path, _SEVERAL_SIZES)
+
     try:
-        with open_with_pillow(str(path), data, format, _checked) as image:
+        with open_with_pillow(str(path), data, format, check) as image:
             # The first picture of a PNG may be one for programs that show no animations.
             first = int(getattr(image, "default_image", False))
             for number, duration in enumerate(animation.durations):
@@ -113,10 +120,6 @@ def read_frames(path: Path, gray: bool = False) -> Iterator[tuple[Pixels, Fracti
         number += 1
     if not animation.complete:
         raise UnreadableVideoError(path, f"cut short: it ends after {number} frames")
-
-
-def _checked(_: Size) -> None:
-    """Accepts any size: callers check it when they have the timing."""
 
 
 def _on_white(image: Image) -> Pixels:
@@ -141,7 +144,7 @@ def _read(path: Path) -> tuple[ImageFormat, bytes] | None:
                 return None
         data = read_regular(path, _MAX_BYTES)
         if format is PNG and [kind for kind, _ in png_chunks(data)].count(b"IHDR") != 1:
-            raise UnreadableVideoError(path, "damaged: it states its size twice")
+            raise UnreadableVideoError(path, _SEVERAL_SIZES)
         return format, data
     except OSError as error:
         raise UnreadableVideoError(path, error.strerror or str(error)) from error

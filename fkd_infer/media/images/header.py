@@ -66,7 +66,7 @@ def png_problem(data: bytes) -> str | None:
     """
     names = [kind for kind, _ in png_chunks(data)]
     if names.count(b"IHDR") > 1:  # the last one would count, which nothing has checked
-        return "damaged: it states its size twice"
+        return "damaged: it states several sizes"
     return None if b"IEND" in names and b"IDAT" in names[: names.index(b"IEND")] else CUT_SHORT
 
 
