@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +21,8 @@ from fkd_infer.media.images.decoding import (
 )
 from fkd_infer.media.images.file import format_of, read_bytes
 from fkd_infer.media.images.formats import JPEG, TIFF, WEBP, ImageFormat
-from fkd_infer.media.images.tags import ORIENTATION, made_upright
+from fkd_infer.media.images.header import Size
+from fkd_infer.media.images.tags import ORIENTATION, made_upright, orientation
 from fkd_infer.media.images.webp import webp_chunks
 
 if TYPE_CHECKING:
@@ -77,14 +77,17 @@ def read_original(path: Path, limits: Limits, metadata: bool = True) -> Original
     transparency and quality. Raises UnreadableImageError."""
     data = read_bytes(path, limits)
     format = format_of(str(path), data)
-    check = partial(limits.check_image, path)
-    with open_with_pillow(str(path), data, format, lambda size: check(*size)) as image:
+
+    def check(size: Size) -> None:
+        limits.check_image(path, *size)
+
+    with open_with_pillow(str(path), data, format, check) as image:
         kept = _metadata(image, format) if metadata else {}
         if image.has_transparency_data:
             image.load()
             alpha = np.asarray(image.convert("RGBA").getchannel("A"))
             kept["alpha"] = turned(alpha, orientation_of(image))
-            kept["pixels"] = decode(str(path), data, format, lambda size: check(*size))
+            kept["pixels"] = decode(str(path), data, format, check)
         if format is JPEG:
             kept |= _jpeg_quality(image)
         if format is WEBP:
@@ -115,7 +118,7 @@ def _upright_exif(image: Image, format: ImageFormat) -> bytes | None:
         block = image.getexif().tobytes()
     if not isinstance(block, bytes) or len(block) > MAX_SEGMENT_BYTES:
         return None
-    return made_upright(block, swap_sides=orientation_of(image) > 4)
+    return made_upright(block, swap_sides=4 < orientation(block) <= 8)
 
 
 def _tiff_exif(image: Image) -> bytes | None:
@@ -124,7 +127,6 @@ def _tiff_exif(image: Image) -> bytes | None:
 
     try:
         tags, kept = image.getexif(), Exif()
-        turn = tags.get(ORIENTATION, 1)
         for tag in set(tags) & _DESCRIPTIVE:
             value = tags[tag]
             # Pillow reads texts as Latin-1, whatever they are, and writes ASCII.
@@ -133,7 +135,8 @@ def _tiff_exif(image: Image) -> bytes | None:
             kept.get_ifd(directory).update(tags.get_ifd(directory))
         if not kept and not {_EXIF, _GPS} & set(tags):
             return None
-        return made_upright(kept.tobytes(), swap_sides=turn in (5, 6, 7, 8))
+        kept[ORIENTATION] = tags.get(ORIENTATION, 1)
+        return kept.tobytes()
     except Exception:  # noqa: BLE001 (Pillow raises whatever comes up for damaged metadata)
         return None
 
