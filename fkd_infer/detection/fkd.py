@@ -30,6 +30,11 @@ CHECKED_THRESHOLD = 0.5
 100 pictures; of the boxes below it, a presence score rejects nine of ten false ones."""
 
 
+def score_threshold(card: DetectorCard, checked: bool) -> float:
+    """Score from which a box is answered; lower if a presence score checks it."""
+    return min(CHECKED_THRESHOLD, card.threshold) if checked else card.threshold
+
+
 class FkdDetector(SizedDetector):
     """A detector exported by fkd-export; `model` is the name of a shipped one or an ONNX file. None
     is the shipped one that is fastest on the provider: in int8 on the CPU.
@@ -66,7 +71,7 @@ class FkdDetector(SizedDetector):
         self.execution_provider = provider_of(self._session)
         search = search or Search(FKD.search_sizes.photos)
         self.checked = checked
-        threshold = min(CHECKED_THRESHOLD, card.threshold) if checked else card.threshold
+        threshold = score_threshold(card, checked)
         super().__init__(card.box_rule, card.smallest, search, threshold, card.largest)
         self.rule = rule or card.box_rule
         # In three more directions there is three times as much to be taken for a face.

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from fkd_infer.choices import DETECTOR_MODEL, MIN_PRESENCE
 from fkd_infer.detection.base import SizedDetector
 from fkd_infer.detection.factory import build_detector
-from fkd_infer.detection.fkd import CHECKED_THRESHOLD
+from fkd_infer.detection.fkd import score_threshold
 from fkd_infer.detection.tiling import Search
 from fkd_infer.geometry.arrays import Pixels
 from fkd_infer.geometry.rules import BoxRule
@@ -74,10 +74,10 @@ class Parts:
         self, min_score: float | None = None, min_presence: float = MIN_PRESENCE
     ) -> FaceFilter:
         """Returns the thresholds for faces; the defaults are the pipeline's."""
-        score = self.detector_card.threshold if min_score is None else min_score
-        if min_score is None and self.landmark_card.output.score and min_presence > 0:
-            score = min(CHECKED_THRESHOLD, score)
-        return FaceFilter(self.rule, score, min_presence)
+        if min_score is None:
+            checked = self.landmark_card.output.score and min_presence > 0
+            min_score = score_threshold(self.detector_card, checked)
+        return FaceFilter(self.rule, min_score, min_presence)
 
     def graph(self, faces: FaceFilter) -> onnx.ModelProto:
         """Builds the joined graph, without a card."""
