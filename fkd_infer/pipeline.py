@@ -53,6 +53,26 @@ _NO_BOXES = np.empty((0, 4), np.float32)
 _NO_ROLLS = np.empty(0, np.float32)
 
 
+@dataclass(slots=True, eq=False)
+class Placement:
+    """Points (n, k, 2) of n faces in image pixels, their presence (n,) and, if the network has such
+    an output, their spread (n, k) in image pixels."""
+
+    points: Floats
+    presence: Presence
+    spread: Floats | None
+
+    def replace(self, rows: NDArray[np.intp], other: Placement) -> None:
+        """Replaces the faces of these rows by those of another placement."""
+        self.points[rows], self.presence[rows] = other.points, other.presence
+        if self.spread is not None and other.spread is not None:
+            self.spread[rows] = other.spread
+
+    def spread_of(self, row: int) -> Floats | None:
+        """The spread (k,) of one face."""
+        return None if self.spread is None else self.spread[row]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class ImageDetections:
     """An image, BGR or gray, and its detections, whose boxes `rule` leads to the points' boxes.
@@ -170,15 +190,14 @@ class Pipeline:
         tight = [tight_boxes(image.detections, image.rule) for image in images]
         rolls = np.concatenate([_NO_ROLLS, *(image.detections.known_rolls() for image in images)])
         boxes = np.concatenate([_NO_BOXES, *tight])
-        points, presence = self._predict(pixels, owners, boxes, rolls)
+        placed = self._predict(pixels, owners, boxes, rolls)
         final = np.array([image.final for image in images], bool)[owners]
-        keep = final | self.is_present(presence)
+        keep = final | self.is_present(placed.presence)
         if self.refine and (rows := np.flatnonzero(keep & ~final)).size:
-            boxes = _tight_boxes(points_box(points[rows]), POINTS_BOX)
-            refined = self._predict(pixels, owners[rows], boxes, rolls[rows])
-            points[rows], presence[rows] = refined
-            keep = final | self.is_present(presence)
-        return _faces(images, owners, keep, points, presence)
+            boxes = _tight_boxes(points_box(placed.points[rows]), POINTS_BOX)
+            placed.replace(rows, self._predict(pixels, owners[rows], boxes, rolls[rows]))
+            keep = final | self.is_present(placed.presence)
+        return _faces(images, owners, keep, placed)
 
     def is_present(self, presence: Presence) -> NDArray[np.bool_]:
         """Which faces the network accepts; all of them if it has no score."""
@@ -191,16 +210,16 @@ class Pipeline:
         boxes, pass its rule (`pipeline.detector.rule`). Raises InvalidImageError and
         InvalidBoxError.
         """
-        return self.landmarks_with_presence(image, boxes, rule)[0]
+        return self.place(image, boxes, rule).points
 
-    def landmarks_with_presence(
+    def place(
         self,
         image: Pixels,
         boxes: ArrayLike,
         rule: BoxRule = POINTS_BOX,
         rolls: Floats | None = None,
-    ) -> tuple[Floats, Presence]:
-        """Points as from `landmarks`, and presence scores (n,); no face is left out.
+    ) -> Placement:
+        """Points as from `landmarks`, with presence and spread; no face is left out.
 
         Faces are turned by `rolls` (n,), in degrees clockwise; None: all are upright. A gray
         network also accepts a gray image (H, W).
@@ -237,8 +256,8 @@ class Pipeline:
         owners: NDArray[np.intp],
         boxes: Floats,
         rolls: Floats | None,
-    ) -> tuple[Floats, Presence]:
-        """Points in image pixels and presence scores, for tight boxes (n, 4) in images[owners]."""
+    ) -> Placement:
+        """Places points in tight boxes (n, 4) of images[owners]."""
         size, channels, crop = self.card.input.size, self.card.input.channels, self.card.crop
         with self.stopwatch("crop"):
             matrices = crop_matrices(boxes, crop, size, rolls)
@@ -249,11 +268,13 @@ class Pipeline:
         session = self.session
         parallel = session.execution_provider.parallel_calls
         with nullcontext() if parallel else self._session_lock, self.stopwatch("landmarks"):
-            points, scores = session.run(batch)
+            points, scores, spreads = session.run(batch)
         presence = np.full(len(boxes), np.nan) if scores is None else scores.astype(np.float64)
-        if scores is not None and not np.isfinite(presence).all():
+        if not all(np.isfinite(part).all() for part in (scores, spreads) if part is not None):
             raise NonFiniteOutputError(self.card.name)
-        return decode(points, matrices, self.card.name), presence
+        if spreads is not None:
+            spreads = spreads / np.linalg.norm(matrices[:, :, :1], axis=1).astype(np.float32)
+        return Placement(decode(points, matrices, self.card.name), presence, spreads)
 
 
 def tight_boxes(detections: Detections, rule: BoxRule) -> Floats:
@@ -269,8 +290,7 @@ def _faces(
     images: Sequence[ImageDetections],
     owners: NDArray[np.intp],
     keep: NDArray[np.bool_],
-    points: Floats,
-    presence: Presence,
+    placed: Placement,
 ) -> list[list[Face]]:
     """The faces to keep, by image."""
     boxes = [box for image in images for box in image.detections.boxes]
@@ -278,8 +298,15 @@ def _faces(
     rolls = [float(roll) for image in images for roll in image.detections.known_rolls()]
     faces: list[list[Face]] = [[] for _ in images]
     for row in np.flatnonzero(keep).tolist():
-        known = None if np.isnan(presence[row]) else float(presence[row])
-        face = Face(points[row], boxes[row], scores[row], presence=known, roll=rolls[row])
+        presence = float(placed.presence[row])
+        face = Face(
+            placed.points[row],
+            boxes[row],
+            scores[row],
+            presence=None if np.isnan(presence) else presence,
+            roll=rolls[row],
+            spread=placed.spread_of(row),
+        )
         faces[owners[row]].append(face)
     return faces
 

@@ -52,7 +52,9 @@ class Face:
     `score` is the detector's confidence from 0 to 1; `presence` the landmark network's confidence
     that it saw a well-framed face, None if the network has no score. `id` identifies the face in
     a video if faces are tracked, and is None otherwise. `roll` is how far the image was turned to
-    find the face, in degrees clockwise: 0 except for searches with the roll "any".
+    find the face, in degrees clockwise: 0 except for searches with the roll "any". `spread` (n,)
+    float32 is the error that the landmark network expects of each point, in frame pixels; None if
+    the network does not estimate it.
     """
 
     points: Floats
@@ -61,6 +63,7 @@ class Face:
     id: int | None = None
     presence: float | None = None
     roll: float = 0.0
+    spread: Floats | None = None
 
     def __post_init__(self) -> None:
         as_boxes(self.box[None])
@@ -109,11 +112,24 @@ class Detections:
 
 
 class Prediction(NamedTuple):
-    """The output of a landmark network for n crops: points (n, k, 2) float32 in crop pixels, and
-    scores (n,) float32 from 0 to 1, None if the network has no such output."""
+    """The output of a landmark network for n crops: points (n, k, 2) float32 in crop pixels, scores
+    (n,) float32 from 0 to 1, and spreads (n, k) float32 in crop pixels; None for outputs that the
+    network does not have."""
 
     points: Floats
-    scores: Floats | None
+    scores: Floats | None = None
+    spreads: Floats | None = None
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[Prediction]) -> Prediction:
+        """The predictions of one or more batches of one network, in order."""
+        scores = [part.scores for part in parts if part.scores is not None]
+        spreads = [part.spreads for part in parts if part.spreads is not None]
+        return cls(
+            np.concatenate([part.points for part in parts]),
+            np.concatenate(scores) if scores else None,
+            np.concatenate(spreads) if spreads else None,
+        )
 
 
 @dataclass(frozen=True)

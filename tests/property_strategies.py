@@ -123,7 +123,9 @@ def faces(draw: st.DrawFn, far: float = 1e6) -> Face:
         box = draw(boxes(far, far))
     identity = draw(st.none() | st.integers(1, 2**31))
     presence = draw(st.none() | float32s(0, 1))
-    return Face(points, box, draw(float32s(0, 1)), identity, presence)
+    errors = draw(st.none() | float32s(0, far))
+    spread = None if errors is None else np.full(len(points), errors, np.float32)
+    return Face(points, box, draw(float32s(0, 1)), identity, presence, spread=spread)
 
 
 def assert_single_line(error: Exception, *words: str) -> None:

@@ -28,7 +28,9 @@ def model() -> Finding:
     loaded = time.perf_counter()
     spec = session.card.input
     face, parts = _drawn_face(spec.size)
-    points, scores = session.run(face.reshape(1, spec.size, spec.size, 1).repeat(spec.channels, 3))
+    points, scores, _ = session.run(
+        face.reshape(1, spec.size, spec.size, 1).repeat(spec.channels, 3)
+    )
     end = time.perf_counter()
     fact = f"{session.path}: loaded in {(loaded - start) * 1e3:.0f} ms, first answer after "
     fact += f"{(end - loaded) * 1e3:.0f} ms more"

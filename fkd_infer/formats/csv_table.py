@@ -8,7 +8,7 @@ from io import StringIO
 
 from fkd_infer.formats.base import check_point_count, round_extra, round_pixels
 from fkd_infer.formats.text import TextSink
-from fkd_infer.landmarks.attributes import FIELDS, measure
+from fkd_infer.landmarks.attributes import fields, measure
 from fkd_infer.types import Face, Frame
 
 _FACE = ("source", "frame", "time", "face", "id", "score", "presence")
@@ -31,15 +31,15 @@ class CsvSink(TextSink):
 
     def _write_header(self) -> None:
         points = (f"{axis}{i}" for i in range(self._scheme.count) for axis in "xy")
-        extras = (name for extra in self._extras for name in FIELDS[extra])
+        extras = (name for extra in self._extras for name in fields(extra, self._scheme))
         self._append_row([*_FACE, *_BOX, *points, *extras])
 
     def _extra_values(self, frame: Frame, face: Face) -> list[object]:
         """Returns the extras' columns, empty for extras that the face lacks."""
         row: list[object] = []
         for extra in self._extras:
-            values = measure(extra, face.points, self._scheme, frame.width, frame.height)
-            blank = [""] * len(FIELDS[extra])
+            values = measure(extra, face, self._scheme, frame)
+            blank = [""] * len(fields(extra, self._scheme))
             row += blank if values is None else [round_extra(value, extra) for value in values]
         return row
 

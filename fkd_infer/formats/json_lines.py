@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from fkd_infer.formats.base import round_extra, round_pixels
 from fkd_infer.formats.text import TextSink
-from fkd_infer.landmarks.attributes import measure
+from fkd_infer.landmarks.attributes import fields, measure
 from fkd_infer.types import Face, Frame
 
 SCHEMA = "fkd/1"
@@ -38,8 +38,11 @@ class JsonLinesSink(TextSink):
             "points": round_pixels(face.points),
         }
         for extra in self._extras:
-            values = measure(extra, face.points, self._scheme, frame.width, frame.height)
-            record[extra] = values and {
-                name: round_extra(value, extra) for name, value in values._asdict().items()
-            }
+            values = measure(extra, face, self._scheme, frame)
+            rounded = None if values is None else [round_extra(value, extra) for value in values]
+            if rounded is not None and extra != "spread":
+                names = fields(extra, self._scheme)
+                record[extra] = dict(zip(names, rounded, strict=True))
+            else:
+                record[extra] = rounded
         return record

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from fkd_infer.choices import Extra
 from fkd_infer.formats.base import check_point_count
 from fkd_infer.formats.spooled import SpooledSink
-from fkd_infer.landmarks.attributes import FIELDS, measure, sorted_extras
+from fkd_infer.landmarks.attributes import fields, measure, sorted_extras
 from fkd_infer.landmarks.schemes import IBUG68, LandmarkScheme
 from fkd_infer.types import Face, Frame
 
@@ -54,7 +54,7 @@ class NpzSink(SpooledSink):
             row["box"], row["score"], row["points"] = face.box, face.score, face.points
             row["presence"] = np.nan if face.presence is None else face.presence
             for extra in self._extras:
-                values = measure(extra, face.points, self._scheme, frame.width, frame.height)
+                values = measure(extra, face, self._scheme, frame)
                 row[extra] = np.nan if values is None else values
         self._spools[0].write(rows.tobytes())
         self._faces += len(faces)
@@ -63,7 +63,11 @@ class NpzSink(SpooledSink):
         constants = {
             "scheme": np.array(self._scheme.name),
             "source_names": np.array(list(self._sources), np.str_),
-            **{f"{extra}_names": np.array(FIELDS[extra]) for extra in self._extras},
+            **{
+                f"{extra}_names": np.array(fields(extra, self._scheme))
+                for extra in self._extras
+                if extra != "spread"
+            },
         }
         with zipfile.ZipFile(partial, "w") as archive:
             for name, array in constants.items():
@@ -103,6 +107,6 @@ def _row_dtype(scheme: LandmarkScheme, extras: Sequence[Extra]) -> np.dtype[np.v
             ("score", "<f4"),
             ("presence", "<f4"),
             ("points", "<f4", (scheme.count, 2)),
-            *((extra, "<f4", (len(FIELDS[extra]),)) for extra in extras),
+            *((extra, "<f4", (len(fields(extra, scheme)),)) for extra in extras),
         ]
     )

@@ -103,7 +103,14 @@ def frame_record(frame: Frame, faces: Sequence[Face]) -> dict[str, object]:
     return {
         "frame": [frame.width, frame.height, frame.index, str(frame.time)],
         "faces": [
-            [_encode(face.points), _encode(face.box), float(face.score), face.id, face.presence]
+            [
+                _encode(face.points),
+                _encode(face.box),
+                float(face.score),
+                face.id,
+                face.presence,
+                None if face.spread is None else _encode(face.spread),
+            ]
             for face in faces
         ],
     }
@@ -115,8 +122,15 @@ def parse_frame(source: str, line: bytes) -> tuple[Frame, list[Face]]:
     width, height, index, time = record["frame"]
     image = np.broadcast_to(np.uint8(0), (height, width, 3))
     faces = [
-        Face(_decode(points).reshape(-1, 2), _decode(box), score, identity, presence)
-        for points, box, score, identity, presence in record["faces"]
+        Face(
+            _decode(points).reshape(-1, 2),
+            _decode(box),
+            score,
+            identity,
+            presence,
+            spread=None if spread is None else _decode(spread),
+        )
+        for points, box, score, identity, presence, spread in record["faces"]
     ]
     return Frame(image, source, index, Fraction(time)), faces
 

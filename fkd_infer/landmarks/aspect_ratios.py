@@ -13,7 +13,8 @@ import numpy as np
 
 from fkd_infer.geometry.arrays import Floats, Matrix
 
-_RIGHT_EYE, _LEFT_EYE, _INNER_LIPS = slice(36, 42), slice(42, 48), slice(60, 68)
+RIGHT_EYE, LEFT_EYE, INNER_LIPS = slice(36, 42), slice(42, 48), slice(60, 68)
+"""Closed lines of the 68 points, each from a corner."""
 
 
 class AspectRatios(NamedTuple):
@@ -31,7 +32,7 @@ class AspectRatios(NamedTuple):
 
 def aspect_ratios(points: Floats) -> AspectRatios | None:
     """The ratios of a face's points (68, 2); None if an eye or the mouth has no width."""
-    rings = points[_LEFT_EYE], points[_RIGHT_EYE], points[_INNER_LIPS]
+    rings = points[LEFT_EYE], points[RIGHT_EYE], points[INNER_LIPS]
     ratios = [_aspect_ratio(ring.astype(np.float64)) for ring in rings]
     return AspectRatios(*ratios) if np.isfinite(ratios).all() else None
 

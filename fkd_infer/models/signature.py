@@ -32,6 +32,8 @@ def check_landmark_signature(file: OnnxFile, card: ModelCard, path: Path) -> Non
     ]
     if card.output.score:
         expected.append(("score", "tensor(float)", []))
+    if card.output.spread:
+        expected.append(("spread", "tensor(float)", [count]))
     tensors = [*file.inputs, *file.outputs]
     actual = [(tensor.name, tensor.type, list(tensor.shape[1:])) for tensor in tensors]
     if actual != expected:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from fkd_infer.choices import Provider
 from fkd_infer.errors import OutOfMemoryError
-from fkd_infer.geometry.arrays import Pixels
+from fkd_infer.geometry.arrays import Floats, Pixels
 from fkd_infer.models.cards.landmark import ModelCard
 from fkd_infer.models.check import check_model
 from fkd_infer.models.shipped import find_model
@@ -77,7 +78,7 @@ class LandmarkSession:
         return self.execution_provider.name
 
     def run(self, crops: Pixels) -> Prediction:
-        """Returns points in crop pixels, and scores, for crops (n, size, size, channels) uint8.
+        """Returns the network's outputs for crops (n, size, size, channels) uint8.
 
         Contiguous crops are not copied. If memory runs out, the batch is run in halves, and later
         batches are no larger than those. Raises OutOfMemoryError, DeviceLostError and
@@ -88,14 +89,14 @@ class LandmarkSession:
         if self._max_batch is not None and len(crops) > self._max_batch:
             return self._run_in_parts(crops, self._max_batch)
         try:
-            points, *scores = self._run_batch(crops)
+            outputs = self._run_batch(crops)
         except Exception as error:  # ONNX Runtime's errors share no other base
             action = f"for a batch of {len(crops)}"
             fkd_error = run_error(error, self.execution_provider, self.card.name, action)
             if not isinstance(fkd_error, OutOfMemoryError) or len(crops) == 1:
                 raise fkd_error from error
         else:
-            return Prediction(points, scores[0] if scores else None)
+            return self._prediction(outputs)
         half = (len(crops) + 1) // 2
         self._max_batch = min(self._max_batch or half, half)
         _log.warning("too little memory for %d faces at once; going on with %d", len(crops), half)
@@ -111,17 +112,18 @@ class LandmarkSession:
         started: int = self._session.get_profiling_start_time_ns()
         return Path(self._session.end_profiling()), started
 
+    def _prediction(self, outputs: Sequence[Floats]) -> Prediction:
+        """The outputs by name; their order is that of the card."""
+        return Prediction(**dict(zip(self.card.output.fields, outputs, strict=True)))
+
     def _empty_prediction(self) -> Prediction:
         points = np.empty((0, self.card.landmarks.count, 2), np.float32)
-        return Prediction(points, points[:, 0, 0] if self.card.output.score else None)
+        empty = {"points": points, "scores": points[:, 0, 0], "spreads": points[..., 0]}
+        return self._prediction([empty[name] for name in self.card.output.fields])
 
     def _run_in_parts(self, crops: Pixels, size: int) -> Prediction:
-        parts = [self.run(crops[i : i + size]) for i in range(0, len(crops), size)]
-        scores = [part.scores for part in parts if part.scores is not None]
-        return Prediction(
-            np.concatenate([part.points for part in parts]),
-            np.concatenate(scores) if scores else None,
-        )
+        starts = range(0, len(crops), size)
+        return Prediction.concatenate([self.run(crops[i : i + size]) for i in starts])
 
 
 def _has_dot_products() -> bool:

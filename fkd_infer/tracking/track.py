@@ -25,7 +25,7 @@ class Track:
     `box` is the tight square (4,) of its last points, `time` that of the frame they were placed in;
     `presence` is NaN if the network has no score. `speed` is in pixels per second. `misses` counts
     the searches in a row that did not detect the face. `tilt` is how far it is turned, in degrees
-    clockwise; it counts only if `any_roll` faces are searched for.
+    clockwise; it counts only if `any_roll` faces are searched for. `spread` (k,) is as in Face.
     """
 
     id: int
@@ -39,13 +39,14 @@ class Track:
     lost: bool = False
     any_roll: bool = False
     tilt: float = 0.0
+    spread: Floats | None = None
 
     @classmethod
     def start(cls, number: int, face: Face, time: Fraction, any_roll: bool = False) -> Track:
         """A track of a face that was detected for the first time."""
         box = squares(face.points[None])[0]
         track = cls(number, face.points, box, face.score, _presence(face), time)
-        track.any_roll, track.tilt = any_roll, face.roll
+        track.any_roll, track.tilt, track.spread = any_roll, face.roll, face.spread
         return track
 
     @property
@@ -58,7 +59,9 @@ class Track:
         seconds = min(float(time - self.time), MAX_EXTRAPOLATION)
         return self.box + np.tile(self.speed * seconds, 2).astype(np.float32)
 
-    def move(self, points: Floats, presence: float, time: Fraction) -> None:
+    def move(
+        self, points: Floats, presence: float, time: Fraction, spread: Floats | None = None
+    ) -> None:
         """Continues with the points of a later frame."""
         box = squares(points[None])[0]
         seconds = float(time - self.time)
@@ -68,19 +71,19 @@ class Track:
             speed = (centres(box) - centres(self.box)) / seconds
             self.speed = self.speed + (speed - self.speed) * seconds / (SPEED_SECONDS + seconds)
         self.tilt += _rotation(self.points, points)
-        self.points, self.box, self.presence = points, box, presence
+        self.points, self.box, self.presence, self.spread = points, box, presence, spread
         self.time, self.lost = time, False
 
     def recover(self, face: Face, time: Fraction) -> None:
         """Continues with a detected face, wherever it is."""
         self.lost = True  # so that the leap does not count as speed
-        self.move(face.points, _presence(face), time)
+        self.move(face.points, _presence(face), time, face.spread)
         self.score, self.misses, self.tilt = face.score, 0, face.roll
 
     def to_face(self) -> Face:
         """The face as it is now."""
         presence = None if np.isnan(self.presence) else self.presence
-        return Face(self.points, self.box, self.score, self.id, presence, self.roll)
+        return Face(self.points, self.box, self.score, self.id, presence, self.roll, self.spread)
 
 
 def _rotation(before: Floats, after: Floats) -> float:

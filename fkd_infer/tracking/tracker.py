@@ -20,7 +20,7 @@ from fkd_infer.detection.base import Detector
 from fkd_infer.geometry.arrays import Floats
 from fkd_infer.geometry.boxes import apply_rule, square_boxes
 from fkd_infer.geometry.rules import BoxRule
-from fkd_infer.pipeline import ImageDetections, Pipeline, Presence, tight_boxes
+from fkd_infer.pipeline import ImageDetections, Pipeline, Placement, tight_boxes
 from fkd_infer.system.arguments import AtLeastOne, checked
 from fkd_infer.tracking.association import (
     assign,
@@ -157,9 +157,10 @@ class Tracker:
         if not tracks:
             return
         boxes = np.stack([t.box if t.lost else t.box_at(frame.time) for t in tracks])
-        points, presence = self._place(frame, boxes, np.array([t.roll for t in tracks]))
-        valid = _plausible(frame, boxes, points) & self.pipeline.is_present(presence)
-        placed = squares(points)
+        placement = self._place(frame, boxes, np.array([t.roll for t in tracks]))
+        valid = _plausible(frame, boxes, placement.points)
+        valid &= self.pipeline.is_present(placement.presence)
+        placed = squares(placement.points)
         accepted: list[int] = []
         lost: list[Track] = []
         # Of two tracks on one face the older stays, and a tracked one before a lost one.
@@ -168,25 +169,29 @@ class Tracker:
             distances = centre_distances(placed[[number]], placed[accepted])
             if valid[number] and (distances > DUPLICATE).all():
                 accepted.append(number)
-                track.move(points[number], float(presence[number]), frame.time)
+                track.move(
+                    placement.points[number],
+                    float(placement.presence[number]),
+                    frame.time,
+                    placement.spread_of(number),
+                )
             elif not track.lost:
                 lost.append(track)
         self._lose(lost)
 
-    def _place(self, frame: Frame, boxes: Floats, rolls: Floats) -> tuple[Floats, Presence]:
-        """Points (n, k, 2) and presence (n,) in boxes (n, 4), placed twice if they are far off.
+    def _place(self, frame: Frame, boxes: Floats, rolls: Floats) -> Placement:
+        """Places points in boxes (n, 4), twice if they are far off.
 
         `rolls` (n,) are how far the faces are turned, in degrees clockwise.
         """
-        place = self.pipeline.landmarks_with_presence
-        points, presence = place(frame.image, boxes, rolls=rolls)
-        placed = squares(points)
+        placement = self.pipeline.place(frame.image, boxes, rolls=rolls)
+        placed = squares(placement.points)
         off = np.abs(placed - boxes).max(axis=1) > MAX_OFFSET * sides(boxes)
         rows = np.flatnonzero(off & (sides(placed) > 1))
         if self.pipeline.refine and rows.size:
-            again = place(frame.image, placed[rows], rolls=rolls[rows])
-            points[rows], presence[rows] = again
-        return points, presence
+            again = self.pipeline.place(frame.image, placed[rows], rolls=rolls[rows])
+            placement.replace(rows, again)
+        return placement
 
     def _search(self, frame: Frame) -> None:
         """Searches the frame for tracked, lost and new faces."""

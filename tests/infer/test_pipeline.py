@@ -262,7 +262,7 @@ def test_many_returns_the_images_before_one_with_nan(
     own_run = pipeline.session.run
 
     def run(batch: np.ndarray) -> Prediction:
-        points, scores = own_run(batch)
+        points, scores, _ = own_run(batch)
         points[batch.mean(axis=(1, 2, 3)) > 250] = np.nan
         return Prediction(points, scores)
 
@@ -403,7 +403,7 @@ def test_an_infinite_presence_is_an_error(score: float, monkeypatch: pytest.Monk
     own_run = pipeline.session.run
 
     def run(batch: np.ndarray) -> Prediction:
-        points, scores = own_run(batch)
+        points, scores, _ = own_run(batch)
         assert scores is not None
         return Prediction(points, np.full_like(scores, score))
 

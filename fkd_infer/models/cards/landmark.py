@@ -36,12 +36,26 @@ class InputSpec:
 class OutputSpec:
     """The network's output `points`: (N, n, 2), in pixels of the crop.
 
-    With `score`, there is a second output `score`: (N,), the probability that a crop shows a
-    well-framed face.
+    With `score`, there is an output `score`: (N,), near 1 for a well-framed face with exact points,
+    0.5 for points that are off by 15 % of the interocular distance, near 0 without a face. With
+    `spread`, there is an output `spread`: (N, n), the expected error of each point in pixels of the
+    crop.
     """
 
     space: Literal["crop"] = "crop"
     score: bool = False
+    spread: bool = False
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the graph's outputs, in order."""
+        return ["points", *(["score"] if self.score else []), *(["spread"] if self.spread else [])]
+
+    @property
+    def fields(self) -> list[str]:
+        """The fields of a Prediction that they become, in order."""
+        fields = {"points": "points", "score": "scores", "spread": "spreads"}
+        return [fields[name] for name in self.names]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +72,8 @@ class LandmarkAccuracy:
 class Parity:
     """Differences between the exported file and its checkpoint, in crop pixels and NME points.
 
-    `nme_change` is None if the true points of `faces` are unknown, `largest_score` if the network
-    has no score.
+    `nme_change` is None if the true points of `faces` are unknown, `largest_score` and
+    `largest_spread` if the network has no such output.
     """
 
     largest_px: float
@@ -67,6 +81,7 @@ class Parity:
     nme_change: float | None
     faces: str
     largest_score: float | None = None
+    largest_spread: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ from fkd_infer.formats.csv_table import CsvSink
 from fkd_infer.formats.json_lines import JsonLinesSink
 from fkd_infer.formats.npz import NpzSink
 from fkd_infer.geometry.arrays import Pixels
-from fkd_infer.landmarks.attributes import FIELDS
+from fkd_infer.landmarks.attributes import fields
 from fkd_infer.landmarks.schemes import IBUG68
 from fkd_infer.types import Face, Frame
 
@@ -116,7 +116,9 @@ def test_tables_are_read_back_by_the_csv_module(records: Records, extras: frozen
         check_numbers([float(row[f"{axis}{i}"]) for i in range(68) for axis in "xy"], face.points)
         check_numbers([float(row[f"box_{name}"]) for name in ("x0", "y0", "x1", "y1")], face.box)
         for extra in extras:
-            assert all(row[name] == "" or float(row[name]) < np.inf for name in FIELDS[extra])
+            assert all(
+                row[name] == "" or float(row[name]) < np.inf for name in fields(extra, IBUG68)
+            )
 
 
 @with_examples(80)
@@ -158,7 +160,7 @@ def test_arrays_are_exact(records: Records, extras: frozenset[Extra]) -> None:
         assert found["id"][row] == (-1 if face.id is None else face.id)
         assert np.isnan(found["presence"][row]) == (face.presence is None)
     for extra in extras:
-        assert found[extra].shape == (len(expected), len(FIELDS[extra]))
+        assert found[extra].shape == (len(expected), len(fields(extra, IBUG68)))
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,7 @@ def test_a_missing_score_output_raises() -> None:
 
 def test_returns_scores_with_the_points(fixed_model: Path) -> None:
     scored = LandmarkSession(MODELS / "scored.onnx", "cpu")
-    points, scores = scored.run(crops(0, 255, 51))
+    points, scores, _ = scored.run(crops(0, 255, 51))
     assert points.shape == (3, 68, 2)
     assert scores is not None
     np.testing.assert_allclose(scores, [0, 1, 0.2], atol=1e-5)
