@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar, cast
@@ -135,7 +136,7 @@ def load_landmark_network(path: Path) -> tuple[LandmarkNet, LandmarkRecipe, Chec
         raise RunError(path, "holds a detector, but a landmark network is needed")
     with _recipe_errors(path):
         recipe = landmark_recipe_from_dict(content["recipe"])
-        spec = recipe.model.spec(content["points"])
+        spec = replace(recipe.spec(), points=content["points"])
         network = _with_weights(lambda: build_landmark_net(spec), content, path)
     return network, recipe, content
 

@@ -6,7 +6,7 @@ from typing import Literal, get_args
 
 CropProtocol = Literal["model", "image"]
 OptimizeGoal = Literal["auto", "fp32", "fp16", "int8"]
-Split = Literal["official", "identity"]
+Split = Literal["official", "identity", "folds", "none"]
 
 CROP_PROTOCOLS: tuple[CropProtocol, ...] = get_args(CropProtocol)
 OPTIMIZE_GOALS: tuple[OptimizeGoal, ...] = get_args(OptimizeGoal)

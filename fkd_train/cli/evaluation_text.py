@@ -30,6 +30,8 @@ def print_comparison(comparison: Comparison) -> None:
 
 
 def _print_accuracy(result: Result, comparison: Comparison) -> None:
+    from fkd_train.evaluation.breakdown import breakdown
+
     accuracy = result.evaluation.accuracy
     count = f"{accuracy.count} of {comparison.total} faces"
     header = f"{comparison.protocol.split} split, {count}"
@@ -41,6 +43,11 @@ def _print_accuracy(result: Result, comparison: Comparison) -> None:
     click.echo(f"AUC@10             {accuracy.auc_10:8.2f} %")
     for region, error in accuracy.regions.items():
         click.echo(f"  {region:17}{error:8.2f}")
+    for opening, error in accuracy.openings.items():
+        click.echo(f"  {opening:17}{error:8.2f} of the width of the eye or mouth")
+    for part in breakdown(result.evaluation):
+        counted = f"{part.failure_rate_10:6.2f} % > 10, {part.count} faces"
+        click.echo(f"  {part.name:25}{part.nme:8.2f} {counted}")
     mse = result.evaluation.seed_mse
     click.echo(f"seed MSE           {mse:8.4f} ((px - 100) / 50)², central 224 crop")
 

@@ -22,7 +22,7 @@ from fkd_train.config.fields import (
     Whole,
 )
 from fkd_train.config.reading import validate
-from fkd_train.config.sections import AugmentConfig, DataConfig, OptimizerConfig
+from fkd_train.config.sections import AugmentConfig, DataConfig, DataConfigs, OptimizerConfig
 from fkd_train.losses.detector import DetectorLoss
 from fkd_train.models.detector import DetectorSpec
 
@@ -132,7 +132,7 @@ class DetectorRecipe:
     mosaic: MosaicConfig
     optimizer: OptimizerConfig
     loss: DetectorLossConfig = field(default_factory=DetectorLossConfig)
-    data: DataConfig = field(default_factory=DataConfig)
+    data: DataConfigs = (DataConfig(),)
     others: Annotated[tuple[str, ...], BeforeValidator(_as_tuple)] = ()
     task: Literal["detector"] = "detector"
     precision: Literal["fp32", "bf16"] = "fp32"

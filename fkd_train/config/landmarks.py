@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import field, replace
 from typing import Annotated, Literal
 
-from pydantic import TypeAdapter
+from pydantic import Field, TypeAdapter
 from pydantic.dataclasses import dataclass
 
 from fkd_infer.choices import Border
@@ -27,7 +27,7 @@ from fkd_train.config.fields import (
     one_of,
 )
 from fkd_train.config.reading import read_recipe_table, validate
-from fkd_train.config.sections import AugmentConfig, DataConfig, OptimizerConfig
+from fkd_train.config.sections import AugmentConfig, DataConfig, DataConfigs, OptimizerConfig
 from fkd_train.losses.landmarks import LOSSES
 from fkd_train.models.fkdnet import BLOCKS
 from fkd_train.models.heads import HEADS
@@ -43,6 +43,7 @@ class TrunkConfig:
     widths: tuple[Channels, ...]
     depths: tuple[Depth, ...]
     block: Annotated[str, one_of(BLOCKS)] = "plain"
+    context: Annotated[int, Field(ge=0, le=1 << 16, strict=True)] = 0
 
     def __post_init__(self) -> None:
         if len(self.widths) != len(self.depths) or len(self.widths) < 2:
@@ -53,7 +54,7 @@ class TrunkConfig:
 class ModelConfig:
     """The network; `unit` and `offset`, as shares of the input size, normalise its points.
 
-    `trunk`, `head` and `score` are for networks with a trunk.
+    `trunk`, `head`, `score` and `spread` are for networks with a trunk.
     """
 
     name: Annotated[str, one_of(NETWORKS)]
@@ -64,14 +65,18 @@ class ModelConfig:
     trunk: TrunkConfig | None = None
     head: Annotated[str, one_of(HEADS)] | None = None
     score: bool = False
+    spread: bool = False
 
     def __post_init__(self) -> None:
         has_trunk = NETWORKS[self.name].has_trunk
         if has_trunk and (self.trunk is None or self.head is None):
             raise ValueError(f"{self.name} needs a trunk and a head")
-        if not has_trunk and (self.trunk is not None or self.head is not None or self.score):
-            raise ValueError(f"{self.name} has no trunk, head or score")
-        if self.trunk is not None and self.size % 2 ** (1 + len(self.trunk.widths)):
+        if not has_trunk and (self.trunk or self.head or self.score or self.spread):
+            raise ValueError(f"{self.name} has no trunk, head, score or spread")
+        halvings = (
+            0 if self.trunk is None else 1 + len(self.trunk.widths) + bool(self.trunk.context)
+        )
+        if self.size % 2**halvings:
             raise ValueError("size does not halve evenly in every stage of the trunk")
 
     def spec(self, points: int) -> ModelSpec:
@@ -87,6 +92,7 @@ class ModelConfig:
             trunk=trunk,
             head=self.head,
             score=self.score,
+            spread=self.spread,
         )
 
 
@@ -113,18 +119,23 @@ class CropConfig:
 
 @dataclass(frozen=True, config=STRICT)
 class LossConfig:
-    """The loss of the points, on errors in the model's normalised units; `score` is the weight of
-    the score's loss."""
+    """The loss of the points, on errors in the model's normalised units; `score` and `spread` are
+    the weights of these outputs' losses."""
 
     name: Annotated[str, one_of(LOSSES)]
     width: Positive = 0.6
     curvature: Positive = 0.12
     score: NonNegative = 0.1
+    spread: NonNegative = 0.01
 
 
 @dataclass(frozen=True, config=STRICT)
 class LandmarkRecipe:
-    """Everything that defines a training run of a landmark network, except the folders."""
+    """Everything that defines a training run of a landmark network, except the folders.
+
+    `convention` is the data set whose annotators the network's points agree with; without one, it
+    does not learn how they differ.
+    """
 
     name: FileName
     summary: str
@@ -136,7 +147,8 @@ class LandmarkRecipe:
     loss: LossConfig
     optimizer: OptimizerConfig
     augment: AugmentConfig = field(default_factory=AugmentConfig)
-    data: DataConfig = field(default_factory=DataConfig)
+    data: DataConfigs = (DataConfig(),)
+    convention: str | None = None
     scheme: Scheme = IBUG68.name
     precision: Literal["fp32", "bf16"] = "fp32"
     seed: Seed = 0
@@ -144,6 +156,11 @@ class LandmarkRecipe:
     def __post_init__(self) -> None:
         if self.model.score != (self.augment.unframed > 0):
             raise ValueError("model.score and augment.unframed above 0 need each other")
+        names = [row.name for row in self.data]
+        if len(set(names)) < len(names):
+            raise ValueError("two data sets have the same name")
+        if self.convention is not None and self.convention not in names:
+            raise ValueError(f"convention names none of the data sets: {', '.join(names)}")
         if self.crop.reference == "points":
             return
         if self.augment.is_geometric:
@@ -157,6 +174,16 @@ class LandmarkRecipe:
     def landmarks(self) -> LandmarkScheme:
         """The scheme of the points."""
         return find_scheme(self.scheme)
+
+    def spec(self) -> ModelSpec:
+        """The numbers that the network is built from, in crop pixels."""
+        spec = self.model.spec(self.landmarks.count)
+        if self.convention is None:
+            return spec
+        names = [row.name for row in self.data]
+        mirror = tuple(self.landmarks.flip_permutation.tolist())
+        shipped = names.index(self.convention)
+        return replace(spec, conventions=len(names), shipped=shipped, mirror=mirror)
 
 
 _RECIPE = TypeAdapter(LandmarkRecipe)

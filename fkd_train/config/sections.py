@@ -4,20 +4,38 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from annotated_types import Len
+from pydantic import BeforeValidator, Field
 from pydantic.dataclasses import dataclass
 
-from fkd_train.config.fields import STRICT, Decay, NonNegative, Positive, Share
+from fkd_train.choices import Split
+from fkd_train.config.fields import STRICT, Decay, NonNegative, Positive, Share, one_of
+from fkd_train.data.dataset import FORMATS
 
 
 @dataclass(frozen=True, config=STRICT)
 class DataConfig:
-    """Name and licence of the data sets, for the model's card. `held_out` are people or photos that
-    are not trained on, beyond those that the split holds out."""
+    """A data set: its name and licence, for the model's card, and its use.
+
+    `format` is that of its folder; without one, this is about all folders. Each face is drawn
+    `weight` times an epoch, on average. `split` replaces the recipe's, and `held_out` are people or
+    photos that are not trained on, beyond those that the split holds out.
+    """
 
     name: str = "not stated"
     licence: str = "not stated"
+    format: Annotated[str, one_of(FORMATS)] | None = None
+    weight: Positive = 1.0
+    split: Split | None = None
     held_out: tuple[str, ...] = ()
+
+
+def _as_rows(given: object) -> object:
+    return (given,) if isinstance(given, dict | DataConfig) else given
+
+
+DataConfigs = Annotated[tuple[DataConfig, ...], BeforeValidator(_as_rows), Len(min_length=1)]
+"""The data sets of a recipe: rows of `[[data]]`, or one table `[data]`."""
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -27,7 +45,8 @@ class AugmentConfig:
     `shift` (share of the crop's side), `scale` (natural logarithm of the factor), `roll`
     (degrees) and `stretch` (weak perspective: shear, and logarithm of the aspect ratio) are
     standard deviations, truncated at two of them. `coarsest` is the smallest share of its pixels
-    that low resolution leaves along a side. The others are probabilities; `loose` frames the face
+    that low resolution leaves along a side. The others are probabilities; `turned` turns the head
+    sideways; `loose` frames the face
     like a bad box, uniformly over a wide range, and `unframed` replaces the crop by one without a
     well-framed face.
     """
@@ -37,6 +56,7 @@ class AugmentConfig:
     scale: NonNegative = 0.0
     roll: NonNegative = 0.0
     stretch: NonNegative = 0.0
+    turned: Share = 0.0
     loose: Share = 0.0
     unframed: Share = 0.0
     light: Share = 0.0
@@ -53,7 +73,9 @@ class AugmentConfig:
     @property
     def is_geometric(self) -> bool:
         """Whether points move."""
-        return any((self.flip, self.shift, self.scale, self.roll, self.stretch, self.loose))
+        return any(
+            (self.flip, self.shift, self.scale, self.roll, self.stretch, self.turned, self.loose)
+        )
 
 
 @dataclass(frozen=True, config=STRICT)

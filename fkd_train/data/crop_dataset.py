@@ -10,27 +10,37 @@ from torch.utils.data import Dataset
 
 from fkd_train.config.sections import AugmentConfig
 from fkd_train.data.crop_sampler import CropSampler
+from fkd_train.data.draws import FaceDraws
 from fkd_train.data.faces import Faces
 from fkd_train.data.loader import Batch, SampleKey
 
 
 @dataclass(frozen=True)
 class CropDataset(Dataset[Batch]):
-    """Random crops keyed by (epoch, row): the crop (S, S, C), its points (n, 2) in crop pixels,
-    and presence: 1 for a well-framed face, 0 for anything else, whose points are meaningless."""
+    """Random crops keyed by (epoch, number of the sample).
+
+    A sample is the crop (S, S, C); its points (n, 2) in crop pixels; presence: 1 for a well-framed
+    face, 0 for anything else, whose points are meaningless; the number of the face's data set
+    among `sets`; and 1 if it is mirrored.
+    """
 
     faces: Faces
+    draws: FaceDraws
+    sets: tuple[str, ...]
     sampler: CropSampler
     augment: AugmentConfig
     seed: int
 
     def __getitem__(self, key: SampleKey) -> Batch:
-        epoch, row = key
-        rng = np.random.default_rng([self.seed, epoch, row])
+        row = self.draws.row(*key)
+        rng = np.random.default_rng([self.seed, *key])
         image, points = self.faces.images[row], self.faces.points[row]
+        data_set = torch.tensor(self.sets.index(self.faces.sets[row]))
         # Draws a number only if needed, so that recipes without it keep their sequence of crops.
         if self.augment.unframed and rng.random() < self.augment.unframed:
             pixels = self.sampler.unframed(image, points, self.augment, rng)
-            return torch.from_numpy(pixels), torch.zeros(points.shape), torch.tensor(0.0)
-        pixels, moved = self.sampler.random(image, points, self.augment, rng)
-        return torch.from_numpy(pixels), torch.from_numpy(moved), torch.tensor(1.0)
+            nowhere, no = torch.zeros(points.shape), torch.tensor(0.0)
+            return torch.from_numpy(pixels), nowhere, no, data_set, no
+        pixels, moved, mirrored = self.sampler.random(image, points, self.augment, rng)
+        annotation = torch.from_numpy(moved), torch.tensor(1.0), data_set
+        return torch.from_numpy(pixels), *annotation, torch.tensor(float(mirrored))

@@ -5,9 +5,10 @@ Every random choice uses the generator that is passed in.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fkd_infer.geometry.arrays import Floats, Matrix, Pixels
 from fkd_infer.geometry.boxes import apply_rule, points_box
@@ -16,11 +17,15 @@ from fkd_infer.geometry.transforms import similarity, transform
 from fkd_infer.landmarks.schemes import LandmarkScheme
 from fkd_train.config.landmarks import CropConfig, LandmarkRecipe
 from fkd_train.config.sections import AugmentConfig
+from fkd_train.data.augmentation.drawings import with_drawing
+from fkd_train.data.augmentation.head_turn import HeadTurn
 from fkd_train.data.augmentation.non_faces import scrambled, texture
 from fkd_train.data.augmentation.occluders import with_glasses, with_hand
 from fkd_train.data.augmentation.photometric import Rng, photometric
 
 _ATTEMPTS = 12
+_MAX_TURN = 35.0
+"""Degrees by which a head is turned further, at most."""
 _LOOSE = 0.14, 0.3, 55.0
 """Shift (share of the crop's side), logarithm of the scale, and roll (degrees) of a loose box."""
 
@@ -52,28 +57,34 @@ class CropSampler:
 
     def random(
         self, image: Pixels, points: Floats, augment: AugmentConfig, rng: Rng
-    ) -> tuple[Pixels, Floats]:
-        """One training crop: a single warp, followed by changes of its pixels."""
+    ) -> tuple[Pixels, Floats, bool]:
+        """One training crop, its points, and whether it is mirrored: a single warp, perhaps a turn
+        of the head, then changes of the pixels."""
         mirror = bool(rng.random() < augment.flip)
         if self.config.reference == "image":
             matrix = window_matrix(image, self.config.resize, self.size, *rng.random(2))
+            pixels, moved = self.cut(image, matrix), transform(points, matrix)
+        elif augment.turned and rng.random() < augment.turned:
+            pixels, moved = self._turned(image, points, augment, rng, mirror)
         else:
             matrix = self._jittered_matrix(points, augment, rng, mirror)
-        moved = transform(points, matrix)
+            pixels, moved = self.cut(image, matrix), transform(points, matrix)
         if mirror:
             moved = moved[self.scheme.flip_permutation]
-        pixels = self.cut(image, matrix)
         if augment.glasses and rng.random() < augment.glasses:
             pixels = with_glasses(pixels, moved[list(self.scheme.outer_eye_corners)], rng)
         if augment.hand and rng.random() < augment.hand:
             pixels = with_hand(pixels, rng)
-        return photometric(pixels, augment, rng), moved
+        return photometric(pixels, augment, rng), moved, mirror
 
     def unframed(self, image: Pixels, points: Floats, augment: AugmentConfig, rng: Rng) -> Pixels:
-        """A crop without a well-framed face: background, a badly framed face, or no face at all."""
+        """A crop without a well-framed face: background, perhaps with drawings; a face that is
+        turned, cut, or framed badly; or parts of a face in disorder."""
         kind = rng.random()
-        matrix = self.background_matrix(image, points, rng) if kind < 0.5 else None
-        if matrix is None and kind < 0.8:
+        matrix = self.background_matrix(image, points, rng) if kind < 0.4 else None
+        if 0.4 <= kind < 0.65:
+            matrix = self.turned_matrix(points, rng)
+        elif matrix is None and kind < 0.85:
             matrix = self.misframed_matrix(points, rng)
         if matrix is not None:
             pixels = self.cut(image, matrix)
@@ -82,6 +93,8 @@ class CropSampler:
             pixels = scrambled(self.cut(image, matrix), rng)
         else:
             pixels = texture((self.size, self.size, self.channels), rng)
+        if (kind < 0.1 and matrix is not None) or kind >= 0.93:
+            pixels = with_drawing(pixels, rng)
         return photometric(pixels, augment, rng)
 
     def background_matrix(self, image: Pixels, points: Floats, rng: Rng) -> Matrix | None:
@@ -100,32 +113,57 @@ class CropSampler:
         return None
 
     def misframed_matrix(self, points: Floats, rng: Rng) -> Matrix:
-        """A crop (2, 3) that misses half the face, or shows it far too large, small or tilted."""
-        centres, sides = apply_rule(points_box(points)[None], self.config.rule())
-        centre, side, roll = centres[0].astype(np.float64), float(sides[0]), rng.normal(0, 10)
-        kind = rng.integers(4)
+        """A crop (2, 3) that misses half the face, or shows it far too large or small."""
+        centre, side = self._square(points)
+        kind = rng.integers(3)
         if kind == 0:
             angle = rng.uniform(0, 2 * np.pi)
             centre += side * rng.uniform(0.42, 0.9) * np.array([np.cos(angle), np.sin(angle)])
         elif kind == 1:
             side *= rng.uniform(0.2, 0.5)
             centre += side * rng.uniform(-0.5, 0.5, 2)
-        elif kind == 2:
-            side *= rng.uniform(2.0, 3.2)
         else:
-            roll = rng.uniform(90, 270)
-        return similarity(centre, side, self.size, np.radians(roll))
+            side *= rng.uniform(2.0, 3.2)
+        return similarity(centre, side, self.size, np.radians(rng.normal(0, 10)))
+
+    def turned_matrix(self, points: Floats, rng: Rng) -> Matrix:
+        """A crop (2, 3), framed like a bad box, of a face on its side or upside down."""
+        centre, side = self._square(points)
+        centre += side * rng.uniform(-0.18, 0.18, 2)
+        side *= float(np.exp(rng.uniform(-0.35, 0.35)))
+        return similarity(centre, side, self.size, np.radians(rng.uniform(75, 285)))
+
+    def _square(self, points: Floats) -> tuple[NDArray[np.float64], float]:
+        """Centre (2,) and side of the evaluation crop."""
+        centres, sides = apply_rule(points_box(points)[None], self.config.rule())
+        return centres[0].astype(np.float64), float(sides[0])
+
+    def _turned(
+        self, image: Pixels, points: Floats, augment: AugmentConfig, rng: Rng, mirror: bool
+    ) -> tuple[Pixels, Floats]:
+        """A crop of a face whose head is turned sideways, and its points in their order."""
+        angle = float(np.radians(rng.uniform(-_MAX_TURN, _MAX_TURN)))
+        corners = list(self.scheme.outer_eye_corners)
+        turned = HeadTurn.of(points, points[corners], angle).moved(points)
+        matrix = self._jittered_matrix(turned, augment, rng, mirror)
+        # The face may come from beside the crop, which is therefore cut with a margin first.
+        margin = self.size // 4
+        shift = np.array([[0.0, 0.0, margin], [0.0, 0.0, margin]])
+        wide = replace(self, size=self.size + 2 * margin).cut(image, matrix + shift)
+        before = transform(points, matrix + shift)
+        turn = HeadTurn.of(before, before[corners], angle)
+        return turn.turned(wide, margin), turn.moved(before) - np.float32(margin)
 
     def _jittered_matrix(
         self, points: Floats, augment: AugmentConfig, rng: Rng, mirror: bool
     ) -> Matrix:
-        centres, sides = apply_rule(points_box(points)[None], self.config.rule())
+        centre, side = self._square(points)
         x, y, scale, roll = np.clip(rng.standard_normal(4), -2, 2)
         spread = augment.shift, augment.scale, augment.roll
         if augment.loose and rng.random() < augment.loose:
             (x, y, scale, roll), spread = rng.uniform(-1, 1, 4), _LOOSE
-        centre = centres[0] + sides[0] * spread[0] * np.array([x, y])
-        side = float(sides[0]) * float(np.exp(spread[1] * scale))
+        centre = centre + side * spread[0] * np.array([x, y])
+        side *= float(np.exp(spread[1] * scale))
         matrix = similarity(centre, side, self.size, np.radians(spread[2] * roll), mirror)
         if not augment.stretch:
             return matrix

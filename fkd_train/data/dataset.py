@@ -7,9 +7,10 @@ and one that reads it, and add a row to `FORMATS`.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from fkd_infer.landmarks.schemes import IBUG68, LandmarkScheme
 from fkd_train.choices import Split
@@ -18,8 +19,16 @@ from fkd_train.data.ibug_pts import has_pts, read_pts, source_photo
 from fkd_train.data.keypoint_csv import has_keypoint_csv, person, read_keypoint_csv
 from fkd_train.errors import DatasetError
 
+if TYPE_CHECKING:
+    from fkd_train.config.sections import DataConfig
+
 DataFolders = Path | Sequence[Path]
-"""The folder of a data set, or those of several that are used together."""
+"""The folder of a data set, or those of several that are used together. A format may be stated in
+front, as in `300w:folder`; otherwise it is recognised by the folder's files."""
+FOLDS = 10
+"""The split `folds` holds out one source in so many."""
+Given = TypeVar("Given")
+Read = TypeVar("Read")
 
 
 class DatasetFormat(NamedTuple):
@@ -33,16 +42,68 @@ class DatasetFormat(NamedTuple):
     source: Callable[[str], str]
     folds: int
 
-    def is_held_out(self, name: str) -> bool:
-        """Whether the identity split holds out an image."""
-        digest = hashlib.md5(self.source(name).encode(), usedforsecurity=False).hexdigest()
-        return int(digest, 16) % self.folds == 0
 
-
-KEYPOINT_CSV = DatasetFormat(has_keypoint_csv, read_keypoint_csv, person, folds=5)
-IBUG_PTS = DatasetFormat(has_pts, read_pts, source_photo, folds=10)
-FORMATS = (KEYPOINT_CSV, IBUG_PTS)
+FORMATS = {
+    "csv": DatasetFormat(has_keypoint_csv, read_keypoint_csv, person, folds=5),
+    "300w": DatasetFormat(has_pts, read_pts, source_photo, folds=FOLDS),
+}
 """Known formats; the first one reports the missing files of a folder that matches none."""
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """The folder of a data set, the name of its format, and what the recipe says about it."""
+
+    folder: Path
+    format: str
+    config: DataConfig | None = None
+
+    @property
+    def name(self) -> str:
+        """Its name in results: that of the recipe, or its format."""
+        return self.format if self.config is None else self.config.name
+
+    @property
+    def held_out(self) -> frozenset[str]:
+        """The sources that the recipe holds out in any split."""
+        return frozenset() if self.config is None else frozenset(self.config.held_out)
+
+    def read(self, part: str, scheme: LandmarkScheme, colour: bool) -> Faces:
+        """Reads the faces of a part; raises DatasetError that lists every bad row."""
+        faces = FORMATS[self.format].read(self.folder, part, scheme, colour)
+        return faces.of_set(self.name)
+
+    def is_held_out(self, name: str, split: Split) -> bool:
+        """Whether a split of the training part holds out an image, by its name."""
+        known = FORMATS[self.format]
+        source = known.source(name)
+        if source in self.held_out:
+            return True
+        digest = hashlib.md5(source.encode(), usedforsecurity=False).hexdigest()
+        folds = {"identity": known.folds, "folds": FOLDS}.get(split)
+        return folds is not None and int(digest, 16) % folds == 0
+
+    def load(self, split: Split, scheme: LandmarkScheme, colour: bool) -> tuple[Faces, Faces]:
+        """Reads (training faces, evaluation faces)."""
+        split = self.split(split)
+        if split == "official":
+            parts = ("training", "test")
+            training, evaluation = _all_read(lambda part: self.read(part, scheme, colour), parts)
+            return training.only(lambda name: not self.is_held_out(name, split)), evaluation
+        faces = self.read("training", scheme, colour)
+        training = faces.only(lambda name: not self.is_held_out(name, split))
+        if split == "none":
+            return training, faces.rows([])
+        evaluation = faces.only(lambda name: self.is_held_out(name, split))
+        if not len(training) or not len(evaluation):
+            raise DatasetError(
+                self.folder, [f"too few people: the split {split} leaves a part empty"]
+            )
+        return training, evaluation
+
+    def split(self, default: Split) -> Split:
+        """Its own split, if the recipe states one, or else the default."""
+        return default if self.config is None else self.config.split or default
 
 
 def read_faces(
@@ -50,24 +111,8 @@ def read_faces(
 ) -> Faces:
     """Reads the faces of one part of each data set; raises DatasetError that lists every bad
     row."""
-    return Faces.joined(
-        [_format_of(folder, part).read(folder, part, scheme, colour) for folder in folders_of(data)]
-    )
-
-
-def folders_of(data: DataFolders) -> Sequence[Path]:
-    """The folder or folders, as a sequence."""
-    return [data] if isinstance(data, Path) else data
-
-
-def _format_of(folder: Path, part: str) -> DatasetFormat:
-    """The format of a part or, to report that it is missing, of another part."""
-    named = (_find_format(folder, name) for name in (part, "training", "test"))
-    return next(filter(None, named), FORMATS[0])
-
-
-def _find_format(folder: Path, part: str) -> DatasetFormat | None:
-    return next((known for known in FORMATS if known.has_part(folder, part)), None)
+    sets = find_sets(data, part=part)
+    return Faces.joined(_all_read(lambda known: known.read(part, scheme, colour), sets))
 
 
 def load_split(
@@ -75,36 +120,24 @@ def load_split(
     split: Split,
     scheme: LandmarkScheme = IBUG68,
     colour: bool = False,
-    held_out: Collection[str] = (),
+    configs: Sequence[DataConfig] = (),
 ) -> tuple[Faces, Faces]:
     """Reads (training faces, evaluation faces) of one or several data sets.
 
-    `official`: the parts `training` and `test`; every person in the test rows of YouTube Faces is
-    in its training rows too. `identity`: the part `training` alone, with each person, or each
-    photo of 300-W, in one of the two. Images whose source is among `held_out` are not trained on.
-    Raises DatasetError that lists every bad row.
+    - `official`: the parts `training` and `test`; every person in the test rows of YouTube Faces
+      is in its training rows too.
+    - `identity`: the part `training` alone, with each person, or each photo of 300-W, in one of the
+      two.
+    - `folds`: the same, with one person or photo in ten held out.
+    - `none`: the part `training`, and no evaluation faces.
+
+    `configs` are the data sets of a recipe, with names, splits of their own, and sources that are
+    not trained on. Raises DatasetError that lists every bad row.
     """
-    splits = [_load_folder(folder, split, scheme, colour, held_out) for folder in folders_of(data)]
-    training, evaluation = zip(*splits, strict=True)
+    sets = find_sets(data, configs)
+    parts = _all_read(lambda known: known.load(split, scheme, colour), sets)
+    training, evaluation = zip(*parts, strict=True)
     return Faces.joined(training), Faces.joined(evaluation)
-
-
-def _load_folder(
-    folder: Path, split: Split, scheme: LandmarkScheme, colour: bool, held_out: Collection[str]
-) -> tuple[Faces, Faces]:
-    known = _format_of(folder, "training")
-    if split == "official":
-        training, test = _read_both_parts(folder, scheme, colour)
-        return training.only(lambda name: known.source(name) not in held_out), test
-
-    def is_held_out(name: str) -> bool:
-        return known.is_held_out(name) or known.source(name) in held_out
-
-    faces = read_faces(folder, "training", scheme, colour)
-    parts = faces.only(lambda name: not is_held_out(name)), faces.only(is_held_out)
-    if not all(map(len, parts)):
-        raise DatasetError(folder, ["too few people: the identity split leaves a part empty"])
-    return parts
 
 
 def load_evaluation(
@@ -112,12 +145,16 @@ def load_evaluation(
     split: Split,
     scheme: LandmarkScheme = IBUG68,
     colour: bool = False,
-    held_out: Collection[str] = (),
+    configs: Sequence[DataConfig] = (),
 ) -> Faces:
     """Reads the evaluation faces of a split, as `load_split` does."""
-    if split == "official":
-        return read_faces(data, evaluation_part(split), scheme, colour)
-    return load_split(data, split, scheme, colour, held_out)[1]
+
+    def read(known: DataSet) -> Faces:
+        if known.split(split) == "official":
+            return known.read("test", scheme, colour)
+        return known.load(split, scheme, colour)[1]
+
+    return Faces.joined(_all_read(read, find_sets(data, configs, evaluation_part(split))))
 
 
 def evaluation_part(split: Split) -> str:
@@ -125,16 +162,55 @@ def evaluation_part(split: Split) -> str:
     return "test" if split == "official" else "training"
 
 
-def _read_both_parts(folder: Path, scheme: LandmarkScheme, colour: bool) -> tuple[Faces, Faces]:
-    """Reads training and test rows; reports the problems of both together."""
-    try:
-        training = read_faces(folder, "training", scheme, colour)
-    except DatasetError as error:
-        if _find_format(folder, "test") is None:
-            raise
+def find_sets(
+    data: DataFolders, configs: Sequence[DataConfig] = (), part: str = "training"
+) -> list[DataSet]:
+    """The data set in each folder, with the first of `configs` of its format that is still free.
+
+    A config without a format is for folders of any format. Raises DatasetError for a folder that no
+    config is left for.
+    """
+    free = list(configs)
+    sets = []
+    for given in folders_of(data):
+        folder, name = _format_of(given, part)
+        config = next((row for row in free if row.format in (name, None)), None)
+        if configs and config is None:
+            known = ", ".join(f"{row.name} ({row.format})" for row in configs)
+            problem = f"its format is {name}, and the recipe has no data set left for it: {known}"
+            raise DatasetError(folder, [problem], "add a [[data]] row to the recipe")
+        if config is not None and config.format is not None:
+            free.remove(config)
+        sets.append(DataSet(folder, name, config))
+    return sets
+
+
+def folders_of(data: DataFolders) -> Sequence[Path]:
+    """The folder or folders, as a sequence."""
+    return [data] if isinstance(data, Path) else data
+
+
+def _format_of(given: Path, part: str) -> tuple[Path, str]:
+    """The folder, and the name of the format that is stated before it or that it has in this part
+    or, to report that the part is missing, in another one."""
+    stated, colon, folder = str(given).partition(":")
+    if colon and stated in FORMATS:
+        return Path(folder), stated
+    parts = (part, "training", "test")
+    found = (name for p in parts for name, known in FORMATS.items() if known.has_part(given, p))
+    return given, next(found, next(iter(FORMATS)))
+
+
+def _all_read(read: Callable[[Given], Read], things: Iterable[Given]) -> list[Read]:
+    """Reads each thing; raises one DatasetError with the problems of all."""
+    results, errors = [], []
+    for thing in things:
         try:
-            read_faces(folder, "test", scheme)
-        except DatasetError as other:
-            raise DatasetError(folder, [str(error), str(other)]) from other
-        raise
-    return training, read_faces(folder, "test", scheme, colour)
+            results.append(read(thing))
+        except DatasetError as error:
+            errors.append(error)
+    if len(errors) > 1:
+        raise DatasetError("the data", [str(error) for error in errors])
+    if errors:
+        raise errors[0]
+    return results

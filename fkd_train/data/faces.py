@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +15,15 @@ from fkd_infer.landmarks.schemes import IBUG68, LandmarkScheme
 @dataclass(frozen=True)
 class Faces:
     """Images uint8, gray (H, W) or BGR (H, W, 3), each with the points (n, k, 2) of one face, in
-    image pixels. `paths` are their files, if they were read from files."""
+    image pixels. `paths` are their files, if they were read from files, and `sets` the names of
+    their data sets."""
 
     names: tuple[str, ...]
     images: tuple[NDArray[np.uint8], ...]
     points: NDArray[np.float32]
     scheme: LandmarkScheme = IBUG68
     paths: tuple[Path, ...] = ()
+    sets: tuple[str, ...] = ()
 
     @classmethod
     def joined(cls, parts: Sequence[Faces]) -> Faces:
@@ -33,7 +35,8 @@ class Faces:
         images = tuple(image for part in parts for image in part.images)
         paths = tuple(path for part in parts for path in part.paths)
         points = np.concatenate([part.points for part in parts])
-        return cls(names, images, points, first.scheme, paths)
+        sets = tuple(name for part in parts for name in part.sets)
+        return cls(names, images, points, first.scheme, paths, sets)
 
     def __len__(self) -> int:
         return len(self.names)
@@ -47,7 +50,20 @@ class Faces:
         names = tuple(self.names[row] for row in rows)
         images = tuple(self.images[row] for row in rows)
         paths = tuple(self.paths[row] for row in rows) if self.paths else ()
-        return Faces(names, images, self.points[list(rows)], self.scheme, paths)
+        sets = tuple(self.sets[row] for row in rows) if self.sets else ()
+        return Faces(names, images, self.points[list(rows)], self.scheme, paths, sets)
+
+    def of_set(self, name: str) -> Faces:
+        """The same faces, as those of a data set."""
+        return replace(self, sets=len(self) * (name,))
+
+    def by_set(self) -> dict[str, Faces]:
+        """The faces of each data set by its name, in the order of their first faces."""
+        rows = {
+            name: [n for n, other in enumerate(self.sets) if other == name]
+            for name in dict.fromkeys(self.sets)
+        }
+        return {name: self.rows(some) for name, some in rows.items()}
 
 
 def check_face(points: NDArray[np.float32], scheme: LandmarkScheme) -> None:

@@ -49,6 +49,11 @@ class Evaluation:
         mean: Array = self.errors.mean(axis=1)
         return mean
 
+    def nme_by_set(self) -> dict[str, float]:
+        """NME of each data set, in percent."""
+        errors, sets = self.face_errors, np.array(self.faces.sets)
+        return {name: float(errors[sets == name].mean()) for name in dict.fromkeys(self.faces.sets)}
+
     def metrics(self) -> dict[str, object]:
         """Returns the metrics as plain data."""
         return {**asdict(self.accuracy), "seed_mse": self.seed_mse}

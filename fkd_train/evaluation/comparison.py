@@ -17,6 +17,7 @@ from fkd_train.data.dataset import DataFolders, load_evaluation
 from fkd_train.data.faces import Faces
 from fkd_train.errors import RunError
 from fkd_train.evaluation.accuracy import Evaluation, evaluate, evaluate_detected
+from fkd_train.evaluation.breakdown import breakdown
 from fkd_train.evaluation.predict import Predict, open_model
 from fkd_train.evaluation.presence import ScoreReport, measure_score
 from fkd_train.evaluation.robustness import Robustness, robustness
@@ -59,6 +60,7 @@ class Result:
     def metrics(self) -> dict[str, object]:
         """Returns the metrics as plain data."""
         metrics = self.evaluation.metrics()
+        metrics["parts"] = [asdict(part) for part in breakdown(self.evaluation)]
         if self.robustness:
             metrics["robustness"] = [asdict(row) for row in self.robustness]
         if self.score:

@@ -110,7 +110,7 @@ def _metrics(pictures: str, detector: str, matches: Matches, threshold: float) -
 
 def _image_sets(data: DataFolders, split: Split) -> Iterator[_ImageSet]:
     recipe = detector_recipe_from_dict(read_recipe_table("detector"))
-    faces = load_evaluation(data, split, colour=True, held_out=recipe.data.held_out)
+    faces = load_evaluation(data, split, colour=True, configs=recipe.data)
     mosaics = evaluation_mosaics(replace(recipe, split=split), faces)
     for name, change in CHANGES.items():
         changed = [changed_image(change, faces, row, mosaics.others) for row in range(len(faces))]

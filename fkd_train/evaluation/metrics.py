@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fkd_infer.landmarks.schemes import LandmarkScheme
+from fkd_infer.landmarks.aspect_ratios import INNER_LIPS, LEFT_EYE, RIGHT_EYE
+from fkd_infer.landmarks.schemes import IBUG68, LandmarkScheme
 
 Array = NDArray[np.floating]
+OPENINGS = {"eyelids": (RIGHT_EYE, LEFT_EYE), "inner lips": (INNER_LIPS,)}
+"""The closed lines around what opens, in the 68 points."""
 
 
 def interocular(points: Array, scheme: LandmarkScheme) -> Array:
@@ -53,7 +56,11 @@ def auc(face_errors: Array, limit: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Accuracy:
-    """Metrics of a network on faces, in percent; errors relative to the interocular distance."""
+    """Metrics of a network on faces, in percent; errors relative to the interocular distance.
+
+    `openings` are the errors of the eyelids and of the inner lips, without their corners, relative
+    to the width of that eye or mouth: empty for schemes other than ibug68.
+    """
 
     count: int
     nme: float
@@ -62,6 +69,7 @@ class Accuracy:
     failure_rate_10: float
     auc_10: float
     regions: dict[str, float]
+    openings: dict[str, float] = field(default_factory=dict)
 
 
 def accuracy(predicted: Array, true: Array, scheme: LandmarkScheme) -> Accuracy:
@@ -77,7 +85,28 @@ def accuracy(predicted: Array, true: Array, scheme: LandmarkScheme) -> Accuracy:
         failure_rate_10=failure_rate(faces, 10),
         auc_10=auc(faces, 10),
         regions=regions,
+        openings=opening_errors(predicted, true) if scheme == IBUG68 else {},
     )
+
+
+def opening_errors(predicted: Array, true: Array) -> dict[str, float]:
+    """Returns the mean errors of eyelids and inner lips of points (n, 68, 2), in percent of the
+    true width of the eye or mouth. Eyes and mouths without a width are left out."""
+    return {
+        name: float(np.concatenate([_ring_errors(predicted, true, ring) for ring in rings]).mean())
+        for name, rings in OPENINGS.items()
+    }
+
+
+def _ring_errors(predicted: Array, true: Array, ring: slice) -> Array:
+    """Errors (m, k) of a closed line that starts in a corner, without its two corners."""
+    given, wanted = predicted[:, ring], true[:, ring]
+    half = given.shape[1] // 2
+    widths = np.linalg.norm(wanted[:, half] - wanted[:, 0], axis=-1)
+    distances = np.linalg.norm(given - wanted, axis=-1)
+    lids = np.delete(distances, [0, half], axis=1)[widths > 0]
+    errors: Array = 100 * lids / widths[widths > 0, None]
+    return errors.ravel()
 
 
 def roc_auc(positives: Array, negatives: Array) -> float:

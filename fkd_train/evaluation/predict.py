@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from fkd_infer.geometry.arrays import Pixels
+from fkd_infer.models.cards.landmark import OutputSpec
 from fkd_infer.runtime.session import LandmarkSession
 from fkd_infer.types import Prediction
 from fkd_train.checkpoints import find_checkpoint, load_landmark_network
@@ -17,6 +17,7 @@ from fkd_train.choices import CropProtocol
 from fkd_train.config.landmarks import CropConfig
 from fkd_train.data.crop_sampler import CropSampler
 from fkd_train.models.landmarks import LandmarkNet
+from fkd_train.models.spec import ModelSpec
 
 SEED_RESIZE, SEED_SIZE = 250, 224
 """The original program resizes the shorter side, and crops the central window."""
@@ -25,17 +26,35 @@ Predict = Callable[[Pixels], Prediction]
 """Maps crops (N, S, S, C) uint8 to points (N, n, 2) in crop pixels and, if any, scores (N,)."""
 
 
-def torch_predict(network: LandmarkNet, device: torch.device | str = "cpu") -> Predict:
-    """Predicts with a torch network in evaluation mode, and restores its mode afterwards."""
+def output_spec(spec: ModelSpec) -> OutputSpec:
+    """The outputs of a network, as its card has them."""
+    return OutputSpec(score=spec.score, spread=spec.spread)
+
+
+def torch_predict(
+    network: LandmarkNet, device: torch.device | str = "cpu", data_set: int | None = None
+) -> Predict:
+    """Predicts with a torch network in evaluation mode, and restores its mode afterwards.
+
+    The points are those of the annotators of a data set, by its number in the recipe; by default,
+    of the one whose convention is exported.
+    """
 
     def predict(crops: Pixels) -> Prediction:
         was_training = network.training
         network.eval()
         with torch.inference_mode():
-            outputs = network(torch.from_numpy(crops).to(device))
+            images = torch.from_numpy(crops).to(device)
+            if data_set is None:
+                outputs = network(images)
+            else:
+                sets = torch.full((len(crops),), data_set, device=device)
+                outputs = network(images, sets, torch.zeros_like(sets))
         network.train(was_training)
-        points, *scores = (output.cpu().numpy() for output in outputs)
-        return Prediction(points, scores[0] if scores else None)
+        names = output_spec(network.spec).fields
+        return Prediction(
+            **{name: output.cpu().numpy() for name, output in zip(names, outputs, strict=True)}
+        )
 
     return predict
 
@@ -66,11 +85,4 @@ def open_model(model: Path, crop: CropProtocol = "model") -> tuple[Predict, Crop
 def predict_all(predict: Predict, crops: Pixels, batch: int = 64) -> Prediction:
     """Predicts any number of crops, batch by batch."""
     starts = range(0, len(crops), batch)
-    return concatenate([predict(crops[start : start + batch]) for start in starts])
-
-
-def concatenate(batches: Sequence[Prediction]) -> Prediction:
-    """Joins the predictions of successive batches."""
-    scores = [batch.scores for batch in batches if batch.scores is not None]
-    points = np.concatenate([batch.points for batch in batches])
-    return Prediction(points, np.concatenate(scores) if scores else None)
+    return Prediction.concatenate([predict(crops[start : start + batch]) for start in starts])

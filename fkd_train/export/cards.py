@@ -27,13 +27,22 @@ def weights_sha256(network: nn.Module) -> str:
 
 def training_record(recipe: Recipe, epochs: int, digest: str) -> Training:
     """Returns the origin of weights that were trained with a recipe."""
-    data, split, seed = recipe.data.name, recipe.split, recipe.seed
-    return Training(recipe.name, data, split, epochs, seed, digest)
+    names = " and ".join(row.name for row in recipe.data)
+    return Training(recipe.name, names, _splits(recipe), epochs, recipe.seed, digest)
+
+
+def _splits(recipe: Recipe) -> str:
+    """The recipe's split, or that of each data set if they differ."""
+    splits = [row.split or recipe.split for row in recipe.data]
+    if len(set(splits)) == 1:
+        return splits[0]
+    rows = zip(recipe.data, splits, strict=True)
+    return ", ".join(f"{row.name} {split}" for row, split in rows)
 
 
 def licence(recipe: Recipe) -> str:
     """Returns the licence of weights that were trained with a recipe."""
-    return f"weights trained on: {recipe.data.licence}"
+    return f"weights trained on: {'; '.join(row.licence for row in recipe.data)}"
 
 
 def exporter_versions() -> dict[str, str]:

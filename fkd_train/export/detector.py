@@ -110,7 +110,7 @@ def load_detector_source(
     sets: dict[str, EvaluationSet] = {}
     if data is not None:
         sets = evaluation_sets(
-            recipe, load_evaluation(data, recipe.split, colour=True, held_out=recipe.data.held_out)
+            recipe, load_evaluation(data, recipe.split, colour=True, configs=recipe.data)
         )
     slope, intercept = _calibrate(network, sets["mosaics"]) if sets else (1.0, 0.0)
     network.fold_input_scale()

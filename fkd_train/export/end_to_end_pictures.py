@@ -25,7 +25,7 @@ def drawn_pictures() -> list[Pixels]:
 
 def real_pictures(data: DataFolders, recipe: LandmarkRecipe) -> list[Pixels]:
     """Loads images of a recipe's evaluation faces, enlarges some, and adds sheets of them."""
-    faces = load_evaluation(data, recipe.split, recipe.landmarks, colour=True)
+    faces = load_evaluation(data, recipe.split, recipe.landmarks, True, recipe.data)
     images = list(faces.images[:_FACES])
     large = [_resized(image, _ENLARGEMENT) for image in images[:_ENLARGED]]
     return [*images, *large, *sheets(images)]

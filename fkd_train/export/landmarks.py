@@ -10,7 +10,7 @@ import torch
 
 from fkd_infer.geometry.rules import BoxRule
 from fkd_infer.landmarks.schemes import IBUG68
-from fkd_infer.models.cards.landmark import InputSpec, LandmarkAccuracy, ModelCard, OutputSpec
+from fkd_infer.models.cards.landmark import InputSpec, LandmarkAccuracy, ModelCard
 from fkd_infer.system.files.atomic import atomic_write, output_errors
 from fkd_train.checkpoints import Checkpoint, load_landmark_network
 from fkd_train.config.landmarks import LandmarkRecipe
@@ -20,7 +20,7 @@ from fkd_train.data.faces import Faces
 from fkd_train.errors import VerificationError
 from fkd_train.evaluation.accuracy import Evaluation, evaluate
 from fkd_train.evaluation.calibration import scheme_rules
-from fkd_train.evaluation.predict import torch_predict
+from fkd_train.evaluation.predict import output_spec, torch_predict
 from fkd_train.export.cards import (
     exporter_versions,
     licence,
@@ -77,7 +77,7 @@ def load_landmark_source(
     card = _card(network, recipe, content["progress"]["epoch"])
     if data is None:
         return LandmarkSource(network, recipe, content, sampler, None, card)
-    faces = load_evaluation(data, recipe.split, recipe.landmarks)
+    faces = load_evaluation(data, recipe.split, recipe.landmarks, configs=recipe.data)
     evaluation = evaluate(torch_predict(network), faces, sampler)
     card = replace(
         card,
@@ -148,9 +148,7 @@ def _box_rules(data: DataFolders, recipe: LandmarkRecipe) -> dict[str, BoxRule]:
     """Rules from detectors' boxes to a custom scheme's points; the built-in scheme has its own."""
     if recipe.landmarks == IBUG68:
         return {}
-    return scheme_rules(
-        load_split(data, recipe.split, recipe.landmarks, True, recipe.data.held_out)[0]
-    )
+    return scheme_rules(load_split(data, recipe.split, recipe.landmarks, True, recipe.data)[0])
 
 
 def _card(network: LandmarkNet, recipe: LandmarkRecipe, epochs: int) -> ModelCard:
@@ -159,7 +157,7 @@ def _card(network: LandmarkNet, recipe: LandmarkRecipe, epochs: int) -> ModelCar
         architecture=recipe.model.name,
         scheme=recipe.scheme,
         input=InputSpec(recipe.model.size, recipe.model.channels),
-        output=OutputSpec(score=recipe.model.score),
+        output=output_spec(network.spec),
         crop=recipe.crop.rule(),
         precision="fp32",
         opset=OPSET,
@@ -173,6 +171,5 @@ def _to_onnx(network: LandmarkNet, card: ModelCard) -> onnx.ModelProto:
     size, channels = card.input.size, card.input.channels
     # The exporter would make a batch of one a constant.
     example = torch.zeros(2, size, size, channels, dtype=torch.uint8)
-    outputs = ["points", "score"] if card.output.score else ["points"]
     batch = torch.export.Dim("batch", min=1)
-    return torch_to_onnx(network, example, outputs, {0: batch}, card.opset)
+    return torch_to_onnx(network, example, card.output.names, {0: batch}, card.opset)

@@ -21,7 +21,7 @@ from fkd_train.data.faces import Faces
 from fkd_train.data.synthetic import draw_face
 from fkd_train.evaluation.accuracy import evaluation_crops
 from fkd_train.evaluation.metrics import nme
-from fkd_train.evaluation.predict import Predict, concatenate, torch_predict
+from fkd_train.evaluation.predict import Predict, torch_predict
 from fkd_train.models.landmarks import LandmarkNet
 
 BATCHES = (1, 2, 3, 7)
@@ -49,9 +49,14 @@ class Verification:
     worst: str
 
     def passes(self, budget_px: float, budget_score: float) -> bool:
-        """Returns whether points and scores differ by at most the budget; NaN never passes."""
-        score = self.parity.largest_score
-        return self.parity.largest_px <= budget_px and (score is None or score <= budget_score)
+        """Returns whether points, spreads and scores differ by at most the budget; NaN never
+        passes."""
+        score, spread = self.parity.largest_score, self.parity.largest_spread
+        return (
+            self.parity.largest_px <= budget_px
+            and (score is None or score <= budget_score)
+            and (spread is None or spread <= budget_px)
+        )
 
     def report(self) -> str:
         """Formats one line for people."""
@@ -59,9 +64,10 @@ class Verification:
         change = parity.nme_change
         nme_change = "NME not compared" if change is None else f"NME {change:+.2g} points"
         score = "" if parity.largest_score is None else f", score {parity.largest_score:.2g}"
+        spread = "" if parity.largest_spread is None else f", spread {parity.largest_spread:.2g} px"
         return (
             f"largest difference {parity.largest_px:.2g} px at {self.worst}, mean "
-            f"{parity.mean_px:.2g} px, {nme_change}{score}, on {parity.faces}"
+            f"{parity.mean_px:.2g} px, {nme_change}{score}{spread}, on {parity.faces}"
         )
 
 
@@ -94,19 +100,23 @@ def verify_model(
 
 def verify(reference: Predict, exported: Predict, faces: VerificationFaces) -> Verification:
     """Compares predictions on the same crops; `exported` runs in batches of 1, 2, 3 and 7."""
-    expected, expected_scores = reference(faces.crops)
-    points, scores = _in_batches(exported, faces.crops)
+    expected, expected_scores, expected_spreads = reference(faces.crops)
+    points, scores, spreads = _in_batches(exported, faces.crops)
     distance = np.linalg.norm(points - expected, axis=-1)
     face, point = np.unravel_index(int(np.argmax(distance)), distance.shape)
     largest_score = None
     if scores is not None and expected_scores is not None:
         largest_score = float(np.abs(scores - expected_scores).max())
+    largest_spread = None
+    if spreads is not None and expected_spreads is not None:
+        largest_spread = float(np.abs(spreads - expected_spreads).max())
     parity = Parity(
         largest_px=float(distance[face, point]),
         mean_px=float(distance.mean()),
         nme_change=_nme_change(expected, points, faces),
         faces=f"{len(faces.crops)} {faces.source}",
         largest_score=largest_score,
+        largest_spread=largest_spread,
     )
     return Verification(parity, f"face {face}, point {point}")
 
@@ -125,4 +135,4 @@ def _in_batches(predict: Predict, crops: NDArray[np.uint8]) -> Prediction:
         size = BATCHES[len(parts) % len(BATCHES)]
         parts.append(predict(crops[start : start + size]))
         start += size
-    return concatenate(parts)
+    return Prediction.concatenate(parts)

@@ -14,6 +14,8 @@ from torch import Tensor
 from torch.nn import functional
 
 Loss = Callable[[Tensor], Tensor]
+HALF_QUALITY = 0.15
+"""Error, relative to the interocular distance, at which points are half good."""
 
 
 def mse(error: Tensor) -> Tensor:
@@ -32,6 +34,22 @@ def wing(error: Tensor, width: float, curvature: float) -> Tensor:
     constant = width - width * math.log1p(width / curvature)
     near = width * torch.log1p(size / curvature)
     return torch.where(size < width, near, size - constant).mean()
+
+
+def quality(predicted: Tensor, true: Tensor, eye_corners: tuple[int, int]) -> Tensor:
+    """How good predicted points (N, n, 2) are: 1 / (1 + (e / 0.15)³) (N,), for a mean error e
+    relative to the distance of the true outer eye corners. 1 is exact, 0.5 is off by 15 %."""
+    left, right = eye_corners
+    distance = (true[:, left] - true[:, right]).norm(dim=-1)
+    error = (predicted - true).norm(dim=-1).mean(dim=-1) / distance.clamp_min(1e-3)
+    good: Tensor = 1 / (1 + (error / HALF_QUALITY) ** 3)
+    return good
+
+
+def spread_loss(spread: Tensor, error: Tensor) -> Tensor:
+    """log s + e / s for spreads s and errors e of the same shape: the negative logarithm of an
+    exponential distribution's density, lowest where s is the mean of e."""
+    return spread.log() + error / spread
 
 
 LOSSES: dict[str, Callable[[float, float], Loss]] = {

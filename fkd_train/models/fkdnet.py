@@ -1,15 +1,25 @@
-"""fkdnet: a convolutional trunk, a head for the points, and optionally one for the score."""
+"""fkdnet: a convolutional trunk, a head for the points, and dense layers for score and spread."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import pairwise
+from typing import NamedTuple
 
 from torch import Tensor, nn
 
 from fkd_train.models.heads import HEADS
 from fkd_train.models.layers import conv_norm, conv_norm_relu
 from fkd_train.models.spec import ModelSpec, TrunkSpec
+
+
+class BodyOutput(NamedTuple):
+    """Normalised points (N, n, 2), the score's logits (N, 1), and logarithms of the points'
+    normalised spread (N, n); None for what a network does not have."""
+
+    points: Tensor
+    score: Tensor | None = None
+    spread: Tensor | None = None
 
 
 def plain_block(inputs: int, outputs: int, stride: int) -> nn.Module:
@@ -42,6 +52,27 @@ BLOCKS: dict[str, Callable[[int, int, int], nn.Module]] = {
 """Blocks of the trunk by their names in recipes."""
 
 
+class Context(nn.Module):
+    """Adds a coarser view of a map to it: two convolutions at half its resolution, enlarged.
+
+    Without it, a cell of fkdnet sees a part of the face only.
+    """
+
+    def __init__(self, channels: int, inner: int) -> None:
+        super().__init__()
+        self.branch = nn.Sequential(
+            conv_norm_relu(channels, inner, stride=2),
+            conv_norm_relu(inner, inner),
+            *conv_norm(inner, channels, 1),
+            nn.Upsample(scale_factor=2, mode="nearest"),
+        )
+
+    def forward(self, features: Tensor) -> Tensor:
+        """ReLU of the map (N, C, H, W) plus its coarser view; H and W have to be even."""
+        added: Tensor = features + self.branch(features)
+        return added.relu()
+
+
 class Trunk(nn.Module):
     """The convolutions of fkdnet; returns the maps of the last two stages, finer one first."""
 
@@ -57,13 +88,14 @@ class Trunk(nn.Module):
                 pairwise((spec.stem, *spec.widths)), spec.depths, strict=True
             )
         )
+        self.context = Context(spec.widths[-1], spec.context) if spec.context else nn.Identity()
 
     def forward(self, planes: Tensor) -> tuple[Tensor, Tensor]:
         """(finer map, coarser map) for planes (N, C, S, S)."""
         maps = [self.stem(planes)]
         for stage in self.stages:
             maps.append(stage(maps[-1]))
-        return maps[-2], maps[-1]
+        return maps[-2], self.context(maps[-1])
 
 
 class FkdNet(nn.Module):
@@ -78,11 +110,13 @@ class FkdNet(nn.Module):
         cells = spec.size >> (1 + len(widths))
         self.head = HEADS[spec.head](spec, (widths[-2], widths[-1]), cells)
         self.score = nn.Linear(widths[-1], 1) if spec.score else None
+        self.spread = nn.Linear(widths[-1], spec.points) if spec.spread else None
 
-    def forward(self, planes: Tensor) -> tuple[Tensor, ...]:
-        """Normalised points (N, n, 2), then logits of the score (N, 1) if there is one."""
+    def forward(self, planes: Tensor) -> BodyOutput:
+        """Points, and score and spread from the mean of the last map."""
         finer, coarser = self.trunk(planes)
         points = self.head(finer, coarser)
-        if self.score is None:
-            return (points,)
-        return points, self.score(coarser.mean((2, 3)))
+        mean = coarser.mean((2, 3))
+        score = None if self.score is None else self.score(mean)
+        spread = None if self.spread is None else self.spread(mean)
+        return BodyOutput(points, score, spread)

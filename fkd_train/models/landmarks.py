@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from fkd_train.errors import RecipeError
-from fkd_train.models.fkdnet import FkdNet
+from fkd_train.models.conventions import Conventions
+from fkd_train.models.fkdnet import BodyOutput, FkdNet
 from fkd_train.models.naimishnet import naimishnet, naimishnet_paper
 from fkd_train.models.spec import ModelSpec
 
@@ -28,19 +29,35 @@ class LandmarkNet(nn.Module):
         super().__init__()
         self.spec = spec
         self.body = body
+        self.conventions = (
+            Conventions(spec.conventions, spec.mirror, spec.shipped) if spec.conventions else None
+        )
 
-    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
-        """(points,) or (points, score) for crops uint8 (N, S, S, C).
+    def forward(
+        self, image: Tensor, data_sets: Tensor | None = None, mirrored: Tensor | None = None
+    ) -> tuple[Tensor, ...]:
+        """(points, score, spread), or those of them that it has, for crops uint8 (N, S, S, C).
 
-        Points are float32 (N, n, 2) in crop pixels. The score, float32 (N,), is the probability
-        that the crop shows a well-framed face.
+        Points are float32 (N, n, 2) in crop pixels, as the annotators of the shipped data set place
+        them or, in training, those of `data_sets` (N,), for crops of which some are `mirrored`
+        (N,). The score, float32 (N,), is near 1 for a well-framed face with exact points, 0.5 for
+        points that are off by 15 % of the interocular distance, and near 0 without a face. The
+        spread, float32 (N, n), is the error that the network expects of each point, in crop pixels.
         """
         planes = image.permute(0, 3, 1, 2).float() / 255
         output = self.body(planes)
-        normalised, *logits = output if isinstance(output, tuple) else (output,)
-        points = normalised.float().reshape(-1, self.spec.points, 2)
-        points = points * self.spec.unit + self.spec.offset
-        return (points, *(logit.float().flatten().sigmoid() for logit in logits))
+        output = output if isinstance(output, BodyOutput) else BodyOutput(output)
+        points = output.points.float().reshape(-1, self.spec.points, 2)
+        offset: float | Tensor = self.spec.offset
+        if self.conventions is not None:
+            offset = self.conventions(data_sets, mirrored) * self.spec.unit + offset
+        points = points * self.spec.unit + offset
+        outputs = [points]
+        if output.score is not None:
+            outputs.append(output.score.float().flatten().sigmoid())
+        if output.spread is not None:
+            outputs.append(output.spread.float().exp() * self.spec.unit)
+        return tuple(outputs)
 
 
 @dataclass(frozen=True)

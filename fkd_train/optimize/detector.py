@@ -136,7 +136,7 @@ def _candidates(
 
 def _training_mosaics(source: DetectorSource, data: DataFolders) -> list[Pixels]:
     recipe = source.recipe
-    faces, _ = load_split(data, recipe.split, colour=True, held_out=recipe.data.held_out)
+    faces, _ = load_split(data, recipe.split, colour=True, configs=recipe.data)
     mosaics = mosaic_generator(recipe, faces, "training")
     count = _CALIBRATION_MOSAICS + _SELECTION_MOSAICS
     return [mosaics(np.random.default_rng([1, number]))[0] for number in range(count)]

@@ -134,7 +134,7 @@ def _context(
     platform: Platform,
 ) -> OptimizationContext:
     recipe = source.recipe
-    training, _ = load_split(data, recipe.split, recipe.landmarks)
+    training, _ = load_split(data, recipe.split, recipe.landmarks, configs=recipe.data)
     providers = tuple(provider.name for provider in usable_providers(import_onnxruntime()))
     return OptimizationContext(fp32, source.sampler, training, budget, platform, folder, providers)
 

@@ -29,9 +29,7 @@ def detector_task(
     recipe: DetectorRecipe, data: DataFolders, accelerator: Accelerator
 ) -> TrainingTask:
     """Reads the data of a recipe and builds its network."""
-    training, evaluation_faces = load_split(
-        data, recipe.split, colour=True, held_out=recipe.data.held_out
-    )
+    training, evaluation_faces = load_split(data, recipe.split, colour=True, configs=recipe.data)
     generator = mosaic_generator(recipe, training, "training")
     test_sets = evaluation_sets(recipe, evaluation_faces)
     set_seed(recipe.seed)

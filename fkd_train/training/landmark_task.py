@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 from accelerate import Accelerator
 from accelerate.utils import set_seed
 from torch import Tensor, nn
@@ -15,11 +16,13 @@ from fkd_train.config.landmarks import LandmarkRecipe
 from fkd_train.data.crop_dataset import CropDataset
 from fkd_train.data.crop_sampler import CropSampler
 from fkd_train.data.dataset import DataFolders, load_split
+from fkd_train.data.draws import FaceDraws
+from fkd_train.data.faces import Faces
 from fkd_train.data.loader import Batch
 from fkd_train.evaluation.accuracy import Evaluation, evaluate
 from fkd_train.evaluation.metrics import EpochMetrics, LogRow
 from fkd_train.evaluation.predict import torch_predict
-from fkd_train.losses.landmarks import build_loss
+from fkd_train.losses.landmarks import build_loss, quality, spread_loss
 from fkd_train.models.landmarks import LandmarkNet, build_landmark_net
 from fkd_train.training.task import TrainingTask, fingerprint_run
 
@@ -29,21 +32,35 @@ def landmark_task(
 ) -> TrainingTask:
     """Reads the data of a recipe and builds its network; plots go into `<out>/plots`."""
     training, evaluation_faces = load_split(
-        data, recipe.split, recipe.landmarks, held_out=recipe.data.held_out
+        data, recipe.split, recipe.landmarks, configs=recipe.data
     )
     set_seed(recipe.seed)
-    network = build_landmark_net(recipe.model.spec(recipe.landmarks.count))
+    network = build_landmark_net(recipe.spec())
     sampler = CropSampler.of(recipe)
+    draws = FaceDraws.of(training, recipe.data)
+    names = tuple(row.name for row in recipe.data)
 
     def measure(network: nn.Module) -> Evaluation:
+        """Evaluates the points of each data set as its annotators place them."""
         assert isinstance(network, LandmarkNet)
-        return evaluate(torch_predict(network, accelerator.device), evaluation_faces, sampler)
+        sets = evaluation_faces.by_set()
+        points = [
+            evaluate(
+                torch_predict(network, accelerator.device, names.index(name)), faces, sampler
+            ).points
+            for name, faces in sets.items()
+        ]
+        return Evaluation.of(np.concatenate(points), Faces.joined(list(sets.values())))
 
     def validate(network: nn.Module) -> EpochMetrics:
         measured = measure(network)
         accuracy = measured.accuracy
         row = {"nme": accuracy.nme, "failure_rate_10": accuracy.failure_rate_10}
-        return EpochMetrics(row | {"seed_mse": measured.seed_mse}, accuracy.nme)
+        by_set = measured.nme_by_set()
+        if len(by_set) > 1:
+            row |= {f"nme_{name}": value for name, value in by_set.items()}
+        error = float(np.mean(list(by_set.values())))
+        return EpochMetrics(row | {"seed_mse": measured.seed_mse}, error)
 
     def finish(network: nn.Module, rows: list[LogRow] | None) -> str:
         assert isinstance(network, LandmarkNet)
@@ -52,14 +69,15 @@ def landmark_task(
             from fkd_train.reports.plots import plot_run
 
             with output_errors(out / "plots"):
-                plot_run(out, rows, network, sampler, evaluation_faces, measured)
-        nme, count = measured.accuracy.nme, measured.accuracy.count
-        return f"NME {nme:.2f} %, seed MSE {measured.seed_mse:.4f} ({count} faces)"
+                plot_run(out, rows, network, sampler, measured.faces, measured)
+        parts = [f"{nme:.2f} % ({name})" for name, nme in measured.nme_by_set().items()]
+        mse, count = measured.seed_mse, measured.accuracy.count
+        return f"NME {', '.join(parts)}, seed MSE {mse:.4f} ({count} faces)"
 
     return TrainingTask(
         network=network,
-        samples=CropDataset(training, sampler, recipe.augment, recipe.seed),
-        count=len(training),
+        samples=CropDataset(training, draws, names, sampler, recipe.augment, recipe.seed),
+        count=len(draws),
         loss=_loss(recipe, accelerator),
         validate=validate,
         finish=finish,
@@ -70,16 +88,23 @@ def landmark_task(
 
 def _loss(recipe: LandmarkRecipe, accelerator: Accelerator) -> Callable[[nn.Module, Batch], Tensor]:
     """The points' loss, zero for crops without a face, plus the weighted score's loss."""
-    config, unit = recipe.loss, recipe.model.spec(recipe.landmarks.count).unit
+    config, unit = recipe.loss, recipe.spec().unit
+    eye_corners = recipe.landmarks.outer_eye_corners
     point_loss = build_loss(config.name, config.width, config.curvature)
 
     def loss(model: nn.Module, batch: Batch) -> Tensor:
-        images, points, presence = batch
+        images, points, presence, data_sets, mirrored = batch
         with accelerator.autocast():
-            predicted, *scores = model(images)
+            predicted, *others = model(images, data_sets, mirrored)
         total = point_loss((predicted - points) / unit * presence[:, None, None])
-        for score in scores:
-            total = total + config.score * binary_cross_entropy(score, presence)
+        outputs = iter(others)
+        if recipe.model.score:
+            true_score = presence * quality(predicted.detach(), points, eye_corners)
+            total = total + config.score * binary_cross_entropy(next(outputs), true_score)
+        if recipe.model.spread:
+            distance = (predicted.detach() - points).norm(dim=-1)
+            expected = spread_loss(next(outputs) / unit, distance / unit)
+            total = total + config.spread * (expected * presence[:, None]).mean()
         return total
 
     return loss

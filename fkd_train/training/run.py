@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -14,7 +14,7 @@ from accelerate.state import AcceleratorState
 from fkd_train.checkpoints import load_initial_weights
 from fkd_train.config.detector import DetectorRecipe
 from fkd_train.config.recipe import Recipe
-from fkd_train.data.dataset import DataFolders
+from fkd_train.data.dataset import DataFolders, find_sets
 from fkd_train.data.loader import EpochBatchSampler, training_loader
 from fkd_train.errors import RunError
 from fkd_train.training.detector_task import detector_task
@@ -66,6 +66,7 @@ def train(
     folder = RunFolder(out)
     with ExitStack() as claims:
         run_on_main_process(accelerator, out, lambda: claims.enter_context(folder.claimed(resume)))
+        recipe = _for_folders(recipe, data, notify if accelerator.is_main_process else _ignore)
         task = _build_task(recipe, data, out, accelerator)
         if init is not None:
             load_initial_weights(task.network, init)
@@ -82,6 +83,24 @@ def train(
         summary = task.finish(trainer.result, rows)
         accelerator.end_training()
         return RunResult(summary, accelerator.is_main_process)
+
+
+def _ignore(_message: str) -> None:
+    pass
+
+
+def _for_folders(recipe: Recipe, data: DataFolders, notify: Callable[[str], None]) -> Recipe:
+    """The recipe with those of its data sets that have a folder; tells which have none."""
+    used = [known.config for known in find_sets(data, recipe.data)]
+    rows = tuple(row for row in recipe.data if row in used)
+    missing = [f"{row.name} ({row.format})" for row in recipe.data if row not in used]
+    if not missing:
+        return recipe
+    notify(f"recipe {recipe.name}: trains without {', '.join(missing)}, which no --data names")
+    if isinstance(recipe, DetectorRecipe):
+        return replace(recipe, data=rows)
+    is_kept = recipe.convention in (None, *(row.name for row in rows))
+    return replace(recipe, data=rows, convention=recipe.convention if is_kept else rows[0].name)
 
 
 def _build_task(

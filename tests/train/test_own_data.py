@@ -153,7 +153,7 @@ def test_all_augmentations_work_with_five_points(recipe: LandmarkRecipe, held_ou
     )
     sampler, rng = CropSampler.of(recipe), np.random.default_rng(0)
     for image, points in zip(held_out.images, held_out.points, strict=True):
-        pixels, moved = sampler.random(image, points, strong, rng)
+        pixels, moved, _ = sampler.random(image, points, strong, rng)
         assert pixels.shape == (128, 128, 1)
         assert moved.shape == (5, 2)
         # The image is mirrored and its points swapped, so the right eye is on the left again.

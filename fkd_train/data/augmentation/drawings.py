@@ -1,4 +1,5 @@
-"""Drawings that small face detectors take for faces: lettering, seven-segment digits, emblems.
+"""Drawings that small face detectors take for faces: lettering, seven-segment digits, emblems,
+heads of animals.
 
 A closed loop above another, or dark parts in a round outline, is enough for them. Every random
 choice uses the generator that is passed in.
@@ -14,7 +15,7 @@ import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from fkd_infer.geometry.arrays import Pixels
+from fkd_infer.geometry.arrays import Pixels, bgr_image, gray_plane
 from fkd_train.data.augmentation.photometric import Rng
 
 _CHARACTERS = "00123456888899ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz@&%?!:."
@@ -94,6 +95,57 @@ def emblem(tile: Pixels, rng: Rng) -> None:
             cv2.circle(tile, ends[1], max(1, round(0.09 * radius)), ink, -1, cv2.LINE_AA)
         else:
             cv2.line(tile, ends[0], ends[1], ink, max(1, round(0.07 * radius)), cv2.LINE_AA)
+
+
+def animal(tile: Pixels, rng: Rng) -> None:
+    """Draws the head of a cat, dog, bear or the like over a tile (H, W, 3): ears, eyes, muzzle."""
+    height, width = tile.shape[:2]
+    size = float(np.exp(rng.uniform(np.log(12), np.log(max(13.0, 0.9 * min(height, width))))))
+    middle = rng.uniform(0.3, 0.7, 2) * (width, height)
+    lean, sink = rng.normal(0, 0.25), rng.uniform(-0.15, 0.1)
+    across = np.array([np.cos(lean), np.sin(lean)])
+    down = np.array([-across[1], across[0]])
+    fur, dark = rng.integers(60, 256, 3).tolist(), rng.integers(0, 70, 3).tolist()
+    inside = rng.integers(0, 256, 3).tolist()
+
+    def place(x: float, y: float) -> list[int]:
+        pixel: list[int] = np.rint(middle + size / 2 * (x * across + y * down)).astype(int).tolist()
+        return pixel
+
+    def disc(x: float, y: float, wide: float, high: float, ink: list[int]) -> None:
+        axes = max(1, round(0.5 * size * wide)), max(1, round(0.5 * size * high))
+        angle = float(np.degrees(lean))
+        cv2.ellipse(tile, place(x, y), axes, angle, 0, 360, ink, -1, cv2.LINE_AA)
+
+    pointed, apart, reach = rng.random() < 0.5, rng.uniform(0.5, 0.8), rng.uniform(0.9, 1.4)
+    for side in (-1, 1):
+        if pointed:
+            corners = [(side * (apart - 0.35), -0.6), (side * apart, -reach), (side * 0.9, -0.3)]
+            triangle = np.array([place(*corner) for corner in corners], np.int32)
+            cv2.fillPoly(tile, [triangle], fur, cv2.LINE_AA)
+        else:
+            disc(side * apart, -0.8 * reach, 0.35, 0.4, inside if rng.random() < 0.4 else fur)
+    disc(0, 0, rng.uniform(0.8, 1.0), rng.uniform(0.75, 1.05), fur)
+    eye, opened = rng.uniform(0.3, 0.5), rng.uniform(0.08, 0.2)
+    for side in (-1, 1):
+        disc(side * eye, sink - 0.1, 1.2 * opened, opened, inside)
+        disc(side * eye, sink - 0.1, 0.6 * opened, 0.9 * opened, dark)
+    disc(0, sink + 0.4, rng.uniform(0.2, 0.5), rng.uniform(0.2, 0.4), inside)
+    disc(0, sink + 0.25, 0.14, 0.1, dark)
+    width_px = max(1, round(0.02 * size))
+    cv2.line(tile, place(0, sink + 0.3), place(0, sink + 0.5), dark, width_px, cv2.LINE_AA)
+    for side in (-1, 1):
+        for whisker in range(int(rng.integers(0, 4))):
+            far = place(side * 1.1, sink + 0.2 + 0.15 * whisker)
+            cv2.line(tile, place(side * 0.2, sink + 0.4), far, dark, width_px, cv2.LINE_AA)
+
+
+def with_drawing(pixels: Pixels, rng: Rng) -> Pixels:
+    """Draws one of these over a crop (S, S, C) of one or three channels."""
+    tile = bgr_image(pixels[..., 0] if pixels.shape[2] == 1 else pixels).copy()
+    draw = (lettering, segment_digits, emblem, animal)[int(rng.integers(4))]
+    draw(tile, rng)
+    return tile if pixels.shape[2] == 3 else gray_plane(tile)[..., None]
 
 
 @lru_cache(maxsize=256)

@@ -13,6 +13,7 @@ from fkd_infer.geometry.transforms import transform
 from fkd_infer.landmarks.schemes import IBUG68
 from fkd_train.config.landmarks import CropConfig
 from fkd_train.config.sections import AugmentConfig
+from fkd_train.data.augmentation.head_turn import HeadTurn
 from fkd_train.data.crop_sampler import CropSampler, window_matrix
 from fkd_train.data.synthetic import draw_face, face_shape
 
@@ -41,7 +42,7 @@ def test_the_evaluation_crop_shows_the_face_at_the_rules_scale() -> None:
 @pytest.mark.parametrize("seed", range(12))
 def test_random_crops_move_their_points_along(seed: int, augment: AugmentConfig) -> None:
     points = face_shape() * 150 + 150
-    pixels, moved = SAMPLER.random(dots(points), points, augment, np.random.default_rng(seed))
+    pixels, moved, _ = SAMPLER.random(dots(points), points, augment, np.random.default_rng(seed))
     inside = ((moved > 3) & (moved < 108)).all(axis=1)
     assert inside.sum() > 40
     at = np.rint(moved[inside]).astype(int)
@@ -56,7 +57,7 @@ def test_a_flip_swaps_left_and_right_points() -> None:
         x, y = np.rint(points[list(IBUG68.groups[group])].mean(axis=0)).astype(int).tolist()
         cv2.circle(image, (x, y), 12, value, -1)
     flip = AugmentConfig(flip=1.0)
-    pixels, moved = SAMPLER.random(image, points, flip, np.random.default_rng(0))
+    pixels, moved, _ = SAMPLER.random(image, points, flip, np.random.default_rng(0))
     right, left = (moved[list(IBUG68.groups[g])].mean(axis=0) for g in ("right_eye", "left_eye"))
     assert pixels[round(right[1]), round(right[0]), 0] == pytest.approx(255, abs=2)
     assert pixels[round(left[1]), round(left[0]), 0] == pytest.approx(0, abs=2)
@@ -68,8 +69,8 @@ def test_flipping_twice_restores_the_face() -> None:
     image, points = draw_face(160, np.random.default_rng(3))
     flip = AugmentConfig(flip=1.0)
     sampler = CropSampler(112, 1, CropConfig(scale=1.25), IBUG68)
-    once, moved = sampler.random(image, points, flip, np.random.default_rng(0))
-    twice, back = sampler.random(once[..., 0], moved, flip, np.random.default_rng(0))
+    once, moved, _ = sampler.random(image, points, flip, np.random.default_rng(0))
+    twice, back, _ = sampler.random(once[..., 0], moved, flip, np.random.default_rng(0))
     matrix = sampler.matrix(once[..., 0], moved)
     again = transform(moved, matrix)
     np.testing.assert_allclose(back[IBUG68.flip_permutation][:, 0], 111 - again[:, 0], atol=1e-3)
@@ -102,13 +103,35 @@ def test_equal_seeds_cut_equal_crops() -> None:
     np.testing.assert_array_equal(first[1], second[1])
 
 
+@pytest.mark.parametrize("flip", [0.0, 1.0])
+@pytest.mark.parametrize("seed", range(6))
+def test_a_turned_head_moves_its_points_along(seed: int, flip: float) -> None:
+    points = face_shape() * 150 + 150
+    turned = AugmentConfig(turned=1.0, flip=flip)
+    pixels, moved, _ = SAMPLER.random(dots(points), points, turned, np.random.default_rng(seed))
+    inside = ((moved > 3) & (moved < 108)).all(axis=1)
+    assert inside.sum() > 60
+    at = np.rint(moved[inside]).astype(int)
+    seen = pixels[at[:, 1], at[:, 0], 0] > 150
+    assert seen.mean() > 0.9  # where the face turns away, dots are narrower than a pixel
+
+
+def test_turning_a_head_and_back_leaves_the_points_in_sight() -> None:
+    points = face_shape() * 150 + 150
+    corners = points[list(IBUG68.outer_eye_corners)]
+    there = HeadTurn.of(points, corners, np.radians(20)).moved(points)
+    assert (there[:, 0] >= points[:, 0] - 0.01).all()
+    assert (np.abs(there - points)[:, 1] < 0.01).all()
+    assert np.ptp(there[:, 0]) < np.ptp(points[:, 0])
+
+
 @pytest.mark.parametrize("name", ["glasses", "hand"])
 def test_occluders_change_pixels_and_move_no_point(name: str) -> None:
     image, points = draw_face(160, np.random.default_rng(5))
     wearing = AugmentConfig(**{name: 1.0})
-    bare, where = SAMPLER.random(image, points, AugmentConfig(), np.random.default_rng(0))
+    bare, where, _ = SAMPLER.random(image, points, AugmentConfig(), np.random.default_rng(0))
     for seed in range(8):
-        worn, moved = SAMPLER.random(image, points, wearing, np.random.default_rng(seed))
+        worn, moved, _ = SAMPLER.random(image, points, wearing, np.random.default_rng(seed))
         np.testing.assert_array_equal(moved, where)
         assert 20 < np.count_nonzero(worn != bare) < 0.8 * bare.size
 
@@ -118,7 +141,7 @@ def test_glasses_are_drawn_on_the_eyes() -> None:
     flat = np.full_like(image, 200)
     glasses = AugmentConfig(glasses=1.0)
     for seed in range(8):
-        worn, moved = SAMPLER.random(flat, points, glasses, np.random.default_rng(seed))
+        worn, moved, _ = SAMPLER.random(flat, points, glasses, np.random.default_rng(seed))
         rows, columns = np.nonzero(worn[..., 0] != 200)
         eyes = moved[36:48].mean(axis=0)
         reach = float(np.linalg.norm(moved[45] - moved[36]))
@@ -128,7 +151,7 @@ def test_glasses_are_drawn_on_the_eyes() -> None:
 
 def test_zero_strength_changes_nothing() -> None:
     image, points = draw_face(160, np.random.default_rng(5))
-    pixels, moved = SAMPLER.random(image, points, AugmentConfig(), np.random.default_rng(0))
+    pixels, moved, _ = SAMPLER.random(image, points, AugmentConfig(), np.random.default_rng(0))
     matrix = SAMPLER.matrix(image, points)
     np.testing.assert_array_equal(pixels, SAMPLER.cut(image, matrix))
     np.testing.assert_allclose(moved, transform(points, matrix), atol=1e-4)

@@ -9,7 +9,9 @@ import cv2
 import numpy as np
 import pytest
 
-from fkd_train.data.dataset import KEYPOINT_CSV, load_split, read_faces
+from fkd_train.choices import Split
+from fkd_train.config.sections import DataConfig
+from fkd_train.data.dataset import DataSet, find_sets, load_evaluation, load_split, read_faces
 from fkd_train.data.keypoint_csv import person
 from fkd_train.errors import DatasetError
 
@@ -138,8 +140,14 @@ def test_a_missing_csv_names_the_data_option(tmp_path: Path) -> None:
 
 def test_the_identity_split_separates_people() -> None:
     assert person("Abdel_Aziz_Al-Hakim_00.jpg") == "Abdel_Aziz_Al-Hakim"
-    held_out = KEYPOINT_CSV.is_held_out
-    assert held_out("A_B_00.jpg") == held_out("A_B_51.jpg")
+    videos = DataSet(Path("data"), "csv")
+    one, other = (videos.is_held_out(f"A_B_{n}.jpg", "identity") for n in ("00", "51"))
+    assert one == other
+    names = [f"Person_{number}_00.jpg" for number in range(2000)]
+    shares: dict[Split, int] = {"identity": 5, "folds": 10}
+    for split, share in shares.items():
+        held_out = sum(videos.is_held_out(name, split) for name in names)
+        assert 0.8 < held_out * share / len(names) < 1.2
 
 
 def test_the_real_splits_have_their_documented_sizes(data_folder: Path) -> None:
@@ -147,4 +155,37 @@ def test_the_real_splits_have_their_documented_sizes(data_folder: Path) -> None:
     assert (len(training), len(held_out)) == (2655, 807)
     assert not set(map(person, training.names)) & set(map(person, held_out.names))
     test = read_faces(data_folder, "test")
-    assert (len(test), len(test.only(KEYPOINT_CSV.is_held_out))) == (770, 179)
+    held_out = test.only(lambda name: DataSet(data_folder, "csv").is_held_out(name, "identity"))
+    assert (len(test), len(held_out)) == (770, 179)
+
+
+def test_each_data_set_has_its_own_split(drawn_data: Path, copy: Path) -> None:
+    configs = [DataConfig("one", format="csv"), DataConfig("two", format="csv", split="none")]
+    training, evaluation = load_split([drawn_data, copy], "official", configs=configs)
+    both, test = read_faces(drawn_data, "training"), read_faces(drawn_data, "test")
+    assert training.sets == (*len(both) * ("one",), *len(both) * ("two",))
+    assert evaluation.sets == len(test) * ("one",)
+    again = load_evaluation([drawn_data, copy], "official", configs=configs)
+    assert again.names == evaluation.names
+
+
+def test_a_format_may_be_stated(drawn_data: Path) -> None:
+    known, *others = find_sets([Path(f"csv:{drawn_data}")])
+    assert (known.folder, known.format, known.name, others) == (drawn_data, "csv", "csv", [])
+    with pytest.raises(DatasetError, match=r"no \.pts files for the part test"):
+        read_faces(Path(f"300w:{drawn_data}"), "test")
+
+
+def test_names_the_data_sets_of_a_recipe_that_has_none_for_a_folder(drawn_data: Path) -> None:
+    configs = [DataConfig("photos", format="300w")]
+    with pytest.raises(DatasetError, match=r"its format is csv.*left for it: photos \(300w\)"):
+        load_split(drawn_data, "official", configs=configs)
+
+
+def test_bad_rows_of_several_data_sets_are_reported_together(drawn_data: Path, copy: Path) -> None:
+    edit(copy, 2, first_value(copy, 2), "x1")
+    missing = drawn_data.parent / "missing"
+    with pytest.raises(DatasetError) as caught:
+        read_faces([copy, missing], "test")
+    assert "line 2, Person_0_00.jpg" in str(caught.value)
+    assert f"{missing}/test_frames_keypoints.csv: no such file" in str(caught.value)

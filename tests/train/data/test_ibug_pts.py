@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
-from fkd_train.data.dataset import IBUG_PTS, load_split, read_faces
+from fkd_train.config.sections import DataConfig
+from fkd_train.data.dataset import DataSet, load_split, read_faces
 from fkd_train.data.ibug_pts import source_photo
 from fkd_train.data.synthetic import draw_face
 from fkd_train.errors import DatasetError
@@ -94,17 +95,19 @@ def test_faces_of_one_photo_stay_together() -> None:
 
 def test_several_data_sets_are_joined_and_photos_held_out(folder: Path, drawn_data: Path) -> None:
     whole, _ = load_split(drawn_data, "official")
-    training, evaluation = load_split(
-        [drawn_data, folder], "official", held_out=["1051618982", "image_0006"]
-    )
+    photos = DataConfig("photos", format="300w", held_out=("1051618982", "image_0006"))
+    configs = [DataConfig("videos", format="csv"), photos]
+    training, evaluation = load_split([drawn_data, folder], "official", configs=configs)
     assert training.names == (*whole.names, "helen/trainset/100032540_1.png")
     assert evaluation.names[-1] == "helen/testset/30427236_1.png"
+    assert training.sets == (*len(whole) * ("videos",), "photos")
     assert len(training.paths) == len(training)
     assert all(path.is_file() for path in (*training.paths, *evaluation.paths))
 
 
 def test_the_identity_split_holds_out_whole_photos() -> None:
-    held_out = IBUG_PTS.is_held_out
-    assert held_out("afw/1051618982_1.jpg") == held_out("afw/1051618982_2.jpg")
-    photos = [f"helen/trainset/{number}_1.jpg" for number in range(2000)]
-    assert 150 < sum(map(held_out, photos)) < 250
+    photos = DataSet(Path("data"), "300w")
+    one, other = (photos.is_held_out(f"afw/1051618982_{n}.jpg", "identity") for n in (1, 2))
+    assert one == other
+    names = [f"helen/trainset/{number}_1.jpg" for number in range(2000)]
+    assert 150 < sum(photos.is_held_out(name, "identity") for name in names) < 250
