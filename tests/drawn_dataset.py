@@ -38,6 +38,14 @@ def write_part(
     (folder / f"{part}_frames_keypoints.csv").write_text("\n".join([header, *lines]) + "\n")
 
 
+def pts_text(points: Floats, header: bool = True) -> str:
+    """A file of 300-W with these points, which it counts from 1."""
+    lines = [f"{x + 1:.3f} {y + 1:.3f}" for x, y in points]
+    if not header:
+        return "\n".join(lines)
+    return "\n".join(["version: 1", f"n_points: {len(points)}", "{", *lines, "}", ""])
+
+
 def tiny_recipe() -> LandmarkRecipe:
     """Two epochs of five steps on 20 faces, with augmentation, schedule and averaging."""
     return landmark_recipe_from_dict(

@@ -11,7 +11,7 @@ from fkd_infer.choices import DEFAULT_DETECTOR
 from fkd_infer.cli.command import FkdCommand
 from fkd_infer.cli.options.detectors import DetectorChoice, detector_model_option
 from fkd_infer.detection.registry import BOX_KINDS, SEARCHING, find_detector
-from fkd_train.choices import CROP_PROTOCOLS, CropProtocol, Split
+from fkd_train.choices import CROP_PROTOCOLS, SPLITS, CropProtocol, Split
 from fkd_train.cli.evaluation_text import print_comparison, write_comparison_json, write_json
 from fkd_train.cli.options import data_option, split_option
 
@@ -33,8 +33,9 @@ _PATH = click.Path(path_type=Path)
 @data_option(required=True)
 @split_option(
     default="official",
-    help="official: the test part, whose people are also in the training part; identity: people "
-    "held out from training.",
+    help="official: the test part, whose people are also in the training part; identity: people, "
+    "or photos of 300-W, held out from training; folds: one in ten of them.",
+    choices=tuple(split for split in SPLITS if split != "none"),
 )
 @click.option(
     "--crop",
@@ -58,6 +59,11 @@ _PATH = click.Path(path_type=Path)
     show_default=True,
     help="With a detector: run the network again in the box of its first points.",
 )
+@click.option(
+    "--convention",
+    metavar="NAME",
+    help="Place points as the annotators of this data set do, if the model learned how.",
+)
 @click.option("--perturb", is_flag=True, help="Also evaluate with perturbed boxes and images.")
 @click.option("--score", is_flag=True, help="Also evaluate how the score separates faces.")
 @click.option(
@@ -79,6 +85,7 @@ def main(
     boxes: str,
     detector_model: Path | None,
     refine: bool,
+    convention: str | None,
     perturb: bool,
     score: bool,
     beside: tuple[str, ...],
@@ -92,7 +99,8 @@ def main(
     from fkd_train.evaluation.detector_comparison import is_detector_file
 
     if is_detector_file(models[0]):
-        if crop != "model" or boxes != "points" or not refine or perturb or score or report:
+        changed = crop != "model" or boxes != "points" or not refine or convention is not None
+        if changed or perturb or score or report:
             raise click.UsageError("for detectors, use only --data, --split, --beside and --json")
         _evaluate_detectors(models, data, split, beside, detector_model, json_)
         return
@@ -107,7 +115,9 @@ def main(
         raise click.UsageError("--perturb cuts its own crops; remove --crop and --boxes")
     from fkd_train.evaluation.comparison import EvaluationProtocol, compare
 
-    protocol = EvaluationProtocol(data, split, crop, boxes, perturb, score, refine, detector_model)
+    protocol = EvaluationProtocol(
+        data, split, crop, boxes, perturb, score, refine, detector_model, convention
+    )
     comparison = compare(models, protocol)
     print_comparison(comparison)
     if json_:

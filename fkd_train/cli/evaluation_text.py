@@ -64,7 +64,17 @@ def _print_score(score: ScoreReport | None) -> None:
     click.echo(f"score: ROC AUC against backgrounds {score.auc:.4f}; {rejected}")
     for name, group in score.groups.items():
         accepted = f"{group.accepted:6.2f} % of {group.count} crops are above"
-        click.echo(f"  {name:22}AUC {group.auc:.4f}, {accepted}")
+        click.echo(f"  {name:32}AUC {group.auc:.4f}, {accepted}")
+    if score.error_auc is not None:
+        click.echo(
+            f"  errors above 10 % on {score.hard} hard crops of faces: AUC {score.error_auc:.4f}"
+        )
+    click.echo("  score       crops  mean score  mean quality  no face, or error > 15 %")
+    for row in score.bins:
+        click.echo(
+            f"  {row.low:.1f} to {row.high:.1f}{row.count:8}{row.score:12.2f}{row.quality:14.2f}"
+            f"{row.failed:24.1f} %"
+        )
 
 
 def write_comparison_json(path: Path, comparison: Comparison) -> None:

@@ -26,14 +26,17 @@ def data_option(required: bool, several: bool = True) -> Callable[[F], F]:
         required=required,
         multiple=several,
         help="Folder of a data set: with <part>_frames_keypoints.csv and <part>/, or with .pts "
-        f"files as 300-W has them.{' Repeat for several.' if several else ''}",
+        "files as 300-W has them; csv: or 300w: before it states its format."
+        f"{' Repeat for several.' if several else ''}",
     )
 
 
-def split_option(default: str | None, help: str) -> Callable[[F], F]:
+def split_option(
+    default: str | None, help: str, choices: Sequence[str] = SPLITS
+) -> Callable[[F], F]:
     """--split: how the data set is divided into training and evaluation faces."""
     return click.option(
-        "--split", type=click.Choice(SPLITS), default=default, show_default=True, help=help
+        "--split", type=click.Choice(choices), default=default, show_default=True, help=help
     )
 
 

@@ -6,13 +6,19 @@ from pathlib import Path
 
 import click
 
-from fkd_infer.cli.command import FkdCommand
+from fkd_infer.cli.command import CommandWithSubcommands, Subcommand
 from fkd_infer.cli.options.group import FiniteRange
 from fkd_train.choices import Split
 from fkd_train.cli.options import data_option, split_option, with_overrides
 
+_SUBCOMMANDS = {
+    "check-data": Subcommand(
+        "fkd_train.cli.check_data", "Count the faces of data sets; look for wrong annotations."
+    ),
+}
 
-@click.command(cls=FkdCommand)
+
+@click.command(cls=CommandWithSubcommands, subcommands=_SUBCOMMANDS)
 @click.option(
     "--recipe",
     "name",

@@ -87,7 +87,10 @@ class DataSet:
         """Reads (training faces, evaluation faces)."""
         split = self.split(split)
         if split == "official":
-            parts = ("training", "test")
+            parts = ["training", "test"]
+            missing = [p for p in parts if not FORMATS[self.format].has_part(self.folder, p)]
+            if missing:
+                self.read(missing[0], scheme, colour)
             training, evaluation = _all_read(lambda part: self.read(part, scheme, colour), parts)
             return training.only(lambda name: not self.is_held_out(name, split)), evaluation
         faces = self.read("training", scheme, colour)

@@ -57,14 +57,6 @@ class Faces:
         """The same faces, as those of a data set."""
         return replace(self, sets=len(self) * (name,))
 
-    def by_set(self) -> dict[str, Faces]:
-        """The faces of each data set by its name, in the order of their first faces."""
-        rows = {
-            name: [n for n, other in enumerate(self.sets) if other == name]
-            for name in dict.fromkeys(self.sets)
-        }
-        return {name: self.rows(some) for name, some in rows.items()}
-
 
 def check_face(points: NDArray[np.float32], scheme: LandmarkScheme) -> None:
     """Raises ValueError for points (k, 2) whose outer eye corners coincide."""

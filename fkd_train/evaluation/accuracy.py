@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -19,6 +20,9 @@ from fkd_train.data.faces import Faces
 from fkd_train.evaluation.metrics import Accuracy, Array, accuracy, point_errors
 from fkd_train.evaluation.predict import SEED_RESIZE, SEED_SIZE, Predict, predict_all
 
+ConventionOffsets = Mapping[str, Floats]
+"""By data set, offsets (n, 2) from a network's points to where its annotators place them, as
+shares of the crop's side."""
 _SEED_UNIT = 50
 _MAX_FACE_RATIO = 1.3
 
@@ -49,10 +53,15 @@ class Evaluation:
         mean: Array = self.errors.mean(axis=1)
         return mean
 
-    def nme_by_set(self) -> dict[str, float]:
-        """NME of each data set, in percent."""
-        errors, sets = self.face_errors, np.array(self.faces.sets)
-        return {name: float(errors[sets == name].mean()) for name in dict.fromkeys(self.faces.sets)}
+    def by_set(self) -> dict[str, Evaluation]:
+        """The evaluation of each data set by its name, or of all faces if they have none."""
+        sets = np.array(self.faces.sets)
+        rows = {name: np.flatnonzero(sets == name) for name in dict.fromkeys(self.faces.sets)}
+        parts = {
+            name: Evaluation.of(self.points[some], self.faces.rows(some.tolist()))
+            for name, some in rows.items()
+        }
+        return parts or {"": self}
 
     def metrics(self) -> dict[str, object]:
         """Returns the metrics as plain data."""
@@ -71,9 +80,23 @@ def evaluation_crops(faces: Faces, sampler: CropSampler) -> tuple[Pixels, Matrix
     return _cut(faces, matrices, sampler), matrices
 
 
-def evaluate(predict: Predict, faces: Faces, sampler: CropSampler, batch: int = 64) -> Evaluation:
-    """Evaluates a network in crops by the boxes of the true points."""
-    points = _place(predict, faces, evaluation_matrices(faces, sampler), sampler, batch)
+def evaluate(
+    predict: Predict,
+    faces: Faces,
+    sampler: CropSampler,
+    batch: int = 64,
+    conventions: ConventionOffsets | None = None,
+) -> Evaluation:
+    """Evaluates a network in crops by the boxes of the true points.
+
+    With `conventions`, the points of each data set are placed as its own annotators do.
+    """
+    matrices = evaluation_matrices(faces, sampler)
+    points = _place(predict, faces, matrices, sampler, batch)
+    for name, offsets in (conventions or {}).items():
+        rows = np.flatnonzero(np.array(faces.sets) == name)
+        sides = 1 / np.linalg.norm(matrices[rows][:, :, 0], axis=1)
+        points[rows] += offsets * (sampler.size * sides[:, None, None]).astype(np.float32)
     return Evaluation.of(points, faces)
 
 

@@ -35,6 +35,7 @@ class EvaluationProtocol:
     score: bool = False
     refine: bool = True
     detector_model: Path | None = None
+    convention: str | None = None
 
     def detector(self) -> Detector | None:
         """Opens the detector, None for the true points' boxes; raises DetectorError."""
@@ -88,7 +89,7 @@ def compare(models: Sequence[Path], protocol: EvaluationProtocol) -> Comparison:
     Raises RunError if their schemes differ, and NonFiniteOutputError for a broken model.
     """
     paths = list({path.absolute(): path for path in models}.values())
-    opened = [open_model(path, protocol.crop) for path in paths]
+    opened = [open_model(path, protocol.crop, protocol.convention) for path in paths]
     samplers = [sampler for _, sampler in opened]
     _check_schemes(paths, samplers)
     detector = protocol.detector()

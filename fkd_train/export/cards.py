@@ -28,15 +28,15 @@ def weights_sha256(network: nn.Module) -> str:
 def training_record(recipe: Recipe, epochs: int, digest: str) -> Training:
     """Returns the origin of weights that were trained with a recipe."""
     names = " and ".join(row.name for row in recipe.data)
-    return Training(recipe.name, names, _splits(recipe), epochs, recipe.seed, digest)
+    return Training(recipe.name, names, splits(recipe), epochs, recipe.seed, digest)
 
 
-def _splits(recipe: Recipe) -> str:
+def splits(recipe: Recipe) -> str:
     """The recipe's split, or that of each data set if they differ."""
-    splits = [row.split or recipe.split for row in recipe.data]
-    if len(set(splits)) == 1:
-        return splits[0]
-    rows = zip(recipe.data, splits, strict=True)
+    used = [row.split or recipe.split for row in recipe.data]
+    if len(set(used)) == 1:
+        return used[0]
+    rows = zip(recipe.data, used, strict=True)
     return ", ".join(f"{row.name} {split}" for row, split in rows)
 
 

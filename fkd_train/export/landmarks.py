@@ -20,10 +20,11 @@ from fkd_train.data.faces import Faces
 from fkd_train.errors import VerificationError
 from fkd_train.evaluation.accuracy import Evaluation, evaluate
 from fkd_train.evaluation.calibration import scheme_rules
-from fkd_train.evaluation.predict import output_spec, torch_predict
+from fkd_train.evaluation.predict import convention_offsets, output_spec, torch_predict
 from fkd_train.export.cards import (
     exporter_versions,
     licence,
+    splits,
     training_record,
     weights_sha256,
     with_card,
@@ -78,10 +79,11 @@ def load_landmark_source(
     if data is None:
         return LandmarkSource(network, recipe, content, sampler, None, card)
     faces = load_evaluation(data, recipe.split, recipe.landmarks, configs=recipe.data)
-    evaluation = evaluate(torch_predict(network), faces, sampler)
+    offsets = convention_offsets(network, recipe)
+    evaluation = evaluate(torch_predict(network), faces, sampler, conventions=offsets)
     card = replace(
         card,
-        accuracy={split_name(recipe): card_accuracy(evaluation)},
+        accuracy=card_accuracies(evaluation, recipe),
         box_rules=_box_rules(data, recipe),
     )
     return LandmarkSource(network, recipe, content, sampler, faces, card)
@@ -132,16 +134,22 @@ def _over_budget(verification: Verification) -> str:
 
 
 def split_name(recipe: LandmarkRecipe) -> str:
-    """Returns the card's name for the evaluation faces of a recipe."""
-    return f"{recipe.split} split"
+    """Returns the name of the evaluation faces of a recipe."""
+    return f"{splits(recipe)} split"
 
 
-def card_accuracy(evaluation: Evaluation) -> LandmarkAccuracy:
-    """Converts an evaluation to the form of the card."""
-    accuracy = evaluation.accuracy
-    return LandmarkAccuracy(
-        accuracy.nme, accuracy.failure_rate_10, accuracy.count, evaluation.seed_mse
-    )
+def card_accuracies(evaluation: Evaluation, recipe: LandmarkRecipe) -> dict[str, LandmarkAccuracy]:
+    """The evaluation of each data set in the form of the card, by data set and split."""
+    parts = evaluation.by_set()
+    rows = {row.name: row for row in recipe.data}
+    named = {}
+    for name, part in parts.items():
+        split = f"{rows[name].split or recipe.split} split"
+        accuracy = part.accuracy
+        named[split if len(parts) == 1 else f"{name}, {split}"] = LandmarkAccuracy(
+            accuracy.nme, accuracy.failure_rate_10, accuracy.count, part.seed_mse
+        )
+    return named
 
 
 def _box_rules(data: DataFolders, recipe: LandmarkRecipe) -> dict[str, BoxRule]:
@@ -164,6 +172,12 @@ def _card(network: LandmarkNet, recipe: LandmarkRecipe, epochs: int) -> ModelCar
         training=training_record(recipe, epochs, weights_sha256(network)),
         licence=licence(recipe),
         exporter=exporter_versions(),
+        convention=recipe.convention,
+        conventions={
+            name: tuple((round(float(x), 6), round(float(y), 6)) for x, y in offsets)
+            for name, offsets in convention_offsets(network, recipe).items()
+            if name != recipe.convention
+        },
     )
 
 

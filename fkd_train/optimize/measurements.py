@@ -19,9 +19,9 @@ from fkd_infer.tuning.session_worker import session_contender
 from fkd_infer.types import Prediction
 from fkd_train.data.faces import Faces
 from fkd_train.evaluation.accuracy import evaluate
-from fkd_train.evaluation.predict import predict_all, torch_predict
+from fkd_train.evaluation.predict import convention_offsets, predict_all, torch_predict
 from fkd_train.export.cards import with_card
-from fkd_train.export.landmarks import LandmarkSource, card_accuracy, split_name
+from fkd_train.export.landmarks import LandmarkSource, card_accuracies
 from fkd_train.export.verify import Verification, VerificationFaces, verification_faces, verify
 from fkd_train.optimize.candidates import Candidate
 from fkd_train.optimize.verdict import BLOCK_SECONDS, TIMED_BLOCKS, Speed, speed_of
@@ -68,12 +68,13 @@ def _measure(
     onnx.save(with_card(candidate.model, card), path)
     predict = LandmarkSession(path, "cpu").run
     verification = verify(lambda _: expected, predict, faces)
-    evaluation = evaluate(predict, evaluation_faces, source.sampler)
+    conventions = convention_offsets(source.network, source.recipe)
+    evaluation = evaluate(predict, evaluation_faces, source.sampler, conventions=conventions)
     if not np.isfinite(evaluation.points).all():
         raise NonFiniteOutputError(f"{card.name} as {candidate.name}")
     card = replace(
         card,
-        accuracy={**card.accuracy, split_name(source.recipe): card_accuracy(evaluation)},
+        accuracy=card.accuracy | card_accuracies(evaluation, source.recipe),
         parity=verification.parity,
     )
     onnx.save(with_card(candidate.model, card), path)

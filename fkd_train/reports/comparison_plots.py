@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from fkd_infer.geometry.arrays import Floats
 from fkd_train.evaluation.metrics import Array
+from fkd_train.evaluation.presence import ScoreBin
 from fkd_train.reports.plots import add_legend, line_styles, style_axes
 
 _UNIT = "NME, % of interocular distance"
@@ -94,6 +95,21 @@ def grouped_bars(values: Mapping[str, Mapping[str, float]]) -> Figure:
     add_legend(figure, axis.patches[:: len(rows)], list(values))
     style_axes(axis)
     axis.grid(visible=False, axis="y")
+    return figure
+
+
+def reliability(bins: Mapping[str, Sequence[ScoreBin]]) -> Figure:
+    """Plots the mean quality of the points against the score, by network; the diagonal is ideal."""
+    figure = Figure(figsize=(5, 3.8 + 0.22 * len(bins)), layout="constrained")
+    axis = figure.subplots()
+    for rows, style in zip(bins.values(), line_styles(), strict=False):
+        scores, qualities = [row.score for row in rows], [row.quality for row in rows]
+        axis.plot(scores, qualities, marker="o", markersize=4, **style)
+    axis.plot([0, 1], [0, 1], color="#888888", linewidth=1, linestyle=":")
+    axis.set(xlabel="score", ylabel="mean quality of the points, 0 without a face")
+    axis.set(xlim=(0, 1), ylim=(0, 1))
+    add_legend(figure, axis.lines, list(bins))
+    style_axes(axis)
     return figure
 
 

@@ -33,6 +33,7 @@ from fkd_train.reports.comparison_plots import (
     error_by_bin,
     grouped_bars,
     point_errors_on_face,
+    reliability,
 )
 from fkd_train.reports.face_geometry import box_sides, mean_face, rolls, yaws
 from fkd_train.reports.plots import ced_curves, face_sheet
@@ -148,6 +149,8 @@ def _figures(
     if results[0].robustness:
         rows = {r.name: {row.perturbation: row.nme for row in r.robustness} for r in results}
         figures["robustness"] = grouped_bars(rows)
+    if scored := {r.name: r.score.bins for r in results if r.score}:
+        figures["reliability"] = reliability(scored)
     return figures
 
 

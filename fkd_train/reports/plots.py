@@ -24,10 +24,12 @@ from fkd_infer.geometry.transforms import transform
 from fkd_infer.media.images.writing import write_image
 from fkd_infer.system.files.atomic import atomic_write, output_errors
 from fkd_infer.types import Face, Frame
+from fkd_train.config.landmarks import LandmarkRecipe
 from fkd_train.data.crop_sampler import CropSampler
 from fkd_train.data.faces import Faces
-from fkd_train.evaluation.accuracy import Evaluation
+from fkd_train.evaluation.accuracy import Evaluation, evaluation_matrices
 from fkd_train.evaluation.metrics import Array, LogRow, ced, nme
+from fkd_train.evaluation.predict import convention_offsets
 from fkd_train.models.landmarks import LandmarkNet
 
 TILE = 224
@@ -40,13 +42,13 @@ _BLUE = COLOURS[0]
 def plot_run(
     out: Path,
     log: Sequence[LogRow],
+    recipe: LandmarkRecipe,
     network: LandmarkNet,
-    sampler: CropSampler,
     faces: Faces,
     evaluation: Evaluation,
 ) -> None:
     """Writes all plots of a run into `<out>/plots/`."""
-    folder = out / "plots"
+    folder, sampler = out / "plots", CropSampler.of(recipe)
     folder.mkdir(parents=True, exist_ok=True)
     errors = nme(evaluation.points, faces.points, faces.scheme)
     spread = np.linspace(0, len(faces) - 1, min(12, len(faces))).astype(int)
@@ -54,6 +56,10 @@ def plot_run(
     save_figure(curves(log), folder / "curves.png")
     save_figure(ced_curve(errors), folder / "ced.png")
     save_figure(first_filters(network, sampler, faces), folder / "filters.png")
+    if offsets := convention_offsets(network, recipe):
+        assert recipe.convention is not None
+        figure = convention_arrows(offsets, recipe.convention, mean_crop_face(faces, sampler))
+        save_figure(figure, folder / "conventions.png")
     for name, rows in (("faces", spread), ("worst", worst)):
         sheet = face_sheet(faces, evaluation.points, rows, errors, sampler)
         write_image(folder / f"{name}.png", sheet)
@@ -101,6 +107,50 @@ def ced_curves(errors: Mapping[str, Array], limit: float = 15.0) -> Figure:
     add_legend(figure, axis.lines, list(errors))
     style_axes(axis)
     return figure
+
+
+def mean_crop_face(faces: Faces, sampler: CropSampler) -> Floats:
+    """The mean face (n, 2) in its crop, as shares of the crop's side."""
+    matrices = evaluation_matrices(faces, sampler)
+    mean: Floats = (transform(faces.points, matrices).mean(axis=0) + 0.5) / sampler.size
+    return mean
+
+
+def convention_arrows(
+    offsets: Mapping[str, Floats], convention: str, face: Floats, enlarged: float = 4.0
+) -> Figure:
+    """Plots how data sets place the points of the mean face (n, 2) elsewhere than `convention`, as
+    arrows that are several times as long as the offsets (n, 2)."""
+    others = {name: moved for name, moved in offsets.items() if name != convention}
+    figure = Figure(figsize=(4.6 * max(1, len(others)), 4.8), layout="constrained")
+    axes = figure.subplots(1, max(1, len(others)), squeeze=False).ravel()
+    for axis, (name, moved) in zip(axes, others.items(), strict=False):
+        axis.plot(*face.T, ".", color=_INK, markersize=3)
+        axis.quiver(
+            *face.T,
+            *(enlarged * moved).T,
+            color=_BLUE,
+            angles="xy",
+            scale_units="xy",
+            scale=1,
+            width=0.005,
+        )
+        axis.set_title(f"{name} against {convention}", fontsize=10, parse_math=False)
+        axis.set_xlabel(
+            f"arrows {enlarged:g} times as long as the offsets; {_size_text(moved, face)}"
+        )
+        axis.set_aspect("equal")
+        axis.invert_yaxis()
+        axis.set(xticks=[], yticks=[])
+        axis.spines[:].set_visible(False)
+    return figure
+
+
+def _size_text(moved: Floats, face: Floats) -> str:
+    """The mean length of offsets on a face."""
+    lengths = np.linalg.norm(moved, axis=1)
+    width = float(np.ptp(face, axis=0).max())
+    return f"mean {100 * float(lengths.mean()) / width:.1f} % of the face"
 
 
 def add_legend(figure: Figure, handles: Sequence[Artist], names: Sequence[str]) -> None:

@@ -17,11 +17,10 @@ from fkd_train.data.crop_dataset import CropDataset
 from fkd_train.data.crop_sampler import CropSampler
 from fkd_train.data.dataset import DataFolders, load_split
 from fkd_train.data.draws import FaceDraws
-from fkd_train.data.faces import Faces
 from fkd_train.data.loader import Batch
 from fkd_train.evaluation.accuracy import Evaluation, evaluate
 from fkd_train.evaluation.metrics import EpochMetrics, LogRow
-from fkd_train.evaluation.predict import torch_predict
+from fkd_train.evaluation.predict import convention_offsets, torch_predict
 from fkd_train.losses.landmarks import build_loss, quality, spread_loss
 from fkd_train.models.landmarks import LandmarkNet, build_landmark_net
 from fkd_train.training.task import TrainingTask, fingerprint_run
@@ -41,24 +40,19 @@ def landmark_task(
     names = tuple(row.name for row in recipe.data)
 
     def measure(network: nn.Module) -> Evaluation:
-        """Evaluates the points of each data set as its annotators place them."""
         assert isinstance(network, LandmarkNet)
-        sets = evaluation_faces.by_set()
-        points = [
-            evaluate(
-                torch_predict(network, accelerator.device, names.index(name)), faces, sampler
-            ).points
-            for name, faces in sets.items()
-        ]
-        return Evaluation.of(np.concatenate(points), Faces.joined(list(sets.values())))
+        predict = torch_predict(network, accelerator.device)
+        offsets = convention_offsets(network, recipe)
+        return evaluate(predict, evaluation_faces, sampler, conventions=offsets)
 
     def validate(network: nn.Module) -> EpochMetrics:
         measured = measure(network)
         accuracy = measured.accuracy
         row = {"nme": accuracy.nme, "failure_rate_10": accuracy.failure_rate_10}
-        by_set = measured.nme_by_set()
+        by_set = {name: part.accuracy.nme for name, part in measured.by_set().items()}
         if len(by_set) > 1:
             row |= {f"nme_{name}": value for name, value in by_set.items()}
+        # Each data set counts alike in the choice of the best epoch, whatever its size.
         error = float(np.mean(list(by_set.values())))
         return EpochMetrics(row | {"seed_mse": measured.seed_mse}, error)
 
@@ -69,8 +63,8 @@ def landmark_task(
             from fkd_train.reports.plots import plot_run
 
             with output_errors(out / "plots"):
-                plot_run(out, rows, network, sampler, measured.faces, measured)
-        parts = [f"{nme:.2f} % ({name})" for name, nme in measured.nme_by_set().items()]
+                plot_run(out, rows, recipe, network, evaluation_faces, measured)
+        parts = [f"{one.accuracy.nme:.2f} % ({name})" for name, one in measured.by_set().items()]
         mse, count = measured.seed_mse, measured.accuracy.count
         return f"NME {', '.join(parts)}, seed MSE {mse:.4f} ({count} faces)"
 

@@ -91,7 +91,9 @@ class ModelCard(Card):
     `scheme` is the name of a built-in scheme, or another scheme in full. `box_rules` lead from the
     boxes of detectors, by name, to the scheme's points; the built-in scheme needs none. `platform`
     names the CPUs that an int8 network is made for; `precision` is free text. `accuracy` is by
-    protocol. Raises ValueError for an unknown scheme, and for invalid names and numbers.
+    protocol. `convention` is the data set whose annotators the points agree with, and `conventions`
+    how others place each point: offsets (n, 2) by data set, as shares of the crop's side. Raises
+    ValueError for an unknown scheme, and for invalid names and numbers.
     """
 
     name: str
@@ -109,11 +111,17 @@ class ModelCard(Card):
     parity: Parity | None = None
     exporter: dict[str, str] = field(default_factory=dict)
     platform: Platform = "any"
+    convention: str | None = None
+    conventions: dict[str, tuple[tuple[float, float], ...]] = field(default_factory=dict)
     version: int = VERSION
 
     def __post_init__(self) -> None:
         find_scheme(self.scheme)
         check_names(self.name, self.architecture, self.precision, *self.box_rules, *self.accuracy)
+        check_names(*self.conventions, *([] if self.convention is None else [self.convention]))
+        for name, offsets in self.conventions.items():
+            if len(offsets) != self.landmarks.count:
+                raise ValueError(f"conventions.{name} has {len(offsets)} points")
         check_rule("crop", self.crop)
         for name, rule in self.box_rules.items():
             check_rule(f"box_rules.{name}", rule)

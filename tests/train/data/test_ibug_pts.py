@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from drawn_dataset import pts_text
 
 from fkd_train.config.sections import DataConfig
 from fkd_train.data.dataset import DataSet, load_split, read_faces
@@ -23,13 +24,6 @@ NAMES = (
 )
 
 
-def pts(points: np.ndarray[tuple[int, ...], np.dtype[np.float32]], header: bool = True) -> str:
-    lines = [f"{x + 1:.3f} {y + 1:.3f}" for x, y in points]
-    if not header:
-        return "\n".join(lines)
-    return "\n".join(["version: 1", "n_points: 68", "{", *lines, "}", ""])
-
-
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Drawn faces in the folders of 300-W; one file has no header."""
@@ -39,7 +33,7 @@ def folder(tmp_path: Path) -> Path:
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         cv2.imwrite(str(path.with_suffix(".png")), image)
-        path.with_suffix(".pts").write_text(pts(points, header="_2" not in name))
+        path.with_suffix(".pts").write_text(pts_text(points, header="_2" not in name))
     return tmp_path
 
 
