@@ -29,4 +29,5 @@ def face(face_id: int | None = None, count: int = 68) -> Face:
 def frontal_face() -> Face:
     """Returns a head in LARGE_FRAME that looks straight ahead, from far away."""
     points = (100 * camera_head()[:, :2] + (320, 240)).astype(np.float32)
-    return Face(points, np.array([1, 2, 30, 40], np.float32))
+    spread = (np.arange(68) / 8).astype(np.float32)
+    return Face(points, np.array([1, 2, 30, 40], np.float32), spread=spread)

@@ -12,7 +12,7 @@ from benchmarks.harness.results import Figure, Measurement, Recorder, SkippedCon
 from fkd_infer.runtime.session import LandmarkSession
 from fkd_train.checkpoints import find_checkpoint, load_landmark_network
 from fkd_train.choices import Split
-from fkd_train.data.keypoint_csv import person
+from fkd_train.data.formats.keypoint_csv import person
 from fkd_train.evaluation.comparison import EvaluationProtocol, Result, compare, distinct_names
 
 COMMAND = "accuracy"

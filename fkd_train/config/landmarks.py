@@ -24,6 +24,7 @@ from fkd_train.config.fields import (
     Range,
     Scheme,
     Seed,
+    Share,
     one_of,
 )
 from fkd_train.config.reading import read_recipe_table, validate
@@ -120,13 +121,19 @@ class CropConfig:
 @dataclass(frozen=True, config=STRICT)
 class LossConfig:
     """The loss of the points, on errors in the model's normalised units; `score` and `spread` are
-    the weights of these outputs' losses."""
+    the weights of these outputs' losses.
+
+    With `teacher`, the checkpoint of a trained network, points are to agree with those of the
+    teacher by a share of `teaching`, and with the annotation by the rest.
+    """
 
     name: Annotated[str, one_of(LOSSES)]
     width: Positive = 0.6
     curvature: Positive = 0.12
     score: NonNegative = 0.1
     spread: NonNegative = 0.01
+    teacher: str | None = None
+    teaching: Share = 0.5
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -8,9 +8,8 @@ from annotated_types import Len
 from pydantic import BeforeValidator, Field
 from pydantic.dataclasses import dataclass
 
-from fkd_train.choices import Split
-from fkd_train.config.fields import STRICT, Decay, NonNegative, Positive, Share, one_of
-from fkd_train.data.dataset import FORMATS
+from fkd_train.choices import DataFormat, Split
+from fkd_train.config.fields import STRICT, Decay, NonNegative, Positive, Share
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -24,7 +23,7 @@ class DataConfig:
 
     name: str = "not stated"
     licence: str = "not stated"
-    format: Annotated[str, one_of(FORMATS)] | None = None
+    format: DataFormat | None = None
     weight: Positive = 1.0
     split: Split | None = None
     held_out: tuple[str, ...] = ()

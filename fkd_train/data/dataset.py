@@ -1,7 +1,7 @@
 """Reads data sets in any of the known formats, and splits them into training and evaluation faces.
 
-To add a format: write a module like keypoint_csv.py, with a function that recognises the format
-and one that reads it, and add a row to `FORMATS`.
+To add a format: write a module in `formats`, with a function that recognises the format and one
+that reads it, and add a row to `FORMATS` and a name to `DataFormat` in `fkd_train/choices.py`.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from fkd_infer.landmarks.schemes import IBUG68, LandmarkScheme
-from fkd_train.choices import Split
+from fkd_train.choices import DataFormat, Split
 from fkd_train.data.faces import Faces
-from fkd_train.data.ibug_pts import has_pts, read_pts, source_photo
-from fkd_train.data.keypoint_csv import has_keypoint_csv, person, read_keypoint_csv
+from fkd_train.data.formats.ibug_pts import has_pts, read_pts, source_photo
+from fkd_train.data.formats.keypoint_csv import has_keypoint_csv, person, read_keypoint_csv
 from fkd_train.errors import DatasetError
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class DatasetFormat(NamedTuple):
     folds: int
 
 
-FORMATS = {
+FORMATS: dict[DataFormat, DatasetFormat] = {
     "csv": DatasetFormat(has_keypoint_csv, read_keypoint_csv, person, folds=5),
     "300w": DatasetFormat(has_pts, read_pts, source_photo, folds=FOLDS),
 }
@@ -55,7 +55,7 @@ class DataSet:
     """The folder of a data set, the name of its format, and what the recipe says about it."""
 
     folder: Path
-    format: str
+    format: DataFormat
     config: DataConfig | None = None
 
     @property
@@ -193,12 +193,12 @@ def folders_of(data: DataFolders) -> Sequence[Path]:
     return [data] if isinstance(data, Path) else data
 
 
-def _format_of(given: Path, part: str) -> tuple[Path, str]:
+def _format_of(given: Path, part: str) -> tuple[Path, DataFormat]:
     """The folder, and the name of the format that is stated before it or that it has in this part
     or, to report that the part is missing, in another one."""
-    stated, colon, folder = str(given).partition(":")
-    if colon and stated in FORMATS:
-        return Path(folder), stated
+    for stated in FORMATS:
+        if str(given).startswith(f"{stated}:"):
+            return Path(str(given).removeprefix(f"{stated}:")), stated
     parts = (part, "training", "test")
     found = (name for p in parts for name, known in FORMATS.items() if known.has_part(given, p))
     return given, next(found, next(iter(FORMATS)))

@@ -9,7 +9,7 @@ generator that is passed in.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import cv2
@@ -43,13 +43,15 @@ _MAX_ENLARGEMENT = 2.5
 class MosaicGenerator:
     """Draws mosaics from faces on colour images.
 
-    `others` are boxes (k, 4) of faces without points, by image name; `pictures` show no face.
+    `others` are boxes (k, 4) of faces without points, by image name; `pictures` show no face. Faces
+    are drawn by the `weights` of their data sets, 1 by default.
     """
 
     faces: Faces
     others: Mapping[str, Floats]
     pictures: Sequence[Pixels]
     config: MosaicConfig
+    weights: Mapping[str, float] = field(default_factory=dict)
 
     def __call__(self, rng: Rng) -> tuple[Pixels, GroundTruth]:
         """Draws one mosaic (S, S, 3) BGR, with its faces."""
@@ -180,6 +182,8 @@ class MosaicGenerator:
     def _chances(self) -> NDArray[np.float64]:
         """Cumulative probabilities (n,) by which faces are drawn."""
         weights = 1 + self.config.profiles * turned_sideways(self.faces)
+        if self.faces.sets:
+            weights *= [self.weights.get(name, 1.0) for name in self.faces.sets]
         sums = np.cumsum(weights / weights.sum())
         sums[-1] = 1.0
         return sums

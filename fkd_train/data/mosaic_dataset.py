@@ -51,4 +51,5 @@ def mosaic_generator(
     """
     others = read_other_faces(recipe.others, part)
     names = recipe.mosaic.pictures if pictures is None else pictures
-    return MosaicGenerator(faces, others, pictures_without_faces(names), recipe.mosaic)
+    weights = {row.name: row.weight for row in recipe.data}
+    return MosaicGenerator(faces, others, pictures_without_faces(names), recipe.mosaic, weights)

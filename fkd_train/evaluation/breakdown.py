@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from fkd_train.data.faces import Faces
 from fkd_train.evaluation.accuracy import Evaluation
+from fkd_train.evaluation.face_geometry import yaws
 from fkd_train.evaluation.metrics import failure_rate
-from fkd_train.reports.face_geometry import yaws
 
 YAWS = (0, 15, 30, 60, 90)
 """Degrees of estimated yaw, to either side, that divide faces."""

@@ -26,6 +26,7 @@ from fkd_infer.system.files.atomic import atomic_write, output_errors
 from fkd_train.data.dataset import folders_of
 from fkd_train.data.faces import Faces
 from fkd_train.evaluation.comparison import Comparison, Result
+from fkd_train.evaluation.face_geometry import box_sides, mean_face, rolls, yaws
 from fkd_train.evaluation.metrics import Array
 from fkd_train.reports.comparison_plots import (
     Bin,
@@ -35,7 +36,6 @@ from fkd_train.reports.comparison_plots import (
     point_errors_on_face,
     reliability,
 )
-from fkd_train.reports.face_geometry import box_sides, mean_face, rolls, yaws
 from fkd_train.reports.plots import ced_curves, face_sheet
 
 SHEET_FACES = 6

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import torch
 from accelerate import Accelerator
 from accelerate.utils import set_seed
 from torch import Tensor, nn
@@ -24,6 +25,7 @@ from fkd_train.evaluation.predict import convention_offsets, torch_predict
 from fkd_train.losses.landmarks import build_loss, quality, spread_loss
 from fkd_train.models.landmarks import LandmarkNet, build_landmark_net
 from fkd_train.training.task import TrainingTask, fingerprint_run
+from fkd_train.training.teacher import Teacher
 
 
 def landmark_task(
@@ -84,13 +86,18 @@ def _loss(recipe: LandmarkRecipe, accelerator: Accelerator) -> Callable[[nn.Modu
     """The points' loss, zero for crops without a face, plus the weighted score's loss."""
     config, unit = recipe.loss, recipe.spec().unit
     eye_corners = recipe.landmarks.outer_eye_corners
+    teacher = None
+    if config.teacher is not None:
+        teacher = Teacher(Path(config.teacher), recipe, accelerator.device)
     point_loss = build_loss(config.name, config.width, config.curvature)
 
     def loss(model: nn.Module, batch: Batch) -> Tensor:
         images, points, presence, data_sets, mirrored = batch
         with accelerator.autocast():
             predicted, *others = model(images, data_sets, mirrored)
-        total = point_loss((predicted - points) / unit * presence[:, None, None])
+            taught = points if teacher is None else teacher(images, data_sets, mirrored)
+        target = torch.lerp(points, taught, config.teaching)
+        total = point_loss((predicted - target) / unit * presence[:, None, None])
         outputs = iter(others)
         if recipe.model.score:
             true_score = presence * quality(predicted.detach(), points, eye_corners)

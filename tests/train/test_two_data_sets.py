@@ -211,7 +211,7 @@ def test_data_of_a_format_that_the_recipe_does_not_have_is_refused(
     [
         ('convention = "photos"', 'convention = "films"', "convention names none"),
         ('name = "photos"', 'name = "videos"', "two data sets have the same name"),
-        ('format = "csv"', 'format = "xml"', "unknown; there are: csv, 300w"),
+        ('format = "csv"', 'format = "xml"', "should be 'csv' or '300w'"),
         ("weight = 0.5", "weight = 0", "greater than 0"),
         ("context = 8", "context = -1", "greater than or equal to 0"),
         ("size = 64", "size = 72", "does not halve evenly"),
@@ -225,3 +225,30 @@ def test_recipes_with_wrong_data_sets_are_refused(
     result = run(train.main, "--recipe", path, "--data", drawn_data, "--out", tmp_path / "run")
     assert result.exit_code == 1
     assert problem in result.output
+
+
+def test_a_teacher_is_followed_or_refused(
+    trained: Path, drawn_data: Path, photos: Path, recipe: Path, tmp_path: Path
+) -> None:
+    def train_with(teacher: Path, out: str, *changes: str) -> Result:
+        given = ["--data", drawn_data, "--data", photos, "--workers", "0", "--epochs", "1"]
+        sets = [f"loss.teacher='{teacher}'", *changes]
+        options = [part for line in sets for part in ("--set", line)]
+        return run(
+            train.main, "--recipe", recipe, *map(str, given), *options, "--out", tmp_path / out
+        )
+
+    alone = train_with(trained, "alone", "loss.teaching=0")
+    taught = train_with(trained, "taught", "loss.teaching=1")
+    assert alone.exit_code == taught.exit_code == 0, taught.output
+    losses = [
+        (tmp_path / out / "log.csv").read_text().splitlines()[1].split(",")[1]
+        for out in ("alone", "taught")
+    ]
+    assert losses[0] != losses[1]
+    other_crop = train_with(trained, "crop", "crop.scale=1.5")
+    assert other_crop.exit_code == 1
+    assert "has another crop; use one that was trained with the same" in other_crop.output
+    nothing = train_with(tmp_path / "nothing.pt", "nothing")
+    assert nothing.exit_code == 1
+    assert "nothing.pt: no such checkpoint" in nothing.output

@@ -107,7 +107,8 @@ output_options = group(
         type=_Several(EXTRAS),
         multiple=True,
         metavar=f"[{'|'.join(EXTRAS)}],...",
-        help="Add the head's angles, or the openness of eyes and mouth; may be repeated.",
+        help="Add the head's angles, the openness of eyes and mouth, or each point's expected "
+        "error; may be repeated.",
     ),
     show=neutral_option(
         "--show", is_flag=True, help="Show annotated frames in a window during the run."

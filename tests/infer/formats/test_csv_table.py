@@ -56,7 +56,10 @@ def test_requested_extras(tmp_path: Path) -> None:
         sink.write(LARGE_FRAME, [frontal_face(), CLOSED])
     with path.open() as file:
         first, second = csv.DictReader(file)
-    assert list(first)[-7:] == ["y67", "yaw", "pitch", "roll", "left_eye", "right_eye", "mouth"]
+    spreads = [f"spread{point}" for point in range(68)]
+    extras = ["yaw", "pitch", "roll", "left_eye", "right_eye", "mouth", *spreads]
+    assert list(first)[-75:] == ["y67", *extras]
     assert float(first["yaw"]) == pytest.approx(0, abs=0.1)
     assert float(first["left_eye"]) == float(first["right_eye"]) > 0.1
-    assert [second[name] for name in list(first)[-6:]] == [""] * 6
+    assert [float(first[name]) for name in spreads[:4]] == [0, 0.12, 0.25, 0.38]
+    assert {second[name] for name in extras} == {""}

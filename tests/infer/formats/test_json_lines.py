@@ -67,7 +67,8 @@ def test_requested_extras(tmp_path: Path) -> None:
     with JsonLinesSink(path, IBUG68, ALL_EXTRAS) as sink:
         sink.write(LARGE_FRAME, [frontal_face()])
     (record,) = json.loads(path.read_text())["faces"]
-    assert list(record)[-3:] == ["points", "pose", "ratios"]
+    assert list(record)[-4:] == ["points", "pose", "ratios", "spread"]
+    assert record["spread"][:4] == [0, 0.12, 0.25, 0.38]
     assert list(record["pose"]) == ["yaw", "pitch", "roll"]
     assert (record["pose"]["yaw"], record["pose"]["roll"]) == pytest.approx((0, 0), abs=0.1)
     assert list(record["ratios"]) == ["left_eye", "right_eye", "mouth"]

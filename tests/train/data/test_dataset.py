@@ -12,7 +12,7 @@ import pytest
 from fkd_train.choices import Split
 from fkd_train.config.sections import DataConfig
 from fkd_train.data.dataset import DataSet, find_sets, load_evaluation, load_split, read_faces
-from fkd_train.data.keypoint_csv import person
+from fkd_train.data.formats.keypoint_csv import person
 from fkd_train.errors import DatasetError
 
 

@@ -11,7 +11,7 @@ from drawn_dataset import pts_text
 
 from fkd_train.config.sections import DataConfig
 from fkd_train.data.dataset import DataSet, load_split, read_faces
-from fkd_train.data.ibug_pts import source_photo
+from fkd_train.data.formats.ibug_pts import source_photo
 from fkd_train.data.synthetic import draw_face
 from fkd_train.errors import DatasetError
 

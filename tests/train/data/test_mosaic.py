@@ -270,3 +270,11 @@ def test_fills_odd_tiles_from_small_images(tile: tuple[int, int], image: tuple[i
         beside = canvas.copy()
         beside[2 : 2 + tile[0], 3 : 3 + tile[1]] = 0
         assert not beside.any()
+
+
+def test_faces_are_drawn_by_the_weights_of_their_data_sets() -> None:
+    one = coloured()
+    both = Faces.joined([one.of_set("one"), one.of_set("two")])
+    config = MosaicConfig(size=96, per_epoch=1, profiles=0)
+    mosaics = MosaicGenerator(both, {}, [], config, {"one": 3.0})
+    np.testing.assert_allclose(mosaics._chances, [0.75, 1.0])

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from fkd_train.losses.landmarks import LOSSES, build_loss, smooth_l1, wing
+from fkd_train.losses.landmarks import LOSSES, build_loss, quality, smooth_l1, spread_loss, wing
 
 
 def test_wing_is_logarithmic_near_zero_and_linear_beyond() -> None:
@@ -33,3 +33,17 @@ def test_losses_are_zero_at_zero_and_even(name: str) -> None:
     assert float(loss(torch.zeros(3))) == 0
     assert float(loss(error)) == pytest.approx(float(loss(-error)))
     assert float(loss(error)) > 0
+
+
+@pytest.mark.parametrize(("share", "expected"), [(0.0, 1.0), (0.15, 0.5), (0.3, 1 / 9)])
+def test_the_quality_falls_with_the_error_in_eye_distances(share: float, expected: float) -> None:
+    true = torch.tensor([[[10.0, 50.0], [90.0, 50.0], [50.0, 80.0]]])
+    predicted = true + torch.tensor([0.0, share * 80])
+    assert float(quality(predicted, true, (0, 1))) == pytest.approx(expected, abs=1e-6)
+
+
+def test_the_spread_is_best_where_it_is_the_mean_error() -> None:
+    errors = torch.tensor([1.0, 2.0, 6.0])
+    losses = [float(spread_loss(torch.full((3,), s), errors).mean()) for s in (2.7, 3.0, 3.3)]
+    assert losses[1] < losses[0]
+    assert losses[1] < losses[2]

@@ -27,10 +27,10 @@ from fkd_train.config.landmarks import (
 from fkd_train.data.synthetic import face_shape
 from fkd_train.errors import RunError
 from fkd_train.evaluation.comparison import Comparison, EvaluationProtocol, compare, distinct_names
+from fkd_train.evaluation.face_geometry import box_sides, rolls, upright, yaws
 from fkd_train.evaluation.robustness import PERTURBATIONS
 from fkd_train.models.landmarks import build_landmark_net
 from fkd_train.reports.comparison_plots import binned
-from fkd_train.reports.face_geometry import box_sides, rolls, upright, yaws
 from fkd_train.reports.html import SHEET_FACES, sheet_rows, write_report
 
 
