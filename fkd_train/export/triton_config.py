@@ -82,14 +82,17 @@ def _image(card: ModelCard) -> dict[str, Any]:
 
 
 def _outputs(card: ModelCard) -> list[dict[str, Any]]:
-    points = {"name": "points", "data_type": "TYPE_FP32", "dims": [card.landmarks.count, 2]}
-    if not card.output.score:
-        return [points]
+    count = card.landmarks.count
     # The graph's shape is (N,), and dims must not be empty ("Inputs and Outputs" in
     # model_configuration.md): clients get (N, 1). "Reshape", there, describes this case, and
     # ValidateOutputs compares the reshape with the graph.
-    score = {"name": "score", "data_type": "TYPE_FP32", "dims": [1], "reshape": {"shape": []}}
-    return [points, score]
+    shapes: dict[str, dict[str, Any]] = {
+        "points": {"dims": [count, 2]},
+        "score": {"dims": [1], "reshape": {"shape": []}},
+        "spread": {"dims": [count]},
+    }
+    names = card.output.names
+    return [{"name": name, "data_type": "TYPE_FP32", **shapes[name]} for name in names]
 
 
 def _warmups(card: ModelCard, serving: Serving) -> list[dict[str, Any]]:
