@@ -25,10 +25,8 @@ class Conventions(nn.Module):
         super().__init__()
         self.free = nn.Parameter(torch.zeros(count, len(mirror), 2))
         self.shipped = shipped
-        self.mirror: Tensor
-        self.register_buffer("mirror", torch.tensor(mirror), persistent=False)
-        self.sign: Tensor
-        self.register_buffer("sign", torch.tensor([-1.0, 1.0]), persistent=False)
+        # No buffers: an average of weights would average them too.
+        self.mirror = list(mirror)
 
     def offsets(self) -> Tensor:
         """The offsets (count, n, 2) of all data sets."""
@@ -46,4 +44,4 @@ class Conventions(nn.Module):
         return chosen[mirrored.long(), data_sets]
 
     def _mirrored(self, offsets: Tensor) -> Tensor:
-        return offsets[:, self.mirror] * self.sign
+        return offsets[:, self.mirror] * offsets.new_tensor([-1.0, 1.0])
