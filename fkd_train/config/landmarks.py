@@ -168,6 +168,8 @@ class LandmarkRecipe:
             raise ValueError("two data sets have the same name")
         if self.convention is not None and self.convention not in names:
             raise ValueError(f"convention names none of the data sets: {', '.join(names)}")
+        if self.augment.blink and self.landmarks != IBUG68:
+            raise ValueError("augment.blink is for the scheme ibug68, whose eyelids it knows")
         if self.crop.reference == "points":
             return
         if self.augment.is_geometric:

@@ -45,7 +45,7 @@ class AugmentConfig:
     (degrees) and `stretch` (weak perspective: shear, and logarithm of the aspect ratio) are
     standard deviations, truncated at two of them. `coarsest` is the smallest share of its pixels
     that low resolution leaves along a side. The others are probabilities; `turned` turns the head
-    sideways; `loose` frames the face
+    sideways; `blink` lowers eyelids; `loose` frames the face
     like a bad box, uniformly over a wide range, and `unframed` replaces the crop by one without a
     well-framed face.
     """
@@ -56,6 +56,7 @@ class AugmentConfig:
     roll: NonNegative = 0.0
     stretch: NonNegative = 0.0
     turned: Share = 0.0
+    blink: Share = 0.0
     loose: Share = 0.0
     unframed: Share = 0.0
     light: Share = 0.0
@@ -73,7 +74,16 @@ class AugmentConfig:
     def is_geometric(self) -> bool:
         """Whether points move."""
         return any(
-            (self.flip, self.shift, self.scale, self.roll, self.stretch, self.turned, self.loose)
+            (
+                self.flip,
+                self.shift,
+                self.scale,
+                self.roll,
+                self.stretch,
+                self.turned,
+                self.blink,
+                self.loose,
+            )
         )
 
 

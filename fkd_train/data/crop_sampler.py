@@ -18,6 +18,7 @@ from fkd_infer.landmarks.schemes import LandmarkScheme
 from fkd_train.config.landmarks import CropConfig, LandmarkRecipe
 from fkd_train.config.sections import AugmentConfig
 from fkd_train.data.augmentation.drawings import with_drawing
+from fkd_train.data.augmentation.eyelids import with_lowered_lids
 from fkd_train.data.augmentation.head_turn import HeadTurn
 from fkd_train.data.augmentation.non_faces import scrambled, texture
 from fkd_train.data.augmentation.occluders import with_glasses, with_hand
@@ -26,6 +27,10 @@ from fkd_train.data.augmentation.photometric import Rng, photometric
 _ATTEMPTS = 12
 _MAX_TURN = 35.0
 """Degrees by which a head is turned further, at most."""
+_UNFRAMED = {"background": 0.4, "turned": 0.25, "misframed": 0.2, "scrambled": 0.05, "texture": 0.1}
+"""Kinds of crops without a well-framed face, with their probabilities."""
+_DRAWN = {"background": 0.25, "texture": 0.7}
+"""Probabilities of a drawing over such a crop."""
 _LOOSE = 0.14, 0.3, 55.0
 """Shift (share of the crop's side), logarithm of the scale, and roll (degrees) of a loose box."""
 
@@ -71,6 +76,8 @@ class CropSampler:
             pixels, moved = self.cut(image, matrix), transform(points, matrix)
         if mirror:
             moved = moved[self.scheme.flip_permutation]
+        if augment.blink and rng.random() < augment.blink:
+            pixels, moved = with_lowered_lids(pixels, moved, float(rng.random()))
         if augment.glasses and rng.random() < augment.glasses:
             pixels = with_glasses(pixels, moved[list(self.scheme.outer_eye_corners)], rng)
         if augment.hand and rng.random() < augment.hand:
@@ -78,24 +85,28 @@ class CropSampler:
         return photometric(pixels, augment, rng), moved, mirror
 
     def unframed(self, image: Pixels, points: Floats, augment: AugmentConfig, rng: Rng) -> Pixels:
-        """A crop without a well-framed face: background, perhaps with drawings; a face that is
-        turned, cut, or framed badly; or parts of a face in disorder."""
-        kind = rng.random()
-        matrix = self.background_matrix(image, points, rng) if kind < 0.4 else None
-        if 0.4 <= kind < 0.65:
-            matrix = self.turned_matrix(points, rng)
-        elif matrix is None and kind < 0.85:
-            matrix = self.misframed_matrix(points, rng)
-        if matrix is not None:
-            pixels = self.cut(image, matrix)
-        elif kind < 0.9:
-            matrix = self._jittered_matrix(points, augment, rng, mirror=False)
-            pixels = scrambled(self.cut(image, matrix), rng)
-        else:
+        """A crop without a well-framed face: background, a face that is turned, cut, or framed
+        badly, parts of a face in disorder, or no picture at all; perhaps with a drawing."""
+        kind = str(rng.choice(list(_UNFRAMED), p=list(_UNFRAMED.values())))
+        if kind == "texture":
             pixels = texture((self.size, self.size, self.channels), rng)
-        if (kind < 0.1 and matrix is not None) or kind >= 0.93:
+        else:
+            pixels = self.cut(image, self._unframed_matrix(kind, image, points, augment, rng))
+        if kind == "scrambled":
+            pixels = scrambled(pixels, rng)
+        if rng.random() < _DRAWN.get(kind, 0):
             pixels = with_drawing(pixels, rng)
         return photometric(pixels, augment, rng)
+
+    def _unframed_matrix(
+        self, kind: str, image: Pixels, points: Floats, augment: AugmentConfig, rng: Rng
+    ) -> Matrix:
+        if kind == "scrambled":
+            return self._jittered_matrix(points, augment, rng, mirror=False)
+        if kind == "turned":
+            return self.turned_matrix(points, rng)
+        beside = self.background_matrix(image, points, rng) if kind == "background" else None
+        return self.misframed_matrix(points, rng) if beside is None else beside
 
     def background_matrix(self, image: Pixels, points: Floats, rng: Rng) -> Matrix | None:
         """A crop (2, 3) beside the face that covers at most a tenth of the face's box; None if the

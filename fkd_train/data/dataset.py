@@ -85,7 +85,7 @@ class DataSet:
 
     def load(self, split: Split, scheme: LandmarkScheme, colour: bool) -> tuple[Faces, Faces]:
         """Reads (training faces, evaluation faces)."""
-        split = self.split(split)
+        split = self.own_split(split)
         if split == "official":
             parts = ["training", "test"]
             missing = [p for p in parts if not FORMATS[self.format].has_part(self.folder, p)]
@@ -104,7 +104,7 @@ class DataSet:
             )
         return training, evaluation
 
-    def split(self, default: Split) -> Split:
+    def own_split(self, default: Split) -> Split:
         """Its own split, if the recipe states one, or else the default."""
         return default if self.config is None else self.config.split or default
 
@@ -153,7 +153,7 @@ def load_evaluation(
     """Reads the evaluation faces of a split, as `load_split` does."""
 
     def read(known: DataSet) -> Faces:
-        if known.split(split) == "official":
+        if known.own_split(split) == "official":
             return known.read("test", scheme, colour)
         return known.load(split, scheme, colour)[1]
 

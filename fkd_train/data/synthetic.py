@@ -11,8 +11,9 @@ from fkd_infer.geometry.transforms import similarity, transform
 from fkd_infer.landmarks.schemes import IBUG68
 
 
-def face_shape() -> Floats:
-    """A frontal face (68, 2) in a box of about 1 × 1 around (0, 0)."""
+def face_shape(opened: float = 1.0) -> Floats:
+    """A frontal face (68, 2) in a box of about 1 × 1 around (0, 0); `opened` is how far its eyes
+    are, 0 for closed ones."""
     nose_base = [(-0.10, 0.14), (-0.05, 0.16), (0.0, 0.17), (0.05, 0.16), (0.10, 0.14)]
     bridge = [(0.0, -0.18), (0.0, -0.09), (0.0, 0.0), (0.0, 0.09)]
     parts = [
@@ -21,19 +22,21 @@ def face_shape() -> Floats:
         _arc((0.24, -0.24), (0.16, 0.09), 190, 350, 5),
         np.array(bridge, np.float32),
         np.array(nose_base, np.float32),
-        _ellipse((-0.22, -0.16), (0.09, 0.04), 6),
-        _ellipse((0.22, -0.16), (0.09, 0.04), 6),
+        _ellipse((-0.22, -0.16), (0.09, 0.04 * opened), 6),
+        _ellipse((0.22, -0.16), (0.09, 0.04 * opened), 6),
         _ellipse((0.0, 0.30), (0.18, 0.08), 12),
         _ellipse((0.0, 0.30), (0.14, 0.03), 8),
     ]
     return np.concatenate(parts).astype(np.float32)
 
 
-def draw_face(size: int, rng: np.random.Generator) -> tuple[NDArray[np.uint8], Floats]:
+def draw_face(
+    size: int, rng: np.random.Generator, opened: float = 1.0
+) -> tuple[NDArray[np.uint8], Floats]:
     """A gray image (size, size) of a face in a random pose, with its points (68, 2)."""
     side = size * rng.uniform(1.3, 1.7)
     pose = similarity(rng.uniform(-0.05, 0.05, 2), side / size, size, rng.normal(0, 0.15))
-    points = transform(face_shape() * rng.uniform(0.9, 1.1, 2), pose)
+    points = transform(face_shape(opened) * rng.uniform(0.9, 1.1, 2), pose)
     skin, dark = int(rng.integers(140, 220)), int(rng.integers(20, 90))
     image = np.full((size, size), rng.integers(30, 120), np.uint8)
     outline = np.concatenate([points[:17], points[26:16:-1]])

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import onnx
 from onnx import TensorProto, compose, helper
+from onnx.utils import Extractor
 
 from fkd_infer.geometry.rules import POINTS_BOX, BoxRule
 from fkd_infer.models.cards.landmark import ModelCard
@@ -132,6 +133,9 @@ def _pass_body(landmarks: onnx.ModelProto, card: ModelCard, faces: FaceFilter) -
     inputs = [typed("turn_number", _INT64, []), typed("turn_going", _BOOL, []), box]
     inputs += [typed(f"turn_last_{name}", _FLOAT, shape) for shape, name in state]
     cropped = crop(nodes, "image", box.name, card.crop, card.input)
+    results = ["points", "score"][: len(state)]
+    if len(landmarks.graph.output) > len(results):
+        landmarks = Extractor(landmarks).extract_model(["image"], results)
     nodes.include(_with_prefix(landmarks, "landmarks_", {"image": cropped.pixels}).graph)
     points = to_image(nodes, "landmarks_points", cropped)
     edges = [nodes(kind, points, np.array([0]), keepdims=0) for kind in _EDGES]

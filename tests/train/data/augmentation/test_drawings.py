@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from fkd_infer.geometry.arrays import Pixels
-from fkd_train.data.augmentation.drawings import emblem, lettering, segment_digits
+from fkd_train.data.augmentation.drawings import animal, emblem, lettering, segment_digits
 
-DRAWINGS = [lettering, segment_digits, emblem]
+DRAWINGS = [lettering, segment_digits, emblem, animal]
 
 
 @pytest.mark.parametrize("draw", DRAWINGS)
