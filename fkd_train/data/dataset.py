@@ -150,14 +150,16 @@ def load_evaluation(
     colour: bool = False,
     configs: Sequence[DataConfig] = (),
 ) -> Faces:
-    """Reads the evaluation faces of a split, as `load_split` does."""
+    """Reads the evaluation faces of a split, as `load_split` does; also of data sets that a recipe
+    does not have."""
 
     def read(known: DataSet) -> Faces:
         if known.own_split(split) == "official":
             return known.read("test", scheme, colour)
         return known.load(split, scheme, colour)[1]
 
-    return Faces.joined(_all_read(read, find_sets(data, configs, evaluation_part(split))))
+    sets = find_sets(data, configs, evaluation_part(split), only_known=False)
+    return Faces.joined(_all_read(read, sets))
 
 
 def evaluation_part(split: Split) -> str:
@@ -166,19 +168,22 @@ def evaluation_part(split: Split) -> str:
 
 
 def find_sets(
-    data: DataFolders, configs: Sequence[DataConfig] = (), part: str = "training"
+    data: DataFolders,
+    configs: Sequence[DataConfig] = (),
+    part: str = "training",
+    only_known: bool = True,
 ) -> list[DataSet]:
     """The data set in each folder, with the first of `configs` of its format that is still free.
 
-    A config without a format is for folders of any format. Raises DatasetError for a folder that no
-    config is left for.
+    A config without a format is for folders of any format. With `only_known`, raises DatasetError
+    for a folder that no config is left for.
     """
     free = list(configs)
     sets = []
     for given in folders_of(data):
         folder, name = _format_of(given, part)
         config = next((row for row in free if row.format in (name, None)), None)
-        if configs and config is None:
+        if configs and config is None and only_known:
             known = ", ".join(f"{row.name} ({row.format})" for row in configs)
             problem = f"its format is {name}, and the recipe has no data set left for it: {known}"
             raise DatasetError(folder, [problem], "add a [[data]] row to the recipe")

@@ -141,10 +141,10 @@ def split_name(recipe: LandmarkRecipe) -> str:
 def card_accuracies(evaluation: Evaluation, recipe: LandmarkRecipe) -> dict[str, LandmarkAccuracy]:
     """The evaluation of each data set in the form of the card, by data set and split."""
     parts = evaluation.by_set()
-    rows = {row.name: row for row in recipe.data}
+    own_splits = {row.name: row.split for row in recipe.data}
     named = {}
     for name, part in parts.items():
-        split = f"{rows[name].split or recipe.split} split"
+        split = f"{own_splits.get(name) or recipe.split} split"
         accuracy = part.accuracy
         named[split if len(parts) == 1 else f"{name}, {split}"] = LandmarkAccuracy(
             accuracy.nme, accuracy.failure_rate_10, accuracy.count, part.seed_mse

@@ -180,6 +180,7 @@ def test_names_the_data_sets_of_a_recipe_that_has_none_for_a_folder(drawn_data: 
     configs = [DataConfig("photos", format="300w")]
     with pytest.raises(DatasetError, match=r"its format is csv.*left for it: photos \(300w\)"):
         load_split(drawn_data, "official", configs=configs)
+    assert set(load_evaluation(drawn_data, "official", configs=configs).sets) == {"csv"}
 
 
 def test_bad_rows_of_several_data_sets_are_reported_together(drawn_data: Path, copy: Path) -> None:
