@@ -55,7 +55,7 @@ class TrunkConfig:
 class ModelConfig:
     """The network; `unit` and `offset`, as shares of the input size, normalise its points.
 
-    `trunk`, `head`, `score` and `spread` are for networks with a trunk.
+    `trunk`, `head`, `score`, `spread` and `refine` are for networks with a trunk.
     """
 
     name: Annotated[str, one_of(NETWORKS)]
@@ -67,13 +67,15 @@ class ModelConfig:
     head: Annotated[str, one_of(HEADS)] | None = None
     score: bool = False
     spread: bool = False
+    refine: bool = False
 
     def __post_init__(self) -> None:
         has_trunk = NETWORKS[self.name].has_trunk
         if has_trunk and (self.trunk is None or self.head is None):
             raise ValueError(f"{self.name} needs a trunk and a head")
-        if not has_trunk and (self.trunk or self.head or self.score or self.spread):
-            raise ValueError(f"{self.name} has no trunk, head, score or spread")
+        extras = self.trunk or self.head or self.score or self.spread or self.refine
+        if not has_trunk and extras:
+            raise ValueError(f"{self.name} has no trunk, head, score, spread or refinement")
         halvings = (
             0 if self.trunk is None else 1 + len(self.trunk.widths) + bool(self.trunk.context)
         )
@@ -94,6 +96,7 @@ class ModelConfig:
             head=self.head,
             score=self.score,
             spread=self.spread,
+            refine=self.refine,
         )
 
 

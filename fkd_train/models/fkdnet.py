@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from fkd_train.models.heads import HEADS
 from fkd_train.models.layers import conv_norm, conv_norm_relu
+from fkd_train.models.refinement import LocalRefinement
 from fkd_train.models.spec import ModelSpec, TrunkSpec
 
 
@@ -74,7 +75,7 @@ class Context(nn.Module):
 
 
 class Trunk(nn.Module):
-    """The convolutions of fkdnet; returns the maps of the last two stages, finer one first."""
+    """The convolutions of fkdnet; returns the maps of all stages, finest first."""
 
     def __init__(self, spec: TrunkSpec, channels: int) -> None:
         super().__init__()
@@ -90,12 +91,13 @@ class Trunk(nn.Module):
         )
         self.context = Context(spec.widths[-1], spec.context) if spec.context else nn.Identity()
 
-    def forward(self, planes: Tensor) -> tuple[Tensor, Tensor]:
-        """(finer map, coarser map) for planes (N, C, S, S)."""
-        maps = [self.stem(planes)]
+    def forward(self, planes: Tensor) -> list[Tensor]:
+        """Maps for planes (N, C, S, S), each with half the resolution of the one before."""
+        features, maps = self.stem(planes), []
         for stage in self.stages:
-            maps.append(stage(maps[-1]))
-        return maps[-2], self.context(maps[-1])
+            features = stage(features)
+            maps.append(features)
+        return [*maps[:-1], self.context(maps[-1])]
 
 
 class FkdNet(nn.Module):
@@ -109,13 +111,18 @@ class FkdNet(nn.Module):
         self.trunk = Trunk(spec.trunk, spec.channels)
         cells = spec.size >> (1 + len(widths))
         self.head = HEADS[spec.head](spec, (widths[-2], widths[-1]), cells)
+        finest = spec.size >> 2
+        self.refine = LocalRefinement(spec, widths[0], finest) if spec.refine else None
         self.score = nn.Linear(widths[-1], 1) if spec.score else None
         self.spread = nn.Linear(widths[-1], spec.points) if spec.spread else None
 
     def forward(self, planes: Tensor) -> BodyOutput:
         """Points, and score and spread from the mean of the last map."""
-        finer, coarser = self.trunk(planes)
+        maps = self.trunk(planes)
+        finer, coarser = maps[-2:]
         points = self.head(finer, coarser)
+        if self.refine is not None:
+            points = self.refine(maps[0], points)
         mean = coarser.mean((2, 3))
         score = None if self.score is None else self.score(mean)
         spread = None if self.spread is None else self.spread(mean)

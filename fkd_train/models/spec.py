@@ -27,8 +27,9 @@ class ModelSpec:
     """Everything a network is built from; `unit` and `offset` (crop pixels) normalise its points.
 
     `trunk` and `head` (a name from `heads.HEADS`) are for networks with a trunk; `score` and
-    `spread` add outputs. `conventions` is the number of data sets whose annotators differ, 0 to
-    ignore that, `shipped` the one whose convention is exported, and `mirror` the flip permutation.
+    `spread` add outputs, `refine` a second look at each point. `conventions` is the number of data
+    sets whose annotators differ, 0 to ignore that, `shipped` the one whose convention is exported,
+    and `mirror` the flip permutation.
     """
 
     name: str
@@ -41,6 +42,7 @@ class ModelSpec:
     head: str | None = None
     score: bool = False
     spread: bool = False
+    refine: bool = False
     conventions: int = 0
     shipped: int = 0
     mirror: tuple[int, ...] = ()
