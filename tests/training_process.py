@@ -180,6 +180,8 @@ def _toml(table: dict[str, object], name: str = "") -> str:
     for key, value in table.items():
         if isinstance(value, dict):
             tables.append(_toml(value, f"{name}.{key}" if name else key))
+        elif isinstance(value, list) and value and isinstance(value[0], dict):
+            tables += [_toml(row, f"[{key}]") for row in value]
         elif value is not None:
             lines.append(f"{key} = {json.dumps(value)}")
     return "\n".join([*lines, *tables]) + "\n"

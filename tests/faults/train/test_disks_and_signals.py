@@ -108,9 +108,9 @@ def send_signal_during(monkeypatch: pytest.MonkeyPatch, where: str, number: int)
     """Sends a signal during each evaluation, or with each line of the log."""
     original_append = RunLog.append
 
-    def evaluate_with_signal(*arguments: object) -> Evaluation:
+    def evaluate_with_signal(*arguments: object, **options: object) -> Evaluation:
         os.kill(os.getpid(), number)
-        return evaluate(*arguments)  # type: ignore[arg-type]
+        return evaluate(*arguments, **options)  # type: ignore[arg-type]
 
     def append(log: RunLog, row: dict[str, float]) -> None:
         original_append(log, row)

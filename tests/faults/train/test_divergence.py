@@ -72,8 +72,8 @@ def test_an_evaluation_that_is_not_finite_is_never_selected_as_best(
 ) -> None:
     evaluations = []
 
-    def second_fails(*arguments: object) -> Evaluation:
-        evaluation = evaluate(*arguments)  # type: ignore[arg-type]
+    def second_fails(*arguments: object, **options: object) -> Evaluation:
+        evaluation = evaluate(*arguments, **options)  # type: ignore[arg-type]
         evaluations.append(evaluation)
         if len(evaluations) != 2:
             return evaluation
