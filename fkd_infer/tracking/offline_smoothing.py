@@ -36,7 +36,7 @@ def smooth_offline(items: Iterable[FrameFaces]) -> Iterator[FrameFaces]:
     """Yields the same frames, in order, with the points and boxes of their faces smoothed.
 
     Faces without id stay as they are. Gaps of up to WIDE seconds are filled with faces that have
-    the score from before the gap and no presence. Nothing is smoothed across a cut, a jump or the
+    the score from before the gap, no presence and no spread. Nothing is smoothed across a cut, a jump or the
     end of a source. A frame is yielded once the frames up to WIDE seconds after it have been read.
     """
     window = _Window()
@@ -140,7 +140,7 @@ class _Window:
         after = next((s for s in samples if s.time > time), None)
         if before is None or after is None or before.run != after.run:
             return None
-        face = replace(before.face, presence=None)
+        face = replace(before.face, presence=None, spread=None)
         return _smoothed(face, time, [sample for sample in samples if sample.run == before.run])
 
 
