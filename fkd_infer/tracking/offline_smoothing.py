@@ -36,8 +36,9 @@ def smooth_offline(items: Iterable[FrameFaces]) -> Iterator[FrameFaces]:
     """Yields the same frames, in order, with the points and boxes of their faces smoothed.
 
     Faces without id stay as they are. Gaps of up to WIDE seconds are filled with faces that have
-    the score from before the gap, no presence and no spread. Nothing is smoothed across a cut, a jump or the
-    end of a source. A frame is yielded once the frames up to WIDE seconds after it have been read.
+    the score from before the gap, no presence and no spread. Nothing is smoothed across a cut, a
+    jump or the end of a source. A frame is yielded once the frames up to WIDE seconds after it have
+    been read.
     """
     window = _Window()
     for frame, faces in items:
