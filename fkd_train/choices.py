@@ -11,5 +11,4 @@ Split = Literal["official", "identity", "folds", "none"]
 
 CROP_PROTOCOLS: tuple[CropProtocol, ...] = get_args(CropProtocol)
 OPTIMIZE_GOALS: tuple[OptimizeGoal, ...] = get_args(OptimizeGoal)
-DATA_FORMATS: tuple[DataFormat, ...] = get_args(DataFormat)
 SPLITS: tuple[Split, ...] = get_args(Split)

@@ -57,12 +57,13 @@ def face_sides(faces: Faces) -> FaceSizes:
 
 def suspicions(faces: Faces) -> list[Suspicion]:
     """What is probably wrong in the faces of one part of a data set; empty if nothing is."""
+    swapped = _swapped(faces)
     found = [
         Suspicion("points outside of the image", _outside(faces)),
         Suspicion(f"faces smaller than {SMALL} px", _rows(_extents(faces.points) < SMALL)),
-        Suspicion("left and right points swapped", _swapped(faces)),
-        Suspicion("faces upside down or on their side", _turned(faces)),
-        Suspicion("shapes unlike all others", _unlike(faces)),
+        Suspicion("left and right points swapped", swapped),
+        Suspicion("faces upside down or on their side", _without(swapped, _turned(faces))),
+        Suspicion("shapes unlike all others", _without(swapped, _unlike(faces))),
     ]
     found += [
         Suspicion("the same image twice", tuple(rows))
@@ -86,6 +87,11 @@ def shared_images(parts: Mapping[str, Faces]) -> list[tuple[str, str, int]]:
 
 def _rows(selected: NDArray[np.bool_]) -> tuple[int, ...]:
     return tuple(np.flatnonzero(selected).tolist())
+
+
+def _without(known: tuple[int, ...], rows: tuple[int, ...]) -> tuple[int, ...]:
+    """The rows that are not already suspicious for another reason."""
+    return tuple(row for row in rows if row not in known)
 
 
 def _extents(points: Floats) -> Floats:
@@ -113,8 +119,7 @@ def _turned(faces: Faces) -> tuple[int, ...]:
     wrong way round."""
     left, right = faces.scheme.outer_eye_corners
     x, y = np.moveaxis(faces.points[:, right] - faces.points[:, left], -1, 0)
-    turned = _rows(np.abs(np.degrees(np.arctan2(y, x))) > 60)
-    return tuple(row for row in turned if row not in _swapped(faces))
+    return _rows(np.abs(np.degrees(np.arctan2(y, x))) > 60)
 
 
 def _swapped(faces: Faces) -> tuple[int, ...]:
@@ -131,8 +136,7 @@ def _unlike(faces: Faces) -> tuple[int, ...]:
     if len(faces) < 10 or faces.scheme.count < 3:
         return ()
     residuals = _residuals(faces.points, _mean_shape(faces.points))
-    unlike = _rows(residuals > _UNLIKE * max(float(np.median(residuals)), 1e-6))
-    return tuple(row for row in unlike if row not in _swapped(faces))
+    return _rows(residuals > _UNLIKE * max(float(np.median(residuals)), 1e-6))
 
 
 def _mean_shape(points: Floats) -> NDArray[np.complex128]:

@@ -104,21 +104,22 @@ def verify(reference: Predict, exported: Predict, faces: VerificationFaces) -> V
     points, scores, spreads = _in_batches(exported, faces.crops)
     distance = np.linalg.norm(points - expected, axis=-1)
     face, point = np.unravel_index(int(np.argmax(distance)), distance.shape)
-    largest_score = None
-    if scores is not None and expected_scores is not None:
-        largest_score = float(np.abs(scores - expected_scores).max())
-    largest_spread = None
-    if spreads is not None and expected_spreads is not None:
-        largest_spread = float(np.abs(spreads - expected_spreads).max())
     parity = Parity(
         largest_px=float(distance[face, point]),
         mean_px=float(distance.mean()),
         nme_change=_nme_change(expected, points, faces),
         faces=f"{len(faces.crops)} {faces.source}",
-        largest_score=largest_score,
-        largest_spread=largest_spread,
+        largest_score=_largest(scores, expected_scores),
+        largest_spread=_largest(spreads, expected_spreads),
     )
     return Verification(parity, f"face {face}, point {point}")
+
+
+def _largest(values: Floats | None, expected: Floats | None) -> float | None:
+    """The largest difference of an output; None if a network has no such output."""
+    if values is None or expected is None:
+        return None
+    return float(np.abs(values - expected).max())
 
 
 def _nme_change(expected: Floats, points: Floats, faces: VerificationFaces) -> float | None:
