@@ -21,7 +21,7 @@ from fkd_train.data.faces import Faces
 from fkd_train.evaluation.accuracy import evaluation_crops
 from fkd_train.evaluation.metrics import nme, roc_auc
 from fkd_train.evaluation.predict import Predict, predict_all
-from fkd_train.losses.landmarks import HALF_QUALITY
+from fkd_train.losses.landmarks import HALF_QUALITY, quality_of
 
 PICTURES = (
     "brick",
@@ -142,7 +142,7 @@ def measure_score(predict: Predict, faces: Faces, sampler: CropSampler) -> Score
 
 def _bins(scores: Floats, errors: Floats) -> tuple[ScoreBin, ...]:
     """Bins of scores (n,) with the errors (n,) of the points, infinite without a face."""
-    quality = 1 / (1 + (errors / (100 * HALF_QUALITY)) ** 3)
+    quality = quality_of(errors / 100)
     failed = errors > 100 * HALF_QUALITY
     numbers = np.minimum((scores * BINS).astype(int), BINS - 1)
     return tuple(

@@ -8,12 +8,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import partial
+from typing import TypeVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
 Loss = Callable[[Tensor], Tensor]
+Errors = TypeVar("Errors", Tensor, NDArray[np.floating])
 HALF_QUALITY = 0.15
 """Error, relative to the interocular distance, at which points are half good."""
 
@@ -36,14 +40,18 @@ def wing(error: Tensor, width: float, curvature: float) -> Tensor:
     return torch.where(size < width, near, size - constant).mean()
 
 
+def quality_of(error: Errors) -> Errors:
+    """The quality of mean errors relative to the interocular distance: an array or a tensor."""
+    return 1 / (1 + (error / HALF_QUALITY) ** 3)
+
+
 def quality(predicted: Tensor, true: Tensor, eye_corners: tuple[int, int]) -> Tensor:
     """How good predicted points (N, n, 2) are: 1 / (1 + (e / 0.15)³) (N,), for a mean error e
     relative to the distance of the true outer eye corners. 1 is exact, 0.5 is off by 15 %."""
     left, right = eye_corners
     distance = (true[:, left] - true[:, right]).norm(dim=-1)
-    error = (predicted - true).norm(dim=-1).mean(dim=-1) / distance.clamp_min(1e-3)
-    good: Tensor = 1 / (1 + (error / HALF_QUALITY) ** 3)
-    return good
+    error: Tensor = (predicted - true).norm(dim=-1).mean(dim=-1) / distance.clamp_min(1e-3)
+    return quality_of(error)
 
 
 def spread_loss(spread: Tensor, error: Tensor) -> Tensor:
