@@ -48,7 +48,7 @@ def test_the_wheel_includes_the_files_that_the_manifest_marks() -> None:
     )
 
 
-NETWORKS = ["fkdnet", "naimishnet"]
+NETWORKS = ["fkdnet", "fkdnet-large", "naimishnet"]
 
 
 def test_the_shipped_detectors_card_names_its_training() -> None:
@@ -65,7 +65,7 @@ def test_the_shipped_detectors_card_names_its_training() -> None:
 def test_the_shipped_networks_card_names_its_training(name: str) -> None:
     card = LandmarkSession(name, "cpu").card
     assert card.training.recipe == name
-    assert card.training.split == "official"
+    assert card.training.split in ("official", "youtube-faces-68 official, 300w none")
     assert "research" in card.licence
     assert card.parity is not None
     assert card.parity.largest_px <= 0.01

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -51,11 +52,14 @@ def with_overrides(
 ) -> Recipe:
     """Replaces values of a recipe by those of the command line, and validates the result.
 
-    `assignments` are TOML lines such as `model.head = "grid"`. Raises RecipeError.
+    `assignments` are TOML lines such as `model.head = "grid"`. A split is that of all data sets.
+    Raises RecipeError.
     """
     from fkd_train.config.detector import DetectorRecipe
     from fkd_train.config.recipe import recipe_from_dict, recipe_to_dict
 
+    if split is not None:
+        recipe = replace(recipe, data=tuple(replace(row, split=None) for row in recipe.data))
     table = recipe_to_dict(recipe)
     for line in assignments:
         _merge(table, _parse_assignment(line))

@@ -37,7 +37,7 @@ _SUBCOMMANDS = {
 @click.option(
     "--force", is_flag=True, help="With --resume: continue even if the recipe or the data changed."
 )
-@split_option(default=None, help="Replaces the recipe's split.")
+@split_option(default=None, help="Replaces the recipe's split, for all data sets.")
 @click.option("--epochs", type=click.IntRange(1), help="Replaces the recipe's number of epochs.")
 @click.option(
     "--size",

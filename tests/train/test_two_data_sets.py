@@ -15,8 +15,11 @@ import fkd_infer
 from fkd_infer.runtime.session import LandmarkSession
 from fkd_train.checkpoints import load_landmark_network
 from fkd_train.cli import evaluate, export, train
+from fkd_train.cli.options import with_overrides
+from fkd_train.config.recipe import load_recipe
 from fkd_train.data.synthetic import draw_face
 from fkd_train.evaluation.predict import convention_offsets
+from fkd_train.export.cards import splits
 
 RECIPE = """
 summary = "two sets of drawn faces"
@@ -196,6 +199,13 @@ def test_a_run_without_one_of_the_data_sets_says_so(
     _, kept, _ = load_landmark_network(out / "last.pt")
     assert [row.name for row in kept.data] == ["videos"]
     assert kept.convention == "videos"
+
+
+def test_a_split_of_the_command_line_is_that_of_all_data_sets() -> None:
+    recipe = load_recipe("fkdnet")
+    assert splits(recipe) == "youtube-faces-68 official, 300w none"
+    changed = with_overrides(recipe, split="identity", epochs=None, size=None, seed=None)
+    assert splits(changed) == "identity"
 
 
 def test_data_of_a_format_that_the_recipe_does_not_have_is_refused(

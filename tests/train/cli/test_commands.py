@@ -76,6 +76,7 @@ def test_lists_the_recipes_with_one_line_each() -> None:
     assert [line.split()[0] for line in result.output.splitlines()] == [
         "detector",
         "fkdnet",
+        "fkdnet-large",
         "naimishnet",
         "seed",
     ]

@@ -17,6 +17,7 @@ from fkd_infer.geometry.arrays import Pixels
 from fkd_infer.geometry.boxes import apply_rule, points_box
 from fkd_infer.geometry.rules import POINTS_BOX
 from fkd_infer.geometry.transforms import transform
+from fkd_infer.landmarks.aspect_ratios import aspect_ratios
 from fkd_infer.landmarks.schemes import IBUG68
 from fkd_infer.runtime.session import LandmarkSession
 from fkd_infer.types import Prediction
@@ -24,6 +25,7 @@ from fkd_train.config.landmarks import CropConfig
 from fkd_train.data.crop_sampler import CropSampler, window_matrix
 from fkd_train.data.dataset import read_faces
 from fkd_train.data.faces import Faces
+from fkd_train.data.synthetic import draw_face
 from fkd_train.evaluation.accuracy import (
     best_box,
     evaluate,
@@ -110,13 +112,17 @@ def test_haars_rule_maps_its_boxes_to_the_points_boxes(data_folder: Path) -> Non
     assert abs(np.mean(ratios)) < 0.04
 
 
-@pytest.mark.parametrize(("name", "nme"), [("fkdnet", 4.4), ("naimishnet", 6.0)])
+SHIPPED_NETWORKS = ["fkdnet", "fkdnet-large", "naimishnet"]
+
+
+@pytest.mark.parametrize(("name", "nme"), zip(SHIPPED_NETWORKS, (4.0, 3.8, 6.0), strict=True))
 def test_shipped_files_have_the_accuracy_of_their_cards(
     data_folder: Path, name: str, nme: float
 ) -> None:
-    """On the real test faces, with the runtime's session."""
+    """On the real test faces, with the runtime's session, as their annotators place points."""
     session = LandmarkSession(SHIPPED_MODELS / f"{name}.onnx", "cpu")
-    predict, sampler = open_model(session.path)
+    convention = "youtube-faces-68" if session.card.conventions else None
+    predict, sampler = open_model(session.path, convention=convention)
     measured = evaluate(predict, read_faces(data_folder, "test"), sampler).accuracy
     assert measured.count == 770
     assert measured.nme < nme
@@ -134,7 +140,21 @@ def test_the_shipped_score_separates_faces_from_backgrounds(data_folder: Path) -
     assert report.rejected < 1
 
 
-@pytest.mark.parametrize("name", ["fkdnet", "naimishnet"])
+@pytest.mark.parametrize("name", ["fkdnet", "fkdnet-large"])
+def test_eyes_that_close_are_seen_to_close(name: str) -> None:
+    """Drawn faces, which no network was trained on, with eyes from open to shut."""
+    predict, sampler = open_model(SHIPPED_MODELS / f"{name}.onnx")
+    heights = []
+    for opened in (1.0, 0.75, 0.5, 0.25, 0.0):
+        drawn = [draw_face(160, np.random.default_rng(seed), opened) for seed in range(12)]
+        crops = [sampler.cut(image, sampler.matrix(image, points)) for image, points in drawn]
+        ratios = [aspect_ratios(points) for points in predict(np.stack(crops)).points]
+        heights.append(np.median([(r.left_eye + r.right_eye) / 2 for r in ratios if r]))
+    assert np.all(np.diff(heights) < 0), heights
+    assert heights[-1] < 0.6 * heights[0]
+
+
+@pytest.mark.parametrize("name", SHIPPED_NETWORKS)
 def test_shipped_checkpoints_predict_the_points_of_the_shipped_files(
     data_folder: Path, name: str
 ) -> None:
