@@ -8,6 +8,7 @@ that it refines, so code that catches FileNotFoundError or ValueError catches it
         SourceFolderError (OSError)
         UnreadableImageError (ValueError)
         UnreadableVideoError (ValueError)
+            DamagedVideoError (also a StoppedError)
         CameraError (OSError)
         StreamError (OSError)
         StoppedError (OSError)
@@ -151,6 +152,15 @@ class StreamError(FkdError, OSError):
 
 class StoppedError(FkdError, OSError):
     """A stream, camera or video stopped too early; the frames before that are usable."""
+
+
+class DamagedVideoError(UnreadableVideoError, StoppedError):
+    """A part of a video could not be decoded; the frames that could are usable."""
+
+    def __init__(self, path: str | Path, problem: str) -> None:
+        FkdError.__init__(
+            self, path, f"{problem}; all else of it was used", "--strict refuses such videos"
+        )
 
 
 class LimitError(FkdError, ValueError):

@@ -150,8 +150,8 @@ class FrameRange:
         selected = 0
         number = 0
         for frame in frames:
-            if frame.time < self.start:
-                continue
+            if self.start > 0 and frame.time < self.start:
+                continue  # times before 0 are part of the whole
             if self.end is not None and frame.time >= self.end:
                 return
             if number % self.stride == 0:

@@ -47,6 +47,9 @@ _SUBCOMMANDS = {
 @frame_range_options
 @encoding_options
 @limit_options
+@click.option(
+    "--strict", is_flag=True, help="Fail a damaged video at once, in place of going on after it."
+)
 @neutral_option(
     "--resume",
     is_flag=True,
@@ -71,6 +74,7 @@ def main(
     frame_range: FrameRange,
     encoding: Encoding,
     limits: Limits,
+    strict: bool,
     resume: bool,
     workers: int | None,
     profile: Path | None,
@@ -101,6 +105,7 @@ def main(
         workers,
         limits,
         open_journal(context, sources, outputs, resume, pipeline),
+        strict,
     )
     with pipeline.profile(profile) if profile else nullcontext():
         summary = run(expanded, job, quiet)
@@ -108,8 +113,10 @@ def main(
         _print_summary(summary)
         failed = {failure.source for failure in summary.failures}
         written = [source for source in expanded if source.name not in failed]
-        notes = [written_otherwise(written), str(left_out)]
-        for line in filter(None, notes if outputs.folder is not None else notes[1:]):
+        notes = [*summary.notes, str(left_out)]
+        if outputs.folder is not None:
+            notes.insert(0, written_otherwise(written))
+        for line in filter(None, notes):
             click.echo(printable(line), err=True)
     _print_failures(context, summary, outputs, quiet)
     if summary.fatal_error is not None:

@@ -47,6 +47,10 @@ class RunRecorder:
         self.summary.frames += 1
         self.summary.faces += len(faces)
 
+    def note(self, source: Source, text: str) -> None:
+        """Notes what the output of a source keeps in another form."""
+        self.summary.notes.append(f"{source.name}: {text}")
+
     def replay(self, source: Source, completed: CompletedSource) -> None:
         """Records the frames of a source that an earlier run completed."""
         assert self.journal is not None

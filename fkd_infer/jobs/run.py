@@ -39,8 +39,9 @@ from fkd_infer.types import FrameRange
 class Job:
     """How a run processes its sources and where results go.
 
-    `workers` photos are processed at once. `frame_range`, `encoding` and `offline` (smoothing with
-    frames to come) are for videos. `journal` records what is completed, for a later run.
+    `workers` photos are processed at once. `frame_range`, `encoding`, `offline` (smoothing with
+    frames to come) and `strict` (fail at the first damage) are for videos. `journal` records what
+    is completed, for a later run.
     """
 
     finder: FaceFinder
@@ -52,6 +53,7 @@ class Job:
     workers: int = 1
     limits: Limits = field(default_factory=Limits)
     journal: Journal | None = None
+    strict: bool = False
 
 
 def run(sources: Sequence[Source], job: Job, quiet: bool = False) -> Summary:
@@ -193,6 +195,7 @@ def _process_videos(
         job.offline,
         stopping,
         job.limits,
+        job.strict,
     )
     for source in sources:
         if stopping():
@@ -202,7 +205,8 @@ def _process_videos(
         if completed is not None:
             recorder.replay(source, completed)
         else:
-            recorder.process(source, picture, partial(processor, source, recorder.record))
+            note = partial(recorder.note, source)
+            recorder.process(source, picture, partial(processor, source, recorder.record, note))
 
 
 def _total_frames(sources: Sequence[Source], frame_range: FrameRange) -> int | None:

@@ -23,7 +23,8 @@ class Summary:
     `picture_count`. `reached` are the names of the sources that the run came to, and `skipped`
     counts those that an earlier run had completed. `complete` says whether all were reached;
     `stopped` whether a signal ended the run, and `fatal_error` which error did. `tracking` is a
-    line about followed faces, or empty.
+    line about followed faces, or empty; `notes` are lines about outputs that keep something of
+    their source in another form.
     """
 
     frames: int = 0
@@ -39,6 +40,7 @@ class Summary:
     stopped: bool = False
     fatal_error: FkdError | None = None
     tracking: str = ""
+    notes: list[str] = field(default_factory=list)
 
     def add_picture(self, picture: Path) -> None:
         """Counts a picture, and lists it if there is room."""

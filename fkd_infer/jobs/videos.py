@@ -29,8 +29,8 @@ class VideoProcessor:
     """Finds the faces of a video, camera or stream, draws them if `drawn`, and writes the result to
     `folder`, if there is one.
 
-    `offline` smooths points with frames to come. Once `stopping` returns true, no more frames are
-    read.
+    `offline` smooths points with frames to come, and `strict` fails videos at their first damage.
+    Once `stopping` returns true, no more frames are read.
     """
 
     finder: FaceFinder
@@ -42,15 +42,28 @@ class VideoProcessor:
     offline: bool
     stopping: Callable[[], bool]
     limits: Limits = field(default_factory=Limits)
+    strict: bool = False
 
-    def __call__(self, source: Source, record: Callable[[Frame, Sequence[Face]], None]) -> bool:
-        """Processes a source, and calls `record` in this thread with each frame and its faces.
+    def __call__(
+        self,
+        source: Source,
+        record: Callable[[Frame, Sequence[Face]], None],
+        note: Callable[[str], None] = lambda _: None,
+    ) -> bool:
+        """Processes a source, and calls `record` in this thread with each frame and its faces, and
+        `note` with what its video keeps in another form.
 
         Returns whether the source was processed to its end.
         """
         stopwatch = self.finder.pipeline.stopwatch
+        sink = open_sink(source, self.folder, self.encoding, self.frame_range)
+
+        def pass_notes_on() -> None:
+            for text in sink.notes:
+                note(text)
+
         with ExitStack() as stack:
-            sink = open_sink(source, self.folder, self.encoding, self.frame_range)
+            stack.callback(pass_notes_on)
             pictures = stack.enter_context(sink)
             for frame, faces in stack.enter_context(closing(self._processed(source))):
                 with stopwatch.for_frames([(frame.source, frame.index)]), stopwatch("write"):
@@ -74,7 +87,7 @@ class VideoProcessor:
     def _read(self, source: Source, gray: bool) -> Iterator[Frame]:
         """Reads the frames of a source."""
         stopwatch = self.finder.pipeline.stopwatch
-        frames = frames_from(source, self.frame_range, gray, self.limits)
+        frames = frames_from(source, self.frame_range, gray, self.limits, self.strict)
         for number in count():
             with stopwatch.for_frames([(source.name, number)]), stopwatch("read"):
                 frame = next(frames, None)

@@ -37,18 +37,22 @@ def frames_from(
     frame_range: FrameRange = FrameRange(),  # noqa: B008 (frozen)
     gray: bool = False,
     limits: Limits | None = None,
+    strict: bool = False,
 ) -> Iterator[Frame]:
     """Yields the frames of a source, read one by one; of all but images, those in a range.
 
     `gray` reads only the luma of videos, as (H, W), which is faster. Raises the errors of the
-    readers, LimitError for frames that are too large, and LimitStoppedError for too many.
+    readers, LimitError for frames that are too large, and LimitStoppedError for too many. After the
+    last frame of a video with damage it raises DamagedVideoError; with `strict`,
+    UnreadableVideoError at the damage.
     """
     limits = limits or Limits()
     if source.kind == "image":
         yield read_photo(source, limits)
     else:
         try:
-            yield from limits.enforce(_video_frames(source, frame_range, gray, limits), source.name)
+            frames = _video_frames(source, frame_range, gray, limits, strict)
+            yield from limits.enforce(frames, source.name)
         except (UnreadableVideoError, LimitError) as error:
             if source.path is None or error.subject != str(source.path):
                 raise
@@ -70,7 +74,7 @@ def frame_count(source: Source, frame_range: FrameRange = FrameRange()) -> int |
 
 
 def _video_frames(
-    source: Source, frame_range: FrameRange, gray: bool, limits: Limits
+    source: Source, frame_range: FrameRange, gray: bool, limits: Limits, strict: bool
 ) -> Iterator[Frame]:
     if source.camera is not None:
         yield from frame_range(read_camera(source.camera, source.name))
@@ -84,7 +88,7 @@ def _video_frames(
             limits.check_video(source.path, *animation.size)
             yield from frame_range(_animated(source.path, source.name, frame_range, gray))
         else:
-            yield from read_video(source.path, source.name, frame_range, gray, limits)
+            yield from read_video(source.path, source.name, frame_range, gray, limits, strict)
 
 
 def _animated(path: Path, name: str, frame_range: FrameRange, gray: bool) -> Iterator[Frame]:

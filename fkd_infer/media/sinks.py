@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Protocol
@@ -27,9 +27,16 @@ class FrameSink(AbstractContextManager["FrameSink", None], Protocol):
         """Appends a frame."""
         ...
 
+    @property
+    def notes(self) -> Sequence[str]:
+        """What of the source the output keeps in another form, or not at all."""
+        ...
+
 
 class NullSink(Scoped):
     """Discards frames."""
+
+    notes: Sequence[str] = ()
 
     def _scope(self) -> Iterator[None]:
         yield

@@ -17,6 +17,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from fkd_infer.errors import StoppedError
 from fkd_infer.tracking.scene_change import SceneChangeDetector, Thumbnail
 from fkd_infer.types import Face, Frame
 
@@ -41,13 +42,17 @@ def smooth_offline(items: Iterable[FrameFaces]) -> Iterator[FrameFaces]:
     been read.
     """
     window = _Window()
-    for frame, faces in items:
-        if window.ends_before(frame):
-            yield from window.drain()
-            window = _Window()
-        window.add(frame, faces)
-        while window.is_full:
-            yield window.pop()
+    try:
+        for frame, faces in items:
+            if window.ends_before(frame):
+                yield from window.drain()
+                window = _Window()
+            window.add(frame, faces)
+            while window.is_full:
+                yield window.pop()
+    except StoppedError:  # the frames before it are good
+        yield from window.drain()
+        raise
     yield from window.drain()
 
 

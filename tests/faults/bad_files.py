@@ -144,8 +144,8 @@ BAD_FILES: dict[str, tuple[Make, str]] = {
     "cut.bmp": (_bytes(lambda: encoded(".bmp")[:500]), "cannot be read as an image"),
     "cut.tif": (_bytes(lambda: encoded(".tif")[:60]), "cannot be read as an image"),
     "cut.mp4": (_bytes(lambda: video()[:-300]), _NO_VIDEO),
-    "cut.mkv": (_bytes(lambda: video(".mkv", 60)[:-2500]), _NO_VIDEO),
-    "cut.avi": (_bytes(lambda: other_video("avi", "mjpeg", 60)[:-9000]), _NO_VIDEO),
+    "cut.mkv": (_bytes(lambda: video(".mkv", 60)[:-2500]), _CUT),
+    "cut.avi": (_bytes(lambda: other_video("avi", "mjpeg", 60)[:-9000]), _CUT),
     # too large
     "bomb.png": (_bytes(bomb), _LARGE),
     "vast.png": (_bytes(lambda: png(2**31 - 1, 2**31 - 1, 8, 2, b"")), _LARGE),
@@ -191,7 +191,7 @@ BAD_FILES: dict[str, tuple[Make, str]] = {
         _bytes(lambda: webp_file(chunk(b"VP8 ", bytes(40)))),
         "does not say its size",
     ),
-    "damaged.mp4": (_bytes(damaged_video), _NO_VIDEO),
+    "damaged.mp4": (_bytes(damaged_video), "damaged or missing"),
     # leads elsewhere
     "playlist.mp4": (
         _bytes(lambda: b"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\n/etc/passwd\n"),
@@ -228,6 +228,8 @@ def _rows(width: int, height: int, row: bytes) -> bytes:
 _PALETTE = png_chunk(b"PLTE", bytes(range(48)))
 _NOTES = png_chunk(b"zTXt", b"note\0\0" + zlib.compress(bytes(10**7)))
 
+PARTLY_READABLE = {"cut.mkv": "cut.mkv", "cut.avi": "cut.avi.mp4", "damaged.mp4": "damaged.mp4"}
+"""Bad files of which most can be decoded, with the names of their outputs."""
 UNUSUAL_FILES: dict[str, Make] = {
     "grey.jpg": _bytes(lambda: encoded(".jpg", image=picture()[..., 0])),
     "progressive.jpg": _bytes(progressive),

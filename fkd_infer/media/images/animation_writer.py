@@ -5,7 +5,7 @@ Frames are placed at the nearest tick of the format's clock, so that rounding do
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
@@ -34,6 +34,8 @@ class AnimationSink(Scoped):
     were read by. `quality`, from 0 to 100, is WebP's. Frames that follow the one before too closely
     for players are left out.
     """
+
+    notes: Sequence[str] = ()
 
     def __init__(
         self,

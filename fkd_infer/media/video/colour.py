@@ -28,6 +28,28 @@ _LIMIT_CHROMA = np.rint(128 + (np.arange(256) - 128) * 224 / 255).astype(np.uint
 """Maps chroma from 0-255 to 16-240."""
 
 
+class PictureConverter:
+    """Converts the decoded pictures of a video to upright images of one size, that of the first:
+    BGR (H, W, 3), or with `gray` their luma (H, W). A size that changes is scaled, as players do.
+    """
+
+    def __init__(self, gray: bool = False) -> None:
+        from av.video.reformatter import VideoReformatter
+
+        self._convert = to_gray if gray else to_bgr
+        self._reformatter = VideoReformatter()
+        self._size: tuple[int, int] | None = None
+
+    def __call__(self, picture: VideoFrame) -> Pixels:
+        """Converts the next picture."""
+        image = self._convert(picture, self._reformatter)
+        size = image.shape[1], image.shape[0]
+        self._size = self._size or size
+        if size == self._size:
+            return image
+        return np.asarray(cv2.resize(image, self._size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
 def to_bgr(picture: VideoFrame, reformatter: VideoReformatter) -> Pixels:
     """Converts a decoded picture to upright BGR (H, W, 3), in the colours that players show."""
     from av.video.reformatter import ColorRange, Colorspace, Interpolation

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from fkd_infer.errors import UnreadableVideoError
+from fkd_infer.media.video.steady_clock import SteadyClock
 from fkd_infer.system.files.reading import check_regular
 
 if TYPE_CHECKING:
+    from av.audio.stream import AudioStream
     from av.container import InputContainer
     from av.packet import Packet
     from av.stream import Stream
+    from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
+
+T = TypeVar("T")
 
 _FORMATS = (
     *("mov", "matroska", "webm", "avi", "mpegts", "mpeg", "asf", "flv", "ogg", "gif", "rm", "wtv"),
@@ -27,8 +32,10 @@ _FORMATS = (
 """libav's names of the formats that are read; audio formats are opened for a clear error."""
 _FILES_ONLY = {"protocol_whitelist": "file", "format_whitelist": ",".join(_FORMATS)}
 """Playlists and lists of files are refused: they lead to other files or into the network."""
-_STARTS_ANYWHERE = 0x0200
-"""AVFMT_TS_DISCONT, a flag of formats."""
+_FIRST_STEP_BACK_S = Fraction(2)
+"""By which a seek goes further back if it landed after its target; twice as far each time."""
+_STARTS_ANYWHERE, _NO_TIMESTAMPS = 0x0200, 0x0080
+"""AVFMT_TS_DISCONT and AVFMT_NOTIMESTAMPS, flags of formats."""
 
 
 @dataclass(frozen=True)
@@ -69,21 +76,74 @@ class OpenVideo:
             return None
         return ((start or 0) + duration) * self.stream.time_base - self.zero
 
-    def seek(self, time: Fraction) -> None:
-        """Continues at the last key frame before a time."""
+    @property
+    def has_timestamps(self) -> bool:
+        """Whether the format stores times at all; bare streams of a codec do not."""
+        return not self.container.format.flags & _NO_TIMESTAMPS
+
+    def read_from(
+        self, start: Fraction, read: Callable[[], Iterator[T]], time_of: Callable[[T], Fraction]
+    ) -> Iterator[T]:
+        """Seeks, and yields what `read` then yields, from before a time on.
+
+        A seek may land after its target, where the format's index is wrong, or at a picture that
+        cannot be decoded without those before it. Then it is repeated from further back.
+        """
+        back = Fraction(0)
+        while True:
+            target = max(start - back, Fraction(0))
+            can_seek = self._seek(target)
+            items = read()
+            first = next(items, None)
+            landed = first is not None and time_of(first) <= start
+            if landed or not can_seek or not target:
+                break
+            back = 2 * back or _FIRST_STEP_BACK_S
+        if first is not None:
+            yield first
+            yield from items
+
+    def _seek(self, time: Fraction) -> bool:
+        """Continues near a time; returns whether the format can. If it cannot, the file, of which
+        nothing was read yet, is at its beginning."""
         import av
         from av.error import FFmpegError
 
+        if not self.has_timestamps:
+            return False
         try:
             self.container.seek(int((time + self.zero) * av.time_base))
         except FFmpegError:
-            # A format without an index is read from its beginning.
             self.container.seek(0)
+            return False
+        return True
+
+    def packets(self, *streams: Stream) -> Iterator[Packet[Stream]]:
+        """Yields packets of streams, as stored, with times on one clock; libav's errors pass."""
+        steady = SteadyClock(may_jump=bool(self.container.format.flags & _STARTS_ANYWHERE))
+        for packet in self.container.demux(*streams):
+            steady(packet)
+            yield packet
 
     def time_of(self, packet: Packet[Stream]) -> Fraction | None:
         """Returns when a packet is shown or heard, in seconds; None without a timestamp."""
         ticks = packet.dts if packet.pts is None else packet.pts
         return None if ticks is None else ticks * packet.time_base - self.zero
+
+    def time_of_picture(self, picture: VideoFrame) -> Fraction | None:
+        """Returns when a decoded picture is shown, in seconds; None without a timestamp."""
+        # AVI stores no order of display, and libav's guess is wrong where there are B-frames. The
+        # decoding times of the packets that released the pictures are in order.
+        unordered = picture.pts is None or self.container.format.name == "avi"
+        ticks = picture.dts if unordered else picture.pts
+        if ticks is None or picture.time_base is None:
+            return None
+        return ticks * picture.time_base - self.zero
+
+    @property
+    def sounds(self) -> Sequence[AudioStream]:
+        """The sound tracks."""
+        return self.container.streams.audio
 
     def damaged(self, why: str) -> UnreadableVideoError:
         """Returns the error for a file that opens, but does not read to its end."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from fkd_infer.errors import StoppedError, StreamError
 from fkd_infer.limits import Limits
-from fkd_infer.media.video.colour import to_bgr, to_gray
+from fkd_infer.media.video.colour import PictureConverter
 from fkd_infer.types import Frame
 
 if TYPE_CHECKING:
@@ -62,16 +62,13 @@ def read_stream(
     """Yields the frames of a stream, with times since the first one by the sender's clock.
 
     Packets that cannot be decoded are skipped, as until the first key frame. If the sender's clock
-    restarts, times continue. A change of the frame size ends the stream.
+    restarts, times continue. Frames of another size are scaled to that of the first.
 
     Raises StreamError if it does not open or shows nothing, StoppedError if a live stream stops,
     and LimitError for frames that are too large.
     """
-    from av.video.reformatter import VideoReformatter
-
     name = public_name(url)
-    convert = to_gray if gray else to_bgr
-    reformatter = VideoReformatter()
+    convert = PictureConverter(gray)
     limits = limits or Limits()
     with _open(url, name, open_timeout_s, read_timeout_s) as container:
         stream = container.streams.video[0]
@@ -80,7 +77,6 @@ def read_stream(
         is_live = container.duration is None
         clock = _Clock(stream.average_rate)
         count = 0
-        size: tuple[int, int] | None = None
         pictures = _pictures(container)
         why = "it ended"
         while True:
@@ -91,13 +87,7 @@ def read_stream(
                 break
             if picture is None:
                 break
-            frame = Frame(convert(picture, reformatter), name, count, clock(picture))
-            size = size or (frame.width, frame.height)
-            if (frame.width, frame.height) != size:
-                was, now = (f"{w}x{h}" for w, h in (size, (frame.width, frame.height)))
-                why, is_live = f"its size changed from {was} to {now}", True
-                break
-            yield frame
+            yield Frame(convert(picture), name, count, clock(picture))
             count += 1
     if count == 0:
         raise StreamError(name, f"shows no picture: {why}")

@@ -1,15 +1,20 @@
-"""Reads the frames of video files: upright, in true colours, with exact times, or an error."""
+"""Reads the frames of video files: upright, in true colours, with exact times.
+
+Damage does not end a video: as a player does, it goes on with what can be decoded. The error that
+says what could not follows the last frame.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from fkd_infer.limits import Limits
-from fkd_infer.media.video.colour import to_bgr, to_gray
+from fkd_infer.media.video.colour import PictureConverter
 from fkd_infer.media.video.container import OpenVideo, open_video
+from fkd_infer.media.video.damage import Damage
 from fkd_infer.types import Frame, FrameRange
 
 if TYPE_CHECKING:
@@ -17,6 +22,10 @@ if TYPE_CHECKING:
     from av.stream import Stream
     from av.video.frame import VideoFrame
 
+_TimedPicture: TypeAlias = "tuple[VideoFrame, Fraction]"
+"""A decoded picture, and its time in seconds."""
+_MAX_UNTIMED = 16
+"""Pictures at the beginning that wait for the first time that a file states."""
 _TOLERANCE_S = Fraction(1, 2)
 """By which a file may end before the duration in its header, which is often rounded."""
 
@@ -27,32 +36,28 @@ def read_video(
     frame_range: FrameRange = FrameRange(),  # noqa: B008 (frozen)
     gray: bool = False,
     limits: Limits | None = None,
+    strict: bool = False,
 ) -> Iterator[Frame]:
     """Yields the frames of a file as players show them: display matrix applied, colours as tagged.
 
     `gray` reads only luma, as (H, W). Frames are numbered from the range's start; times are the
-    file's. Raises UnreadableVideoError at the first damage and for a truncated file, and
-    LimitError for frames that are too large.
-    """
-    from av.video.reformatter import VideoReformatter
+    file's. Frames of another size are scaled to that of the first.
 
-    convert, limits = to_gray if gray else to_bgr, limits or Limits()
+    Raises UnreadableVideoError if nothing can be decoded, or, if `strict`, at the first damage;
+    DamagedVideoError after the last frame if some could not be decoded; LimitError for frames that
+    are too large.
+    """
+    limits = limits or Limits()
     with open_video(path) as video:
         limits.check_video(path, video.stream.width, video.stream.height)
         # Frames may grow in the middle of a file; then the decoder refuses them.
         video.stream.codec_context.options = {"max_pixels": str(limits.pixels)}
-        reformatter = VideoReformatter()
-        if frame_range.start > 0:
-            video.seek(frame_range.start)
-
-        def frames() -> Iterator[Frame]:
-            index = 0
-            for picture, time in _timed_pictures(video, frame_range.start):
-                if time >= frame_range.start:
-                    yield Frame(convert(picture, reformatter), name, index, time)
-                    index += 1
-
-        yield from frame_range(frames())
+        convert, damage = PictureConverter(gray), Damage(video, frame_range.start, strict)
+        pictures = enumerate(_pictures_from(video, frame_range.start, damage))
+        yield from frame_range(
+            Frame(convert(picture), name, index, time) for index, (picture, time) in pictures
+        )
+        damage.check()
 
 
 def count_frames(path: Path, frame_range: FrameRange = FrameRange()) -> int | None:  # noqa: B008 (frozen)
@@ -66,21 +71,43 @@ def count_frames(path: Path, frame_range: FrameRange = FrameRange()) -> int | No
         return frame_range.count(frames, video.rate)
 
 
-def _timed_pictures(video: OpenVideo, start: Fraction) -> Iterator[tuple[VideoFrame, Fraction]]:
-    """Yields decoded pictures with their times in seconds."""
+def _pictures_from(video: OpenVideo, start: Fraction, damage: Damage) -> Iterator[_TimedPicture]:
+    """Yields the pictures from a time on; 0 is the beginning."""
+
+    def read() -> Iterator[_TimedPicture]:
+        damage.forget()
+        return _timed_pictures(video, damage, from_start=not start)
+
+    if not start:
+        return read()
+    pictures = video.read_from(start, read, lambda timed: timed[1])
+    return (timed for timed in pictures if timed[1] >= start)
+
+
+def _timed_pictures(video: OpenVideo, damage: Damage, from_start: bool) -> Iterator[_TimedPicture]:
+    """Yields pictures with their times. Those without one are evenly spaced after the picture
+    before, or, at the beginning, before the first that has one."""
     step = 1 / video.rate if video.rate else Fraction(0)
-    time = -step
-    for picture in _pictures(video, start):
-        ticks = picture.dts if picture.pts is None else picture.pts
-        if ticks is None or picture.time_base is None:
+    untimed: list[VideoFrame] = []
+    time: Fraction | None = None
+    for picture in _pictures(video, damage, from_start):
+        stated = video.time_of_picture(picture)
+        if time is None:
+            if stated is None and video.has_timestamps and len(untimed) < _MAX_UNTIMED:
+                untimed.append(picture)
+                continue
+            time = (stated or 0) - step * (len(untimed) + 1)
+        for early in untimed:
             time += step
-        else:
-            time = ticks * picture.time_base - video.zero
+            yield early, time
+        untimed.clear()
+        time = time + step if stated is None else stated
         yield picture, time
+    yield from ((picture, number * step) for number, picture in enumerate(untimed))
 
 
-def _pictures(video: OpenVideo, start: Fraction) -> Iterator[VideoFrame]:
-    """Yields decoded pictures in display order, including some before `start`.
+def _pictures(video: OpenVideo, damage: Damage, from_start: bool) -> Iterator[VideoFrame]:
+    """Yields decoded pictures in display order; `from_start` says whether they are all of the file.
 
     Frame threads stay off: they report errors late, and PyAV drops the errors that occur while it
     drains the decoder.
@@ -89,12 +116,12 @@ def _pictures(video: OpenVideo, start: Fraction) -> Iterator[VideoFrame]:
 
     count = packets = 0
     end = Fraction(0)
-    try:
-        # All streams are read: the end of the sound also tells whether a file is truncated.
-        for packet in video.container.demux():
+    for packet in _packets(video, damage):
+        time = None if packet is None else video.time_of(packet)
+        if packet is not None:
+            end = max(end, (time or end) + _duration(packet))
             if packet.is_corrupt:
-                raise video.damaged(f"cut short or damaged after frame {count}")
-            end = max(end, (video.time_of(packet) or end) + _duration(packet))
+                damage.add_packet(time, packet.stream.index == video.stream.index, count)
             if packet.stream.index != video.stream.index:
                 continue
             if packet.dts is not None or packet.pts is not None:
@@ -102,17 +129,34 @@ def _pictures(video: OpenVideo, start: Fraction) -> Iterator[VideoFrame]:
                 if not packet.size:
                     # A skipped frame; to the decoder an empty packet would mean the end.
                     continue
-            for picture in video.stream.decode(packet):
-                if picture.is_corrupt:
-                    if start > 0 and not count:
-                        continue  # it depends on frames from before the seek point
-                    raise video.damaged(f"damaged at frame {count}")
-                yield picture
-                count += 1
+        try:
+            pictures = video.stream.decode(packet)
+        except FFmpegError as error:
+            damage.add_picture(time, count, error.strerror or str(error))
+            continue
+        for picture in pictures:
+            if picture.is_corrupt:
+                damage.add_picture(video.time_of_picture(picture), count)
+            yield picture
+            count += 1
+    if from_start and not count:
+        raise video.damaged("none of its frames can be decoded")
+    if _is_truncated(video, packets, end, from_start):
+        damage.end(f"it is cut short after {count} frames")
+
+
+def _packets(video: OpenVideo, damage: Damage) -> Iterator[Packet[Stream] | None]:
+    """Yields the packets of picture and sound, whose end also tells whether a file is truncated.
+
+    None, which drains the decoder, follows the last one that can be read.
+    """
+    from av.error import FFmpegError
+
+    try:
+        yield from video.packets(video.stream, *video.sounds)
     except FFmpegError as error:
-        raise video.damaged(f"{error.strerror or error} (after frame {count})") from error
-    if (count == 0 and not start) or _is_truncated(video, packets, end, from_start=not start):
-        raise video.damaged(f"cut short: it ends after {count} frames")
+        damage.end(f"it cannot be read to its end: {error.strerror or error}")
+        yield None
 
 
 def _duration(packet: Packet[Stream]) -> Fraction:

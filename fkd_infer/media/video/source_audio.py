@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -25,10 +26,8 @@ class SourceAudio:
 
     def __init__(self, video: OpenVideo, start: Fraction = Fraction(0)) -> None:
         self.video = video
-        if start > 0:
-            video.seek(start)
-        self.streams = video.container.streams.audio
-        self._packets: Iterator[Packet[Stream]] = video.container.demux(video.stream, *self.streams)
+        self.streams = video.sounds
+        self._packets = self._packets_from(start)
         self._next: Packet[Stream] | None = None
         self._durations: dict[Fraction, Fraction] = {}  # of frames, by their time
 
@@ -65,19 +64,23 @@ class SourceAudio:
         packets += self.packets_until(following)
         return following, [p for p in packets if self._decoding_time(p) < following]
 
+    def _packets_from(self, start: Fraction) -> Iterator[Packet[Stream]]:
+        def read() -> Iterator[Packet[Stream]]:
+            return self.video.packets(self.video.stream, *self.streams)
+
+        return self.video.read_from(start, read, self._decoding_time) if start else read()
+
     def _read(self) -> Iterator[Packet[Stream]]:
         from av.error import FFmpegError
 
         if self._next is not None:
             packet, self._next = self._next, None
             yield packet
-        try:
+        with suppress(FFmpegError):  # the reader of the frames has told it
             for packet in self._packets:
                 # Empty packets stand for the end of a stream, or for a skipped frame.
                 if packet.size:
                     yield packet
-        except FFmpegError as error:
-            raise self.video.damaged(error.strerror or str(error)) from error
 
     def _decoding_time(self, packet: Packet[Stream]) -> Fraction:
         """Returns when a packet is decoded, in seconds; files store packets in this order."""

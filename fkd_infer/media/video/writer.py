@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from fractions import Fraction
-from io import BytesIO
 from math import lcm
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +21,7 @@ from fkd_infer.media.encoder_errors import encoder_errors
 from fkd_infer.media.video.colour import MATRIX, to_i420
 from fkd_infer.media.video.container import open_video
 from fkd_infer.media.video.encoding import CONTAINERS, Encoding
+from fkd_infer.media.video.sound_tracks import CopiedTrack, EncodedTrack, is_held
 from fkd_infer.media.video.source_audio import SourceAudio
 from fkd_infer.system.files.atomic import atomic_write
 from fkd_infer.system.scoped import Scoped
@@ -29,7 +29,6 @@ from fkd_infer.types import Frame, FrameRange
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream
-    from av.container import OutputContainer
     from av.packet import Packet
     from av.stream import Stream
     from av.video.frame import VideoFrame
@@ -40,14 +39,14 @@ _BT709 = _LIMITED_RANGE = 1
 _TIME_BASE = Fraction(1, 120_000)
 """For frames from no file: exact for 24, 25, 30 and 60 Hz and for NTSC."""
 _RATE = Fraction(30)
-_COPIED_TAGS = ("language", "title")
 _MAX_CLOCK = 2**31 - 1
 
 
 class VideoSink(Scoped):
     """Writes a video file, which appears when it is complete; without frames there is no file.
 
-    `source` is the video that the frames were read from: its sound is copied up to the last frame.
+    `source` is the video that the frames were read from: its sound is kept up to the last frame,
+    copied if the container holds it, or else encoded.
     `frame_range` is the range that they were read by: if it has a start, the file begins there.
     """
 
@@ -81,7 +80,7 @@ class VideoSink(Scoped):
                     self._file.close()
 
     def write(self, frame: Frame) -> None:
-        """Appends a frame, which must be later than the one before and of the same size."""
+        """Appends a frame, which must be of the same size as the one before."""
         with encoder_errors(self._path):
             if self._file is None:
                 self._file = _VideoFile(
@@ -89,19 +88,22 @@ class VideoSink(Scoped):
                 )
             self._file.write(frame)
 
+    @property
+    def notes(self) -> Sequence[str]:
+        """What could not be kept as it was."""
+        return () if self._file is None else self._file.notes
+
     @contextmanager
     def _opened_source(self) -> Iterator[SourceAudio | None]:
         if self._source is None:
             yield None
             return
         with open_video(self._source) as video:
-            audio = SourceAudio(video, self._range.start)
-            _check_audio(self._path, self._source, audio.streams)
-            yield audio
+            yield SourceAudio(video, self._range.start)
 
 
 class _VideoFile:
-    """The open output file: an encoder, and streams of copied sound."""
+    """The open output file: an encoder, and the tracks of its sound."""
 
     def __init__(
         self,
@@ -127,6 +129,7 @@ class _VideoFile:
         self._tick: int | None = None
         self._step = round(1 / (self._rate * self._time_base))
         self._last_packet: Packet[VideoStream] | None = None
+        self.notes: list[str] = []
 
         streams = audio.streams if audio else ()
         self._container = av.open(
@@ -136,7 +139,9 @@ class _VideoFile:
             container_options=_clock_option(path, self._time_base, streams),
         )
         self._stream = self._add_encoder()
-        self._copies = {stream.index: _add_copy(self._container, stream) for stream in streams}
+        self._sounds = {
+            stream.index: sound for stream in streams if (sound := self._add_sound(stream))
+        }
 
     def write(self, frame: Frame) -> None:
         """Encodes a frame, and copies the sound before it."""
@@ -158,6 +163,8 @@ class _VideoFile:
             end, packets = self._audio.finish(last, self._stride)
             self._copy(packets)
             duration = self._step if end is None else round((end - last) / self._time_base)
+        for sound in self._sounds.values():
+            self._container.mux(list(sound.finish()))
         self._mux(self._stream.encode(None))
         if self._last_packet is not None:
             self._last_packet.duration = duration
@@ -173,7 +180,7 @@ class _VideoFile:
             self._container.close()
 
     def _checked_tick(self, frame: Frame) -> int:
-        """Returns a frame's timestamp; raises OutputError if it or the size is not valid here."""
+        """Returns a frame's timestamp; raises OutputError for a frame of another size."""
         if (frame.width, frame.height) != self._size:
             raise OutputError(
                 self._path,
@@ -181,14 +188,8 @@ class _VideoFile:
                 f"{self._size[0]}x{self._size[1]}; a video has one size",
             )
         tick = round((frame.time - self._zero) / self._time_base)
-        if self._tick is not None and tick <= self._tick:
-            when = f"frame {frame.index} at {float(frame.time):.3f} s"
-            raise OutputError(
-                self._path,
-                f"{when} is not later than the one before",
-                "repair the source's times with: ffmpeg -i SOURCE -fps_mode cfr repaired.mp4",
-            )
-        return tick
+        # Of two frames at one time, both are kept; a file needs them one after the other.
+        return tick if self._tick is None else max(tick, self._tick + 1)
 
     def _add_encoder(self) -> VideoStream:
         from av.codec.context import ThreadType
@@ -215,6 +216,16 @@ class _VideoFile:
             if aspect and (source.width, source.height) == self._size:
                 context.sample_aspect_ratio = aspect
         return stream
+
+    def _add_sound(self, source: AudioStream) -> CopiedTrack | EncodedTrack | None:
+        if is_held(CONTAINERS[self._path.suffix.lower()], source):
+            return CopiedTrack(self._container, source)
+        if not source.codec_context:
+            self.notes.append("a sound track is left out: there is no decoder for it")
+            return None
+        codec = source.codec_context.name
+        self.notes.append(f"its sound is encoded as AAC: {self._path.suffix} does not hold {codec}")
+        return EncodedTrack(self._container, source)
 
     def _picture(self, image: Pixels, tick: int) -> VideoFrame:
         from av.video.frame import VideoFrame
@@ -245,6 +256,8 @@ class _VideoFile:
 
     def _copy(self, packets: Iterable[Packet[Stream]]) -> None:
         """Writes sound packets, with times that count from the file's beginning."""
+        from av.error import InvalidDataError
+
         if self._audio is None:
             return
         zero = self._audio.video.zero + self._zero
@@ -255,8 +268,10 @@ class _VideoFile:
             shift = round(zero / packet.time_base)
             packet.pts = None if packet.pts is None else packet.pts - shift
             packet.dts = packet.pts if packet.dts is None else packet.dts - shift
-            packet.stream = self._copies[packet.stream_index]
-            self._container.mux(packet)
+            if sound := self._sounds.get(packet.stream_index):
+                # A container refuses packets that were cut off; the file's reader reports damage.
+                with suppress(InvalidDataError):
+                    self._container.mux(list(sound.add(packet)))
 
 
 def _clock(audio: SourceAudio | None) -> tuple[Fraction, Fraction]:
@@ -275,30 +290,3 @@ def _clock_option(
     clock = lcm(time_base.denominator, *(stream.rate for stream in streams))
     clock = clock if clock <= _MAX_CLOCK else time_base.denominator
     return {"movie_timescale": str(clock)}
-
-
-def _add_copy(container: OutputContainer, stream: AudioStream) -> AudioStream:
-    copy = container.add_stream_from_template(stream)
-    copy.metadata.update({k: v for k, v in stream.metadata.items() if k in _COPIED_TAGS})
-    copy.disposition = stream.disposition
-    return copy
-
-
-def _check_audio(path: Path, source: Path, streams: Sequence[AudioStream]) -> None:
-    """Raises OutputError for sound that the container cannot hold: writes a header in memory."""
-    import av
-    from av.error import FFmpegError
-
-    for stream in streams:
-        try:
-            with av.open(BytesIO(), "w", format=CONTAINERS[path.suffix.lower()]) as trial:
-                _add_copy(trial, stream)
-                trial.start_encoding()
-        except (FFmpegError, ValueError) as error:
-            codec = stream.codec_context.name if stream.codec_context else "unknown"
-            raise OutputError(
-                path,
-                f"{path.suffix} does not hold {codec} sound",
-                "convert it first, with: "
-                f"ffmpeg -i {source.name} -c:v copy -c:a aac {source.stem}.mkv",
-            ) from error

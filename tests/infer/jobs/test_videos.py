@@ -10,12 +10,13 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from synthetic_videos import NTSC, Clip, constant_rate, make_video, noise_image
 from tiny_models import MODELS
 
 from fkd_infer.detection.base import Detector, DetectorTraits
 from fkd_infer.drawing.annotator import Annotator
 from fkd_infer.drawing.overlay import Overlay
-from fkd_infer.errors import UnreadableVideoError
+from fkd_infer.errors import DamagedVideoError, UnreadableVideoError
 from fkd_infer.jobs.face_finder import FaceFinder
 from fkd_infer.jobs.videos import VideoProcessor
 from fkd_infer.landmarks.schemes import IBUG68
@@ -134,14 +135,40 @@ def test_stopping_leaves_a_complete_video_of_the_processed_frames(
     assert len(list(read_video(tmp_path / "out" / "a.mp4", ""))) == 7
 
 
-def test_a_damaged_video_ends_all_threads_and_leaves_no_file(
-    source: Source, tmp_path: Path
+@pytest.fixture
+def damaged(tmp_path: Path) -> Source:
+    """A video of 40 frames that is cut off."""
+    path = make_video(tmp_path / "a.mkv", Clip(constant_rate(40), noise_image))
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    [source] = expand_sources([str(path)])
+    return source
+
+
+@pytest.mark.parametrize("offline", [False, True])
+def test_a_damaged_video_is_processed_as_far_as_it_can_be_decoded(
+    offline: bool, damaged: Source, tmp_path: Path
 ) -> None:
-    assert source.path is not None
-    source.path.write_bytes(source.path.read_bytes()[:-900])
+    recorded = Recorded()
+    with pytest.raises(DamagedVideoError):
+        make_processor(tmp_path / "out", offline=offline)(damaged, recorded)
+    assert 10 < len(recorded.frames) < 30
+    assert len(list(read_video(tmp_path / "out" / "a.mkv", ""))) == len(recorded.frames)
+
+
+def test_strictly_a_damaged_video_ends_all_threads_and_leaves_no_file(
+    damaged: Source, tmp_path: Path
+) -> None:
     with pytest.raises(UnreadableVideoError):
-        make_processor(tmp_path / "out")(source, Recorded())
+        make_processor(tmp_path / "out", strict=True)(damaged, Recorded())
     assert not list((tmp_path / "out").glob("*"))
+
+
+def test_notes_what_a_video_keeps_in_another_form(tmp_path: Path) -> None:
+    clip = Clip(codec="mjpeg", pixels="yuvj420p", time_base=1 / NTSC, sound=["wmav2"])
+    [source] = expand_sources([str(make_video(tmp_path / "a.avi", clip))])
+    notes: list[str] = []
+    make_processor(tmp_path / "out")(source, Recorded(), notes.append)
+    assert notes == ["its sound is encoded as AAC: .mp4 does not hold wmav2"]
 
 
 def test_an_error_of_the_recorder_ends_all_threads(source: Source, tmp_path: Path) -> None:

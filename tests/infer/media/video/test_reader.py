@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import av
@@ -30,10 +32,21 @@ from synthetic_videos import (
     variable_rate,
 )
 
-from fkd_infer.errors import UnreadableVideoError
+from fkd_infer.errors import DamagedVideoError, UnreadableVideoError
 from fkd_infer.geometry.arrays import gray_plane
 from fkd_infer.media.video.reader import count_frames, read_video
-from fkd_infer.types import FrameRange
+from fkd_infer.types import Frame, FrameRange
+
+
+def frames_before(
+    error: type[UnreadableVideoError], path: Path, message: str, strict: bool = False
+) -> list[Frame]:
+    """The frames of a video that ends with an error."""
+    frames: list[Frame] = []
+    with pytest.raises(error, match=message) as raised:
+        frames.extend(read_video(path, "", strict=strict))
+    assert type(raised.value) is error
+    return frames
 
 
 class TestReading:
@@ -158,7 +171,9 @@ class TestDamage:
 
     @pytest.mark.parametrize("share", [0.5, 0.8])
     @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".avi"])
-    def test_reports_a_truncated_file(self, suffix: str, share: float, tmp_path: Path) -> None:
+    def test_reads_a_truncated_file_and_reports_it(
+        self, suffix: str, share: float, tmp_path: Path
+    ) -> None:
         clip = Clip(
             constant_rate(90),
             noise_image,
@@ -168,28 +183,108 @@ class TestDamage:
             clip = replace(clip, sound=["libmp3lame"], codec="mjpeg", pixels="yuvj420p")
         path = make_video(tmp_path / f"a{suffix}", clip)
         path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
-        read: list[int] = []
-        with pytest.raises(UnreadableVideoError, match=r"frame \d+|\d+ frames"):
-            read.extend(frame.index for frame in read_video(path, ""))
-        assert read == list(range(len(read)))
+        read = frames_before(DamagedVideoError, path, "cut short after|1 frame is damaged")
+        assert [frame.index for frame in read] == list(range(len(read)))
         assert 90 * share * 0.6 < len(read) < 90
+        strictly = frames_before(UnreadableVideoError, path, r"frame \d+|\d+ frames", strict=True)
+        assert len(read) - 2 <= len(strictly) <= len(read)
 
     def test_reports_a_file_truncated_between_frames(self, tmp_path: Path) -> None:
         path = make_video(tmp_path / "a.mp4", Clip(sound=(), options={"movflags": "faststart"}))
         with av.open(str(path)) as container:
             last = max(packet.pos or 0 for packet in container.demux() if packet.size)
         path.write_bytes(path.read_bytes()[:last])
-        with pytest.raises(UnreadableVideoError, match=r"19 frames|frame 19"):
-            list(read_video(path, ""))
+        assert len(frames_before(DamagedVideoError, path, "cut short after 19 frames")) == 19
 
-    def test_reports_a_hole_in_the_middle(self, tmp_path: Path) -> None:
+    def test_goes_on_after_a_hole_in_the_middle(self, tmp_path: Path) -> None:
         path = make_video(tmp_path / "a.mp4", Clip(constant_rate(30), noise_image))
         data = bytearray(path.read_bytes())
         middle = len(data) // 2
         data[middle : middle + 6000] = bytes(6000)
         path.write_bytes(data)
-        with pytest.raises(UnreadableVideoError, match=r"frame \d+.*ffmpeg -i a\.mp4"):
+        message = r"a\.mp4: \d+ frames? (is|are) damaged or missing from 0:00\.\d on; .*--strict"
+        read = frames_before(DamagedVideoError, path, message)
+        assert read[-1].time == 29 / NTSC
+        repair = r"frame \d+.*ffmpeg -i a\.mp4"
+        assert len(frames_before(UnreadableVideoError, path, repair, strict=True)) < len(read)
+
+    def test_damage_before_the_range_does_not_count(self, tmp_path: Path) -> None:
+        clip = Clip(constant_rate(90), noise_image, options={"movflags": "faststart"})
+        path = make_video(tmp_path / "a.mp4", clip)
+        with av.open(str(path)) as container:
+            position = next(p.pos for p in container.demux(video=0) if p.pts and p.pts > 15_000)
+        assert position is not None
+        data = bytearray(path.read_bytes())
+        data[position : position + 6000] = bytes(6000)
+        path.write_bytes(data)
+        frames_before(DamagedVideoError, path, r"damaged or missing from 0:00\.\d on")
+        late = FrameRange(start=Fraction(29, 10))
+        assert len(list(read_video(path, "", late))) == 3
+
+    def test_a_file_without_any_picture_is_an_error(self, tmp_path: Path) -> None:
+        path = make_video(tmp_path / "a.ts", Clip(constant_rate(30), noise_image, sound=()))
+        data = path.read_bytes()
+        path.write_bytes(data[188 * 40 : 188 * 60])  # beyond the only headers of the codec
+        with pytest.raises(UnreadableVideoError, match=r"video"):
             list(read_video(path, ""))
+
+
+class TestClocks:
+    @pytest.mark.parametrize("starts", [(18_000, 3600), (3600, 18_000), (7, 7)])
+    def test_times_go_on_where_recordings_were_joined(
+        self, starts: tuple[int, int], tmp_path: Path
+    ) -> None:
+        parts = []
+        for start in map(Fraction, starts):
+            clip = Clip(constant_rate(20, start=start), sound_start=start)
+            parts.append(make_video(tmp_path / f"{start}.ts", clip))
+        path = tmp_path / "joined.ts"
+        path.write_bytes(b"".join(part.read_bytes() for part in parts))
+        with suppress(DamagedVideoError):  # the packet counters of the container do not go on
+            frames = []
+            for frame in read_video(path, ""):
+                frames.append(frame)
+        assert [number_in(frame.image) for frame in frames] == [*range(20), *range(20)]
+        steps = np.diff([float(frame.time) for frame in frames])
+        assert steps == pytest.approx(np.full(39, 1 / float(NTSC)), abs=0.02)
+
+    def test_seeks_to_the_exact_frame_without_an_index(self, tmp_path: Path) -> None:
+        path = make_video(tmp_path / "a.ts", Clip(constant_rate(90)))
+        start = Fraction(5, 2)
+        expected = [frame.time for frame in read_video(path, "") if frame.time >= start]
+        found = [frame.time for frame in read_video(path, "", FrameRange(start=start))]
+        assert found == expected
+
+    def test_seeks_in_a_bare_stream(self, tmp_path: Path) -> None:
+        clip = Clip(constant_rate(50, Fraction(25)), rate=Fraction(25), sound=())
+        path = make_video(tmp_path / "a.h264", clip)
+        frames = list(read_video(path, "", FrameRange(start=Fraction(1))))
+        assert [number_in(frame.image) for frame in frames] == list(range(25, 50))
+        assert frames[0].time == 1
+
+    def test_b_frames_in_avi_are_in_order(self, tmp_path: Path) -> None:
+        clip = Clip(time_base=1 / NTSC, sound=())
+        frames = list(read_video(make_video(tmp_path / "a.avi", clip), ""))
+        assert [number_in(frame.image) for frame in frames] == list(range(20))
+        steps = np.diff([float(frame.time) for frame in frames])
+        assert steps == pytest.approx(np.full(19, 1 / float(NTSC)))
+
+    def test_a_size_that_changes_is_scaled_to_the_first(self, tmp_path: Path) -> None:
+        parts = [
+            make_video(
+                tmp_path / f"{width}.ts",
+                Clip(constant_rate(5), partial(numbered_image, width=width, height=48), sound=()),
+            )
+            for width in (64, 128)
+        ]
+        path = tmp_path / "both.ts"
+        path.write_bytes(b"".join(part.read_bytes() for part in parts))
+        frames = []
+        with suppress(DamagedVideoError):
+            for frame in read_video(path, ""):
+                frames.append(frame)
+        assert [(f.width, f.height) for f in frames] == [(64, 48)] * 10
+        assert [number_in(frame.image) for frame in frames] == [*range(5), *range(5)]
 
 
 class TestFrameRange:
