@@ -61,10 +61,14 @@ frame_range_options = group(
 """Adds `frame_range`: which frames of a video are processed."""
 
 
-def _encoding(codec: Codec, quality: int | None, strip_metadata: bool) -> Encoding:
+def _encoding(
+    codec: Codec, quality: int | None, strip_metadata: bool, keep_location: bool
+) -> Encoding:
     from fkd_infer.media.video.encoding import Encoding
 
-    return Encoding(codec, quality, strip_metadata)
+    if strip_metadata and keep_location:
+        raise click.UsageError("--keep-location keeps what --strip-metadata leaves out")
+    return Encoding(codec, quality, strip_metadata, keep_location)
 
 
 encoding_options = group(
@@ -86,7 +90,11 @@ encoding_options = group(
     strip_metadata=click.option(
         "--strip-metadata",
         is_flag=True,
-        help="Write pictures without Exif (place and time), XMP, IPTC and colour profile.",
+        help="Write pictures without Exif (place and time), XMP, IPTC and colour profile, and "
+        "videos without tags.",
+    ),
+    keep_location=click.option(
+        "--keep-location", is_flag=True, help="Keep the place that a video was recorded in."
     ),
 )
 """Adds `encoding`: how videos and pictures are written."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -102,4 +102,14 @@ def to_i420(image: Pixels) -> Pixels:
 
 
 def _upright(stored: Pixels, picture: VideoFrame) -> Pixels:
-    return np.ascontiguousarray(np.rot90(stored, round(picture.rotation / 90)), dtype=np.uint8)
+    """Turns and mirrors a picture as its display matrix says, by whole quarters of a circle."""
+    side_data: Any = picture.side_data  # whose types know motion vectors alone
+    display = side_data.get("DISPLAYMATRIX")
+    if display is None:
+        return stored
+    # Positions on screen are x' = a x + c y and y' = b x + d y; third column and row do not matter.
+    matrix = np.frombuffer(bytes(display), "<i4").reshape(3, 3)
+    (a, b), (c, d) = matrix[:2, :2].astype(float)
+    if abs(b) > abs(a):
+        stored, a, d = np.swapaxes(stored, 0, 1), c, b
+    return np.ascontiguousarray(stored[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1], np.uint8)

@@ -40,7 +40,8 @@ _STARTS_ANYWHERE, _NO_TIMESTAMPS = 0x0200, 0x0080
 
 @dataclass(frozen=True)
 class OpenVideo:
-    """An open video file: its first video stream that is no cover picture.
+    """An open video file, and its picture: the video stream that is marked as the default, or else
+    the first that is no cover picture.
 
     `zero` is the file's timestamp that counts as zero, in seconds.
     """
@@ -145,6 +146,27 @@ class OpenVideo:
         """The sound tracks."""
         return self.container.streams.audio
 
+    @property
+    def companions(self) -> Sequence[Stream]:
+        """The tracks that an output of the picture keeps: sound, subtitles, cover pictures, and
+        what is attached. Timecodes and chapters are metadata, though some files have tracks of
+        them."""
+        streams = self.container.streams
+        covers = [stream for stream in streams.video if is_cover(stream)]
+        return [*streams.audio, *streams.subtitles, *covers, *streams.attachments]
+
+    @property
+    def others(self) -> Sequence[Stream]:
+        """The tracks that are not kept."""
+        kept = {self.stream.index, *(stream.index for stream in self.companions)}
+        others = (stream for stream in self.container.streams if stream.index not in kept)
+        has_chapters = bool(self.container.chapters())
+        return [
+            stream
+            for stream in others
+            if stream.type != "data" or not (has_chapters or "timecode" in stream.metadata)
+        ]
+
     def damaged(self, why: str) -> UnreadableVideoError:
         """Returns the error for a file that opens, but does not read to its end."""
         return UnreadableVideoError(
@@ -173,16 +195,20 @@ def open_video(path: Path) -> Iterator[OpenVideo]:
         why = "it is in no video format that is read" if refused else error.strerror or str(error)
         raise UnreadableVideoError(path, why) from error
     with container:
-        streams = [
-            stream
-            for stream in container.streams.video
-            if not stream.disposition & Disposition.attached_pic
-        ]
-        if not streams:
+        films = [stream for stream in container.streams.video if not is_cover(stream)]
+        if not films:
             raise UnreadableVideoError(path, "it holds no video stream")
-        if not streams[0].codec_context:
+        film = next((one for one in films if one.disposition & Disposition.default), films[0])
+        if not film.codec_context:
             raise UnreadableVideoError(path, "there is no decoder for its video stream")
-        yield OpenVideo(path, container, streams[0], _zero(container))
+        yield OpenVideo(path, container, film, _zero(container))
+
+
+def is_cover(stream: Stream) -> bool:
+    """Whether a track is a cover picture or thumbnails."""
+    from av.stream import Disposition
+
+    return bool(stream.disposition & (Disposition.attached_pic | Disposition.timed_thumbnails))
 
 
 def _zero(container: InputContainer) -> Fraction:

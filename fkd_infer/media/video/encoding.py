@@ -48,12 +48,14 @@ class Encoding:
     """A codec and a quality from 0 to 100; None is the default quality.
 
     The quality sets a constant rate factor, so that hard scenes get more bits. With
-    `strip_metadata`, pictures are written without that of their originals.
+    `strip_metadata`, pictures and videos are written without that of their originals; the place of
+    a video is only kept with `keep_location`.
     """
 
     codec: Codec = DEFAULT_CODEC
     quality: int | None = None
     strip_metadata: bool = False
+    keep_location: bool = False
 
     @property
     def encoder(self) -> Encoder:

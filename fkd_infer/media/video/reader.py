@@ -146,14 +146,14 @@ def _pictures(video: OpenVideo, damage: Damage, from_start: bool) -> Iterator[Vi
 
 
 def _packets(video: OpenVideo, damage: Damage) -> Iterator[Packet[Stream] | None]:
-    """Yields the packets of picture and sound, whose end also tells whether a file is truncated.
+    """Yields the packets of all tracks, whose end also tells whether a file is truncated.
 
     None, which drains the decoder, follows the last one that can be read.
     """
     from av.error import FFmpegError
 
     try:
-        yield from video.packets(video.stream, *video.sounds)
+        yield from video.packets(video.stream, *video.companions)
     except FFmpegError as error:
         damage.end(f"it cannot be read to its end: {error.strerror or error}")
         yield None

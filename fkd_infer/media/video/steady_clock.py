@@ -32,7 +32,9 @@ class SteadyClock:
     def __call__(self, packet: Packet[Stream]) -> None:
         """Shifts the next packet of the file."""
         stream, base = packet.stream_index, packet.time_base
-        if packet.dts is not None:
+        if packet.stream.type not in ("video", "audio"):  # too rare to tell a restart from a pause
+            self._shifts[stream] = self._newest
+        elif packet.dts is not None:
             stored = packet.dts * base
             if stream in self._last and self._restarts(stream, stored):
                 self._shifts[stream] = self._shift(stream, stored)

@@ -20,15 +20,15 @@ from fkd_infer.geometry.arrays import Pixels
 from fkd_infer.media.encoder_errors import encoder_errors
 from fkd_infer.media.video.colour import MATRIX, to_i420
 from fkd_infer.media.video.container import open_video
+from fkd_infer.media.video.description import describe, tag_options, tags
 from fkd_infer.media.video.encoding import CONTAINERS, Encoding
-from fkd_infer.media.video.sound_tracks import CopiedTrack, EncodedTrack, is_held
-from fkd_infer.media.video.source_audio import SourceAudio
+from fkd_infer.media.video.source_tracks import SourceTracks
+from fkd_infer.media.video.tracks import Track, open_track
 from fkd_infer.system.files.atomic import atomic_write
 from fkd_infer.system.scoped import Scoped
 from fkd_infer.types import Frame, FrameRange
 
 if TYPE_CHECKING:
-    from av.audio.stream import AudioStream
     from av.packet import Packet
     from av.stream import Stream
     from av.video.frame import VideoFrame
@@ -45,8 +45,8 @@ _MAX_CLOCK = 2**31 - 1
 class VideoSink(Scoped):
     """Writes a video file, which appears when it is complete; without frames there is no file.
 
-    `source` is the video that the frames were read from: its sound is kept up to the last frame,
-    copied if the container holds it, or else encoded.
+    `source` is the video that the frames were read from: its sound, subtitles, cover, chapters and
+    tags are kept, up to the last frame, as far as the container holds them.
     `frame_range` is the range that they were read by: if it has a start, the file begins there.
     """
 
@@ -65,7 +65,7 @@ class VideoSink(Scoped):
 
     def _scope(self) -> Iterator[None]:
         self._encoding.check_container(self._path)
-        with atomic_write(self._path) as self._partial, self._opened_source() as self._audio:
+        with atomic_write(self._path) as self._partial, self._opened_source() as self._tracks:
             try:
                 # Frames before a StoppedError are good, and become a file.
                 with suppress(StoppedError):
@@ -84,7 +84,7 @@ class VideoSink(Scoped):
         with encoder_errors(self._path):
             if self._file is None:
                 self._file = _VideoFile(
-                    self._path, self._partial, frame, self._audio, self._encoding, self._range
+                    self._path, self._partial, frame, self._tracks, self._encoding, self._range
                 )
             self._file.write(frame)
 
@@ -94,23 +94,23 @@ class VideoSink(Scoped):
         return () if self._file is None else self._file.notes
 
     @contextmanager
-    def _opened_source(self) -> Iterator[SourceAudio | None]:
+    def _opened_source(self) -> Iterator[SourceTracks | None]:
         if self._source is None:
             yield None
             return
         with open_video(self._source) as video:
-            yield SourceAudio(video, self._range.start)
+            yield SourceTracks(video, self._range.start)
 
 
 class _VideoFile:
-    """The open output file: an encoder, and the tracks of its sound."""
+    """The open output file: an encoder, and the tracks that are kept of the source."""
 
     def __init__(
         self,
         path: Path,
         partial: Path,
         first: Frame,
-        audio: SourceAudio | None,
+        source: SourceTracks | None,
         encoding: Encoding,
         frame_range: FrameRange,
     ) -> None:
@@ -122,49 +122,54 @@ class _VideoFile:
         self._stride = frame_range.stride
         # The source's time at which the file begins.
         self._zero = first.time if frame_range.start > 0 else Fraction(0)
-        self._audio = audio
+        self._source = source
         self._size = (first.width, first.height)
-        self._time_base, self._rate = _clock(audio)
+        self._time_base, self._rate = _clock(source)
         self._reformatter = VideoReformatter()
         self._tick: int | None = None
         self._step = round(1 / (self._rate * self._time_base))
         self._last_packet: Packet[VideoStream] | None = None
         self.notes: list[str] = []
 
-        streams = audio.streams if audio else ()
+        format = CONTAINERS[path.suffix.lower()]
+        kept: dict[str, str] = {}
+        if source is not None and not encoding.strip_metadata:
+            kept, self.notes = tags(source.video, encoding.keep_location)
         self._container = av.open(
             str(partial.absolute()),
             "w",
-            format=CONTAINERS[path.suffix.lower()],
-            container_options=_clock_option(path, self._time_base, streams),
+            format=format,
+            container_options=_clock_option(format, self._time_base, source)
+            | tag_options(format, kept),
         )
         self._stream = self._add_encoder()
-        self._sounds = {
-            stream.index: sound for stream in streams if (sound := self._add_sound(stream))
-        }
+        self._tracks: dict[int, Track] = {}
+        if source is not None:
+            describe(self._container, self._stream, source.video, kept, self._zero)
+            self._add_tracks(source)
 
     def write(self, frame: Frame) -> None:
-        """Encodes a frame, and copies the sound before it."""
+        """Encodes a frame, and copies what other tracks have before it."""
         tick = self._checked_tick(frame)
-        if self._audio is not None:
-            self._audio.forget_frames_before(frame.time)
-            self._copy(self._audio.packets_until(frame.time))
+        if self._source is not None:
+            self._source.forget_frames_before(frame.time)
+            self._copy(self._source, self._source.packets_until(frame.time))
         if self._tick is not None:
             self._step = tick - self._tick
         self._tick = tick
         self._mux(self._stream.encode(self._picture(frame.image, tick)))
 
     def finish(self) -> None:
-        """Writes the encoder's last packets and the remaining sound, and closes the file."""
+        """Writes the encoder's last packets and the rest of other tracks, and closes the file."""
         assert self._tick is not None
         duration = self._step
-        if self._audio is not None:
+        if self._source is not None:
             last = self._tick * self._time_base + self._zero
-            end, packets = self._audio.finish(last, self._stride)
-            self._copy(packets)
+            end, packets = self._source.finish(last, self._stride)
+            self._copy(self._source, packets)
             duration = self._step if end is None else round((end - last) / self._time_base)
-        for sound in self._sounds.values():
-            self._container.mux(list(sound.finish()))
+        for track in self._tracks.values():
+            self._container.mux(list(track.finish()))
         self._mux(self._stream.encode(None))
         if self._last_packet is not None:
             self._last_packet.duration = duration
@@ -210,22 +215,27 @@ class _VideoFile:
         context.colorspace = MATRIX
         context.color_primaries = context.color_trc = _BT709
         context.color_range = _LIMITED_RANGE
-        if self._audio is not None:
-            source = self._audio.video.stream
-            aspect = source.sample_aspect_ratio
-            if aspect and (source.width, source.height) == self._size:
-                context.sample_aspect_ratio = aspect
+        if self._source is not None and (aspect := self._aspect(self._source.video.stream)):
+            context.sample_aspect_ratio = aspect
         return stream
 
-    def _add_sound(self, source: AudioStream) -> CopiedTrack | EncodedTrack | None:
-        if is_held(CONTAINERS[self._path.suffix.lower()], source):
-            return CopiedTrack(self._container, source)
-        if not source.codec_context:
-            self.notes.append("a sound track is left out: there is no decoder for it")
-            return None
-        codec = source.codec_context.name
-        self.notes.append(f"its sound is encoded as AAC: {self._path.suffix} does not hold {codec}")
-        return EncodedTrack(self._container, source)
+    def _aspect(self, source: VideoStream) -> Fraction | None:
+        """The width of a pixel over its height, upright; None if the frames have another size."""
+        aspect = source.sample_aspect_ratio
+        if not aspect or (source.width, source.height) == self._size:
+            return aspect
+        return 1 / aspect if (source.height, source.width) == self._size else None
+
+    def _add_tracks(self, source: SourceTracks) -> None:
+        """Adds the tracks that are kept, and notes those that are not, or not as they are."""
+        for stream in source.streams:
+            track, note = open_track(self._container, self._path.suffix, stream)
+            if track is not None:
+                self._tracks[stream.index] = track
+            if note is not None:
+                self.notes.append(note)
+        for kind in sorted({stream.type for stream in source.left_out}):
+            self.notes.append(f"without its {'second picture' if kind == 'video' else kind} track")
 
     def _picture(self, image: Pixels, tick: int) -> VideoFrame:
         from av.video.frame import VideoFrame
@@ -254,39 +264,36 @@ class _VideoFile:
                 self._container.mux(self._last_packet)
             self._last_packet = packet
 
-    def _copy(self, packets: Iterable[Packet[Stream]]) -> None:
-        """Writes sound packets, with times that count from the file's beginning."""
+    def _copy(self, source: SourceTracks, packets: Iterable[Packet[Stream]]) -> None:
+        """Writes packets of other tracks, with times that count from the file's beginning."""
         from av.error import InvalidDataError
 
-        if self._audio is None:
-            return
-        zero = self._audio.video.zero + self._zero
+        zero = source.video.zero + self._zero
         for packet in packets:
-            time = self._audio.video.time_of(packet)
+            time = source.video.time_of(packet)
             if self._zero and time is not None and time < self._zero:
                 continue  # before the file's beginning
             shift = round(zero / packet.time_base)
             packet.pts = None if packet.pts is None else packet.pts - shift
             packet.dts = packet.pts if packet.dts is None else packet.dts - shift
-            if sound := self._sounds.get(packet.stream_index):
+            if track := self._tracks.get(packet.stream_index):
                 # A container refuses packets that were cut off; the file's reader reports damage.
                 with suppress(InvalidDataError):
-                    self._container.mux(list(sound.add(packet)))
+                    self._container.mux(list(track.add(packet)))
 
 
-def _clock(audio: SourceAudio | None) -> tuple[Fraction, Fraction]:
+def _clock(source: SourceTracks | None) -> tuple[Fraction, Fraction]:
     """Returns the time base and the rate of the source, so that times are exact."""
-    if audio is None:
+    if source is None:
         return _TIME_BASE, _RATE
-    return audio.video.stream.time_base or _TIME_BASE, audio.video.rate or _RATE
+    return source.video.stream.time_base or _TIME_BASE, source.video.rate or _RATE
 
 
-def _clock_option(
-    path: Path, time_base: Fraction, streams: Sequence[AudioStream]
-) -> dict[str, str]:
+def _clock_option(format: str, time_base: Fraction, source: SourceTracks | None) -> dict[str, str]:
     """Returns the option that makes MP4 store durations and starts finer than in milliseconds."""
-    if CONTAINERS[path.suffix.lower()] == "matroska":
+    if format == "matroska":
         return {}
-    clock = lcm(time_base.denominator, *(stream.rate for stream in streams))
+    sounds = () if source is None else source.video.sounds
+    clock = lcm(time_base.denominator, *(sound.rate for sound in sounds))
     clock = clock if clock <= _MAX_CLOCK else time_base.denominator
     return {"movie_timescale": str(clock)}

@@ -257,7 +257,9 @@ class TestStopping:
             rewrite_video(source, tmp_path / "b.mkv")
         times = times_of(tmp_path / "b.mkv")
         assert 30 < len(times) < 60
-        assert np.diff([float(time) for time in times]) == pytest.approx(1 / float(NTSC), abs=0.0011)
+        assert np.diff([float(time) for time in times]) == pytest.approx(
+            1 / float(NTSC), abs=0.0011
+        )
         [before], [after] = sound_packets(source), sound_packets(tmp_path / "b.mkv")
         assert 0 < len(after) <= len(before)
         assert after == before[: len(after)]

@@ -1,4 +1,5 @@
-"""The sound of a video in its output: copied, or encoded where the container cannot hold it."""
+"""Tracks of a source in its output: copied, encoded where the container cannot hold them, or left
+out, with a note."""
 
 from __future__ import annotations
 
@@ -6,7 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import cached_property
 from io import BytesIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
+
+from fkd_infer.media.video.container import is_cover
 
 if TYPE_CHECKING:
     from av.audio.frame import AudioFrame
@@ -16,23 +19,55 @@ if TYPE_CHECKING:
     from av.packet import Packet
     from av.stream import Stream
 
-_COPIED_TAGS = ("language", "title")
+_COPIED_TAGS = ("language", "title", "filename", "mimetype")
 _ENCODER = "aac"
 """Plays everywhere, in every container that is written."""
 _LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}
 """By number of channels; others are mixed to stereo."""
 _BITS_PER_CHANNEL = 96_000
 """Bits a second."""
+_NOUNS = {"audio": "sound", "subtitle": "subtitles", "attachment": "an attachment"}
 
 
-def is_held(container: str, stream: AudioStream) -> bool:
-    """Whether a format of libav's, by its name, holds the sound as it is: writes a header in
-    memory."""
+class Track(Protocol):
+    """Turns packets of a source's track into those of the output."""
+
+    def add(self, packet: Packet[Stream]) -> Iterable[Packet[Stream]]:
+        """Returns what is to be written for a packet of the source."""
+        ...
+
+    def finish(self) -> Iterable[Packet[Stream]]:
+        """Returns what is left to be written."""
+        ...
+
+
+def open_track(
+    container: OutputContainer, suffix: str, source: Stream
+) -> tuple[Track | None, str | None]:
+    """Adds a track for one of the source's to the output, if its format can hold it in any form.
+
+    Also returns a note if it is not a copy. `suffix` is that of the output.
+    """
+    from av.audio.stream import AudioStream
+
+    codec = source.codec_context.name if source.codec_context else None
+    if _is_held(container.format.name, source):
+        return CopiedTrack(container, source), None
+    noun = "a cover picture" if is_cover(source) else _NOUNS.get(source.type, "a data track")
+    if not isinstance(source, AudioStream) or codec is None:
+        what = f"{noun} in {codec}" if codec else noun
+        return None, f"without {what}, which {suffix} does not hold"
+    note = f"its sound is encoded as AAC: {suffix} does not hold {codec}"
+    return EncodedTrack(container, source), note
+
+
+def _is_held(format: str, stream: Stream) -> bool:
+    """Whether a format of libav's holds a track as it is: writes a header in memory."""
     import av
     from av.error import FFmpegError
 
     try:
-        with av.open(BytesIO(), "w", format=container) as trial:
+        with av.open(BytesIO(), "w", format=format) as trial:
             trial.add_stream_from_template(stream)
             trial.start_encoding()
     except (FFmpegError, ValueError):
@@ -43,13 +78,16 @@ def is_held(container: str, stream: AudioStream) -> bool:
 class CopiedTrack:
     """Passes packets on; those that overlap others are left out, as where recordings join."""
 
-    def __init__(self, container: OutputContainer, source: AudioStream) -> None:
+    def __init__(self, container: OutputContainer, source: Stream) -> None:
         self._stream = container.add_stream_from_template(source)
+        self._is_cover = is_cover(source)
         _copy_description(source, self._stream)
         self._last: int | None = None
 
     def add(self, packet: Packet[Stream]) -> Iterator[Packet[Stream]]:
         """Yields what is to be written for a packet of the source."""
+        if self._is_cover:
+            packet.pts = packet.dts = 0
         if packet.dts is not None and self._last is not None and packet.dts <= self._last:
             return
         self._last = packet.dts
@@ -62,7 +100,7 @@ class CopiedTrack:
 
 
 class EncodedTrack:
-    """Decodes packets and encodes them as AAC."""
+    """Decodes sound and encodes it again."""
 
     def __init__(self, container: OutputContainer, source: AudioStream) -> None:
         from av.audio.stream import AudioStream
@@ -116,6 +154,6 @@ def _rate(rate: int) -> int:
     return min((r for r in rates if r >= rate), default=max(rates))
 
 
-def _copy_description(source: AudioStream, stream: AudioStream) -> None:
-    stream.metadata.update({k: v for k, v in source.metadata.items() if k in _COPIED_TAGS})
-    stream.disposition = source.disposition
+def _copy_description(source: Stream, track: Stream) -> None:
+    track.metadata.update({k: v for k, v in source.metadata.items() if k in _COPIED_TAGS})
+    track.disposition = source.disposition

@@ -1,4 +1,4 @@
-"""Reads the source of a video along with its output: the sound to copy, and when frames end."""
+"""Reads the source of a video along with its output: the tracks to keep, and when frames end."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _INTERLEAVING_S = 1
 """Within which a file stores packets that are played at the same time."""
 
 
-class SourceAudio:
-    """The sound packets of a source video in step with its frames, from `start` seconds on.
+class SourceTracks:
+    """The packets of a source's other tracks in step with its frames, from `start` seconds on.
 
     Nothing is decoded. Video packets are read too: they tell which frames there are, and so
     whether the frames that were written are all of them.
@@ -26,13 +26,14 @@ class SourceAudio:
 
     def __init__(self, video: OpenVideo, start: Fraction = Fraction(0)) -> None:
         self.video = video
-        self.streams = video.sounds
+        self.streams = video.companions
+        self.left_out = video.others
         self._packets = self._packets_from(start)
         self._next: Packet[Stream] | None = None
         self._durations: dict[Fraction, Fraction] = {}  # of frames, by their time
 
     def packets_until(self, time: Fraction | None) -> Iterator[Packet[Stream]]:
-        """Yields the next sound packets up to a time, or all that are left."""
+        """Yields the next packets of other tracks up to a time, or all that are left."""
         for packet in self._read():
             if time is not None and self._decoding_time(packet) > time:
                 self._next = packet
@@ -49,10 +50,10 @@ class SourceAudio:
     def finish(
         self, last: Fraction, stride: int = 1
     ) -> tuple[Fraction | None, list[Packet[Stream]]]:
-        """Returns when the frame at `last` ends, if known, and the sound packets that are left.
+        """Returns when the frame at `last` ends, if known, and the packets that are left.
 
         The frame is shown until the `stride`-th frame after it. If the source has such a frame,
-        writing stopped early, and the sound ends with the last frame.
+        writing stopped early, and other tracks end with the last frame.
         """
         packets = list(self.packets_until(last + _INTERLEAVING_S))
         following = self._following(last, stride)
