@@ -158,9 +158,7 @@ class DamagedVideoError(UnreadableVideoError, StoppedError):
     """A part of a video could not be decoded; the frames that could are usable."""
 
     def __init__(self, path: str | Path, problem: str) -> None:
-        FkdError.__init__(
-            self, path, f"{problem}; all else of it was used", "--strict refuses such videos"
-        )
+        FkdError.__init__(self, path, f"{problem}; all else of it was used")
 
 
 class LimitError(FkdError, ValueError):

@@ -12,7 +12,8 @@ from fkd_infer.geometry.rules import POINTS_BOX
 
 MAX_SIZE_RATIO = 1.6
 """Boxes of one face do not differ more in size."""
-_FAR = 1e6
+FAR = 1e6
+"""The distance of boxes that are of two faces, whatever lies between them."""
 
 
 def assign(costs: NDArray[np.float64], limit: float) -> list[tuple[int, int]]:
@@ -32,7 +33,7 @@ def face_distances(boxes: Floats, others: Floats) -> NDArray[np.float64]:
     one, two = sides(boxes)[:, None], sides(others)
     costs = distances / np.sqrt(one * two)
     too_unlike = np.maximum(one / two, two / one) > MAX_SIZE_RATIO
-    return np.asarray(np.where(too_unlike, _FAR, costs), np.float64)
+    return np.asarray(np.where(too_unlike, FAR, costs), np.float64)
 
 
 def centre_distances(boxes: Floats, others: Floats) -> NDArray[np.float64]:

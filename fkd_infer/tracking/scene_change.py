@@ -1,4 +1,4 @@
-"""Detects cuts, and how much of a picture changed, from small thumbnails of frames."""
+"""Detects cuts, and how much of a picture changed, from small thumbnails of frames and faces."""
 
 from __future__ import annotations
 
@@ -18,6 +18,13 @@ CHANGED = 16.0
 """Grey levels by which a changed cell differs: several times the noise of a cell's mean."""
 FLAT = 2.0
 """Standard deviation, in grey levels, below which a picture is too uniform to correlate."""
+
+FACE_CELLS = 16
+"""Rows and columns of a face's thumbnail."""
+MIN_LIKENESS = 0.65
+"""Correlation of the thumbnails of faces that may be of one person. Of test images of YouTube
+Faces, 0.9 % of the pairs of different people are more alike, and of the pairs of one image with
+boxes that are off by 2 %, 98 %."""
 
 Cells: TypeAlias = NDArray[np.float32]
 
@@ -75,3 +82,25 @@ class SceneChangeDetector:
         """Whether a new shot begins with the next frame; the first frame begins none."""
         last, self._last = self._last, thumbnail
         return last is not None and thumbnail.is_cut_from(last)
+
+
+def face_cells(image: Pixels, box: Floats) -> Cells:
+    """The mean luma of the cells (FACE_CELLS, FACE_CELLS) of a face, standardised; zeros if nothing
+    of it is in the image. The outer tenth of its box (4,) on each side is left out: background."""
+    height, width = image.shape[:2]
+    margin = 0.1 * (box[2] - box[0])
+    left, top = (max(0, int(edge + margin)) for edge in box[:2])
+    right, bottom = min(width, int(box[2] - margin) + 1), min(height, int(box[3] - margin) + 1)
+    step = max(1, (right - left) // (3 * FACE_CELLS))
+    sampled = np.ascontiguousarray(image[top:bottom:step, left:right:step])
+    if not sampled.size:
+        return np.zeros((FACE_CELLS, FACE_CELLS), np.float32)
+    gray = sampled if sampled.ndim == 2 else cv2.cvtColor(sampled, cv2.COLOR_BGR2GRAY)
+    cells = cv2.resize(gray, (FACE_CELLS, FACE_CELLS), interpolation=cv2.INTER_AREA)
+    offsets = cells.astype(np.float32) - cells.mean()
+    return np.asarray(offsets / max(float(offsets.std()), FLAT), np.float32)
+
+
+def are_alike(one: Cells, other: Cells) -> bool:
+    """Whether thumbnails of faces may be of one person before and after a cut."""
+    return float((one * other).mean()) >= MIN_LIKENESS

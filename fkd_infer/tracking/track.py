@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from fkd_infer.geometry.arrays import Floats
 from fkd_infer.tracking.association import centres, squares
+from fkd_infer.tracking.scene_change import Cells, are_alike
 from fkd_infer.types import Face
 
 SPEED_SECONDS = 0.05
@@ -26,6 +27,7 @@ class Track:
     `presence` is NaN if the network has no score. `speed` is in pixels per second. `misses` counts
     the searches in a row that did not detect the face. `tilt` is how far it is turned, in degrees
     clockwise; it counts only if `any_roll` faces are searched for. `spread` (k,) is as in Face.
+    `cells` is the face's thumbnail in that frame, and `cut` whether a new shot began since.
     """
 
     id: int
@@ -40,6 +42,8 @@ class Track:
     any_roll: bool = False
     tilt: float = 0.0
     spread: Floats | None = None
+    cells: Cells | None = None
+    cut: bool = False
 
     @classmethod
     def start(cls, number: int, face: Face, time: Fraction, any_roll: bool = False) -> Track:
@@ -73,6 +77,10 @@ class Track:
         self.tilt += _rotation(self.points, points)
         self.points, self.box, self.presence, self.spread = points, box, presence, spread
         self.time, self.lost = time, False
+
+    def may_be(self, cells: Cells) -> bool:
+        """Whether a face that looks like this may be the same; within a shot its place decides."""
+        return not self.cut or self.cells is None or are_alike(self.cells, cells)
 
     def recover(self, face: Face, time: Fraction) -> None:
         """Continues with a detected face, wherever it is."""

@@ -23,6 +23,7 @@ from fkd_infer.geometry.rules import BoxRule
 from fkd_infer.pipeline import ImageDetections, Pipeline, Placement, tight_boxes
 from fkd_infer.system.arguments import AtLeastOne, checked
 from fkd_infer.tracking.association import (
+    FAR,
     assign,
     centre_distances,
     centres,
@@ -32,7 +33,7 @@ from fkd_infer.tracking.association import (
 )
 from fkd_infer.tracking.detection_schedule import DetectionSchedule
 from fkd_infer.tracking.one_euro import Smoother
-from fkd_infer.tracking.scene_change import SceneChangeDetector, Thumbnail
+from fkd_infer.tracking.scene_change import SceneChangeDetector, Thumbnail, face_cells
 from fkd_infer.tracking.track import Track
 from fkd_infer.types import Face, Frame
 
@@ -121,12 +122,15 @@ class Tracker:
         if self._scene.is_cut(thumbnail):
             self._start_shot()
         self._track(frame)
+        self._rename_strangers(frame)
         self._source, self._time = frame.source, frame.time
         if self._schedule.is_due(frame.time, thumbnail, _boxes(self._tracked())):
             self._search(frame)
             self._schedule.report_search(frame.time, thumbnail)
             self.summary.detections += 1
         self.summary.frames += 1
+        for track in self._tracked():
+            track.cells, track.cut = face_cells(frame.image, track.box), False
         faces = [track.to_face() for track in self._tracked()]
         return [self._with_detector_box(face) for face in self._smoother(frame.time, faces)]
 
@@ -134,8 +138,17 @@ class Tracker:
         """Reacts to a cut. Without a presence score, old faces would be seen in the new shot."""
         self._smoother.reset()
         self._schedule.report_event()
+        for track in self._tracks:
+            track.cut = True
         if not self._uses_presence:
             self._lose(self._tracked())
+
+    def _rename_strangers(self, frame: Frame) -> None:
+        """Gives faces a new id that are in the place of others after a cut, but unlike them."""
+        for track in self._tracked():
+            if track.cut and not track.may_be(face_cells(frame.image, track.box)):
+                self._last_id += 1
+                track.id = self._last_id
 
     def _tracked(self) -> list[Track]:
         return [track for track in self._tracks if not track.lost]
@@ -244,7 +257,11 @@ class Tracker:
         from_last = face_distances(boxes, _boxes(lost))
         expected = np.array([t.box_at(frame.time) for t in lost]).reshape(-1, 4)
         from_expected = face_distances(boxes, expected)
-        pairs = dict(assign(np.minimum(from_last, from_expected), SAME_LOST_FACE))
+        costs = np.minimum(from_last, from_expected)
+        for number, box in enumerate(boxes):
+            cells = face_cells(frame.image, box)
+            costs[number, [not track.may_be(cells) for track in lost]] = FAR
+        pairs = dict(assign(costs, SAME_LOST_FACE))
         any_roll = self.detector.traits.any_roll
         for number, face in enumerate(faces):
             if number in pairs:

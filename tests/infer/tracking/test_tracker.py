@@ -36,6 +36,14 @@ CIRCLE = (tiny_models.fixed_points() - 7.5) / 12
 """Points of a face one unit wide."""
 
 
+def drawn(grey: int) -> Pixels:
+    """The picture of a face (SIDE, SIDE, 3): each has spots of its own in green and red."""
+    spots = np.random.default_rng(grey).uniform(-11, 11, (5, 5))
+    face = np.full((SIDE, SIDE, 3), grey, np.uint8)
+    face[..., 1:] = (grey + np.kron(spots, np.ones((SIDE // 5, SIDE // 5))))[..., None]
+    return face
+
+
 class DrawnFaces:
     """A network that sees the square in the middle of a crop, or else the largest square."""
 
@@ -102,16 +110,20 @@ class World:
     session: DrawnFaces
 
     def see(
-        self, paths: Sequence[Path], frames: Iterable[int], rate: int = 30
+        self, paths: Sequence[Path], frames: Iterable[int], rate: int = 30, stripes: int = 0
     ) -> list[dict[int, Face]]:
-        """The faces of each frame, by id."""
+        """The faces of each frame, by id; `stripes` is the grey level of what is behind them."""
         seen = []
         for index in frames:
             image = np.zeros((240, 320, 3), np.uint8)
+            image[:, (np.arange(320) // 40) % 2 == 0] = stripes
             for path, grey in zip(paths, GREYS, strict=False):
                 if (place := path(index)) is not None:
                     x, y = (int(n - SIDE / 2) for n in place)
-                    image[max(0, y) : max(0, y + SIDE), max(0, x) : max(0, x + SIDE)] = grey
+                    square = image[max(0, y) : max(0, y + SIDE), max(0, x) : max(0, x + SIDE)]
+                    square[...] = drawn(grey)[max(0, -y) :, max(0, -x) :][: len(square)][
+                        :, : square.shape[1]
+                    ]
             self.detector.frame = index
             faces = self.tracker(Frame(image, "world", index, Fraction(index, rate)))
             assert len({face.id for face in faces}) == len(faces)
@@ -295,6 +307,10 @@ def test_with_a_score_the_network_decides() -> None:
     assert all(set(faces) == {1} for faces in here.see([still(100, 90)], range(10, 90)))
 
 
+def gone(_: int) -> Place:
+    return None
+
+
 SHOT = [still(220, 160), still(220, 60), still(40, 200)]
 """Faces that make another picture of one with a face elsewhere."""
 
@@ -314,6 +330,24 @@ def test_after_a_cut_a_face_stays_only_with_a_presence_score(score: bool, left: 
     here.see([still(100, 90)], range(9))
     here.detector.blind = set(GREYS)
     assert set(here.see([still(100, 90), *SHOT], [9])[0]) == left
+
+
+@pytest.mark.parametrize("stranger", [False, True])
+def test_after_a_cut_another_face_in_the_same_place_has_another_id(stranger: bool) -> None:
+    here = world()
+    place, nobody = still(100, 90), gone
+    here.see([place], range(9))
+    here.detector.blind = set(GREYS)
+    [faces] = here.see([nobody, place] if stranger else [place], [9], stripes=255)
+    assert set(faces) == ({2} if stranger else {1})
+
+
+def test_after_a_cut_a_lost_face_gives_its_id_to_nobody_else() -> None:
+    here = world()
+    here.see([still(100, 90)], range(9))
+    here.see([gone, gone], range(9, 11), stripes=255)
+    seen = here.see([gone, still(120, 100)], range(11, 20), stripes=255)
+    assert set(seen[-1]) == {2}
 
 
 def test_another_source_and_a_time_that_goes_back_start_anew() -> None:

@@ -202,7 +202,9 @@ class TestDamage:
         middle = len(data) // 2
         data[middle : middle + 6000] = bytes(6000)
         path.write_bytes(data)
-        message = r"a\.mp4: \d+ frames? (is|are) damaged or missing from 0:00\.\d on; .*--strict"
+        message = (
+            r"a\.mp4: \d+ frames? (is|are) damaged or missing from 0:00\.\d on; all else of it"
+        )
         read = frames_before(DamagedVideoError, path, message)
         assert read[-1].time == 29 / NTSC
         repair = r"frame \d+.*ffmpeg -i a\.mp4"
