@@ -37,7 +37,6 @@ STDOUT = Path("-")
 DEFAULT_MODEL = "fkdnet"
 BATCH = 16
 """Faces in one call of the landmark network, if that many are waiting."""
-DEFAULT_CODEC: Codec = "h264"
 DEFAULT_QUALITY = 75
 """Of an encoded video, from 0 to 100; each codec has its usual rate factor here."""
 DEFAULT_DRAW_LAYERS: tuple[DrawLayer, ...] = ("contours", "points")

@@ -25,7 +25,7 @@ from fkd_infer.media.video.encoding import CONTAINERS
 FileKind = Literal["image", "video"]
 
 _BROADCAST = ".mpg .mpeg .m1v .m2v .ts .mts .m2ts .m2t .vob .mod .tod .mxf .dv"
-_OTHERS = ".webm .avi .divx .wmv .asf .flv .f4v .3gp .3g2 .ogv .ogm .qt .rm .rmvb"
+_OTHERS = ".avi .divx .wmv .asf .flv .f4v .3gp .3g2 .ogv .ogm .qt .rm .rmvb"
 VIDEO_SUFFIXES = frozenset({*CONTAINERS, *_BROADCAST.split(), *_OTHERS.split()})
 """Suffixes of videos; those that are not in CONTAINERS are written as .mp4."""
 _STILL = (JPEG, BMP, TIFF, JPEG2000, PPM)

@@ -11,7 +11,6 @@ import click
 
 from fkd_infer.choices import (
     CODECS,
-    DEFAULT_CODEC,
     DEFAULT_QUALITY,
     MAX_FRAMES,
     MAX_MEGAPIXELS,
@@ -62,7 +61,7 @@ frame_range_options = group(
 
 
 def _encoding(
-    codec: Codec, quality: int | None, strip_metadata: bool, keep_location: bool
+    codec: Codec | None, quality: int | None, strip_metadata: bool, keep_location: bool
 ) -> Encoding:
     from fkd_infer.media.video.encoding import Encoding
 
@@ -77,8 +76,7 @@ encoding_options = group(
     codec=click.option(
         "--codec",
         type=click.Choice(CODECS),
-        default=DEFAULT_CODEC,
-        show_default=True,
+        show_default="h264; vp9 in .webm",
         help="Encode videos in --out with this codec.",
     ),
     quality=click.option(

@@ -5,10 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from fkd_infer.choices import DEFAULT_CODEC, DEFAULT_QUALITY, Codec
+from fkd_infer.choices import DEFAULT_QUALITY, Codec
 from fkd_infer.errors import OutputError
 
-CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
+CONTAINERS = {
+    ".mp4": "mp4",
+    ".m4v": "mp4",
+    ".mov": "mov",
+    ".mkv": "matroska",
+    ".webm": "webm",
+}
 """Suffixes that videos can be written with, and libav's names of their formats."""
 
 
@@ -17,8 +23,8 @@ class Encoder:
     """An encoder of libav.
 
     `worst` and `default` are its constant rate factors at quality 0 and at the default quality.
-    `odd_format` is the pixel format for odd sizes, None if it encodes only even ones. `in_mov` says
-    whether players expect the codec in QuickTime files.
+    `odd_format` is the pixel format for odd sizes, None if it encodes only even ones. `suffixes`
+    are those of files in which players expect the codec.
     """
 
     name: str
@@ -26,9 +32,10 @@ class Encoder:
     worst: int
     default: int
     odd_format: str | None = "yuv444p"
-    in_mov: bool = True
+    suffixes: tuple[str, ...] = (".mp4", ".m4v", ".mov", ".mkv")
 
 
+_WEB = (".webm", ".mp4", ".m4v", ".mkv")
 _ENCODERS: dict[Codec, Encoder] = {
     "h264": Encoder("libx264", {"preset": "veryfast"}, 51, 20),
     "h265": Encoder("libx265", {"preset": "veryfast", "x265-params": "log-level=none"}, 51, 24),
@@ -37,47 +44,47 @@ _ENCODERS: dict[Codec, Encoder] = {
         {"deadline": "realtime", "cpu-used": "6", "row-mt": "1", "b": "0"},
         63,
         31,
-        in_mov=False,
+        suffixes=_WEB,
     ),
-    "av1": Encoder("libsvtav1", {"preset": "10"}, 63, 32, odd_format=None, in_mov=False),
+    "av1": Encoder("libsvtav1", {"preset": "10"}, 63, 32, odd_format=None, suffixes=_WEB),
 }
+"""A file of a suffix has the first that it may have, unless another one is asked for."""
 
 
 @dataclass(frozen=True, slots=True)
 class Encoding:
-    """A codec and a quality from 0 to 100; None is the default quality.
+    """A codec, None for the usual one of a file's suffix, and a quality from 0 to 100, None for the
+    default.
 
     The quality sets a constant rate factor, so that hard scenes get more bits. With
     `strip_metadata`, pictures and videos are written without that of their originals; the place of
     a video is only kept with `keep_location`.
     """
 
-    codec: Codec = DEFAULT_CODEC
+    codec: Codec | None = None
     quality: int | None = None
     strip_metadata: bool = False
     keep_location: bool = False
 
-    @property
-    def encoder(self) -> Encoder:
-        """The codec's encoder."""
-        return _ENCODERS[self.codec]
-
-    @property
-    def options(self) -> dict[str, str]:
-        """The encoder's options, rate factor included."""
-        default, worst = self.encoder.default, self.encoder.worst
-        quality = DEFAULT_QUALITY if self.quality is None else self.quality
-        factor = round(worst - (worst - default) * quality / DEFAULT_QUALITY)
-        return {**self.encoder.options, "crf": str(factor)}
-
-    def check_container(self, path: Path) -> None:
-        """Raises OutputError unless a file of this name can hold the codec."""
+    def encoder(self, path: Path) -> Encoder:
+        """The encoder for a file; raises OutputError if a file of its name holds no such video."""
         suffix = path.suffix.lower()
         if suffix not in CONTAINERS:
             raise OutputError(path, f"a video's name ends in {', '.join(CONTAINERS)}")
-        if suffix == ".mov" and not self.encoder.in_mov:
-            why = f".mov does not hold {self.codec}"
-            raise OutputError(path, why, "choose --codec h264 or h265")
+        usual = {name: one for name, one in _ENCODERS.items() if suffix in one.suffixes}
+        if self.codec is None:
+            return next(iter(usual.values()))
+        if self.codec not in usual:
+            why = f"{suffix} does not hold {self.codec}"
+            raise OutputError(path, why, f"choose --codec {' or '.join(usual)}")
+        return usual[self.codec]
+
+    def options(self, encoder: Encoder) -> dict[str, str]:
+        """An encoder's options, rate factor included."""
+        default, worst = encoder.default, encoder.worst
+        quality = DEFAULT_QUALITY if self.quality is None else self.quality
+        factor = round(worst - (worst - default) * quality / DEFAULT_QUALITY)
+        return {**encoder.options, "crf": str(factor)}
 
     def pixel_format(self, path: Path, width: int, height: int) -> str:
         """Returns libav's name of the pixel format for frames of a size.
@@ -86,7 +93,8 @@ class Encoding:
         """
         if width % 2 == height % 2 == 0:
             return "yuv420p"
-        if self.encoder.odd_format is None:
+        odd = self.encoder(path).odd_format
+        if odd is None:
             why = f"{self.codec} cannot encode frames of {width}x{height}"
             raise OutputError(path, why, "choose --codec h264")
-        return self.encoder.odd_format
+        return odd

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from av.stream import Stream
 
 _COPIED_TAGS = ("language", "title", "filename", "mimetype")
-_ENCODER = "aac"
-"""Plays everywhere, in every container that is written."""
+_AAC, _OPUS = ("aac", "AAC"), ("libopus", "Opus")
+"""libav's names of encoders, and those of their formats: AAC plays everywhere, WebM has Opus."""
 _LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}
 """By number of channels; others are mixed to stereo."""
 _BITS_PER_CHANNEL = 96_000
@@ -57,8 +57,9 @@ def open_track(
     if not isinstance(source, AudioStream) or codec is None:
         what = f"{noun} in {codec}" if codec else noun
         return None, f"without {what}, which {suffix} does not hold"
-    note = f"its sound is encoded as AAC: {suffix} does not hold {codec}"
-    return EncodedTrack(container, source), note
+    encoder, name = _OPUS if container.format.name == "webm" else _AAC
+    note = f"its sound is encoded as {name}: {suffix} does not hold {codec}"
+    return EncodedTrack(container, source, encoder), note
 
 
 def _is_held(format: str, stream: Stream) -> bool:
@@ -102,16 +103,16 @@ class CopiedTrack:
 class EncodedTrack:
     """Decodes sound and encodes it again."""
 
-    def __init__(self, container: OutputContainer, source: AudioStream) -> None:
+    def __init__(self, container: OutputContainer, source: AudioStream, encoder: str) -> None:
         from av.audio.stream import AudioStream
 
         decoder = source.codec_context
         self._source = source
-        stream = container.add_stream(_ENCODER, rate=_rate(decoder.sample_rate))
+        stream = container.add_stream(encoder, rate=_rate(encoder, decoder.sample_rate))
         assert isinstance(stream, AudioStream)
-        encoder = stream.codec_context
-        encoder.layout = _LAYOUTS.get(decoder.layout.nb_channels, "stereo")
-        encoder.bit_rate = _BITS_PER_CHANNEL * encoder.layout.nb_channels
+        context = stream.codec_context
+        context.layout = _LAYOUTS.get(decoder.layout.nb_channels, "stereo")
+        context.bit_rate = _BITS_PER_CHANNEL * context.layout.nb_channels
         _copy_description(source, stream)
         self._container = container
         self._stream = stream
@@ -146,11 +147,11 @@ class EncodedTrack:
                 yield from self._stream.encode(resampled)
 
 
-def _rate(rate: int) -> int:
-    """The lowest rate of the encoder that keeps all that a rate holds, or its highest."""
+def _rate(encoder: str, rate: int) -> int:
+    """The lowest rate of an encoder that keeps all that a rate holds, or its highest."""
     from av.codec import Codec
 
-    rates = Codec(_ENCODER, "w").audio_rates or [rate]
+    rates = Codec(encoder, "w").audio_rates or [rate]
     return min((r for r in rates if r >= rate), default=max(rates))
 
 

@@ -64,7 +64,7 @@ class VideoSink(Scoped):
         self._file: _VideoFile | None = None
 
     def _scope(self) -> Iterator[None]:
-        self._encoding.check_container(self._path)
+        self._encoding.encoder(self._path)
         with atomic_write(self._path) as self._partial, self._opened_source() as self._tracks:
             try:
                 # Frames before a StoppedError are good, and become a file.
@@ -200,8 +200,8 @@ class _VideoFile:
         from av.codec.context import ThreadType
         from av.video.stream import VideoStream
 
-        encoder = self._encoding.encoder
-        options = self._encoding.options
+        encoder = self._encoding.encoder(self._path)
+        options = self._encoding.options(encoder)
         stream = self._container.add_stream(encoder.name, rate=self._rate, options=options)
         assert isinstance(stream, VideoStream)
         stream.width, stream.height = self._size
@@ -291,7 +291,7 @@ def _clock(source: SourceTracks | None) -> tuple[Fraction, Fraction]:
 
 def _clock_option(format: str, time_base: Fraction, source: SourceTracks | None) -> dict[str, str]:
     """Returns the option that makes MP4 store durations and starts finer than in milliseconds."""
-    if format == "matroska":
+    if format not in ("mp4", "mov"):
         return {}
     sounds = () if source is None else source.video.sounds
     clock = lcm(time_base.denominator, *(sound.rate for sound in sounds))

@@ -162,7 +162,7 @@ class TestExpand:
             ("a.mov", "a.mov"),
             ("a.mkv", "a.mkv"),
             ("a.m4v", "a.m4v"),
-            ("a.b.webm", "a.b.mp4"),
+            ("a.b.webm", "a.b.webm"),
             ("a.ts", "a.mp4"),
         ],
     )
@@ -258,7 +258,7 @@ class TestCheckOutputs:
         sources = expand_sources(["a"])
         check_outputs(sources, Path("out"))
         outputs = [str(source.output) for source in sources]
-        assert outputs == ["x.avi.mp4", "x.mp4", "x.webm.mp4", "y.mp4"]
+        assert outputs == ["x.avi.mp4", "x.mp4", "x.webm", "y.mp4"]
 
     @pytest.mark.parametrize("out", [".", "trip/.."])
     def test_refuses_to_overwrite_a_source(self, out: str, here: Path) -> None:

@@ -128,14 +128,17 @@ class TestWriting:
         assert lag < 1
         assert shifts == pytest.approx([shifts[0]] * len(shifts), abs=2e-5)
 
-    def test_webm_becomes_mp4(self, tmp_path: Path) -> None:
+    @pytest.mark.parametrize(("suffix", "codec"), [(".webm", "vp9"), (".mp4", "h264")])
+    def test_webm_stays_webm_or_becomes_mp4(self, suffix: str, codec: str, tmp_path: Path) -> None:
         clip = Clip(codec="libvpx", sound=["libopus"], time_base=Fraction(1, 1000))
-        source = make_video(tmp_path / "a.webm", clip)
-        rewrite_video(source, tmp_path / "b.mp4")
-        assert numbers_in(tmp_path / "b.mp4") == list(range(20))
-        assert times_of(tmp_path / "b.mp4") == times_of(source)
-        [before], [after] = sound_packets(source), sound_packets(tmp_path / "b.mp4")
+        source, target = make_video(tmp_path / "a.webm", clip), tmp_path / f"b{suffix}"
+        rewrite_video(source, target)
+        assert numbers_in(target) == list(range(20))
+        assert times_of(target) == times_of(source)
+        [before], [after] = sound_packets(source), sound_packets(target)
         assert [content for _, content in after] == [content for _, content in before]
+        with av.open(str(target)) as container:
+            assert container.streams.video[0].codec_context.name == codec
 
     def test_copies_all_sound_streams(self, tmp_path: Path) -> None:
         source = make_video(
@@ -272,7 +275,7 @@ class TestStopping:
 
 
 class TestSoundThatTheContainerDoesNotHold:
-    @pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
+    @pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv", ".webm"])
     @pytest.mark.parametrize("sound", ["wmav2", "pcm_mulaw"])
     def test_is_encoded_in_step_with_the_picture(
         self, sound: str, suffix: str, tmp_path: Path
@@ -288,9 +291,10 @@ class TestSoundThatTheContainerDoesNotHold:
         if (sound, suffix) == ("pcm_mulaw", ".mov"):
             assert sink.notes == []
             return
-        assert sink.notes == [f"its sound is encoded as AAC: {suffix} does not hold {sound}"]
+        name = "Opus" if suffix == ".webm" else "AAC"
+        assert sink.notes == [f"its sound is encoded as {name}: {suffix} does not hold {sound}"]
         with av.open(str(source)) as before, av.open(str(target)) as after:
-            assert after.streams.audio[0].codec_context.name == "aac"
+            assert after.streams.audio[0].codec_context.name == name.lower()
             tones = [decoded_tone(container) for container in (before, after)]
         assert abs(len(tones[0]) - len(tones[1])) < 4096
         length = min(map(len, tones)) - 4096
@@ -401,7 +405,8 @@ class TestEncodings:
             sizes.append(path.stat().st_size)
         assert sizes == sorted(sizes)
         assert Encoding(quality=75) == Encoding(quality=75)
-        assert Encoding().options == Encoding(quality=75).options
+        encoder = Encoding().encoder(path)
+        assert Encoding().options(encoder) == Encoding(quality=75).options(encoder)
 
     def test_refuses_codecs_that_the_file_or_size_does_not_allow(self, tmp_path: Path) -> None:
         with pytest.raises(OutputError, match=r"b\.mov.*does not hold vp9; choose --codec h264"):
