@@ -35,7 +35,7 @@ def test_shipped_files_match_the_manifest(name: str) -> None:
 def test_the_manifest_lists_every_shipped_file_and_they_are_small() -> None:
     files = {p.name for p in SHIPPED_MODELS.iterdir() if p.suffix in {".onnx", ".pt"}}
     assert files == set(SHIPPED)
-    assert sum(entry["bytes"] for entry in SHIPPED.values()) < 45e6
+    assert sum(entry["bytes"] for entry in SHIPPED.values()) < 60e6
 
 
 def test_the_wheel_includes_the_files_that_the_manifest_marks() -> None:

@@ -13,7 +13,7 @@ from fkd_infer.cli.options.group import FiniteRange
 if TYPE_CHECKING:
     from benchmarks.harness.results import Recorder
 
-DEFAULT_MODELS = ("models/fkdnet.onnx", "models/naimishnet.onnx")
+DEFAULT_MODELS = ("models/fkdnet.onnx", "models/fkdnet-large.onnx", "models/naimishnet.onnx")
 OUT = Path("out/benchmarks")
 PATH = click.Path(path_type=Path)
 POSITIVE = click.IntRange(1)

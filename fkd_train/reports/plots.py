@@ -126,6 +126,7 @@ def convention_arrows(
     axes = figure.subplots(1, max(1, len(others)), squeeze=False).ravel()
     for axis, (name, moved) in zip(axes, others.items(), strict=False):
         axis.plot(*face.T, ".", color=_INK, markersize=3)
+        axis.update_datalim(face + enlarged * moved)  # quiver leaves room for their tails alone
         axis.quiver(
             *face.T,
             *(enlarged * moved).T,

@@ -219,12 +219,10 @@ def test_the_digest_changes_with_the_weights(tiny: LandmarkRecipe) -> None:
     assert weights_sha256(network) != before
 
 
-@pytest.mark.parametrize("name", ["fkdnet", "naimishnet"])
+@pytest.mark.parametrize("name", ["fkdnet", "fkdnet-large", "naimishnet"])
 def test_shipped_files_have_the_weights_of_their_checkpoints(name: str) -> None:
     digest = weights_sha256(load_landmark_network(SHIPPED_MODELS / f"{name}.pt")[0])
-    files = [file for file in SHIPPED_MODELS.glob("*.onnx") if file.stem.partition("-")[0] == name]
-    assert files
-    for file in files:
+    for file in [SHIPPED_MODELS / f"{name}.onnx", *SHIPPED_MODELS.glob(f"{name}-int8.onnx")]:
         assert LandmarkSession(file, "cpu").card.training.weights_sha256 == digest
 
 
