@@ -46,8 +46,8 @@ def _constant(optimizer: Optimizer, _config: OptimizerConfig, _steps: int) -> LR
 
 
 def _one_cycle(optimizer: Optimizer, config: OptimizerConfig, steps: int) -> LRScheduler:
-    # OneCycleLR divides by the number of warm-up steps minus one.
-    total = max(2, steps)
+    # OneCycleLR divides by the number of warm-up steps minus one, and by that of the others.
+    total = max(3, steps)
     warm_up = max(config.warm_up, 2 / total)
     return OneCycleLR(optimizer, config.lr, total_steps=total, pct_start=warm_up)
 

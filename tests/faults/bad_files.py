@@ -145,7 +145,7 @@ BAD_FILES: dict[str, tuple[Make, str]] = {
     "cut.tif": (_bytes(lambda: encoded(".tif")[:60]), "cannot be read as an image"),
     "cut.mp4": (_bytes(lambda: video()[:-300]), _NO_VIDEO),
     "cut.mkv": (_bytes(lambda: video(".mkv", 60)[:-2500]), _CUT),
-    "cut.avi": (_bytes(lambda: other_video("avi", "mjpeg", 60)[:-9000]), _CUT),
+    "cut.avi": (_bytes(lambda: other_video("avi", "mjpeg", 60)[:-9000]), "damaged or missing"),
     # too large
     "bomb.png": (_bytes(bomb), _LARGE),
     "vast.png": (_bytes(lambda: png(2**31 - 1, 2**31 - 1, 8, 2, b"")), _LARGE),

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from fractions import Fraction
 from functools import cached_property
 from io import BytesIO
 from typing import TYPE_CHECKING, Protocol
@@ -26,6 +27,8 @@ _LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}
 """By number of channels; others are mixed to stereo."""
 _BITS_PER_CHANNEL = 96_000
 """Bits a second."""
+_MAX_DRIFT_S = Fraction(1, 10)
+"""By which stated times of sound may differ from the sum of its samples before that is a gap."""
 _NOUNS = {"audio": "sound", "subtitle": "subtitles", "attachment": "an attachment"}
 
 
@@ -116,6 +119,7 @@ class EncodedTrack:
         _copy_description(source, stream)
         self._container = container
         self._stream = stream
+        self._next: int | None = None  # when the next frame begins, in samples
 
     @cached_property
     def _resampler(self) -> AudioResampler:
@@ -141,8 +145,22 @@ class EncodedTrack:
         yield from self._encoded([*self._source.decode(None), None])
         yield from self._stream.encode(None)
 
+    def _time(self, frame: AudioFrame) -> None:
+        """Sets a decoded frame's time in samples: right after the frame before, unless there is a
+        gap, since containers may count in packets or milliseconds."""
+        rate = frame.sample_rate
+        if frame.pts is not None and frame.time_base is not None:
+            stated = round(frame.pts * frame.time_base * rate)
+            if self._next is None or abs(stated - self._next) > _MAX_DRIFT_S * rate:
+                self._next = stated
+        self._next = self._next or 0
+        frame.pts, frame.time_base = self._next, Fraction(1, rate)
+        self._next += frame.samples
+
     def _encoded(self, frames: Iterable[AudioFrame | None]) -> Iterator[Packet[Stream]]:
         for frame in frames:
+            if frame is not None:
+                self._time(frame)
             for resampled in self._resampler.resample(frame):
                 yield from self._stream.encode(resampled)
 

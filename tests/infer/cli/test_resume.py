@@ -38,6 +38,8 @@ OTHER_VALUES = {
     "--start": "1.5",
     "--stride": "2",
     "--strip-metadata": None,
+    "--keep-location": None,
+    "--strict": None,
 }
 """Another value than the default for each compared option whose value is no file."""
 FILES = {"--model", "--detector-model", "--boxes"}

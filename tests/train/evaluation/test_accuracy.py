@@ -115,7 +115,7 @@ def test_haars_rule_maps_its_boxes_to_the_points_boxes(data_folder: Path) -> Non
 SHIPPED_NETWORKS = ["fkdnet", "fkdnet-large", "naimishnet"]
 
 
-@pytest.mark.parametrize(("name", "nme"), zip(SHIPPED_NETWORKS, (4.0, 3.8, 6.0), strict=True))
+@pytest.mark.parametrize(("name", "nme"), list(zip(SHIPPED_NETWORKS, (4.0, 3.8, 6.0), strict=True)))
 def test_shipped_files_have_the_accuracy_of_their_cards(
     data_folder: Path, name: str, nme: float
 ) -> None:

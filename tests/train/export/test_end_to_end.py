@@ -132,6 +132,8 @@ def five_point_network(path: Path, score: bool, rules: dict[str, BoxRule]) -> Pa
         scheme=FIVE,
         input=InputSpec(size, 3),
         output=OutputSpec(score=score),
+        convention=None,
+        conventions={},
         crop=CropRule(1.6, (0.05, -0.1), "black"),
         box_rules=rules,
     )

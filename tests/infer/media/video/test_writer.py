@@ -39,16 +39,14 @@ from fkd_infer.types import Frame, FrameRange
 
 
 def decoded_tone(container: InputContainer) -> NDArray[np.float32]:
-    """The first channel of the sound, from time 0 on."""
+    """The first channel of the sound, from time 0 on, as players play it: without a break."""
     rate = container.streams.audio[0].codec_context.sample_rate
     tone = np.zeros(0, np.float32)
     for frame in container.decode(audio=0):
-        assert frame.pts is not None
-        assert frame.time_base is not None
         planes = frame.to_ndarray()
         channel = planes[0] if frame.format.is_planar else planes[0, :: frame.layout.nb_channels]
-        start = round(frame.pts * frame.time_base * rate)
-        tone = np.concatenate([tone[:start], np.zeros(max(0, start - len(tone)), np.float32)])
+        if not len(tone) and frame.pts is not None and frame.time_base is not None:
+            tone = np.zeros(max(0, round(frame.pts * frame.time_base * rate)), np.float32)
         tone = np.concatenate([tone, channel.astype(np.float32)])
     return tone
 
@@ -296,11 +294,15 @@ class TestSoundThatTheContainerDoesNotHold:
         with av.open(str(source)) as before, av.open(str(target)) as after:
             assert after.streams.audio[0].codec_context.name == name.lower()
             tones = [decoded_tone(container) for container in (before, after)]
-        assert abs(len(tones[0]) - len(tones[1])) < 4096
-        length = min(map(len, tones)) - 4096
-        # A tone of 440 Hz: a shift of a quarter of its period, 0.6 ms, would leave no agreement.
-        before_, after_ = (tone[4096:length] for tone in tones)
-        assert np.corrcoef(before_, after_)[0, 1] > 0.9
+        before_, after_ = tones
+        assert abs(len(before_) - len(after_)) < 4096
+        # A tone of 440 Hz, whose period is 109 samples; Matroska counts in milliseconds.
+        length, late = min(map(len, tones)) - 4096, 30 if suffix in (".mkv", ".webm") else 6
+        agreements = [
+            np.corrcoef(before_[4096:length], after_[4096 + lag : length + lag])[0, 1]
+            for lag in range(-late, late + 1)
+        ]
+        assert max(agreements) > 0.95
 
     def test_of_a_joined_recording_is_kept_once(self, tmp_path: Path) -> None:
         parts = [make_video(tmp_path / f"{n}.ts", Clip(constant_rate(40))) for n in range(2)]
