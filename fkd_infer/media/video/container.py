@@ -32,6 +32,8 @@ _FORMATS = (
 """libav's names of the formats that are read; audio formats are opened for a clear error."""
 _FILES_ONLY = {"protocol_whitelist": "file", "format_whitelist": ",".join(_FORMATS)}
 """Playlists and lists of files are refused: they lead to other files or into the network."""
+_MAX_RATE = 1000
+"""Frames per second."""
 _FIRST_STEP_BACK_S = Fraction(2)
 """By which a seek goes further back if it landed after its target; twice as far each time."""
 _STARTS_ANYWHERE, _NO_TIMESTAMPS = 0x0200, 0x0080
@@ -53,8 +55,10 @@ class OpenVideo:
 
     @property
     def rate(self) -> Fraction | None:
-        """Average frames per second; None if the file does not state it."""
-        return self.stream.average_rate or self.stream.guessed_rate or None
+        """Average frames per second; None if the file does not state it. Some formats state the
+        rate of their clock."""
+        rates = (self.stream.average_rate, self.stream.guessed_rate)
+        return next((rate for rate in rates if rate and rate <= _MAX_RATE), None)
 
     @property
     def is_mp4(self) -> bool:

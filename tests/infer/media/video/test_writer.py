@@ -138,6 +138,22 @@ class TestWriting:
         with av.open(str(target)) as container:
             assert container.streams.video[0].codec_context.name == codec
 
+    def test_a_clock_is_no_frame_rate(self, tmp_path: Path) -> None:
+        """DV states the 60,000 ticks of its clock as its average rate."""
+        rate = Fraction(25)
+        clip = Clip(
+            constant_rate(10, rate),
+            lambda index: numbered_image(index, 720, 576),
+            rate=rate,
+            time_base=1 / rate,
+            codec="dvvideo",
+            sound=["pcm_s16le"],
+        )
+        source = make_video(tmp_path / "a.dv", clip)
+        rewrite_video(source, tmp_path / "b.mp4")
+        assert times_of(tmp_path / "b.mp4") == clip.times
+        assert average_rate(tmp_path / "b.mp4") == rate
+
     def test_copies_all_sound_streams(self, tmp_path: Path) -> None:
         source = make_video(
             tmp_path / "a.mp4", Clip(constant_rate(40), sound=["aac", "libmp3lame"])
