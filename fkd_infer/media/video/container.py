@@ -74,6 +74,16 @@ class OpenVideo:
         return None if ticks is None else Fraction(ticks, av.time_base)
 
     @property
+    def picture_duration(self) -> Fraction | None:
+        """Seconds of the picture, if the file states them apart, as Matroska often does."""
+        parts = self.stream.metadata.get("DURATION", "").split(":")
+        try:
+            hours, minutes, seconds = map(Fraction, parts)
+        except ValueError:
+            return None
+        return 3600 * hours + 60 * minutes + seconds
+
+    @property
     def end(self) -> Fraction | None:
         """When the last frame ends, in seconds; None if the stream's header does not state it."""
         start, duration = self.stream.start_time, self.stream.duration

@@ -96,5 +96,11 @@ class Encoding:
         odd = self.encoder(path).odd_format
         if odd is None:
             why = f"{self.codec} cannot encode frames of {width}x{height}"
-            raise OutputError(path, why, "choose --codec h264")
+            able = [name for name, one in _ENCODERS.items() if _holds_odd(one, path)]
+            raise OutputError(path, why, f"choose --codec {able[0]}")
         return odd
+
+
+def _holds_odd(encoder: Encoder, path: Path) -> bool:
+    """Whether a file may have frames of odd sizes by this encoder."""
+    return encoder.odd_format is not None and path.suffix.lower() in encoder.suffixes

@@ -115,7 +115,7 @@ def _pictures(video: OpenVideo, damage: Damage, from_start: bool) -> Iterator[Vi
     from av.error import FFmpegError
 
     count = packets = 0
-    end = Fraction(0)
+    end = picture_end = Fraction(0)
     for packet in _packets(video, damage):
         time = None if packet is None else video.time_of(packet)
         if packet is not None:
@@ -124,6 +124,7 @@ def _pictures(video: OpenVideo, damage: Damage, from_start: bool) -> Iterator[Vi
                 damage.add_packet(time, packet.stream.index == video.stream.index, count)
             if packet.stream.index != video.stream.index:
                 continue
+            picture_end = max(picture_end, (time or picture_end) + _duration(packet))
             if packet.dts is not None or packet.pts is not None:
                 packets += 1
                 if not packet.size:
@@ -141,7 +142,7 @@ def _pictures(video: OpenVideo, damage: Damage, from_start: bool) -> Iterator[Vi
             count += 1
     if from_start and not count:
         raise video.damaged("none of its frames can be decoded")
-    if _is_truncated(video, packets, end, from_start):
+    if _is_truncated(video, packets, end, picture_end, from_start):
         damage.end(f"it is cut short after {count} frames")
 
 
@@ -163,11 +164,16 @@ def _duration(packet: Packet[Stream]) -> Fraction:
     return (packet.duration or 0) * packet.time_base
 
 
-def _is_truncated(video: OpenVideo, packets: int, end: Fraction, from_start: bool) -> bool:
+def _is_truncated(
+    video: OpenVideo, packets: int, end: Fraction, picture_end: Fraction, from_start: bool
+) -> bool:
     """Returns whether the header announced more; libav reports no error at such an end.
 
-    `from_start` says whether `packets` counts all packets of the file.
+    `end` is that of all tracks, and `from_start` says whether `packets` counts all packets of the
+    file.
     """
+    if (announced_picture := video.picture_duration) is not None:
+        return picture_end + _TOLERANCE_S < announced_picture
     if video.is_mp4:
         if from_start:
             return packets < len(video.stream.index_entries)

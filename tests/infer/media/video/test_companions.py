@@ -26,6 +26,7 @@ from synthetic_videos import (
     times_of,
 )
 
+from fkd_infer.errors import DamagedVideoError
 from fkd_infer.media.video.encoding import Encoding
 from fkd_infer.media.video.reader import read_video
 from fkd_infer.media.video.writer import VideoSink
@@ -44,8 +45,8 @@ CLIP = Clip(constant_rate(60))
 ALL, DEFAULTS = FrameRange(), Encoding()
 
 
-def make_film(path: Path, clip: Clip = CLIP, **tags: str) -> Path:
-    """A video with sound, subtitles, chapters, tags and a cover (MP4)."""
+def make_film(path: Path, clip: Clip = CLIP, seconds: float = 0.5, **tags: str) -> Path:
+    """A video with sound, subtitles of so many seconds, chapters and tags."""
     codec = TEXT[path.suffix[1:]]
     with av.open(str(path), "w", options={"movflags": "use_metadata_tags"}) as container:
         container.metadata.update({**TAGS, **tags})
@@ -72,7 +73,7 @@ def make_film(path: Path, clip: Clip = CLIP, **tags: str) -> Path:
             subtitle.stream = text
             subtitle.time_base = Fraction(1, 1000)
             subtitle.pts = subtitle.dts = 1000 * second + 200
-            subtitle.duration = 500
+            subtitle.duration = round(1000 * seconds)
             packets.append(subtitle)
         container.mux(sorted(packets, key=lambda p: (p.dts or 0) * p.time_base))
     return path
@@ -144,6 +145,14 @@ def test_a_range_moves_subtitles_and_chapters(tmp_path: Path) -> None:
     [(start, end, title)] = chapters(tmp_path / "b.mkv")
     assert (start, title) == (0, "two")
     assert end == pytest.approx(0.999), "the first frame is at 1.001 s"
+
+
+def test_long_subtitles_do_not_hide_that_a_film_is_cut_short(tmp_path: Path) -> None:
+    source = make_film(tmp_path / "a.mkv", seconds=1.2)
+    assert len(times_of(source)) == 60
+    source.write_bytes(source.read_bytes()[: source.stat().st_size // 2])
+    with pytest.raises(DamagedVideoError, match="cut short"):
+        times_of(source)
 
 
 def test_subtitles_that_the_container_does_not_hold_are_said_to_be_left_out(
