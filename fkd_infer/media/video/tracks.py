@@ -29,7 +29,13 @@ _BITS_PER_CHANNEL = 96_000
 """Bits a second."""
 _MAX_DRIFT_S = Fraction(1, 10)
 """By which stated times of sound may differ from the sum of its samples before that is a gap."""
-_NOUNS = {"audio": "sound", "subtitle": "subtitles", "attachment": "an attachment"}
+_NOUNS = {
+    "audio": "sound",
+    "subtitle": "subtitles",
+    "video": "a cover picture",
+    "attachment": "an attachment",
+}
+"""The tracks that accompany a picture, by type."""
 
 
 class Track(Protocol):
@@ -56,7 +62,7 @@ def open_track(
     codec = source.codec_context.name if source.codec_context else None
     if _is_held(container.format.name, source):
         return CopiedTrack(container, source), None
-    noun = "a cover picture" if is_cover(source) else _NOUNS.get(source.type, "a data track")
+    noun = _NOUNS[source.type]
     if not isinstance(source, AudioStream) or codec is None:
         what = f"{noun} in {codec}" if codec else noun
         return None, f"without {what}, which {suffix} does not hold"
