@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from fkd_infer.runtime.settings import SessionSettings
     from fkd_infer.tracking.offline_smoothing import smooth_offline
     from fkd_infer.tracking.tracker import Tracker
-    from fkd_infer.types import Detections, Face, Frame, FrameRange
+    from fkd_infer.types import Detections, Face, Frame, FrameRange, ReadSettings
 
 __all__ = [
     "BoxRule",
@@ -47,6 +47,7 @@ __all__ = [
     "Limits",
     "ModelCard",
     "Pipeline",
+    "ReadSettings",
     "RecordFormat",
     "RecordSink",
     "Search",
@@ -77,6 +78,7 @@ _MODULES = {
     "FkdError": "errors",
     "Frame": "types",
     "FrameRange": "types",
+    "ReadSettings": "types",
     "Limits": "limits",
     "ModelCard": "models.cards.landmark",
     "Pipeline": "pipeline",

@@ -9,30 +9,54 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fkd_infer.geometry.arrays import Floats, Pixels, check_image
+from fkd_infer.canvas.canvas import Canvas
+from fkd_infer.canvas.image_canvas import ImageCanvas
+from fkd_infer.geometry.arrays import Floats, Pixels, bgr_image, check_image
 from fkd_infer.geometry.boxes import as_boxes
 from fkd_infer.system.arguments import AtLeastOne, check_fields
+
+
+class StoredPicture(Protocol):
+    """A picture in the form in which its source stores it."""
+
+    def canvas(self) -> Canvas:
+        """What draws on it in place."""
+        ...
+
+    def bgr(self) -> Pixels:
+        """It as players show it, (H, W, 3)."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
     """An image of a source; `time` is exact, in seconds from the source's start.
 
-    `image` is BGR (H, W, 3), or gray (H, W) if the source was read in gray.
+    `image` is BGR (H, W, 3), or gray (H, W) if the source was read in gray. `stored` is the same
+    picture as a video stores it, if it was asked for.
     """
 
     image: Pixels
     source: str
     index: int = 0
     time: Fraction = Fraction(0)
+    stored: StoredPicture | None = None
 
     def __post_init__(self) -> None:
         check_image(self.image, gray=True)
+
+    def canvas(self) -> Canvas:
+        """What draws on the stored picture, if there is one, or on the image."""
+        return ImageCanvas(self.image) if self.stored is None else self.stored.canvas()
+
+    def bgr(self) -> Pixels:
+        """The picture (H, W, 3), with what was drawn on it."""
+        return bgr_image(self.image) if self.stored is None else self.stored.bgr()
 
     @property
     def width(self) -> int:
@@ -168,3 +192,20 @@ class FrameRange:
             frames = max(0, end - ceil(self.start * rate))
         selected = ceil(frames / self.stride)
         return selected if self.max_frames is None else min(selected, self.max_frames)
+
+
+@dataclass(frozen=True)
+class ReadSettings:
+    """How the frames of videos are read.
+
+    With `gray`, their images are gray (H, W), which is quicker. With `stored`, they also have the
+    picture as the video stores it, to be drawn on; what stores none is then not read in gray.
+    `deinterlace` makes whole pictures of interlaced ones, `sdr` brings HDR to SDR, and `strict`
+    ends a video at its first damage.
+    """
+
+    gray: bool = False
+    stored: bool = False
+    deinterlace: bool = False
+    sdr: bool = False
+    strict: bool = False

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fkd_infer.canvas.canvas import Canvas
+from fkd_infer.canvas.image_canvas import as_canvas
 from fkd_infer.choices import Smoothing
 from fkd_infer.geometry.arrays import Pixels
 from fkd_infer.landmarks.schemes import IBUG68
@@ -52,8 +54,9 @@ class CornerFilter:
 
     colour: tuple[int, int, int]
 
-    def draw(self, canvas: Pixels, faces: Sequence[Face]) -> None:
-        canvas[:40, :40] = self.colour
+    def draw(self, image: Pixels | Canvas, faces: Sequence[Face]) -> None:
+        with as_canvas(image).ink((0, 0, 40, 40)) as ink:
+            ink.pixels[:] = self.colour
 
 
 FILTERS = {"red": CornerFilter((0, 0, 255)), "green": CornerFilter((0, 255, 0))}

@@ -13,7 +13,12 @@ from fkd_infer.cli.command import SOME_FAILED, STOPPED, CommandWithSubcommands, 
 from fkd_infer.cli.options.drawing import drawing_options
 from fkd_infer.cli.options.faces import face_options
 from fkd_infer.cli.options.group import PATH, neutral_option
-from fkd_infer.cli.options.media import encoding_options, frame_range_options, limit_options
+from fkd_infer.cli.options.media import (
+    encoding_options,
+    frame_range_options,
+    limit_options,
+    reading_options,
+)
 from fkd_infer.cli.options.outputs import output_options
 from fkd_infer.system.files.text_checks import printable
 
@@ -26,7 +31,7 @@ if TYPE_CHECKING:
     from fkd_infer.limits import Limits
     from fkd_infer.media.sources import Source
     from fkd_infer.media.video.encoding import Encoding
-    from fkd_infer.types import FrameRange
+    from fkd_infer.types import FrameRange, ReadSettings
 
 _SUBCOMMANDS = {
     "live": Subcommand(
@@ -45,11 +50,9 @@ _SUBCOMMANDS = {
 @drawing_options
 @face_options
 @frame_range_options
+@reading_options
 @encoding_options
 @limit_options
-@click.option(
-    "--strict", is_flag=True, help="Fail a damaged video at once, in place of going on after it."
-)
 @neutral_option(
     "--resume",
     is_flag=True,
@@ -72,9 +75,9 @@ def main(
     drawing: DrawingOptions,
     faces: FaceOptions,
     frame_range: FrameRange,
+    reading: ReadSettings,
     encoding: Encoding,
     limits: Limits,
-    strict: bool,
     resume: bool,
     workers: int | None,
     profile: Path | None,
@@ -105,7 +108,7 @@ def main(
         workers,
         limits,
         open_journal(context, sources, outputs, resume, pipeline),
-        strict,
+        reading,
     )
     with pipeline.profile(profile) if profile else nullcontext():
         summary = run(expanded, job, quiet)

@@ -10,8 +10,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from fkd_infer.canvas.canvas import Canvas, Colour, Ink
+from fkd_infer.canvas.image_canvas import as_canvas
 from fkd_infer.choices import DEFAULT_DRAW_LAYERS, DrawLayer
-from fkd_infer.drawing.marks import FONT, Colour, draw_discs, draw_outlined_text
+from fkd_infer.drawing.marks import FONT, Strokes, draw_discs, draw_outlined_text
 from fkd_infer.geometry.arrays import Floats, Pixels
 from fkd_infer.geometry.transforms import is_drawable
 from fkd_infer.geometry.triangulation import delaunay
@@ -61,23 +63,43 @@ class Annotator:
         self.draw(canvas, faces)
         return replace(frame, image=canvas)
 
-    def draw(self, canvas: Pixels, faces: Sequence[Face]) -> None:
-        """Draws the faces into a BGR image in place."""
-        draw: dict[DrawLayer, Callable[[Pixels, Face], None]] = {
+    def draw(self, image: Pixels | Canvas, faces: Sequence[Face]) -> None:
+        """Draws the faces on a BGR image or a canvas in place."""
+        canvas = as_canvas(image)
+        for face in faces:
+            if is_drawable(face.points):
+                self._draw_face(canvas, face)
+
+    def _draw_face(self, canvas: Canvas, face: Face) -> None:
+        draw: dict[DrawLayer, Callable[[Ink, Face], None]] = {
             "contours": self._draw_contours,
             "points": self._draw_points,
             "mesh": self._draw_mesh,
             "box": self._draw_box,
-            "score": self._draw_score,
-            "id": self._draw_id,
-            "numbers": self._draw_numbers,
         }
-        drawable = [face for face in faces if is_drawable(face.points)]
-        for layer in self.layers:
-            for face in drawable:
-                draw[layer](canvas, face)
+        texts = {layer: self._texts(layer, face, canvas) for layer in self.layers}
+        around = [*self._around(face), *(end for many in texts.values() for end in _ends(many))]
+        box = canvas.box(np.array(around))
+        if box is None:
+            return
+        with canvas.ink(box) as ink:
+            x, y = ink.corner
+            corners = np.array([x, y, x, y], np.float32)
+            local = replace(face, points=face.points - corners[:2], box=face.box - corners)
+            for layer in self.layers:
+                if layer in draw:
+                    draw[layer](ink, local)
+                for text in texts[layer]:
+                    text.draw(ink)
 
-    def _draw_contours(self, canvas: Pixels, face: Face) -> None:
+    def _around(self, face: Face) -> NDArray[np.float64]:
+        """The corners (2, 2) of what is drawn of a face, without text."""
+        shapes = [face.points, face.box.reshape(2, 2)] if "box" in self.layers else [face.points]
+        ends = np.concatenate(shapes)
+        margin = 4 + _extent(face) / 25
+        return np.stack([ends.min(axis=0) - margin, ends.max(axis=0) + margin])
+
+    def _draw_contours(self, ink: Ink, face: Face) -> None:
         extent = _extent(face)
         width = max(1, round(extent / 240))
         lines: dict[bool, list[NDArray[np.int32]]] = {True: [], False: []}
@@ -87,78 +109,113 @@ class Annotator:
         if extent >= _MIN_OUTLINED_EXTENT:
             strokes.insert(0, (_DARK, width + 1 + width // 3))
         for colour, thickness in strokes:
+            mark = ink.palette.mark(colour)
             for closed, polylines in lines.items():
-                cv2.polylines(canvas, polylines, closed, colour, thickness, cv2.LINE_AA, _BITS)
+                cv2.polylines(ink.pixels, polylines, closed, mark, thickness, cv2.LINE_AA, _BITS)
 
-    def _draw_points(self, canvas: Pixels, face: Face) -> None:
+    def _draw_points(self, ink: Ink, face: Face) -> None:
         radius = max(0.9, _extent(face) / 110)
         if radius > 1.3:
-            draw_discs(canvas, face.points, radius * 1.35, _DARK)
+            draw_discs(ink.pixels, face.points, radius * 1.35, ink.palette.mark(_DARK))
         colour = self.point_colour
         if face.id is not None:
             # Lighter than the lines below them.
             blue, green, red = ((255 + c) // 2 for c in self._colour(face, colour))
             colour = blue, green, red
-        draw_discs(canvas, face.points, radius, colour)
+        draw_discs(ink.pixels, face.points, radius, ink.palette.mark(colour))
 
-    def _draw_mesh(self, canvas: Pixels, face: Face) -> None:
+    def _draw_mesh(self, ink: Ink, face: Face) -> None:
         edges = _mean_edges() if self.scheme == IBUG68 else _mesh_edges(face.points)
         lines = list(_fixed_point(face.points)[edges])
-        colour = self._colour(face, self.line_colour)
+        mark = ink.palette.mark(self._colour(face, self.line_colour))
         width = max(1, round(_extent(face) / 300))
-        cv2.polylines(canvas, lines, False, colour, width, cv2.LINE_AA, _BITS)
+        cv2.polylines(ink.pixels, lines, False, mark, width, cv2.LINE_AA, _BITS)
 
-    def _draw_box(self, canvas: Pixels, face: Face) -> None:
+    def _draw_box(self, ink: Ink, face: Face) -> None:
         width = max(1, round(_extent(face) / 120))
         x0, y0, x1, y1 = _fixed_point(face.box).tolist()
         for colour, thickness in (
             (_DARK, width + 1 + width // 2),
             (self._colour(face, self.box_colour), width),
         ):
-            cv2.rectangle(canvas, (x0, y0), (x1, y1), colour, thickness, cv2.LINE_AA, _BITS)
+            mark = ink.palette.mark(colour)
+            cv2.rectangle(ink.pixels, (x0, y0), (x1, y1), mark, thickness, cv2.LINE_AA, _BITS)
 
-    def _draw_score(self, canvas: Pixels, face: Face) -> None:
-        text = f"{face.score:.2f}" if face.id is None else f"{face.id}: {face.score:.2f}"
-        self._draw_label(canvas, face, text)
-
-    def _draw_id(self, canvas: Pixels, face: Face) -> None:
-        if face.id is not None and "score" not in self.layers:
-            self._draw_label(canvas, face, str(face.id))
-
-    def _draw_label(self, canvas: Pixels, face: Face, text: str) -> None:
-        """Draws text above the box, moved into the picture."""
-        max_scale = max(0.6, canvas.shape[0] / 500)
-        scale = float(np.clip(_extent(face) / 250, 0.35, max_scale))
+    def _texts(self, layer: DrawLayer, face: Face, canvas: Canvas) -> list[_Text]:
+        """What a layer writes of a face."""
+        size = canvas.width, canvas.height
+        if layer == "numbers":
+            return self._numbers(face, size)
+        if layer == "score":
+            label = f"{face.score:.2f}" if face.id is None else f"{face.id}: {face.score:.2f}"
+        elif layer == "id" and face.id is not None and "score" not in self.layers:
+            label = str(face.id)
+        else:
+            return []
+        # Above the box.
+        scale = float(np.clip(_extent(face) / 250, 0.35, max(0.6, canvas.height / 500)))
         x, y = float(face.box[0]), float(face.box[1]) - 6 * scale
-        _draw_text(canvas, text, (x, y), scale, self._colour(face, self.box_colour))
+        return [_Text.at((x, y), label, scale, self._colour(face, self.box_colour), size)]
 
-    def _draw_numbers(self, canvas: Pixels, face: Face) -> None:
-        """Draws each point's number if its neighbours are far enough away."""
+    def _numbers(self, face: Face, size: tuple[int, int]) -> list[_Text]:
+        """Each point's number if its neighbours are far enough away."""
         distances = np.linalg.norm(face.points[:, None] - face.points, axis=-1)
         np.fill_diagonal(distances, np.inf)
         spacing = distances.min(axis=1)
+        texts = []
         for number in np.flatnonzero(spacing >= _MIN_SPACING).tolist():
             x, y = face.points[number].tolist()
             scale = float(np.clip(spacing[number] / 45, 0.25, 0.8))
-            _draw_text(canvas, str(number), (x + 3, y - 2), scale, (255, 255, 255))
+            texts.append(_Text.at((x + 3, y - 2), str(number), scale, (255, 255, 255), size))
+        return texts
 
     def _colour(self, face: Face, default: Colour) -> Colour:
         return default if face.id is None else PALETTE[(face.id - 1) % len(PALETTE)]
 
 
-def _draw_text(
-    canvas: Pixels, text: str, corner: tuple[float, float], scale: float, colour: Colour
-) -> None:
-    """Draws outlined text from its bottom left corner, moved into the picture."""
-    thickness = max(1, round(1.6 * scale))
-    outline = thickness + 2 * max(1, round(scale))
-    (width, height), base = cv2.getTextSize(text, FONT, scale, thickness)
-    margin = outline // 2 + 2
-    finite = np.nan_to_num(np.array(corner), posinf=1e6, neginf=-1e6)
-    x = int(np.clip(finite[0], margin, max(margin, canvas.shape[1] - width - margin)))
-    y_max = max(height + margin, canvas.shape[0] - base - margin)
-    y = int(np.clip(finite[1], height + margin, y_max))
-    draw_outlined_text(canvas, text, (x, y), scale, colour, (thickness, outline))
+@dataclass(frozen=True, slots=True)
+class _Text:
+    """Outlined text; `start` is the left end of its base line, (x, y), and `ends` are its upper
+    left and lower right corner."""
+
+    text: str
+    start: tuple[int, int]
+    scale: float
+    colour: Colour
+    thickness: tuple[int, int]
+    ends: tuple[tuple[int, int], tuple[int, int]]
+
+    @classmethod
+    def at(
+        cls,
+        corner: tuple[float, float],
+        text: str,
+        scale: float,
+        colour: Colour,
+        size: tuple[int, int],
+    ) -> _Text:
+        """Text from its bottom left corner, moved into a picture of this width and height."""
+        thin = max(1, round(1.6 * scale))
+        wide = thin + 2 * max(1, round(scale))
+        (width, height), base = cv2.getTextSize(text, FONT, scale, thin)
+        margin = wide // 2 + 2
+        finite = np.nan_to_num(np.array(corner), posinf=1e6, neginf=-1e6)
+        x = int(np.clip(finite[0], margin, max(margin, size[0] - width - margin)))
+        y_max = max(height + margin, size[1] - base - margin)
+        y = int(np.clip(finite[1], height + margin, y_max))
+        ends = (x - wide, y - height - wide), (x + width + wide, y + base + wide)
+        return cls(text, (x, y), scale, colour, (thin, wide), ends)
+
+    def draw(self, ink: Ink) -> None:
+        """Draws the text."""
+        start = self.start[0] - ink.corner[0], self.start[1] - ink.corner[1]
+        mark = ink.palette.mark
+        strokes = Strokes(mark(self.colour), mark(_DARK), *self.thickness)
+        draw_outlined_text(ink.pixels, self.text, start, self.scale, strokes)
+
+
+def _ends(texts: Sequence[_Text]) -> list[tuple[int, int]]:
+    return [end for text in texts for end in text.ends]
 
 
 @lru_cache(maxsize=1)

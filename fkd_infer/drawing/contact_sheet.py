@@ -73,7 +73,7 @@ class ContactSheet(AbstractContextManager["ContactSheet"]):
                 self._thumbnails = self._thumbnails[::2]
                 self._step *= 2
             if self.due:
-                image = _fit(frame.image, _SIDE, _SIDE)
+                image = _fit(frame.bgr(), _SIDE, _SIDE)
                 self._thumbnails.append(_Thumbnail(image, frame.source, frame.time, len(faces)))
         self._count += 1
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 
 import cv2
 import numpy as np
 
 from fkd_infer.geometry.arrays import Floats, Pixels
-
-Colour = tuple[int, int, int]
-"""Blue, green, red."""
 
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 _BITS = 4
@@ -23,11 +21,10 @@ _SAMPLES = 8
 _MAX_STAMP_RADIUS = 12
 """Radius up to which discs are drawn from stamps; OpenCV's larger circles are round."""
 _MAX_COORDINATE = 2**24
-_DARK: Colour = (0, 0, 0)
 
 
-def draw_discs(canvas: Pixels, points: Floats, radius: float, colour: Colour) -> None:
-    """Draws discs around points (n, 2) into a BGR image in place.
+def draw_discs(canvas: Pixels, points: Floats, radius: float, colour: tuple[int, ...]) -> None:
+    """Draws discs around points (n, 2) into an image (h, w, c) in place; `colour` has c values.
 
     OpenCV draws small circles as crosses. These have centres to 1/32 of a pixel and radii to 1/16.
     Points that are not finite, or far away, are left out.
@@ -54,11 +51,11 @@ def draw_discs(canvas: Pixels, points: Floats, radius: float, colour: Colour) ->
 
 
 @lru_cache(maxsize=64)
-def _stamps(radius: int, colour: Colour) -> tuple[Pixels, Pixels]:
+def _stamps(radius: int, colour: tuple[int, ...]) -> tuple[Pixels, Pixels]:
     """Draws a disc of `radius` / _RADII pixels at each position within the middle pixel.
 
     Returns the share of the picture that remains, of 255, and the colours that are added; both
-    (_PHASES, _PHASES, k, k, 3), by (down, right).
+    (_PHASES, _PHASES, k, k, c), by (down, right).
     """
     reach = -(-radius // _RADII) + 1
     side = 2 * reach + 1
@@ -71,49 +68,56 @@ def _stamps(radius: int, colour: Colour) -> tuple[Pixels, Pixels]:
         inside = row[:, None] + squares[:, None] <= (radius / _RADII) ** 2
         cells = inside.reshape(_PHASES, side, _SAMPLES, side, _SAMPLES)
         coverage[down] = cells.mean(axis=(2, 4))
-    coverage = np.repeat(coverage[..., None], 3, axis=-1)
+    coverage = np.repeat(coverage[..., None], len(colour), axis=-1)
     keep = np.rint(255 * (1 - coverage)).astype(np.uint8)
     add = np.rint(coverage * np.array(colour)).astype(np.uint8)
     return keep, add
 
 
-def draw_outlined_text(
-    canvas: Pixels,
-    text: str,
-    start: tuple[int, int],
-    scale: float,
-    colour: Colour,
-    thickness: tuple[int, int],
-) -> None:
-    """Draws text with a dark outline into a BGR image in place.
+@dataclass(frozen=True, slots=True)
+class Strokes:
+    """Colours of text and of its outline, and the widths of strokes without and with it."""
 
-    `start` is the left end of the base line; `thickness` is the width of the strokes without and
-    with the outline.
-    """
-    thin, wide = thickness
+    colour: tuple[int, ...]
+    outline: tuple[int, ...]
+    thin: int
+    wide: int
+
+
+WHITE_TEXT = Strokes((255, 255, 255), (0, 0, 0), 1, 3)
+"""Small white text in an image."""
+
+
+def draw_outlined_text(
+    canvas: Pixels, text: str, start: tuple[int, int], scale: float, strokes: Strokes
+) -> None:
+    """Draws text with an outline into an image in place; `start` is the left end of the base line,
+    (x, y)."""
     if hasattr(cv2, "FontFace"):
-        _draw_outline(canvas, text, start, scale, thickness)
+        _draw_outline(canvas, text, start, scale, strokes)
     else:
-        cv2.putText(canvas, text, start, FONT, scale, _DARK, wide, cv2.LINE_AA)
-    cv2.putText(canvas, text, start, FONT, scale, colour, thin, cv2.LINE_AA)
+        cv2.putText(canvas, text, start, FONT, scale, strokes.outline, strokes.wide, cv2.LINE_AA)
+    cv2.putText(canvas, text, start, FONT, scale, strokes.colour, strokes.thin, cv2.LINE_AA)
 
 
 def _draw_outline(
-    canvas: Pixels, text: str, start: tuple[int, int], scale: float, thickness: tuple[int, int]
+    canvas: Pixels, text: str, start: tuple[int, int], scale: float, strokes: Strokes
 ) -> None:
     """Draws the outline for OpenCV 5, whose bold letters are wider than its thin ones."""
-    thin, wide = thickness
-    reach = (wide - thin) // 2
-    (width, height), base = cv2.getTextSize(text, FONT, scale, thin)
+    wide = strokes.wide
+    reach = (wide - strokes.thin) // 2
+    (width, height), base = cv2.getTextSize(text, FONT, scale, strokes.thin)
     x0, y0 = max(0, start[0] - wide), max(0, start[1] - height - wide)
     region = canvas[y0 : start[1] + base + wide, x0 : start[0] + width + wide]
     if not region.size:
         return
     letters = np.zeros(region.shape[:2], np.uint8)
     corner = start[0] - x0, start[1] - y0
-    cv2.putText(letters, text, corner, FONT, scale, (255,), thin, cv2.LINE_AA)
+    cv2.putText(letters, text, corner, FONT, scale, (255,), strokes.thin, cv2.LINE_AA)
     round_brush = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
     dilated = cv2.dilate(letters, round_brush)
     # Small letters are faint; their outline must not be.
-    keep = cv2.bitwise_not(cv2.add(dilated, dilated))
-    cv2.multiply(region, cv2.cvtColor(keep, cv2.COLOR_GRAY2BGR), dst=region, scale=1 / 255)
+    coverage = cv2.merge([cv2.add(dilated, dilated)] * len(strokes.outline))
+    outline = np.full(region.shape, strokes.outline, np.uint8)
+    cv2.multiply(region, cv2.bitwise_not(coverage), dst=region, scale=1 / 255)
+    cv2.add(region, cv2.multiply(outline, coverage, scale=1 / 255), dst=region)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from fkd_infer.canvas.canvas import Canvas
 from fkd_infer.drawing.annotator import Annotator
 from fkd_infer.geometry.arrays import Pixels
 from fkd_infer.types import Face
@@ -14,8 +15,8 @@ from fkd_infer.types import Face
 class Effect(Protocol):
     """Draws something on faces, as a Filter does."""
 
-    def draw(self, canvas: Pixels, faces: Sequence[Face]) -> None:
-        """Draws on a BGR image in place."""
+    def draw(self, image: Pixels | Canvas, faces: Sequence[Face]) -> None:
+        """Draws on a BGR image or a canvas in place."""
         ...
 
 
@@ -26,8 +27,8 @@ class Overlay:
     annotator: Annotator
     filters: Effect | None = None
 
-    def draw(self, canvas: Pixels, faces: Sequence[Face]) -> None:
-        """Draws on a BGR image in place."""
+    def draw(self, image: Pixels | Canvas, faces: Sequence[Face]) -> None:
+        """Draws on a BGR image or a canvas in place."""
         if self.filters is not None:
-            self.filters.draw(canvas, faces)
-        self.annotator.draw(canvas, faces)
+            self.filters.draw(image, faces)
+        self.annotator.draw(image, faces)

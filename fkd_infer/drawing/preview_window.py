@@ -46,7 +46,7 @@ class PreviewWindow(AbstractContextManager["PreviewWindow"]):
             cv2.namedWindow(self.title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO)
             cv2.resizeWindow(self.title, frame.width, frame.height)
             self._is_open = True
-        cv2.imshow(self.title, frame.image)
+        cv2.imshow(self.title, frame.bgr())
         self.closed = (cv2.waitKey(1) & 0xFF) in _CLOSE_KEYS
 
 

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
+from fkd_infer.canvas.canvas import Canvas
+from fkd_infer.canvas.image_canvas import as_canvas
+from fkd_infer.canvas.paint import Paint
 from fkd_infer.errors import FilterError
-from fkd_infer.filters.blend import Paint
 from fkd_infer.filters.layer import FilterLayer
 from fkd_infer.filters.pack import BUILTIN_PACKS, PACK_FILE, read_pack
 from fkd_infer.filters.warp import Warp
@@ -37,7 +39,7 @@ class WarpedLayer:
     layer: FilterLayer
     warp: Warp
 
-    def draw(self, canvas: Pixels, points: Floats, pose: HeadPose, gain: float) -> None:
+    def draw(self, canvas: Canvas, points: Floats, pose: HeadPose, gain: float) -> None:
         """Draws the layer on one face; `gain` matches its colours to the light on the face."""
         layer, strength = self.layer, 1.0
         if layer.when == "mouth_open":
@@ -67,8 +69,9 @@ class Filter:
                 f"choose a model with {self.scheme!r}, or leave the filter out",
             )
 
-    def draw(self, canvas: Pixels, faces: Sequence[Face]) -> None:
-        """Draws onto each face of a BGR image in place, the farthest face first."""
+    def draw(self, image: Pixels | Canvas, faces: Sequence[Face]) -> None:
+        """Draws onto each face of a BGR image or a canvas in place, the farthest face first."""
+        canvas = as_canvas(image)
         near = [face.points for face in faces if is_drawable(face.points)]
         posed = [(points, pose) for points in near if (pose := fit_pose(points))]
         posed.sort(key=lambda pair: pair[1].scale)
@@ -123,17 +126,15 @@ def load_filters(names: Sequence[str | Path], scheme: LandmarkScheme = IBUG68) -
     )
 
 
-def brightness_gain(canvas: Pixels, points: Floats) -> float:
+def brightness_gain(canvas: Canvas, points: Floats) -> float:
     """The factor that mildly matches a picture's colours to the light on a face.
 
     Measured on the brightest tenth around the face, since skin is dark for other reasons too.
     """
-    height, width = canvas.shape[:2]
-    low = np.clip(points.min(axis=0), 0, (width - 1, height - 1)).astype(int)
-    high = np.clip(points.max(axis=0), 0, (width - 1, height - 1)).astype(int) + 1
-    step = np.maximum(1, (high - low) // _SAMPLES)
-    sample = canvas[low[1] : high[1] : step[1], low[0] : high[0] : step[0]].astype(np.float32)
-    luma = sample @ np.array([0.114, 0.587, 0.299], np.float32)
+    limits = canvas.width - 1, canvas.height - 1
+    x0, y0 = np.clip(points.min(axis=0), 0, limits).astype(int).tolist()
+    x1, y1 = np.clip(points.max(axis=0), 0, limits).astype(int).tolist()
+    luma = canvas.brightness((x0, y0, x1 + 1, y1 + 1), _SAMPLES)
     bright = np.quantile(luma, 0.9)
     return float(np.clip((bright / _DAYLIGHT_LUMA) ** 0.6, _MIN_GAIN, _MAX_GAIN))
 

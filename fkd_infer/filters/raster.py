@@ -1,4 +1,4 @@
-"""Draws a texture into a frame through a matrix or a mesh; reads only the part that it touches."""
+"""Draws a texture on a canvas through a matrix or a mesh; touches no more than its part."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fkd_infer.filters.blend import Paint, blend
+from fkd_infer.canvas.canvas import Canvas
+from fkd_infer.canvas.paint import Paint
 from fkd_infer.filters.texture import Texture
 from fkd_infer.geometry.arrays import Floats, Matrix, Pixels
 from fkd_infer.geometry.transforms import transform
@@ -37,16 +38,17 @@ class Mesh:
         return Mesh(anchors, np.array(triangles, np.intp).reshape(-1, 3))
 
 
-def draw_affine(canvas: Pixels, texture: Texture, matrix: Matrix, paint: Paint) -> None:
+def draw_affine(canvas: Canvas, texture: Texture, matrix: Matrix, paint: Paint) -> None:
     """Draws a picture through a matrix (2, 3) from its pixels to the frame's; NaN draws nothing."""
     if not np.isfinite(matrix).all():
         return
-    pixels, to_image = texture.level(math.sqrt(abs(_determinant(matrix))))
+    scale = math.sqrt(abs(_determinant(matrix)))
+    pixels, to_image = texture.level(scale, canvas.palette, paint.blend)
     linear = matrix[:, :2] @ to_image[:, :2]
     shift = matrix[:, :2] @ to_image[:, 2] + matrix[:, 2]
     height, width = pixels.shape[:2]
     corners = np.array([[-1, -1], [width, -1], [width, height], [-1, height]], np.float64)
-    box = clip_box(corners @ linear.T + shift, canvas)
+    box = canvas.box(corners @ linear.T + shift)
     if box is None or abs(_determinant(linear)) < 1e-9:
         return
     x0, y0, x1, y1 = box
@@ -54,11 +56,11 @@ def draw_affine(canvas: Pixels, texture: Texture, matrix: Matrix, paint: Paint) 
     to_region[:, :2], to_region[:, 2] = linear, shift - (x0, y0)
     size, flags, border = (x1 - x0, y1 - y0), cv2.INTER_LINEAR, cv2.BORDER_CONSTANT
     warped = cv2.warpAffine(pixels, to_region, size, flags=flags, borderMode=border)
-    blend(canvas[y0:y1, x0:x1], np.asarray(warped, np.uint8), paint)
+    canvas.blend(box, np.asarray(warped), paint)
 
 
 def draw_mesh(
-    canvas: Pixels, texture: Texture, mesh: Mesh, points: Matrix | Floats, paint: Paint
+    canvas: Canvas, texture: Texture, mesh: Mesh, points: Matrix | Floats, paint: Paint
 ) -> None:
     """Draws a picture with each anchor on its point (k, 2), and affine triangles in between.
 
@@ -73,30 +75,18 @@ def draw_mesh(
     if not visible.any():
         return
     targets, sources = targets[visible], sources[visible]
-    box = clip_box(targets.reshape(-1, 2), canvas)
+    box = canvas.box(targets.reshape(-1, 2))
     if box is None:
         return
     x0, y0, x1, y1 = box
     scale = np.sqrt(area[visible].sum() / source_area[visible].sum())
-    pixels, to_image = texture.level(float(scale))
+    pixels, to_image = texture.level(float(scale), canvas.palette, paint.blend)
     to_level = np.linalg.inv(np.vstack([to_image, [0, 0, 1]]))[:2]
     lookup = _lookup(targets - (x0, y0), transform(sources, to_level), (y1 - y0, x1 - x0))
     warped = cv2.remap(
         pixels, lookup, _NO_SECOND_MAP, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT
     )
-    blend(canvas[y0:y1, x0:x1], np.asarray(warped, np.uint8), paint)
-
-
-def clip_box(points: Matrix, canvas: Pixels) -> tuple[int, int, int, int] | None:
-    """The frame's pixels x0, y0, x1, y1 around points (n, 2); None outside the frame."""
-    height, width = canvas.shape[:2]
-    # Plain numbers: a frame has many layers, and for two values NumPy's overhead dominates.
-    low, high = points.min(axis=0).tolist(), points.max(axis=0).tolist()
-    if not all(map(math.isfinite, (*low, *high))):
-        return None
-    x0, y0 = (max(0, math.floor(value)) for value in low)
-    x1, y1 = min(width, math.ceil(high[0]) + 1), min(height, math.ceil(high[1]) + 1)
-    return (x0, y0, x1, y1) if x1 > x0 and y1 > y0 else None
+    canvas.blend(box, np.asarray(warped), paint)
 
 
 def _determinant(matrix: Matrix) -> float:

@@ -5,9 +5,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from fkd_infer.canvas.canvas import Palette
+from fkd_infer.choices import Blend
 from fkd_infer.geometry.arrays import Matrix, Pixels
 from fkd_infer.geometry.crop import downscale
 
@@ -41,7 +45,17 @@ class Texture:
             levels.append(downscale(full, 2 ** len(levels)))
         return levels
 
-    def level(self, scale: float) -> tuple[Pixels, Matrix]:
-        """The smallest level that is not enlarged when the picture is drawn at this scale."""
+    def level(self, scale: float, palette: Palette, blend: Blend) -> tuple[NDArray[Any], Matrix]:
+        """The smallest level that is not enlarged when the picture is drawn at this scale, in the
+        form in which a canvas of this palette blends it."""
         number = math.floor(-math.log2(max(scale, 1e-6)))
-        return self.levels[max(0, min(number, len(self.levels) - 1))]
+        pixels, to_image = self.levels[number := max(0, min(number, len(self.levels) - 1))]
+        key = number, palette, blend
+        if key not in self._in_palettes:
+            self._in_palettes[key] = palette.picture(pixels, blend)
+        return self._in_palettes[key], to_image
+
+    @cached_property
+    def _in_palettes(self) -> dict[tuple[int, Palette, Blend], NDArray[Any]]:
+        """Levels in the colours of canvases that were drawn on."""
+        return {}

@@ -8,7 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from fkd_infer.filters.blend import Paint
+from fkd_infer.canvas.canvas import Canvas
+from fkd_infer.canvas.paint import Paint
 from fkd_infer.filters.fitting import fit_similarity
 from fkd_infer.filters.layer import FilterLayer
 from fkd_infer.filters.texture import Texture
@@ -38,8 +39,8 @@ class Warp(ABC):
         self.anchors = Anchoring.of(layer)
 
     @abstractmethod
-    def draw(self, canvas: Pixels, points: Floats, pose: HeadPose, paint: Paint) -> None:
-        """Draws the picture into a BGR frame, for a face's points (68, 2) and its pose."""
+    def draw(self, canvas: Canvas, points: Floats, pose: HeadPose, paint: Paint) -> None:
+        """Draws the picture on a canvas, for a face's points (68, 2) and its pose."""
 
     @classmethod
     def check(cls, layer: FilterLayer) -> None:

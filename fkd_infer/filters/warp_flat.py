@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from fkd_infer.filters.blend import Paint
+from fkd_infer.canvas.canvas import Canvas
+from fkd_infer.canvas.paint import Paint
 from fkd_infer.filters.fitting import fit_affine, fit_similarity
 from fkd_infer.filters.layer import FilterLayer
 from fkd_infer.filters.raster import Mesh, draw_affine, draw_mesh
@@ -18,7 +19,7 @@ class SimilarityWarp(Warp):
 
     min_anchors = 2
 
-    def draw(self, canvas: Pixels, points: Floats, pose: HeadPose, paint: Paint) -> None:
+    def draw(self, canvas: Canvas, points: Floats, pose: HeadPose, paint: Paint) -> None:
         """Draws the picture with its anchors nearest to the face's."""
         matrix = fit_similarity(self.anchors.pixels, self.anchors.of_face(points))
         draw_affine(canvas, self.texture, matrix, paint)
@@ -29,7 +30,7 @@ class AffineWarp(Warp):
 
     min_anchors = 3
 
-    def draw(self, canvas: Pixels, points: Floats, pose: HeadPose, paint: Paint) -> None:
+    def draw(self, canvas: Canvas, points: Floats, pose: HeadPose, paint: Paint) -> None:
         """Draws the picture with its anchors nearest to the face's."""
         matrix = fit_affine(self.anchors.pixels, self.anchors.of_face(points))
         draw_affine(canvas, self.texture, matrix, paint)
@@ -52,6 +53,6 @@ class PiecewiseWarp(Warp):
         if len(np.unique(pixels, axis=0)) < len(pixels):
             raise ValueError("anchors has two with the same at; a piecewise warp needs them apart")
 
-    def draw(self, canvas: Pixels, points: Floats, pose: HeadPose, paint: Paint) -> None:
+    def draw(self, canvas: Canvas, points: Floats, pose: HeadPose, paint: Paint) -> None:
         """Draws the picture's triangles that face the camera."""
         draw_mesh(canvas, self.texture, self.mesh, self.anchors.of_face(points), paint)

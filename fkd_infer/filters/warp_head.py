@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fkd_infer.filters.blend import Paint
+from fkd_infer.canvas.canvas import Canvas
+from fkd_infer.canvas.paint import Paint
 from fkd_infer.filters.fitting import fit_similarity
 from fkd_infer.filters.layer import FilterLayer
 from fkd_infer.filters.raster import draw_affine
@@ -25,7 +26,7 @@ class HeadWarp(Warp):
         super().__init__(layer, image)
         self.billboard = Billboard.of(layer, self.anchors, image.shape[1])
 
-    def draw(self, canvas: Pixels, points: Floats, pose: HeadPose, paint: Paint) -> None:
+    def draw(self, canvas: Canvas, points: Floats, pose: HeadPose, paint: Paint) -> None:
         """Draws the picture where its billboard faces the camera."""
         draw_affine(canvas, self.texture, self.billboard.matrix(points, pose), paint)
 

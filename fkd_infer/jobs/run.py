@@ -32,7 +32,7 @@ from fkd_infer.limits import Limits
 from fkd_infer.media.frames import frame_count
 from fkd_infer.media.sources import Source
 from fkd_infer.media.video.encoding import Encoding
-from fkd_infer.types import FrameRange
+from fkd_infer.types import FrameRange, ReadSettings
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,8 @@ class Job:
     """How a run processes its sources and where results go.
 
     `workers` photos are processed at once. `frame_range`, `encoding`, `offline` (smoothing with
-    frames to come) and `strict` (fail at the first damage) are for videos. `journal` records what
-    is completed, for a later run.
+    frames to come) and `reading` are for videos. `journal` records what is completed, for a later
+    run.
     """
 
     finder: FaceFinder
@@ -53,7 +53,7 @@ class Job:
     workers: int = 1
     limits: Limits = field(default_factory=Limits)
     journal: Journal | None = None
-    strict: bool = False
+    reading: ReadSettings = field(default_factory=ReadSettings)
 
 
 def run(sources: Sequence[Source], job: Job, quiet: bool = False) -> Summary:
@@ -195,7 +195,7 @@ def _process_videos(
         job.offline,
         stopping,
         job.limits,
-        job.strict,
+        job.reading,
     )
     for source in sources:
         if stopping():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from fkd_infer.media.sources import Source
 from fkd_infer.media.video.encoding import Encoding
 from fkd_infer.system.prefetch import prefetch
 from fkd_infer.tracking.offline_smoothing import smooth_offline
-from fkd_infer.types import Face, Frame, FrameRange
+from fkd_infer.types import Face, Frame, FrameRange, ReadSettings
 
 FrameFaces = tuple[Frame, list[Face]]
 _QUEUE_SIZE = 3
@@ -29,8 +29,8 @@ class VideoProcessor:
     """Finds the faces of a video, camera or stream, draws them if `drawn`, and writes the result to
     `folder`, if there is one.
 
-    `offline` smooths points with frames to come, and `strict` fails videos at their first damage.
-    Once `stopping` returns true, no more frames are read.
+    `offline` smooths points with frames to come. Once `stopping` returns true, no more frames are
+    read.
     """
 
     finder: FaceFinder
@@ -42,7 +42,7 @@ class VideoProcessor:
     offline: bool
     stopping: Callable[[], bool]
     limits: Limits = field(default_factory=Limits)
-    strict: bool = False
+    reading: ReadSettings = field(default_factory=ReadSettings)
 
     def __call__(
         self,
@@ -79,15 +79,15 @@ class VideoProcessor:
 
     def _processed(self, source: Source) -> Generator[FrameFaces, None, None]:
         """Frames, drawn on, with their faces, from a thread for each stage."""
-        gray = not self.drawn and self.finder.takes_gray
-        frames = prefetch(self._read(source, gray), _QUEUE_SIZE, "read")
+        frames = prefetch(self._read(source), _QUEUE_SIZE, "read")
         with_faces = prefetch(self._find(frames, source), _QUEUE_SIZE, "find")
         return prefetch(self._draw(with_faces), _QUEUE_SIZE, "draw") if self.drawn else with_faces
 
-    def _read(self, source: Source, gray: bool) -> Iterator[Frame]:
+    def _read(self, source: Source) -> Iterator[Frame]:
         """Reads the frames of a source."""
         stopwatch = self.finder.pipeline.stopwatch
-        frames = frames_from(source, self.frame_range, gray, self.limits, self.strict)
+        settings = replace(self.reading, gray=self.finder.takes_gray, stored=self.drawn)
+        frames = frames_from(source, self.frame_range, settings, self.limits)
         for number in count():
             with stopwatch.for_frames([(source.name, number)]), stopwatch("read"):
                 frame = next(frames, None)
@@ -115,5 +115,5 @@ class VideoProcessor:
         with closing(with_faces):
             for frame, faces in with_faces:
                 with stopwatch.for_frames([(frame.source, frame.index)]), stopwatch("draw"):
-                    self.overlay.draw(frame.image, faces)
+                    self.overlay.draw(frame.canvas(), faces)
                 yield frame, faces

@@ -14,7 +14,7 @@ from fkd_infer.media.images.header import Size
 from fkd_infer.media.sources import Source
 from fkd_infer.media.video.network_stream import read_stream
 from fkd_infer.media.video.reader import count_frames, read_video
-from fkd_infer.types import Frame, FrameRange
+from fkd_infer.types import Frame, FrameRange, ReadSettings
 
 
 def read_photo(
@@ -35,23 +35,21 @@ def read_photo(
 def frames_from(
     source: Source,
     frame_range: FrameRange = FrameRange(),  # noqa: B008 (frozen)
-    gray: bool = False,
+    settings: ReadSettings = ReadSettings(),  # noqa: B008 (frozen)
     limits: Limits | None = None,
-    strict: bool = False,
 ) -> Iterator[Frame]:
     """Yields the frames of a source, read one by one; of all but images, those in a range.
 
-    `gray` reads only the luma of videos, as (H, W), which is faster. Raises the errors of the
-    readers, LimitError for frames that are too large, and LimitStoppedError for too many. After the
-    last frame of a video with damage it raises DamagedVideoError; with `strict`,
-    UnreadableVideoError at the damage.
+    Raises the errors of the readers, LimitError for frames that are too large, and
+    LimitStoppedError for too many. After the last frame of a video with damage it raises
+    DamagedVideoError; with `settings.strict`, UnreadableVideoError at the damage.
     """
     limits = limits or Limits()
     if source.kind == "image":
         yield read_photo(source, limits)
     else:
         try:
-            frames = _video_frames(source, frame_range, gray, limits, strict)
+            frames = _video_frames(source, frame_range, settings, limits)
             yield from limits.enforce(frames, source.name)
         except (UnreadableVideoError, LimitError) as error:
             if source.path is None or error.subject != str(source.path):
@@ -74,21 +72,22 @@ def frame_count(source: Source, frame_range: FrameRange = FrameRange()) -> int |
 
 
 def _video_frames(
-    source: Source, frame_range: FrameRange, gray: bool, limits: Limits, strict: bool
+    source: Source, frame_range: FrameRange, settings: ReadSettings, limits: Limits
 ) -> Iterator[Frame]:
     if source.camera is not None:
         yield from frame_range(read_camera(source.camera, source.name))
     elif source.url is not None:
-        yield from frame_range(read_stream(source.url, gray, limits=limits))
+        yield from frame_range(read_stream(source.url, settings, limits=limits))
     elif source.path is None:
         raise SourceNotFoundError(source.name)
     else:
         animation = read_animation(source.path)
         if animation is not None:
             limits.check_video(source.path, *animation.size)
+            gray = settings.gray and not settings.stored
             yield from frame_range(_animated(source.path, source.name, frame_range, gray))
         else:
-            yield from read_video(source.path, source.name, frame_range, gray, limits, strict)
+            yield from read_video(source.path, source.name, frame_range, settings, limits)
 
 
 def _animated(path: Path, name: str, frame_range: FrameRange, gray: bool) -> Iterator[Frame]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from fkd_infer.drawing.annotator import Annotator
-from fkd_infer.drawing.marks import draw_outlined_text
+from fkd_infer.drawing.marks import WHITE_TEXT, draw_outlined_text
 from fkd_infer.geometry.arrays import Pixels, bgr_image
 from fkd_infer.geometry.boxes import points_box
 from fkd_infer.geometry.crop import crop, crop_matrices
@@ -51,5 +51,5 @@ def _tile(faces: Faces, row: int, is_wrong: bool) -> Pixels:
     drawn = Annotator(faces.scheme, ("contours", "points"))(Frame(pixels, "sheet"), [face]).image
     if is_wrong:
         drawn[:3] = drawn[-3:] = drawn[:, :3] = drawn[:, -3:] = (0, 0, 255)
-    draw_outlined_text(drawn, Path(faces.names[row]).stem, (6, _TILE - 8), 0.4, (255,) * 3, (1, 3))
+    draw_outlined_text(drawn, Path(faces.names[row]).stem, (6, _TILE - 8), 0.4, WHITE_TEXT)
     return drawn

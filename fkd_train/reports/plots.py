@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from fkd_infer.drawing.annotator import Annotator
-from fkd_infer.drawing.marks import draw_outlined_text
+from fkd_infer.drawing.marks import WHITE_TEXT, draw_outlined_text
 from fkd_infer.geometry.arrays import Floats, Pixels
 from fkd_infer.geometry.transforms import transform
 from fkd_infer.media.images.writing import write_image
@@ -220,7 +220,7 @@ def _tile(faces: Faces, row: int, points: Floats, sampler: CropSampler, text: st
     moved = transform(points, enlarged)
     face = Face(moved, np.array([0, 0, TILE, TILE], np.float32))
     drawn = Annotator(faces.scheme, ("points",))(Frame(colour, "sheet"), [face]).image
-    draw_outlined_text(drawn, text, (6, TILE - 8), 0.5, (255, 255, 255), (1, 3))
+    draw_outlined_text(drawn, text, (6, TILE - 8), 0.5, WHITE_TEXT)
     return drawn
 
 

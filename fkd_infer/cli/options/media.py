@@ -22,7 +22,7 @@ from fkd_infer.cli.options.group import FiniteRange, group, neutral_option
 if TYPE_CHECKING:
     from fkd_infer.limits import Limits
     from fkd_infer.media.video.encoding import Encoding
-    from fkd_infer.types import FrameRange
+    from fkd_infer.types import FrameRange, ReadSettings
 
 
 def _frame_range(
@@ -60,6 +60,28 @@ frame_range_options = group(
 """Adds `frame_range`: which frames of a video are processed."""
 
 
+def _reading(deinterlace: bool, sdr: bool, strict: bool) -> ReadSettings:
+    from fkd_infer.types import ReadSettings
+
+    return ReadSettings(deinterlace=deinterlace, sdr=sdr, strict=strict)
+
+
+reading_options = group(
+    "reading",
+    _reading,
+    deinterlace=click.option(
+        "--deinterlace", is_flag=True, help="Make whole pictures of interlaced videos' halves."
+    ),
+    sdr=click.option("--sdr", is_flag=True, help="Write HDR videos as SDR, tone-mapped."),
+    strict=click.option(
+        "--strict",
+        is_flag=True,
+        help="Fail a damaged video at once, in place of going on after it.",
+    ),
+)
+"""Adds `reading`: how the frames of videos are read."""
+
+
 def _encoding(
     codec: Codec | None, quality: int | None, strip_metadata: bool, keep_location: bool
 ) -> Encoding:
@@ -76,7 +98,7 @@ encoding_options = group(
     codec=click.option(
         "--codec",
         type=click.Choice(CODECS),
-        show_default="h264; vp9 in .webm",
+        show_default="h264, or h265 for 10 bits; in .webm vp9 or av1",
         help="Encode videos in --out with this codec.",
     ),
     quality=click.option(

@@ -1,109 +1,106 @@
-"""Converts between the pixel formats of videos and BGR, fast and with true colours."""
+"""The colours of libav's pictures: their tags, and upright BGR and gray as players show them."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import cv2
 import numpy as np
+from numpy.typing import NDArray
 
+from fkd_infer.canvas.colour_space import BT601, BT709, ColourSpace, MasteringDisplay
 from fkd_infer.geometry.arrays import Pixels
+from fkd_infer.media.video.filtering import ToneMapper
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
     from av.video.reformatter import VideoReformatter
 
-MATRIX = 6
-"""libav's number for the matrix of BT.601 (SMPTE 170M), which `to_i420` and OpenCV use."""
-_UNTAGGED = frozenset({2, 3})
-"""Values of AVColorSpace without a colour space: unspecified and reserved."""
-_FULL_RANGE = 2
-_LUMA_FORMATS = frozenset(
-    {"yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p", "nv12"}
-)
-"""Formats whose first plane is 8-bit luma."""
-_EXPAND_LUMA = np.clip(np.rint((np.arange(256) - 16) * 255 / 219), 0, 255).astype(np.uint8)
-"""Maps luma from 16-235 to 0-255."""
-_LIMIT_CHROMA = np.rint(128 + (np.arange(256) - 128) * 224 / 255).astype(np.uint8)
-"""Maps chroma from 0-255 to 16-240."""
+T = TypeVar("T", bound=np.generic)
+_LIMITED, _FULL = 1, 2
+"""libav's ranges."""
+_DYNAMIC = {
+    "DOVI_METADATA": "Dolby Vision",
+    "DOVI_RPU_BUFFER": "Dolby Vision",
+    "DYNAMIC_HDR_PLUS": "HDR10+",
+    "DYNAMIC_HDR_VIVID": "HDR Vivid",
+}
+"""Descriptions of each frame's light that are read from no encoder's input."""
 
 
-class PictureConverter:
-    """Converts the decoded pictures of a video to upright images of one size, that of the first:
-    BGR (H, W, 3), or with `gray` their luma (H, W). A size that changes is scaled, as players do.
-    """
+def space_of(picture: VideoFrame) -> ColourSpace:
+    """The tags of a picture, as those of luma and chroma if it has neither."""
+    is_full = picture.format.name.startswith("yuvj") or picture.color_range == _FULL
+    full_range = True if is_full else (False if picture.color_range == _LIMITED else None)
+    matrix = int(picture.colorspace)
+    if is_rgb(picture):
+        matrix, full_range = BT709 if is_hd(picture) else BT601, False
+    side_data: Any = picture.side_data  # whose types know motion vectors alone
+    light, display = (
+        side_data.get(name) for name in ("CONTENT_LIGHT_LEVEL", "MASTERING_DISPLAY_METADATA")
+    )
+    return ColourSpace(
+        matrix,
+        int(picture.color_primaries),
+        int(picture.color_trc),
+        full_range,
+        10 if picture.format.components[0].bits > 8 else 8,
+        is_hd(picture),
+        None if display is None else _mastering(bytes(display)),
+        None if light is None else tuple(np.frombuffer(bytes(light), np.uint32)[:2].tolist()),
+        frozenset(name for key, name in _DYNAMIC.items() if side_data.get(key) is not None),
+    )
 
-    def __init__(self, gray: bool = False) -> None:
-        from av.video.reformatter import VideoReformatter
 
-        self._convert = to_gray if gray else to_bgr
-        self._reformatter = VideoReformatter()
-        self._size: tuple[int, int] | None = None
-
-    def __call__(self, picture: VideoFrame) -> Pixels:
-        """Converts the next picture."""
-        image = self._convert(picture, self._reformatter)
-        size = image.shape[1], image.shape[0]
-        self._size = self._size or size
-        if size == self._size:
-            return image
-        return np.asarray(cv2.resize(image, self._size, interpolation=cv2.INTER_AREA), np.uint8)
+def range_tag(space: ColourSpace) -> int:
+    """libav's number of a range; 0 where it is not stated."""
+    return {None: 0, False: _LIMITED, True: _FULL}[space.full_range]
 
 
-def to_bgr(picture: VideoFrame, reformatter: VideoReformatter) -> Pixels:
-    """Converts a decoded picture to upright BGR (H, W, 3), in the colours that players show."""
-    from av.video.reformatter import ColorRange, Colorspace, Interpolation
+def is_hd(picture: VideoFrame) -> bool:
+    """Whether players take a picture without a matrix for BT.709."""
+    return picture.width >= 1280 or picture.height >= 720
 
-    space: int | None = None
-    if picture.colorspace in _UNTAGGED:
-        # What players assume: BT.709 for high definition, else BT.601.
-        hd = picture.width >= 1280 or picture.height >= 720
-        space = Colorspace.ITU709 if hd else Colorspace.ITU601
-    # For these formats libav's fast path is accurate, and repeats each chroma sample in its four
-    # pixels, so that to_i420 restores it. For others it is off by up to 5 levels instead of 3.
+
+def is_rgb(picture: VideoFrame) -> bool:
+    """Whether a picture has neither luma nor chroma."""
+    return picture.format.is_rgb or picture.format.has_palette
+
+
+def to_bgr(picture: VideoFrame, reformatter: VideoReformatter | None = None) -> Pixels:
+    """Converts a decoded picture to upright BGR (H, W, 3), in the colours that players show; HDR is
+    tone-mapped. A `reformatter` is quicker from the second picture on."""
+    from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
+
+    space = space_of(picture)
+    if space.is_hdr:
+        picture, space = ToneMapper.of(space)(picture), space_of(picture)
+    # For these formats libav's fast path is accurate. For others it is off by up to 5 levels
+    # instead of 3.
     fast = picture.format.name in ("yuv420p", "yuvj420p")
     interpolation = Interpolation.BILINEAR | (0 if fast else Interpolation.ACCURATE_RND)
-    bgr = reformatter.reformat(
+    bgr = (reformatter or VideoReformatter()).reformat(
         picture,
         format="bgr24",
-        src_colorspace=space,
+        src_colorspace=None if is_rgb(picture) else colorspace(space),
         dst_color_range=ColorRange.JPEG,
         interpolation=interpolation,
         threads=1,
     )
-    return _upright(np.asarray(bgr.to_ndarray(), np.uint8), picture)
+    return upright(np.asarray(bgr.to_ndarray(), np.uint8), picture)
 
 
-def to_gray(picture: VideoFrame, reformatter: VideoReformatter) -> Pixels:
-    """Returns the luma of a decoded picture, upright, (H, W), from 0 to 255."""
-    if picture.format.name not in _LUMA_FORMATS:
-        return np.asarray(cv2.cvtColor(to_bgr(picture, reformatter), cv2.COLOR_BGR2GRAY), np.uint8)
-    plane = picture.planes[0]
-    lines = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
-    luma = lines[: picture.height, : picture.width]
-    full = picture.color_range == _FULL_RANGE or picture.format.name.startswith("yuvj")
-    expanded = luma.copy() if full else cv2.LUT(luma, _EXPAND_LUMA)
-    return _upright(np.asarray(expanded, np.uint8), picture)
+def colorspace(space: ColourSpace) -> int:
+    """PyAV's number, for conversions, of the matrix that players take."""
+    from av.video.reformatter import Colorspace
+
+    matrix = space.effective_matrix
+    return int(Colorspace.ITU601) if matrix == BT601 else matrix
 
 
-def to_i420(image: Pixels) -> Pixels:
-    """Converts BGR (H, W, 3) of even sizes to YUV 4:2:0 (H * 3 / 2, W), BT.601, limited range.
-
-    Chroma is the mean of four pixels; OpenCV's own conversion uses only one of them.
-    """
-    height, width = image.shape[:2]
-    stored = cv2.cvtColor(image, cv2.COLOR_BGR2YUV_I420)
-    half = cv2.resize(image, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
-    chroma = cv2.LUT(cv2.cvtColor(half, cv2.COLOR_BGR2YCrCb), _LIMIT_CHROMA)
-    planes = stored[height:].reshape(2, height // 2, width // 2)
-    cv2.extractChannel(chroma, 2, planes[0])
-    cv2.extractChannel(chroma, 1, planes[1])
-    return np.asarray(stored, np.uint8)
-
-
-def _upright(stored: Pixels, picture: VideoFrame) -> Pixels:
-    """Turns and mirrors a picture as its display matrix says, by whole quarters of a circle."""
-    side_data: Any = picture.side_data  # whose types know motion vectors alone
+def upright(stored: NDArray[T], picture: VideoFrame) -> NDArray[T]:
+    """Turns and mirrors an array as a picture's display matrix says, by whole quarters of a circle;
+    the result may share its memory."""
+    side_data: Any = picture.side_data
     display = side_data.get("DISPLAYMATRIX")
     if display is None:
         return stored
@@ -112,4 +109,14 @@ def _upright(stored: Pixels, picture: VideoFrame) -> Pixels:
     (a, b), (c, d) = matrix[:2, :2].astype(float)
     if abs(b) > abs(a):
         stored, a, d = np.swapaxes(stored, 0, 1), c, b
-    return np.ascontiguousarray(stored[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1], np.uint8)
+    return stored[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1]
+
+
+def _mastering(data: bytes) -> MasteringDisplay | None:
+    """Reads libav's structure: red, green, blue and white, then the darkest and brightest light."""
+    numbers = np.frombuffer(data, np.int32)
+    if not numbers[20:22].all():  # whether both halves are stated
+        return None
+    values = (numbers[0:20:2] / numbers[1:20:2]).tolist()
+    red, green, blue, white, (darkest, brightest) = zip(values[::2], values[1::2], strict=True)
+    return MasteringDisplay((red, green, blue), white, (darkest, brightest))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from fkd_infer.canvas.colour_space import ColourSpace
 from fkd_infer.choices import DEFAULT_QUALITY, Codec
 from fkd_infer.errors import OutputError
 
@@ -18,43 +20,119 @@ CONTAINERS = {
 """Suffixes that videos can be written with, and libav's names of their formats."""
 
 
+def _no_light(_: ColourSpace) -> list[str]:
+    return []
+
+
+def _x26x_light(space: ColourSpace, mastering: str, content: str) -> list[str]:
+    """Settings of x264 and x265, which count in 1/50000 and in 1/10000 cd/m²."""
+    settings = []
+    if (display := space.mastering) is not None:
+        named = zip("RGB", display.primaries, strict=True)
+        points = {**dict(named), "WP": display.white}
+        ends = ",".join(str(round(10_000 * value)) for value in reversed(display.luminance))
+        text = "".join(
+            f"{name}({round(50_000 * points[name][0])},{round(50_000 * points[name][1])})"
+            for name in ("G", "B", "R", "WP")
+        )
+        settings.append(f"{mastering}={text}L({ends})")
+    if space.content_light is not None:
+        settings.append(f"{content}={space.content_light[0]},{space.content_light[1]}")
+    return settings
+
+
+def _svt_light(space: ColourSpace) -> list[str]:
+    """Settings of SVT-AV1, which takes CIE's x and y, and cd/m²."""
+    settings = []
+    if (display := space.mastering) is not None:
+        red, green, blue = display.primaries
+        points = {"G": green, "B": blue, "R": red, "WP": display.white}
+        text = "".join(f"{name}({x:.5f},{y:.5f})" for name, (x, y) in points.items())
+        darkest, brightest = display.luminance
+        settings.append(f"mastering-display={text}L({brightest:.4f},{darkest:.4f})")
+    if space.content_light is not None:
+        settings.append(f"content-light={space.content_light[0]},{space.content_light[1]}")
+    return settings
+
+
 @dataclass(frozen=True, slots=True)
 class Encoder:
     """An encoder of libav.
 
     `worst` and `default` are its constant rate factors at quality 0 and at the default quality.
-    `odd_format` is the pixel format for odd sizes, None if it encodes only even ones. `suffixes`
-    are those of files in which players expect the codec.
+    `suffixes` are those of files in which players expect the codec. It encodes up to `bits` a
+    sample, and players decode up to `played_bits`; it encodes odd sizes, if at all, in 4:4:4.
+    `parameters` is libav's option for the encoder's own settings, and `light` makes those of them
+    that tell the mastering display and the lightest pixels.
     """
 
     name: str
     options: dict[str, str]
     worst: int
     default: int
-    odd_format: str | None = "yuv444p"
     suffixes: tuple[str, ...] = (".mp4", ".m4v", ".mov", ".mkv")
+    bits: int = 10
+    played_bits: int = 10
+    encodes_odd_sizes: bool = True
+    parameters: str = ""
+    light: Callable[[ColourSpace], list[str]] = _no_light
+
+    def settings(self, factor: int, space: ColourSpace) -> dict[str, str]:
+        """libav's options at a constant rate factor."""
+        options = {**self.options, "crf": str(factor)}
+        if light := self.light(space):
+            own = self.options.get(self.parameters)
+            options[self.parameters] = ":".join([own, *light] if own else light)
+        return options
 
 
 _WEB = (".webm", ".mp4", ".m4v", ".mkv")
 _ENCODERS: dict[Codec, Encoder] = {
-    "h264": Encoder("libx264", {"preset": "veryfast"}, 51, 20),
-    "h265": Encoder("libx265", {"preset": "veryfast", "x265-params": "log-level=none"}, 51, 24),
+    "h264": Encoder(
+        "libx264",
+        {"preset": "veryfast"},
+        51,
+        20,
+        played_bits=8,
+        parameters="x264-params",
+        light=lambda space: _x26x_light(space, "mastering-display", "cll"),
+    ),
+    "h265": Encoder(
+        "libx265",
+        {"preset": "veryfast", "x265-params": "log-level=none"},
+        51,
+        24,
+        parameters="x265-params",
+        light=lambda space: _x26x_light(space, "master-display", "max-cll"),
+    ),
     "vp9": Encoder(
         "libvpx-vp9",
         {"deadline": "realtime", "cpu-used": "6", "row-mt": "1", "b": "0"},
         63,
         31,
-        suffixes=_WEB,
+        _WEB,
+        bits=8,
+        played_bits=8,
     ),
-    "av1": Encoder("libsvtav1", {"preset": "10"}, 63, 32, odd_format=None, suffixes=_WEB),
+    "av1": Encoder(
+        "libsvtav1",
+        {"preset": "10"},
+        63,
+        32,
+        _WEB,
+        encodes_odd_sizes=False,
+        parameters="svtav1-params",
+        light=_svt_light,
+    ),
 }
-"""A file of a suffix has the first that it may have, unless another one is asked for."""
+"""A file of a suffix has the first that it may have and that players decode at the depth, unless
+another one is asked for."""
 
 
 @dataclass(frozen=True, slots=True)
 class Encoding:
-    """A codec, None for the usual one of a file's suffix, and a quality from 0 to 100, None for the
-    default.
+    """A codec, None for the usual one of a file's suffix and depth, and a quality from 0 to 100,
+    None for the default.
 
     The quality sets a constant rate factor, so that hard scenes get more bits. With
     `strip_metadata`, pictures and videos are written without that of their originals; the place of
@@ -66,41 +144,48 @@ class Encoding:
     strip_metadata: bool = False
     keep_location: bool = False
 
-    def encoder(self, path: Path) -> Encoder:
-        """The encoder for a file; raises OutputError if a file of its name holds no such video."""
+    def encoder(self, path: Path, bits: int = 8) -> Encoder:
+        """The encoder for a file of pictures of this depth.
+
+        Raises OutputError if a file of its name holds no such video.
+        """
         suffix = path.suffix.lower()
         if suffix not in CONTAINERS:
             raise OutputError(path, f"a video's name ends in {', '.join(CONTAINERS)}")
         usual = {name: one for name, one in _ENCODERS.items() if suffix in one.suffixes}
         if self.codec is None:
-            return next(iter(usual.values()))
+            return next(one for one in usual.values() if one.played_bits >= bits)
         if self.codec not in usual:
             why = f"{suffix} does not hold {self.codec}"
             raise OutputError(path, why, f"choose --codec {' or '.join(usual)}")
         return usual[self.codec]
 
-    def options(self, encoder: Encoder) -> dict[str, str]:
-        """An encoder's options, rate factor included."""
+    def options(self, encoder: Encoder, space: ColourSpace) -> dict[str, str]:
+        """libav's options of an encoder for pictures in a colour space."""
         default, worst = encoder.default, encoder.worst
         quality = DEFAULT_QUALITY if self.quality is None else self.quality
         factor = round(worst - (worst - default) * quality / DEFAULT_QUALITY)
-        return {**encoder.options, "crf": str(factor)}
+        return encoder.settings(factor, space)
 
-    def pixel_format(self, path: Path, width: int, height: int) -> str:
+    def pixel_format(self, path: Path, width: int, height: int, space: ColourSpace) -> str:
         """Returns libav's name of the pixel format for frames of a size.
 
         Raises OutputError, which names the output's `path`, if the codec has none.
         """
+        encoder = self.encoder(path, space.bits)
+        if space.is_hdr and encoder.bits < space.bits:
+            why = f"{self.codec} is encoded at {encoder.bits} bits, and HDR needs {space.bits}"
+            raise OutputError(path, why, "choose --codec av1, or --sdr")
+        depth = "" if min(encoder.bits, space.bits) == 8 else "10le"
         if width % 2 == height % 2 == 0:
-            return "yuv420p"
-        odd = self.encoder(path).odd_format
-        if odd is None:
-            why = f"{self.codec} cannot encode frames of {width}x{height}"
-            able = [name for name, one in _ENCODERS.items() if _holds_odd(one, path)]
-            raise OutputError(path, why, f"choose --codec {able[0]}")
-        return odd
+            return f"yuv420p{depth}"
+        if encoder.encodes_odd_sizes:
+            return f"yuv444p{depth}"
+        able = (name for name, one in _ENCODERS.items() if _holds_odd(one, path, space.bits))
+        why = f"{encoder.name} cannot encode frames of {width}x{height}"
+        raise OutputError(path, why, f"choose --codec {next(able)}")
 
 
-def _holds_odd(encoder: Encoder, path: Path) -> bool:
-    """Whether a file may have frames of odd sizes by this encoder."""
-    return encoder.odd_format is not None and path.suffix.lower() in encoder.suffixes
+def _holds_odd(encoder: Encoder, path: Path, bits: int) -> bool:
+    """Whether a file may have frames of odd sizes and this depth by this encoder."""
+    return encoder.encodes_odd_sizes and path.suffix.lower() in encoder.suffixes

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from fkd_infer.errors import StoppedError, StreamError
 from fkd_infer.limits import Limits
-from fkd_infer.media.video.colour import PictureConverter
-from fkd_infer.types import Frame
+from fkd_infer.media.video.converter import PictureConverter
+from fkd_infer.media.video.filtering import deinterlaced
+from fkd_infer.types import Frame, ReadSettings
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -54,7 +55,7 @@ def file_stem(url: str) -> str:
 
 def read_stream(
     url: str,
-    gray: bool = False,
+    settings: ReadSettings = ReadSettings(),  # noqa: B008 (frozen)
     open_timeout_s: float = OPEN_TIMEOUT_S,
     read_timeout_s: float = READ_TIMEOUT_S,
     limits: Limits | None = None,
@@ -68,7 +69,7 @@ def read_stream(
     and LimitError for frames that are too large.
     """
     name = public_name(url)
-    convert = PictureConverter(gray)
+    convert = PictureConverter(settings)
     limits = limits or Limits()
     with _open(url, name, open_timeout_s, read_timeout_s) as container:
         stream = container.streams.video[0]
@@ -77,17 +78,19 @@ def read_stream(
         is_live = container.duration is None
         clock = _Clock(stream.average_rate)
         count = 0
-        pictures = _pictures(container)
+        pictures = ((picture, clock(picture)) for picture in _pictures(container))
+        timed = deinterlaced(pictures) if settings.deinterlace else pictures
         why = "it ended"
         while True:
             try:
-                picture = next(pictures, None)
+                following = next(timed, None)
             except _InterruptedError as error:
                 why, is_live = str(error), True
                 break
-            if picture is None:
+            if following is None:
                 break
-            yield Frame(convert(picture), name, count, clock(picture))
+            image, stored = convert(following[0])
+            yield Frame(image, name, count, following[1], stored)
             count += 1
     if count == 0:
         raise StreamError(name, f"shows no picture: {why}")

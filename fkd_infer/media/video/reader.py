@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from fkd_infer.limits import Limits
-from fkd_infer.media.video.colour import PictureConverter
 from fkd_infer.media.video.container import OpenVideo, open_video
+from fkd_infer.media.video.converter import PictureConverter
 from fkd_infer.media.video.damage import Damage
-from fkd_infer.types import Frame, FrameRange
+from fkd_infer.media.video.filtering import deinterlaced
+from fkd_infer.types import Frame, FrameRange, ReadSettings
 
 if TYPE_CHECKING:
     from av.packet import Packet
@@ -34,14 +35,13 @@ def read_video(
     path: Path,
     name: str,
     frame_range: FrameRange = FrameRange(),  # noqa: B008 (frozen)
-    gray: bool = False,
+    settings: ReadSettings = ReadSettings(),  # noqa: B008 (frozen)
     limits: Limits | None = None,
-    strict: bool = False,
 ) -> Iterator[Frame]:
     """Yields the frames of a file as players show them: display matrix applied, colours as tagged.
 
-    `gray` reads only luma, as (H, W). Frames are numbered from the range's start; times are the
-    file's. Frames of another size are scaled to that of the first.
+    Frames are numbered from the range's start; times are the file's. Frames of another size are
+    scaled to that of the first.
 
     Raises UnreadableVideoError if nothing can be decoded, or, if `strict`, at the first damage;
     DamagedVideoError after the last frame if some could not be decoded; LimitError for frames that
@@ -52,11 +52,20 @@ def read_video(
         limits.check_video(path, video.stream.width, video.stream.height)
         # Frames may grow in the middle of a file; then the decoder refuses them.
         video.stream.codec_context.options = {"max_pixels": str(limits.pixels)}
-        convert, damage = PictureConverter(gray), Damage(video, frame_range.start, strict)
-        pictures = enumerate(_pictures_from(video, frame_range.start, damage))
-        yield from frame_range(
-            Frame(convert(picture), name, index, time) for index, (picture, time) in pictures
+        convert, damage = (
+            PictureConverter(settings),
+            Damage(video, frame_range.start, settings.strict),
         )
+        pictures = _pictures_from(video, frame_range.start, damage)
+        if settings.deinterlace:
+            pictures = deinterlaced(pictures)
+
+        def frames() -> Iterator[Frame]:
+            for index, (picture, time) in enumerate(pictures):
+                image, stored = convert(picture)
+                yield Frame(image, name, index, time, stored)
+
+        yield from frame_range(frames())
         damage.check()
 
 

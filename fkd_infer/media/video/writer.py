@@ -13,15 +13,13 @@ from math import lcm
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from fkd_infer.errors import OutputError, StoppedError
-from fkd_infer.geometry.arrays import Pixels
 from fkd_infer.media.encoder_errors import encoder_errors
-from fkd_infer.media.video.colour import MATRIX, to_i420
+from fkd_infer.media.video.colour import range_tag
 from fkd_infer.media.video.container import open_video
 from fkd_infer.media.video.description import describe, tag_options, tags
 from fkd_infer.media.video.encoding import CONTAINERS, Encoding
+from fkd_infer.media.video.picture import VideoPicture, new_frame
 from fkd_infer.media.video.source_tracks import SourceTracks
 from fkd_infer.media.video.tracks import Track, open_track
 from fkd_infer.system.files.atomic import atomic_write
@@ -34,11 +32,11 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
-_BT709 = _LIMITED_RANGE = 1
-"""libav's numbers for BT.709 as primaries and transfer, and for luma from 16 to 235."""
 _TIME_BASE = Fraction(1, 120_000)
 """For frames from no file: exact for 24, 25, 30 and 60 Hz and for NTSC."""
 _RATE = Fraction(30)
+_QUICKTIME = frozenset({".mp4", ".m4v", ".mov"})
+"""Files in which Apple's players look for HEVC by another tag than libav's."""
 _MAX_CLOCK = 2**31 - 1
 
 
@@ -124,6 +122,8 @@ class _VideoFile:
         self._zero = first.time if frame_range.start > 0 else Fraction(0)
         self._source = source
         self._size = (first.width, first.height)
+        self._space = _stored(first).space
+        self._picture = new_frame(*self._size, self._space)
         self._time_base, self._rate = _clock(source)
         self._reformatter = VideoReformatter()
         self._tick: int | None = None
@@ -135,6 +135,10 @@ class _VideoFile:
         kept: dict[str, str] = {}
         if source is not None and not encoding.strip_metadata:
             kept, self.notes = tags(source.video, encoding.keep_location)
+        self.notes += [
+            f"without its {name}: the picture below it is kept"
+            for name in sorted(self._space.dynamic)
+        ]
         self._container = av.open(
             str(partial.absolute()),
             "w",
@@ -157,7 +161,7 @@ class _VideoFile:
         if self._tick is not None:
             self._step = tick - self._tick
         self._tick = tick
-        self._mux(self._stream.encode(self._picture(frame.image, tick)))
+        self._mux(self._stream.encode(self._filled(_stored(frame), tick)))
 
     def finish(self) -> None:
         """Writes the encoder's last packets and the rest of other tracks, and closes the file."""
@@ -200,21 +204,24 @@ class _VideoFile:
         from av.codec.context import ThreadType
         from av.video.stream import VideoStream
 
-        encoder = self._encoding.encoder(self._path)
-        options = self._encoding.options(encoder)
+        encoder = self._encoding.encoder(self._path, self._space.bits)
+        options = self._encoding.options(encoder, self._space)
         stream = self._container.add_stream(encoder.name, rate=self._rate, options=options)
         assert isinstance(stream, VideoStream)
         stream.width, stream.height = self._size
-        stream.pix_fmt = self._encoding.pixel_format(self._path, *self._size)
+        stream.pix_fmt = self._encoding.pixel_format(self._path, *self._size, self._space)
         stream.time_base = self._time_base
         context = stream.codec_context
         context.time_base = self._time_base
         context.max_b_frames = 0
         # PyAV's default, threads by slices, costs x264 both speed and quality.
         context.thread_type = ThreadType.AUTO
-        context.colorspace = MATRIX
-        context.color_primaries = context.color_trc = _BT709
-        context.color_range = _LIMITED_RANGE
+        context.colorspace, context.color_primaries = self._space.matrix, self._space.primaries
+        context.color_trc, context.color_range = self._space.transfer, range_tag(self._space)
+        if encoder.name == "libx265" and self._path.suffix.lower() in _QUICKTIME:
+            context.codec_tag = "hvc1"
+        if self._space.bits > encoder.bits:
+            self.notes.append(f"its {self._space.bits} bits become 8")
         if self._source is not None and (aspect := self._aspect(self._source.video.stream)):
             context.sample_aspect_ratio = aspect
         return stream
@@ -237,25 +244,19 @@ class _VideoFile:
         for kind in sorted({stream.type for stream in source.left_out}):
             self.notes.append(f"without its {'second picture' if kind == 'video' else kind} track")
 
-    def _picture(self, image: Pixels, tick: int) -> VideoFrame:
-        from av.video.frame import VideoFrame
-        from av.video.reformatter import ColorRange, Colorspace, Interpolation
+    def _filled(self, picture: VideoPicture, tick: int) -> VideoFrame:
+        """A picture for the encoder, in memory that the next one uses again."""
+        from av.video.reformatter import Interpolation
 
-        if self._stream.pix_fmt == "yuv420p":
-            picture = VideoFrame.from_ndarray(to_i420(image), format="yuv420p")
-        else:
+        picture.copy_to(self._picture)
+        filled, format = self._picture, self._stream.pix_fmt
+        if filled.format.name != format:
             exact = Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INP
-            picture = self._reformatter.reformat(
-                VideoFrame.from_ndarray(np.ascontiguousarray(image), format="bgr24"),
-                format=self._stream.pix_fmt,
-                dst_colorspace=Colorspace.ITU601,
-                dst_color_range=ColorRange.MPEG,
-                interpolation=Interpolation.BILINEAR | exact,
-                threads=1,
+            filled = self._reformatter.reformat(
+                filled, format=format, interpolation=Interpolation.BILINEAR | exact, threads=1
             )
-        picture.pts = tick
-        picture.time_base = self._time_base
-        return picture
+        filled.pts, filled.time_base = tick, self._time_base
+        return filled
 
     def _mux(self, packets: Sequence[Packet[VideoStream]]) -> None:
         """Writes all packets but the newest, whose duration may have to be set at the end."""
@@ -280,6 +281,15 @@ class _VideoFile:
                 # A container refuses packets that were cut off; the file's reader reports damage.
                 with suppress(InvalidDataError):
                     self._container.mux(list(track.add(packet)))
+
+
+def _stored(frame: Frame) -> VideoPicture:
+    """A frame's picture as videos store it."""
+    return (
+        frame.stored
+        if isinstance(frame.stored, VideoPicture)
+        else VideoPicture.of_image(frame.image)
+    )
 
 
 def _clock(source: SourceTracks | None) -> tuple[Fraction, Fraction]:

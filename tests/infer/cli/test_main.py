@@ -18,8 +18,11 @@ import pytest
 from click.testing import CliRunner, Result
 from tiny_models import MODELS, SIZE, fixed_points
 
+from fkd_infer.canvas.canvas import Canvas
+from fkd_infer.canvas.image_canvas import as_canvas
 from fkd_infer.cli.main import main
 from fkd_infer.filters.filter import Filter
+from fkd_infer.geometry.arrays import Pixels
 from fkd_infer.media.images.file import read_image
 from fkd_infer.media.video.reader import read_video
 from fkd_infer.types import Face
@@ -359,8 +362,10 @@ def test_tracks_and_smooths_faces_of_a_video(tmp_path: Path) -> None:
 def test_draws_filters_on_videos_and_photos(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def paint(self: Filter, canvas: np.ndarray, faces: Sequence[Face]) -> None:
-        canvas[:8] = 50 * len(faces)
+    def paint(self: Filter, image: Pixels | Canvas, faces: Sequence[Face]) -> None:
+        canvas = as_canvas(image)
+        with canvas.ink((0, 0, canvas.width, 8)) as ink:
+            ink.pixels[:] = ink.palette.mark((50 * len(faces),) * 3)
 
     monkeypatch.setattr(Filter, "draw", paint)
     photo, video = write_image(tmp_path / "a.png"), write_video(tmp_path / "b.mp4", 3)

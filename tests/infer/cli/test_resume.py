@@ -40,6 +40,8 @@ OTHER_VALUES = {
     "--strip-metadata": None,
     "--keep-location": None,
     "--strict": None,
+    "--deinterlace": None,
+    "--sdr": None,
 }
 """Another value than the default for each compared option whose value is no file."""
 FILES = {"--model", "--detector-model", "--boxes"}

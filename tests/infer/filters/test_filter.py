@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 from numpy.typing import NDArray
 
+from fkd_infer.canvas.image_canvas import ImageCanvas
 from fkd_infer.cli.filters import main
 from fkd_infer.errors import FilterError, NoFaceError
 from fkd_infer.filters.filter import (
@@ -257,7 +258,9 @@ def test_several_filters_are_ordered_by_z(tmp_path: Path) -> None:
 
 def test_the_brightness_gain_follows_the_light_within_limits() -> None:
     points = face().points
-    levels = [brightness_gain(canvas(level), points) for level in (5, 60, 120, 165, 250)]
+    levels = [
+        brightness_gain(ImageCanvas(canvas(level)), points) for level in (5, 60, 120, 165, 250)
+    ]
     assert levels == sorted(levels)
     assert levels[0] == pytest.approx(0.4)
     assert levels[3] == pytest.approx(1)

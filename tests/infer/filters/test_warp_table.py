@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from repo_paths import DOCS
 
-from fkd_infer.filters.blend import Paint
+from fkd_infer.canvas.canvas import Canvas
+from fkd_infer.canvas.paint import Paint
 from fkd_infer.filters.filter import load_filter
 from fkd_infer.filters.warp import Warp
 from fkd_infer.filters.warp_table import WARPS
-from fkd_infer.geometry.arrays import Floats, Pixels
+from fkd_infer.geometry.arrays import Floats
 from fkd_infer.landmarks.head_model import HeadPose, mean_head
 from fkd_infer.types import Face
 
@@ -22,9 +23,10 @@ class StampWarp(Warp):
 
     min_anchors = 2
 
-    def draw(self, canvas: Pixels, points: Floats, pose: HeadPose, paint: Paint) -> None:
+    def draw(self, canvas: Canvas, points: Floats, pose: HeadPose, paint: Paint) -> None:
         x, y = np.rint(self.anchors.of_face(points)[0]).astype(int)
-        canvas[y : y + 2, x : x + 2] = self.texture.image[:2, :2, :3]
+        with canvas.ink((x, y, x + 2, y + 2)) as ink:
+            ink.pixels[:] = self.texture.image[:2, :2, :3]
 
 
 def test_a_new_warp_is_a_class_and_a_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

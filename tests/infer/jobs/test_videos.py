@@ -13,10 +13,13 @@ import pytest
 from synthetic_videos import NTSC, Clip, constant_rate, make_video, noise_image
 from tiny_models import MODELS
 
+from fkd_infer.canvas.canvas import Canvas
+from fkd_infer.canvas.image_canvas import as_canvas
 from fkd_infer.detection.base import Detector, DetectorTraits
 from fkd_infer.drawing.annotator import Annotator
 from fkd_infer.drawing.overlay import Overlay
 from fkd_infer.errors import DamagedVideoError, UnreadableVideoError
+from fkd_infer.geometry.arrays import Pixels
 from fkd_infer.jobs.face_finder import FaceFinder
 from fkd_infer.jobs.videos import VideoProcessor
 from fkd_infer.landmarks.schemes import IBUG68
@@ -25,7 +28,7 @@ from fkd_infer.media.video.encoding import Encoding
 from fkd_infer.media.video.reader import read_video
 from fkd_infer.pipeline import load
 from fkd_infer.tracking.tracker import Tracker
-from fkd_infer.types import Detections, Face, Frame, FrameRange
+from fkd_infer.types import Detections, Face, Frame, FrameRange, ReadSettings
 
 COUNT = 30
 
@@ -59,8 +62,10 @@ class CentreDetector(Detector):
 class CornerFilter:
     """Paints a white square into the corner."""
 
-    def draw(self, canvas: np.ndarray, faces: Sequence[Face]) -> None:
-        canvas[:8, :8] = 255
+    def draw(self, image: Pixels | Canvas, faces: Sequence[Face]) -> None:
+        canvas = as_canvas(image)
+        with canvas.ink((0, 0, 8, 8)) as ink:
+            ink.pixels[:] = ink.palette.mark((255, 255, 255))
 
 
 @pytest.fixture(autouse=True)
@@ -159,7 +164,7 @@ def test_strictly_a_damaged_video_ends_all_threads_and_leaves_no_file(
     damaged: Source, tmp_path: Path
 ) -> None:
     with pytest.raises(UnreadableVideoError):
-        make_processor(tmp_path / "out", strict=True)(damaged, Recorded())
+        make_processor(tmp_path / "out", reading=ReadSettings(strict=True))(damaged, Recorded())
     assert not list((tmp_path / "out").glob("*"))
 
 

@@ -22,6 +22,7 @@ from live_page import (
     wait_until,
 )
 
+from fkd_infer.canvas.canvas import Canvas
 from fkd_infer.cli.options.media import live_limit_options
 from fkd_infer.errors import CameraError, LimitError, LiveError
 from fkd_infer.geometry.arrays import Pixels
@@ -133,7 +134,7 @@ def test_a_failure_while_drawing_ends_the_run_with_one_line(broken: str) -> None
                 raise ZeroDivisionError("first line\nsecond line")
             return super().__call__(frame)
 
-        def draw(self, canvas: Pixels, faces: Sequence[Face]) -> None:
+        def draw(self, image: Pixels | Canvas, faces: Sequence[Face]) -> None:
             raise ZeroDivisionError("first line")
 
     def fail() -> None:

@@ -26,7 +26,7 @@ from fkd_infer.media.images.webp import canvas_chunk, chunk, webp_file
 from fkd_infer.media.images.writing import write_image
 from fkd_infer.media.sinks import open_sink
 from fkd_infer.media.sources import expand_sources
-from fkd_infer.types import Frame, FrameRange
+from fkd_infer.types import Frame, FrameRange, ReadSettings
 
 SUFFIXES = (".gif", ".png", ".webp")
 DURATIONS = [Fraction(hundredths, 100) for hundredths in (4, 20, 7, 13, 50)]
@@ -119,7 +119,9 @@ class TestBoth:
     def test_gray(self, suffix: str, tmp_path: Path) -> None:
         [source] = expand_sources([str(write_timed(tmp_path / f"a{suffix}"))])
         colours = [gray_plane(frame.image) for frame in frames_from(source)]
-        for frame, colour in zip(frames_from(source, gray=True), colours, strict=True):
+        for frame, colour in zip(
+            frames_from(source, settings=ReadSettings(gray=True)), colours, strict=True
+        ):
             np.testing.assert_allclose(frame.image, colour, atol=1)
 
     def test_a_frame_range(self, suffix: str, tmp_path: Path) -> None:

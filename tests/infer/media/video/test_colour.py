@@ -1,17 +1,27 @@
-"""Conversions between BGR and the pixel formats of videos."""
+"""Conversions between BGR and the planes of videos."""
 
 from __future__ import annotations
 
+from itertools import product
+from pathlib import Path
+
+import av
 import numpy as np
 import pytest
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
-from fkd_infer.media.video.colour import MATRIX, to_bgr, to_gray, to_i420
+from fkd_infer.canvas.colour_space import BT601, BT2020, PQ, ColourSpace
+from fkd_infer.media.video.colour import space_of, to_bgr
+from fkd_infer.media.video.converter import PictureConverter
+from fkd_infer.media.video.filtering import deinterlaced
+from fkd_infer.media.video.picture import IMAGE_SPACE, VideoPicture, new_frame, planes_of
+from fkd_infer.types import ReadSettings
 
 RED, BLUE = 0.299, 0.114
 """Weights of red and blue in the luma of BT.601."""
+STORED = ReadSettings(gray=True, stored=True)
 
 
 def bt601(bgr: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -34,43 +44,192 @@ def smooth(height: int, width: int) -> NDArray[np.uint8]:
     return np.stack(channels, axis=-1).astype(np.uint8)
 
 
-def test_i420_uses_the_matrix_of_its_tag() -> None:
+def random_frame(format: str, width: int = 96, height: int = 64, **tags: int) -> VideoFrame:
+    """A picture of libav's with random planes."""
+    frame = VideoFrame(width, height, format)
+    random = np.random.default_rng(0)
+    for plane, part in zip(planes_of(frame), frame.format.components, strict=False):
+        plane[:] = random.integers(0, 1 << part.bits, plane.shape)
+    for name, value in tags.items():
+        setattr(frame, name, value)
+    return frame
+
+
+def test_planes_of_images_use_the_matrix_of_their_tag() -> None:
     image = smooth(96, 128)
-    stored = to_i420(image)
-    assert MATRIX == 6
-    assert stored.shape == (144, 128)
+    stored = VideoPicture.of_image(image)
+    assert stored.space == IMAGE_SPACE
+    assert stored.space.matrix == BT601
     expected = bt601(image.astype(np.float64))
-    np.testing.assert_allclose(stored[:96], expected[..., 0], atol=1)
+    np.testing.assert_allclose(stored.luma, expected[..., 0], atol=1)
     means = expected.reshape(48, 2, 64, 2, 3).mean(axis=(1, 3))
-    np.testing.assert_allclose(stored[96:].reshape(2, 48, 64)[0], means[..., 1], atol=1.6)
-    np.testing.assert_allclose(stored[96:].reshape(2, 48, 64)[1], means[..., 2], atol=1.6)
+    np.testing.assert_allclose(stored.blue, means[..., 1], atol=1.6)
+    np.testing.assert_allclose(stored.red, means[..., 2], atol=1.6)
+
+
+def test_images_of_odd_sizes_have_chroma_at_their_border() -> None:
+    stored = VideoPicture.of_image(smooth(95, 127))
+    assert stored.luma.shape == (95, 127)
+    assert stored.blue.shape == stored.red.shape == (48, 64)
+    assert np.abs(stored.bgr().astype(int) - smooth(95, 127)).max() <= 8
 
 
 def test_chroma_is_the_mean_of_four_pixels() -> None:
     image = np.zeros((4, 4, 3), np.uint8)
     image[::2, ::2] = (255, 255, 255)
     image[1::2, 1::2, 2] = 255
-    chroma = to_i420(image)[4:].reshape(2, 2, 2)
+    stored = VideoPicture.of_image(image)
     expected = bt601(image.astype(np.float64)).reshape(2, 2, 2, 2, 3).mean(axis=(1, 3))
-    np.testing.assert_allclose(chroma, np.moveaxis(expected[..., 1:], -1, 0), atol=1.6)
+    np.testing.assert_allclose(stored.blue, expected[..., 1], atol=1.6)
+    np.testing.assert_allclose(stored.red, expected[..., 2], atol=1.6)
 
 
 def test_converting_there_and_back_changes_little() -> None:
-    picture = VideoFrame.from_ndarray(to_i420(smooth(96, 128)), format="yuv420p")
-    picture.colorspace = MATRIX
-    again = to_i420(to_bgr(picture, VideoReformatter()))
-    stored = picture.to_ndarray()
-    assert np.abs(again[:96].astype(int) - stored[:96]).max() <= 2
-    assert np.abs(again[96:].astype(int) - stored[96:]).max() <= 2
+    stored = VideoPicture.of_image(smooth(96, 128))
+    again = VideoPicture.of_image(stored.bgr())
+    for plane, other in zip(
+        (stored.luma, stored.blue, stored.red), (again.luma, again.blue, again.red), strict=True
+    ):
+        assert np.abs(plane.astype(int) - other).max() <= 2
 
 
 @pytest.mark.parametrize(("full", "low", "high"), [(False, 16, 235), (True, 0, 255)])
-def test_gray_has_the_full_range(full: bool, low: int, high: int) -> None:
-    planes = np.full((24, 16), 128, np.uint8)
-    planes[:8], planes[8:16] = low, high
-    picture = VideoFrame.from_ndarray(planes, format="yuv420p")
-    picture.color_range = 2 if full else 1
-    gray = to_gray(picture, VideoReformatter())
-    assert gray.shape == (16, 16)
-    assert (gray[:8] == 0).all()
-    assert (gray[8:] == 255).all()
+@pytest.mark.parametrize("bits", [8, 10])
+def test_gray_has_the_full_range(full: bool, low: int, high: int, bits: int) -> None:
+    frame = new_frame(16, 16, ColourSpace(full_range=full, bits=bits))
+    luma = planes_of(frame)[0]
+    luma[:8], luma[8:] = low << (bits - 8), (1 << bits) - 1 if full else high << (bits - 8)
+    for settings in (ReadSettings(gray=True), STORED):
+        gray, _ = PictureConverter(settings)(frame)
+        assert gray.shape == (16, 16)
+        assert (gray[:8] == 0).all()
+        assert (gray[8:] == 255).all()
+
+
+@pytest.mark.parametrize("format", ["yuv420p", "yuvj420p", "yuv420p10le"])
+def test_planes_are_taken_bit_for_bit(format: str) -> None:
+    frame = random_frame(format, 97, 63)
+    _, stored = PictureConverter(STORED)(frame)
+    assert stored is not None
+    for plane, taken in zip(planes_of(frame), (stored.luma, stored.blue, stored.red), strict=True):
+        np.testing.assert_array_equal(taken, plane)
+    again = new_frame(97, 63, stored.space)
+    stored.copy_to(again)
+    for plane, copied in zip(planes_of(frame), planes_of(again), strict=True):
+        np.testing.assert_array_equal(copied, plane)
+
+
+@pytest.mark.parametrize("format", ["yuv422p", "yuvj422p", "yuv444p", "yuv422p10le", "yuv440p"])
+def test_another_subsampling_changes_chroma_alone(format: str) -> None:
+    frame = random_frame(format, color_range=2 if "j" in format else 1)
+    _, stored = PictureConverter(STORED)(frame)
+    assert stored is not None
+    np.testing.assert_array_equal(stored.luma, planes_of(frame)[0])
+    assert stored.blue.shape == (32, 48)
+    mean = planes_of(frame)[1].mean()
+    assert stored.blue.mean() == pytest.approx(mean, abs=0.02 * mean)
+
+
+def test_pictures_in_rgb_become_planes_of_limited_range() -> None:
+    frame = VideoFrame.from_ndarray(smooth(96, 128), format="bgr24")
+    _, stored = PictureConverter(STORED)(frame)
+    assert stored is not None
+    assert (stored.space.matrix, stored.space.full_range) == (BT601, False)
+    np.testing.assert_allclose(stored.luma, bt601(smooth(96, 128).astype(float))[..., 0], atol=1.5)
+    assert np.abs(stored.bgr().astype(int) - smooth(96, 128)).max() <= 12
+
+
+def test_another_matrix_in_the_middle_is_brought_to_the_first() -> None:
+    image, convert = smooth(96, 128), PictureConverter(STORED)
+    frames = []
+    for matrix in (6, 1):
+        frame = VideoReformatter().reformat(
+            VideoFrame.from_ndarray(image, format="bgr24"),
+            format="yuv420p",
+            dst_colorspace=matrix if matrix == 1 else 5,
+            dst_color_range=1,
+        )
+        frame.colorspace, frame.color_range = matrix, 1
+        frames.append(frame)
+    pictures = [convert(frame)[1] for frame in frames]
+    assert pictures[0] is not None
+    assert pictures[1] is not None
+    assert pictures[1].space == pictures[0].space
+    assert np.abs(pictures[0].luma.astype(int) - pictures[1].luma).max() <= 3
+
+
+@pytest.mark.parametrize("transfer", [16, 18])
+def test_hdr_is_tone_mapped_for_screens_and_networks(transfer: int) -> None:
+    space = ColourSpace(BT2020, BT2020, transfer, full_range=False, bits=10)
+    frame = new_frame(64, 64, space)
+    luma, blue, red = planes_of(frame)
+    blue[:] = red[:] = 512
+    # Black, a dim gray, white paper, and the brightest light.
+    white = space.curve.signal(np.array([0, 10, 203, 1000.0]))
+    for row, level in enumerate(white):
+        luma[16 * row : 16 * (row + 1)] = round(64 + 876 * level)
+    bgr = to_bgr(frame)
+    gray, _ = PictureConverter(STORED)(frame)
+    for row, (low, high) in enumerate([(0, 1), (50, 80), (180, 215), (250, 255)]):
+        for pixels in (bgr[16 * row + 8], gray[16 * row + 8]):
+            assert low <= pixels.min() <= pixels.max() <= high, (row, pixels[0])
+    assert np.ptp(bgr[8::16].astype(int), axis=-1).max() <= 2
+
+
+def test_sdr_brings_hdr_to_planes_of_bt709() -> None:
+    space = ColourSpace(BT2020, BT2020, PQ, full_range=False, bits=10)
+    _, stored = PictureConverter(ReadSettings(gray=True, stored=True, sdr=True))(
+        random_frame("yuv420p10le", colorspace=9, color_primaries=9, color_trc=16, color_range=1)
+    )
+    assert space.is_hdr
+    assert stored is not None
+    assert (stored.space.matrix, stored.space.primaries, stored.space.transfer) == (1, 1, 1)
+    assert stored.space.bits == 8
+
+
+def test_colours_of_hdr_keep_their_hue() -> None:
+    """Red of BT.709 at the light of paper, in BT.2020 and PQ, is still red."""
+    space = ColourSpace(BT2020, BT2020, PQ, full_range=False, bits=10)
+    picture = np.full((16, 16, 4), (40, 60, 200, 255), np.uint8)
+    planes = space.picture(picture, "normal")
+    frame = new_frame(16, 16, space)
+    for number, plane in enumerate(planes_of(frame)):
+        plane[:] = planes[0, 0, number]
+    blue, green, red = to_bgr(frame)[8, 8].astype(int)
+    assert red > 150
+    assert abs(blue - 40) < 25
+    assert abs(green - 60) < 25
+
+
+def test_interlaced_pictures_become_whole_ones(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25, options={"x264-params": "tff=1"})
+        stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"
+        for index in range(6):
+            image = np.zeros((64, 64, 3), np.uint8)
+            for field in range(2):
+                image[field::2, 8 * index + 4 * field :][:, :8] = 255
+            container.mux(stream.encode(VideoFrame.from_ndarray(image, format="bgr24")))
+        container.mux(stream.encode(None))
+    with av.open(str(path)) as read:
+        pictures = [(picture, picture.pts) for picture in read.decode(video=0)]
+    times = [time for _, time in pictures]
+
+    def combs(picture: VideoFrame) -> float:
+        lines = picture.to_ndarray()[:64].astype(int)
+        return float(np.abs(lines[1:-1] * 2 - lines[:-2] - lines[2:]).mean())
+
+    before = [combs(picture) for picture, _ in pictures]
+    whole = list(deinterlaced(pictures))
+    assert [time for _, time in whole] == times
+    after = [combs(picture) for picture, _ in whole]
+    assert all(new < old / 3 for new, old in zip(after, before, strict=True)), (before, after)
+
+
+def test_tags_of_pictures_are_read() -> None:
+    for matrix, full in product((1, 6, 9), (1, 2)):
+        frame = random_frame("yuv420p", colorspace=matrix, color_range=full)
+        assert space_of(frame).matrix == matrix
+        assert space_of(frame).full_range == (full == 2)
+    assert space_of(random_frame("yuv420p")).full_range is None

@@ -30,7 +30,7 @@ from fkd_infer.errors import DamagedVideoError
 from fkd_infer.media.video.encoding import Encoding
 from fkd_infer.media.video.reader import read_video
 from fkd_infer.media.video.writer import VideoSink
-from fkd_infer.types import FrameRange
+from fkd_infer.types import FrameRange, ReadSettings
 
 TAGS = {
     "title": "My film",
@@ -220,7 +220,7 @@ def test_the_display_matrix_is_applied(
         film.set_display_matrix([a, b, 0, c, d, 0, 0, 0, 1 << 30])
         container.mux(list(encode_video(film, clip)))
     [first, _] = read_video(tmp_path / "a.mp4", "")
-    [gray, _] = read_video(tmp_path / "a.mp4", "", gray=True)
+    [gray, _] = read_video(tmp_path / "a.mp4", "", settings=ReadSettings(gray=True))
     shown = expected(corner(0))
     assert first.image.shape == shown.shape
     assert np.abs(first.image.astype(int) - shown).max() < 12

@@ -31,7 +31,7 @@ from fkd_infer.media.video.network_stream import (
     read_stream,
 )
 from fkd_infer.media.video.reader import read_video
-from fkd_infer.types import Frame
+from fkd_infer.types import Frame, ReadSettings
 
 ANSWER = b"HTTP/1.0 200 OK\r\nContent-Type: video/mp2t\r\n\r\n"
 
@@ -104,7 +104,7 @@ def test_yields_frames_with_times_from_zero_and_reports_the_end() -> None:
 
 def test_gray() -> None:
     with serving(lambda c: c.sendall(ANSWER + transport_stream(5))) as url:
-        frames, _ = read_until_stopped(read_stream(url, gray=True))
+        frames, _ = read_until_stopped(read_stream(url, ReadSettings(gray=True)))
     assert {frame.image.shape for frame in frames} == {(48, 64)}
 
 

@@ -35,7 +35,7 @@ from synthetic_videos import (
 from fkd_infer.errors import DamagedVideoError, UnreadableVideoError
 from fkd_infer.geometry.arrays import gray_plane
 from fkd_infer.media.video.reader import count_frames, read_video
-from fkd_infer.types import Frame, FrameRange
+from fkd_infer.types import Frame, FrameRange, ReadSettings
 
 
 def frames_before(
@@ -44,7 +44,7 @@ def frames_before(
     """The frames of a video that ends with an error."""
     frames: list[Frame] = []
     with pytest.raises(error, match=message) as raised:
-        frames.extend(read_video(path, "", strict=strict))
+        frames.extend(read_video(path, "", settings=ReadSettings(strict=strict)))
     assert type(raised.value) is error
     return frames
 
@@ -320,14 +320,18 @@ class TestGray:
     def test_is_the_luma_of_the_frame(self, pixels: str, tmp_path: Path) -> None:
         codec = "mjpeg" if pixels == "yuvj420p" else "libx264"
         path = make_video(tmp_path / "a.mkv", Clip(constant_rate(3), codec=codec, pixels=pixels))
-        for colour, gray in zip(read_video(path, ""), read_video(path, "", gray=True), strict=True):
+        for colour, gray in zip(
+            read_video(path, ""),
+            read_video(path, "", settings=ReadSettings(gray=True)),
+            strict=True,
+        ):
             assert gray.image.shape == colour.image.shape[:2]
             luma = gray_plane(colour.image).astype(int)
             assert np.abs(luma - gray.image).max() <= 4
 
     def test_is_upright(self, tmp_path: Path) -> None:
         path = make_video(tmp_path / "a.mp4", Clip(constant_rate(2), rotation=-90))
-        [first, _] = read_video(path, "", gray=True)
+        [first, _] = read_video(path, "", settings=ReadSettings(gray=True))
         [colour, _] = read_video(path, "")
         assert first.image.shape == colour.image.shape[:2]
         assert np.abs(gray_plane(colour.image).astype(int) - first.image).max() <= 4

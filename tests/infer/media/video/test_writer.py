@@ -31,6 +31,7 @@ from synthetic_videos import (
     variable_rate,
 )
 
+from fkd_infer.canvas.colour_space import ColourSpace
 from fkd_infer.errors import DamagedVideoError, OutputError
 from fkd_infer.media.video.encoding import Encoding
 from fkd_infer.media.video.reader import read_video
@@ -424,7 +425,9 @@ class TestEncodings:
         assert sizes == sorted(sizes)
         assert Encoding(quality=75) == Encoding(quality=75)
         encoder = Encoding().encoder(path)
-        assert Encoding().options(encoder) == Encoding(quality=75).options(encoder)
+        space = ColourSpace()
+        same = Encoding(quality=75).options(encoder, space)
+        assert Encoding().options(encoder, space) == same
 
     def test_refuses_codecs_that_the_file_or_size_does_not_allow(self, tmp_path: Path) -> None:
         with pytest.raises(OutputError, match=r"b\.mov.*does not hold vp9; choose --codec h264"):

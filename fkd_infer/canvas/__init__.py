@@ -1,0 +1,1 @@
+"""What is drawn on: images in BGR, and the colour planes of videos."""

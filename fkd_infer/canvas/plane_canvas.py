@@ -1,0 +1,134 @@
+"""Draws on the luma and chroma of a video's picture, and leaves all other pixels as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from fkd_infer.canvas.canvas import Box, Ink, enclosing_box, sampled
+from fkd_infer.canvas.colour_space import ColourSpace
+from fkd_infer.canvas.paint import Paint
+from fkd_infer.geometry.arrays import Floats, Matrix
+
+Plane = NDArray[Any]
+"""uint8, or uint16 for more than 8 bits."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PlaneCanvas:
+    """Draws on luma (H, W), and on blue and red chroma of the same size, or of half of it."""
+
+    luma: Plane
+    blue: Plane
+    red: Plane
+    palette: ColourSpace
+
+    @property
+    def width(self) -> int:
+        """Width in pixels."""
+        return int(self.luma.shape[1])
+
+    @property
+    def height(self) -> int:
+        """Height in pixels."""
+        return int(self.luma.shape[0])
+
+    def box(self, points: Matrix | Floats) -> Box | None:
+        """The part around points (n, 2), of whole pixels of chroma; None outside the canvas."""
+        box = enclosing_box(points, self.width, self.height)
+        if box is None:
+            return None
+        x0, y0, x1, y1 = box
+        return x0 & ~1, y0 & ~1, min(x1 + x1 % 2, self.width), min(y1 + y1 % 2, self.height)
+
+    def blend(self, box: Box, picture: NDArray[Any], paint: Paint) -> None:
+        """Blends a picture, in the palette's form, into a part of its size."""
+        if paint.blend == "normal":
+            self._lay(box, picture, paint)
+        else:
+            self._filter(box, picture, paint)
+
+    @contextmanager
+    def ink(self, box: Box) -> Iterator[Ink]:
+        """A transparent picture, which is laid on the part after the block."""
+        x0, y0, x1, y1 = box
+        pixels = np.zeros((y1 - y0, x1 - x0, 4), np.uint8)
+        yield Ink(pixels, (x0, y0), self.palette)
+        self._lay(box, pixels, Paint())
+
+    def brightness(self, box: Box, samples: int) -> Floats:
+        """The luma, 0 to 255, of about `samples` rows and columns of a part, as SDR shows it."""
+        return np.asarray(self.palette.gray(sampled(self.luma, box, samples)), np.float32)
+
+    def _parts(self, box: Box) -> tuple[Plane, Plane, Plane]:
+        """The part's luma and chroma, which share the canvas's memory."""
+        x0, y0, x1, y1 = box
+        down, across = (-(-a // b) for a, b in zip(self.luma.shape, self.blue.shape, strict=True))
+        rows, columns = slice(y0 // down, -(-y1 // down)), slice(x0 // across, -(-x1 // across))
+        return self.luma[y0:y1, x0:x1], self.blue[rows, columns], self.red[rows, columns]
+
+    def _lay(self, box: Box, picture: NDArray[Any], paint: Paint) -> None:
+        """Lays luma, chroma and alpha over a part."""
+        parts, full = self._parts(box), np.iinfo(self.palette.dtype).max
+        *layers, alpha = cv2.split(picture)
+        if picture.dtype != self.palette.dtype:  # ink
+            layers = [layer.astype(np.uint16) << (self.palette.bits - 8) for layer in layers]
+            alpha = alpha.astype(np.uint16) * 257
+        if paint.strength < 1:
+            strength = paint.strength
+            *layers, alpha = (cv2.addWeighted(x, strength, x, 0, 0) for x in (*layers, alpha))
+        if paint.gain != 1:
+            gain, zeros = self.palette.gain(paint.gain), self._zeros
+            layers = [
+                cv2.addWeighted(layer, gain, alpha, (1 - gain) * zero / full, 0)
+                for layer, zero in zip(layers, zeros, strict=True)
+            ]
+        keep = cv2.bitwise_not(alpha)
+        for part, layer in zip(parts, layers, strict=True):
+            if part.shape != keep.shape:
+                keep = _shrunk(keep, part)
+            add = layer if layer.shape == part.shape else _shrunk(layer, part)
+            cv2.multiply(part, keep, dst=part, scale=1 / full)
+            cv2.add(part, add, dst=part)
+
+    @property
+    def _zeros(self) -> tuple[float, float, float]:
+        """Black in luma, and gray in chroma."""
+        neutral = self.palette.neutral_and_scale[0]
+        return self.palette.black_and_scale[0], neutral, neutral
+
+    def _filter(self, box: Box, picture: NDArray[Any], paint: Paint) -> None:
+        """Multiplies or screens a part by a picture, in B', G', R'.
+
+        The change alone is brought back to luma and chroma: where there is none, none is rounded.
+        """
+        parts, size = self._parts(box), (box[2] - box[0], box[3] - box[1])
+        whole = [
+            part.astype(np.float32)
+            if part.shape == parts[0].shape
+            else cv2.resize(part, size, interpolation=cv2.INTER_NEAREST).astype(np.float32)
+            for part in parts
+        ]
+        forth = self.palette.from_bgr
+        back = np.linalg.inv(forth)
+        offset = -back @ np.array(self._zeros)
+        below = cv2.transform(cv2.merge(whole), np.column_stack([back, offset]))
+        keep, add = paint.keep_and_add(picture)
+        change = below * ((keep.astype(np.float32) - 255) / 255)
+        if add is not None:
+            change += add.astype(np.float32) / 255
+        for part, delta in zip(parts, cv2.split(cv2.transform(change, forth)), strict=True):
+            shrunk = delta if delta.shape == part.shape else _shrunk(delta, part)
+            cv2.add(part, shrunk, dst=part, dtype=cv2.CV_8U if part.itemsize == 1 else cv2.CV_16U)
+
+
+def _shrunk(layer: NDArray[Any], part: Plane) -> NDArray[Any]:
+    """A layer at the size of a part of chroma."""
+    size = part.shape[1], part.shape[0]
+    return np.asarray(cv2.resize(layer, size, interpolation=cv2.INTER_AREA))
