@@ -97,6 +97,12 @@ def colorspace(space: ColourSpace) -> int:
     return int(Colorspace.ITU601) if matrix == BT601 else matrix
 
 
+def is_turned(picture: VideoFrame) -> bool:
+    """Whether a picture is shown turned or mirrored."""
+    side_data: Any = picture.side_data
+    return side_data.get("DISPLAYMATRIX") is not None
+
+
 def upright(stored: NDArray[T], picture: VideoFrame) -> NDArray[T]:
     """Turns and mirrors an array as a picture's display matrix says, by whole quarters of a circle;
     the result may share its memory."""

@@ -36,6 +36,8 @@ _MAX_RATE = 1000
 """Frames per second."""
 _FIRST_STEP_BACK_S = Fraction(2)
 """By which a seek goes further back if it landed after its target; twice as far each time."""
+_BOTTOM_FIRST = (3, 4)
+"""Values of AVFieldOrder."""
 _STARTS_ANYWHERE, _NO_TIMESTAMPS = 0x0200, 0x0080
 """AVFMT_TS_DISCONT and AVFMT_NOTIMESTAMPS, flags of formats."""
 
@@ -64,6 +66,12 @@ class OpenVideo:
     def is_mp4(self) -> bool:
         """Whether the file is MP4 or QuickTime, whose header lists every frame."""
         return "mp4" in self.container.format.name.split(",")
+
+    @property
+    def bottom_first(self) -> bool:
+        """Whether the lower half of interlaced pictures is shown first."""
+        order = self.stream.codec_context.field_order
+        return order in _BOTTOM_FIRST or (not order and self.container.format.name == "dv")
 
     @property
     def duration(self) -> Fraction | None:

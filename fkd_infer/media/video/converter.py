@@ -9,9 +9,9 @@ import numpy as np
 
 from fkd_infer.canvas.colour_space import ColourSpace
 from fkd_infer.geometry.arrays import Pixels
-from fkd_infer.media.video.colour import colorspace, is_rgb, space_of, to_bgr, upright
+from fkd_infer.media.video.colour import colorspace, is_rgb, is_turned, space_of, to_bgr, upright
 from fkd_infer.media.video.filtering import ToneMapper
-from fkd_infer.media.video.picture import VideoPicture, format_of, planes_of
+from fkd_infer.media.video.picture import Fields, VideoPicture, format_of, planes_of
 from fkd_infer.system.buffer_pool import BufferPool
 from fkd_infer.types import ReadSettings
 
@@ -26,12 +26,16 @@ _LUMA = frozenset({"yuv422p", "yuvj422p", "yuv444p", "yuvj444p", "nv12", "gray"}
 
 class PictureConverter:
     """Converts the decoded pictures of a video to images and stored pictures, upright, of one size
-    and one colour space, those of the first: players scale a size that changes, too."""
+    and one colour space, those of the first: players scale a size that changes, too.
 
-    def __init__(self, settings: ReadSettings) -> None:
+    `bottom_first` says which half of interlaced pictures is shown first.
+    """
+
+    def __init__(self, settings: ReadSettings, bottom_first: bool = False) -> None:
         from av.video.reformatter import VideoReformatter
 
         self._settings = settings
+        self._fields: Fields = "bottom" if bottom_first else "top"
         self._reformatter = VideoReformatter()
         self._pool = BufferPool()
         self._size: tuple[int, int] | None = None
@@ -69,10 +73,11 @@ class PictureConverter:
         space = space_of(picture)
         width, height, first = self._first = self._first or (picture.width, picture.height, space)
         is_like_first = (picture.width, picture.height, space) == self._first
+        is_interlaced = picture.interlaced_frame and is_like_first and not is_turned(picture)
         if picture.format.name not in _COPIED or not is_like_first:
             picture = self._reformatted(picture, width, height, first)
         luma, blue, red = (self._copy(upright(plane, picture)) for plane in planes_of(picture))
-        return VideoPicture(luma, blue, red, first)
+        return VideoPicture(luma, blue, red, first, self._fields if is_interlaced else None)
 
     def _reformatted(
         self, picture: VideoFrame, width: int, height: int, space: ColourSpace

@@ -9,6 +9,7 @@ from pathlib import Path
 from fkd_infer.canvas.colour_space import ColourSpace
 from fkd_infer.choices import DEFAULT_QUALITY, Codec
 from fkd_infer.errors import OutputError
+from fkd_infer.media.video.picture import Fields
 
 CONTAINERS = {
     ".mp4": "mp4",
@@ -61,7 +62,8 @@ class Encoder:
 
     `worst` and `default` are its constant rate factors at quality 0 and at the default quality.
     `suffixes` are those of files in which players expect the codec. It encodes up to `bits` a
-    sample, and players decode up to `played_bits`; it encodes odd sizes, if at all, in 4:4:4.
+    sample, and players decode up to `played_bits`; it encodes odd sizes, if at all, in 4:4:4,
+    and `encodes_fields` says whether it tells the halves of interlaced pictures apart.
     `parameters` is libav's option for the encoder's own settings, and `light` makes those of them
     that tell the mastering display and the lightest pixels.
     """
@@ -74,15 +76,18 @@ class Encoder:
     bits: int = 10
     played_bits: int = 10
     encodes_odd_sizes: bool = True
+    encodes_fields: bool = False
     parameters: str = ""
     light: Callable[[ColourSpace], list[str]] = _no_light
 
-    def settings(self, factor: int, space: ColourSpace) -> dict[str, str]:
+    def settings(self, factor: int, space: ColourSpace, fields: Fields | None) -> dict[str, str]:
         """libav's options at a constant rate factor."""
         options = {**self.options, "crf": str(factor)}
-        if light := self.light(space):
-            own = self.options.get(self.parameters)
-            options[self.parameters] = ":".join([own, *light] if own else light)
+        own = [options[self.parameters]] if self.parameters in options else []
+        if self.encodes_fields and fields is not None:
+            own.append("tff=1" if fields == "top" else "bff=1")
+        if own := [*own, *self.light(space)]:
+            options[self.parameters] = ":".join(own)
         return options
 
 
@@ -94,6 +99,7 @@ _ENCODERS: dict[Codec, Encoder] = {
         51,
         20,
         played_bits=8,
+        encodes_fields=True,
         parameters="x264-params",
         light=lambda space: _x26x_light(space, "mastering-display", "cll"),
     ),
@@ -160,12 +166,14 @@ class Encoding:
             raise OutputError(path, why, f"choose --codec {' or '.join(usual)}")
         return usual[self.codec]
 
-    def options(self, encoder: Encoder, space: ColourSpace) -> dict[str, str]:
-        """libav's options of an encoder for pictures in a colour space."""
+    def options(
+        self, encoder: Encoder, space: ColourSpace, fields: Fields | None = None
+    ) -> dict[str, str]:
+        """libav's options of an encoder for pictures in a colour space, perhaps interlaced."""
         default, worst = encoder.default, encoder.worst
         quality = DEFAULT_QUALITY if self.quality is None else self.quality
         factor = round(worst - (worst - default) * quality / DEFAULT_QUALITY)
-        return encoder.settings(factor, space)
+        return encoder.settings(factor, space, fields)
 
     def pixel_format(self, path: Path, width: int, height: int, space: ColourSpace) -> str:
         """Returns libav's name of the pixel format for frames of a size.

@@ -1,4 +1,4 @@
-"""Filters of libavfilter: deinterlacing, and HDR brought to SDR."""
+"""Filters of libavfilter: interlaced pictures, and HDR brought to SDR."""
 
 from __future__ import annotations
 
@@ -44,6 +44,20 @@ def deinterlaced(pictures: Iterable[tuple[VideoFrame, T]]) -> Iterator[tuple[Vid
     if graph is not None:
         graph.push(None)
         yield from _pulled(graph, waiting)
+
+
+class FieldMarker:
+    """Marks pictures as interlaced, which PyAV cannot; `top_first` says which half comes first."""
+
+    def __init__(self, top_first: bool) -> None:
+        self._mode = "mode=tff" if top_first else "mode=bff"
+        self._graph: Graph | None = None
+
+    def __call__(self, picture: VideoFrame) -> VideoFrame:
+        """The same picture, marked."""
+        self._graph = self._graph or _chain(picture, ("setfield", self._mode))
+        self._graph.push(picture)
+        return _pull(self._graph)
 
 
 class ToneMapper:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import cv2
 import numpy as np
@@ -16,6 +16,7 @@ from fkd_infer.media.video.colour import range_tag, to_bgr
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
 
+Fields = Literal["top", "bottom"]
 IMAGE_SPACE = ColourSpace(BT601, BT709, BT709, full_range=False)
 """That of pictures from images: OpenCV's matrix."""
 _LIMIT_CHROMA = np.rint(128 + (np.arange(256) - 128) * 224 / 255).astype(np.uint8)
@@ -24,12 +25,16 @@ _LIMIT_CHROMA = np.rint(128 + (np.arange(256) - 128) * 224 / 255).astype(np.uint
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VideoPicture:
-    """Luma (H, W), blue and red chroma (⌈H/2⌉, ⌈W/2⌉), upright; uint8, or uint16 for 10 bits."""
+    """Luma (H, W), blue and red chroma (⌈H/2⌉, ⌈W/2⌉), upright; uint8, or uint16 for 10 bits.
+
+    An interlaced picture has the half, of every other line, that is shown first in `fields`.
+    """
 
     luma: Plane
     blue: Plane
     red: Plane
     space: ColourSpace
+    fields: Fields | None = None
 
     @classmethod
     def of_image(cls, image: Pixels) -> VideoPicture:

@@ -53,7 +53,7 @@ def read_video(
         # Frames may grow in the middle of a file; then the decoder refuses them.
         video.stream.codec_context.options = {"max_pixels": str(limits.pixels)}
         convert, damage = (
-            PictureConverter(settings),
+            PictureConverter(settings, video.bottom_first),
             Damage(video, frame_range.start, settings.strict),
         )
         pictures = _pictures_from(video, frame_range.start, damage)

@@ -19,6 +19,7 @@ from fkd_infer.media.video.colour import range_tag
 from fkd_infer.media.video.container import open_video
 from fkd_infer.media.video.description import describe, tag_options, tags
 from fkd_infer.media.video.encoding import CONTAINERS, Encoding
+from fkd_infer.media.video.filtering import FieldMarker
 from fkd_infer.media.video.picture import VideoPicture, new_frame
 from fkd_infer.media.video.source_tracks import SourceTracks
 from fkd_infer.media.video.tracks import Track, open_track
@@ -122,7 +123,9 @@ class _VideoFile:
         self._zero = first.time if frame_range.start > 0 else Fraction(0)
         self._source = source
         self._size = (first.width, first.height)
-        self._space = _stored(first).space
+        picture = _stored(first)
+        self._space, self._fields = picture.space, picture.fields
+        self._mark: FieldMarker | None = None
         self._picture = new_frame(*self._size, self._space)
         self._time_base, self._rate = _clock(source)
         self._reformatter = VideoReformatter()
@@ -205,7 +208,7 @@ class _VideoFile:
         from av.video.stream import VideoStream
 
         encoder = self._encoding.encoder(self._path, self._space.bits)
-        options = self._encoding.options(encoder, self._space)
+        options = self._encoding.options(encoder, self._space, self._fields)
         stream = self._container.add_stream(encoder.name, rate=self._rate, options=options)
         assert isinstance(stream, VideoStream)
         stream.width, stream.height = self._size
@@ -220,6 +223,10 @@ class _VideoFile:
         context.color_trc, context.color_range = self._space.transfer, range_tag(self._space)
         if encoder.name == "libx265" and self._path.suffix.lower() in _QUICKTIME:
             context.codec_tag = "hvc1"
+        if self._fields is not None and encoder.encodes_fields:
+            self._mark = FieldMarker(top_first=self._fields == "top")
+        elif self._fields is not None:
+            self.notes.append("its interlaced halves are not told apart; --deinterlace joins them")
         if self._space.bits > encoder.bits:
             self.notes.append(f"its {self._space.bits} bits become 8")
         if self._source is not None and (aspect := self._aspect(self._source.video.stream)):
@@ -256,7 +263,7 @@ class _VideoFile:
                 filled, format=format, interpolation=Interpolation.BILINEAR | exact, threads=1
             )
         filled.pts, filled.time_base = tick, self._time_base
-        return filled
+        return filled if self._mark is None else self._mark(filled)
 
     def _mux(self, packets: Sequence[Packet[VideoStream]]) -> None:
         """Writes all packets but the newest, whose duration may have to be set at the end."""

@@ -145,3 +145,18 @@ def test_frames_that_are_images_have_opencvs_matrix(tmp_path: Path) -> None:
         sink.write(Frame(np.full((48, 64, 3), (200, 100, 50), np.uint8), "", 0, Fraction(0)))
     [picture] = pictures_of(tmp_path / "a.mp4")
     assert space_of(picture) == ColourSpace(BT601, BT709, BT709, full_range=False)
+
+
+@pytest.mark.parametrize(("parameter", "order"), [("tff=1", 2), ("bff=1", 3)])
+def test_interlaced_pictures_stay_interlaced(parameter: str, order: int, tmp_path: Path) -> None:
+    options = {"x264-params": f"{parameter}:crf=20"}
+    source = make_video(tmp_path / "a.mp4", ColourSpace(), **options)
+    assert rewrite(source, tmp_path / "b.mp4", Encoding(), STORED) == []
+    assert all(picture.interlaced_frame for picture in pictures_of(tmp_path / "b.mp4"))
+    with av.open(str(tmp_path / "b.mp4")) as container:
+        assert container.streams.video[0].codec_context.field_order == order
+    whole = ReadSettings(gray=True, stored=True, deinterlace=True)
+    rewrite(source, tmp_path / "c.mp4", Encoding(), whole)
+    assert not any(picture.interlaced_frame for picture in pictures_of(tmp_path / "c.mp4"))
+    [note] = rewrite(source, tmp_path / "d.mp4", Encoding("h265"), STORED)
+    assert "--deinterlace" in note
