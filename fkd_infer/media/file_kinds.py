@@ -26,7 +26,9 @@ FileKind = Literal["image", "video"]
 
 _BROADCAST = ".mpg .mpeg .m1v .m2v .ts .mts .m2ts .m2t .vob .mod .tod .mxf .dv"
 _OTHERS = ".avi .divx .wmv .asf .flv .f4v .3gp .3g2 .ogv .ogm .qt .rm .rmvb"
-VIDEO_SUFFIXES = frozenset({*CONTAINERS, *_BROADCAST.split(), *_OTHERS.split()})
+_BARE = ".h264 .264 .avc .h265 .265 .hevc .ivf .y4m"
+"""Streams of one codec, without a container: dumps of cameras."""
+VIDEO_SUFFIXES = frozenset({*CONTAINERS, *_BROADCAST.split(), *_OTHERS.split(), *_BARE.split()})
 """Suffixes of videos; those that are not in CONTAINERS are written as .mp4."""
 _STILL = (JPEG, BMP, TIFF, JPEG2000, PPM)
 """Formats whose files are images by their suffix. Others may be animations or videos, and phones

@@ -36,6 +36,14 @@ _MAX_RATE = 1000
 """Frames per second."""
 _FIRST_STEP_BACK_S = Fraction(2)
 """By which a seek goes further back if it landed after its target; twice as far each time."""
+_CONCEALED = frozenset(
+    {
+        *("h264", "mpeg4", "mpeg2video", "mpeg1video", "h263", "flv"),
+        *("msmpeg4v1", "msmpeg4v2", "msmpeg4", "wmv1", "wmv2", "wmv3", "vc1"),
+    }
+)
+"""Codecs whose decoders fill damaged parts from other pictures. PyAV's default, a thread per slice,
+leaves them green or gray instead."""
 _BOTTOM_FIRST = (3, 4)
 """Values of AVFieldOrder."""
 _STARTS_ANYWHERE, _NO_TIMESTAMPS = 0x0200, 0x0080
@@ -223,6 +231,8 @@ def open_video(path: Path) -> Iterator[OpenVideo]:
         film = next((one for one in films if one.disposition & Disposition.default), films[0])
         if not film.codec_context:
             raise UnreadableVideoError(path, "there is no decoder for its video stream")
+        if film.codec_context.name in _CONCEALED:
+            film.codec_context.thread_count = 1
         yield OpenVideo(path, container, film, _zero(container))
 
 

@@ -262,8 +262,10 @@ class _VideoFile:
             filled = self._reformatter.reformat(
                 filled, format=format, interpolation=Interpolation.BILINEAR | exact, threads=1
             )
+        if self._mark is not None:
+            filled = self._mark(filled)
         filled.pts, filled.time_base = tick, self._time_base
-        return filled if self._mark is None else self._mark(filled)
+        return filled
 
     def _mux(self, packets: Sequence[Packet[VideoStream]]) -> None:
         """Writes all packets but the newest, whose duration may have to be set at the end."""

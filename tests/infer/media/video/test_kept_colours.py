@@ -153,6 +153,10 @@ def test_interlaced_pictures_stay_interlaced(parameter: str, order: int, tmp_pat
     source = make_video(tmp_path / "a.mp4", ColourSpace(), **options)
     assert rewrite(source, tmp_path / "b.mp4", Encoding(), STORED) == []
     assert all(picture.interlaced_frame for picture in pictures_of(tmp_path / "b.mp4"))
+    times = [
+        [picture.time for picture in pictures_of(path)] for path in (source, tmp_path / "b.mp4")
+    ]
+    assert times[0] == times[1]
     with av.open(str(tmp_path / "b.mp4")) as container:
         assert container.streams.video[0].codec_context.field_order == order
     whole = ReadSettings(gray=True, stored=True, deinterlace=True)
