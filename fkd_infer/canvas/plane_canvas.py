@@ -22,12 +22,14 @@ Plane = NDArray[Any]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PlaneCanvas:
-    """Draws on luma (H, W), and on blue and red chroma of the same size, or of half of it."""
+    """Draws on luma (H, W), and on blue and red chroma of the same size, or of half of it; what is
+    drawn is not transparent, if there is `alpha` (H, W)."""
 
     luma: Plane
     blue: Plane
     red: Plane
     palette: ColourSpace
+    alpha: Plane | None = None
 
     @property
     def width(self) -> int:
@@ -90,6 +92,10 @@ class PlaneCanvas:
                 for layer, zero in zip(layers, zeros, strict=True)
             ]
         keep = cv2.bitwise_not(alpha)
+        if self.alpha is not None:
+            x0, y0, x1, y1 = box
+            below = self.alpha[y0:y1, x0:x1]
+            cv2.add(cv2.multiply(below, keep, scale=1 / full), alpha, dst=below)
         for part, layer in zip(parts, layers, strict=True):
             if part.shape != keep.shape:
                 keep = _shrunk(keep, part)

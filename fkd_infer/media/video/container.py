@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from av.container import InputContainer
     from av.packet import Packet
     from av.stream import Stream
+    from av.video.codeccontext import VideoCodecContext
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
@@ -44,6 +45,8 @@ _CONCEALED = frozenset(
 )
 """Codecs whose decoders fill damaged parts from other pictures. PyAV's default, a thread per slice,
 leaves them green or gray instead."""
+_WITH_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
+"""Codecs whose alpha only another decoder reads."""
 _BOTTOM_FIRST = (3, 4)
 """Values of AVFieldOrder."""
 _STARTS_ANYWHERE, _NO_TIMESTAMPS = 0x0200, 0x0080
@@ -61,6 +64,7 @@ class OpenVideo:
     path: Path
     container: InputContainer
     stream: VideoStream
+    decoder: VideoCodecContext
     zero: Fraction
 
     @property
@@ -147,6 +151,8 @@ class OpenVideo:
         except FFmpegError:
             self.container.seek(0)
             return False
+        finally:
+            self.decoder.flush_buffers()
         return True
 
     def packets(self, *streams: Stream) -> Iterator[Packet[Stream]]:
@@ -231,9 +237,22 @@ def open_video(path: Path) -> Iterator[OpenVideo]:
         film = next((one for one in films if one.disposition & Disposition.default), films[0])
         if not film.codec_context:
             raise UnreadableVideoError(path, "there is no decoder for its video stream")
-        if film.codec_context.name in _CONCEALED:
-            film.codec_context.thread_count = 1
-        yield OpenVideo(path, container, film, _zero(container))
+        yield OpenVideo(path, container, film, _decoder(film), _zero(container))
+
+
+def _decoder(film: VideoStream) -> VideoCodecContext:
+    """The decoder of a stream: libav's own, or for VP8 and VP9 with alpha that of libvpx."""
+    from av.codec.context import CodecContext
+    from av.video.codeccontext import VideoCodecContext
+
+    tags = {key.lower(): value for key, value in film.metadata.items()}
+    if tags.get("alpha_mode") == "1" and film.codec_context.name in _WITH_ALPHA:
+        decoder = CodecContext.create(_WITH_ALPHA[film.codec_context.name], "r")
+        assert isinstance(decoder, VideoCodecContext)
+        return decoder
+    if film.codec_context.name in _CONCEALED:
+        film.codec_context.thread_count = 1
+    return film.codec_context
 
 
 def is_cover(stream: Stream) -> bool:

@@ -18,7 +18,7 @@ from fkd_infer.types import ReadSettings
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
 
-_COPIED = frozenset({"yuv420p", "yuvj420p", "yuv420p10le"})
+_COPIED = frozenset({"yuv420p", "yuvj420p", "yuv420p10le", "yuva420p"})
 """Formats whose planes are taken as they are."""
 _LUMA = frozenset({"yuv422p", "yuvj422p", "yuv444p", "yuvj444p", "nv12", "gray"}) | _COPIED
 """Formats whose first plane is luma of 8 or 10 bits, in the lower ones."""
@@ -76,8 +76,10 @@ class PictureConverter:
         is_interlaced = picture.interlaced_frame and is_like_first and not is_turned(picture)
         if picture.format.name not in _COPIED or not is_like_first:
             picture = self._reformatted(picture, width, height, first)
-        luma, blue, red = (self._copy(upright(plane, picture)) for plane in planes_of(picture))
-        return VideoPicture(luma, blue, red, first, self._fields if is_interlaced else None)
+        planes = [self._copy(upright(plane, picture)) for plane in planes_of(picture)]
+        luma, blue, red, alpha = planes if len(planes) == 4 else (*planes, None)
+        fields = self._fields if is_interlaced else None
+        return VideoPicture(luma, blue, red, first, alpha, fields)
 
     def _reformatted(
         self, picture: VideoFrame, width: int, height: int, space: ColourSpace

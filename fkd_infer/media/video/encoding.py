@@ -63,7 +63,8 @@ class Encoder:
     `worst` and `default` are its constant rate factors at quality 0 and at the default quality.
     `suffixes` are those of files in which players expect the codec. It encodes up to `bits` a
     sample, and players decode up to `played_bits`; it encodes odd sizes, if at all, in 4:4:4,
-    and `encodes_fields` says whether it tells the halves of interlaced pictures apart.
+    and `encodes_fields` and `encodes_alpha` say whether it tells the halves of interlaced pictures
+    apart, and keeps transparency.
     `parameters` is libav's option for the encoder's own settings, and `light` makes those of them
     that tell the mastering display and the lightest pixels.
     """
@@ -77,6 +78,7 @@ class Encoder:
     played_bits: int = 10
     encodes_odd_sizes: bool = True
     encodes_fields: bool = False
+    encodes_alpha: bool = False
     parameters: str = ""
     light: Callable[[ColourSpace], list[str]] = _no_light
 
@@ -119,6 +121,7 @@ _ENCODERS: dict[Codec, Encoder] = {
         _WEB,
         bits=8,
         played_bits=8,
+        encodes_alpha=True,
     ),
     "av1": Encoder(
         "libsvtav1",

@@ -27,13 +27,15 @@ _LIMIT_CHROMA = np.rint(128 + (np.arange(256) - 128) * 224 / 255).astype(np.uint
 class VideoPicture:
     """Luma (H, W), blue and red chroma (⌈H/2⌉, ⌈W/2⌉), upright; uint8, or uint16 for 10 bits.
 
-    An interlaced picture has the half, of every other line, that is shown first in `fields`.
+    `alpha` is as large as the luma. `fields` says which half of an interlaced picture, of every
+    other line, is shown first.
     """
 
     luma: Plane
     blue: Plane
     red: Plane
     space: ColourSpace
+    alpha: Plane | None = None
     fields: Fields | None = None
 
     @classmethod
@@ -54,7 +56,7 @@ class VideoPicture:
 
     def canvas(self) -> PlaneCanvas:
         """What draws on this picture."""
-        return PlaneCanvas(self.luma, self.blue, self.red, self.space)
+        return PlaneCanvas(self.luma, self.blue, self.red, self.space, self.alpha)
 
     def bgr(self) -> Pixels:
         """The picture as players show it, (H, W, 3); HDR is tone-mapped."""
@@ -66,15 +68,16 @@ class VideoPicture:
     def copy_to(self, frame: VideoFrame) -> None:
         """Copies the planes into a picture of libav's of the same size and format."""
         frame.make_writable()
-        for target, plane in zip(planes_of(frame), (self.luma, self.blue, self.red), strict=True):
+        planes = self.luma, self.blue, self.red, self.alpha
+        for target, plane in zip(planes_of(frame), planes, strict=False):
             target[:] = plane
 
 
-def new_frame(width: int, height: int, space: ColourSpace) -> VideoFrame:
+def new_frame(width: int, height: int, space: ColourSpace, alpha: bool = False) -> VideoFrame:
     """A picture 4:2:0 of libav's, without contents."""
     from av.video.frame import VideoFrame
 
-    frame = VideoFrame(width, height, format_of(space.bits))
+    frame = VideoFrame(width, height, "yuva420p" if alpha else format_of(space.bits))
     frame.colorspace, frame.color_primaries = space.matrix, space.primaries
     frame.color_trc, frame.color_range = space.transfer, range_tag(space)
     return frame
@@ -86,9 +89,9 @@ def format_of(bits: int) -> str:
 
 
 def planes_of(frame: VideoFrame) -> list[Plane]:
-    """Luma and chroma of a picture of libav's in a planar format, in its memory."""
+    """Luma, chroma and alpha of a picture of libav's in a planar format, in its memory."""
     planes = []
-    for plane, part in zip(frame.planes[:3], frame.format.components, strict=False):
+    for plane, part in zip(frame.planes, frame.format.components, strict=False):
         dtype = np.uint8 if part.bits == 8 else np.uint16
         lines = np.frombuffer(memoryview(plane), dtype).reshape(plane.height, -1)
         planes.append(lines[:, : plane.width])

@@ -51,7 +51,7 @@ def read_video(
     with open_video(path) as video:
         limits.check_video(path, video.stream.width, video.stream.height)
         # Frames may grow in the middle of a file; then the decoder refuses them.
-        video.stream.codec_context.options = {"max_pixels": str(limits.pixels)}
+        video.decoder.options = {"max_pixels": str(limits.pixels)}
         convert, damage = (
             PictureConverter(settings, video.bottom_first),
             Damage(video, frame_range.start, settings.strict),
@@ -140,7 +140,7 @@ def _pictures(video: OpenVideo, damage: Damage, from_start: bool) -> Iterator[Vi
                     # A skipped frame; to the decoder an empty packet would mean the end.
                     continue
         try:
-            pictures = video.stream.decode(packet)
+            pictures = video.decoder.decode(packet)
         except FFmpegError as error:
             damage.add_picture(time, count, error.strerror or str(error))
             continue

@@ -15,14 +15,13 @@ from typing import TYPE_CHECKING
 
 from fkd_infer.errors import OutputError, StoppedError
 from fkd_infer.media.encoder_errors import encoder_errors
-from fkd_infer.media.video.colour import range_tag
+from fkd_infer.media.video.companions.description import describe, tag_options, tags
+from fkd_infer.media.video.companions.source_tracks import SourceTracks
+from fkd_infer.media.video.companions.tracks import Track, open_track
 from fkd_infer.media.video.container import open_video
-from fkd_infer.media.video.description import describe, tag_options, tags
 from fkd_infer.media.video.encoding import CONTAINERS, Encoding
-from fkd_infer.media.video.filtering import FieldMarker
-from fkd_infer.media.video.picture import VideoPicture, new_frame
-from fkd_infer.media.video.source_tracks import SourceTracks
-from fkd_infer.media.video.tracks import Track, open_track
+from fkd_infer.media.video.picture import VideoPicture
+from fkd_infer.media.video.picture_encoder import PictureEncoder
 from fkd_infer.system.files.atomic import atomic_write
 from fkd_infer.system.scoped import Scoped
 from fkd_infer.types import Frame, FrameRange
@@ -30,14 +29,11 @@ from fkd_infer.types import Frame, FrameRange
 if TYPE_CHECKING:
     from av.packet import Packet
     from av.stream import Stream
-    from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
 _TIME_BASE = Fraction(1, 120_000)
 """For frames from no file: exact for 24, 25, 30 and 60 Hz and for NTSC."""
 _RATE = Fraction(30)
-_QUICKTIME = frozenset({".mp4", ".m4v", ".mov"})
-"""Files in which Apple's players look for HEVC by another tag than libav's."""
 _MAX_CLOCK = 2**31 - 1
 
 
@@ -114,23 +110,16 @@ class _VideoFile:
         frame_range: FrameRange,
     ) -> None:
         import av
-        from av.video.reformatter import VideoReformatter
 
         self._path = path
-        self._encoding = encoding
         self._stride = frame_range.stride
         # The source's time at which the file begins.
         self._zero = first.time if frame_range.start > 0 else Fraction(0)
         self._source = source
         self._size = (first.width, first.height)
-        picture = _stored(first)
-        self._space, self._fields = picture.space, picture.fields
-        self._mark: FieldMarker | None = None
-        self._picture = new_frame(*self._size, self._space)
-        self._time_base, self._rate = _clock(source)
-        self._reformatter = VideoReformatter()
+        self._time_base, rate = _clock(source)
         self._tick: int | None = None
-        self._step = round(1 / (self._rate * self._time_base))
+        self._step = round(1 / (rate * self._time_base))
         self._last_packet: Packet[VideoStream] | None = None
         self.notes: list[str] = []
 
@@ -138,10 +127,6 @@ class _VideoFile:
         kept: dict[str, str] = {}
         if source is not None and not encoding.strip_metadata:
             kept, self.notes = tags(source.video, encoding.keep_location)
-        self.notes += [
-            f"without its {name}: the picture below it is kept"
-            for name in sorted(self._space.dynamic)
-        ]
         self._container = av.open(
             str(partial.absolute()),
             "w",
@@ -149,10 +134,16 @@ class _VideoFile:
             container_options=_clock_option(format, self._time_base, source)
             | tag_options(format, kept),
         )
-        self._stream = self._add_encoder()
+        self._encoder = PictureEncoder(
+            self._container, path, _stored(first), encoding, rate, self._time_base
+        )
+        self.notes += self._encoder.notes
         self._tracks: dict[int, Track] = {}
         if source is not None:
-            describe(self._container, self._stream, source.video, kept, self._zero)
+            stream = self._encoder.stream
+            if aspect := self._aspect(source.video.stream):
+                stream.codec_context.sample_aspect_ratio = aspect
+            describe(self._container, stream, source.video, kept, self._zero)
             self._add_tracks(source)
 
     def write(self, frame: Frame) -> None:
@@ -164,7 +155,7 @@ class _VideoFile:
         if self._tick is not None:
             self._step = tick - self._tick
         self._tick = tick
-        self._mux(self._stream.encode(self._filled(_stored(frame), tick)))
+        self._mux(self._encoder.encode(_stored(frame), tick))
 
     def finish(self) -> None:
         """Writes the encoder's last packets and the rest of other tracks, and closes the file."""
@@ -177,7 +168,7 @@ class _VideoFile:
             duration = self._step if end is None else round((end - last) / self._time_base)
         for track in self._tracks.values():
             self._container.mux(list(track.finish()))
-        self._mux(self._stream.encode(None))
+        self._mux(self._encoder.finish())
         if self._last_packet is not None:
             self._last_packet.duration = duration
             self._container.mux(self._last_packet)
@@ -203,36 +194,6 @@ class _VideoFile:
         # Of two frames at one time, both are kept; a file needs them one after the other.
         return tick if self._tick is None else max(tick, self._tick + 1)
 
-    def _add_encoder(self) -> VideoStream:
-        from av.codec.context import ThreadType
-        from av.video.stream import VideoStream
-
-        encoder = self._encoding.encoder(self._path, self._space.bits)
-        options = self._encoding.options(encoder, self._space, self._fields)
-        stream = self._container.add_stream(encoder.name, rate=self._rate, options=options)
-        assert isinstance(stream, VideoStream)
-        stream.width, stream.height = self._size
-        stream.pix_fmt = self._encoding.pixel_format(self._path, *self._size, self._space)
-        stream.time_base = self._time_base
-        context = stream.codec_context
-        context.time_base = self._time_base
-        context.max_b_frames = 0
-        # PyAV's default, threads by slices, costs x264 both speed and quality.
-        context.thread_type = ThreadType.AUTO
-        context.colorspace, context.color_primaries = self._space.matrix, self._space.primaries
-        context.color_trc, context.color_range = self._space.transfer, range_tag(self._space)
-        if encoder.name == "libx265" and self._path.suffix.lower() in _QUICKTIME:
-            context.codec_tag = "hvc1"
-        if self._fields is not None and encoder.encodes_fields:
-            self._mark = FieldMarker(top_first=self._fields == "top")
-        elif self._fields is not None:
-            self.notes.append("its interlaced halves are not told apart; --deinterlace joins them")
-        if self._space.bits > encoder.bits:
-            self.notes.append(f"its {self._space.bits} bits become 8")
-        if self._source is not None and (aspect := self._aspect(self._source.video.stream)):
-            context.sample_aspect_ratio = aspect
-        return stream
-
     def _aspect(self, source: VideoStream) -> Fraction | None:
         """The width of a pixel over its height, upright; None if the frames have another size."""
         aspect = source.sample_aspect_ratio
@@ -250,22 +211,6 @@ class _VideoFile:
                 self.notes.append(note)
         for kind in sorted({stream.type for stream in source.left_out}):
             self.notes.append(f"without its {'second picture' if kind == 'video' else kind} track")
-
-    def _filled(self, picture: VideoPicture, tick: int) -> VideoFrame:
-        """A picture for the encoder, in memory that the next one uses again."""
-        from av.video.reformatter import Interpolation
-
-        picture.copy_to(self._picture)
-        filled, format = self._picture, self._stream.pix_fmt
-        if filled.format.name != format:
-            exact = Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INP
-            filled = self._reformatter.reformat(
-                filled, format=format, interpolation=Interpolation.BILINEAR | exact, threads=1
-            )
-        if self._mark is not None:
-            filled = self._mark(filled)
-        filled.pts, filled.time_base = tick, self._time_base
-        return filled
 
     def _mux(self, packets: Sequence[Packet[VideoStream]]) -> None:
         """Writes all packets but the newest, whose duration may have to be set at the end."""

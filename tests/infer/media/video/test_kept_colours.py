@@ -16,10 +16,10 @@ from fkd_infer.choices import Codec
 from fkd_infer.errors import OutputError
 from fkd_infer.media.video.colour import space_of
 from fkd_infer.media.video.encoding import Encoding
-from fkd_infer.media.video.picture import planes_of
+from fkd_infer.media.video.picture import VideoPicture, planes_of
 from fkd_infer.media.video.reader import read_video
 from fkd_infer.media.video.writer import VideoSink
-from fkd_infer.types import Frame, ReadSettings
+from fkd_infer.types import Frame, FrameRange, ReadSettings
 
 STORED = ReadSettings(gray=True, stored=True)
 HDR10 = (
@@ -164,3 +164,33 @@ def test_interlaced_pictures_stay_interlaced(parameter: str, order: int, tmp_pat
     assert not any(picture.interlaced_frame for picture in pictures_of(tmp_path / "c.mp4"))
     [note] = rewrite(source, tmp_path / "d.mp4", Encoding("h265"), STORED)
     assert "--deinterlace" in note
+
+
+def test_alpha_stays_where_the_encoder_has_it(tmp_path: Path) -> None:
+    source = tmp_path / "a.webm"
+    with av.open(str(source), "w") as container:
+        stream = container.add_stream("libvpx-vp9", rate=25, options={"crf": "10", "b": "0"})
+        assert isinstance(stream, VideoStream)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuva420p"
+        stream.codec_context.max_b_frames = 0
+        stream.metadata["alpha_mode"] = "1"
+        for _ in range(3):
+            frame = VideoFrame(64, 48, "yuva420p")
+            for plane in planes_of(frame):
+                plane[:] = 128
+            planes_of(frame)[3][:, :32] = 0
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    assert rewrite(source, tmp_path / "b.webm", Encoding(), STORED) == []
+    for frame in read_video(tmp_path / "b.webm", "", settings=STORED):
+        assert isinstance(frame.stored, VideoPicture)
+        assert frame.stored.alpha is not None
+        assert frame.stored.alpha[:, :28].max() < 20
+        assert np.abs(frame.stored.alpha[:, 36:].astype(int) - 128).max() < 20
+        with frame.canvas().ink((0, 0, 16, 16)) as ink:
+            ink.pixels[:] = ink.palette.mark((0, 0, 255))
+        assert frame.stored.alpha[:16, :16].min() == 255, "what is drawn is opaque"
+    [note] = rewrite(source, tmp_path / "c.mp4", Encoding(), STORED)
+    assert note == "without its transparency"
+    start = FrameRange(Fraction(1, 25))
+    assert len(list(read_video(source, "", start, settings=STORED))) == 2

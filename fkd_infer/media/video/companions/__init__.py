@@ -1,0 +1,1 @@
+"""What accompanies the picture of a video into its output: other tracks, tags and chapters."""
