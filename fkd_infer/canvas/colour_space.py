@@ -143,12 +143,18 @@ class ColourSpace:
     @property
     def from_bgr(self) -> Matrix:
         """The matrix (3, 3) from B', G', R', 0 to 1, to luma above black and chroma beside gray."""
-        red, blue = _WEIGHTS[self.effective_matrix]
-        luma = np.array([blue, 1 - red - blue, red])
-        of_blue = (np.array([1.0, 0, 0]) - luma) / (2 * (1 - blue))
-        of_red = (np.array([0, 0, 1.0]) - luma) / (2 * (1 - red))
-        scale, chroma_scale = self.black_and_scale[1], self.neutral_and_scale[1]
-        return np.stack([luma * scale, of_blue * chroma_scale, of_red * chroma_scale])
+        return _from_bgr(self)
+
+    @property
+    def zeros(self) -> tuple[float, float, float]:
+        """Black in luma, and gray in both chromas."""
+        neutral = self.neutral_and_scale[0]
+        return self.black_and_scale[0], neutral, neutral
+
+    @property
+    def to_bgr(self) -> Matrix:
+        """The matrix (3, 4) from luma and chroma to B', G', R', 0 to 1."""
+        return _to_bgr(self)
 
     def gray(self, luma: NDArray[Any], out: Pixels | None = None) -> Pixels:
         """Luma from 0 to 255, as SDR shows it: HDR's is tone-mapped."""
@@ -159,9 +165,7 @@ class ColourSpace:
     @property
     def _from_bgra(self) -> Matrix:
         """The matrix (3, 4) for colours times alpha, with alpha."""
-        neutral = self.neutral_and_scale[0]
-        offsets = np.array([self.black_and_scale[0], neutral, neutral])
-        return np.column_stack([self.from_bgr, offsets])
+        return np.column_stack([self.from_bgr, np.array(self.zeros)])
 
     def _regraded(self, values: Floats, blend: Blend) -> Floats:
         """A picture (h, w, 4) of SDR and BT.709, 0 to 1, in this transfer and these primaries."""
@@ -173,6 +177,22 @@ class ColourSpace:
         if blend == "multiply":  # white keeps what is below
             signal /= self.curve.signal(Sdr().light(np.ones(1)))
         return np.concatenate([signal * alpha, alpha], axis=-1, dtype=np.float32).clip(0, 1)
+
+
+@lru_cache(maxsize=8)
+def _from_bgr(space: ColourSpace) -> Matrix:
+    red, blue = _WEIGHTS[space.effective_matrix]
+    luma = np.array([blue, 1 - red - blue, red])
+    of_blue = (np.array([1.0, 0, 0]) - luma) / (2 * (1 - blue))
+    of_red = (np.array([0, 0, 1.0]) - luma) / (2 * (1 - red))
+    scale, chroma_scale = space.black_and_scale[1], space.neutral_and_scale[1]
+    return np.stack([luma * scale, of_blue * chroma_scale, of_red * chroma_scale])
+
+
+@lru_cache(maxsize=8)
+def _to_bgr(space: ColourSpace) -> Matrix:
+    back = np.linalg.inv(space.from_bgr)
+    return np.column_stack([back, -back @ np.array(space.zeros)])
 
 
 @lru_cache(maxsize=64)

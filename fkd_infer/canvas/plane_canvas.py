@@ -86,7 +86,7 @@ class PlaneCanvas:
             strength = paint.strength
             *layers, alpha = (cv2.addWeighted(x, strength, x, 0, 0) for x in (*layers, alpha))
         if paint.gain != 1:
-            gain, zeros = self.palette.gain(paint.gain), self._zeros
+            gain, zeros = self.palette.gain(paint.gain), self.palette.zeros
             layers = [
                 cv2.addWeighted(layer, gain, alpha, (1 - gain) * zero / full, 0)
                 for layer, zero in zip(layers, zeros, strict=True)
@@ -103,33 +103,29 @@ class PlaneCanvas:
             cv2.multiply(part, keep, dst=part, scale=1 / full)
             cv2.add(part, add, dst=part)
 
-    @property
-    def _zeros(self) -> tuple[float, float, float]:
-        """Black in luma, and gray in chroma."""
-        neutral = self.palette.neutral_and_scale[0]
-        return self.palette.black_and_scale[0], neutral, neutral
-
     def _filter(self, box: Box, picture: NDArray[Any], paint: Paint) -> None:
         """Multiplies or screens a part by a picture, in B', G', R'.
 
         The change alone is brought back to luma and chroma: where there is none, none is rounded.
         """
         parts, size = self._parts(box), (box[2] - box[0], box[3] - box[1])
-        whole = [
-            part.astype(np.float32)
-            if part.shape == parts[0].shape
-            else cv2.resize(part, size, interpolation=cv2.INTER_NEAREST).astype(np.float32)
-            for part in parts
-        ]
-        forth = self.palette.from_bgr
-        back = np.linalg.inv(forth)
-        offset = -back @ np.array(self._zeros)
-        below = cv2.transform(cv2.merge(whole), np.column_stack([back, offset]))
+        whole = cv2.merge(
+            [
+                part
+                if part.shape == parts[0].shape
+                else cv2.resize(part, size, interpolation=cv2.INTER_NEAREST)
+                for part in parts
+            ]
+        )
+        back = self.palette.to_bgr
+        below = cv2.transform(whole.astype(np.float32), back)
         keep, add = paint.keep_and_add(picture)
-        change = below * ((keep.astype(np.float32) - 255) / 255)
+        change = cv2.multiply(below, keep, scale=1 / 255, dtype=cv2.CV_32F)
+        change = cv2.subtract(change, below, dst=change)
         if add is not None:
-            change += add.astype(np.float32) / 255
-        for part, delta in zip(parts, cv2.split(cv2.transform(change, forth)), strict=True):
+            cv2.addWeighted(change, 1, add.astype(np.float32), 1 / 255, 0, dst=change)
+        changes = cv2.split(cv2.transform(change, self.palette.from_bgr))
+        for part, delta in zip(parts, changes, strict=True):
             shrunk = delta if delta.shape == part.shape else _shrunk(delta, part)
             cv2.add(part, shrunk, dst=part, dtype=cv2.CV_8U if part.itemsize == 1 else cv2.CV_16U)
 

@@ -30,20 +30,31 @@ class Texture:
 
     @cached_property
     def levels(self) -> list[tuple[Pixels, Matrix]]:
-        """The picture times alpha at sizes halved each time, with the matrices back to full size.
+        """The visible part of the picture times alpha, at sizes halved each time, with the matrices
+        from its pixels to those of the whole picture.
 
         Multiplied colours keep invisible pixels from bleeding into an edge that is interpolated.
         """
-        full = np.empty_like(self.image)
+        x, y, visible = self._visible()
+        full = np.empty_like(visible)
         for top in range(0, len(full), _ROWS):
-            part = self.image[top : top + _ROWS]
+            part = visible[top : top + _ROWS]
             alpha = part[..., 3:].astype(np.float32) * self.opacity
             colour = part[..., :3].astype(np.float32) * (alpha / 255)
             full[top : top + _ROWS] = np.rint(np.concatenate([colour, alpha], axis=-1))
         levels = [(full, np.eye(2, 3))]
         while min(levels[-1][0].shape[:2]) >= 2 * _MIN_SIDE:
             levels.append(downscale(full, 2 ** len(levels)))
-        return levels
+        shift = np.array([[0.0, 0, x], [0, 0, y]])
+        return [(pixels, to_visible + shift) for pixels, to_visible in levels]
+
+    def _visible(self) -> tuple[int, int, Pixels]:
+        """The part of the picture that is not transparent, and where it begins, x and y."""
+        rows, columns = (np.flatnonzero(self.image[..., 3].any(axis=axis)) for axis in (1, 0))
+        if not rows.size:
+            return 0, 0, self.image[:1, :1]
+        x, y = int(columns[0]), int(rows[0])
+        return x, y, self.image[y : rows[-1] + 1, x : columns[-1] + 1]
 
     def level(self, scale: float, palette: Palette, blend: Blend) -> tuple[NDArray[Any], Matrix]:
         """The smallest level that is not enlarged when the picture is drawn at this scale, in the

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from fkd_infer.drawing.overlay import Overlay
@@ -16,6 +14,7 @@ from fkd_infer.jobs.face_finder import FaceFinder
 from fkd_infer.jobs.failures import is_out_of_memory
 from fkd_infer.jobs.journal import Journal
 from fkd_infer.jobs.journal_lines import CompletedSource
+from fkd_infer.jobs.threads import opencv_threads, threads_each
 from fkd_infer.limits import Limits
 from fkd_infer.media.frames import read_photo
 from fkd_infer.media.images.header import Size
@@ -24,7 +23,6 @@ from fkd_infer.media.sources import Source
 from fkd_infer.media.video.encoding import Encoding
 from fkd_infer.pipeline import MAX_PIXELS_IN_WORK, ImageDetections
 from fkd_infer.system.exclusive_lock import ExclusiveLock
-from fkd_infer.system.hardware import available_threads
 from fkd_infer.system.worker_pool import WorkerPool
 from fkd_infer.types import Face, Frame
 
@@ -166,29 +164,6 @@ class PhotoProcessor:
             return Photo(photo.source, failure=error)
         frame = photo.frame if self.drawn else _without_pixels(photo.frame)
         return replace(photo, frame=frame, detections=None)
-
-
-def network_threads(sources: Sequence[Source], workers: int) -> int | None:
-    """Threads for each network call if workers call it at once; None if one thread calls it."""
-    photos = sum(source.kind == "image" for source in sources)
-    at_once = min(workers, photos) if photos == len(sources) else 1
-    return threads_each(at_once) if at_once > 1 else None
-
-
-def threads_each(workers: int) -> int:
-    """The share of this process's cores for each of several workers."""
-    return max(1, available_threads() // workers)
-
-
-@contextmanager
-def opencv_threads(count: int) -> Iterator[None]:
-    """Sets OpenCV's threads for the block, in the whole process."""
-    previous = cv2.getNumThreads()
-    cv2.setNumThreads(count)
-    try:
-        yield
-    finally:
-        cv2.setNumThreads(previous)
 
 
 def _without_pixels(frame: Frame) -> Frame:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from fkd_infer.drawing.overlay import Overlay
 from fkd_infer.jobs.face_finder import FaceFinder
+from fkd_infer.jobs.threads import opencv_threads
 from fkd_infer.limits import Limits
 from fkd_infer.media.frames import frames_from
 from fkd_infer.media.sinks import open_sink
@@ -63,6 +64,8 @@ class VideoProcessor:
                 note(text)
 
         with ExitStack() as stack:
+            # What is drawn is too small to be shared, and each stage has a thread already.
+            stack.enter_context(opencv_threads(1))
             stack.callback(pass_notes_on)
             pictures = stack.enter_context(sink)
             for frame, faces in stack.enter_context(closing(self._processed(source))):

@@ -76,7 +76,7 @@ class FaceOptions:
 
     def pipeline(self, sources: list[Source], workers: int) -> Pipeline:
         """Loads the pipeline for sources, of which `workers` photos are processed at once."""
-        from fkd_infer.jobs.photos import network_threads
+        from fkd_infer.jobs.threads import network_threads
         from fkd_infer.pipeline import load
 
         return load(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -43,6 +44,8 @@ class PictureEncoder:
         from av.video.reformatter import VideoReformatter
         from av.video.stream import VideoStream
 
+        # SVT-AV1 writes what it does to the terminal, unless it is told to write errors alone.
+        os.environ.setdefault("SVT_LOG", "1")
         height, width = first.luma.shape
         space = first.space
         encoder = encoding.encoder(path, space.bits)

@@ -24,9 +24,10 @@ from fkd_infer.formats.registry import RecordFile, find_format
 from fkd_infer.geometry.rules import POINTS_BOX
 from fkd_infer.jobs.face_finder import FaceFinder
 from fkd_infer.jobs.outputs import Outputs
-from fkd_infer.jobs.photos import Photo, PhotoProcessor, network_threads, opencv_threads
+from fkd_infer.jobs.photos import Photo, PhotoProcessor
 from fkd_infer.jobs.run import Job, run
 from fkd_infer.jobs.summary import Summary
+from fkd_infer.jobs.threads import network_threads, opencv_threads
 from fkd_infer.limits import Limits
 from fkd_infer.media.frames import frames_from, read_photo
 from fkd_infer.media.images.file import read_image

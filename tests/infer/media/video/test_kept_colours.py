@@ -182,14 +182,14 @@ def test_alpha_stays_where_the_encoder_has_it(tmp_path: Path) -> None:
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     assert rewrite(source, tmp_path / "b.webm", Encoding(), STORED) == []
-    for frame in read_video(tmp_path / "b.webm", "", settings=STORED):
-        assert isinstance(frame.stored, VideoPicture)
-        assert frame.stored.alpha is not None
-        assert frame.stored.alpha[:, :28].max() < 20
-        assert np.abs(frame.stored.alpha[:, 36:].astype(int) - 128).max() < 20
-        with frame.canvas().ink((0, 0, 16, 16)) as ink:
+    for written in read_video(tmp_path / "b.webm", "", settings=STORED):
+        assert isinstance(written.stored, VideoPicture)
+        assert written.stored.alpha is not None
+        assert written.stored.alpha[:, :28].max() < 20
+        assert np.abs(written.stored.alpha[:, 36:].astype(int) - 128).max() < 20
+        with written.canvas().ink((0, 0, 16, 16)) as ink:
             ink.pixels[:] = ink.palette.mark((0, 0, 255))
-        assert frame.stored.alpha[:16, :16].min() == 255, "what is drawn is opaque"
+        assert written.stored.alpha[:16, :16].min() == 255, "what is drawn is opaque"
     [note] = rewrite(source, tmp_path / "c.mp4", Encoding(), STORED)
     assert note == "without its transparency"
     start = FrameRange(Fraction(1, 25))
