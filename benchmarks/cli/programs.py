@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 @click.option(
     "--scene",
     "scenes",
-    type=click.Choice(("720p-1", "720p-4", "1080p-1", "1080p-4")),
+    metavar="NAME",
     multiple=True,
-    help="Lines and faces; default: all.",
+    help="Lines, faces and bits, as 720p-1 or 1080p-4-10bit; default: all.",
 )
 @click.option("--cores", type=POSITIVE, help="Cores for fkd-infer; default: all.")
 @click.option("--workers", type=POSITIVE, help="Passed on to fkd-infer.")
@@ -56,6 +56,9 @@ def pipeline(
     from fkd_infer.system.hardware import available_threads
 
     inference = Inference(cores or available_threads(), workers, tuned)
+    names = [scene.name for scene in SCENES]
+    if unknown := sorted(set(scenes) - set(names)):
+        raise click.UsageError(f"no scene {unknown[0]}; choose from {', '.join(names)}")
     selected = [scene for scene in SCENES if not scenes or scene.name in scenes]
     recorder = open_recorder("pipeline", out)
     measure_videos(seconds, repeats, inference, selected, folder, recorder)

@@ -8,6 +8,7 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
+from av.video.stream import VideoStream
 from skimage import data
 
 from fkd_infer.geometry.arrays import Floats, Pixels
@@ -16,21 +17,26 @@ from fkd_infer.system.files.atomic import atomic_write
 RATE, SOUND_RATE = 30, 48_000
 _ENLARGED = 3.2
 """Scale at which a window of 720 lines covers the face."""
+_ENCODERS = {
+    8: ("libx264", "yuv420p", {"preset": "veryfast"}),
+    10: ("libx265", "yuv420p10le", {"preset": "veryfast", "x265-params": "log-level=none"}),
+}
 _HEADS = (256, 451)
 """Height and width of the part of the photo that is tiled for four faces."""
 
 
 @dataclass(frozen=True)
 class Scene:
-    """A 16:9 video with one or four faces."""
+    """A 16:9 video with one or four faces, of 8 or 10 bits."""
 
     lines: int
     faces: int
+    bits: int = 8
 
     @property
     def name(self) -> str:
         """Its name, also of its file."""
-        return f"{self.lines}p-{self.faces}"
+        return f"{self.lines}p-{self.faces}" + ("" if self.bits == 8 else f"-{self.bits}bit")
 
     @property
     def _unit(self) -> float:
@@ -90,8 +96,10 @@ def make_video(scene: Scene, path: Path, seconds: int) -> None:
     """Writes a scene with a tone of 440 Hz; replaces an existing file."""
     photo = scene.photo()
     with atomic_write(path) as partial, av.open(str(partial), "w", format="mp4") as container:
-        video = container.add_stream("libx264", rate=RATE, options={"preset": "veryfast"})
-        (video.width, video.height), video.pix_fmt = scene.size, "yuv420p"
+        encoder, format, options = _ENCODERS[scene.bits]
+        video = container.add_stream(encoder, rate=RATE, options=options)
+        assert isinstance(video, VideoStream)
+        (video.width, video.height), video.pix_fmt = scene.size, format
         sound = container.add_stream("aac", rate=SOUND_RATE, layout="mono")
         for index in range(seconds * RATE):
             picture = av.VideoFrame.from_ndarray(scene.frame(photo, index), format="bgr24")

@@ -7,6 +7,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
 import av
 import numpy as np
@@ -14,7 +15,7 @@ import numpy as np
 from benchmarks.harness import statistics
 from benchmarks.harness.results import Figure, Measurement, Recorder
 from benchmarks.harness.subprocesses import ProcessUsage
-from benchmarks.programs.encoding import encoding_seconds
+from benchmarks.programs.encoding import EncodingTime, encode_alone
 from benchmarks.programs.inference_command import Inference
 from benchmarks.programs.scenes import RATE, Scene, make_video
 from fkd_infer.choices import DEFAULT_DETECTOR
@@ -26,7 +27,9 @@ from fkd_train.errors import RunError
 from fkd_train.evaluation.metrics import Array
 
 COMMAND = "pipeline"
-SCENES = tuple(Scene(lines, faces) for lines in (720, 1080) for faces in (1, 4))
+SCENES = tuple(
+    Scene(lines, faces, bits) for bits in (8, 10) for lines in (720, 1080) for faces in (1, 4)
+)
 ENCODING = "encoding alone"
 _POINTS = ("--draw", "points")
 _FILTERS = ("--filter", "hat", "--filter", "moustache", "--filter", "sunglasses")
@@ -73,19 +76,23 @@ def measure_videos(
     frames = seconds * RATE
     for scene in scenes:
         files = _prepare(scene, seconds, out)
-        encoding: list[float] = []
+        encoding: list[EncodingTime] = []
         runs: dict[VideoTask, list[ProcessUsage]] = {task: [] for task in TASKS}
         for _ in range(repeats):
             # Shuffling, not cryptography.
             for task in random.sample([None, *TASKS], 1 + len(TASKS)):  # nosec B311
                 if task is None:
-                    encoding.append(encoding_seconds(files.source, inference.cores))
+                    encoding.append(encode_alone(files.source, inference.cores))
                 else:
                     runs[task].append(inference.run(files.arguments(task)))
         conditions = {"figures": "speed", **inference.conditions}
-        rate = statistics.rate_interval(encoding, frames)
-        speed = {"speed": Figure.from_interval(rate, "frames/s", 1, "higher")}
-        rates = tuple(frames / seconds for seconds in encoding)
+        rate = statistics.rate_interval([one.seconds for one in encoding], frames)
+        cpu = statistics.median_interval([one.cpu_seconds for one in encoding])
+        speed = {
+            "speed": Figure.from_interval(rate, "frames/s", 1, "higher"),
+            "CPU time": Figure.from_interval(cpu, "ms/frame", 1000 / frames, "lower"),
+        }
+        rates = tuple(frames / one.seconds for one in encoding)
         recorder.add(Measurement(COMMAND, scene.name, ENCODING, conditions, speed, blocks=rates))
         for task in TASKS:
             tables = _tables(scene, task, files, frames, runs[task], encoding, inference)
@@ -104,14 +111,21 @@ def _tables(
     files: _Files,
     frames: int,
     runs: Sequence[ProcessUsage],
-    encoding: Sequence[float],
+    encoding: Sequence[EncodingTime],
     inference: Inference,
 ) -> dict[str, dict[str, Figure]]:
     """A task's figures by table: speed, stages, checks of the video if there is one, points."""
     tables = {"speed": _speed(runs, frames)}
     if task.video:
-        share = statistics.ratio_interval(encoding, [run.seconds for run in runs])
+        share = statistics.ratio_interval(
+            [one.seconds for one in encoding], [run.seconds for run in runs]
+        )
         tables["speed"]["of encoding alone"] = Figure.from_interval(share, "×", 1, "higher")
+        alone = median(one.cpu_seconds for one in encoding)
+        beyond = statistics.median_interval([run.cpu_seconds - alone for run in runs])
+        tables["speed"]["CPU beyond decoding and encoding"] = Figure.from_interval(
+            beyond, "ms/frame", 1000 / frames, "lower"
+        )
     stages = inference.stages(files.arguments(task))
     tables["stages"] = {
         stage: Figure(1000 * passed / frames, "ms/frame") for stage, passed in stages.items()

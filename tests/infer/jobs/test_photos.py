@@ -313,7 +313,7 @@ def test_restores_the_threads_of_opencv(pipeline: Pipeline, folder: Path) -> Non
 
 
 def test_network_calls_at_once_share_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fkd_infer.jobs.photos.available_threads", lambda: 8)
+    monkeypatch.setattr("fkd_infer.jobs.threads.available_threads", lambda: 8)
     photo, video = Source("a", "image", Path("a")), Source("v", "video", Path("v"))
     assert network_threads([photo] * 100, 8) == 1
     assert network_threads([photo] * 3, 8) == 2

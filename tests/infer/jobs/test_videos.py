@@ -25,6 +25,7 @@ from fkd_infer.jobs.videos import VideoProcessor
 from fkd_infer.landmarks.schemes import IBUG68
 from fkd_infer.media.sources import Source, expand_sources
 from fkd_infer.media.video.encoding import Encoding
+from fkd_infer.media.video.picture import VideoPicture
 from fkd_infer.media.video.reader import read_video
 from fkd_infer.pipeline import load
 from fkd_infer.tracking.tracker import Tracker
@@ -184,3 +185,16 @@ def test_an_error_of_the_recorder_ends_all_threads(source: Source, tmp_path: Pat
     with pytest.raises(KeyError, match="full"):
         make_processor(tmp_path / "out")(source, fail)
     assert not list((tmp_path / "out").glob("*"))
+
+
+def test_frames_use_the_same_memory_again(tmp_path: Path) -> None:
+    path = make_video(tmp_path / "a.mp4", Clip(constant_rate(90)))
+    [source] = expand_sources([str(path)])
+    used: set[int] = set()
+
+    def record(frame: Frame, faces: Sequence[Face]) -> None:
+        assert isinstance(frame.stored, VideoPicture)
+        used.add(frame.stored.luma.__array_interface__["data"][0])
+
+    make_processor(tmp_path / "out")(source, record)
+    assert len(used) <= 20, "frames in the stages and queues, however long the video is"
