@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
@@ -185,19 +186,21 @@ class Pipeline:
 
         The points frame a face better than its detector does (docs/training.md has the gain).
         """
-        pixels = [image.image for image in images]
-        owners = np.repeat(np.arange(len(images)), [len(image.detections) for image in images])
-        tight = [tight_boxes(image.detections, image.rule) for image in images]
+        boxes = np.concatenate(
+            [_NO_BOXES, *(tight_boxes(image.detections, image.rule) for image in images)]
+        )
         rolls = np.concatenate([_NO_ROLLS, *(image.detections.known_rolls() for image in images)])
-        boxes = np.concatenate([_NO_BOXES, *tight])
-        placed = self._predict(pixels, owners, boxes, rolls)
-        final = np.array([image.final for image in images], bool)[owners]
+        owners = [image for image in images for _ in range(len(image.detections))]
+        pixels = [image.image for image in owners]
+        final = np.array([image.final for image in owners], bool)
+        placed = self._predict(pixels, boxes, rolls)
         keep = final | self.is_present(placed.presence)
         if self.refine and (rows := np.flatnonzero(keep & ~final)).size:
             boxes = _tight_boxes(points_box(placed.points[rows]), POINTS_BOX)
-            placed.replace(rows, self._predict(pixels, owners[rows], boxes, rolls[rows]))
+            again = self._predict([pixels[row] for row in rows.tolist()], boxes, rolls[rows])
+            placed.replace(rows, again)
             keep = final | self.is_present(placed.presence)
-        return _faces(images, owners, keep, placed)
+        return _faces(images, keep, placed)
 
     def is_present(self, presence: Presence) -> NDArray[np.bool_]:
         """Which faces the network accepts; all of them if it has no score."""
@@ -226,9 +229,8 @@ class Pipeline:
         """
         valid = as_boxes(boxes)
         tight = _tight_boxes(valid, rule, rolls)
-        gray = self.card.input.channels == 1
-        owners = np.zeros(len(tight), int)
-        return self._predict([check_image(image, gray)], owners, tight, rolls)
+        pixels = check_image(image, gray=self.card.input.channels == 1)
+        return self._predict([pixels] * len(tight), tight, rolls)
 
     @contextmanager
     def profile(self, path: str | Path) -> Iterator[None]:
@@ -250,30 +252,24 @@ class Pipeline:
             with output_errors(path):
                 trace.write(partial, operators, zero)
 
-    def _predict(
-        self,
-        images: Sequence[Pixels],
-        owners: NDArray[np.intp],
-        boxes: Floats,
-        rolls: Floats | None,
-    ) -> Placement:
-        """Places points in tight boxes (n, 4) of images[owners]."""
+    def _predict(self, images: Sequence[Pixels], boxes: Floats, rolls: Floats | None) -> Placement:
+        """Places points in tight boxes (n, 4), each in its image."""
         size, channels, crop = self.card.input.size, self.card.input.channels, self.card.crop
         with self.stopwatch("crop"):
             matrices = crop_matrices(boxes, crop, size, rolls)
             batch = np.empty((len(boxes), size, size, channels), np.uint8)
-            for number, owner in enumerate(owners):
-                row = slice(number, number + 1)
-                fill_batch(batch[row], images[owner], matrices[row], crop.border)
+            fill_batch(batch, images, matrices, crop.border)
         session = self.session
         parallel = session.execution_provider.parallel_calls
         with nullcontext() if parallel else self._session_lock, self.stopwatch("landmarks"):
             points, scores, spreads = session.run(batch)
+        for part in (scores, spreads):
+            if part is not None and not np.isfinite(part).all():
+                raise NonFiniteOutputError(self.card.name)
         presence = np.full(len(boxes), np.nan) if scores is None else scores.astype(np.float64)
-        if not all(np.isfinite(part).all() for part in (scores, spreads) if part is not None):
-            raise NonFiniteOutputError(self.card.name)
         if spreads is not None:
-            spreads = spreads / np.linalg.norm(matrices[:, :, :1], axis=1).astype(np.float32)
+            scales = np.asarray(np.hypot(matrices[:, :1, 0], matrices[:, 1:, 0]), np.float32)
+            spreads = spreads / scales
         return Placement(decode(points, matrices, self.card.name), presence, spreads)
 
 
@@ -287,28 +283,30 @@ def _tight_boxes(boxes: Floats, rule: BoxRule, rolls: Floats | None = None) -> F
 
 
 def _faces(
-    images: Sequence[ImageDetections],
-    owners: NDArray[np.intp],
-    keep: NDArray[np.bool_],
-    placed: Placement,
+    images: Sequence[ImageDetections], keep: NDArray[np.bool_], placed: Placement
 ) -> list[list[Face]]:
     """The faces to keep, by image."""
-    boxes = [box for image in images for box in image.detections.boxes]
-    scores = [float(score) for image in images for score in image.detections.scores]
-    rolls = [float(roll) for image in images for roll in image.detections.known_rolls()]
-    faces: list[list[Face]] = [[] for _ in images]
-    for row in np.flatnonzero(keep).tolist():
-        presence = float(placed.presence[row])
-        face = Face(
-            placed.points[row],
-            boxes[row],
-            scores[row],
-            presence=None if np.isnan(presence) else presence,
-            roll=rolls[row],
-            spread=placed.spread_of(row),
-        )
-        faces[owners[row]].append(face)
+    faces: list[list[Face]] = []
+    first = 0
+    for image in images:
+        end = first + len(image.detections)
+        numbers = np.flatnonzero(keep[first:end]).tolist()
+        faces.append([_face(image.detections, n, placed, first + n) for n in numbers])
+        first = end
     return faces
+
+
+def _face(detections: Detections, number: int, placed: Placement, row: int) -> Face:
+    """The face of a detection, whose points are in a row of the placement."""
+    presence = float(placed.presence[row])
+    return Face(
+        placed.points[row],
+        detections.boxes[number],
+        float(detections.scores[number]),
+        presence=None if math.isnan(presence) else presence,
+        roll=0.0 if detections.rolls is None else float(detections.rolls[number]),
+        spread=placed.spread_of(row),
+    )
 
 
 @checked

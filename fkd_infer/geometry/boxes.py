@@ -9,7 +9,7 @@ from fkd_infer.errors import InvalidBoxError
 from fkd_infer.geometry.arrays import Floats
 from fkd_infer.geometry.rules import BoxRule, CropRule
 
-_MAX_COORDINATE, _MIN_SIDE = 1e9, 1e-6
+_MAX_COORDINATE, _MIN_SIDE = 1e9, float(np.float32(1e-6))
 """Largest coordinate and shortest side of a box, in pixels, so that nothing overflows."""
 
 
@@ -23,14 +23,34 @@ def as_boxes(boxes: ArrayLike) -> Floats:
     array = array.reshape(0, 4) if array.size == 0 else array
     if array.ndim != 2 or array.shape[1] != 4:
         raise InvalidBoxError(f"got shape {array.shape}")
-    if not np.isfinite(array).all():
-        raise InvalidBoxError("got a value that is not finite")
-    if (np.abs(array) > _MAX_COORDINATE).any():
-        raise InvalidBoxError(f"got a value beyond {_MAX_COORDINATE:g} pixels")
-    empty = (array[:, 2:] - array[:, :2] < _MIN_SIDE).any(axis=1)
-    if empty.any():
-        raise InvalidBoxError(f"got {array[empty][0].tolist()}, which has no area")
+    if not all(_has_area(*box) for box in array.tolist()):
+        raise InvalidBoxError(_fault(array))
     return array
+
+
+def _has_area(left: float, top: float, right: float, bottom: float) -> bool:
+    """Whether a box is within the limits and not empty; False for NaN.
+
+    For a few boxes, this is quicker than calls of numpy.
+    """
+    return (
+        left >= -_MAX_COORDINATE
+        and top >= -_MAX_COORDINATE
+        and right <= _MAX_COORDINATE
+        and bottom <= _MAX_COORDINATE
+        and right - left >= _MIN_SIDE
+        and bottom - top >= _MIN_SIDE
+    )
+
+
+def _fault(boxes: Floats) -> str:
+    """What is wrong with boxes (n, 4), one of which at least is invalid."""
+    if not np.isfinite(boxes).all():
+        return "got a value that is not finite"
+    if (np.abs(boxes) > _MAX_COORDINATE).any():
+        return f"got a value beyond {_MAX_COORDINATE:g} pixels"
+    empty = next(box for box in boxes.tolist() if not _has_area(*box))
+    return f"got {empty}, which has no area"
 
 
 def points_box(points: ArrayLike) -> Floats:
@@ -46,14 +66,21 @@ def apply_rule(
 
     The rule's shift turns with the faces: `rolls` (n,) in degrees, clockwise; None: all upright.
     """
-    longer = (boxes[:, 2:] - boxes[:, :2]).max(axis=1)
-    shifts = np.array(rule.shift, np.float32)
-    if rolls is not None:
-        cos, sin = np.cos(np.radians(rolls)), np.sin(np.radians(rolls))
-        x, y = rule.shift
-        shifts = np.stack([cos * x - sin * y, sin * x + cos * y], axis=1).astype(np.float32)
-    centres = (boxes[:, :2] + boxes[:, 2:]) / 2 + longer[:, None] * shifts
+    low, high = boxes[:, :2], boxes[:, 2:]
+    longer = (high - low).max(axis=1)
+    centres = (low + high) / np.float32(2)
+    if rule.shift != (0, 0):
+        centres += longer[:, None] * _turned_shifts(rule, rolls)
     return centres, longer * np.float32(rule.scale)
+
+
+def _turned_shifts(rule: BoxRule | CropRule, rolls: Floats | None) -> Floats:
+    """The rule's shift (2,), or one for each face (n, 2)."""
+    if rolls is None:
+        return np.array(rule.shift, np.float32)
+    x, y = rule.shift
+    cos, sin = np.cos(np.radians(rolls)), np.sin(np.radians(rolls))
+    return np.stack([cos * x - sin * y, sin * x + cos * y], axis=1).astype(np.float32)
 
 
 def square_boxes(centres: Floats, sides: Floats) -> Floats:
