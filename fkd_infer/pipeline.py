@@ -227,8 +227,7 @@ class Pipeline:
         Faces are turned by `rolls` (n,), in degrees clockwise; None: all are upright. A gray
         network also accepts a gray image (H, W).
         """
-        valid = as_boxes(boxes)
-        tight = _tight_boxes(valid, rule, rolls)
+        tight = _tight_boxes(as_boxes(boxes), rule, rolls)
         pixels = check_image(image, gray=self.card.input.channels == 1)
         return self._predict([pixels] * len(tight), tight, rolls)
 

@@ -21,7 +21,7 @@ from fkd_infer.choices import Border
 from fkd_infer.geometry.arrays import Floats, Matrix, Pixels, gray_plane
 from fkd_infer.geometry.boxes import apply_rule
 from fkd_infer.geometry.rules import CropRule
-from fkd_infer.geometry.transforms import inverse, similarity
+from fkd_infer.geometry.transforms import inverse, similarity_rows
 
 _BORDER_MODES = {"replicate": cv2.BORDER_REPLICATE, "black": cv2.BORDER_CONSTANT}
 
@@ -30,9 +30,9 @@ def crop_matrices(boxes: Floats, rule: CropRule, size: int, rolls: Floats | None
     """Crops (n, 2, 3) for tight boxes of points (n, 4); `rolls` as in apply_rule."""
     centres, sides = apply_rule(boxes, rule, rolls)
     angles = np.zeros(len(boxes)) if rolls is None else np.radians(rolls)
-    squares = zip(centres, sides.tolist(), angles.tolist(), strict=True)
-    matrices = [similarity(centre, side, size, angle) for centre, side, angle in squares]
-    return np.array(matrices).reshape(-1, 2, 3)
+    squares = zip(centres.tolist(), sides.tolist(), angles.tolist(), strict=True)
+    rows = [similarity_rows(x, y, side, size, angle) for (x, y), side, angle in squares]
+    return np.array(rows, np.float64).reshape(-1, 2, 3)
 
 
 def downscale(image: Pixels, factor: float) -> tuple[Pixels, Matrix]:
@@ -73,16 +73,16 @@ def fill_batch(
     """Writes the crops of matrices (n, 2, 3), each of its own image, into a batch (n, size, size,
     c)."""
     border_mode = _BORDER_MODES[border]
-    for pixels, image, matrix in zip(batch, images, matrices, strict=True):
-        _fill(pixels, image, matrix, border_mode)
+    for pixels, image, rows in zip(batch, images, matrices.tolist(), strict=True):
+        _fill(pixels, image, rows, border_mode)
 
 
-def _fill(pixels: Pixels, image: Pixels, matrix: Matrix, border_mode: int) -> None:
-    """Writes the crop of a matrix (2, 3) into pixels (size, size, c)."""
+def _fill(pixels: Pixels, image: Pixels, rows: list[list[float]], border_mode: int) -> None:
+    """Writes the crop of a matrix with these rows into pixels (size, size, c)."""
     size, _, channels = pixels.shape
-    (a, b, x), (c, d, y) = matrix.tolist()
+    (a, b, x), (c, d, y) = rows
     factor = max(1, int(1 / math.hypot(a, c)))
-    left, top, right, bottom = _region(image, matrix, size, factor)
+    left, top, right, bottom = _region(image, rows, size, factor)
     region = image[top:bottom, left:right]
     if channels == 1:
         region = gray_plane(region)
@@ -102,13 +102,15 @@ def _fill(pixels: Pixels, image: Pixels, matrix: Matrix, border_mode: int) -> No
     cv2.warpAffine(region, to_crop, (size, size), pixels, cv2.INTER_LINEAR, border_mode)
 
 
-def _region(image: Pixels, matrix: Matrix, size: int, factor: int) -> tuple[int, int, int, int]:
+def _region(
+    image: Pixels, rows: list[list[float]], size: int, factor: int
+) -> tuple[int, int, int, int]:
     """The part of the image that the crop samples: left, top, right and bottom.
 
     Where the image has room, its sides are multiples of `factor`: OpenCV averages whole blocks 4 to
     35 times as fast.
     """
-    a, b, x, c, d, y = inverse(*matrix.ravel().tolist())
+    a, b, x, c, d, y = inverse(*rows[0], *rows[1])
     middle, half = (size - 1) / 2, size / 2
     centre_x, centre_y = (a + b) * middle + x, (c + d) * middle + y
     reach_x, reach_y = (abs(a) + abs(b)) * half, (abs(c) + abs(d)) * half

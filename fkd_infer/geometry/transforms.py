@@ -23,14 +23,19 @@ def similarity(
 ) -> Matrix:
     """The matrix (2, 3) of a crop; `roll` is in radians, `mirror` swaps left and right."""
     x, y = np.asarray(centre, np.float64).tolist()
+    return np.array(similarity_rows(x, y, side, size, roll, mirror))
+
+
+def similarity_rows(
+    x: float, y: float, side: float, size: int, roll: float, mirror: bool = False
+) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
+    """The rows of the matrix of a crop around (x, y), as plain numbers."""
     scale, middle = size / side, (size - 1) / 2
     cos, sin = scale * math.cos(roll), scale * math.sin(roll)
     sign = -1.0 if mirror else 1.0
-    return np.array(
-        [
-            [sign * cos, sign * sin, middle - sign * (cos * x + sin * y)],
-            [-sin, cos, middle - (cos * y - sin * x)],
-        ]
+    return (
+        (sign * cos, sign * sin, middle - sign * (cos * x + sin * y)),
+        (-sin, cos, middle - (cos * y - sin * x)),
     )
 
 
