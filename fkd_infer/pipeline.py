@@ -38,11 +38,9 @@ from fkd_infer.runtime.session import LandmarkSession
 from fkd_infer.runtime.settings import SessionSettings
 from fkd_infer.runtime.tuned_session import open_session
 from fkd_infer.system.arguments import AtLeastOne, Share, checked
-from fkd_infer.system.chrome_trace import Trace
 from fkd_infer.system.files.atomic import atomic_write, output_errors
 from fkd_infer.system.hardware import available_threads
 from fkd_infer.system.stopwatch import Stopwatch
-from fkd_infer.system.worker_pool import WorkerPool
 from fkd_infer.types import Detections, Face
 
 Presence = NDArray[np.float64]
@@ -142,6 +140,8 @@ class Pipeline:
         twice `batch` for each worker and by about MAX_PIXELS_IN_WORK pixels altogether. An error is
         raised when the image that caused it has its turn.
         """
+        from fkd_infer.system.worker_pool import WorkerPool  # load() does not wait for it
+
         workers = workers or available_threads()
         min_size = MAX_PIXELS_IN_WORK // (2 * workers * self.batch)
         pool: WorkerPool[Pixels, ImageDetections, list[Face], list[Face]] = WorkerPool(
@@ -238,6 +238,8 @@ class Pipeline:
         View it in ui.perfetto.dev or chrome://tracing. After an exception, no file is written. The
         session is reopened for the block, since ONNX Runtime enables profiling only then.
         """
+        from fkd_infer.system.chrome_trace import Trace  # load() does not wait for it
+
         path = Path(path)
         with atomic_write(path) as partial, TemporaryDirectory() as folder:
             session = self.session

@@ -7,8 +7,10 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from fkd_infer.system.chrome_trace import FrameId, Trace
+if TYPE_CHECKING:
+    from fkd_infer.system.chrome_trace import FrameId, Trace
 
 
 @dataclass
