@@ -27,7 +27,7 @@ from fkd_infer.detection.registry import SEARCHING, find_detector
 from fkd_infer.detection.tiling import Search
 from fkd_infer.errors import DetectorError, NonFiniteOutputError, SettingsError
 from fkd_infer.geometry.arrays import Floats, Matrix, Pixels, check_image, gray_plane
-from fkd_infer.geometry.boxes import apply_rule, as_boxes, points_box, square_boxes
+from fkd_infer.geometry.boxes import as_boxes, derived_boxes, points_box
 from fkd_infer.geometry.crop import crop_matrices, fill_batch
 from fkd_infer.geometry.rules import POINTS_BOX, BoxRule
 from fkd_infer.geometry.transforms import invert, transform
@@ -196,7 +196,7 @@ class Pipeline:
         placed = self._predict(pixels, boxes, rolls)
         keep = final | self.is_present(placed.presence)
         if self.refine and (rows := np.flatnonzero(keep & ~final)).size:
-            boxes = _tight_boxes(points_box(placed.points[rows]), POINTS_BOX)
+            boxes = derived_boxes(points_box(placed.points[rows]), POINTS_BOX)
             again = self._predict([pixels[row] for row in rows.tolist()], boxes, rolls[rows])
             placed.replace(rows, again)
             keep = final | self.is_present(placed.presence)
@@ -227,7 +227,7 @@ class Pipeline:
         Faces are turned by `rolls` (n,), in degrees clockwise; None: all are upright. A gray
         network also accepts a gray image (H, W).
         """
-        tight = _tight_boxes(as_boxes(boxes), rule, rolls)
+        tight = derived_boxes(as_boxes(boxes), rule, rolls)
         pixels = check_image(image, gray=self.card.input.channels == 1)
         return self._predict([pixels] * len(tight), tight, rolls)
 
@@ -276,11 +276,7 @@ class Pipeline:
 
 def tight_boxes(detections: Detections, rule: BoxRule) -> Floats:
     """Boxes of the points (n, 4), from a detector's boxes and its rule."""
-    return _tight_boxes(as_boxes(detections.boxes), rule, detections.rolls)
-
-
-def _tight_boxes(boxes: Floats, rule: BoxRule, rolls: Floats | None = None) -> Floats:
-    return square_boxes(*apply_rule(boxes, rule, rolls))
+    return derived_boxes(as_boxes(detections.boxes), rule, detections.rolls)
 
 
 def _faces(

@@ -17,10 +17,10 @@ import numpy as np
 
 import fkd_infer
 from fkd_infer.geometry.arrays import Floats, Pixels, check_image
-from fkd_infer.geometry.boxes import apply_rule, as_boxes, square_boxes
+from fkd_infer.geometry.boxes import as_boxes
 from fkd_infer.geometry.crop import crop_batch, crop_matrices
 from fkd_infer.geometry.rules import POINTS_BOX
-from fkd_infer.pipeline import ImageDetections, Pipeline, decode
+from fkd_infer.pipeline import ImageDetections, Pipeline, decode, tight_boxes
 from fkd_infer.types import Detections
 
 ROLL = 10.0
@@ -33,21 +33,19 @@ def steps(pipeline: Pipeline, image: Pixels, boxes: Floats) -> dict[str, Step]:
     """The steps, which are part of each call, and the calls, for boxes (n, 4) of points."""
     card, run = pipeline.card, pipeline.session._session.run
     size, channels, border = card.input.size, card.input.channels, card.crop.border
-    tight = square_boxes(*apply_rule(boxes, POINTS_BOX))
-    matrices = crop_matrices(tight, card.crop, size)
+    detections = Detections(boxes, np.ones(len(boxes), np.float32))
+    matrices = crop_matrices(tight_boxes(detections, POINTS_BOX), card.crop, size)
     crops = crop_batch(image, matrices, size, channels, border)
     points = pipeline.session.run(crops).points
     listed = boxes.tolist()
     rolls = np.full(len(boxes), ROLL, np.float32)
-    detections = Detections(boxes, np.ones(len(boxes), np.float32))
-
-    def place_rules() -> None:
-        crop_matrices(square_boxes(*apply_rule(boxes, POINTS_BOX)), card.crop, size)
 
     return {
         "session alone": lambda: run(None, {"image": crops}),
         "checks": lambda: (as_boxes(listed), check_image(image)),
-        "boxes and rules": place_rules,
+        "boxes and rules": lambda: crop_matrices(
+            tight_boxes(detections, POINTS_BOX), card.crop, size
+        ),
         "crop": lambda: crop_batch(image, matrices, size, channels, border),
         "decode": lambda: decode(points, matrices, card.name),
         "landmarks": lambda: pipeline.landmarks(image, listed),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from array import array
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -17,15 +20,15 @@ def as_boxes(boxes: ArrayLike) -> Floats:
     """Boxes as float32 (n, 4), xyxy; raises InvalidBoxError for anything else."""
     try:
         with np.errstate(over="ignore"):
-            array = np.asarray(boxes, dtype=np.float32)
+            table = np.asarray(boxes, dtype=np.float32)
     except (TypeError, ValueError) as error:
         raise InvalidBoxError("got something other than a table of numbers") from error
-    array = array.reshape(0, 4) if array.size == 0 else array
-    if array.ndim != 2 or array.shape[1] != 4:
-        raise InvalidBoxError(f"got shape {array.shape}")
-    if not all(_has_area(*box) for box in array.tolist()):
-        raise InvalidBoxError(_fault(array))
-    return array
+    table = table.reshape(0, 4) if table.size == 0 else table
+    if table.ndim != 2 or table.shape[1] != 4:
+        raise InvalidBoxError(f"got shape {table.shape}")
+    if not all(_has_area(*box) for box in table.tolist()):
+        raise InvalidBoxError(_fault(table))
+    return table
 
 
 def _has_area(left: float, top: float, right: float, bottom: float) -> bool:
@@ -55,8 +58,52 @@ def _fault(boxes: Floats) -> str:
 
 def points_box(points: ArrayLike) -> Floats:
     """Tight boxes (..., 4), xyxy, of points (..., n, 2)."""
-    array = np.asarray(points, dtype=np.float32)
-    return np.concatenate([array.min(axis=-2), array.max(axis=-2)], axis=-1)
+    points = np.asarray(points, dtype=np.float32)
+    return np.concatenate([points.min(axis=-2), points.max(axis=-2)], axis=-1)
+
+
+class Square(NamedTuple):
+    """A square: its centre and its side, in numbers that float32 has."""
+
+    x: float
+    y: float
+    side: float
+
+
+def derived_squares(
+    boxes: Floats, rule: BoxRule | CropRule, rolls: Floats | None = None
+) -> list[Square]:
+    """The squares that a rule derives from boxes (n, 4).
+
+    The rule's shift turns with the faces: `rolls` (n,) in degrees, clockwise; None: all upright.
+    """
+    scale, *shift = _float32s(rule.scale, *rule.shift)
+    if rolls is None or rule.shift == (0, 0):
+        return [_derived_square(box, scale, shift) for box in boxes.tolist()]
+    shifts = _turned_shifts(rule, rolls).tolist()
+    pairs = zip(boxes.tolist(), shifts, strict=True)
+    return [_derived_square(box, scale, turned) for box, turned in pairs]
+
+
+def _derived_square(box: list[float], scale: float, shift: list[float]) -> Square:
+    """Computes in plain numbers, which for a few faces is quicker than in small arrays."""
+    left, top, right, bottom = box
+    longer = max(right - left, bottom - top)
+    x, y, longer = _float32s((left + right) / 2, (top + bottom) / 2, longer)
+    move_x, move_y, side = _float32s(longer * shift[0], longer * shift[1], longer * scale)
+    return Square(*_float32s(x + move_x, y + move_y, side))
+
+
+def _float32s(*numbers: float) -> list[float]:
+    """Rounds as arrays of float32 do, in which end-to-end files compute."""
+    return array("f", numbers).tolist()
+
+
+def _turned_shifts(rule: BoxRule | CropRule, rolls: Floats) -> Floats:
+    """The rule's shift for each face (n, 2)."""
+    x, y = rule.shift
+    cos, sin = np.cos(np.radians(rolls)), np.sin(np.radians(rolls))
+    return np.stack([cos * x - sin * y, sin * x + cos * y], axis=1).astype(np.float32)
 
 
 def apply_rule(
@@ -64,23 +111,17 @@ def apply_rule(
 ) -> tuple[Floats, Floats]:
     """Centres (n, 2) and sides (n,) of the squares that a rule derives from boxes (n, 4).
 
-    The rule's shift turns with the faces: `rolls` (n,) in degrees, clockwise; None: all upright.
+    `rolls` as in derived_squares.
     """
-    low, high = boxes[:, :2], boxes[:, 2:]
-    longer = (high - low).max(axis=1)
-    centres = (low + high) / np.float32(2)
-    if rule.shift != (0, 0):
-        centres += longer[:, None] * _turned_shifts(rule, rolls)
-    return centres, longer * np.float32(rule.scale)
+    squares = np.array(derived_squares(boxes, rule, rolls), np.float32).reshape(-1, 3)
+    return squares[:, :2], squares[:, 2]
 
 
-def _turned_shifts(rule: BoxRule | CropRule, rolls: Floats | None) -> Floats:
-    """The rule's shift (2,), or one for each face (n, 2)."""
-    if rolls is None:
-        return np.array(rule.shift, np.float32)
-    x, y = rule.shift
-    cos, sin = np.cos(np.radians(rolls)), np.sin(np.radians(rolls))
-    return np.stack([cos * x - sin * y, sin * x + cos * y], axis=1).astype(np.float32)
+def derived_boxes(boxes: Floats, rule: BoxRule | CropRule, rolls: Floats | None = None) -> Floats:
+    """The squares that a rule derives from boxes (n, 4), as boxes (n, 4) too."""
+    halves = [(x, y, side / 2) for x, y, side in derived_squares(boxes, rule, rolls)]
+    edges = [(x - half, y - half, x + half, y + half) for x, y, half in halves]
+    return np.array(edges, np.float32).reshape(-1, 4)
 
 
 def square_boxes(centres: Floats, sides: Floats) -> Floats:

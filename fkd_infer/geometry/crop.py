@@ -19,7 +19,7 @@ import numpy as np
 
 from fkd_infer.choices import Border
 from fkd_infer.geometry.arrays import Floats, Matrix, Pixels, gray_plane
-from fkd_infer.geometry.boxes import apply_rule
+from fkd_infer.geometry.boxes import derived_squares
 from fkd_infer.geometry.rules import CropRule
 from fkd_infer.geometry.transforms import inverse, similarity_rows
 
@@ -27,11 +27,11 @@ _BORDER_MODES = {"replicate": cv2.BORDER_REPLICATE, "black": cv2.BORDER_CONSTANT
 
 
 def crop_matrices(boxes: Floats, rule: CropRule, size: int, rolls: Floats | None = None) -> Matrix:
-    """Crops (n, 2, 3) for tight boxes of points (n, 4); `rolls` as in apply_rule."""
-    centres, sides = apply_rule(boxes, rule, rolls)
-    angles = np.zeros(len(boxes)) if rolls is None else np.radians(rolls)
-    squares = zip(centres.tolist(), sides.tolist(), angles.tolist(), strict=True)
-    rows = [similarity_rows(x, y, side, size, angle) for (x, y), side, angle in squares]
+    """Crops (n, 2, 3) for tight boxes of points (n, 4); `rolls` as in derived_squares."""
+    squares = derived_squares(boxes, rule, rolls)
+    angles = [0.0] * len(squares) if rolls is None else np.radians(rolls).tolist()
+    turned = zip(squares, angles, strict=True)
+    rows = [similarity_rows(*square, size, angle) for square, angle in turned]
     return np.array(rows, np.float64).reshape(-1, 2, 3)
 
 
