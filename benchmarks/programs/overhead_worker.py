@@ -10,7 +10,7 @@ import json
 import random
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import cv2
 import numpy as np
@@ -56,18 +56,18 @@ def steps(pipeline: Pipeline, image: Pixels, boxes: Floats) -> dict[str, Step]:
     }
 
 
-def time_steps(contenders: dict[str, Step], seconds: float) -> dict[str, list[float]]:
-    """The seconds of each call, in rounds of random order.
+def time_steps(variants: Sequence[dict[str, Step]], seconds: float) -> dict[str, list[float]]:
+    """The seconds of each call, in rounds of random order, each with the next of the variants.
 
     An untimed call of the network comes before each, so that caches are as in a pipeline.
     """
-    network = contenders["session alone"]
-    times: dict[str, list[float]] = {name: [] for name in contenders}
+    times: dict[str, list[float]] = {name: [] for name in variants[0]}
     rounds, end = 0, time.perf_counter() + seconds
     while rounds <= WARM_UP_ROUNDS or time.perf_counter() < end:
+        contenders = variants[rounds % len(variants)]
         # Shuffling, not cryptography.
         for name in random.sample(list(contenders), len(contenders)):  # nosec B311
-            network()
+            contenders["session alone"]()
             started = time.perf_counter()
             contenders[name]()
             elapsed = time.perf_counter() - started
@@ -90,8 +90,8 @@ def main(model: str, scene: str, threads: str, seconds: str) -> None:
         refine=True,
     )
     with np.load(scene) as arrays:
-        image, boxes = arrays["image"], arrays["boxes"]
-    print(json.dumps(time_steps(steps(pipeline, image, boxes), float(seconds))))
+        variants = [steps(pipeline, arrays["image"], boxes) for boxes in arrays["boxes"]]
+    print(json.dumps(time_steps(variants, float(seconds))))
 
 
 if __name__ == "__main__":

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from array import array
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from fkd_infer.errors import InvalidBoxError
-from fkd_infer.geometry.arrays import Floats
+from fkd_infer.geometry.arrays import Floats, float32s
 from fkd_infer.geometry.rules import BoxRule, CropRule
 
 _MAX_COORDINATE, _MIN_SIDE = 1e9, float(np.float32(1e-6))
@@ -77,7 +76,7 @@ def derived_squares(
 
     The rule's shift turns with the faces: `rolls` (n,) in degrees, clockwise; None: all upright.
     """
-    scale, *shift = _float32s(rule.scale, *rule.shift)
+    scale, *shift = float32s(rule.scale, *rule.shift)
     if rolls is None or rule.shift == (0, 0):
         return [_derived_square(box, scale, shift) for box in boxes.tolist()]
     shifts = _turned_shifts(rule, rolls).tolist()
@@ -86,17 +85,13 @@ def derived_squares(
 
 
 def _derived_square(box: list[float], scale: float, shift: list[float]) -> Square:
-    """Computes in plain numbers, which for a few faces is quicker than in small arrays."""
+    """Computes in plain numbers, which for a few faces is quicker than in small arrays; rounded as
+    these, since end-to-end files compute in float32."""
     left, top, right, bottom = box
     longer = max(right - left, bottom - top)
-    x, y, longer = _float32s((left + right) / 2, (top + bottom) / 2, longer)
-    move_x, move_y, side = _float32s(longer * shift[0], longer * shift[1], longer * scale)
-    return Square(*_float32s(x + move_x, y + move_y, side))
-
-
-def _float32s(*numbers: float) -> list[float]:
-    """Rounds as arrays of float32 do, in which end-to-end files compute."""
-    return array("f", numbers).tolist()
+    x, y, longer = float32s((left + right) / 2, (top + bottom) / 2, longer)
+    move_x, move_y, side = float32s(longer * shift[0], longer * shift[1], longer * scale)
+    return Square(*float32s(x + move_x, y + move_y, side))
 
 
 def _turned_shifts(rule: BoxRule | CropRule, rolls: Floats) -> Floats:

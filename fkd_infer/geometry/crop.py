@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 
 from fkd_infer.choices import Border
-from fkd_infer.geometry.arrays import Floats, Matrix, Pixels, gray_plane
+from fkd_infer.geometry.arrays import Floats, Matrix, Pixels, float32s, gray_plane
 from fkd_infer.geometry.boxes import derived_squares
 from fkd_infer.geometry.rules import CropRule
 from fkd_infer.geometry.transforms import inverse, similarity_rows
@@ -114,9 +114,9 @@ def _region(
     middle, half = (size - 1) / 2, size / 2
     centre_x, centre_y = (a + b) * middle + x, (c + d) * middle + y
     reach_x, reach_y = (abs(a) + abs(b)) * half, (abs(c) + abs(d)) * half
-    edges = (centre_x - reach_x, centre_x + reach_x, centre_y - reach_y, centre_y + reach_y)
     # float32 rounds off the noise of edges that lie between two pixels.
-    first_x, last_x, first_y, last_y = np.array(edges, np.float32).tolist()
+    first_x, last_x = float32s(centre_x - reach_x, centre_x + reach_x)
+    first_y, last_y = float32s(centre_y - reach_y, centre_y + reach_y)
     height, width = image.shape[:2]
     left, right = _span(first_x, last_x, width, factor)
     top, bottom = _span(first_y, last_y, height, factor)

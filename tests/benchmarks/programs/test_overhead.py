@@ -42,7 +42,7 @@ def test_each_step_is_timed_as_often_as_the_others() -> None:
         SESSION: lambda: calls.append(SESSION),
         "crop": lambda: calls.append("crop"),
     }
-    times = time_steps(contenders, 0.01)
+    times = time_steps([contenders, contenders], 0.01)
     assert len(times[SESSION]) == len(times["crop"]) > 0
     assert calls[::2] == [SESSION] * (len(calls) // 2), "before each step"
 
