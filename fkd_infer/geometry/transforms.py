@@ -59,9 +59,3 @@ def inverse(
     determinant = a * d - b * c
     a, b, c, d = d / determinant, -b / determinant, -c / determinant, a / determinant
     return a, b, -(a * x + b * y), c, d, -(c * x + d * y)
-
-
-def compose(outer: Matrix, inner: Matrix) -> Matrix:
-    """The matrix that applies `inner` and then `outer`."""
-    offset = outer[:, :2] @ inner[:, 2] + outer[:, 2]
-    return np.column_stack([outer[:, :2] @ inner[:, :2], offset])
