@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
@@ -26,7 +27,7 @@ from fkd_infer.detection.registry import SEARCHING, find_detector
 from fkd_infer.detection.tiling import Search
 from fkd_infer.errors import DetectorError, NonFiniteOutputError, SettingsError
 from fkd_infer.geometry.arrays import Floats, Matrix, Pixels, check_image, gray_plane
-from fkd_infer.geometry.boxes import apply_rule, as_boxes, points_box, square_boxes
+from fkd_infer.geometry.boxes import as_boxes, derived_boxes, points_box
 from fkd_infer.geometry.crop import crop_matrices, fill_batch
 from fkd_infer.geometry.rules import POINTS_BOX, BoxRule
 from fkd_infer.geometry.transforms import invert, transform
@@ -37,11 +38,9 @@ from fkd_infer.runtime.session import LandmarkSession
 from fkd_infer.runtime.settings import SessionSettings
 from fkd_infer.runtime.tuned_session import open_session
 from fkd_infer.system.arguments import AtLeastOne, Share, checked
-from fkd_infer.system.chrome_trace import Trace
 from fkd_infer.system.files.atomic import atomic_write, output_errors
 from fkd_infer.system.hardware import available_threads
 from fkd_infer.system.stopwatch import Stopwatch
-from fkd_infer.system.worker_pool import WorkerPool
 from fkd_infer.types import Detections, Face
 
 Presence = NDArray[np.float64]
@@ -141,6 +140,8 @@ class Pipeline:
         twice `batch` for each worker and by about MAX_PIXELS_IN_WORK pixels altogether. An error is
         raised when the image that caused it has its turn.
         """
+        from fkd_infer.system.worker_pool import WorkerPool  # load() does not wait for it
+
         workers = workers or available_threads()
         min_size = MAX_PIXELS_IN_WORK // (2 * workers * self.batch)
         pool: WorkerPool[Pixels, ImageDetections, list[Face], list[Face]] = WorkerPool(
@@ -185,19 +186,21 @@ class Pipeline:
 
         The points frame a face better than its detector does (docs/training.md has the gain).
         """
-        pixels = [image.image for image in images]
-        owners = np.repeat(np.arange(len(images)), [len(image.detections) for image in images])
-        tight = [tight_boxes(image.detections, image.rule) for image in images]
+        boxes = np.concatenate(
+            [_NO_BOXES, *(tight_boxes(image.detections, image.rule) for image in images)]
+        )
         rolls = np.concatenate([_NO_ROLLS, *(image.detections.known_rolls() for image in images)])
-        boxes = np.concatenate([_NO_BOXES, *tight])
-        placed = self._predict(pixels, owners, boxes, rolls)
-        final = np.array([image.final for image in images], bool)[owners]
+        owners = [image for image in images for _ in range(len(image.detections))]
+        pixels = [image.image for image in owners]
+        final = np.array([image.final for image in owners], bool)
+        placed = self._predict(pixels, boxes, rolls)
         keep = final | self.is_present(placed.presence)
         if self.refine and (rows := np.flatnonzero(keep & ~final)).size:
-            boxes = _tight_boxes(points_box(placed.points[rows]), POINTS_BOX)
-            placed.replace(rows, self._predict(pixels, owners[rows], boxes, rolls[rows]))
+            boxes = derived_boxes(points_box(placed.points[rows]), POINTS_BOX)
+            again = self._predict([pixels[row] for row in rows.tolist()], boxes, rolls[rows])
+            placed.replace(rows, again)
             keep = final | self.is_present(placed.presence)
-        return _faces(images, owners, keep, placed)
+        return _faces(images, keep, placed)
 
     def is_present(self, presence: Presence) -> NDArray[np.bool_]:
         """Which faces the network accepts; all of them if it has no score."""
@@ -224,11 +227,9 @@ class Pipeline:
         Faces are turned by `rolls` (n,), in degrees clockwise; None: all are upright. A gray
         network also accepts a gray image (H, W).
         """
-        valid = as_boxes(boxes)
-        tight = _tight_boxes(valid, rule, rolls)
-        gray = self.card.input.channels == 1
-        owners = np.zeros(len(tight), int)
-        return self._predict([check_image(image, gray)], owners, tight, rolls)
+        tight = derived_boxes(as_boxes(boxes), rule, rolls)
+        pixels = check_image(image, gray=self.card.input.channels == 1)
+        return self._predict([pixels] * len(tight), tight, rolls)
 
     @contextmanager
     def profile(self, path: str | Path) -> Iterator[None]:
@@ -237,6 +238,8 @@ class Pipeline:
         View it in ui.perfetto.dev or chrome://tracing. After an exception, no file is written. The
         session is reopened for the block, since ONNX Runtime enables profiling only then.
         """
+        from fkd_infer.system.chrome_trace import Trace  # load() does not wait for it
+
         path = Path(path)
         with atomic_write(path) as partial, TemporaryDirectory() as folder:
             session = self.session
@@ -250,65 +253,57 @@ class Pipeline:
             with output_errors(path):
                 trace.write(partial, operators, zero)
 
-    def _predict(
-        self,
-        images: Sequence[Pixels],
-        owners: NDArray[np.intp],
-        boxes: Floats,
-        rolls: Floats | None,
-    ) -> Placement:
-        """Places points in tight boxes (n, 4) of images[owners]."""
+    def _predict(self, images: Sequence[Pixels], boxes: Floats, rolls: Floats | None) -> Placement:
+        """Places points in tight boxes (n, 4), each in its image."""
         size, channels, crop = self.card.input.size, self.card.input.channels, self.card.crop
         with self.stopwatch("crop"):
             matrices = crop_matrices(boxes, crop, size, rolls)
             batch = np.empty((len(boxes), size, size, channels), np.uint8)
-            for number, owner in enumerate(owners):
-                row = slice(number, number + 1)
-                fill_batch(batch[row], images[owner], matrices[row], crop.border)
+            fill_batch(batch, images, matrices, crop.border)
         session = self.session
         parallel = session.execution_provider.parallel_calls
         with nullcontext() if parallel else self._session_lock, self.stopwatch("landmarks"):
             points, scores, spreads = session.run(batch)
+        for part in (scores, spreads):
+            if part is not None and not np.isfinite(part).all():
+                raise NonFiniteOutputError(self.card.name)
         presence = np.full(len(boxes), np.nan) if scores is None else scores.astype(np.float64)
-        if not all(np.isfinite(part).all() for part in (scores, spreads) if part is not None):
-            raise NonFiniteOutputError(self.card.name)
         if spreads is not None:
-            spreads = spreads / np.linalg.norm(matrices[:, :, :1], axis=1).astype(np.float32)
+            scales = np.asarray(np.hypot(matrices[:, :1, 0], matrices[:, 1:, 0]), np.float32)
+            spreads = spreads / scales
         return Placement(decode(points, matrices, self.card.name), presence, spreads)
 
 
 def tight_boxes(detections: Detections, rule: BoxRule) -> Floats:
     """Boxes of the points (n, 4), from a detector's boxes and its rule."""
-    return _tight_boxes(as_boxes(detections.boxes), rule, detections.rolls)
-
-
-def _tight_boxes(boxes: Floats, rule: BoxRule, rolls: Floats | None = None) -> Floats:
-    return square_boxes(*apply_rule(boxes, rule, rolls))
+    return derived_boxes(as_boxes(detections.boxes), rule, detections.rolls)
 
 
 def _faces(
-    images: Sequence[ImageDetections],
-    owners: NDArray[np.intp],
-    keep: NDArray[np.bool_],
-    placed: Placement,
+    images: Sequence[ImageDetections], keep: NDArray[np.bool_], placed: Placement
 ) -> list[list[Face]]:
     """The faces to keep, by image."""
-    boxes = [box for image in images for box in image.detections.boxes]
-    scores = [float(score) for image in images for score in image.detections.scores]
-    rolls = [float(roll) for image in images for roll in image.detections.known_rolls()]
-    faces: list[list[Face]] = [[] for _ in images]
-    for row in np.flatnonzero(keep).tolist():
-        presence = float(placed.presence[row])
-        face = Face(
-            placed.points[row],
-            boxes[row],
-            scores[row],
-            presence=None if np.isnan(presence) else presence,
-            roll=rolls[row],
-            spread=placed.spread_of(row),
-        )
-        faces[owners[row]].append(face)
+    faces: list[list[Face]] = []
+    first = 0
+    for image in images:
+        end = first + len(image.detections)
+        numbers = np.flatnonzero(keep[first:end]).tolist()
+        faces.append([_face(image.detections, n, placed, first + n) for n in numbers])
+        first = end
     return faces
+
+
+def _face(detections: Detections, number: int, placed: Placement, row: int) -> Face:
+    """The face of a detection, whose points are in a row of the placement."""
+    presence = float(placed.presence[row])
+    return Face(
+        placed.points[row],
+        detections.boxes[number],
+        float(detections.scores[number]),
+        presence=None if math.isnan(presence) else presence,
+        roll=0.0 if detections.rolls is None else float(detections.rolls[number]),
+        spread=placed.spread_of(row),
+    )
 
 
 @checked

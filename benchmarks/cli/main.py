@@ -6,12 +6,12 @@ import click
 
 from benchmarks.cli.faces import detectors, recall, tracking
 from benchmarks.cli.networks import accuracy, latency, limit, search, settings
-from benchmarks.cli.programs import pipeline, soak, throughput
+from benchmarks.cli.programs import overhead, pipeline, soak, throughput
 from benchmarks.cli.report import compare, report
 
 _COMMANDS = (
-    *(latency, limit, settings, accuracy, pipeline, soak, throughput, tracking, detectors, recall),
-    *(report, compare, search),
+    *(latency, limit, settings, accuracy, overhead, pipeline, soak, throughput),
+    *(tracking, detectors, recall, report, compare, search),
 )
 
 

@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING
 import click
 
 from benchmarks.cli.options import (
+    DEFAULT_MODELS,
+    PATH,
     POSITIVE,
     folder_option,
     open_recorder,
     out_option,
+    timing_options,
     tuned_option,
 )
 from fkd_infer.cli.command import FkdCommand
@@ -126,3 +129,36 @@ def throughput(
     inferences = [Inference(count, w, tuned) for count in cores for w in workers or (None,)]
     recorder = open_recorder("throughput", out)
     measure_photos(images, data, inferences, output, rounds, folder, recorder)
+
+
+@click.command(cls=FkdCommand)
+@click.argument("model", type=PATH, default=Path(DEFAULT_MODELS[0]))
+@click.option(
+    "--beside",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Another checkout, whose fkd_infer is timed in turn with this one.",
+)
+@click.option(
+    "--threads",
+    type=POSITIVE,
+    default=2,
+    show_default=True,
+    help="Threads and cores of the network and of OpenCV.",
+)
+@timing_options
+@out_option
+def overhead(
+    model: Path,
+    beside: Path | None,
+    threads: int,
+    blocks: int,
+    seconds: float,
+    out: Path | None,
+) -> None:
+    """Time what the Python API adds to the network's own time, step by step."""
+    from benchmarks.networks.latency import Timing
+    from benchmarks.programs.overhead import measure_overhead
+    from fkd_infer.models.shipped import find_model
+
+    timing = Timing(blocks, seconds)
+    measure_overhead(find_model(model), beside, threads, timing, open_recorder("overhead", out))

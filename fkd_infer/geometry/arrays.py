@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from typing import Any
 
 import cv2
@@ -44,6 +45,11 @@ def _conversion(image: NDArray[Any]) -> str | None:
     if image.ndim == 3 and image.shape[0] == 3:
         return "convert it with: image.transpose(1, 2, 0)"
     return "pass several images to many(), one by one" if image.ndim == 4 else None
+
+
+def float32s(*numbers: float) -> list[float]:
+    """Rounds numbers as arrays of float32 do; for a few numbers, this is quicker than an array."""
+    return array("f", numbers).tolist()
 
 
 def gray_plane(image: Pixels) -> Pixels:

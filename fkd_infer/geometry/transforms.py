@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -20,30 +22,40 @@ def similarity(
     centre: ArrayLike, side: float, size: int, roll: float = 0.0, mirror: bool = False
 ) -> Matrix:
     """The matrix (2, 3) of a crop; `roll` is in radians, `mirror` swaps left and right."""
-    scale = size / side
-    cos, sin = scale * np.cos(roll), scale * np.sin(roll)
-    linear = np.array([[cos, sin], [-sin, cos]])
-    if mirror:
-        linear[0] *= -1
-    offset = (size - 1) / 2 - linear @ np.asarray(centre, dtype=np.float64)
-    return np.column_stack([linear, offset])
+    x, y = np.asarray(centre, np.float64).tolist()
+    return np.array(similarity_rows(x, y, side, size, roll, mirror))
+
+
+def similarity_rows(
+    x: float, y: float, side: float, size: int, roll: float, mirror: bool = False
+) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
+    """The rows of the matrix of a crop around (x, y), as plain numbers."""
+    scale, middle = size / side, (size - 1) / 2
+    cos, sin = scale * math.cos(roll), scale * math.sin(roll)
+    sign = -1.0 if mirror else 1.0
+    return (
+        (sign * cos, sign * sin, middle - sign * (cos * x + sin * y)),
+        (-sin, cos, middle - (cos * y - sin * x)),
+    )
 
 
 def transform(points: ArrayLike, matrices: Matrix) -> Floats:
     """Transforms points (..., n, 2) by matrices (..., 2, 3)."""
-    array = np.asarray(points, dtype=np.float64)
-    transformed = array @ np.swapaxes(matrices[..., :2], -1, -2) + matrices[..., None, :, 2]
-    return transformed.astype(np.float32)
+    transformed = np.asarray(points, np.float64) @ matrices[..., :2].swapaxes(-1, -2)
+    return np.asarray(transformed + matrices[..., None, :, 2], np.float32)
 
 
 def invert(matrices: Matrix) -> Matrix:
     """Inverts matrices (..., 2, 3): crop → frame from frame → crop."""
-    linear = np.linalg.inv(matrices[..., :2])
-    offset = -(linear @ matrices[..., 2:])
-    return np.concatenate([linear, offset], axis=-1)
+    # Plain numbers: for a few faces, calls of numpy take longer than the arithmetic.
+    inverses = [inverse(*entries) for entries in matrices.reshape(-1, 6).tolist()]
+    return np.array(inverses, np.float64).reshape(matrices.shape)
 
 
-def compose(outer: Matrix, inner: Matrix) -> Matrix:
-    """The matrix that applies `inner` and then `outer`."""
-    offset = outer[:, :2] @ inner[:, 2] + outer[:, 2]
-    return np.column_stack([outer[:, :2] @ inner[:, :2], offset])
+def inverse(
+    a: float, b: float, x: float, c: float, d: float, y: float
+) -> tuple[float, float, float, float, float, float]:
+    """The inverse of the matrix with the rows (a, b, x) and (c, d, y), row by row."""
+    determinant = a * d - b * c
+    a, b, c, d = d / determinant, -b / determinant, -c / determinant, a / determinant
+    return a, b, -(a * x + b * y), c, d, -(c * x + d * y)

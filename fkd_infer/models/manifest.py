@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,6 +39,8 @@ class ManifestEntry:
 
 def read_manifest(path: Path) -> dict[str, ManifestEntry]:
     """Reads a TOML file with a table for each file beside it; raises ManifestError."""
+    import tomllib  # here, so that load() does not wait for it
+
     try:
         tables = tomllib.loads(read_regular(path, _MAX_MANIFEST_BYTES).decode())
     except OSError as error:

@@ -53,6 +53,7 @@ class LandmarkSession:
         self.settings = settings or SessionSettings.single_calls()
         self.provider_settings = provider_settings
         self._asked = provider
+        self._fields = self.card.output.fields
         self._session = start_session(ort, self.path, provider, self.settings, provider_settings)
         self.execution_provider = chosen = provider_of(self._session)
         if chosen is CPU and self.card.needs_dot_products and not _has_dot_products():
@@ -114,12 +115,12 @@ class LandmarkSession:
 
     def _prediction(self, outputs: Sequence[Floats]) -> Prediction:
         """The outputs by name; their order is that of the card."""
-        return Prediction(**dict(zip(self.card.output.fields, outputs, strict=True)))
+        return Prediction(**dict(zip(self._fields, outputs, strict=True)))
 
     def _empty_prediction(self) -> Prediction:
         points = np.empty((0, self.card.landmarks.count, 2), np.float32)
         empty = {"points": points, "scores": points[:, 0, 0], "spreads": points[..., 0]}
-        return self._prediction([empty[name] for name in self.card.output.fields])
+        return self._prediction([empty[name] for name in self._fields])
 
     def _run_in_parts(self, crops: Pixels, size: int) -> Prediction:
         starts = range(0, len(crops), size)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import os
@@ -114,6 +113,8 @@ class UnusedProfile:
 
 
 def _digest(parts: Sequence[object]) -> str:
+    import hashlib  # here, so that load() does not wait for it unless a model was tuned
+
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 

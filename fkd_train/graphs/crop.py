@@ -50,9 +50,9 @@ def square(nodes: Nodes, box: str, rule: BoxRule) -> str:
 def crop(nodes: Nodes, image: str, box: str, rule: CropRule, spec: InputSpec) -> Cropped:
     """Cuts the network's input for a box of points (4,) out of an image (H, W, 3) uint8."""
     step, origin = _sampling_grid(nodes, box, rule, spec.size)
-    low, high = _region(nodes, image, step, origin, spec.size)
-    size = nodes("Sub", high, low)
     factor = nodes("Max", nodes("Floor", step), np.float64(1))
+    low, high = _region(nodes, image, step, origin, spec.size, factor)
+    size = nodes("Sub", high, low)
     small = nodes("Max", nodes("Round", nodes("Div", size, factor)), np.float64(1))
     planes = _planes(nodes, image, low, high, spec.channels)
     planes = _averaged(nodes, planes, factor, size, small)
@@ -93,19 +93,28 @@ def _sampling_grid(nodes: Nodes, box: str, rule: CropRule, size: int) -> tuple[s
     return step, nodes("Sub", centre, reach)
 
 
-def _region(nodes: Nodes, image: str, step: str, origin: str, size: int) -> tuple[str, str]:
-    """Returns the first and the end corner (2,) of the region that the crop can touch."""
+def _region(
+    nodes: Nodes, image: str, step: str, origin: str, crop_size: int, factor: str
+) -> tuple[str, str]:
+    """Returns the first and the end corner (2,) of the region that the crop can touch.
+
+    Where the image has room, its sides are multiples of `factor`.
+    """
     shape = nodes("Cast", nodes("Shape", image, start=0, end=2), to=_DOUBLE)
     limit = nodes("Gather", shape, np.array([1, 0]), axis=0)
     edges = [
-        nodes("Add", origin, nodes("Mul", step, np.float64(edge))) for edge in (-0.5, size - 0.5)
+        nodes("Add", origin, nodes("Mul", step, np.float64(edge)))
+        for edge in (-0.5, crop_size - 0.5)
     ]
     first, last = (nodes("Cast", nodes("Cast", each, to=_FLOAT), to=_DOUBLE) for each in edges)
     low = nodes("Max", nodes("Sub", nodes("Floor", first), np.float64(1)), np.float64(0))
     low = nodes("Min", low, nodes("Sub", limit, np.float64(1)))
     high = nodes("Add", nodes("Ceil", last), np.float64(2))
-    high = nodes("Max", high, nodes("Add", low, np.float64(1)))
-    return low, nodes("Min", high, limit)
+    high = nodes("Min", nodes("Max", high, nodes("Add", low, np.float64(1))), limit)
+    blocks = nodes("Ceil", nodes("Div", nodes("Sub", high, low), factor))
+    size = nodes("Mul", blocks, factor)
+    high = nodes("Min", nodes("Add", low, size), limit)
+    return nodes("Max", nodes("Sub", high, size), np.float64(0)), high
 
 
 def _planes(nodes: Nodes, image: str, low: str, high: str, channels: int) -> str:

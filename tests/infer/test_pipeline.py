@@ -440,6 +440,16 @@ def test_the_runtime_loads_no_training_framework() -> None:
     assert done.stdout.strip() == "[]"
 
 
+def test_load_imports_nothing_that_a_start_does_not_need() -> None:
+    code = (
+        "import sys, numpy, cv2, onnxruntime; others = set(sys.modules); import fkd_infer; "
+        "fkd_infer.load(tuned=False); print(sorted({'importlib.metadata', 'tomllib', "
+        "'concurrent.futures', 'hashlib', 'av'} & (set(sys.modules) - others)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
 def test_all_public_names_can_be_imported() -> None:
     for name in fkd_infer.__all__:
         assert getattr(fkd_infer, name) is not None

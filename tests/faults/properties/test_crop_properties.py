@@ -10,7 +10,13 @@ from property_strategies import assert_single_line, boxes, float32s, with_exampl
 from fkd_infer.choices import Border
 from fkd_infer.errors import InvalidBoxError
 from fkd_infer.geometry.arrays import Floats
-from fkd_infer.geometry.boxes import apply_rule, as_boxes, points_box, square_boxes
+from fkd_infer.geometry.boxes import (
+    apply_rule,
+    as_boxes,
+    derived_boxes,
+    points_box,
+    square_boxes,
+)
 from fkd_infer.geometry.crop import crop_batch, crop_matrices, downscale
 from fkd_infer.geometry.rules import POINTS_BOX, BoxRule, CropRule
 from fkd_infer.geometry.transforms import invert, similarity, transform
@@ -67,6 +73,23 @@ def test_the_square_of_points_contains_them_tightly(at: list[tuple[float, float]
     assert (square[:2] <= box[:2] + room).all()
     assert (square[2:] >= box[2:] - room).all()
     np.testing.assert_allclose(sides, (box[2:] - box[:2]).max(), rtol=1e-6)
+
+
+@with_examples(300)
+@given(box=boxes(), scale=float32s(0.25, 4), shift=st.tuples(float32s(-1, 1), float32s(-1, 1)))
+def test_rules_compute_in_float32_as_end_to_end_files_do(
+    box: Floats, scale: float, shift: tuple[float, float]
+) -> None:
+    array = as_boxes([box])
+    low, high = array[:, :2], array[:, 2:]
+    longer = (high - low).max(axis=1)
+    expected = (low + high) / 2 + longer[:, None] * np.array(shift, np.float32)
+    sides = longer * np.float32(scale)
+    rule = BoxRule(scale, shift)
+    centres, found = apply_rule(array, rule)
+    np.testing.assert_array_equal(centres, expected)
+    np.testing.assert_array_equal(found, sides)
+    np.testing.assert_array_equal(derived_boxes(array, rule), square_boxes(centres, found))
 
 
 @with_examples(200)

@@ -10,7 +10,7 @@ from repo_paths import PHOTOS_FOLDER
 import fkd_infer
 from fkd_infer.geometry.arrays import Floats, Pixels
 from fkd_infer.geometry.crop import downscale
-from fkd_infer.geometry.transforms import compose, transform
+from fkd_infer.geometry.transforms import transform
 
 pytestmark = pytest.mark.slow
 pytest.importorskip("skimage", reason="needs the demo extra: pip install 'fkd[demo]'")
@@ -48,8 +48,9 @@ def shown(
     # Small faces are averaged, as a camera does.
     averaged, back = downscale(image, max(1.0, 1 / scale))
     width, height = np.ceil(scale * extent).astype(int).tolist()
+    from_averaged = matrix @ np.vstack([back, [0, 0, 1]])
     drawn = cv2.warpAffine(
-        averaged, compose(matrix, back), (width, height), borderMode=cv2.BORDER_REPLICATE
+        averaged, from_averaged, (width, height), borderMode=cv2.BORDER_REPLICATE
     )
     return np.asarray(drawn, np.uint8), transform(points, matrix)
 

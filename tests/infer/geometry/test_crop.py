@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -71,6 +72,31 @@ def test_averaging_does_not_shift_the_image() -> None:
     expected = transform(np.column_stack([np.arange(40), np.full(40, 20)]), invert(matrix))[:, 0]
     assert np.abs(found - expected).mean() < 0.2
     assert np.abs(found - expected).max() <= 1  # of 256 levels, in whole numbers
+
+
+@pytest.mark.parametrize("centre", [(200, 150), (90, 80), (310, 290), (60.3, 299.7)])
+@pytest.mark.parametrize("factor", [2, 3, 5])
+def test_a_large_face_is_averaged_in_whole_blocks(
+    factor: int, centre: tuple[float, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """OpenCV takes several times as long for other areas."""
+    shapes, resize = [], cv2.resize
+
+    def recorded(image: np.ndarray, size: tuple[int, int], interpolation: int) -> np.ndarray:
+        shapes.append((image.shape[1], image.shape[0], *size))
+        return np.asarray(resize(image, size, interpolation=interpolation))
+
+    monkeypatch.setattr("fkd_infer.geometry.crop.cv2.resize", recorded)
+    crop(gradient(349, 251), similarity(centre, 33 * factor, 32, roll=0.3), 32, 1)
+    ((width, height, *size),) = shapes
+    assert [width, height] == [factor * side for side in size]
+
+
+def test_a_face_larger_than_its_frame_is_averaged() -> None:
+    image = gradient(101, 151)
+    found = crop(image, similarity((75, 50), 640, 64), 64, 1)[32, :, 0].astype(int)
+    assert (np.diff(found) >= 0).all()
+    assert found[[0, -1]] == pytest.approx([4, 146], abs=2), "the mean of nine columns"
 
 
 @pytest.mark.parametrize("centre", [(-300, -300), (5000, 20), (0, 0), (159, 119)])

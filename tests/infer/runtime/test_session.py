@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +20,6 @@ from fkd_infer.errors import (
 )
 from fkd_infer.models.cards.landmark import ModelCard
 from fkd_infer.models.shipped import find_model, shipped_models
-from fkd_infer.runtime import install
 from fkd_infer.runtime import session as sessions
 from fkd_infer.runtime.install import import_onnxruntime
 from fkd_infer.runtime.session import LandmarkSession
@@ -156,13 +154,11 @@ def test_a_text_file_raises(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("installed", [(), ("onnxruntime", "onnxruntime-gpu")])
 def test_none_or_two_runtimes_raise_with_a_fix(
-    installed: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+    installed: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def distribution(name: str) -> None:
-        if name not in installed:
-            raise PackageNotFoundError
-
-    monkeypatch.setattr(install, "distribution", distribution)
+    for name in installed:
+        (tmp_path / f"{name.replace('-', '_')}-1.0.dist-info").mkdir()
+    monkeypatch.setattr("sys.path", [str(tmp_path / "absent"), str(tmp_path)])
     with pytest.raises(InstallError, match=r"pip install 'fkd\[cpu\]'"):
         import_onnxruntime()
 
