@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -42,6 +43,11 @@ _SUBCOMMANDS = {
     "models": Subcommand("fkd_infer.cli.models", "List the shipped models; check model files."),
     "filters": Subcommand("fkd_infer.cli.filters", "List filters, preview them, check your own."),
 }
+
+
+# NumPy's matrices are small here. Threads of its OpenBLAS would wait busily for more of them, and
+# take a core from the start of the networks. The library leaves this to its host.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 @click.command(cls=CommandWithSubcommands, subcommands=_SUBCOMMANDS)
