@@ -107,9 +107,9 @@ _ENCODERS: dict[Codec, Encoder] = {
     ),
     "h265": Encoder(
         "libx265",
-        {"preset": "veryfast", "x265-params": "log-level=none"},
+        {"preset": "superfast", "x265-params": "log-level=none"},
         51,
-        24,
+        22,
         parameters="x265-params",
         light=lambda space: _x26x_light(space, "master-display", "max-cll"),
     ),
