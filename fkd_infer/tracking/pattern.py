@@ -57,14 +57,34 @@ class Pattern:
             return None
         corner = np.rint(expected[:2] + self.offset).astype(int) - REACH * self.cell
         area = _mean_cells(image, corner, CELLS + 2 * REACH, self.cell)
-        matches = cv2.matchTemplate(area, self.cells, cv2.TM_CCOEFF_NORMED) - _COSTS
-        row, column = divmod(int(matches.argmax()), matches.shape[1])
+        correlations = cv2.matchTemplate(area, self.cells, cv2.TM_CCOEFF_NORMED)
+        matches = np.asarray(correlations, np.float32)
+        worth = matches - _COSTS
+        row, column = _argmax(worth)
+        if worth[row, column] < MIN_MATCH:
+            return None
+        row, column = _summit(matches, row, column)
         found = area[row : row + CELLS, column : column + CELLS]
-        if matches[row, column] < MIN_MATCH or float(found.std()) < FLAT:
+        if float(found.std()) < FLAT:
             return None
         place = np.array([_peak(matches[row], column), _peak(matches[:, column], row)])
         moved = corner + self.cell * place - self.offset - expected[:2]
         return np.asarray(expected + np.tile(moved, 2), np.float32)
+
+
+def _argmax(values: Floats) -> tuple[int, int]:
+    row, column = divmod(int(values.argmax()), values.shape[1])
+    return row, column
+
+
+def _summit(values: Floats, row: int, column: int) -> tuple[int, int]:
+    """Climbs from a cell to a maximum: costs shift the flat maxima of blurred pictures."""
+    while True:
+        top, left = max(0, row - 1), max(0, column - 1)
+        down, right = _argmax(values[top : row + 2, left : column + 2])
+        if (top + down, left + right) == (row, column):
+            return row, column
+        row, column = top + down, left + right
 
 
 def _peak(values: Floats, index: int) -> float:
