@@ -80,7 +80,7 @@ def measure_swipes(model: Path, data: Path | None, recorder: Recorder) -> None:
         counts = Counts()
         for index, photo in enumerate(photos):
             for number, swipe in enumerate(swipes):
-                clip = _clip(photo, side, swipe, seed=10 * index + number)
+                clip = clip_of(photo, side, swipe, seed=10 * index + number)
                 count_faces(pipeline, detector, clip, counts)
         conditions = {
             "side": f"{side} px",
@@ -105,7 +105,8 @@ def _all_swipes() -> list[tuple[int, int, tuple[Swipe, ...]]]:
     return staying + [(SIDE, SPEED, swipes) for swipes in ends]
 
 
-def _clip(photo: Photo, side: float, swipe: Swipe, seed: int) -> SwipedFace:
+def clip_of(photo: Photo, side: float, swipe: Swipe, seed: int) -> SwipedFace:
+    """The clip of a photo's face, whose points' longer side is `side` pixels."""
     _, image, face = photo
     cutout = Cutout.of(image, face.points, side)
     backdrop, other = pictures.stereo_motorcycle()[0], pictures.chelsea()  # type: ignore[no-untyped-call]
