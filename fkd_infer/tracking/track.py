@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from fkd_infer.geometry.arrays import Floats, Pixels
 from fkd_infer.tracking.association import centres, squares
 from fkd_infer.tracking.pattern import Pattern
-from fkd_infer.tracking.scene_change import Cells, are_alike
-from fkd_infer.types import Face
+from fkd_infer.tracking.scene_change import Cells, are_alike, face_cells
+from fkd_infer.types import Face, Frame
 
 SPEED_SECONDS = 0.05
 """Time constant of the low-pass of a face's speed."""
@@ -27,13 +27,13 @@ class Track:
     """A face that is tracked, or was lost a short while ago.
 
     `box` is the tight square (4,) of its last points, `time` that of the frame they are in.
-    `first` and `observed` are the times of the frames in which points were first and last placed; a
-    face whose points were only moved since is `predicted`. `presence` is NaN if the network has no
-    score. `speed` is in pixels per second. `misses` counts the searches in a row that did not
-    detect the face. `tilt` is how far it is turned, in degrees clockwise; it counts only if
-    `any_roll` faces are searched for. `spread` (k,) is as in Face. `cells` is the face's thumbnail
-    in the frame `observed`, `cut` whether a new shot began since, and `pattern` its picture in the
-    frame of `time`.
+    `first` and `observed` are the times of the frames in which points were placed first since the
+    face was found, and last; a face whose points were only moved since is `predicted`. `presence`
+    is NaN if the network has no score. `speed` is in pixels per second. `misses` counts the
+    searches in a row that did not detect the face. `tilt` is how far it is turned, in degrees
+    clockwise; it counts only if `any_roll` faces are searched for. `spread` (k,) is as in Face.
+    `cells` is the face's thumbnail in the frame `observed`, `cut` whether a new shot began since,
+    and `pattern` its picture in the frame of `time`.
     """
 
     id: int
@@ -83,6 +83,8 @@ class Track:
     ) -> None:
         """Continues with the points of a later frame."""
         self.tilt += _rotation(self.points, points)
+        if self.lost:
+            self.first = time
         self._shift_to(squares(points[None])[0], time)
         self.points, self.presence, self.spread = points, presence, spread
         self.observed, self.lost, self.predicted = time, False, False
@@ -119,6 +121,12 @@ class Track:
     def may_be(self, cells: Cells) -> bool:
         """Whether a face that looks like this may be the same; within a shot its place decides."""
         return not self.cut or self.cells is None or are_alike(self.cells, cells)
+
+    def is_another(self, frame: Frame, box: Floats) -> bool:
+        """Whether what the network sees where the face was lost, in a box (4,), looks different."""
+        if not self.lost or self.cells is None:
+            return False
+        return not are_alike(self.cells, face_cells(frame.image, box))
 
     def recover(self, face: Face, time: Fraction) -> None:
         """Continues with a detected face, wherever it is."""

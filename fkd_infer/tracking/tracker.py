@@ -200,8 +200,8 @@ class Tracker:
         placed = squares(placement.points)
         unseen: list[Track] = []
         for number in sorted(range(len(tracks)), key=lambda n: tracks[n].rank):
-            track = tracks[number]
-            if not valid[number] or self._is_taken(placed[number], frame):
+            track, box = tracks[number], placed[number]
+            if not valid[number] or self._is_taken(box, frame) or track.is_another(frame, box):
                 unseen.append(track)
                 continue
             track.move(

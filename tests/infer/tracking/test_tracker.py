@@ -229,6 +229,17 @@ def test_a_face_that_passes_behind_another_keeps_its_id() -> None:
     np.testing.assert_allclose(centre(seen[-1][stands]), (159.5, 99.5), atol=2)
 
 
+@pytest.mark.parametrize("stranger", [False, True])
+def test_what_the_network_sees_where_a_face_was_lost_has_to_look_like_it(stranger: bool) -> None:
+    here = world()
+    place, away = still(100, 90), range(10, 16)
+    here.see([place], range(10), stripes=60)
+    here.detector.blind = set(GREYS)
+    assert here.see([gone], away, stripes=60) == [{}] * 6
+    seen = here.see([gone, place] if stranger else [place], range(16, 20), stripes=60)
+    assert [set(faces) for faces in seen] == [set() if stranger else {1}] * 4
+
+
 @pytest.mark.parametrize(("away", "name"), [(25, 1), (40, 2)])
 def test_a_face_that_is_back_within_a_second_keeps_its_id(away: int, name: int) -> None:
     here = world()
