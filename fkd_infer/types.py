@@ -78,7 +78,8 @@ class Face:
     a video if faces are tracked, and is None otherwise. `roll` is how far the image was turned to
     find the face, in degrees clockwise: 0 except for searches with the roll "any". `spread` (n,)
     float32 is the error that the landmark network expects of each point, in frame pixels; None if
-    the network does not estimate it.
+    the network does not estimate it. If a face is `predicted`, its points were not placed in this
+    frame, but are those of others, moved to where it should be; it has no presence and no spread.
     """
 
     points: Floats
@@ -88,6 +89,7 @@ class Face:
     presence: float | None = None
     roll: float = 0.0
     spread: Floats | None = None
+    predicted: bool = False
 
     def __post_init__(self) -> None:
         as_boxes(self.box[None])

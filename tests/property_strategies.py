@@ -125,7 +125,9 @@ def faces(draw: st.DrawFn, far: float = 1e6) -> Face:
     presence = draw(st.none() | float32s(0, 1))
     errors = draw(st.none() | float32s(0, far))
     spread = None if errors is None else np.full(len(points), errors, np.float32)
-    return Face(points, box, draw(float32s(0, 1)), identity, presence, spread=spread)
+    return Face(
+        points, box, draw(float32s(0, 1)), identity, presence, 0.0, spread, draw(st.booleans())
+    )
 
 
 def assert_single_line(error: Exception, *words: str) -> None:

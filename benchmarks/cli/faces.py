@@ -40,6 +40,18 @@ def tracking(model: Path, seconds: float, data: Path | None, out: Path | None) -
 
 
 @click.command(cls=FkdCommand)
+@click.argument("model", type=PATH, default=Path(DEFAULT_MODELS[0]))
+@data_option(required=False, several=False)
+@out_option
+def swipes(model: Path, data: Path | None, out: Path | None) -> None:
+    """Track faces through motion blur: frames without the face, predicted and false faces."""
+    from benchmarks.faces.swipes import measure_swipes
+    from fkd_infer.models.shipped import find_model
+
+    measure_swipes(find_model(model), data, open_recorder("swipes", out))
+
+
+@click.command(cls=FkdCommand)
 @click.argument("models", nargs=-1, type=PATH)
 @click.option("--yunet", type=PATH, help="YuNet model file to time as well.")
 @click.option(

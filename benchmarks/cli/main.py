@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import click
 
-from benchmarks.cli.faces import detectors, recall, tracking
+from benchmarks.cli.faces import detectors, recall, swipes, tracking
 from benchmarks.cli.networks import accuracy, latency, limit, search, settings
 from benchmarks.cli.programs import overhead, pipeline, soak, throughput
 from benchmarks.cli.report import compare, report
 
 _COMMANDS = (
     *(latency, limit, settings, accuracy, overhead, pipeline, soak, throughput),
-    *(tracking, detectors, recall, report, compare, search),
+    *(tracking, swipes, detectors, recall, report, compare, search),
 )
 
 

@@ -63,7 +63,7 @@ def measure_tracking(model: Path, seconds: float, data: Path | None, recorder: R
     detector = pipeline.detector.for_video(
         Search(find_detector(DEFAULT_DETECTOR).search_sizes.videos)
     )
-    photos = _photos(pipeline, data)
+    photos = sample_photos(pipeline, data)
     frames = round(seconds * RATE)
     for number, path in enumerate(PATHS):
         errors: list[dict[str, dict[str, float]]] = []
@@ -173,7 +173,7 @@ def _distance(points: Reals, others: Reals) -> float:
     return float(np.linalg.norm(points - others, axis=-1).mean())
 
 
-def _photos(pipeline: Pipeline, data: Path | None) -> list[Photo]:
+def sample_photos(pipeline: Pipeline, data: Path | None) -> list[Photo]:
     """The portrait, and test images of the data set in which one face is detected."""
     portrait = np.ascontiguousarray(pictures.astronaut()[..., ::-1])  # type: ignore[no-untyped-call]
     images = [("portrait", portrait)]

@@ -61,7 +61,7 @@ class CocoSink(SpooledSink):
     def _annotation(self, face: Face) -> dict[str, object]:
         x0, y0, x1, y1 = face.box.astype(np.float64).tolist()
         points = (np.round(face.points.astype(np.float64), 2) + 0.0).tolist()
-        track = {} if face.id is None else {"track_id": face.id}
+        track = {} if face.id is None else {"track_id": face.id, "predicted": face.predicted}
         return {
             "image_id": self._counts[0],
             "category_id": _CATEGORY,

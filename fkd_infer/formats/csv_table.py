@@ -27,12 +27,13 @@ class CsvSink(TextSink):
             numbers = [*round_pixels(face.box), *round_pixels(face.points.ravel())]
             presence = "" if face.presence is None else round(face.presence, 4)
             extras = self._extra_values(frame, face)
-            self._append_row([*head, round(face.score, 4), presence, *numbers, *extras])
+            predicted = int(face.predicted)
+            self._append_row([*head, round(face.score, 4), presence, *numbers, *extras, predicted])
 
     def _write_header(self) -> None:
         points = (f"{axis}{i}" for i in range(self._scheme.count) for axis in "xy")
         extras = (name for extra in self._extras for name in fields(extra, self._scheme))
-        self._append_row([*_FACE, *_BOX, *points, *extras])
+        self._append_row([*_FACE, *_BOX, *points, *extras, "predicted"])
 
     def _extra_values(self, frame: Frame, face: Face) -> list[object]:
         """Returns the extras' columns, empty for extras that the face lacks."""

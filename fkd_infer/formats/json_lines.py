@@ -36,6 +36,7 @@ class JsonLinesSink(TextSink):
             "score": round(float(face.score), 4),
             "presence": None if face.presence is None else round(face.presence, 4),
             "points": round_pixels(face.points),
+            "predicted": face.predicted,
         }
         for extra in self._extras:
             values = measure(extra, face, self._scheme, frame)

@@ -52,6 +52,7 @@ class NpzSink(SpooledSink):
             check_point_count(face, self._scheme)
             row["id"] = _NO_ID if face.id is None else face.id
             row["box"], row["score"], row["points"] = face.box, face.score, face.points
+            row["predicted"] = face.predicted
             row["presence"] = np.nan if face.presence is None else face.presence
             for extra in self._extras:
                 values = measure(extra, face, self._scheme, frame)
@@ -107,6 +108,7 @@ def _row_dtype(scheme: LandmarkScheme, extras: Sequence[Extra]) -> np.dtype[np.v
             ("score", "<f4"),
             ("presence", "<f4"),
             ("points", "<f4", (scheme.count, 2)),
+            ("predicted", "?"),
             *((extra, "<f4", (len(fields(extra, scheme)),)) for extra in extras),
         ]
     )

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from fkd_infer.geometry.arrays import Floats
 from fkd_infer.types import Face, Frame
 
-VERSION = 2
+VERSION = 3
 DAMAGED = (ValueError, KeyError, TypeError, IndexError, RecursionError, OverflowError)
 """What reading a line can raise that no run wrote."""
 _COMPLETED = b'{"done"'
@@ -110,6 +110,7 @@ def frame_record(frame: Frame, faces: Sequence[Face]) -> dict[str, object]:
                 face.id,
                 face.presence,
                 None if face.spread is None else _encode(face.spread),
+                face.predicted,
             ]
             for face in faces
         ],
@@ -129,8 +130,9 @@ def parse_frame(source: str, line: bytes) -> tuple[Frame, list[Face]]:
             identity,
             presence,
             spread=None if spread is None else _decode(spread),
+            predicted=predicted,
         )
-        for points, box, score, identity, presence, spread in record["faces"]
+        for points, box, score, identity, presence, spread, predicted in record["faces"]
     ]
     return Frame(image, source, index, Fraction(time)), faces
 

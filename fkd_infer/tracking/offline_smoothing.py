@@ -36,10 +36,10 @@ FrameFaces: TypeAlias = tuple[Frame, list[Face]]
 def smooth_offline(items: Iterable[FrameFaces]) -> Iterator[FrameFaces]:
     """Yields the same frames, in order, with the points and boxes of their faces smoothed.
 
-    Faces without id stay as they are. Gaps of up to WIDE seconds are filled with faces that have
-    the score from before the gap, no presence and no spread. Nothing is smoothed across a cut, a
-    jump or the end of a source. A frame is yielded once the frames up to WIDE seconds after it have
-    been read.
+    Faces without id stay as they are. Gaps of up to WIDE seconds, and predicted faces in them, are
+    filled with predicted faces that have the score from before the gap. Nothing is smoothed across
+    a cut, a jump or the end of a source. A frame is yielded once the frames up to WIDE seconds
+    after it have been read.
     """
     window = _Window()
     try:
@@ -91,7 +91,7 @@ class _Window:
         self._last = frame
         self._waiting.append((frame, faces))
         for face in faces:
-            if face.id is not None:
+            if face.id is not None and not face.predicted:
                 self._add_sample(frame.time, face, self._samples.setdefault(face.id, []))
 
     def _add_sample(self, time: Fraction, face: Face, samples: list[_Sample]) -> None:
@@ -119,7 +119,7 @@ class _Window:
     def pop(self) -> FrameFaces:
         """Removes the oldest frame, and returns it with smoothed faces."""
         frame, faces = self._waiting.popleft()
-        smooth = [face if face.id is None else self._smooth(face, frame.time) for face in faces]
+        smooth = [self._smooth(face, frame.time) for face in faces]
         missing = self._samples.keys() - {face.id for face in faces}
         filled = (self._interpolate(number, frame.time) for number in sorted(missing))
         smooth += [face for face in filled if face is not None]
@@ -134,19 +134,22 @@ class _Window:
         self._samples = {number: samples for number, samples in recent.items() if samples}
 
     def _smooth(self, face: Face, time: Fraction) -> Face:
-        assert face.id is not None
+        if face.id is None:
+            return face
+        if face.predicted:
+            return self._interpolate(face.id, time) or face
         samples = self._samples[face.id]
         own = next(sample for sample in samples if sample.time == time)
         return _smoothed(face, time, [sample for sample in samples if sample.run == own.run])
 
     def _interpolate(self, number: int, time: Fraction) -> Face | None:
         """A face that is missing at a time; None if it is not there shortly before and after."""
-        samples = self._samples[number]
+        samples = self._samples.get(number, [])
         before = next((s for s in reversed(samples) if s.time < time), None)
         after = next((s for s in samples if s.time > time), None)
         if before is None or after is None or before.run != after.run:
             return None
-        face = replace(before.face, presence=None, spread=None)
+        face = replace(before.face, presence=None, spread=None, predicted=True)
         return _smoothed(face, time, [sample for sample in samples if sample.run == before.run])
 
 

@@ -136,14 +136,21 @@ class _Filters:
         turns = np.round((self.size.value - size).imag / (2 * np.pi))
         return place, size + 2j * np.pi * turns, centred / a[:, None]
 
-    def step(self, points: Complexes, seconds: float, cutoffs: FaceCutoffs) -> _Filters:
-        """The filters after points (f, k); those that start with these points stay as they are."""
+    def step(
+        self, points: Complexes, predicted: NDArray[np.bool_], seconds: float, cutoffs: FaceCutoffs
+    ) -> _Filters:
+        """The filters after points (f, k); those that start with these points stay as they are.
+
+        Faces that are `predicted` (f,) say nothing of their shape.
+        """
         place, size, shape = self.split(points)
         return replace(
             self,
             place=self.place.step(place, seconds, cutoffs.motion, np.exp(size.real)),
             size=self.size.step(size, seconds, cutoffs.motion, np.ones(1)),
-            shape=self.shape.step(shape, seconds, cutoffs.shape, np.ones(1)),
+            shape=self.shape.step(shape, seconds, cutoffs.shape, np.ones(1)).where(
+                predicted, self.shape
+            ),
         )
 
     def resume(self, earlier: _Filters, points: Complexes) -> _Filters:
@@ -202,16 +209,19 @@ class Smoother:
             self.reset()
             return list(faces)
         points = np.stack([face.points for face in tracked]).astype(np.float64)
-        smooth = self._step(time, tuple(face.id or 0 for face in tracked), points)
+        predicted = np.array([face.predicted for face in tracked])
+        smooth = self._step(time, tuple(face.id or 0 for face in tracked), points, predicted)
         rows = iter(smooth.astype(np.float32))
         return [face if face.id is None else replace(face, points=next(rows)) for face in faces]
 
-    def _step(self, time: Fraction, ids: tuple[int, ...], points: Reals) -> Reals:
+    def _step(
+        self, time: Fraction, ids: tuple[int, ...], points: Reals, predicted: NDArray[np.bool_]
+    ) -> Reals:
         """Points (f, k, 2), smoothed."""
         plane = points[..., 0] + 1j * points[..., 1]
         filters, earlier = _Filters.start(ids, plane), self._filters
         if earlier is not None and self._time is not None and time > self._time:
             filters = filters.resume(earlier, plane)
-            filters = filters.step(plane, float(time - self._time), LEVELS[self.level])
+            filters = filters.step(plane, predicted, float(time - self._time), LEVELS[self.level])
         self._time, self._filters = time, filters
         return filters.points

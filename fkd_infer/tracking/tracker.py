@@ -3,7 +3,8 @@
 The box of a face in the next frame is the box of its last points, moved on by its speed. The points
 placed in it belong to the face if the network's presence score says so or, without a score, while
 searches keep detecting the face; and only if they stay in the frame, keep their size and do not
-leap. docs/tracking.md describes the method.
+leap. If they do not belong to it, its picture says where it went, as when motion blurs it.
+docs/tracking.md describes the method.
 """
 
 from __future__ import annotations
@@ -33,8 +34,9 @@ from fkd_infer.tracking.association import (
 )
 from fkd_infer.tracking.detection_schedule import DetectionSchedule
 from fkd_infer.tracking.one_euro import Smoother
+from fkd_infer.tracking.pattern import Pattern
 from fkd_infer.tracking.scene_change import SceneChangeDetector, Thumbnail, face_cells
-from fkd_infer.tracking.track import Track
+from fkd_infer.tracking.track import MAX_PREDICTED, Track
 from fkd_infer.types import Face, Frame
 
 MEMORY_SECONDS = 1.0
@@ -73,8 +75,9 @@ class Tracker:
     `detector` searches every `detect_every` frames or, if that is None, as DetectionSchedule
     decides; and also after a face was lost. Faces have an `id` from 1 on and are sorted by it; they
     keep it while they are tracked and if they return within a second. Their `score` is that of the
-    last detection, their `box` is drawn around the points as the detector would draw it. Another
-    source, or a time that does not advance, starts anew. A Tracker is not thread-safe.
+    last detection, their `box` is drawn around the points as the detector would draw it. A face on
+    which no points can be placed is `predicted` for up to MAX_PREDICTED seconds. Another source, or
+    a time that does not advance, starts anew. A Tracker is not thread-safe.
 
     Trusted detectors, such as `none`, and boxes from a file need no tracking.
     """
@@ -117,21 +120,25 @@ class Tracker:
         """The faces of the next frame."""
         if frame.source != self._source or frame.time <= self._time:
             self.reset()
-        self._tracks = [t for t in self._tracks if frame.time - t.time <= MEMORY_SECONDS]
+        self._tracks = [t for t in self._tracks if frame.time - t.observed <= MEMORY_SECONDS]
         thumbnail = Thumbnail.of(frame.image)
         if self._scene.is_cut(thumbnail):
             self._start_shot()
         self._track(frame)
         self._rename_strangers(frame)
         self._source, self._time = frame.source, frame.time
-        if self._schedule.is_due(frame.time, thumbnail, _boxes(self._tracked())):
+        if self._is_missed(frame.time):
+            self._schedule.report_event()
+        if self._schedule.is_due(frame.time, thumbnail, _boxes(self._shown())):
             self._search(frame)
             self._schedule.report_search(frame.time, thumbnail)
             self.summary.detections += 1
         self.summary.frames += 1
         for track in self._tracked():
             track.cells, track.cut = face_cells(frame.image, track.box), False
-        faces = [track.to_face() for track in self._tracked()]
+        for track in self._shown():
+            track.pattern = Pattern.of(frame.image, track.box)
+        faces = [track.to_face() for track in self._shown()]
         return [self._with_detector_box(face) for face in self._smoother(frame.time, faces)]
 
     def _start_shot(self) -> None:
@@ -141,7 +148,7 @@ class Tracker:
         for track in self._tracks:
             track.cut = True
         if not self._uses_presence:
-            self._lose(self._tracked())
+            self._lose(self._shown())
 
     def _rename_strangers(self, frame: Frame) -> None:
         """Gives faces a new id that are in the place of others after a cut, but unlike them."""
@@ -150,14 +157,21 @@ class Tracker:
                 self._last_id += 1
                 track.id = self._last_id
 
-    def _tracked(self) -> list[Track]:
+    def _shown(self) -> list[Track]:
         return [track for track in self._tracks if not track.lost]
+
+    def _tracked(self) -> list[Track]:
+        return [track for track in self._shown() if not track.predicted]
 
     def _lose(self, tracks: Sequence[Track]) -> None:
         for track in tracks:
-            track.lost = True
+            track.lost, track.predicted = True, False
         if tracks:
             self._schedule.report_event()
+
+    def _is_missed(self, time: Fraction) -> bool:
+        """Whether a face was seen a short while ago, but not in the frame at `time`."""
+        return any(0 < time - track.observed <= MAX_PREDICTED for track in self._tracks)
 
     @property
     def _uses_presence(self) -> bool:
@@ -166,31 +180,53 @@ class Tracker:
 
     def _track(self, frame: Frame) -> None:
         """Places points on all faces; lost faces are tried where they were."""
-        tracks = self._tracks if self._uses_presence else self._tracked()
+        tracks = self._tracks if self._uses_presence else self._shown()
+        boxes = [t.box if t.lost else t.box_at(frame.time) for t in tracks]
+        unseen = self._observe(frame, tracks, boxes)
+        shown = [track for track in unseen if not track.lost]
+        self._follow(frame, shown)
+        self._lose([track for track in shown if track.time < frame.time])
+
+    def _observe(
+        self, frame: Frame, tracks: Sequence[Track], boxes: Sequence[Floats]
+    ) -> list[Track]:
+        """Places points on faces in boxes (4,); returns the tracks of those that are not there."""
         if not tracks:
-            return
-        boxes = np.stack([t.box if t.lost else t.box_at(frame.time) for t in tracks])
-        placement = self._place(frame, boxes, np.array([t.roll for t in tracks]))
-        valid = _plausible(frame, boxes, placement.points)
+            return []
+        rolls = np.array([track.roll for track in tracks])
+        placement = self._place(frame, np.stack(boxes), rolls)
+        valid = _plausible(frame, np.stack(boxes), placement.points)
         valid &= self.pipeline.is_present(placement.presence)
         placed = squares(placement.points)
-        accepted: list[int] = []
-        lost: list[Track] = []
-        # Of two tracks on one face the older stays, and a tracked one before a lost one.
-        for number in sorted(range(len(tracks)), key=lambda n: (tracks[n].lost, tracks[n].id)):
-            track = tracks[number]
-            distances = centre_distances(placed[[number]], placed[accepted])
-            if valid[number] and (distances > DUPLICATE).all():
-                accepted.append(number)
-                track.move(
-                    placement.points[number],
-                    float(placement.presence[number]),
-                    frame.time,
-                    placement.spread_of(number),
-                )
-            elif not track.lost:
-                lost.append(track)
-        self._lose(lost)
+        unseen: list[Track] = []
+        for number in sorted(range(len(tracks)), key=lambda n: tracks[n].rank):
+            track, box = tracks[number], placed[number]
+            if not valid[number] or self._is_taken(box, frame) or track.is_another(frame, box):
+                unseen.append(track)
+                continue
+            track.move(
+                placement.points[number],
+                float(placement.presence[number]),
+                frame.time,
+                placement.spread_of(number),
+            )
+        return unseen
+
+    def _follow(self, frame: Frame, tracks: Sequence[Track]) -> None:
+        """Places points on faces where their pictures are found; else predicts them there."""
+        found = {track.id: track.find(frame.image, frame.time) for track in tracks}
+        boxes = {number: box for number, box in found.items() if box is not None}
+        followed = [track for track in tracks if track.id in boxes]
+        for track in self._observe(frame, followed, [boxes[track.id] for track in followed]):
+            box = boxes[track.id]
+            inside = np.abs(centres(box) / (frame.width, frame.height) - 0.5).max() < 0.5
+            if inside and track.is_predictable(frame.time) and not self._is_taken(box, frame):
+                track.predict(box, frame.time)
+
+    def _is_taken(self, box: Floats, frame: Frame) -> bool:
+        """Whether a face was already seen in the place of a box (4,) of this frame."""
+        taken = _boxes([track for track in self._tracks if track.time == frame.time])
+        return bool((centre_distances(box[None], taken) <= DUPLICATE).any())
 
     def _place(self, frame: Frame, boxes: Floats, rolls: Floats) -> Placement:
         """Places points in boxes (n, 4), twice if they are far off.
@@ -224,6 +260,12 @@ class Tracker:
             missed = self._add_unmatched(frame, faces, missed)
         for track in missed:
             self._count_miss(track)
+        self._lose([track for track in self._shown() if track.predicted and self._is_seen(track)])
+
+    def _is_seen(self, predicted: Track) -> bool:
+        """Whether a face was found in the place of one that is predicted."""
+        distances = centre_distances(predicted.box[None], _boxes(self._tracked()))
+        return bool((distances <= DUPLICATE).any())
 
     def _add_unmatched(
         self, frame: Frame, faces: Sequence[Face], missed: list[Track]
@@ -251,7 +293,7 @@ class Tracker:
 
     def _identify(self, frame: Frame, faces: Sequence[Face]) -> None:
         """Matches detected faces to lost ones, and starts tracks of the others."""
-        lost = [track for track in self._tracks if track.lost]
+        lost = [track for track in self._tracks if track.lost or track.predicted]
         boxes = squares(np.stack([face.points for face in faces]))
         # A lost face is where it was, or where it was heading for.
         from_last = face_distances(boxes, _boxes(lost))

@@ -90,6 +90,7 @@ def test_json_lines_are_valid_and_complete(records: Records, extras: frozenset[E
         for record, face in zip(line["faces"], found, strict=True):
             check_numbers(record["points"], face.points)
             check_numbers(record["box"], face.box)
+            assert record["predicted"] == face.predicted
             assert set(EXTRAS) & set(record) == extras
 
 
@@ -111,6 +112,7 @@ def test_tables_are_read_back_by_the_csv_module(records: Records, extras: frozen
         assert (float(row["time"]), int(row["face"])) == (float(frame.time), number)
         assert row["id"] == ("" if face.id is None else str(face.id))
         assert float(row["score"]) == pytest.approx(face.score, abs=NEAR)
+        assert row["predicted"] == str(int(face.predicted))
         present = "" if face.presence is None else pytest.approx(face.presence, abs=NEAR)
         assert (float(row["presence"]) if row["presence"] else "") == present
         check_numbers([float(row[f"{axis}{i}"]) for i in range(68) for axis in "xy"], face.points)
@@ -135,6 +137,7 @@ def test_coco_documents_are_consistent(records: Records) -> None:
     for annotation, (image, face) in zip(annotations, expected, strict=True):
         assert annotation["image_id"] == images[image - 1]["id"] == image
         assert annotation.get("track_id") == face.id
+        assert annotation.get("predicted", face.predicted) == face.predicted
         assert annotation["area"] >= 0
         keypoints = np.array(annotation["keypoints"]).reshape(68, 3)
         assert (keypoints[:, 2] == 2).all()
@@ -158,6 +161,7 @@ def test_arrays_are_exact(records: Records, extras: frozenset[Extra]) -> None:
         assert found["source_names"][found["source"][row]] == frame.source
         assert (found["frame"][row], found["time"][row]) == (frame.index, float(frame.time))
         assert found["id"][row] == (-1 if face.id is None else face.id)
+        assert found["predicted"][row] == face.predicted
         assert np.isnan(found["presence"][row]) == (face.presence is None)
     for extra in extras:
         assert found[extra].shape == (len(expected), len(fields(extra, IBUG68)))

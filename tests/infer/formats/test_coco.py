@@ -52,8 +52,8 @@ def test_images_annotations_and_the_category(tmp_path: Path) -> None:
     assert first["bbox"] == [1.0, 2.0, 29.33, 39.0]
     assert first["area"] == pytest.approx(29.333 * 38.999, abs=0.01)
     assert (first["score"], first["iscrowd"], first["category_id"]) == (0.9877, 0, 1)
-    assert first["track_id"] == 7
-    assert "track_id" not in second
+    assert (first["track_id"], first["predicted"]) == (7, False)
+    assert not {"track_id", "predicted"} & set(second)
     assert [image["id"] for image in found["images"]] == [1, 2]
 
 

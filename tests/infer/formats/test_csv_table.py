@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from fkd_infer.types import Frame
 def test_reads_back(tmp_path: Path) -> None:
     path = tmp_path / "faces.csv"
     with CsvSink(path) as sink:
-        sink.write(FRAME, [face(7), face()])
+        sink.write(FRAME, [replace(face(7), predicted=True), face()])
         sink.write(FRAME, [])
     with path.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -24,8 +25,9 @@ def test_reads_back(tmp_path: Path) -> None:
     assert names[:7] == ["source", "frame", "time", "face", "id", "score", "presence"]
     assert [row["presence"] for row in rows] == ["0.1235", ""]
     assert names[7:13] == ["box_x0", "box_y0", "box_x1", "box_y1", "x0", "y0"]
-    assert names[-2:] == ["x67", "y67"]
-    assert len(names) == 11 + 136
+    assert names[-3:] == ["x67", "y67", "predicted"]
+    assert len(names) == 11 + 136 + 1
+    assert [row["predicted"] for row in rows] == ["1", "0"]
     assert [(row["face"], row["id"]) for row in rows] == [("0", "7"), ("1", "")]
     assert rows[0]["source"] == "trip/Zoë.mp4"
     assert float(rows[0]["time"]) == 0.1001
@@ -45,7 +47,7 @@ def test_writes_the_header_without_faces_and_refuses_another_number_of_points(
 ) -> None:
     with CsvSink(tmp_path / "a.csv", TWO) as sink:
         pass
-    assert (tmp_path / "a.csv").read_text().endswith("box_y1,x0,y0,x1,y1\n")
+    assert (tmp_path / "a.csv").read_text().endswith("box_y1,x0,y0,x1,y1,predicted\n")
     with CsvSink(tmp_path / "b.csv", TWO) as sink, pytest.raises(ValueError, match="2 points"):
         sink.write(FRAME, [face()])
 
@@ -58,7 +60,7 @@ def test_requested_extras(tmp_path: Path) -> None:
         first, second = csv.DictReader(file)
     spreads = [f"spread{point}" for point in range(68)]
     extras = ["yaw", "pitch", "roll", "left_eye", "right_eye", "mouth", *spreads]
-    assert list(first)[-75:] == ["y67", *extras]
+    assert list(first)[-76:] == ["y67", *extras, "predicted"]
     assert float(first["yaw"]) == pytest.approx(0, abs=0.1)
     assert float(first["left_eye"]) == float(first["right_eye"]) > 0.1
     assert [float(first[name]) for name in spreads[:4]] == [0, 0.12, 0.25, 0.38]

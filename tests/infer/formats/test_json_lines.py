@@ -28,7 +28,7 @@ def test_fields_of_a_line(tmp_path: Path) -> None:
     assert first["schema"] == "fkd/1"
     assert (first["source"], first["frame"], first["time"]) == ("trip/Zoë.mp4", 3, 0.1001)
     assert (first["width"], first["height"]) == (64, 48)
-    assert list(first["faces"][0]) == ["id", "box", "score", "presence", "points"]
+    assert list(first["faces"][0]) == [*("id", "box", "score", "presence", "points", "predicted")]
     assert [record["id"] for record in first["faces"]] == [7, None]
     assert first["faces"][0]["box"] == [1.0, 2.0, 30.33, 41.0]
     assert first["faces"][0]["score"] == 0.9877
@@ -67,7 +67,7 @@ def test_requested_extras(tmp_path: Path) -> None:
     with JsonLinesSink(path, IBUG68, ALL_EXTRAS) as sink:
         sink.write(LARGE_FRAME, [frontal_face()])
     (record,) = json.loads(path.read_text())["faces"]
-    assert list(record)[-4:] == ["points", "pose", "ratios", "spread"]
+    assert list(record)[-4:] == ["predicted", "pose", "ratios", "spread"]
     assert record["spread"][:4] == [0, 0.12, 0.25, 0.38]
     assert list(record["pose"]) == ["yaw", "pitch", "roll"]
     assert (record["pose"]["yaw"], record["pose"]["roll"]) == pytest.approx((0, 0), abs=0.1)

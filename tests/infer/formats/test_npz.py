@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,10 @@ def test_arrays_have_a_row_per_face(tmp_path: Path) -> None:
     path = tmp_path / "new" / "a.npz"
     with NpzSink(path) as sink:
         sink.write(Frame(IMAGE, "Zoë.mp4", 0), [])
-        sink.write(Frame(IMAGE, "Zoë.mp4", 1, Fraction(1, 25)), [head(7, 0.5), head()])
+        sink.write(
+            Frame(IMAGE, "Zoë.mp4", 1, Fraction(1, 25)),
+            [replace(head(7, 0.5), predicted=True), head()],
+        )
         sink.write(Frame(IMAGE, "b.png"), [head(8)])
     found = loaded(path)
     assert found["source_names"].tolist() == ["Zoë.mp4", "b.png"]
@@ -51,9 +55,11 @@ def test_arrays_have_a_row_per_face(tmp_path: Path) -> None:
     np.testing.assert_array_equal(found["box"], [BOX] * 3)
     np.testing.assert_array_equal(found["points"], [head().points] * 3)
     assert found["points"].dtype == np.float32
+    assert found["predicted"].dtype == bool
+    assert found["predicted"].tolist() == [True, False, False]
     assert set(found) == {
         *("scheme", "source_names", "source", "frame", "time", "id"),
-        *("box", "score", "presence", "points"),
+        *("box", "score", "presence", "points", "predicted"),
     }
 
 

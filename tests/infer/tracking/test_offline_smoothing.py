@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -113,6 +114,21 @@ def test_a_short_gap_is_filled_and_a_long_one_is_not() -> None:
         np.testing.assert_allclose(faces[0].points, path(frame.time), atol=0.01)
     (filled,) = found[21][1]
     assert (filled.id, filled.score, filled.presence) == (1, 0.75, None)
+    assert filled.predicted
+    assert not found[19][1][0].predicted
+
+
+def test_predicted_faces_are_interpolated_and_affect_no_others() -> None:
+    """Those that no placed points follow stay as they are."""
+    wrong = {20, 21, 22, 59, 60}
+    given = []
+    for number, time in enumerate(STEADY):
+        frame, (face,) = item(time, SHAPE + 20 if number in wrong else SHAPE)
+        given.append((frame, [replace(face, predicted=number in wrong)]))
+    for number, (_, (face,)) in enumerate(smooth_offline(given)):
+        assert face.predicted == (number in wrong)
+        expected = SHAPE + 20 if number in (59, 60) else SHAPE
+        np.testing.assert_allclose(face.points, expected, atol=1e-3)
 
 
 def test_a_gap_is_not_filled_across_a_cut() -> None:

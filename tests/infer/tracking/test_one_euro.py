@@ -117,6 +117,20 @@ def test_a_moving_face_lags_by_less_than_a_frame(steps: list[Fraction]) -> None:
     assert min(late[20:]) > -0.001
 
 
+def test_a_predicted_face_moves_but_keeps_its_shape() -> None:
+    """Its points say where the face is, but are no observation of its parts."""
+    smoother = Smoother("high")
+    wide = (SHAPE - SHAPE.mean(axis=0)) * np.array([1.3, 0.7]) + SHAPE.mean(axis=0) + (30, 0)
+    for index in range(40):
+        predicted = index >= 20
+        given = replace(face(wide if predicted else SHAPE), predicted=predicted)
+        [found] = smoother(Fraction(index, 30), [given])
+        assert found.predicted == predicted
+    centred, expected = (p - p.mean(axis=0) for p in (found.points, SHAPE))
+    np.testing.assert_allclose(found.points.mean(axis=0), wide.mean(axis=0), atol=1)
+    np.testing.assert_allclose(centred / centred.std(), expected / expected.std(), atol=0.01)
+
+
 def turned(angle: float, grown: float = 1.0) -> Floats:
     turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
     middle = SHAPE.mean(axis=0)

@@ -13,12 +13,13 @@ import pytest
 import tiny_models
 
 import fkd_infer
+from fkd_infer.choices import Smoothing
 from fkd_infer.detection.base import Detector
 from fkd_infer.geometry.arrays import Floats, Pixels, gray_plane
 from fkd_infer.geometry.boxes import apply_rule, points_box, square_boxes
 from fkd_infer.geometry.rules import POINTS_BOX, BoxRule
 from fkd_infer.models.cards.landmark import InputSpec
-from fkd_infer.pipeline import Pipeline
+from fkd_infer.pipeline import Pipeline, Placement
 from fkd_infer.runtime.providers.registry import find_provider
 from fkd_infer.runtime.session import LandmarkSession
 from fkd_infer.tracking.detection_schedule import (
@@ -52,13 +53,17 @@ class DrawnFaces:
     def __init__(self, score: bool = True) -> None:
         self.card = replace(tiny_models.card(score), input=InputSpec(64, 1))
         self.rows = 0
+        self.frame = 0
+        self.blind = range(0)
+        """The frames in which it sees no face."""
 
     def run(self, batch: Pixels) -> Prediction:
         """Points around the square, and the score 1 if there is one."""
         self.rows += len(batch)
         found = [self._look(crop[..., 0]) for crop in batch]
         points = np.array([points for points, _ in found], np.float32).reshape(-1, 68, 2)
-        scores = np.array([score for _, score in found], np.float32)
+        seen = self.frame not in self.blind
+        scores = np.array([score * seen for _, score in found], np.float32)
         return Prediction(points, scores if self.card.output.score else None)
 
     def _look(self, crop: Pixels) -> tuple[Floats, float]:
@@ -124,7 +129,7 @@ class World:
                     square[...] = drawn(grey)[max(0, -y) :, max(0, -x) :][: len(square)][
                         :, : square.shape[1]
                     ]
-            self.detector.frame = index
+            self.detector.frame = self.session.frame = index
             faces = self.tracker(Frame(image, "world", index, Fraction(index, rate)))
             assert len({face.id for face in faces}) == len(faces)
             seen.append({face.id or 0: face for face in faces})
@@ -216,10 +221,23 @@ def test_a_face_that_passes_behind_another_keeps_its_id() -> None:
     seen = here.see(paths, range(33))
     (walks,) = [n for n, face in seen[0].items() if centre(face)[0] < 100]
     stands = 3 - walks
-    assert any(set(faces) == {stands} for faces in seen), "hidden for a while"
+    assert all(stands in faces for faces in seen)
+    hidden = [walks not in faces or faces[walks].predicted for faces in seen]
+    assert 0 < sum(hidden) < 10
     assert set(seen[-1]) == {1, 2}
     assert centre(seen[-1][walks])[0] > 200
     np.testing.assert_allclose(centre(seen[-1][stands]), (159.5, 99.5), atol=2)
+
+
+@pytest.mark.parametrize("stranger", [False, True])
+def test_what_the_network_sees_where_a_face_was_lost_has_to_look_like_it(stranger: bool) -> None:
+    here = world()
+    place, away = still(100, 90), range(10, 16)
+    here.see([place], range(10), stripes=60)
+    here.detector.blind = set(GREYS)
+    assert here.see([gone], away, stripes=60) == [{}] * 6
+    seen = here.see([gone, place] if stranger else [place], range(16, 20), stripes=60)
+    assert [set(faces) for faces in seen] == [set() if stranger else {1}] * 4
 
 
 @pytest.mark.parametrize(("away", "name"), [(25, 1), (40, 2)])
@@ -287,6 +305,72 @@ def test_a_track_that_slipped_to_another_size_is_corrected() -> None:
     widths = [float(np.ptp(faces[1].points, axis=0).max()) for faces in seen]
     assert widths[0] < 30
     assert widths[-1] > 35
+
+
+def fast(index: int) -> Place:
+    """Rests, then moves by half of a face's side in each frame, and stops."""
+    return 60 + 20 * min(max(0, index - 10), 8), 120
+
+
+@pytest.mark.parametrize("smoothing", ["off", "medium"])
+def test_a_fast_face_that_the_network_does_not_see_is_predicted(smoothing: Smoothing) -> None:
+    here = world(detect_every=1000)
+    here.tracker.smoothing = smoothing
+    here.session.blind = range(11, 18)
+    seen = here.see([fast], range(30))
+    assert [set(faces) for faces in seen] == [{1}] * 30
+    for index, faces in enumerate(seen):
+        face, hidden = faces[1], index in range(11, 18)
+        assert face.predicted == hidden
+        assert face.presence == (None if hidden else 1)
+        np.testing.assert_allclose(centre(face), np.array(fast(index)) - 0.5, atol=3)
+    assert here.detector.calls == [0, *range(11, 18)], "searched until it is seen"
+
+
+def test_a_leap_is_followed() -> None:
+    """By 30 pixels, more than MAX_LEAP sides, at once."""
+    here = world(detect_every=1000)
+    seen = here.see([lambda i: (100 if i < 10 else 130, 100)], range(20), stripes=60)
+    assert [set(faces) for faces in seen] == [{1}] * 20
+    assert not any(faces[1].predicted for faces in seen)
+    assert here.detector.calls == [0]
+
+
+@pytest.mark.parametrize("rate", [10, 30, 60])
+def test_a_face_is_predicted_for_a_third_of_a_second_at_most(rate: int) -> None:
+    here = world()
+    here.session.blind = range(40, 200)
+    seen = here.see([still(100, 90)], range(100), rate=rate)
+    assert [1 in faces for faces in seen] == [index < 40 + 0.3 * rate for index in range(100)]
+    assert sum(faces[1].predicted for faces in seen if faces) == 0.3 * rate
+
+
+def test_a_face_is_not_predicted_for_longer_than_it_was_seen() -> None:
+    here = world()
+    here.session.blind = range(3, 200)
+    seen = here.see([still(100, 90)], range(20))
+    assert [len(faces) for faces in seen] == [1] * 5 + [0] * 15
+
+
+def test_a_face_is_not_predicted_after_a_cut() -> None:
+    here = world()
+    here.session.blind = range(9, 200)
+    here.see([still(100, 90)], range(9))
+    assert here.see([still(100, 90), *SHOT], range(9, 12)) == [{}] * 3
+
+
+def test_a_predicted_face_is_not_left_beside_the_face_that_a_search_finds() -> None:
+    """The network sees it only where the detector does."""
+    here = world()
+    here.see([still(100, 90)], range(20))
+    here.tracker._place = lambda frame, boxes, rolls: Placement(  # type: ignore[method-assign]
+        np.repeat((CIRCLE * SIDE).astype(np.float32)[None], len(boxes), axis=0),
+        np.zeros(len(boxes)),
+        None,
+    )
+    seen = here.see([still(100, 90)], range(20, 40))
+    assert [set(faces) for faces in seen] == [{1}] * 20
+    assert not any(faces[1].predicted for faces in seen)
 
 
 def test_without_a_score_the_detector_decides() -> None:
