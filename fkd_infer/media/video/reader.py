@@ -124,16 +124,16 @@ def _pictures(video: OpenVideo, damage: Damage, from_start: bool) -> Iterator[Vi
     from av.error import FFmpegError
 
     count = packets = 0
-    end = picture_end = Fraction(0)
+    ends = _Ends(video)
     for packet in _packets(video, damage):
-        time = None if packet is None else video.time_of(packet)
         if packet is not None:
-            end = max(end, (time or end) + _duration(packet))
+            ends.note(packet)
+            # The packets that end a stream have no index of their own.
+            of_picture = packet.stream.index == video.stream.index
             if packet.is_corrupt:
-                damage.add_packet(time, packet.stream.index == video.stream.index, count)
-            if packet.stream.index != video.stream.index:
+                damage.add_packet(video.time_of(packet), of_picture, count)
+            if not of_picture:
                 continue
-            picture_end = max(picture_end, (time or picture_end) + _duration(packet))
             if packet.dts is not None or packet.pts is not None:
                 packets += 1
                 if not packet.size:
@@ -142,6 +142,7 @@ def _pictures(video: OpenVideo, damage: Damage, from_start: bool) -> Iterator[Vi
         try:
             pictures = video.decoder.decode(packet)
         except FFmpegError as error:
+            time = None if packet is None else video.time_of(packet)
             damage.add_picture(time, count, error.strerror or str(error))
             continue
         for picture in pictures:
@@ -151,7 +152,7 @@ def _pictures(video: OpenVideo, damage: Damage, from_start: bool) -> Iterator[Vi
             count += 1
     if from_start and not count:
         raise video.damaged("none of its frames can be decoded")
-    if _is_truncated(video, packets, end, picture_end, from_start):
+    if _is_truncated(video, packets, ends, from_start):
         damage.end(f"it is cut short after {count} frames")
 
 
@@ -169,20 +170,39 @@ def _packets(video: OpenVideo, damage: Damage) -> Iterator[Packet[Stream] | None
         yield None
 
 
-def _duration(packet: Packet[Stream]) -> Fraction:
-    return (packet.duration or 0) * packet.time_base
+class _Ends:
+    """When the packets of each track end, in whole numbers of its time base."""
+
+    def __init__(self, video: OpenVideo) -> None:
+        self._video = video
+        self._ends: dict[int, tuple[int, Fraction]] = {}  # and the time base, by track
+
+    def note(self, packet: Packet[Stream]) -> None:
+        """Notes a packet; one without a timestamp follows the last."""
+        base = packet.time_base
+        end, _ = self._ends.get(packet.stream.index) or (round(self._video.zero / base), base)
+        ticks = packet.dts if packet.pts is None else packet.pts
+        begin = end if ticks is None else ticks
+        self._ends[packet.stream.index] = max(end, begin + (packet.duration or 0)), base
+
+    def of(self, track: int) -> Fraction:
+        """Seconds at which a track ends."""
+        end, base = self._ends.get(track, (0, Fraction(0)))
+        return end * base - self._video.zero if base else Fraction(0)
+
+    def last(self) -> Fraction:
+        """Seconds at which the last track ends."""
+        return max(map(self.of, self._ends), default=Fraction(0))
 
 
-def _is_truncated(
-    video: OpenVideo, packets: int, end: Fraction, picture_end: Fraction, from_start: bool
-) -> bool:
+def _is_truncated(video: OpenVideo, packets: int, ends: _Ends, from_start: bool) -> bool:
     """Returns whether the header announced more; libav reports no error at such an end.
 
-    `end` is that of all tracks, and `from_start` says whether `packets` counts all packets of the
-    file.
+    `from_start` says whether `packets` counts all packets of the file.
     """
     if (announced_picture := video.picture_duration) is not None:
-        return picture_end + _TOLERANCE_S < announced_picture
+        return ends.of(video.stream.index) + _TOLERANCE_S < announced_picture
+    end = ends.last()
     if video.is_mp4:
         if from_start:
             return packets < len(video.stream.index_entries)

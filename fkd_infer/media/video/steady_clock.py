@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,32 @@ if TYPE_CHECKING:
 _LONGEST_GAP_S = Fraction(10)
 """Between packets of a stream in a format whose clock may restart; ffmpeg's dts_delta_threshold."""
 _LONGEST_STEP_BACK_S = Fraction(1, 10)
+
+
+@dataclass(slots=True)
+class _StreamClock:
+    """The clock of a stream: whole numbers of its time base, since there are many packets.
+
+    `last` is the shifted decoding time of its last packet, None before the first.
+    """
+
+    base: Fraction
+    longest_gap: int
+    longest_step_back: int
+    shift: int = 0
+    last: int | None = None
+    step: int = 0
+
+    @classmethod
+    def of(cls, base: Fraction) -> _StreamClock:
+        """A clock that was not read yet."""
+        return cls(base, round(_LONGEST_GAP_S / base), round(_LONGEST_STEP_BACK_S / base))
+
+    def note(self, time: int, duration: int | None) -> None:
+        """Notes a packet's shifted time."""
+        before = time if self.last is None else self.last
+        self.step = duration or max(self.step, time - before)
+        self.last = time
 
 
 class SteadyClock:
@@ -25,40 +52,37 @@ class SteadyClock:
 
     def __init__(self, may_jump: bool) -> None:
         self._may_jump = may_jump
-        self._shifts: dict[int, Fraction] = {}
-        self._last: dict[int, tuple[Fraction, Fraction]] = {}  # time and step, by stream
+        self._clocks: dict[int, _StreamClock] = {}
         self._newest = Fraction(0)
 
     def __call__(self, packet: Packet[Stream]) -> None:
         """Shifts the next packet of the file."""
-        stream, base = packet.stream_index, packet.time_base
+        clock = self._clocks.get(packet.stream.index)
+        if clock is None:
+            clock = self._clocks[packet.stream.index] = _StreamClock.of(packet.time_base)
+        dts = packet.dts
         if packet.stream.type not in ("video", "audio"):  # too rare to tell a restart from a pause
-            self._shifts[stream] = self._newest
-        elif packet.dts is not None:
-            stored = packet.dts * base
-            if stream in self._last and self._restarts(stream, stored):
-                self._shifts[stream] = self._shift(stream, stored)
-            time = stored + self._shifts.get(stream, 0)
-            before, step = self._last.get(stream, (time, Fraction(0)))
-            step = packet.duration * base if packet.duration else max(step, time - before)
-            self._last[stream] = (time, step)
-        shift = self._shifts.get(stream)
-        if shift:
-            ticks = round(shift / base)
-            packet.dts = None if packet.dts is None else packet.dts + ticks
-            packet.pts = None if packet.pts is None else packet.pts + ticks
+            clock.shift = round(self._newest / clock.base) if self._newest else 0
+        elif dts is not None:
+            if self._restarts(clock, dts + clock.shift):
+                clock.shift = self._shift(clock, dts)
+            clock.note(dts + clock.shift, packet.duration)
+        if clock.shift:
+            packet.dts = None if dts is None else dts + clock.shift
+            packet.pts = None if packet.pts is None else packet.pts + clock.shift
 
-    def _restarts(self, stream: int, stored: Fraction) -> bool:
-        last, step = self._last[stream]
-        time = stored + self._shifts.get(stream, 0)
-        leaps = self._may_jump and time > last + step + _LONGEST_GAP_S
-        return leaps or time < last - _LONGEST_STEP_BACK_S
+    def _restarts(self, clock: _StreamClock, time: int) -> bool:
+        if clock.last is None:
+            return False
+        leaps = self._may_jump and time > clock.last + clock.step + clock.longest_gap
+        return leaps or time < clock.last - clock.longest_step_back
 
-    def _shift(self, stream: int, stored: Fraction) -> Fraction:
+    def _shift(self, clock: _StreamClock, stored: int) -> int:
         """The newest shift if another stream set it at this restart, or one to where the stream
         was."""
-        last, step = self._last[stream]
-        is_new = self._newest != self._shifts.get(stream, 0)
-        if not is_new or abs(stored + self._newest - last) >= _LONGEST_GAP_S:
-            self._newest = last + step - stored
-        return self._newest
+        assert clock.last is not None
+        newest = round(self._newest / clock.base)
+        if newest == clock.shift or abs(stored + newest - clock.last) >= clock.longest_gap:
+            newest = clock.last + clock.step - stored
+            self._newest = newest * clock.base
+        return newest

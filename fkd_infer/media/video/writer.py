@@ -139,6 +139,7 @@ class _VideoFile:
         )
         self.notes += self._encoder.notes
         self._tracks: dict[int, Track] = {}
+        self._shifts: dict[int, int] = {}  # of times, in each track's time base
         if source is not None:
             stream = self._encoder.stream
             if aspect := self._aspect(source.video.stream):
@@ -223,12 +224,15 @@ class _VideoFile:
         """Writes packets of other tracks, with times that count from the file's beginning."""
         from av.error import InvalidDataError
 
-        zero = source.video.zero + self._zero
         for packet in packets:
-            time = source.video.time_of(packet)
-            if self._zero and time is not None and time < self._zero:
-                continue  # before the file's beginning
-            shift = round(zero / packet.time_base)
+            if self._zero:
+                time = source.video.time_of(packet)
+                if time is not None and time < self._zero:
+                    continue  # before the file's beginning
+            if packet.stream_index not in self._shifts:
+                zero = source.video.zero + self._zero
+                self._shifts[packet.stream_index] = round(zero / packet.time_base)
+            shift = self._shifts[packet.stream_index]
             packet.pts = None if packet.pts is None else packet.pts - shift
             packet.dts = packet.pts if packet.dts is None else packet.dts - shift
             if track := self._tracks.get(packet.stream_index):

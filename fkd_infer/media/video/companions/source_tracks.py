@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 from fractions import Fraction
+from math import floor
 from typing import TYPE_CHECKING
 
 from fkd_infer.media.video.container import OpenVideo
@@ -30,14 +31,20 @@ class SourceTracks:
         self.left_out = video.others
         self._packets = self._packets_from(start)
         self._next: Packet[Stream] | None = None
-        self._durations: dict[Fraction, Fraction] = {}  # of frames, by their time
+        self._durations: dict[int, int] = {}  # of frames, by their time, in the picture's time base
 
     def packets_until(self, time: Fraction | None) -> Iterator[Packet[Stream]]:
         """Yields the next packets of other tracks up to a time, or all that are left."""
+        limits: dict[int, int] = {}  # in the time base of each track
         for packet in self._read():
-            if time is not None and self._decoding_time(packet) > time:
-                self._next = packet
-                return
+            if time is not None:
+                limit = limits.get(packet.stream_index)
+                if limit is None:
+                    limit = floor((time + self.video.zero) / packet.time_base)
+                    limits[packet.stream_index] = limit
+                if _decoding_ticks(packet) > limit:
+                    self._next = packet
+                    return
             if packet.stream_index != self.video.stream.index:
                 yield packet
             elif not packet.is_discard:
@@ -45,7 +52,8 @@ class SourceTracks:
 
     def forget_frames_before(self, time: Fraction) -> None:
         """Drops the durations of frames before a time."""
-        self._durations = {start: d for start, d in self._durations.items() if start >= time}
+        first = self._ticks(time)
+        self._durations = {start: d for start, d in self._durations.items() if start >= first}
 
     def finish(
         self, last: Fraction, stride: int = 1
@@ -61,7 +69,7 @@ class SourceTracks:
             packets += self.packets_until(None)
             following = self._following(last, stride)
         if following is None:
-            return self._end(max(self._durations, default=last)), packets
+            return self._end(max(self._durations, default=self._ticks(last))), packets
         packets += self.packets_until(following)
         return following, [p for p in packets if self._decoding_time(p) < following]
 
@@ -85,26 +93,42 @@ class SourceTracks:
 
     def _decoding_time(self, packet: Packet[Stream]) -> Fraction:
         """Returns when a packet is decoded, in seconds; files store packets in this order."""
-        ticks = packet.pts if packet.dts is None else packet.dts
-        return (ticks or 0) * packet.time_base - self.video.zero
+        return _decoding_ticks(packet) * packet.time_base - self.video.zero
 
     def _note_frame(self, packet: Packet[Stream]) -> None:
-        time = self.video.time_of(packet)
-        if time is not None:
-            self._durations[time] = (packet.duration or 0) * packet.time_base
+        ticks = packet.dts if packet.pts is None else packet.pts
+        if ticks is not None:
+            self._durations[ticks] = packet.duration or 0
 
     def _following(self, time: Fraction, stride: int) -> Fraction | None:
-        later = sorted(start for start in self._durations if start > time)
-        return later[stride - 1] if len(later) >= stride else None
+        now = self._ticks(time)
+        later = sorted(start for start in self._durations if start > now)
+        return self._time(later[stride - 1]) if len(later) >= stride else None
 
-    def _end(self, last: Fraction) -> Fraction | None:
+    def _end(self, last: int) -> Fraction | None:
         """Returns when the last frame of the file ends, if known.
 
         MP4 files state it exactly, but their durations of single frames are in decoding order,
         which differs for B-frames at a variable rate.
         """
         stated = self.video.end
-        if self.video.is_mp4 and stated is not None and stated > last:
+        if self.video.is_mp4 and stated is not None and stated > self._time(last):
             return stated
         duration = self._durations.get(last)
-        return last + duration if duration else None
+        return self._time(last + duration) if duration else None
+
+    def _ticks(self, time: Fraction) -> int:
+        """Seconds in the picture's time base."""
+        return round((time + self.video.zero) / self._base)
+
+    def _time(self, ticks: int) -> Fraction:
+        return ticks * self._base - self.video.zero
+
+    @property
+    def _base(self) -> Fraction:
+        return self.video.stream.time_base or Fraction(1)
+
+
+def _decoding_ticks(packet: Packet[Stream]) -> int:
+    ticks = packet.pts if packet.dts is None else packet.dts
+    return ticks or 0
