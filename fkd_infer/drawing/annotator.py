@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from fkd_infer.canvas.canvas import Canvas, Colour, Ink
 from fkd_infer.canvas.image_canvas import as_canvas
 from fkd_infer.choices import DEFAULT_DRAW_LAYERS, DrawLayer
-from fkd_infer.drawing.marks import FONT, Strokes, draw_discs, draw_outlined_text
+from fkd_infer.drawing.marks import FONT, Disc, Strokes, draw_discs, draw_outlined_text
 from fkd_infer.geometry.arrays import Floats, Pixels
 from fkd_infer.geometry.transforms import is_drawable
 from fkd_infer.geometry.triangulation import delaunay
@@ -115,14 +115,15 @@ class Annotator:
 
     def _draw_points(self, ink: Ink, face: Face) -> None:
         radius = max(0.9, _extent(face) / 110)
-        if radius > 1.3:
-            draw_discs(ink.pixels, face.points, radius * 1.35, ink.palette.mark(_DARK))
         colour = self.point_colour
         if face.id is not None:
             # Lighter than the lines below them.
             blue, green, red = ((255 + c) // 2 for c in self._colour(face, colour))
             colour = blue, green, red
-        draw_discs(ink.pixels, face.points, radius, ink.palette.mark(colour))
+        discs = [Disc(radius, ink.palette.mark(colour))]
+        if radius > 1.3:
+            discs.insert(0, Disc(radius * 1.35, ink.palette.mark(_DARK)))
+        draw_discs(ink.pixels, face.points, discs)
 
     def _draw_mesh(self, ink: Ink, face: Face) -> None:
         edges = _mean_edges() if self.scheme == IBUG68 else _mesh_edges(face.points)
