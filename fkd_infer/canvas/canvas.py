@@ -6,9 +6,9 @@ brings them into its own colours.
 
 from __future__ import annotations
 
-import math
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from math import ceil, floor, isfinite
 from typing import Any, Protocol
 
 import numpy as np
@@ -29,8 +29,9 @@ class Palette(Protocol):
 
     def __hash__(self) -> int: ...
 
-    def picture(self, picture: Pixels, blend: Blend) -> NDArray[Any]:
-        """A picture BGRA (h, w, 4), colours times alpha, in the form that `blend` takes."""
+    def picture(self, picture: Pixels, blend: Blend, gain: float = 1.0) -> NDArray[Any]:
+        """A picture BGRA (h, w, 4), colours times alpha, with its colours times `gain`, in the form
+        in which it is blended."""
         ...
 
     def mark(self, colour: Colour) -> tuple[int, ...]:
@@ -65,8 +66,8 @@ class Canvas(Protocol):
         """Its colours."""
         ...
 
-    def box(self, points: Matrix | Floats) -> Box | None:
-        """The part around points (n, 2); None outside the canvas, and for NaN and infinity."""
+    def box(self, left: float, top: float, right: float, bottom: float) -> Box | None:
+        """The part that holds these ends; None outside the canvas, and for NaN and infinity."""
         ...
 
     def blend(self, box: Box, picture: NDArray[Any], paint: Paint) -> None:
@@ -82,15 +83,21 @@ class Canvas(Protocol):
         ...
 
 
-def enclosing_box(points: Matrix | Floats, width: int, height: int) -> Box | None:
-    """The pixels of an image around points (n, 2); None outside, and for NaN and infinity."""
+def enclosing_box(ends: tuple[float, float, float, float], width: int, height: int) -> Box | None:
+    """The pixels of an image up to these ends; None outside, and for NaN and infinity."""
     # Plain numbers: a frame has many layers, and for two values NumPy's overhead dominates.
-    low, high = points.min(axis=0).tolist(), points.max(axis=0).tolist()
-    if not all(map(math.isfinite, (*low, *high))):
+    left, top, right, bottom = ends
+    if not (isfinite(left) and isfinite(top) and isfinite(right) and isfinite(bottom)):
         return None
-    x0, y0 = (max(0, math.floor(value)) for value in low)
-    x1, y1 = min(width, math.ceil(high[0]) + 1), min(height, math.ceil(high[1]) + 1)
+    x0, y0 = max(0, floor(left)), max(0, floor(top))
+    x1, y1 = min(width, ceil(right) + 1), min(height, ceil(bottom) + 1)
     return (x0, y0, x1, y1) if x1 > x0 and y1 > y0 else None
+
+
+def ends_of(points: Matrix | Floats) -> tuple[float, float, float, float]:
+    """The smallest and largest x and y of points (n, 2)."""
+    (left, top), (right, bottom) = points.min(axis=0).tolist(), points.max(axis=0).tolist()
+    return left, top, right, bottom
 
 
 def sampled(plane: NDArray[Any], box: Box, samples: int) -> NDArray[Any]:

@@ -113,7 +113,7 @@ class ColourSpace:
         unit = 1 << (self.bits - 8)
         return 128 * unit, (1 << self.bits) - 1 if self.full_range else 224 * unit
 
-    def gain(self, factor: float) -> float:
+    def _gain(self, factor: float) -> float:
         """The factor of its signals that is like this one of SDR's, for light about white."""
         if not self.is_hdr:
             return factor
@@ -121,8 +121,8 @@ class ColourSpace:
         full, scaled = self.curve.signal(Sdr().light(white)).tolist()
         return float(scaled / full)
 
-    def picture(self, picture: Pixels, blend: Blend) -> NDArray[Any]:
-        """A picture BGRA (h, w, 4), colours times alpha, in these colours.
+    def picture(self, picture: Pixels, blend: Blend, gain: float = 1.0) -> NDArray[Any]:
+        """A picture BGRA (h, w, 4), colours times alpha, in these colours, and these times `gain`.
 
         Normal ones become luma, blue and red chroma, and alpha up to the type's maximum; those
         that are multiplied or screened stay BGRA.
@@ -130,6 +130,7 @@ class ColourSpace:
         values = np.asarray(picture / np.float32(255), np.float32)
         if self.is_hdr or self.is_wide:
             values = self._regraded(values, blend)
+        values[..., :3] *= self._gain(gain)
         if blend != "normal":
             return np.rint(255 * values).astype(np.uint8)
         planes, full = cv2.transform(values, self._from_bgra), np.iinfo(self.dtype).max

@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 
 from fkd_infer.canvas.canvas import Box, Canvas, Colour, Ink, Palette, enclosing_box, sampled
-from fkd_infer.canvas.paint import Paint
+from fkd_infer.canvas.paint import Paint, scaled
 from fkd_infer.choices import Blend
-from fkd_infer.geometry.arrays import Floats, Matrix, Pixels
+from fkd_infer.geometry.arrays import Floats, Pixels
 
 _LUMA = np.array([0.114, 0.587, 0.299], np.float32)
 
@@ -21,9 +21,13 @@ _LUMA = np.array([0.114, 0.587, 0.299], np.float32)
 class BgrPalette:
     """The colours that pictures and marks come in."""
 
-    def picture(self, picture: Pixels, blend: Blend) -> Pixels:
-        """The picture as it is."""
-        return picture
+    def picture(self, picture: Pixels, blend: Blend, gain: float = 1.0) -> Pixels:
+        """The picture with its colours times `gain`."""
+        if gain == 1:
+            return picture
+        brighter = scaled(picture, gain)
+        brighter[..., 3] = picture[..., 3]
+        return brighter
 
     def mark(self, colour: Colour) -> tuple[int, ...]:
         """The colour as it is."""
@@ -38,9 +42,9 @@ class ImageCanvas:
         self.image = image
         self.height, self.width = image.shape[:2]
 
-    def box(self, points: Matrix | Floats) -> Box | None:
-        """The part around points (n, 2); None outside the canvas, and for NaN and infinity."""
-        return enclosing_box(points, self.width, self.height)
+    def box(self, left: float, top: float, right: float, bottom: float) -> Box | None:
+        """The part that holds these ends; None outside the canvas, and for NaN and infinity."""
+        return enclosing_box((left, top, right, bottom), self.width, self.height)
 
     def blend(self, box: Box, picture: Pixels, paint: Paint) -> None:
         """Blends a picture BGRA (h, w, 4), colours times alpha, into a part of its size."""

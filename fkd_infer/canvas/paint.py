@@ -20,22 +20,21 @@ from fkd_infer.choices import Blend
 from fkd_infer.geometry.arrays import Pixels
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True)
 class Paint:
-    """How a picture is blended: `gain` multiplies its colours, `strength` its opacity."""
+    """How a picture is blended: `gain` multiplies its colours, which its palette does, and
+    `strength` its opacity."""
 
     blend: Blend = "normal"
     gain: float = 1.0
     strength: float = 1.0
 
     def keep_and_add(self, picture: Pixels) -> tuple[Pixels, Pixels | None]:
-        """What is kept of 255 of the pixels below a picture (h, w, 4), and what is added, both
+        """What is kept of 255 of the pixels below a picture BGRA (h, w, 4), and what is added, both
         (h, w, 3); None: nothing is."""
         if self.strength < 1:
-            picture = _scaled(picture, self.strength)
+            picture = scaled(picture, self.strength)
         colour = np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGRA2BGR), np.uint8)
-        if self.gain != 1:
-            colour = _scaled(colour, self.gain)
         if self.blend == "screen":
             return np.asarray(cv2.bitwise_not(colour), np.uint8), colour
         clear = cv2.bitwise_not(cv2.extractChannel(picture, 3))
@@ -45,5 +44,6 @@ class Paint:
         return keep, colour
 
 
-def _scaled(pixels: Pixels, factor: float) -> Pixels:
+def scaled(pixels: Pixels, factor: float) -> Pixels:
+    """Pixels times a factor, up to 255."""
     return np.asarray(cv2.convertScaleAbs(pixels, alpha=factor), np.uint8)

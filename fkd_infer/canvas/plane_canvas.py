@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from fkd_infer.canvas.canvas import Box, Ink, enclosing_box, sampled
 from fkd_infer.canvas.colour_space import ColourSpace
 from fkd_infer.canvas.paint import Paint
-from fkd_infer.geometry.arrays import Floats, Matrix
+from fkd_infer.geometry.arrays import Floats, Pixels
 
 Plane = NDArray[Any]
 """uint8, or uint16 for more than 8 bits."""
@@ -41,9 +41,9 @@ class PlaneCanvas:
         """Height in pixels."""
         return int(self.luma.shape[0])
 
-    def box(self, points: Matrix | Floats) -> Box | None:
-        """The part around points (n, 2), of whole pixels of chroma; None outside the canvas."""
-        box = enclosing_box(points, self.width, self.height)
+    def box(self, left: float, top: float, right: float, bottom: float) -> Box | None:
+        """The part that holds these ends, of whole pixels of chroma; None outside the canvas."""
+        box = enclosing_box((left, top, right, bottom), self.width, self.height)
         if box is None:
             return None
         x0, y0, x1, y1 = box
@@ -52,7 +52,7 @@ class PlaneCanvas:
     def blend(self, box: Box, picture: NDArray[Any], paint: Paint) -> None:
         """Blends a picture, in the palette's form, into a part of its size."""
         if paint.blend == "normal":
-            self._lay(box, picture, paint)
+            self._lay(box, picture, paint.strength)
         else:
             self._filter(box, picture, paint)
 
@@ -62,11 +62,18 @@ class PlaneCanvas:
         x0, y0, x1, y1 = box
         pixels = np.zeros((y1 - y0, x1 - x0, 4), np.uint8)
         yield Ink(pixels, (x0, y0), self.palette)
-        self._lay(box, pixels, Paint())
+        self._lay(box, self._deepened(pixels), 1)
 
     def brightness(self, box: Box, samples: int) -> Floats:
         """The luma, 0 to 255, of about `samples` rows and columns of a part, as SDR shows it."""
         return np.asarray(self.palette.gray(sampled(self.luma, box, samples)), np.float32)
+
+    def _deepened(self, ink: Pixels) -> NDArray[Any]:
+        """Ink of 8 bits at the depth of the planes."""
+        if self.palette.bits == 8:
+            return ink
+        scale = 1 << (self.palette.bits - 8)
+        return ink.astype(np.uint16) * np.array([scale, scale, scale, 257], np.uint16)
 
     def _parts(self, box: Box) -> tuple[Plane, Plane, Plane]:
         """The part's luma and chroma, which share the canvas's memory."""
@@ -75,33 +82,19 @@ class PlaneCanvas:
         rows, columns = slice(y0 // down, -(-y1 // down)), slice(x0 // across, -(-x1 // across))
         return self.luma[y0:y1, x0:x1], self.blue[rows, columns], self.red[rows, columns]
 
-    def _lay(self, box: Box, picture: NDArray[Any], paint: Paint) -> None:
+    def _lay(self, box: Box, picture: NDArray[Any], strength: float) -> None:
         """Lays luma, chroma and alpha over a part."""
-        parts, full = self._parts(box), np.iinfo(self.palette.dtype).max
-        *layers, alpha = cv2.split(picture)
-        if picture.dtype != self.palette.dtype:  # ink
-            layers = [layer.astype(np.uint16) << (self.palette.bits - 8) for layer in layers]
-            alpha = alpha.astype(np.uint16) * 257
-        if paint.strength < 1:
-            strength = paint.strength
-            *layers, alpha = (cv2.addWeighted(x, strength, x, 0, 0) for x in (*layers, alpha))
-        if paint.gain != 1:
-            gain, zeros = self.palette.gain(paint.gain), self.palette.zeros
-            layers = [
-                cv2.addWeighted(layer, gain, alpha, (1 - gain) * zero / full, 0)
-                for layer, zero in zip(layers, zeros, strict=True)
-            ]
-        keep = cv2.bitwise_not(alpha)
+        luma, blue, red = self._parts(box)
+        if strength < 1:
+            picture = cv2.addWeighted(picture, strength, picture, 0, 0)
+        above, _, _, alpha = cv2.split(picture)
+        _, above_blue, above_red, alpha_of_chroma = cv2.split(_shrunk(picture, blue))
+        _cover(luma, above, alpha)
+        _cover(blue, above_blue, alpha_of_chroma)
+        _cover(red, above_red, alpha_of_chroma)
         if self.alpha is not None:
             x0, y0, x1, y1 = box
-            below = self.alpha[y0:y1, x0:x1]
-            cv2.add(cv2.multiply(below, keep, scale=1 / full), alpha, dst=below)
-        for part, layer in zip(parts, layers, strict=True):
-            if part.shape != keep.shape:
-                keep = _shrunk(keep, part)
-            add = layer if layer.shape == part.shape else _shrunk(layer, part)
-            cv2.multiply(part, keep, dst=part, scale=1 / full)
-            cv2.add(part, add, dst=part)
+            _cover(self.alpha[y0:y1, x0:x1], alpha, alpha)
 
     def _filter(self, box: Box, picture: NDArray[Any], paint: Paint) -> None:
         """Multiplies or screens a part by a picture, in B', G', R'.
@@ -130,7 +123,16 @@ class PlaneCanvas:
             cv2.add(part, shrunk, dst=part, dtype=cv2.CV_8U if part.itemsize == 1 else cv2.CV_16U)
 
 
+def _cover(part: Plane, layer: Plane, alpha: Plane) -> None:
+    """Lays a layer, times its alpha, over a part."""
+    full = 255 if part.itemsize == 1 else 65535
+    cv2.multiply(part, cv2.bitwise_not(alpha), dst=part, scale=1 / full)
+    cv2.add(part, layer, dst=part)
+
+
 def _shrunk(layer: NDArray[Any], part: Plane) -> NDArray[Any]:
     """A layer at the size of a part of chroma."""
+    if layer.shape[:2] == part.shape:
+        return layer
     size = part.shape[1], part.shape[0]
     return np.asarray(cv2.resize(layer, size, interpolation=cv2.INTER_AREA))

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fkd_infer.canvas.canvas import Canvas, Colour, Ink
+from fkd_infer.canvas.canvas import Canvas, Colour, Ink, ends_of
 from fkd_infer.canvas.image_canvas import as_canvas
 from fkd_infer.choices import DEFAULT_DRAW_LAYERS, DrawLayer
 from fkd_infer.drawing.marks import FONT, Disc, Strokes, draw_discs, draw_outlined_text
@@ -79,7 +79,7 @@ class Annotator:
         }
         texts = {layer: self._texts(layer, face, canvas) for layer in self.layers}
         around = [*self._around(face), *(end for many in texts.values() for end in _ends(many))]
-        box = canvas.box(np.array(around))
+        box = canvas.box(*ends_of(np.array(around)))
         if box is None:
             return
         with canvas.ink(box) as ink:

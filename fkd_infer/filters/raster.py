@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fkd_infer.canvas.canvas import Canvas
+from fkd_infer.canvas.canvas import Canvas, ends_of
 from fkd_infer.canvas.paint import Paint
 from fkd_infer.filters.texture import Texture
 from fkd_infer.geometry.arrays import Floats, Matrix, Pixels
@@ -40,21 +40,28 @@ class Mesh:
 
 def draw_affine(canvas: Canvas, texture: Texture, matrix: Matrix, paint: Paint) -> None:
     """Draws a picture through a matrix (2, 3) from its pixels to the frame's; NaN draws nothing."""
-    if not np.isfinite(matrix).all():
+    # Plain numbers: for so few, NumPy's overhead is most of the work.
+    (a, b, x), (c, d, y) = matrix.tolist()
+    if not all(map(math.isfinite, (a, b, x, c, d, y))):
         return
-    scale = math.sqrt(abs(_determinant(matrix)))
-    pixels, to_image = texture.level(scale, canvas.palette, paint.blend)
-    linear = matrix[:, :2] @ to_image[:, :2]
-    shift = matrix[:, :2] @ to_image[:, 2] + matrix[:, 2]
+    scale = math.sqrt(abs(a * d - b * c))
+    pixels, (across, left, down, top) = texture.level(scale, canvas.palette, paint)
+    x, y = x + a * left + b * top, y + c * left + d * top
+    a, b, c, d = a * across, b * down, c * across, d * down
     height, width = pixels.shape[:2]
-    corners = np.array([[-1, -1], [width, -1], [width, height], [-1, height]], np.float64)
-    box = canvas.box(corners @ linear.T + shift)
-    if box is None or abs(_determinant(linear)) < 1e-9:
+    # A pixel around the picture fades out.
+    xs, ys = (-a, a * width), (-c, c * width)
+    xs_down, ys_down = (-b, b * height), (-d, d * height)
+    box = canvas.box(
+        x + min(xs) + min(xs_down),
+        y + min(ys) + min(ys_down),
+        x + max(xs) + max(xs_down),
+        y + max(ys) + max(ys_down),
+    )
+    if box is None or abs(a * d - b * c) < 1e-9:
         return
-    x0, y0, x1, y1 = box
-    to_region = np.empty((2, 3))
-    to_region[:, :2], to_region[:, 2] = linear, shift - (x0, y0)
-    size, flags, border = (x1 - x0, y1 - y0), cv2.INTER_LINEAR, cv2.BORDER_CONSTANT
+    to_region = np.array([[a, b, x - box[0]], [c, d, y - box[1]]])
+    size, flags, border = (box[2] - box[0], box[3] - box[1]), cv2.INTER_LINEAR, cv2.BORDER_CONSTANT
     warped = cv2.warpAffine(pixels, to_region, size, flags=flags, borderMode=border)
     canvas.blend(box, np.asarray(warped), paint)
 
@@ -75,24 +82,19 @@ def draw_mesh(
     if not visible.any():
         return
     targets, sources = targets[visible], sources[visible]
-    box = canvas.box(targets.reshape(-1, 2))
+    box = canvas.box(*ends_of(targets.reshape(-1, 2)))
     if box is None:
         return
     x0, y0, x1, y1 = box
     scale = np.sqrt(area[visible].sum() / source_area[visible].sum())
-    pixels, to_image = texture.level(float(scale), canvas.palette, paint.blend)
-    to_level = np.linalg.inv(np.vstack([to_image, [0, 0, 1]]))[:2]
+    pixels, to_image = texture.level(float(scale), canvas.palette, paint)
+    across, left, down, top = to_image
+    to_level = np.array([[1 / across, 0, -left / across], [0, 1 / down, -top / down]])
     lookup = _lookup(targets - (x0, y0), transform(sources, to_level), (y1 - y0, x1 - x0))
     warped = cv2.remap(
         pixels, lookup, _NO_SECOND_MAP, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT
     )
     canvas.blend(box, np.asarray(warped), paint)
-
-
-def _determinant(matrix: Matrix) -> float:
-    """The determinant of the first two columns of a matrix (2, …)."""
-    (a, b), (c, d) = matrix[:, :2].tolist()
-    return float(a * d - b * c)
 
 
 def _lookup(targets: Matrix, sources: Floats, shape: tuple[int, int]) -> Floats:

@@ -11,12 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fkd_infer.canvas.canvas import Palette
+from fkd_infer.canvas.paint import Paint
 from fkd_infer.choices import Blend
 from fkd_infer.geometry.arrays import Matrix, Pixels
 from fkd_infer.geometry.crop import downscale
 
 _MIN_SIDE = 8
 """Shorter side of the smallest level, in pixels."""
+_GAIN_STEPS = 64
+"""Steps of a gain of 1 that a level is brought to once: too small to be seen."""
+_KEPT_FORMS = 24
+"""Forms of levels that are kept: of several faces, some far and some near, each in its light."""
 _ROWS = 128
 """Rows that are multiplied by alpha at once: floats of a large picture would fill a gigabyte."""
 
@@ -56,17 +61,27 @@ class Texture:
         x, y = int(columns[0]), int(rows[0])
         return x, y, self.image[y : rows[-1] + 1, x : columns[-1] + 1]
 
-    def level(self, scale: float, palette: Palette, blend: Blend) -> tuple[NDArray[Any], Matrix]:
+    def level(
+        self, scale: float, palette: Palette, paint: Paint
+    ) -> tuple[NDArray[Any], tuple[float, float, float, float]]:
         """The smallest level that is not enlarged when the picture is drawn at this scale, in the
-        form in which a canvas of this palette blends it."""
+        form in which a canvas of this palette blends it.
+
+        Also returns how a pixel of it lies in the picture: at x · (first) + (second), and so for y.
+        """
         number = math.floor(-math.log2(max(scale, 1e-6)))
-        pixels, to_image = self.levels[number := max(0, min(number, len(self.levels) - 1))]
-        key = number, palette, blend
+        number = max(0, min(number, len(self.levels) - 1))
+        pixels, to_image = self.levels[number]
+        gain = round(paint.gain * _GAIN_STEPS)
+        key = number, palette, paint.blend, gain
         if key not in self._in_palettes:
-            self._in_palettes[key] = palette.picture(pixels, blend)
-        return self._in_palettes[key], to_image
+            while len(self._in_palettes) >= _KEPT_FORMS:
+                self._in_palettes.pop(next(iter(self._in_palettes)), None)
+            self._in_palettes[key] = palette.picture(pixels, paint.blend, gain / _GAIN_STEPS)
+        (across, _, x), (_, down, y) = to_image.tolist()
+        return self._in_palettes[key], (across, x, down, y)
 
     @cached_property
-    def _in_palettes(self) -> dict[tuple[int, Palette, Blend], NDArray[Any]]:
-        """Levels in the colours of canvases that were drawn on."""
+    def _in_palettes(self) -> dict[tuple[int, Palette, Blend, int], NDArray[Any]]:
+        """Levels in the colours of canvases that were drawn on, and for the light on faces."""
         return {}

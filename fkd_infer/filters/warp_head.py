@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,16 +36,16 @@ class HeadWarp(Warp):
 class Billboard:
     """A plane that is fixed to the head and carries a picture.
 
-    `top` (3,) is where the picture's pixel (middle, 0) lies on the head; `across` and `down` (3,)
-    lead to the next pixels. The mean offset of a face's anchors from the mean head's moves it.
+    `corner` (3,) leads on the head from the mean of the anchors to the picture's first pixel, and
+    `across` and `down` (3,) to the next ones. The mean of a face's anchors, of its points by
+    `anchor_weights` (68,), places it. A `round` one turns about its middle column.
     """
 
-    top: Matrix
+    corner: Matrix
     middle: float
     across: Matrix
     down: Matrix
-    anchors: Anchoring
-    anchors_on_head: Matrix
+    anchor_weights: Matrix
     round: bool
 
     @staticmethod
@@ -57,19 +58,20 @@ class Billboard:
         plane = fit_similarity(anchors.pixels, np.column_stack([on_head @ x, on_head @ y]))
         distance = float((on_head @ normal).mean()) + layer.depth
         across, down, corner = (plane.T[:, :1] * x + plane.T[:, 1:] * y)[:3]
-        middle = (width - 1) / 2
-        top = corner + middle * across + distance * normal
-        return Billboard(top, middle, across, down, anchors, on_head, layer.round)
+        corner = corner + distance * normal - on_head.mean(axis=0)
+        weights: Matrix = anchors.weights.mean(axis=0)
+        return Billboard(corner, (width - 1) / 2, across, down, weights, layer.round)
 
     def matrix(self, points: Floats, pose: HeadPose) -> Matrix:
         """The matrix (2, 3) from the picture's pixels to the frame's; NaN seen from behind."""
-        across, down = pose.rotation @ self.across, pose.rotation @ self.down
+        x, y = (self.anchor_weights @ points).tolist()
+        axes = np.stack([self.across, self.down, self.corner], axis=1)
+        (a, b, left), (c, d, top) = (pose.rotation @ axes).tolist()
         if self.round:
-            across = np.array([down[1], -down[0]]) / max(1e-9, float(np.linalg.norm(down)))
-            across *= pose.scale * np.linalg.norm(self.across)
-        if across[0] * down[1] - across[1] * down[0] <= 0:
+            length = max(1e-9, math.hypot(b, d))
+            wide = pose.scale * float(np.linalg.norm(self.across)) / length
+            left, top = left + self.middle * (a - wide * d), top + self.middle * (c + wide * b)
+            a, c = wide * d, -wide * b
+        if a * d - c * b <= 0:
             return np.full((2, 3), np.nan)
-        projected = pose.project(self.anchors_on_head)
-        difference = (self.anchors.of_face(points) - projected).mean(axis=0)
-        corner = pose.project(self.top) - self.middle * across + difference
-        return np.column_stack([across, down, corner])
+        return np.array([[a, b, x + left], [c, d, y + top]])

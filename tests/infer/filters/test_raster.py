@@ -127,8 +127,8 @@ def test_transparent_pixels_do_not_bleed_into_an_edge() -> None:
 
 def test_a_box_has_integer_pixels_within_the_frame() -> None:
     canvas = ImageCanvas(np.zeros((50, 70, 3), np.uint8))
-    assert canvas.box(np.array([[2.5, -4.0], [80.0, 10.2]])) == (2, 0, 70, 12)
-    assert canvas.box(np.array([[-9.0, -9.0], [-3.0, 20.0]])) is None
+    assert canvas.box(2.5, -4.0, 80.0, 10.2) == (2, 0, 70, 12)
+    assert canvas.box(-9.0, -9.0, -3.0, 20.0) is None
 
 
 def test_delaunay_splits_a_square_with_its_centre_into_four_triangles() -> None:
