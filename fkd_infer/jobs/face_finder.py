@@ -45,6 +45,11 @@ class FaceFinder:
             return False
         return self.pipeline.card.input.channels == 1 and self.tracker.detector.traits.takes_gray
 
+    @property
+    def sees_colour(self) -> bool:
+        """Whether the search of a video finds more in colour."""
+        return self.tracker is not None and self.tracker.detector.traits.sees_colour
+
     def detect(self, frame: Frame) -> ImageDetections:
         """Detects the boxes of one frame."""
         if self.boxes is not None:

@@ -244,7 +244,9 @@ class Tracker:
 
     def _search(self, frame: Frame) -> None:
         """Searches the frame for tracked, lost and new faces."""
-        found = self.pipeline.detect(frame.image, self.detector)
+        in_colour = frame.stored is not None and self.detector.traits.sees_colour
+        image = frame.bgr() if in_colour else frame.image
+        found = self.pipeline.detect(image, self.detector)
         detections, rule = found.detections, found.rule
         tight = tight_boxes(detections, rule)
         tracked = self._tracked()
@@ -256,7 +258,7 @@ class Tracker:
         unmatched = [number for number in range(len(detections)) if number not in pairs]
         if unmatched:
             rest = detections.select(np.array(unmatched))
-            faces = self.pipeline.place_points([ImageDetections(found.image, rest, rule)])[0]
+            faces = self.pipeline.place_points([ImageDetections(frame.image, rest, rule)])[0]
             missed = self._add_unmatched(frame, faces, missed)
         for track in missed:
             self._count_miss(track)
