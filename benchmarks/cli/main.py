@@ -6,11 +6,11 @@ import click
 
 from benchmarks.cli.faces import detectors, recall, swipes, tracking
 from benchmarks.cli.networks import accuracy, latency, limit, search, settings
-from benchmarks.cli.programs import overhead, pipeline, soak, throughput
+from benchmarks.cli.programs import facemesh, overhead, pipeline, soak, throughput
 from benchmarks.cli.report import compare, report
 
 _COMMANDS = (
-    *(latency, limit, settings, accuracy, overhead, pipeline, soak, throughput),
+    *(latency, limit, settings, accuracy, overhead, pipeline, facemesh, soak, throughput),
     *(tracking, swipes, detectors, recall, report, compare, search),
 )
 

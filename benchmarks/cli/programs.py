@@ -69,6 +69,35 @@ def pipeline(
 
 @click.command(cls=FkdCommand)
 @click.option(
+    "--python",
+    "interpreter",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    required=True,
+    help="The Python of an environment with mediapipe==0.10.14.",
+)
+@click.option(
+    "--seconds", type=POSITIVE, default=20, show_default=True, help="Length of each video."
+)
+@click.option(
+    "--repeats", type=POSITIVE, default=5, show_default=True, help="Runs of each contender."
+)
+@click.option("--cores", type=POSITIVE, help="Cores for each; default: all.")
+@folder_option("videos")
+@out_option
+def facemesh(
+    interpreter: Path, seconds: int, repeats: int, cores: int | None, folder: Path, out: Path | None
+) -> None:
+    """Time points alone on videos of 640 × 360, in turn with MediaPipe's FaceMesh."""
+    from benchmarks.programs.face_mesh import measure_face_mesh
+    from fkd_infer.system.hardware import available_threads
+
+    recorder = open_recorder("facemesh", out)
+    cores = cores or available_threads()
+    measure_face_mesh(interpreter, seconds, repeats, cores, folder, recorder)
+
+
+@click.command(cls=FkdCommand)
+@click.option(
     "--minutes", type=POSITIVE, default=60, show_default=True, help="Length of the video."
 )
 @click.option(
