@@ -79,13 +79,18 @@ class Track:
         return self.box + np.tile(self.speed * seconds, 2).astype(np.float32)
 
     def move(
-        self, points: Floats, presence: float, time: Fraction, spread: Floats | None = None
+        self,
+        points: Floats,
+        box: Floats,
+        presence: float,
+        time: Fraction,
+        spread: Floats | None = None,
     ) -> None:
-        """Continues with the points of a later frame."""
+        """Continues with the points of a later frame, and the tight square (4,) around them."""
         self.tilt += _rotation(self.points, points)
         if self.lost:
             self.first = time
-        self._shift_to(squares(points[None])[0], time)
+        self._shift_to(box, time)
         self.points, self.presence, self.spread = points, presence, spread
         self.observed, self.lost, self.predicted = time, False, False
 
@@ -131,7 +136,8 @@ class Track:
     def recover(self, face: Face, time: Fraction) -> None:
         """Continues with a detected face, wherever it is."""
         self.lost = True  # so that the leap does not count as speed
-        self.move(face.points, _presence(face), time, face.spread)
+        box = squares(face.points[None])[0]
+        self.move(face.points, box, _presence(face), time, face.spread)
         self.score, self.misses, self.tilt = face.score, 0, face.roll
 
     def to_face(self) -> Face:

@@ -194,10 +194,9 @@ class Tracker:
         if not tracks:
             return []
         rolls = np.array([track.roll for track in tracks])
-        placement = self._place(frame, np.stack(boxes), rolls)
-        valid = _plausible(frame, np.stack(boxes), placement.points)
+        placement, placed = self._place(frame, np.stack(boxes), rolls)
+        valid = _plausible(frame, np.stack(boxes), placement.points, placed)
         valid &= self.pipeline.is_present(placement.presence)
-        placed = squares(placement.points)
         unseen: list[Track] = []
         for number in sorted(range(len(tracks)), key=lambda n: tracks[n].rank):
             track, box = tracks[number], placed[number]
@@ -206,6 +205,7 @@ class Tracker:
                 continue
             track.move(
                 placement.points[number],
+                box,
                 float(placement.presence[number]),
                 frame.time,
                 placement.spread_of(number),
@@ -228,8 +228,8 @@ class Tracker:
         taken = _boxes([track for track in self._tracks if track.time == frame.time])
         return bool((centre_distances(box[None], taken) <= DUPLICATE).any())
 
-    def _place(self, frame: Frame, boxes: Floats, rolls: Floats) -> Placement:
-        """Places points in boxes (n, 4), twice if they are far off.
+    def _place(self, frame: Frame, boxes: Floats, rolls: Floats) -> tuple[Placement, Floats]:
+        """Places points in boxes (n, 4), twice if they are far off; also returns their own squares.
 
         `rolls` (n,) are how far the faces are turned, in degrees clockwise.
         """
@@ -240,7 +240,8 @@ class Tracker:
         if self.pipeline.refine and rows.size:
             again = self.pipeline.place(frame.image, placed[rows], rolls=rolls[rows])
             placement.replace(rows, again)
-        return placement
+            placed[rows] = squares(again.points)
+        return placement, placed
 
     def _search(self, frame: Frame) -> None:
         """Searches the frame for tracked, lost and new faces."""
@@ -331,9 +332,10 @@ class Tracker:
         return replace(face, box=square_boxes(*apply_rule(square, inverse, rolls))[0])
 
 
-def _plausible(frame: Frame, boxes: Floats, points: Floats) -> NDArray[np.bool_]:
-    """Whether points (n, k, 2) may be of the faces that were in boxes (n, 4) a frame ago."""
-    placed, widths = squares(points), sides(boxes)
+def _plausible(frame: Frame, boxes: Floats, points: Floats, placed: Floats) -> NDArray[np.bool_]:
+    """Whether points (n, k, 2), and the squares around them, may be of the faces that were in boxes
+    (n, 4) a frame ago."""
+    widths = sides(boxes)
     growth = np.maximum(sides(placed), 1e-3) / widths
     leap = np.linalg.norm(centres(placed) - centres(boxes), axis=-1) / widths
     inside = ((points > -0.5) & (points < (frame.width - 0.5, frame.height - 0.5))).all(axis=-1)

@@ -22,6 +22,7 @@ from fkd_infer.models.cards.landmark import InputSpec
 from fkd_infer.pipeline import Pipeline, Placement
 from fkd_infer.runtime.providers.registry import find_provider
 from fkd_infer.runtime.session import LandmarkSession
+from fkd_infer.tracking.association import squares
 from fkd_infer.tracking.detection_schedule import (
     MAX_INTERVAL,
     MAX_INTERVAL_CHANGING,
@@ -295,7 +296,8 @@ def test_a_track_that_slipped_to_another_size_is_corrected() -> None:
     here = world(detect_every=10)
     here.see([still(100, 90)], range(5))
     (track,) = here.tracker._tracks
-    track.move(np.float32(0.5) * track.points + np.float32(50), 1.0, track.time)
+    half = np.float32(0.5) * track.points + np.float32(50)
+    track.move(half, squares(half[None])[0], 1.0, track.time)
     here.session.run = lambda batch: Prediction(  # type: ignore[method-assign]
         np.repeat((CIRCLE * 51.2 + 31.5).astype(np.float32)[None], len(batch), axis=0),
         np.ones(len(batch), np.float32),
@@ -363,11 +365,12 @@ def test_a_predicted_face_is_not_left_beside_the_face_that_a_search_finds() -> N
     """The network sees it only where the detector does."""
     here = world()
     here.see([still(100, 90)], range(20))
-    here.tracker._place = lambda frame, boxes, rolls: Placement(  # type: ignore[method-assign]
-        np.repeat((CIRCLE * SIDE).astype(np.float32)[None], len(boxes), axis=0),
-        np.zeros(len(boxes)),
-        None,
-    )
+
+    def place(frame: Frame, boxes: Floats, rolls: Floats) -> tuple[Placement, Floats]:
+        points = np.repeat((CIRCLE * SIDE).astype(np.float32)[None], len(boxes), axis=0)
+        return Placement(points, np.zeros(len(boxes)), None), squares(points)
+
+    here.tracker._place = place  # type: ignore[method-assign]
     seen = here.see([still(100, 90)], range(20, 40))
     assert [set(faces) for faces in seen] == [{1}] * 20
     assert not any(faces[1].predicted for faces in seen)
