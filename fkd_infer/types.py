@@ -201,9 +201,9 @@ class ReadSettings:
     """How the frames of videos are read.
 
     With `gray`, their images are gray (H, W), which is quicker. With `stored`, they also have the
-    picture as the video stores it, to be drawn on; what stores none is then not read in gray.
-    `deinterlace` makes whole pictures of interlaced ones, `sdr` brings HDR to SDR, and `strict`
-    ends a video at its first damage.
+    picture as the video stores it, to be drawn on. Animations and cameras have none, and are then
+    read in colour. `deinterlace` makes whole pictures of interlaced ones, `sdr` brings HDR to SDR,
+    and `strict` ends a video at its first damage. Raises SettingsError.
     """
 
     gray: bool = False
@@ -211,3 +211,6 @@ class ReadSettings:
     deinterlace: bool = False
     sdr: bool = False
     strict: bool = False
+
+    def __post_init__(self) -> None:
+        check_fields(self)

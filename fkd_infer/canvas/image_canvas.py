@@ -12,7 +12,8 @@ import numpy as np
 from fkd_infer.canvas.canvas import Box, Canvas, Colour, Ink, Palette, enclosing_box, sampled
 from fkd_infer.canvas.paint import Paint, scaled
 from fkd_infer.choices import Blend
-from fkd_infer.geometry.arrays import Floats, Pixels
+from fkd_infer.errors import InvalidImageError
+from fkd_infer.geometry.arrays import Floats, Pixels, check_image
 
 _LUMA = np.array([0.114, 0.587, 0.299], np.float32)
 
@@ -69,5 +70,9 @@ class ImageCanvas:
 
 
 def as_canvas(canvas: Pixels | Canvas) -> Canvas:
-    """A canvas as it is, or that of an image."""
+    """A canvas as it is, or that of an image; raises InvalidImageError for what is no BGR image."""
+    if isinstance(canvas, np.ndarray):
+        check_image(canvas)
+        if not canvas.flags.writeable:
+            raise InvalidImageError("a read-only array", "pass a copy: image.copy()")
     return ImageCanvas(canvas) if isinstance(canvas, np.ndarray) else canvas

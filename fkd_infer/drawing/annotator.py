@@ -32,6 +32,8 @@ PALETTE: tuple[Colour, ...] = (
 """Colours of tracked faces by id, which people of any colour vision can tell apart (Okabe and Ito,
 2008)."""
 _DARK: Colour = (0, 0, 0)
+_LABELS = frozenset({"id", "score"})
+"""Layers that write a line about a face, over all else of it."""
 _BITS = 4
 """Fractional bits of the coordinates that OpenCV draws at: 1/16 pixel."""
 _MIN_OUTLINED_EXTENT = 120
@@ -44,7 +46,8 @@ _MIN_SPACING = 11
 
 @dataclass(frozen=True)
 class Annotator:
-    """Draws `layers` of each face in this order; lines and text scale with the face.
+    """Draws `layers` of each face in this order, and text over them; lines and text scale with the
+    face.
 
     A face with an id has a colour from PALETTE in place of the colours here.
     """
@@ -89,6 +92,7 @@ class Annotator:
             for layer in self.layers:
                 if layer in draw:
                     draw[layer](ink, local)
+            for layer in sorted(self.layers, key=_LABELS.__contains__):  # the labels last
                 for text in texts[layer]:
                     text.draw(ink)
 

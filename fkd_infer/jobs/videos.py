@@ -9,6 +9,7 @@ from itertools import count
 from pathlib import Path
 
 from fkd_infer.drawing.overlay import Overlay
+from fkd_infer.errors import UnreadableVideoError
 from fkd_infer.jobs.face_finder import FaceFinder
 from fkd_infer.jobs.threads import opencv_threads
 from fkd_infer.limits import Limits
@@ -68,12 +69,16 @@ class VideoProcessor:
             stack.enter_context(opencv_threads(1))
             stack.callback(pass_notes_on)
             pictures = stack.enter_context(sink)
+            frame = None
             for frame, faces in stack.enter_context(closing(self._processed(source))):
                 with stopwatch.for_frames([(frame.source, frame.index)]), stopwatch("write"):
                     pictures.write(frame)
                     record(frame, faces)
                 if self.stopping():
                     return False
+            if frame is None and source.path is not None and not self.stopping():
+                problem = "no frame of it is in the chosen range"
+                raise UnreadableVideoError(source.path, problem, "choose an earlier --start")
         return True
 
     def picture(self, source: Source) -> Path | None:

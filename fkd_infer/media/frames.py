@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from fkd_infer.errors import LimitError, SourceNotFoundError, UnreadableVideoError
+from fkd_infer.errors import LimitError, SettingsError, SourceNotFoundError, UnreadableVideoError
 from fkd_infer.limits import Limits
 from fkd_infer.media.camera import read_camera
 from fkd_infer.media.images.animation import read_animation, read_frames
@@ -44,6 +44,8 @@ def frames_from(
     LimitStoppedError for too many. After the last frame of a video with damage it raises
     DamagedVideoError; with `settings.strict`, UnreadableVideoError at the damage.
     """
+    if not isinstance(source, Source):
+        raise SettingsError("source", "is none: pass one of those that expand_sources returns")
     limits = limits or Limits()
     if source.kind == "image":
         yield read_photo(source, limits)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from fkd_infer.canvas.colour_space import BT601, BT709, ColourSpace, MasteringDisplay
 from fkd_infer.geometry.arrays import Pixels
-from fkd_infer.media.video.filtering import ToneMapper
+from fkd_infer.media.video.filtering import SDR, ColourMapper
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
@@ -29,8 +29,9 @@ _DYNAMIC = {
 
 def space_of(picture: VideoFrame) -> ColourSpace:
     """The tags of a picture, as those of luma and chroma if it has neither."""
-    is_full = picture.format.name.startswith("yuvj") or picture.color_range == _FULL
-    full_range = True if is_full else (False if picture.color_range == _LIMITED else None)
+    full_range = {_LIMITED: False, _FULL: True}.get(int(picture.color_range))
+    if full_range is None and picture.format.name.startswith("yuvj"):
+        full_range = True
     matrix = int(picture.colorspace)
     if is_rgb(picture):
         matrix, full_range = BT709 if is_hd(picture) else BT601, False
@@ -66,6 +67,11 @@ def is_rgb(picture: VideoFrame) -> bool:
     return picture.format.is_rgb or picture.format.has_palette
 
 
+def has_alpha(picture: VideoFrame) -> bool:
+    """Whether a picture may be transparent."""
+    return len(picture.format.components) in (2, 4)
+
+
 def to_bgr(picture: VideoFrame, reformatter: VideoReformatter | None = None) -> Pixels:
     """Converts a decoded picture to upright BGR (H, W, 3), in the colours that players show; HDR is
     tone-mapped. A `reformatter` is quicker from the second picture on."""
@@ -73,7 +79,7 @@ def to_bgr(picture: VideoFrame, reformatter: VideoReformatter | None = None) -> 
 
     space = space_of(picture)
     if space.is_hdr:
-        picture, space = ToneMapper.of(space)(picture), space_of(picture)
+        picture, space = ColourMapper.between(space, SDR)(picture), space_of(picture)
     # For these formats libav's fast path is accurate. For others it is off by up to 5 levels
     # instead of 3.
     fast = picture.format.name in ("yuv420p", "yuvj420p")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -47,8 +47,8 @@ _CONCEALED = frozenset(
 leaves them green or gray instead."""
 _WITH_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 """Codecs whose alpha only another decoder reads."""
-_BOTTOM_FIRST = (3, 4)
-"""Values of AVFieldOrder."""
+_BOTTOM_FIRST = (3, 5)
+"""Values of AVFieldOrder, as libav's own encoders set them: both begin with bottom."""
 _STARTS_ANYWHERE, _NO_TIMESTAMPS = 0x0200, 0x0080
 """AVFMT_TS_DISCONT and AVFMT_NOTIMESTAMPS, flags of formats."""
 
@@ -83,7 +83,7 @@ class OpenVideo:
     def bottom_first(self) -> bool:
         """Whether the lower half of interlaced pictures is shown first."""
         order = self.stream.codec_context.field_order
-        return order in _BOTTOM_FIRST or (not order and self.container.format.name == "dv")
+        return order in _BOTTOM_FIRST or (not order and self.stream.codec_context.name == "dvvideo")
 
     @property
     def duration(self) -> Fraction | None:
@@ -202,6 +202,11 @@ class OpenVideo:
             for stream in others
             if stream.type != "data" or not (has_chapters or "timecode" in stream.metadata)
         ]
+
+    def without_alpha(self) -> OpenVideo:
+        """The video from its beginning, read by libav's own decoder, which endures more damage."""
+        self.container.seek(0)
+        return replace(self, decoder=self.stream.codec_context)
 
     def damaged(self, why: str) -> UnreadableVideoError:
         """Returns the error for a file that opens, but does not read to its end."""

@@ -9,8 +9,16 @@ import numpy as np
 
 from fkd_infer.canvas.colour_space import ColourSpace
 from fkd_infer.geometry.arrays import Pixels
-from fkd_infer.media.video.colour import colorspace, is_rgb, is_turned, space_of, to_bgr, upright
-from fkd_infer.media.video.filtering import ToneMapper
+from fkd_infer.media.video.colour import (
+    colorspace,
+    has_alpha,
+    is_rgb,
+    is_turned,
+    space_of,
+    to_bgr,
+    upright,
+)
+from fkd_infer.media.video.filtering import SDR, ColourMapper
 from fkd_infer.media.video.picture import Fields, VideoPicture, format_of, planes_of
 from fkd_infer.system.buffer_pool import BufferPool
 from fkd_infer.types import ReadSettings
@@ -44,7 +52,7 @@ class PictureConverter:
     def __call__(self, picture: VideoFrame) -> tuple[Pixels, VideoPicture | None]:
         """The image of the next picture and, if it is asked for, the stored one."""
         if self._settings.sdr and space_of(picture).is_hdr:
-            picture = ToneMapper.of(space_of(picture))(picture)
+            picture = ColourMapper.between(space_of(picture), SDR)(picture)
         if not self._settings.stored:
             return self._scaled(self._image(picture)), None
         stored = self._stored(picture)
@@ -86,6 +94,8 @@ class PictureConverter:
     ) -> VideoFrame:
         """A picture 4:2:0 of a size and colour space; only chroma changes if just it has to."""
         own = space_of(picture)
+        if own.curve != space.curve:
+            picture, own = ColourMapper.between(own, space)(picture), space
         if (colorspace(own), bool(own.full_range)) != (colorspace(space), bool(space.full_range)):
             # Between formats of luma and chroma, libav keeps the matrix.
             picture = self._reformat(picture, width, height, "rgb48le", own, space)
@@ -102,6 +112,8 @@ class PictureConverter:
     ) -> VideoFrame:
         from av.video.reformatter import ColorRange, Interpolation
 
+        if format == "yuv420p" and has_alpha(picture):
+            format = "yuva420p"
         exact = Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INP
         ranges = [
             ColorRange.JPEG if one.full_range or rgb else ColorRange.MPEG

@@ -193,10 +193,13 @@ class Encoding:
         if encoder.encodes_odd_sizes:
             return f"yuv444p{depth}"
         able = (name for name, one in _ENCODERS.items() if _holds_odd(one, path, space.bits))
+        codec = next(able, None)
         why = f"{encoder.name} cannot encode frames of {width}x{height}"
-        raise OutputError(path, why, f"choose --codec {next(able)}")
+        fix = f"choose --codec {codec}" if codec else "give --out a name that ends in .mkv or .mp4"
+        raise OutputError(path, why, fix)
 
 
 def _holds_odd(encoder: Encoder, path: Path, bits: int) -> bool:
     """Whether a file may have frames of odd sizes and this depth by this encoder."""
-    return encoder.encodes_odd_sizes and path.suffix.lower() in encoder.suffixes
+    held = path.suffix.lower() in encoder.suffixes
+    return encoder.encodes_odd_sizes and held and encoder.bits >= bits

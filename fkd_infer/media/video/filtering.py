@@ -1,4 +1,4 @@
-"""Filters of libavfilter: interlaced pictures, and HDR brought to SDR."""
+"""Filters of libavfilter: interlaced pictures, and colours between HDR and SDR."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from fkd_infer.canvas.colour_space import BT709_IN_BT2020, ColourSpace
-from fkd_infer.canvas.transfer import Sdr, tone_mapped
+from fkd_infer.canvas.colour_space import BT601, BT709, BT709_IN_BT2020, BT2020, ColourSpace
+from fkd_infer.canvas.transfer import tone_mapped
 
 if TYPE_CHECKING:
     from av.filter import Graph
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _LEVEL = 6
 """Of the table of colours: level² = 36 steps in each of red, green and blue."""
+SDR = ColourSpace(BT709, BT709, BT709, full_range=False)
+"""What HDR is brought to for screens and players without it."""
 _RGB = "rgb48le"
 _TIME_BASE = Fraction(1, 1000)
 
@@ -60,28 +62,29 @@ class FieldMarker:
         return _pull(self._graph)
 
 
-class ToneMapper:
-    """Brings pictures of one HDR space to SDR: BT.709, 8 bits, 4:2:0, limited range.
+class ColourMapper:
+    """Brings pictures of one colour space to another, 4:2:0: HDR to SDR, and SDR to HDR.
 
-    Each colour's brightest part is tone-mapped and the others follow it, which keeps hues.
+    Each colour's brightest part is tone-mapped for SDR, and the others follow it, which keeps hues.
     """
 
-    def __init__(self, space: ColourSpace) -> None:
-        self._space = space
+    def __init__(self, source: ColourSpace, target: ColourSpace) -> None:
+        self._space, self._target = source, target
         self._graph: Graph | None = None
 
     @staticmethod
-    @lru_cache(maxsize=2)
-    def of(space: ColourSpace) -> ToneMapper:
-        """That of a space, which is prepared once."""
-        return ToneMapper(space)
+    @lru_cache(maxsize=4)
+    def between(source: ColourSpace, target: ColourSpace) -> ColourMapper:
+        """That between two spaces, which is prepared once."""
+        return ColourMapper(source, target)
 
     def __call__(self, picture: VideoFrame) -> VideoFrame:
-        """Brings a picture to SDR."""
+        """Brings a picture to the other space."""
         self._graph = self._graph or self._prepared(picture)
         self._source.push(picture)
-        mapped = _pull(self._graph)
-        mapped.colorspace = mapped.color_primaries = mapped.color_trc = 1
+        mapped, target = _pull(self._graph), self._target
+        mapped.colorspace, mapped.color_primaries = target.matrix, target.primaries
+        mapped.color_trc = target.transfer
         return mapped
 
     def _prepared(self, picture: VideoFrame) -> Graph:
@@ -94,10 +97,12 @@ class ToneMapper:
         source = _source(graph, picture.width, picture.height, picture.format)
         table = _source(graph, side, side, VideoFormat(_RGB))
         # In planar formats haldclut takes red for green.
-        decode = graph.add("scale", "in_color_matrix=bt2020")
+        decode = graph.add("scale", f"in_color_matrix={_matrix(self._space)}")
         look_up = graph.add("haldclut", "clut=first")
-        encode = graph.add("scale", "out_color_matrix=bt709:out_range=tv")
-        colours, result = graph.add("format", _RGB), graph.add("format", "yuv420p")
+        limits = "pc" if self._target.full_range else "tv"
+        encode = graph.add("scale", f"out_color_matrix={_matrix(self._target)}:out_range={limits}")
+        depth = "" if self._target.bits == 8 else "10le"
+        colours, result = graph.add("format", _RGB), graph.add("format", f"yuv420p{depth}")
         for one, other in pairwise([source, decode, colours, look_up, encode, result]):
             one.link_to(other)
         table.link_to(look_up, 0, 1)
@@ -109,16 +114,25 @@ class ToneMapper:
         return graph
 
     def _table(self) -> NDArray[np.uint16]:
-        """SDR's colours for evenly spaced ones, red first, as haldclut expects them."""
+        """The colours for evenly spaced ones, red first, as haldclut expects them."""
         steps = np.linspace(0, 1, _LEVEL**2)
         blue, green, red = np.meshgrid(steps, steps, steps, indexing="ij")
         light = self._space.curve.light(np.stack([red, green, blue], axis=-1))
-        brightest = np.maximum(light.max(axis=-1, keepdims=True), 1e-6)
-        light *= tone_mapped(brightest, self._space.peak) / brightest
-        if self._space.is_wide:
+        if self._space.is_hdr and not self._target.is_hdr:
+            brightest = np.maximum(light.max(axis=-1, keepdims=True), 1e-6)
+            light *= tone_mapped(brightest, self._space.peak) / brightest
+        if self._space.is_wide and not self._target.is_wide:
             light = light @ np.linalg.inv(BT709_IN_BT2020).T
+        elif self._target.is_wide and not self._space.is_wide:
+            light = light @ BT709_IN_BT2020.T
         side = _LEVEL**3
-        return np.rint(65535 * Sdr().signal(light)).astype(np.uint16).reshape(side, side, 3)
+        signal = self._target.curve.signal(light)
+        return np.rint(65535 * signal).astype(np.uint16).reshape(side, side, 3)
+
+
+def _matrix(space: ColourSpace) -> str:
+    """libavfilter's name of a matrix."""
+    return {BT601: "bt601", BT2020: "bt2020"}.get(space.effective_matrix, "bt709")
 
 
 def _chain(picture: VideoFrame, *filters: tuple[str, str]) -> Graph:

@@ -50,7 +50,7 @@ class PictureEncoder:
         space = first.space
         encoder = encoding.encoder(path, space.bits)
         options = encoding.options(encoder, space, first.fields)
-        has_alpha = first.alpha is not None and encoder.encodes_alpha
+        has_alpha = first.alpha is not None and encoder.encodes_alpha and space.bits == 8
         format = "yuva420p" if has_alpha else encoding.pixel_format(path, width, height, space)
         stream = container.add_stream(encoder.name, rate=rate, options=options)
         assert isinstance(stream, VideoStream)
@@ -110,5 +110,6 @@ def _losses(first: VideoPicture, encoder: Encoder) -> list[str]:
     if first.alpha is not None and not encoder.encodes_alpha:
         notes.append("without its transparency")
     if first.fields is not None and not encoder.encodes_fields:
-        notes.append("its interlaced halves are not told apart; --deinterlace joins them")
+        what = "motion in this interlaced video may look combed, since its codec does not mark it"
+        notes.append(f"{what}: --deinterlace avoids that")
     return notes

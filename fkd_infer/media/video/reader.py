@@ -29,6 +29,8 @@ _MAX_UNTIMED = 16
 """Pictures at the beginning that wait for the first time that a file states."""
 _TOLERANCE_S = Fraction(1, 2)
 """By which a file may end before the duration in its header, which is often rounded."""
+_TAG_TOLERANCE_S = Fraction(1, 10)
+"""By which a picture may end before the duration in its own tag, which muxers count exactly."""
 
 
 def read_video(
@@ -151,6 +153,11 @@ def _pictures(video: OpenVideo, damage: Damage, from_start: bool) -> Iterator[Vi
             yield picture
             count += 1
     if from_start and not count:
+        if video.decoder is not video.stream.codec_context:
+            damage.forget()
+            damage.end("its transparency cannot be decoded")
+            yield from _pictures(video.without_alpha(), damage, from_start)
+            return
         raise video.damaged("none of its frames can be decoded")
     if _is_truncated(video, packets, ends, from_start):
         damage.end(f"it is cut short after {count} frames")
@@ -201,7 +208,7 @@ def _is_truncated(video: OpenVideo, packets: int, ends: _Ends, from_start: bool)
     `from_start` says whether `packets` counts all packets of the file.
     """
     if (announced_picture := video.picture_duration) is not None:
-        return ends.of(video.stream.index) + _TOLERANCE_S < announced_picture
+        return ends.of(video.stream.index) + _TAG_TOLERANCE_S < announced_picture
     end = ends.last()
     if video.is_mp4:
         if from_start:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from fkd_infer.canvas.image_canvas import ImageCanvas
 from fkd_infer.cli.filters import main
-from fkd_infer.errors import FilterError, NoFaceError
+from fkd_infer.errors import FilterError, InvalidImageError, NoFaceError
 from fkd_infer.filters.filter import (
     brightness_gain,
     builtin_filters,
@@ -347,3 +347,11 @@ def test_preview_draws_filters_on_a_photo(tmp_path: Path) -> None:
     drawn = cv2.imread(str(sheet))
     assert drawn is not None
     assert drawn.shape == (TILE, 8 * TILE, 3)
+
+
+@pytest.mark.parametrize("kind", ["gray", "float", "read-only"])
+def test_images_that_cannot_be_drawn_on_are_refused(kind: str) -> None:
+    image: Any = {"gray": canvas()[..., 0], "float": canvas() / 255, "read-only": canvas()}[kind]
+    image.flags.writeable = kind != "read-only"
+    with pytest.raises(InvalidImageError):
+        load_filter("hat").draw(image, [face()])

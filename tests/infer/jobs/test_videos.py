@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -198,3 +199,10 @@ def test_frames_use_the_same_memory_again(tmp_path: Path) -> None:
 
     make_processor(tmp_path / "out")(source, record)
     assert len(used) <= 20, "frames in the stages and queues, however long the video is"
+
+
+def test_a_range_after_the_end_is_an_error(source: Source, tmp_path: Path) -> None:
+    late = make_processor(tmp_path / "out", frame_range=FrameRange(Fraction(500)))
+    with pytest.raises(UnreadableVideoError, match="no frame of it is in the chosen range"):
+        late(source, Recorded())
+    assert not (tmp_path / "out" / "a.mp4").exists()

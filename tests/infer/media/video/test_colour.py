@@ -187,6 +187,29 @@ def test_sdr_brings_hdr_to_planes_of_bt709() -> None:
     assert stored.space.bits == 8
 
 
+@pytest.mark.parametrize("hdr_first", [True, False])
+def test_another_transfer_in_the_middle_is_brought_to_the_first(hdr_first: bool) -> None:
+    """Paper white of HDR is that of SDR, less some of what highlights take."""
+    hdr = ColourSpace(BT2020, BT2020, PQ, full_range=False, bits=10)
+    sdr = ColourSpace(1, 1, 1, full_range=False)
+    frames = {}
+    for space, white in ((hdr, 64 + 876 * 0.5807), (sdr, 235)):
+        frames[space.is_hdr] = new_frame(64, 48, space)
+        luma, blue, red = planes_of(frames[space.is_hdr])
+        luma[:], blue[:], red[:] = round(white), 128 << (space.bits - 8), 128 << (space.bits - 8)
+    convert = PictureConverter(STORED)
+    _, first = convert(frames[hdr_first])
+    _, second = convert(frames[not hdr_first])
+    assert first is not None
+    assert second is not None
+    assert second.space == first.space
+    if hdr_first:
+        assert abs(float(second.luma.mean()) - float(first.luma.mean())) < 8
+    else:
+        assert 170 < second.luma.mean() < 215
+    assert np.abs(second.blue.astype(int) - (128 << (first.space.bits - 8))).max() <= 3
+
+
 def test_colours_of_hdr_keep_their_hue() -> None:
     """Red of BT.709 at the light of paper, in BT.2020 and PQ, is still red."""
     space = ColourSpace(BT2020, BT2020, PQ, full_range=False, bits=10)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import av
 import numpy as np
@@ -15,6 +17,7 @@ from fkd_infer.canvas.colour_space import BT601, BT709, BT2020, HLG, PQ, ColourS
 from fkd_infer.choices import Codec
 from fkd_infer.errors import OutputError
 from fkd_infer.media.video.colour import space_of
+from fkd_infer.media.video.container import OpenVideo
 from fkd_infer.media.video.encoding import Encoding
 from fkd_infer.media.video.picture import VideoPicture, planes_of
 from fkd_infer.media.video.reader import read_video
@@ -194,3 +197,30 @@ def test_alpha_stays_where_the_encoder_has_it(tmp_path: Path) -> None:
     assert note == "without its transparency"
     start = FrameRange(Fraction(1, 25))
     assert len(list(read_video(source, "", start, settings=STORED))) == 2
+
+
+@pytest.mark.parametrize(
+    ("order", "bottom_first"), [(0, False), (2, False), (3, True), (4, False), (5, True)]
+)
+def test_the_order_of_fields_is_that_of_libavs_encoders(order: int, bottom_first: bool) -> None:
+    """AVFieldOrder: unknown, TT, BB, TB and BT."""
+    codec = SimpleNamespace(field_order=order, name="prores")
+    stream: Any = SimpleNamespace(codec_context=codec)
+    container: Any = SimpleNamespace(format=SimpleNamespace(name="mov"))
+    video = OpenVideo(Path("a.mov"), container, stream, stream.codec_context, Fraction(0))
+    assert video.bottom_first is bottom_first
+    codec.name = "dvvideo"
+    assert video.bottom_first is (bottom_first or order == 0)
+
+
+def test_transparency_of_other_formats_is_said_to_be_lost(tmp_path: Path) -> None:
+    with av.open(str(tmp_path / "a.mov"), "w") as container:
+        stream = container.add_stream("qtrle", rate=25)
+        assert isinstance(stream, VideoStream)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "argb"
+        frame = VideoFrame.from_ndarray(np.full((48, 64, 4), 99, np.uint8), format="argb")
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    [note] = rewrite(tmp_path / "a.mov", tmp_path / "b.mov", Encoding(), STORED)
+    assert note == "without its transparency"
+    assert rewrite(tmp_path / "a.mov", tmp_path / "b.webm", Encoding(), STORED) == []
