@@ -161,7 +161,7 @@ class ColourSpace:
         """Luma from 0 to 255, as SDR shows it: HDR's is tone-mapped."""
         if self.bits > 8:
             luma = cv2.convertScaleAbs(luma, dst=out, alpha=1 / (1 << (self.bits - 8)))
-        return np.asarray(cv2.LUT(luma, _gray_table(self), dst=out), np.uint8)
+        return np.asarray(cv2.LUT(luma, _gray_table(self, self.peak), dst=out), np.uint8)
 
     @property
     def _from_bgra(self) -> Matrix:
@@ -204,10 +204,10 @@ def _mark(space: ColourSpace, colour: Colour) -> tuple[int, ...]:
 
 
 @lru_cache(maxsize=8)
-def _gray_table(space: ColourSpace) -> Pixels:
-    """The gray of each number of luma, at 8 bits."""
+def _gray_table(space: ColourSpace, peak: float) -> Pixels:
+    """The gray of each number of luma, at 8 bits; `peak` is not part of a space's equality."""
     black, scale = replace(space, bits=8).black_and_scale
     signal: Values = ((np.arange(256) - black) / scale).clip(0, 1)
     if space.is_hdr:
-        signal = Sdr().signal(tone_mapped(space.curve.light(signal), space.peak))
+        signal = Sdr().signal(tone_mapped(space.curve.light(signal), peak))
     return np.asarray(np.rint(255 * signal), np.uint8)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from functools import lru_cache
 from itertools import pairwise
+from threading import Lock
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -66,23 +67,28 @@ class ColourMapper:
     """Brings pictures of one colour space to another, 4:2:0: HDR to SDR, and SDR to HDR.
 
     Each colour's brightest part is tone-mapped for SDR, and the others follow it, which keeps hues.
+    Safe for threads.
     """
 
     def __init__(self, source: ColourSpace, target: ColourSpace) -> None:
         self._space, self._target = source, target
-        self._graph: Graph | None = None
+        self._kind: tuple[int, int, str] | None = None
+        self._lock = Lock()
 
     @staticmethod
-    @lru_cache(maxsize=4)
     def between(source: ColourSpace, target: ColourSpace) -> ColourMapper:
         """That between two spaces, which is prepared once."""
-        return ColourMapper(source, target)
+        return _mapper(source, target, source.peak)
 
     def __call__(self, picture: VideoFrame) -> VideoFrame:
         """Brings a picture to the other space."""
-        self._graph = self._graph or self._prepared(picture)
-        self._source.push(picture)
-        mapped, target = _pull(self._graph), self._target
+        kind = picture.width, picture.height, picture.format.name
+        with self._lock:
+            if kind != self._kind:
+                self._kind, self._graph = kind, self._prepared(picture)
+            self._source.push(picture)
+            mapped = _pull(self._graph)
+        target = self._target
         mapped.colorspace, mapped.color_primaries = target.matrix, target.primaries
         mapped.color_trc = target.transfer
         return mapped
@@ -128,6 +134,12 @@ class ColourMapper:
         side = _LEVEL**3
         signal = self._target.curve.signal(light)
         return np.rint(65535 * signal).astype(np.uint16).reshape(side, side, 3)
+
+
+@lru_cache(maxsize=4)
+def _mapper(source: ColourSpace, target: ColourSpace, _peak: float) -> ColourMapper:
+    """Spaces are equal whatever their peak is, and mappings are not."""
+    return ColourMapper(source, target)
 
 
 def _matrix(space: ColourSpace) -> str:

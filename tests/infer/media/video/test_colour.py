@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from fkd_infer.canvas.colour_space import BT601, BT2020, PQ, ColourSpace
 from fkd_infer.media.video.colour import space_of, to_bgr
 from fkd_infer.media.video.converter import PictureConverter
-from fkd_infer.media.video.filtering import deinterlaced
+from fkd_infer.media.video.filtering import SDR, ColourMapper, deinterlaced
 from fkd_infer.media.video.picture import IMAGE_SPACE, VideoPicture, new_frame, planes_of
 from fkd_infer.types import ReadSettings
 
@@ -174,6 +174,23 @@ def test_hdr_is_tone_mapped_for_screens_and_networks(transfer: int) -> None:
         for pixels in (bgr[16 * row + 8], gray[16 * row + 8]):
             assert low <= pixels.min() <= pixels.max() <= high, (row, pixels[0])
     assert np.ptp(bgr[8::16].astype(int), axis=-1).max() <= 2
+
+
+def test_pictures_of_several_sizes_and_peaks_are_tone_mapped() -> None:
+    """Each by its own light, whatever was mapped before."""
+    levels = []
+    for size, peak in ((64, 4000), (32, 400), (64, 400), (64, 4000)):
+        space = ColourSpace(
+            BT2020, BT2020, PQ, full_range=False, bits=10, content_light=(peak, peak)
+        )
+        mapper = ColourMapper.between(space, SDR)
+        frame = new_frame(size, size, space)
+        luma, blue, red = planes_of(frame)
+        luma[:], blue[:], red[:] = 64 + 600, 512, 512
+        levels.append(float(planes_of(mapper(frame))[0].mean()))
+        gray = float(space.gray(luma).mean())
+        assert gray == pytest.approx((levels[-1] - 16) * 255 / 219, abs=3)
+    assert levels[0] == levels[3] < levels[1] == levels[2]
 
 
 def test_sdr_brings_hdr_to_planes_of_bt709() -> None:
