@@ -36,15 +36,13 @@ class HeadWarp(Warp):
 class Billboard:
     """A plane that is fixed to the head and carries a picture.
 
-    `corner` (3,) leads on the head from the mean of the anchors to the picture's first pixel, and
-    `across` and `down` (3,) to the next ones. The mean of a face's anchors, of its points by
-    `anchor_weights` (68,), places it. A `round` one turns about its middle column.
+    The columns of `axes` (3, 3) lead on the head to the next pixel across, to the next one down,
+    and from the mean of the anchors to the first pixel. The mean of a face's anchors, of its points
+    by `anchor_weights` (68,), places it. A `round` one turns about its middle column.
     """
 
-    corner: Matrix
+    axes: Matrix
     middle: float
-    across: Matrix
-    down: Matrix
     anchor_weights: Matrix
     round: bool
 
@@ -60,16 +58,16 @@ class Billboard:
         across, down, corner = (plane.T[:, :1] * x + plane.T[:, 1:] * y)[:3]
         corner = corner + distance * normal - on_head.mean(axis=0)
         weights: Matrix = anchors.weights.mean(axis=0)
-        return Billboard(corner, (width - 1) / 2, across, down, weights, layer.round)
+        axes = np.stack([across, down, corner], axis=1)
+        return Billboard(axes, (width - 1) / 2, weights, layer.round)
 
     def matrix(self, points: Floats, pose: HeadPose) -> Matrix:
         """The matrix (2, 3) from the picture's pixels to the frame's; NaN seen from behind."""
         x, y = (self.anchor_weights @ points).tolist()
-        axes = np.stack([self.across, self.down, self.corner], axis=1)
-        (a, b, left), (c, d, top) = (pose.rotation @ axes).tolist()
+        (a, b, left), (c, d, top) = (pose.rotation @ self.axes).tolist()
         if self.round:
             length = max(1e-9, math.hypot(b, d))
-            wide = pose.scale * float(np.linalg.norm(self.across)) / length
+            wide = pose.scale * float(np.linalg.norm(self.axes[:, 0])) / length
             left, top = left + self.middle * (a - wide * d), top + self.middle * (c + wide * b)
             a, c = wide * d, -wide * b
         if a * d - c * b <= 0:
