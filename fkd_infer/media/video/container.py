@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -234,6 +235,8 @@ def open_video(path: Path) -> Iterator[OpenVideo]:
     except FFmpegError as error:
         refused = error.errno == errno.EINVAL  # by the list of formats
         why = "it is in no video format that is read" if refused else error.strerror or str(error)
+        if _lacks_index(path):
+            why = "it is cut short: the list of its frames (moov), which follows them, is missing"
         raise UnreadableVideoError(path, why) from error
     with container:
         films = [stream for stream in container.streams.video if not is_cover(stream)]
@@ -243,6 +246,21 @@ def open_video(path: Path) -> Iterator[OpenVideo]:
         if not film.codec_context:
             raise UnreadableVideoError(path, "there is no decoder for its video stream")
         yield OpenVideo(path, container, film, _decoder(film), _zero(container))
+
+
+def _lacks_index(path: Path) -> bool:
+    """Whether a file is an MP4 or QuickTime movie whose recording never ended, or that was cut."""
+    names = []
+    with suppress(OSError), path.open("rb") as file:
+        while len(header := file.read(16)) >= 8:
+            size, name = int.from_bytes(header[:4]), header[4:8]
+            names.append(name)
+            if size == 1:  # a length of 64 bits follows
+                size = int.from_bytes(header[8:])
+            if size < 8:
+                break
+            file.seek(size - len(header), os.SEEK_CUR)
+    return names[:1] == [b"ftyp"] and b"moov" not in names
 
 
 def _decoder(film: VideoStream) -> VideoCodecContext:

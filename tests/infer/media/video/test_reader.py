@@ -335,3 +335,12 @@ class TestGray:
         [colour, _] = read_video(path, "")
         assert first.image.shape == colour.image.shape[:2]
         assert np.abs(gray_plane(colour.image).astype(int) - first.image).max() <= 4
+
+
+@pytest.mark.parametrize("share", [0.05, 0.6])
+def test_a_movie_without_its_index_says_so(share: float, tmp_path: Path) -> None:
+    data = make_video(tmp_path / "a.mp4", Clip(constant_rate(30))).read_bytes()
+    cut = tmp_path / "cut.mp4"
+    cut.write_bytes(data[: int(share * data.index(b"moov"))])
+    with pytest.raises(UnreadableVideoError, match=r"cut short: the list of its frames \(moov\)"):
+        next(read_video(cut, ""))
