@@ -110,11 +110,14 @@ def load_filter(name_or_path: str | Path) -> Filter:
     return Filter(pack.name, pack.title, pack.scheme, _by_z(layers))
 
 
-def load_filters(names: Sequence[str | Path], scheme: LandmarkScheme = IBUG68) -> Filter:
-    """Loads several filters as one, their layers ordered by z.
+def load_filters(
+    names: str | Path | Sequence[str | Path], scheme: LandmarkScheme = IBUG68
+) -> Filter:
+    """Loads one filter, or several as one, their layers ordered by z.
 
     Raises FilterError, also for a filter that is made for another landmark scheme.
     """
+    names = [names] if isinstance(names, str | Path) else names
     filters = [load_filter(name) for name in names]
     for loaded in filters:
         loaded.check_scheme(scheme)

@@ -355,3 +355,7 @@ def test_images_that_cannot_be_drawn_on_are_refused(kind: str) -> None:
     image.flags.writeable = kind != "read-only"
     with pytest.raises(InvalidImageError):
         load_filter("hat").draw(image, [face()])
+
+
+def test_one_filter_may_be_named_alone() -> None:
+    assert load_filters("hat").name == load_filters(["hat"]).name == "hat"
