@@ -71,8 +71,9 @@ class ImageCanvas:
 
 def as_canvas(canvas: Pixels | Canvas) -> Canvas:
     """A canvas as it is, or that of an image; raises InvalidImageError for what is no BGR image."""
-    if isinstance(canvas, np.ndarray):
-        check_image(canvas)
-        if not canvas.flags.writeable:
-            raise InvalidImageError("a read-only array", "pass a copy: image.copy()")
-    return ImageCanvas(canvas) if isinstance(canvas, np.ndarray) else canvas
+    if not isinstance(canvas, np.ndarray):
+        return canvas
+    image = check_image(canvas)
+    if not image.flags.writeable:
+        raise InvalidImageError("a read-only array", "pass a copy: image.copy()")
+    return ImageCanvas(image)

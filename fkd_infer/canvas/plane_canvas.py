@@ -119,8 +119,8 @@ class PlaneCanvas:
             cv2.addWeighted(change, 1, add.astype(np.float32), 1 / 255, 0, dst=change)
         changes = cv2.split(cv2.transform(change, self.palette.from_bgr))
         for part, delta in zip(parts, changes, strict=True):
-            shrunk = delta if delta.shape == part.shape else _shrunk(delta, part)
-            cv2.add(part, shrunk, dst=part, dtype=cv2.CV_8U if part.itemsize == 1 else cv2.CV_16U)
+            depth = cv2.CV_8U if part.itemsize == 1 else cv2.CV_16U
+            cv2.add(part, _shrunk(delta, part), dst=part, dtype=depth)
 
 
 def _cover(part: Plane, layer: Plane, alpha: Plane) -> None:

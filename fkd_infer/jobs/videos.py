@@ -94,9 +94,9 @@ class VideoProcessor:
     def _read(self, source: Source) -> Iterator[Frame]:
         """Reads the frames of a source."""
         stopwatch = self.finder.pipeline.stopwatch
-        settings = replace(
-            self.reading, gray=self.finder.takes_gray, stored=self.drawn or self.finder.sees_colour
-        )
+        gray = self.finder.takes_gray
+        stored = self.drawn or (gray and self.finder.sees_colour)
+        settings = replace(self.reading, gray=gray, stored=stored)
         frames = frames_from(source, self.frame_range, settings, self.limits)
         for number in count():
             with stopwatch.for_frames([(source.name, number)]), stopwatch("read"):

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fkd_infer.geometry.arrays import Floats
-from fkd_infer.geometry.boxes import apply_rule, points_box, square_boxes
+from fkd_infer.geometry.boxes import derived_boxes, points_box
 from fkd_infer.geometry.rules import POINTS_BOX
 
 MAX_SIZE_RATIO = 1.6
@@ -45,7 +45,7 @@ def centre_distances(boxes: Floats, others: Floats) -> NDArray[np.float64]:
 
 def squares(points: Floats) -> Floats:
     """Tight squares (n, 4) around points (n, k, 2)."""
-    return square_boxes(*apply_rule(points_box(points), POINTS_BOX))
+    return derived_boxes(points_box(points), POINTS_BOX)
 
 
 def centres(boxes: Floats) -> Floats:

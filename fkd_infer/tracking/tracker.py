@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from fkd_infer.choices import Smoothing
 from fkd_infer.detection.base import Detector
 from fkd_infer.geometry.arrays import Floats
-from fkd_infer.geometry.boxes import apply_rule, square_boxes
+from fkd_infer.geometry.boxes import derived_boxes
 from fkd_infer.geometry.rules import BoxRule
 from fkd_infer.pipeline import ImageDetections, Pipeline, Placement, tight_boxes
 from fkd_infer.system.arguments import AtLeastOne, checked
@@ -245,8 +245,9 @@ class Tracker:
 
     def _search(self, frame: Frame) -> None:
         """Searches the frame for tracked, lost and new faces."""
-        in_colour = frame.stored is not None and self.detector.traits.sees_colour
-        image = frame.bgr() if in_colour else frame.image
+        has_hidden_colour = frame.image.ndim == 2 and frame.stored is not None
+        sees_it = has_hidden_colour and self.detector.traits.sees_colour
+        image = frame.bgr() if sees_it else frame.image
         found = self.pipeline.detect(image, self.detector)
         detections, rule = found.detections, found.rule
         tight = tight_boxes(detections, rule)
@@ -329,7 +330,7 @@ class Tracker:
             1 / rule.scale, (-rule.shift[0] / rule.scale, -rule.shift[1] / rule.scale)
         )
         square, rolls = squares(face.points[None]), np.array([face.roll], np.float32)
-        return replace(face, box=square_boxes(*apply_rule(square, inverse, rolls))[0])
+        return replace(face, box=derived_boxes(square, inverse, rolls)[0])
 
 
 def _plausible(frame: Frame, boxes: Floats, points: Floats, placed: Floats) -> NDArray[np.bool_]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from fkd_infer.detection.base import Detector
 from fkd_infer.errors import DetectorError
 from fkd_infer.geometry.arrays import Floats, Matrix, Pixels, bgr_image
-from fkd_infer.geometry.boxes import apply_rule, points_box, square_boxes
+from fkd_infer.geometry.boxes import derived_boxes, points_box
 from fkd_infer.geometry.crop import crop_matrices
 from fkd_infer.geometry.transforms import invert, transform
 from fkd_infer.landmarks.schemes import IBUG68
@@ -129,7 +129,7 @@ def evaluate_detected(
         matrices = crop_matrices(squares, rule, sampler.size)
         return _place(predict, detected, matrices, sampler, batch)
 
-    points = place(square_boxes(*apply_rule(boxes, detector.rule)))
+    points = place(derived_boxes(boxes, detector.rule))
     return Evaluation.of(place(points_box(points)) if refine else points, detected)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fkd_infer.geometry.arrays import Floats, Pixels
-from fkd_infer.geometry.boxes import apply_rule, square_boxes
+from fkd_infer.geometry.boxes import derived_boxes
 from fkd_infer.geometry.nms import coverage, iou
 from fkd_infer.geometry.rules import BoxRule
 from fkd_infer.types import Detections
@@ -112,4 +112,4 @@ def _match_image(
 
 
 def _squares(boxes: Floats, rule: BoxRule) -> Floats:
-    return square_boxes(*apply_rule(boxes.reshape(-1, 4), rule))
+    return derived_boxes(boxes.reshape(-1, 4), rule)

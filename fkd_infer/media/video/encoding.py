@@ -21,39 +21,36 @@ CONTAINERS = {
 """Suffixes that videos can be written with, and libav's names of their formats."""
 
 
-def _no_light(_: ColourSpace) -> list[str]:
-    return []
+_Light = Callable[[ColourSpace], list[str]]
+"""Makes an encoder's own settings that tell the mastering display and the lightest pixels."""
 
 
-def _x26x_light(space: ColourSpace, mastering: str, content: str) -> list[str]:
-    """Settings of x264 and x265, which count in 1/50000 and in 1/10000 cd/m²."""
-    settings = []
-    if (display := space.mastering) is not None:
-        named = zip("RGB", display.primaries, strict=True)
-        points = {**dict(named), "WP": display.white}
-        ends = ",".join(str(round(10_000 * value)) for value in reversed(display.luminance))
-        text = "".join(
-            f"{name}({round(50_000 * points[name][0])},{round(50_000 * points[name][1])})"
-            for name in ("G", "B", "R", "WP")
-        )
-        settings.append(f"{mastering}={text}L({ends})")
-    if space.content_light is not None:
-        settings.append(f"{content}={space.content_light[0]},{space.content_light[1]}")
+def _light(
+    mastering: str, content: str, xy: Callable[[float], str], luminance: Callable[[float], str]
+) -> _Light:
+    """Names these two settings, and writes CIE's x and y, and cd/m², as an encoder reads them."""
+
+    def settings(space: ColourSpace) -> list[str]:
+        found = []
+        if (display := space.mastering) is not None:
+            red, green, blue = display.primaries
+            points = {"G": green, "B": blue, "R": red, "WP": display.white}
+            text = "".join(f"{name}({xy(x)},{xy(y)})" for name, (x, y) in points.items())
+            darkest, brightest = map(luminance, display.luminance)
+            found.append(f"{mastering}={text}L({brightest},{darkest})")
+        if space.content_light is not None:
+            found.append(f"{content}={space.content_light[0]},{space.content_light[1]}")
+        return found
+
     return settings
 
 
-def _svt_light(space: ColourSpace) -> list[str]:
-    """Settings of SVT-AV1, which takes CIE's x and y, and cd/m²."""
-    settings = []
-    if (display := space.mastering) is not None:
-        red, green, blue = display.primaries
-        points = {"G": green, "B": blue, "R": red, "WP": display.white}
-        text = "".join(f"{name}({x:.5f},{y:.5f})" for name, (x, y) in points.items())
-        darkest, brightest = display.luminance
-        settings.append(f"mastering-display={text}L({brightest:.4f},{darkest:.4f})")
-    if space.content_light is not None:
-        settings.append(f"content-light={space.content_light[0]},{space.content_light[1]}")
-    return settings
+def _fiftythousandths(value: float) -> str:
+    return str(round(50_000 * value))
+
+
+def _tenthousandths(value: float) -> str:
+    return str(round(10_000 * value))
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +77,7 @@ class Encoder:
     encodes_fields: bool = False
     encodes_alpha: bool = False
     parameters: str = ""
-    light: Callable[[ColourSpace], list[str]] = _no_light
+    light: _Light | None = None
 
     def settings(self, factor: int, space: ColourSpace, fields: Fields | None) -> dict[str, str]:
         """libav's options at a constant rate factor."""
@@ -88,7 +85,9 @@ class Encoder:
         own = [options[self.parameters]] if self.parameters in options else []
         if self.encodes_fields and fields is not None:
             own.append("tff=1" if fields == "top" else "bff=1")
-        if own := [*own, *self.light(space)]:
+        if self.light is not None:
+            own += self.light(space)
+        if own:
             options[self.parameters] = ":".join(own)
         return options
 
@@ -103,7 +102,7 @@ _ENCODERS: dict[Codec, Encoder] = {
         played_bits=8,
         encodes_fields=True,
         parameters="x264-params",
-        light=lambda space: _x26x_light(space, "mastering-display", "cll"),
+        light=_light("mastering-display", "cll", _fiftythousandths, _tenthousandths),
     ),
     "h265": Encoder(
         "libx265",
@@ -111,7 +110,7 @@ _ENCODERS: dict[Codec, Encoder] = {
         51,
         22,
         parameters="x265-params",
-        light=lambda space: _x26x_light(space, "master-display", "max-cll"),
+        light=_light("master-display", "max-cll", _fiftythousandths, _tenthousandths),
     ),
     "vp9": Encoder(
         "libvpx-vp9",
@@ -131,7 +130,7 @@ _ENCODERS: dict[Codec, Encoder] = {
         _WEB,
         encodes_odd_sizes=False,
         parameters="svtav1-params",
-        light=_svt_light,
+        light=_light("mastering-display", "content-light", "{:.5f}".format, "{:.4f}".format),
     ),
 }
 """A file of a suffix has the first that it may have and that players decode at the depth, unless
