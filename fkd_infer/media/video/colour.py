@@ -12,6 +12,7 @@ from fkd_infer.geometry.arrays import Pixels
 from fkd_infer.media.video.filtering import SDR, ColourMapper
 
 if TYPE_CHECKING:
+    from av.sidedata.sidedata import SideData
     from av.video.frame import VideoFrame
     from av.video.reformatter import VideoReformatter
 
@@ -35,10 +36,9 @@ def space_of(picture: VideoFrame) -> ColourSpace:
     matrix = int(picture.colorspace)
     if is_rgb(picture):
         matrix, full_range = BT709 if is_hd(picture) else BT601, False
-    side_data: Any = picture.side_data  # whose types know motion vectors alone
-    light, display = (
-        side_data.get(name) for name in ("CONTENT_LIGHT_LEVEL", "MASTERING_DISPLAY_METADATA")
-    )
+    side_data = _side_data(picture)
+    light = side_data.get("CONTENT_LIGHT_LEVEL")
+    display = side_data.get("MASTERING_DISPLAY_METADATA")
     return ColourSpace(
         matrix,
         int(picture.color_primaries),
@@ -48,7 +48,7 @@ def space_of(picture: VideoFrame) -> ColourSpace:
         is_hd(picture),
         None if display is None else _mastering(bytes(display)),
         None if light is None else tuple(np.frombuffer(bytes(light), np.uint32)[:2].tolist()),
-        frozenset(name for key, name in _DYNAMIC.items() if side_data.get(key) is not None),
+        frozenset(name for key, name in _DYNAMIC.items() if key in side_data),
     )
 
 
@@ -92,7 +92,7 @@ def to_bgr(picture: VideoFrame, reformatter: VideoReformatter | None = None) -> 
         interpolation=interpolation,
         threads=1,
     )
-    return upright(np.asarray(bgr.to_ndarray(), np.uint8), picture)
+    return upright(np.asarray(bgr.to_ndarray(), np.uint8), display_matrix(picture))
 
 
 def colorspace(space: ColourSpace) -> int:
@@ -103,17 +103,16 @@ def colorspace(space: ColourSpace) -> int:
     return int(Colorspace.ITU601) if matrix == BT601 else matrix
 
 
-def is_turned(picture: VideoFrame) -> bool:
-    """Whether a picture is shown turned or mirrored."""
-    side_data: Any = picture.side_data
-    return side_data.get("DISPLAYMATRIX") is not None
+def display_matrix(picture: VideoFrame) -> SideData | None:
+    """How a picture is shown turned or mirrored; None: as it is stored."""
+    return _side_data(picture).get("DISPLAYMATRIX")
 
 
-def upright(stored: NDArray[T], picture: VideoFrame) -> NDArray[T]:
-    """Turns and mirrors an array as a picture's display matrix says, by whole quarters of a circle;
-    the result may share its memory."""
-    side_data: Any = picture.side_data
-    display = side_data.get("DISPLAYMATRIX")
+def upright(stored: NDArray[T], display: SideData | None) -> NDArray[T]:
+    """Turns and mirrors an array as a display matrix says, by whole quarters of a circle.
+
+    The result may share its memory.
+    """
     if display is None:
         return stored
     # Positions on screen are x' = a x + c y and y' = b x + d y; third column and row do not matter.
@@ -122,6 +121,12 @@ def upright(stored: NDArray[T], picture: VideoFrame) -> NDArray[T]:
     if abs(b) > abs(a):
         stored, a, d = np.swapaxes(stored, 0, 1), c, b
     return stored[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1]
+
+
+def _side_data(picture: VideoFrame) -> dict[str, SideData]:
+    """What comes with a picture, by its type's name; few pictures have any."""
+    found: Any = picture.side_data  # whose own look-ups take longer than a pass over it
+    return {one.type.name: one for one in found}
 
 
 def _mastering(data: bytes) -> MasteringDisplay | None:

@@ -11,9 +11,9 @@ from fkd_infer.canvas.colour_space import ColourSpace
 from fkd_infer.geometry.arrays import Pixels
 from fkd_infer.media.video.colour import (
     colorspace,
+    display_matrix,
     has_alpha,
     is_rgb,
-    is_turned,
     space_of,
     to_bgr,
     upright,
@@ -68,7 +68,7 @@ class PictureConverter:
             bgr = to_bgr(picture, self._reformatter)
             return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY), np.uint8)
         gray = space_of(picture).gray(planes_of(picture)[0])
-        return np.ascontiguousarray(upright(gray, picture))
+        return np.ascontiguousarray(upright(gray, display_matrix(picture)))
 
     def _scaled(self, image: Pixels) -> Pixels:
         size = image.shape[1], image.shape[0]
@@ -81,10 +81,11 @@ class PictureConverter:
         space = space_of(picture)
         width, height, first = self._first = self._first or (picture.width, picture.height, space)
         is_like_first = (picture.width, picture.height, space) == self._first
-        is_interlaced = picture.interlaced_frame and is_like_first and not is_turned(picture)
+        display = display_matrix(picture)
+        is_interlaced = picture.interlaced_frame and is_like_first and display is None
         if picture.format.name not in _COPIED or not is_like_first:
             picture = self._reformatted(picture, width, height, first)
-        planes = [self._copy(upright(plane, picture)) for plane in planes_of(picture)]
+        planes = [self._copy(upright(plane, display)) for plane in planes_of(picture)]
         luma, blue, red, alpha = planes if len(planes) == 4 else (*planes, None)
         fields = self._fields if is_interlaced else None
         return VideoPicture(luma, blue, red, first, alpha, fields)
