@@ -146,6 +146,12 @@ class Prediction(NamedTuple):
     scores: Floats | None = None
     spreads: Floats | None = None
 
+    def first(self, count: int) -> Prediction:
+        """The outputs for the first crops."""
+        scores = None if self.scores is None else self.scores[:count]
+        spreads = None if self.spreads is None else self.spreads[:count]
+        return Prediction(self.points[:count], scores, spreads)
+
     @classmethod
     def concatenate(cls, parts: Sequence[Prediction]) -> Prediction:
         """The predictions of one or more batches of one network, in order."""

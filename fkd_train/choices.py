@@ -8,7 +8,13 @@ CropProtocol = Literal["model", "image"]
 OptimizeGoal = Literal["auto", "fp32", "fp16", "int8"]
 DataFormat = Literal["csv", "300w"]
 Split = Literal["official", "identity", "folds", "none"]
+ColorOrder = Literal["rgb", "bgr", "gray"]
+Layout = Literal["nchw", "nhwc"]
+OutputUnit = Literal["unit", "pixels", "centred"]
 
 CROP_PROTOCOLS: tuple[CropProtocol, ...] = get_args(CropProtocol)
 OPTIMIZE_GOALS: tuple[OptimizeGoal, ...] = get_args(OptimizeGoal)
 SPLITS: tuple[Split, ...] = get_args(Split)
+COLOR_ORDERS: tuple[ColorOrder, ...] = get_args(ColorOrder)
+LAYOUTS: tuple[Layout, ...] = get_args(Layout)
+OUTPUT_UNITS: tuple[OutputUnit, ...] = get_args(OutputUnit)

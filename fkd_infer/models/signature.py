@@ -11,6 +11,7 @@ from fkd_infer.models.allowed_operators import CONTROL_FLOW
 from fkd_infer.models.cards.landmark import ModelCard
 from fkd_infer.models.check import EXPORT_FIX
 from fkd_infer.models.onnx_file import OnnxFile
+from fkd_infer.models.tensors import TensorInfo
 from fkd_infer.system.files.text_checks import short_repr
 
 if TYPE_CHECKING:
@@ -25,9 +26,10 @@ _ANY = "0 for any size"
 def check_landmark_signature(file: OnnxFile, card: ModelCard, path: Path) -> None:
     """Raises InvalidModelError unless the file is a landmark network as its card says."""
     _check_no_control_flow(file, path)
-    size, channels, count = card.input.size, card.input.channels, card.landmarks.count
+    count = card.landmarks.count
+    image_type = "tensor(uint8)" if card.input.has_border else "tensor(float)"
     expected = [
-        ("image", "tensor(uint8)", [size, size, channels]),
+        ("image", image_type, [*card.input.shape]),
         ("points", "tensor(float)", [count, 2]),
     ]
     if card.output.score:
@@ -39,9 +41,20 @@ def check_landmark_signature(file: OnnxFile, card: ModelCard, path: Path) -> Non
     if actual != expected:
         problem = f"the graph has {short_repr(actual, 600)}, its card says {expected}"
         raise InvalidModelError(path, problem)
-    if any(not tensor.shape or isinstance(tensor.shape[0], int) for tensor in tensors):
-        problem = "the graph has a fixed batch size"
+    batches = {tensor.shape[0] if _has_fixed_batch(tensor) else None for tensor in tensors}
+    if len(batches) > 1 or not all(tensor.shape for tensor in tensors):
+        problem = "the graph's inputs and outputs have different batch sizes"
         raise InvalidModelError(path, problem, "export it with fkd-export")
+
+
+def fixed_batch(file: OnnxFile) -> int | None:
+    """The batch size of a checked landmark network, None if it takes any."""
+    size = file.inputs[0].shape[0]
+    return size if isinstance(size, int) else None
+
+
+def _has_fixed_batch(tensor: TensorInfo) -> bool:
+    return bool(tensor.shape) and isinstance(tensor.shape[0], int)
 
 
 def check_detector_signature(file: OnnxFile, path: Path) -> None:

@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from fkd_infer.choices import Provider
-from fkd_infer.errors import OutOfMemoryError
+from fkd_infer.errors import InvalidModelError, OutOfMemoryError
 from fkd_infer.geometry.arrays import Floats, Pixels
 from fkd_infer.models.cards.landmark import ModelCard
 from fkd_infer.models.check import check_model
 from fkd_infer.models.shipped import find_model
-from fkd_infer.models.signature import check_landmark_signature
+from fkd_infer.models.signature import check_landmark_signature, fixed_batch
 from fkd_infer.runtime.install import import_onnxruntime
 from fkd_infer.runtime.providers.base import ProviderSettings
 from fkd_infer.runtime.providers.cpu import CPU
@@ -50,6 +50,10 @@ class LandmarkSession:
         file = check_model(self.path)
         self.card = ModelCard.from_metadata(file.metadata, self.path)
         check_landmark_signature(file, self.card, self.path)
+        if not self.card.input.has_border:
+            problem = "it takes float planes, which other programs prepare"
+            raise InvalidModelError(self.path, problem, "export it without --no-border")
+        self._fixed_batch = fixed_batch(file)
         self.settings = settings or SessionSettings.single_calls()
         self.provider_settings = provider_settings
         self._asked = provider
@@ -62,7 +66,7 @@ class LandmarkSession:
                 "export it again with --platform any",
                 self.path,
             )
-        self._max_batch: int | None = None
+        self._max_batch = self._fixed_batch
         own_settings = chosen.own_settings(provider_settings)
         self._run_batch = chosen.runner(ort, self._session, own_settings)
         size, channels = self.card.input.size, self.card.input.channels
@@ -82,19 +86,23 @@ class LandmarkSession:
         """Returns the network's outputs for crops (n, size, size, channels) uint8.
 
         Contiguous crops are not copied. If memory runs out, the batch is run in halves, and later
-        batches are no larger than those. Raises OutOfMemoryError, DeviceLostError and
+        batches are no larger than those. A network of a fixed batch size gets parts of that size,
+        the last of them filled up. Raises OutOfMemoryError, DeviceLostError and
         InferenceError.
         """
         if not len(crops):
             return self._empty_prediction()
         if self._max_batch is not None and len(crops) > self._max_batch:
             return self._run_in_parts(crops, self._max_batch)
+        if self._fixed_batch is not None and len(crops) < self._fixed_batch:
+            return self._run_padded(crops, self._fixed_batch)
         try:
             outputs = self._run_batch(crops)
         except Exception as error:  # ONNX Runtime's errors share no other base
             action = f"for a batch of {len(crops)}"
             fkd_error = run_error(error, self.execution_provider, self.card.name, action)
-            if not isinstance(fkd_error, OutOfMemoryError) or len(crops) == 1:
+            divisible = len(crops) > 1 and self._fixed_batch is None
+            if not isinstance(fkd_error, OutOfMemoryError) or not divisible:
                 raise fkd_error from error
         else:
             return self._prediction(outputs)
@@ -121,6 +129,12 @@ class LandmarkSession:
         points = np.empty((0, self.card.landmarks.count, 2), np.float32)
         empty = {"points": points, "scores": points[:, 0, 0], "spreads": points[..., 0]}
         return self._prediction([empty[name] for name in self._fields])
+
+    def _run_padded(self, crops: Pixels, size: int) -> Prediction:
+        """Runs a batch of a fixed size, of which these crops are the first."""
+        batch = np.zeros((size, *crops.shape[1:]), np.uint8)
+        batch[: len(crops)] = crops
+        return self.run(batch).first(len(crops))
 
     def _run_in_parts(self, crops: Pixels, size: int) -> Prediction:
         starts = range(0, len(crops), size)

@@ -1,25 +1,40 @@
-"""fkd-export: a checkpoint to one verified ONNX file, or to several optimised ones."""
+"""fkd-export: a network to one verified ONNX file, or to several optimised ones."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from fkd_infer.choices import PLATFORMS, Platform
 from fkd_infer.cli.command import FkdCommand
-from fkd_infer.cli.options.group import FiniteRange
+from fkd_infer.cli.options.group import PATH, FiniteRange
 from fkd_train.choices import OPTIMIZE_GOALS, OptimizeGoal
+from fkd_train.cli.foreign_options import Parsed, foreign_options
 from fkd_train.cli.options import data_option
+from fkd_train.export.sources.description import Description
 
-_PATH = click.Path(path_type=Path)
+if TYPE_CHECKING:
+    from fkd_train.export.sources.source import LandmarkSource
+    from fkd_train.export.torch_to_onnx import GraphSettings
+
+_DYNAMIC = "dynamic"
+_LOWEST_OPSET = 18
+"""Of detectors and end-to-end files."""
+
+
+def _read_batch(text: str) -> int | None:
+    if text != _DYNAMIC and not (text.isascii() and text.isdigit() and 1 <= int(text) <= 4096):
+        raise ValueError(f"{text!r} is neither {_DYNAMIC} nor a number from 1 to 4096")
+    return None if text == _DYNAMIC else int(text)
 
 
 @click.command(cls=FkdCommand)
-@click.argument("run", type=_PATH)
+@click.argument("source")
 @click.option(
     "--out",
-    type=_PATH,
+    type=PATH,
     required=True,
     help="The .onnx file to write; with --optimize, the folder.",
 )
@@ -32,10 +47,32 @@ _PATH = click.Path(path_type=Path)
 )
 @click.option(
     "--half",
-    type=_PATH,
+    type=PATH,
     help="Round the weights to half precision, and also write them to this .pt file.",
 )
 @data_option(required=False)
+@foreign_options()
+@click.option(
+    "--opset",
+    type=click.IntRange(17, 22),
+    default=18,
+    show_default=True,
+    help="ONNX's operator set.",
+)
+@click.option(
+    "--batch",
+    type=Parsed("batch", _read_batch),
+    metavar="N|dynamic",
+    default=_DYNAMIC,
+    show_default=True,
+    help="The batch size of a landmark network; one number for programs that need it fixed.",
+)
+@click.option(
+    "--no-border",
+    is_flag=True,
+    help="For other programs: take float planes (N, C, S, S) in [0, 1], RGB or gray, instead of "
+    "bytes (N, S, S, C). fkd-infer does not run such files.",
+)
 @click.option(
     "--optimize",
     "goal",
@@ -65,7 +102,7 @@ _PATH = click.Path(path_type=Path)
     help="CPUs that int8 variants are for: any is correct on all CPUs; vnni and arm need 8-bit "
     "dot products.",
 )
-@click.option("--triton", type=_PATH, help="Also add the files to this Triton model repository.")
+@click.option("--triton", type=PATH, help="Also add the files to this Triton model repository.")
 @click.option(
     "--end-to-end",
     is_flag=True,
@@ -77,11 +114,15 @@ _PATH = click.Path(path_type=Path)
     help="The detector's ONNX file for --end-to-end.",
 )
 def main(
-    run: Path,
+    source: str,
     out: Path,
     checkpoint: str,
     half: Path | None,
     data: tuple[Path, ...],
+    described: Description,
+    opset: int,
+    batch: int | None,
+    no_border: bool,
     goal: OptimizeGoal | None,
     max_nme_increase: float,
     max_ap_decrease: float,
@@ -90,62 +131,108 @@ def main(
     end_to_end: bool,
     detector_model: str | None,
 ) -> None:
-    """Export RUN, a run folder or a .pt file of a landmark network or a detector, to ONNX.
+    """Export SOURCE to ONNX.
 
-    The file is compared with the checkpoint, on the faces of --data or on drawn ones, and is only
+    SOURCE is a run folder or a .pt file of a landmark network or a detector; or a network of your
+    own, as package.module:factory or as an .onnx file, which --scheme and the options after it
+    describe.
+
+    The file is compared with its source, on the faces of --data or on drawn ones, and is only
     written if no point differs by more than 0.01 px.
     """
-    if goal and not data:
-        raise click.UsageError("--optimize needs real faces: add --data DIR")
-    if goal and half:
-        raise click.UsageError("--half is for a single file; --optimize tries fp16 by itself")
-    from fkd_train.checkpoints import find_checkpoint, holds_detector
+    _check_usage(out, data, half, opset, goal, triton, end_to_end, detector_model)
+    if (batch or no_border) and (goal or triton or end_to_end):
+        raise click.UsageError("--batch and --no-border are for a single file of a network")
+    from fkd_train.export.sources.loading import source_kind
+    from fkd_train.export.torch_to_onnx import GraphSettings
 
-    file = find_checkpoint(run, checkpoint)
-    if end_to_end:
-        if goal or half or triton:
-            raise click.UsageError(
-                "--end-to-end cannot be combined with --optimize, --half or --triton"
-            )
-        _export_end_to_end(file, out, data or None, detector_model)
-        return
-    if detector_model:
-        raise click.UsageError("--detector-model is for --end-to-end")
-    if holds_detector(file):
-        if triton:
-            raise click.UsageError("--triton is for landmark networks, not for detectors")
-        _export_detector(file, out, data or None, half, goal, max_ap_decrease, platform)
-        return
-    if goal and data:
-        files = _optimize(file, out, data, goal, max_nme_increase, platform)
+    form = GraphSettings(opset, batch, not no_border)
+    if source_kind(source) != "checkpoint":
+        if half or checkpoint != "last":
+            raise click.UsageError("--half and --checkpoint are for checkpoints of fkd-train")
+        network = _load_foreign(source, described, out, data, form)
     else:
-        files = [_export(file, out, data or None, half)]
+        if given := described.given():
+            raise click.UsageError(
+                f"{', '.join(given)}: {source} is a checkpoint, and says it itself"
+            )
+        from fkd_train.checkpoints import find_checkpoint, holds_detector
+        from fkd_train.export.sources.checkpoint import load_checkpoint_source
+
+        file = find_checkpoint(Path(source), checkpoint)
+        if holds_detector(file):
+            if triton or end_to_end or batch or no_border:
+                raise click.UsageError(
+                    "--triton, --end-to-end, --batch and --no-border are for landmark networks"
+                )
+            if opset < _LOWEST_OPSET:
+                raise click.UsageError(f"detectors need --opset {_LOWEST_OPSET} or higher")
+            _export_detector(file, out, data or None, half, goal, max_ap_decrease, platform, opset)
+            return
+        network = load_checkpoint_source(file, data or None, half is not None, form)
+    if end_to_end:
+        _export_end_to_end(network, out, detector_model)
+        return
+    if goal:
+        files = _optimize(network, out, goal, max_nme_increase, platform)
+    else:
+        files = [_export(network, out, half)]
     if triton:
-        from fkd_train.export.triton import write_repository
+        from fkd_train.export.triton.repository import write_repository
 
         for path in write_repository(triton, files):
             click.echo(path)
 
 
-def _export_end_to_end(
-    checkpoint: Path, out: Path, data: tuple[Path, ...] | None, detector: str | None
+def _check_usage(
+    out: Path,
+    data: tuple[Path, ...],
+    half: Path | None,
+    opset: int,
+    goal: OptimizeGoal | None,
+    triton: Path | None,
+    end_to_end: bool,
+    detector_model: str | None,
 ) -> None:
+    """Raises UsageError for options that do not go together, whatever is exported."""
+    if goal and not data:
+        raise click.UsageError("--optimize needs real faces: add --data DIR")
+    if goal and half:
+        raise click.UsageError("--half is for a single file; --optimize tries fp16 by itself")
+    if goal and out.suffix == ".onnx":
+        raise click.UsageError(f"--optimize writes a folder, and --out is {out}; name a folder")
+    if end_to_end and (goal or half or triton):
+        raise click.UsageError(
+            "--end-to-end cannot be combined with --optimize, --half or --triton"
+        )
+    if end_to_end and opset < _LOWEST_OPSET:
+        raise click.UsageError(f"--end-to-end needs --opset {_LOWEST_OPSET} or higher")
+    if detector_model and not end_to_end:
+        raise click.UsageError("--detector-model is for --end-to-end")
+
+
+def _load_foreign(
+    source: str, described: Description, out: Path, data: tuple[Path, ...], form: GraphSettings
+) -> LandmarkSource:
+    from fkd_train.export.sources.loading import load_foreign
+
+    return load_foreign(source, described, out.stem, data or None, form, _print_progress)
+
+
+def _export_end_to_end(network: LandmarkSource, out: Path, detector: str | None) -> None:
     from fkd_infer.choices import DETECTOR_MODEL
     from fkd_train.export.end_to_end import export_end_to_end
 
-    for line in export_end_to_end(checkpoint, out, data, detector or DETECTOR_MODEL).lines():
+    for line in export_end_to_end(network, out, detector or DETECTOR_MODEL).lines():
         click.echo(line)
 
 
-def _export(checkpoint: Path, out: Path, data: tuple[Path, ...] | None, half: Path | None) -> Path:
-    from fkd_train.export.landmarks import export_landmarks
+def _export(network: LandmarkSource, out: Path, half: Path | None) -> Path:
+    from fkd_train.export.landmarks import write_landmarks
 
-    exported = export_landmarks(checkpoint, out, data, half)
-    size, card = exported.path.stat().st_size / 1e6, exported.card
-    click.echo(f"{exported.path}: {size:.1f} MB, {card.precision}, opset {card.opset}")
-    click.echo(f"verified: {exported.verification.report()}")
-    for protocol, accuracy in card.accuracy.items():
-        click.echo(f"{protocol}: NME {accuracy.nme:.2f} % on {accuracy.count} faces")
+    exported = write_landmarks(network, out, half)
+    for line in exported.lines():
+        click.echo(line)
     return exported.path
 
 
@@ -157,11 +244,12 @@ def _export_detector(
     goal: OptimizeGoal | None,
     max_ap_decrease: float,
     platform: Platform,
+    opset: int,
 ) -> None:
     if goal is None or data is None:
         from fkd_train.export.detector import export_detector
 
-        for line in export_detector(checkpoint, out, data, half).lines():
+        for line in export_detector(checkpoint, out, data, half, opset).lines():
             click.echo(line)
         return
     if goal != "auto":
@@ -174,9 +262,8 @@ def _export_detector(
 
 
 def _optimize(
-    checkpoint: Path,
+    network: LandmarkSource,
     out: Path,
-    data: tuple[Path, ...],
     goal: OptimizeGoal,
     max_nme_increase: float,
     platform: Platform,
@@ -184,8 +271,9 @@ def _optimize(
     from fkd_train.optimize.landmarks import optimize_landmarks
     from fkd_train.optimize.report import protocol_lines, table, write_report
 
+    assert network.data is not None
     result = optimize_landmarks(
-        checkpoint, out, data, goal, max_nme_increase, platform, _print_progress
+        network, network.data, out, goal, max_nme_increase, platform, _print_progress
     )
     write_report(result)
     for line in (*table(result), "", *protocol_lines(result)):

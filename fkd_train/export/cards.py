@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 
 import onnx
@@ -13,7 +13,9 @@ import fkd_infer
 from fkd_infer.models.cards.base import METADATA_KEY, Training
 from fkd_infer.models.cards.detector import DetectorCard
 from fkd_infer.models.cards.landmark import ModelCard
+from fkd_train.choices import Split
 from fkd_train.config.recipe import Recipe
+from fkd_train.config.sections import DataConfig
 
 
 def weights_sha256(network: nn.Module) -> str:
@@ -28,15 +30,16 @@ def weights_sha256(network: nn.Module) -> str:
 def training_record(recipe: Recipe, epochs: int, digest: str) -> Training:
     """Returns the origin of weights that were trained with a recipe."""
     names = " and ".join(row.name for row in recipe.data)
-    return Training(recipe.name, names, splits(recipe), epochs, recipe.seed, digest)
+    split = splits(recipe.data, recipe.split)
+    return Training(recipe.name, names, split, epochs, recipe.seed, digest)
 
 
-def splits(recipe: Recipe) -> str:
-    """The recipe's split, or that of each data set if they differ."""
-    used = [row.split or recipe.split for row in recipe.data]
-    if len(set(used)) == 1:
-        return used[0]
-    rows = zip(recipe.data, used, strict=True)
+def splits(configs: Sequence[DataConfig], default: Split) -> str:
+    """The default split, or that of each data set if they differ."""
+    used = [row.split or default for row in configs]
+    if len(set(used)) < 2:
+        return used[0] if used else default
+    rows = zip(configs, used, strict=True)
     return ", ".join(f"{row.name} {split}" for row, split in rows)
 
 

@@ -95,7 +95,7 @@ class ExportedDetector:
 
 
 def load_detector_source(
-    checkpoint: Path, data: DataFolders | None = None, half: bool = False
+    checkpoint: Path, data: DataFolders | None = None, half: bool = False, opset: int = OPSET
 ) -> DetectorSource:
     """Loads a checkpoint's detector.
 
@@ -124,7 +124,7 @@ def load_detector_source(
         overlap=MAX_IOU,
         smallest=SMALLEST,
         precision="fp32",
-        opset=OPSET,
+        opset=opset,
         training=training_record(recipe, content["progress"]["epoch"], digest),
         licence=licence(recipe),
         accuracy=accuracy,
@@ -185,14 +185,18 @@ def accuracy_at(matches: Matches, threshold: float) -> DetectorAccuracy:
 
 
 def export_detector(
-    checkpoint: Path, out: Path, data: DataFolders | None = None, half: Path | None = None
+    checkpoint: Path,
+    out: Path,
+    data: DataFolders | None = None,
+    half: Path | None = None,
+    opset: int = OPSET,
 ) -> ExportedDetector:
     """Writes the detector of a checkpoint as ONNX, verified on the data set's or drawn pictures.
 
     `data` and `half` as for landmark networks. Raises VerificationError, and writes nothing, if a
     box or point differs by more than 0.01 px or a score by more than 0.0001.
     """
-    source = load_detector_source(checkpoint, data, half is not None)
+    source = load_detector_source(checkpoint, data, half is not None, opset)
     model, card = detector_model(source, out)
     with atomic_write(out) as partial, output_errors(out):
         onnx.save(with_card(model, card), partial)
@@ -213,7 +217,7 @@ def detector_model(source: DetectorSource, out: Path) -> tuple[onnx.ModelProto, 
     def check(model: onnx.ModelProto) -> str | None:
         return over_budget(compare_candidates(expected, onnx_candidates(model, pictures), origin))
 
-    candidates_graph = to_onnx(source.network, OPSET)
+    candidates_graph = to_onnx(source.network, source.card.opset)
     if problem := check(candidates_graph):
         raise VerificationError.of_difference(out, problem)
     candidates_graph = apply_passes(candidates_graph, EXACT_PASSES, check)

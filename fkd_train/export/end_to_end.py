@@ -1,4 +1,4 @@
-"""Exports a checkpoint and a detector as one ONNX file that equals the pipeline.
+"""Exports a landmark network and a detector as one ONNX file that equals the pipeline.
 
 The file is written if no point differs by more than 0.1 px from the pipeline's. On an x86 CPU with
 OpenCV 4, points were equal (48 real faces of 20 to 600 px); with OpenCV 5, they differed by up to
@@ -30,16 +30,16 @@ from fkd_infer.models.cards.end_to_end import EndToEndCard, EndToEndParity
 from fkd_infer.models.cards.landmark import ModelCard
 from fkd_infer.models.shipped import find_model
 from fkd_infer.pipeline import Pipeline
-from fkd_infer.runtime.install import import_onnxruntime
 from fkd_infer.runtime.session import LandmarkSession
 from fkd_infer.system.files.atomic import atomic_write, output_errors
 from fkd_infer.types import Face
-from fkd_train.data.dataset import DataFolders
 from fkd_train.errors import VerificationError
 from fkd_train.export.cards import with_card
 from fkd_train.export.end_to_end_pictures import drawn_pictures, real_pictures
-from fkd_train.export.landmarks import fp32_model, load_landmark_source
+from fkd_train.export.landmarks import fp32_model
+from fkd_train.export.sources.source import LandmarkSource
 from fkd_train.graphs.end_to_end import FaceFilter, end_to_end_graph
+from fkd_train.graphs.session import cpu_session
 
 BUDGET_PX = 0.1
 """Largest allowed difference of a point from the pipeline's, in pixels of the image."""
@@ -134,30 +134,26 @@ class ExportedEndToEnd:
 
 
 def export_end_to_end(
-    checkpoint: Path,
-    out: Path,
-    data: DataFolders | None = None,
-    detector: str | Path = DETECTOR_MODEL,
+    source: LandmarkSource, out: Path, detector: str | Path = DETECTOR_MODEL
 ) -> ExportedEndToEnd:
-    """Writes a detector, the crop and the network of a checkpoint as one ONNX file.
+    """Writes a detector, the crop and a network as one ONNX file.
 
     The file is compared with the pipeline on the data set's or drawn pictures. Raises
     VerificationError, and writes nothing, if it finds another number of faces or a point differs by
-    more than 0.1 px. Also raises what `export_landmarks` raises, ModelFileNotFoundError,
+    more than 0.1 px. Also raises what `write_landmarks` raises, ModelFileNotFoundError,
     InvalidModelError, ModelCardError and DetectorError.
     """
     find_model(detector, detectors=True)
-    source = load_landmark_source(checkpoint, data)
     landmark_model, verification = fp32_model(source, out)
     with TemporaryDirectory() as folder:
         landmarks = Path(folder) / "landmarks.onnx"
         card = replace(source.card, parity=verification.parity)
         onnx.save(with_card(landmark_model, card), landmarks)
         parts = Parts.of(landmarks, detector)
-        if data is None:
+        if source.data is None:
             parity = _compare_on_drawn(parts, out)
         else:
-            pictures = real_pictures(data, source.recipe)
+            pictures = real_pictures(source.data)
             parity = _compare_parts(parts, parts.face_filter(), pictures, "real pictures", out)
         if not parity.faces:
             raise VerificationError.of_difference(
@@ -196,8 +192,7 @@ def compare(
     model: onnx.ModelProto, pipeline: Pipeline, pictures: Sequence[Pixels], name: str, out: Path
 ) -> EndToEndParity:
     """Compares the graph's faces with the pipeline's; raises VerificationError if they differ."""
-    ort = import_onnxruntime()
-    session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    session = cpu_session(model)
     largest, count = 0.0, 0
     for number, picture in enumerate(pictures):
         expected = pipeline(picture)

@@ -8,9 +8,8 @@ import cv2
 import numpy as np
 
 from fkd_infer.geometry.arrays import Pixels, bgr_image
-from fkd_train.config.landmarks import LandmarkRecipe
-from fkd_train.data.dataset import DataFolders, load_evaluation
 from fkd_train.data.synthetic import draw_face
+from fkd_train.export.sources.source import ExportData
 
 _SHEETS, _FACES_PER_SHEET = 6, 4
 _FACES = _SHEETS * _FACES_PER_SHEET
@@ -23,10 +22,9 @@ def drawn_pictures() -> list[Pixels]:
     return sheets([bgr_image(draw_face(200, rng)[0]) for _ in range(_FACES)])
 
 
-def real_pictures(data: DataFolders, recipe: LandmarkRecipe) -> list[Pixels]:
-    """Loads images of a recipe's evaluation faces, enlarges some, and adds sheets of them."""
-    faces = load_evaluation(data, recipe.split, recipe.landmarks, True, recipe.data)
-    images = list(faces.images[:_FACES])
+def real_pictures(data: ExportData) -> list[Pixels]:
+    """Loads images of evaluation faces, enlarges some, and adds sheets of them."""
+    images = list(data.evaluation_faces(colour=True).images[:_FACES])
     large = [_resized(image, _ENLARGEMENT) for image in images[:_ENLARGED]]
     return [*images, *large, *sheets(images)]
 

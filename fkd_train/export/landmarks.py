@@ -1,4 +1,4 @@
-"""Exports the landmark network of a checkpoint to ONNX, verified against PyTorch."""
+"""Exports landmark networks to ONNX, verified against the network itself."""
 
 from __future__ import annotations
 
@@ -6,52 +6,22 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import onnx
-import torch
 
-from fkd_infer.geometry.rules import BoxRule
-from fkd_infer.landmarks.schemes import IBUG68
-from fkd_infer.models.cards.landmark import InputSpec, LandmarkAccuracy, ModelCard
+from fkd_infer.models.cards.landmark import ModelCard
 from fkd_infer.system.files.atomic import atomic_write, output_errors
-from fkd_train.checkpoints import Checkpoint, load_landmark_network
-from fkd_train.config.landmarks import LandmarkRecipe
-from fkd_train.data.crop_sampler import CropSampler
-from fkd_train.data.dataset import DataFolders, load_evaluation, load_split
-from fkd_train.data.faces import Faces
-from fkd_train.errors import VerificationError
-from fkd_train.evaluation.accuracy import Evaluation, evaluate
-from fkd_train.evaluation.calibration import scheme_rules
-from fkd_train.evaluation.predict import convention_offsets, output_spec, torch_predict
-from fkd_train.export.cards import (
-    exporter_versions,
-    licence,
-    splits,
-    training_record,
-    weights_sha256,
-    with_card,
-)
+from fkd_train.data.dataset import DataFolders
+from fkd_train.errors import NetworkError, VerificationError
+from fkd_train.export.cards import with_card
 from fkd_train.export.half import save_half
-from fkd_train.export.torch_to_onnx import OPSET, torch_to_onnx
+from fkd_train.export.sources.checkpoint import CheckpointSource, load_checkpoint_source
+from fkd_train.export.sources.source import LandmarkSource
+from fkd_train.export.torch_to_onnx import DEFAULT_GRAPH, GraphSettings
 from fkd_train.export.verify import Verification, verification_faces, verify_model
-from fkd_train.graphs.passes import EXACT_PASSES, apply_passes
-from fkd_train.models.landmarks import LandmarkNet
+from fkd_train.graphs.opset import with_opset
+from fkd_train.graphs.passes import EXACT_PASSES, Pass, apply_passes
 
 FP32_BUDGET_PX = 0.01
 FP32_BUDGET_SCORE = 1e-4
-
-
-@dataclass(frozen=True)
-class LandmarkSource:
-    """A network to export, its recipe, and the evaluation faces of its data set, if there is one.
-
-    `card` is the fp32 file's, without parity.
-    """
-
-    network: LandmarkNet
-    recipe: LandmarkRecipe
-    content: Checkpoint
-    sampler: CropSampler
-    faces: Faces | None
-    card: ModelCard
 
 
 @dataclass(frozen=True)
@@ -62,49 +32,51 @@ class ExportedLandmarks:
     card: ModelCard
     verification: Verification
 
-
-def load_landmark_source(
-    checkpoint: Path, data: DataFolders | None = None, half: bool = False
-) -> LandmarkSource:
-    """Loads a checkpoint's network, to be evaluated in the crops that the runtime cuts.
-
-    With a data set, the card has the accuracy on its evaluation faces. With `half`, the weights are
-    rounded to half precision.
-    """
-    network, recipe, content = load_landmark_network(checkpoint)
-    if half:
-        network = network.half().float()
-    sampler = replace(CropSampler.of(recipe), config=replace(recipe.crop, reference="points"))
-    card = _card(network, recipe, content["progress"]["epoch"])
-    if data is None:
-        return LandmarkSource(network, recipe, content, sampler, None, card)
-    faces = load_evaluation(data, recipe.split, recipe.landmarks, configs=recipe.data)
-    offsets = convention_offsets(network, recipe)
-    evaluation = evaluate(torch_predict(network), faces, sampler, conventions=offsets)
-    card = replace(
-        card,
-        accuracy=card_accuracies(evaluation, recipe),
-        box_rules=_box_rules(data, recipe),
-    )
-    return LandmarkSource(network, recipe, content, sampler, faces, card)
+    def lines(self) -> list[str]:
+        """Formats a summary for people."""
+        size, card = self.path.stat().st_size / 1e6, self.card
+        lines = [
+            f"{self.path}: {size:.1f} MB, {card.precision}, opset {card.opset}",
+            f"verified: {self.verification.report()}",
+        ]
+        for protocol, accuracy in card.accuracy.items():
+            lines.append(f"{protocol}: NME {accuracy.nme:.2f} % on {accuracy.count} faces")
+        return lines
 
 
 def export_landmarks(
-    checkpoint: Path, out: Path, data: DataFolders | None = None, half: Path | None = None
+    checkpoint: Path,
+    out: Path,
+    data: DataFolders | None = None,
+    half: Path | None = None,
+    settings: GraphSettings = DEFAULT_GRAPH,
 ) -> ExportedLandmarks:
-    """Writes the network of a checkpoint as ONNX, verified on the data set's or drawn faces.
+    """Writes the network of a checkpoint as ONNX; see `write_landmarks`.
 
     With a data set, the card also has the accuracy on the recipe's evaluation faces, in the crops
     that the runtime cuts. With `half`, the weights are first rounded to half precision, and also
-    written to that checkpoint. Raises VerificationError, and writes nothing, if a point differs by
-    more than 0.01 px or a score by more than 0.0001.
+    written to that checkpoint.
     """
-    source = load_landmark_source(checkpoint, data, half is not None)
+    return write_landmarks(
+        load_checkpoint_source(checkpoint, data, half is not None, settings), out, half
+    )
+
+
+def write_landmarks(
+    source: LandmarkSource, out: Path, half: Path | None = None
+) -> ExportedLandmarks:
+    """Writes a network as ONNX, verified on the data set's or drawn faces.
+
+    With `half`, its checkpoint, whose weights are rounded to half precision, is written to that
+    file too. Raises VerificationError, and writes nothing, if a point differs by more than 0.01 px
+    or a score by more than 0.0001.
+    """
     model, verification = fp32_model(source, out)
     card = replace(source.card, parity=verification.parity)
     with atomic_write(out) as partial, output_errors(out):
         onnx.save(with_card(model, card), partial)
         if half is not None:
+            assert isinstance(source, CheckpointSource)
             save_half(half, source.network, source.content)
     return ExportedLandmarks(out, card, verification)
 
@@ -114,76 +86,25 @@ def fp32_model(source: LandmarkSource, out: Path) -> tuple[onnx.ModelProto, Veri
 
     The graph is compared after the export and after each pass. Raises VerificationError.
     """
-    faces = verification_faces(source.faces, source.sampler)
-    model = with_card(_to_onnx(source.network, source.card), source.card)
+    faces = verification_faces(None if source.data is None else source.data.faces, source.sampler)
+    model = with_card(source.build_graph(), source.card)
 
     def check(candidate: onnx.ModelProto) -> str | None:
-        verification = verify_model(source.network, candidate, faces)
+        verification = verify_model(source.predict, candidate, source.card, faces)
         passes = verification.passes(FP32_BUDGET_PX, FP32_BUDGET_SCORE)
         return None if passes else _over_budget(verification)
 
     if problem := check(model):
         raise VerificationError.of_difference(out, problem)
     model = apply_passes(model, EXACT_PASSES, check)
-    return model, verify_model(source.network, model, faces)
+    try:
+        converted = Pass("convert the opset", lambda m: with_opset(m, source.card.opset))
+        model = apply_passes(model, [converted], check)
+    except NetworkError as error:
+        raise error.about(source.card.name) from error
+    return model, verify_model(source.predict, model, source.card, faces)
 
 
 def _over_budget(verification: Verification) -> str:
     budget = f"{FP32_BUDGET_PX} px and a score's {FP32_BUDGET_SCORE}"
     return f"{verification.report()}; the budget is {budget}"
-
-
-def split_name(recipe: LandmarkRecipe) -> str:
-    """Returns the name of the evaluation faces of a recipe."""
-    return f"{splits(recipe)} split"
-
-
-def card_accuracies(evaluation: Evaluation, recipe: LandmarkRecipe) -> dict[str, LandmarkAccuracy]:
-    """The evaluation of each data set in the form of the card, by data set and split."""
-    parts = evaluation.by_set()
-    own_splits = {row.name: row.split for row in recipe.data}
-    named = {}
-    for name, part in parts.items():
-        split = f"{own_splits.get(name) or recipe.split} split"
-        accuracy = part.accuracy
-        named[split if len(parts) == 1 else f"{name}, {split}"] = LandmarkAccuracy(
-            accuracy.nme, accuracy.failure_rate_10, accuracy.count, part.seed_mse
-        )
-    return named
-
-
-def _box_rules(data: DataFolders, recipe: LandmarkRecipe) -> dict[str, BoxRule]:
-    """Rules from detectors' boxes to a custom scheme's points; the built-in scheme has its own."""
-    if recipe.landmarks == IBUG68:
-        return {}
-    return scheme_rules(load_split(data, recipe.split, recipe.landmarks, True, recipe.data)[0])
-
-
-def _card(network: LandmarkNet, recipe: LandmarkRecipe, epochs: int) -> ModelCard:
-    return ModelCard(
-        name=recipe.name,
-        architecture=recipe.model.name,
-        scheme=recipe.scheme,
-        input=InputSpec(recipe.model.size, recipe.model.channels),
-        output=output_spec(network.spec),
-        crop=recipe.crop.rule(),
-        precision="fp32",
-        opset=OPSET,
-        training=training_record(recipe, epochs, weights_sha256(network)),
-        licence=licence(recipe),
-        exporter=exporter_versions(),
-        convention=recipe.convention,
-        conventions={
-            name: tuple((round(float(x), 6), round(float(y), 6)) for x, y in offsets)
-            for name, offsets in convention_offsets(network, recipe).items()
-            if name != recipe.convention
-        },
-    )
-
-
-def _to_onnx(network: LandmarkNet, card: ModelCard) -> onnx.ModelProto:
-    size, channels = card.input.size, card.input.channels
-    # The exporter would make a batch of one a constant.
-    example = torch.zeros(2, size, size, channels, dtype=torch.uint8)
-    batch = torch.export.Dim("batch", min=1)
-    return torch_to_onnx(network, example, card.output.names, {0: batch}, card.opset)

@@ -1,4 +1,4 @@
-"""Compares an exported landmark network under ONNX Runtime with its checkpoint under PyTorch."""
+"""Compares an exported landmark network under ONNX Runtime with the network itself."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from fkd_infer.geometry.arrays import Floats
+from fkd_infer.geometry.arrays import Floats, Pixels
 from fkd_infer.geometry.transforms import transform
 from fkd_infer.landmarks.schemes import LandmarkScheme
-from fkd_infer.models.cards.landmark import Parity
+from fkd_infer.models.cards.landmark import ModelCard, Parity
 from fkd_infer.runtime.session import LandmarkSession
 from fkd_infer.types import Prediction
 from fkd_train.data.crop_sampler import CropSampler
@@ -21,8 +21,8 @@ from fkd_train.data.faces import Faces
 from fkd_train.data.synthetic import draw_face
 from fkd_train.evaluation.accuracy import evaluation_crops
 from fkd_train.evaluation.metrics import nme
-from fkd_train.evaluation.predict import Predict, torch_predict
-from fkd_train.models.landmarks import LandmarkNet
+from fkd_train.evaluation.predict import Predict
+from fkd_train.graphs.session import cpu_session, run_batches
 
 BATCHES = (1, 2, 3, 7)
 """Batch sizes of the comparison: a graph with a constant batch fails for some of them."""
@@ -89,13 +89,29 @@ def verification_faces(
 
 
 def verify_model(
-    network: LandmarkNet, model: onnx.ModelProto, faces: VerificationFaces
+    network: Predict, model: onnx.ModelProto, card: ModelCard, faces: VerificationFaces
 ) -> Verification:
     """Compares a model, opened by the runtime, with the network it was exported from."""
+    if not card.input.has_border:
+        return verify(network, _planes_predict(model, card), faces)
     with TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
         onnx.save(model, path)
-        return verify(torch_predict(network), LandmarkSession(path, "cpu").run, faces)
+        return verify(network, LandmarkSession(path, "cpu").run, faces)
+
+
+def _planes_predict(model: onnx.ModelProto, card: ModelCard) -> Predict:
+    """Predicts with a model without the border, as programs do that prepare planes themselves."""
+    session = cpu_session(model)
+    batch = model.graph.input[0].type.tensor_type.shape.dim[0].dim_value or None
+
+    def predict(crops: Pixels) -> Prediction:
+        # BGR to RGB; a single channel stays.
+        planes = np.moveaxis(crops[..., ::-1], -1, 1).astype(np.float32) / 255
+        outputs = run_batches(session, card.output.names, ("image", planes), batch)
+        return Prediction(**dict(zip(card.output.fields, outputs, strict=True)))
+
+    return predict
 
 
 def verify(reference: Predict, exported: Predict, faces: VerificationFaces) -> Verification:

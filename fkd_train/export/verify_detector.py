@@ -13,7 +13,6 @@ import torch
 from fkd_infer.detection.fkd import FkdDetector
 from fkd_infer.geometry.arrays import Floats, Pixels, bgr_image
 from fkd_infer.models.cards.detector import DetectorParity
-from fkd_infer.runtime.install import import_onnxruntime
 from fkd_infer.types import Detections
 from fkd_train.data.synthetic import draw_face
 from fkd_train.evaluation.detection_metrics import Detect
@@ -23,6 +22,7 @@ from fkd_train.evaluation.detector_evaluation import (
     suppress_candidates,
 )
 from fkd_train.export.detector_graph import ScoredDetector
+from fkd_train.graphs.session import cpu_session
 from fkd_train.models.detector import decode_points
 
 BUDGET_PX, BUDGET_SCORE = 0.01, 1e-4
@@ -68,8 +68,7 @@ def torch_candidates(network: ScoredDetector, image: Pixels) -> Candidates:
 
 def onnx_candidates(model: onnx.ModelProto, pictures: Sequence[Pixels]) -> list[Candidates]:
     """Computes the candidates of a graph without suppression on each picture."""
-    ort = import_onnxruntime()
-    session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    session = cpu_session(model)
     candidates: list[Candidates] = []
     for picture in pictures:
         boxes, scores, *cells = session.run(None, {"image": picture})

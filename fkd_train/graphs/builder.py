@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import helper, numpy_helper
+from onnx import compose, helper, numpy_helper
 
 Constant = NDArray[np.generic] | np.generic
 Value = str | Constant
@@ -64,3 +64,12 @@ class Nodes:
 def typed(name: str, kind: int, shape: Sequence[int | str] | None) -> onnx.ValueInfoProto:
     """Declares an input or output of a graph; a shape of None allows any."""
     return helper.make_tensor_value_info(name, kind, shape)
+
+
+def with_prefix(model: onnx.ModelProto, prefix: str, inputs: dict[str, str]) -> onnx.ModelProto:
+    """Prefixes all names of a model, except its inputs, which are renamed as given."""
+    prefixed = compose.add_prefix(model, prefix)
+    names = {prefix + old: new for old, new in inputs.items()}
+    for node in prefixed.graph.node:
+        node.input[:] = [names.get(name, name) for name in node.input]
+    return prefixed

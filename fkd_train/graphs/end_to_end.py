@@ -11,12 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import onnx
-from onnx import TensorProto, compose, helper
+from onnx import TensorProto, helper
 from onnx.utils import Extractor
 
 from fkd_infer.geometry.rules import POINTS_BOX, BoxRule
 from fkd_infer.models.cards.landmark import ModelCard
-from fkd_train.graphs.builder import Nodes, Value, typed
+from fkd_train.graphs.builder import Nodes, Value, typed, with_prefix
 from fkd_train.graphs.crop import crop, square, to_image
 
 _FLOAT, _BOOL, _INT64 = TensorProto.FLOAT, TensorProto.BOOL, TensorProto.INT64
@@ -40,7 +40,7 @@ def end_to_end_graph(
     """Builds the graph from `image` (H, W, 3) to `boxes`, `scores`, `points` and, if the network
     has a score, `presence`; without metadata."""
     nodes = Nodes("all")
-    nodes.include(_with_prefix(detector, "detector_", {"image": "image"}).graph)
+    nodes.include(with_prefix(detector, "detector_", {"image": "image"}).graph)
     boxes, scores = _select_boxes(nodes, "detector_boxes", "detector_scores", faces.min_score)
     points, *presence = _place_points(nodes, boxes, landmarks, card, faces)
     results: list[str] = [boxes, scores, points, *presence]
@@ -70,15 +70,6 @@ def _opsets(*models: onnx.ModelProto) -> list[onnx.OperatorSetIdProto]:
     for opset in (opset for model in models for opset in model.opset_import):
         versions[opset.domain] = max(opset.version, versions.get(opset.domain, 0))
     return [helper.make_opsetid(domain, version) for domain, version in versions.items()]
-
-
-def _with_prefix(model: onnx.ModelProto, prefix: str, inputs: dict[str, str]) -> onnx.ModelProto:
-    """Prefixes all names of a model, except its inputs, which are renamed as given."""
-    prefixed = compose.add_prefix(model, prefix)
-    names = {prefix + old: new for old, new in inputs.items()}
-    for node in prefixed.graph.node:
-        node.input[:] = [names.get(name, name) for name in node.input]
-    return prefixed
 
 
 def _select_boxes(nodes: Nodes, boxes: str, scores: str, min_score: float) -> tuple[str, str]:
@@ -136,7 +127,7 @@ def _pass_body(landmarks: onnx.ModelProto, card: ModelCard, faces: FaceFilter) -
     results = ["points", "score"][: len(state)]
     if len(landmarks.graph.output) > len(results):
         landmarks = Extractor(landmarks).extract_model(["image"], results)
-    nodes.include(_with_prefix(landmarks, "landmarks_", {"image": cropped.pixels}).graph)
+    nodes.include(with_prefix(landmarks, "landmarks_", {"image": cropped.pixels}).graph)
     points = to_image(nodes, "landmarks_points", cropped)
     edges = [nodes(kind, points, np.array([0]), keepdims=0) for kind in _EDGES]
     points_square = square(nodes, nodes("Concat", *edges, axis=0), POINTS_BOX)

@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 import onnxslim
+from numpy.typing import NDArray
 from onnx import numpy_helper
 from onnx_ir.passes.common import DeduplicateHashedInitializersPass
 
@@ -95,6 +96,39 @@ def _scalar_factor(node: ir.Node) -> float | None:
         return None
     value = float(constant.const_value.numpy().item())
     return 1 / value if node.op_type == "Div" else value
+
+
+def fold_channel_order(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Folds another order of the image's channels into the first convolution's weights."""
+    graph = ir.from_proto(model)
+    for node in list(graph.graph):
+        order = _channel_order(node)
+        users = [use.node for use in node.outputs[0].uses()]
+        if order is None or [user.op_type for user in users] != ["Conv"]:
+            continue
+        (convolution,) = users
+        weight = convolution.inputs[1]
+        if weight is None or weight.const_value is None or len(weight.uses()) != 1:
+            continue
+        values = weight.const_value.numpy()
+        if values.shape[1] != len(order):  # a grouped convolution
+            continue
+        reordered = np.ascontiguousarray(values[:, np.argsort(order)])
+        weight.const_value = ir.tensor(reordered, name=weight.name)
+        convolution.replace_input_with(0, node.inputs[0])
+        graph.graph.remove(node, safe=True)
+    return _without_unused_constants(graph)
+
+
+def _channel_order(node: ir.Node) -> NDArray[np.integer] | None:
+    """Returns the channels (C,) that a Gather takes in another order, if it does nothing else."""
+    if node.op_type != "Gather" or "axis" not in node.attributes:
+        return None
+    indices = node.inputs[1]
+    if node.attributes["axis"].as_int() != 1 or indices is None or indices.const_value is None:
+        return None
+    order: NDArray[np.integer] = indices.const_value.numpy()
+    return order if order.ndim == 1 and set(order.tolist()) == set(range(len(order))) else None
 
 
 def reshape_gray(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -202,6 +236,7 @@ def share_weights(model: onnx.ModelProto) -> onnx.ModelProto:
 
 EXACT_PASSES = (
     Pass("fold the input's scale", fold_input_scale),
+    Pass("fold the order of colours", fold_channel_order),
     Pass("reshape gray crops", reshape_gray),
     Pass("simplify", simplify),
     Pass("share equal weights", share_weights),

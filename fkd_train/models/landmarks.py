@@ -44,7 +44,12 @@ class LandmarkNet(nn.Module):
         points that are off by 15 % of the interocular distance, and near 0 without a face. The
         spread, float32 (N, n), is the error that the network expects of each point, in crop pixels.
         """
-        planes = image.permute(0, 3, 1, 2).float() / 255
+        return self.from_planes(image.permute(0, 3, 1, 2).float() / 255, data_sets, mirrored)
+
+    def from_planes(
+        self, planes: Tensor, data_sets: Tensor | None = None, mirrored: Tensor | None = None
+    ) -> tuple[Tensor, ...]:
+        """The same for planes (N, C, S, S) in [0, 1]."""
         output = self.body(planes)
         output = output if isinstance(output, BodyOutput) else BodyOutput(output)
         points = output.points.float().reshape(-1, self.spec.points, 2)
@@ -58,6 +63,18 @@ class LandmarkNet(nn.Module):
         if output.spread is not None:
             outputs.append(output.spread.float().exp() * self.spec.unit)
         return tuple(outputs)
+
+
+class WithoutBorder(nn.Module):
+    """A network that takes planes (N, C, S, S) in [0, 1], for programs that prepare them."""
+
+    def __init__(self, network: LandmarkNet) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        """What the network gives for these planes; see `LandmarkNet.forward`."""
+        return self.network.from_planes(image)
 
 
 @dataclass(frozen=True)

@@ -17,21 +17,16 @@ from fkd_infer.runtime.install import import_onnxruntime
 from fkd_infer.runtime.providers.registry import usable_providers
 from fkd_infer.system.hardware import available_threads
 from fkd_train.choices import OptimizeGoal
-from fkd_train.data.dataset import DataFolders, load_split
 from fkd_train.errors import VerificationError
-from fkd_train.export.landmarks import (
-    LandmarkSource,
-    fp32_model,
-    load_landmark_source,
-    split_name,
-)
+from fkd_train.export.landmarks import fp32_model
+from fkd_train.export.sources.source import ExportData, LandmarkSource
 from fkd_train.optimize.candidates import Candidate, candidates
 from fkd_train.optimize.context import OptimizationContext
 from fkd_train.optimize.measurements import MeasuredCandidate, measure_all, measure_speeds
 from fkd_train.optimize.verdict import REFERENCE, Speed, copy_files, file_name, judge
 
 MAX_SCORE_FLIPS = 0.005
-"""Largest share of faces on whose presence a candidate's and PyTorch's scores may disagree."""
+"""Largest share of faces on whose presence a candidate's and the network's scores may disagree."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +34,8 @@ class CandidateResult:
     """A candidate's measurements and verdict.
 
     `nme` and its change against fp32 are in percent of the interocular distance, `largest_px`, the
-    largest distance of a point from PyTorch's, in crop pixels. `p50_ms` is of calls with one crop,
-    `ratio` the speed relative to fp32 with a 95 % interval; None if not timed.
+    largest distance of a point from the network's own, in crop pixels. `p50_ms` is of calls with
+    one crop, `ratio` the speed relative to fp32 with a 95 % interval; None if not timed.
     """
 
     name: str
@@ -76,34 +71,32 @@ class OptimizationResult:
 
 
 def optimize_landmarks(
-    checkpoint: Path,
+    source: LandmarkSource,
+    data: ExportData,
     out: Path,
-    data: DataFolders,
     goal: OptimizeGoal = "auto",
     max_nme_increase: float = 0.1,
     platform: Platform = "any",
     progress: Callable[[str], None] = lambda _: None,
 ) -> OptimizationResult:
-    """Writes the fp32 file of a checkpoint and the candidates that pay into the folder `out`.
+    """Writes a network's fp32 file and the candidates that pay into the folder `out`.
 
-    Candidates are made with the recipe's training faces and measured on its evaluation faces, in
-    the runtime's crops. Those whose NME rises by more than `max_nme_increase` points are not kept;
+    Candidates are made with the training faces and measured on the evaluation faces, in the
+    runtime's crops. Those whose NME rises by more than `max_nme_increase` points are not kept;
     if `goal` names them, VerificationError is raised and nothing is written. Also raises what
-    `export_landmarks` raises. `progress` receives lines for people.
+    `write_landmarks` raises. `progress` receives lines for people.
     """
-    source = load_landmark_source(checkpoint, data)
-    assert source.faces is not None
-    name = source.recipe.name
+    name = source.card.name
     with TemporaryDirectory() as temporary:
         folder = Path(temporary)
         fp32_graph, _ = fp32_model(source, out / file_name(name, "fp32"))
-        context = _context(source, fp32_graph, data, folder, max_nme_increase, platform)
+        context = _context(source, data, fp32_graph, folder, max_nme_increase, platform)
         made: list[Candidate] = []
         for candidate in candidates(context, goal):
             progress(f"made {candidate.name}: {candidate.precision}")
             made.append(candidate)
-        progress(f"measuring {len(made)} files on {len(source.faces)} faces, then timing them")
-        measured = measure_all(made, source, source.faces, folder)
+        progress(f"measuring {len(made)} files on {len(data.faces)} faces, then timing them")
+        measured = measure_all(made, source, data, folder)
         fp32 = measured[0]
         problems = [accuracy_problem(each, fp32, max_nme_increase) for each in measured]
         if goal != "auto":
@@ -120,21 +113,20 @@ def optimize_landmarks(
         ]
         pairs = zip(measured, results, strict=True)
         copy_files(out, [(result.file, each.path) for each, result in pairs if result.kept])
-    faces = f"{len(source.faces)} faces, {split_name(source.recipe)}"
+    faces = f"{len(data.faces)} faces, {data.split_name}"
     threads = available_threads()
     return OptimizationResult(out, faces, max_nme_increase, platform, threads, tuple(results))
 
 
 def _context(
     source: LandmarkSource,
+    data: ExportData,
     fp32: onnx.ModelProto,
-    data: DataFolders,
     folder: Path,
     budget: float,
     platform: Platform,
 ) -> OptimizationContext:
-    recipe = source.recipe
-    training, _ = load_split(data, recipe.split, recipe.landmarks, configs=recipe.data)
+    training = data.training_faces(data.colour)
     providers = tuple(provider.name for provider in usable_providers(import_onnxruntime()))
     return OptimizationContext(fp32, source.sampler, training, budget, platform, folder, providers)
 

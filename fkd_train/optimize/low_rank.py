@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from tempfile import TemporaryDirectory
-
 import numpy as np
 import onnx
-import onnxruntime
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from fkd_infer.geometry.arrays import Pixels
+from fkd_train.graphs.session import cpu_session
 
 Floats64 = NDArray[np.float64]
 
@@ -23,11 +20,8 @@ def layer_outputs(model: onnx.ModelProto, node: str, crops: Pixels) -> Floats64:
     (name,) = (n.output[0] for n in extended.graph.node if n.name == node)
     value = onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None)
     extended.graph.output.append(value)
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "extended.onnx"
-        onnx.save(extended, path)
-        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-        parts = [session.run([name], {"image": part})[0] for part in _batches(crops)]
+    session = cpu_session(extended)
+    parts = [session.run([name], {"image": part})[0] for part in _batches(crops)]
     return np.concatenate(parts).astype(np.float64)
 
 

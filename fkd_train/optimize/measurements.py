@@ -1,4 +1,4 @@
-"""Measures candidates of a landmark network: accuracy, difference from PyTorch, and speed."""
+"""Measures candidates of a landmark network: accuracy, difference from the network, and speed."""
 
 from __future__ import annotations
 
@@ -17,11 +17,9 @@ from fkd_infer.runtime.settings import SessionSettings
 from fkd_infer.tuning.interleaved import time_interleaved
 from fkd_infer.tuning.session_worker import session_contender
 from fkd_infer.types import Prediction
-from fkd_train.data.faces import Faces
-from fkd_train.evaluation.accuracy import evaluate
-from fkd_train.evaluation.predict import convention_offsets, predict_all, torch_predict
+from fkd_train.evaluation.predict import predict_all
 from fkd_train.export.cards import with_card
-from fkd_train.export.landmarks import LandmarkSource, card_accuracies
+from fkd_train.export.sources.source import ExportData, LandmarkSource
 from fkd_train.export.verify import Verification, VerificationFaces, verification_faces, verify
 from fkd_train.optimize.candidates import Candidate
 from fkd_train.optimize.verdict import BLOCK_SECONDS, TIMED_BLOCKS, Speed, speed_of
@@ -31,7 +29,7 @@ from fkd_train.optimize.verdict import BLOCK_SECONDS, TIMED_BLOCKS, Speed, speed
 class MeasuredCandidate:
     """A candidate's card, file, and results on the evaluation faces.
 
-    `score_flips` is the share of faces on whose presence its score and PyTorch's disagree.
+    `score_flips` is the share of faces on whose presence its score and the network's disagree.
     """
 
     candidate: Candidate
@@ -43,21 +41,18 @@ class MeasuredCandidate:
 
 
 def measure_all(
-    candidates: Sequence[Candidate], source: LandmarkSource, evaluation_faces: Faces, folder: Path
+    candidates: Sequence[Candidate], source: LandmarkSource, data: ExportData, folder: Path
 ) -> list[MeasuredCandidate]:
     """Writes candidates into the folder and measures them on the evaluation faces."""
-    faces = verification_faces(evaluation_faces, source.sampler, len(evaluation_faces))
-    expected = predict_all(torch_predict(source.network), faces.crops)
-    return [
-        _measure(candidate, source, evaluation_faces, faces, expected, folder)
-        for candidate in candidates
-    ]
+    faces = verification_faces(data.faces, source.sampler, len(data.faces))
+    expected = predict_all(source.predict, faces.crops)
+    return [_measure(candidate, source, data, faces, expected, folder) for candidate in candidates]
 
 
 def _measure(
     candidate: Candidate,
     source: LandmarkSource,
-    evaluation_faces: Faces,
+    data: ExportData,
     faces: VerificationFaces,
     expected: Prediction,
     folder: Path,
@@ -68,13 +63,12 @@ def _measure(
     onnx.save(with_card(candidate.model, card), path)
     predict = LandmarkSession(path, "cpu").run
     verification = verify(lambda _: expected, predict, faces)
-    conventions = convention_offsets(source.network, source.recipe)
-    evaluation = evaluate(predict, evaluation_faces, source.sampler, conventions=conventions)
+    evaluation = source.evaluate(predict, data)
     if not np.isfinite(evaluation.points).all():
         raise NonFiniteOutputError(f"{card.name} as {candidate.name}")
     card = replace(
         card,
-        accuracy=card.accuracy | card_accuracies(evaluation, source.recipe),
+        accuracy=card.accuracy | data.accuracies(evaluation),
         parity=verification.parity,
     )
     onnx.save(with_card(candidate.model, card), path)

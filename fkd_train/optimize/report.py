@@ -45,7 +45,7 @@ def protocol_lines(result: OptimizationResult) -> list[str]:
     return [
         f"NME on {result.faces}, in crops around the true points; the budget is "
         f"{result.max_nme_increase:+g} points.",
-        "Largest distance of a point to the checkpoint's under PyTorch, on the same faces, in "
+        "Largest distance of a point to the network's own before the export, on the same faces, in "
         "pixels of the crop.",
         f"p50: median call with one crop, ONNX Runtime, {result.threads} threads, on {cpu_name()} "
         f"({', '.join(cpu_features()) or 'features unknown'}), in interleaved processes. "

@@ -19,14 +19,37 @@ MIN_INPUT_SIZE, MAX_INPUT_SIZE = 8, 4096
 
 @dataclass(frozen=True, slots=True)
 class InputSpec:
-    """The network's input `image`: a batch of square crops; raises ValueError for other sizes."""
+    """The network's input `image`: a batch of square crops, gray or BGR, uint8 (N, S, S, C).
+
+    Files for other programs take float32 planes (N, C, S, S) in [0, 1] instead, gray or RGB; the
+    runtime does not. Raises ValueError for other sizes, types and layouts.
+    """
 
     size: int
     channels: Literal[1, 3]
-    dtype: Literal["uint8"] = "uint8"
-    layout: Literal["NHWC"] = "NHWC"
+    dtype: Literal["uint8", "float32"] = "uint8"
+    layout: Literal["NHWC", "NCHW"] = "NHWC"
+
+    @classmethod
+    def of(cls, size: int, channels: Literal[1, 3], border: bool) -> InputSpec:
+        """The input of a file with the border, which takes pixels, or of one without."""
+        return cls(size, channels) if border else cls(size, channels, "float32", "NCHW")
+
+    @property
+    def has_border(self) -> bool:
+        """Whether it takes pixels, as the runtime gives them."""
+        return self.dtype == "uint8"
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """The shape of one crop."""
+        sides = self.size, self.size
+        return (*sides, self.channels) if self.has_border else (self.channels, *sides)
 
     def __post_init__(self) -> None:
+        if (self.dtype, self.layout) not in (("uint8", "NHWC"), ("float32", "NCHW")):
+            allowed = "uint8 NHWC, or float32 NCHW"
+            raise ValueError(f"it is {self.dtype} {self.layout}, but must be {allowed}")
         if not MIN_INPUT_SIZE <= self.size <= MAX_INPUT_SIZE:
             allowed = f"{MIN_INPUT_SIZE} to {MAX_INPUT_SIZE} pixels"
             raise ValueError(f"size is {self.size}, but must be from {allowed}")

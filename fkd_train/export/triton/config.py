@@ -22,7 +22,7 @@ from fkd_infer.errors import InvalidModelError
 from fkd_infer.models.cards.base import METADATA_KEY
 from fkd_infer.models.cards.landmark import ModelCard
 from fkd_train.errors import TritonConfigError
-from fkd_train.export.triton_schema import DATA_TYPES, model_config
+from fkd_train.export.triton.schema import DATA_TYPES, model_config
 
 _TYPES: dict[int, str] = {TensorProto.UINT8: "TYPE_UINT8", TensorProto.FLOAT: "TYPE_FP32"}
 

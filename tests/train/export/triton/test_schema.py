@@ -7,7 +7,7 @@ from typing import Any
 from google.protobuf import text_format  # type: ignore[import-untyped]
 from tritonclient.grpc import model_config_pb2  # type: ignore[import-untyped]
 
-from fkd_train.export.triton_schema import model_config
+from fkd_train.export.triton.schema import model_config
 
 
 def assert_same_fields(ours: Any, official: Any) -> None:

@@ -1,0 +1,1 @@
+"""What landmark networks are exported from: checkpoints, modules, and ONNX files of others."""
