@@ -55,14 +55,15 @@ class TrunkConfig:
 class ModelConfig:
     """The network; `unit` and `offset`, as shares of the input size, normalise its points.
 
-    `trunk`, `head`, `score`, `spread` and `refine` are for networks with a trunk.
+    `channels` is 1 for gray images and 3 for colour. `trunk`, `head`, `score`, `spread` and
+    `refine` are for networks with a trunk.
     """
 
     name: Annotated[str, one_of(NETWORKS)]
     size: InputSize
     unit: Positive = 0.25
     offset: float = 0.5
-    channels: Literal[1] = 1
+    channels: Literal[1, 3] = 1
     trunk: TrunkConfig | None = None
     head: Annotated[str, one_of(HEADS)] | None = None
     score: bool = False

@@ -38,13 +38,16 @@ class LandmarkNet(nn.Module):
     ) -> tuple[Tensor, ...]:
         """(points, score, spread), or those of them that it has, for crops uint8 (N, S, S, C).
 
-        Points are float32 (N, n, 2) in crop pixels, as the annotators of the shipped data set place
+        Crops of three channels are BGR, as OpenCV has them; the body sees RGB. Points are float32 (N, n, 2) in crop pixels, as the annotators of the shipped data set place
         them or, in training, those of `data_sets` (N,), for crops of which some are `mirrored`
         (N,). The score, float32 (N,), is near 1 for a well-framed face with exact points, 0.5 for
         points that are off by 15 % of the interocular distance, and near 0 without a face. The
         spread, float32 (N, n), is the error that the network expects of each point, in crop pixels.
         """
-        planes = image.permute(0, 3, 1, 2).float() / 255
+        planes = image.permute(0, 3, 1, 2)
+        if self.spec.channels == 3:
+            planes = planes.flip(1)
+        planes = planes.float() / 255
         output = self.body(planes)
         output = output if isinstance(output, BodyOutput) else BodyOutput(output)
         points = output.points.float().reshape(-1, self.spec.points, 2)

@@ -93,7 +93,7 @@ def test_refuses_files_that_are_not_toml(tmp_path: Path, text: str) -> None:
         ("optimizer", "ema", 1.5),
         ("augment", "flip", 7),
         ("model", "size", 0),
-        ("model", "channels", 3),
+        ("model", "channels", 2),
         ("crop", "scale", 0),
         ("loss", "name", "huber"),
     ],
