@@ -136,7 +136,7 @@ def load_landmark_network(path: Path) -> tuple[LandmarkNet, LandmarkRecipe, Chec
         raise RunError(path, "holds a detector, but a landmark network is needed")
     with _recipe_errors(path):
         recipe = landmark_recipe_from_dict(content["recipe"])
-        spec = replace(recipe.spec(), points=content["points"])
+        spec = replace(recipe.spec(), points=content["points"]).without_pretrained()
         network = _with_weights(lambda: build_landmark_net(spec), content, path)
     return network, recipe, content
 

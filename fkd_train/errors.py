@@ -3,6 +3,7 @@
 FkdError (from `fkd_infer.errors`)
     DatasetError (ValueError)
     RecipeError (ValueError)
+    NetworkError (ValueError)
     RunError (ValueError)
     DivergedError (FloatingPointError)
     BatchError (RuntimeError)
@@ -36,6 +37,10 @@ class RecipeError(FkdError, ValueError):
 
     def __init__(self, recipe: str | Path, problem: str, fix: str | None = None) -> None:
         super().__init__(f"recipe {recipe}", problem, fix)
+
+
+class NetworkError(FkdError, ValueError):
+    """A network cannot be built by its name, or does not give what is expected of it."""
 
 
 class RunError(FkdError, ValueError):

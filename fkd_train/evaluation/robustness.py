@@ -1,8 +1,8 @@
 """Measures robustness against worse boxes and worse pictures.
 
-A perturbation maps a face's image, gray (H, W) or BGR (H, W, 3), the points' box in it and a generator to the input
-that the runtime would have instead. The generator is seeded by the face's name, so that results are
-repeatable, and a face is tilted to the same side at every angle.
+A perturbation maps a face's image, gray (H, W) or BGR (H, W, 3), the points' box in it and a
+generator to the input that the runtime would have instead. The generator is seeded by the face's
+name, so that results are repeatable, and a face is tilted to the same side at every angle.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from fkd_train.errors import RecipeError
+from fkd_train.errors import NetworkError, RecipeError
 from fkd_train.models.fkdnet import BLOCKS
 from fkd_train.models.heads import HEADS
 from fkd_train.models.landmarks import build_landmark_net
@@ -116,7 +116,7 @@ def test_has_one_output_without_a_score() -> None:
 
 
 def test_an_unknown_network_lists_the_known_ones() -> None:
-    with pytest.raises(RecipeError, match="naimishnet-paper"):
+    with pytest.raises(NetworkError, match="naimishnet-paper"):
         build_landmark_net(spec("resnet", 96))
 
 
