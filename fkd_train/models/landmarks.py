@@ -73,9 +73,7 @@ class CropUnits(nn.Module):
         self.network = network
         output, expected = dry_run(spec, network), (BATCH, spec.points, 2)
         if not (
-            isinstance(output, Tensor)
-            and output.shape == expected
-            and output.is_floating_point()
+            isinstance(output, Tensor) and output.shape == expected and output.is_floating_point()
         ):
             wanted = shape_text(torch.empty(expected))
             problem = f"gives {shape_text(output)}, but {wanted} is expected"
