@@ -96,5 +96,5 @@ $(VENV)/.installed-demo: pyproject.toml constraints.txt | $(BIN)/python
 
 $(VENV)/.installed-dev: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "installing fkd with its training and development packages into $(VENV) …"
-	$(PIP) -e ".[cpu,demo,train,live,dev]"
+	$(PIP) -e ".[cpu,demo,train,timm,live,dev]"
 	@touch $@

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar, cast
-from zipfile import ZIP_STORED, ZipFile
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import nn
 
 from fkd_infer.landmarks.schemes import MAX_POINTS
 from fkd_infer.system.files.atomic import atomic_write, output_errors
-from fkd_infer.system.files.reading import open_regular
+from fkd_infer.system.files.text_checks import short_repr
 from fkd_train.config.detector import DetectorRecipe, detector_recipe_from_dict
 from fkd_train.config.landmarks import LandmarkRecipe, landmark_recipe_from_dict
 from fkd_train.config.recipe import is_detector
 from fkd_train.errors import RecipeError, RunError
 from fkd_train.models.detector import DetectorNet
 from fkd_train.models.landmarks import LandmarkNet, build_landmark_net
+from fkd_train.weights import read_torch_file
 
 FORMAT = 1
 Checkpoint = dict[str, Any]
@@ -49,33 +48,18 @@ def load_checkpoint(path: Path) -> Checkpoint:
 
     Raises RunError for a file that is missing, damaged, or of another format.
     """
-    try:
-        with open_regular(path) as file:
-            size = os.fstat(file.fileno()).st_size
-            _check_uncompressed(file)
-            content = torch.load(file, map_location="cpu", weights_only=True)
-    except FileNotFoundError as error:
-        raise RunError(path, "no such checkpoint") from error
-    except OSError as error:
-        raise RunError(path, f"not a checkpoint: {error.strerror or error}") from error
-    except Exception as error:  # the unpickler raises many kinds of errors
-        raise RunError(path, "not a checkpoint, or a damaged one") from error
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise RunError(path, f"not an fkd checkpoint of format {FORMAT}")
+    content = read_torch_file(path, "a checkpoint")
+    if not isinstance(content, dict) or "format" not in content:
+        fix = "weights alone start a run: fkd-train --init"
+        raise RunError(path, "not an fkd checkpoint, which has a recipe beside its weights", fix)
+    if content["format"] != FORMAT:
+        given = short_repr(content["format"])
+        raise RunError(path, f"a checkpoint of format {given}, and this version reads {FORMAT}")
     missing = {"recipe", "points", "weights", "progress"} - content.keys()
     if missing:
         raise RunError(path, f"a checkpoint without {', '.join(sorted(missing))}")
-    _check_content(content, size, path)
+    _check_content(content, path.stat().st_size, path)
     return cast(Checkpoint, content)
-
-
-def _check_uncompressed(file: BinaryIO) -> None:
-    """Raises an error if an entry is compressed, which torch.save never does: such a file could be
-    far larger in memory than on disk."""
-    with ZipFile(file) as archive:
-        if any(entry.compress_type != ZIP_STORED for entry in archive.infolist()):
-            raise ValueError("a compressed entry")
-    file.seek(0)
 
 
 def _check_content(content: dict[str, Any], size: int, path: Path) -> None:
@@ -116,19 +100,6 @@ def holds_detector(path: Path) -> bool:
     return is_detector(load_checkpoint(path)["recipe"])
 
 
-def load_initial_weights(network: nn.Module, path: Path) -> None:
-    """Starts a network with the weights of a checkpoint, of its own kind and size.
-
-    Raises RunError for a file that is no checkpoint, and for weights that do not fit.
-    """
-    weights = load_checkpoint(path)["weights"]
-    try:
-        network.load_state_dict(weights)
-    except RuntimeError as error:
-        fix = "use a recipe with the same model as the checkpoint's"
-        raise RunError(path, "its weights do not fit the recipe's network", fix) from error
-
-
 def load_landmark_network(path: Path) -> tuple[LandmarkNet, LandmarkRecipe, Checkpoint]:
     """Loads a landmark network, ready for inference, with its recipe."""
     content = load_checkpoint(path)
@@ -136,7 +107,7 @@ def load_landmark_network(path: Path) -> tuple[LandmarkNet, LandmarkRecipe, Chec
         raise RunError(path, "holds a detector, but a landmark network is needed")
     with _recipe_errors(path):
         recipe = landmark_recipe_from_dict(content["recipe"])
-        spec = replace(recipe.spec(), points=content["points"])
+        spec = replace(recipe.spec(), points=content["points"]).without_pretrained()
         network = _with_weights(lambda: build_landmark_net(spec), content, path)
     return network, recipe, content
 

@@ -40,8 +40,8 @@ class RecipeError(FkdError, ValueError):
 
 
 class NetworkError(FkdError, ValueError):
-    """A network of the user's own, a factory or an ONNX file, cannot be built, or does not take
-    and give what is stated."""
+    """A network cannot be built by its name, does not give what is expected of it, or cannot be
+    exported."""
 
 
 class RunError(FkdError, ValueError):

@@ -22,7 +22,10 @@ STOPPED = 130
 """Exit code after SIGINT or SIGTERM."""
 _DEBUG = click.Option(["--debug"], is_flag=True, help="Show a traceback for errors.")
 _PACKAGES_OF_EXTRAS = {
-    "train": "accelerate jinja2 matplotlib onnx onnxscript pandas pydantic tensorboard torch",
+    "train": (
+        "accelerate jinja2 matplotlib onnx onnxscript pandas pydantic safetensors tensorboard "
+        "tomli_w torch"
+    ),
     "demo": "skimage",
     "live": "starlette uvicorn",
 }

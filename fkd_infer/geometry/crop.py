@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 
 from fkd_infer.choices import Border
-from fkd_infer.geometry.arrays import Floats, Matrix, Pixels, float32s, gray_plane
+from fkd_infer.geometry.arrays import Floats, Matrix, Pixels, bgr_image, float32s, gray_plane
 from fkd_infer.geometry.boxes import derived_squares
 from fkd_infer.geometry.rules import CropRule
 from fkd_infer.geometry.transforms import inverse, similarity_rows
@@ -84,8 +84,7 @@ def _fill(pixels: Pixels, image: Pixels, rows: list[list[float]], border_mode: i
     factor = max(1, int(1 / math.hypot(a, c)))
     left, top, right, bottom = _region(image, rows, size, factor)
     region = image[top:bottom, left:right]
-    if channels == 1:
-        region = gray_plane(region)
+    region = gray_plane(region) if channels == 1 else bgr_image(region)
     if factor > 1:  # the crop would undersample the region, and its fine texture would alias
         region = _averaged(region, factor)
     # The size of the region's pixels in the image, and how far that moves the centre of the first.

@@ -15,7 +15,6 @@ from fkd_infer.geometry.rules import BoxRule, CropRule
 from fkd_train.choices import COLOR_ORDERS, LAYOUTS, OUTPUT_UNITS, SPLITS
 from fkd_train.export.sources.description import Description, InputShape
 
-
 if TYPE_CHECKING:
     _ParamType = click.ParamType[Any]
 else:

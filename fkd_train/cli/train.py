@@ -31,7 +31,7 @@ _SUBCOMMANDS = {
 @click.option(
     "--init",
     type=click.Path(path_type=Path),
-    help="Start with the weights of this .pt file, whose network has to be the recipe's.",
+    help="Start with those weights of this .pt, .pth or .safetensors file that fit.",
 )
 @click.option("--resume", is_flag=True, help="Continue the run in --out.")
 @click.option(

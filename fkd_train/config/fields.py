@@ -10,7 +10,7 @@ from pydantic import AfterValidator, ConfigDict, Field, PlainSerializer, PlainVa
 
 from fkd_infer.landmarks.schemes import LandmarkScheme, find_scheme
 from fkd_infer.models.cards.landmark import MAX_INPUT_SIZE, MIN_INPUT_SIZE
-from fkd_infer.system.files.strict_dataclass import parse_dataclass
+from fkd_infer.system.files.strict_dataclass import parse_dataclass, plain_problem
 from fkd_infer.system.files.text_checks import file_name_problem
 
 STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
@@ -37,6 +37,30 @@ def one_of(names: Collection[str]) -> AfterValidator:
         return name
 
     return AfterValidator(check)
+
+
+def _read_options(given: object) -> dict[str, object]:
+    """Validates a table whose meaning is known to others: plain, finite and printable values."""
+    if not isinstance(given, dict):
+        raise ValueError("has to be a table")
+    if problem := plain_problem(given, "options") or _kind_problem(given, "options"):
+        raise ValueError(problem)
+    return given
+
+
+def _kind_problem(value: object, where: str) -> str:
+    """Why plain data cannot be kept in a checkpoint, or an empty string."""
+    if isinstance(value, dict):
+        parts = (_kind_problem(one, f"{where}.{key}") for key, one in value.items())
+        return next(filter(None, parts), "")
+    if isinstance(value, list):
+        return next(filter(None, (_kind_problem(one, f"{where}[]") for one in value)), "")
+    is_plain = isinstance(value, bool | int | float | str)
+    return "" if is_plain else f"{where} is a {type(value).__name__}, not text, a number or a list"
+
+
+Options = Annotated[dict[str, object], PlainValidator(_read_options)]
+"""A table of text, numbers, truth values, and lists and tables of these."""
 
 
 def _check_file_name(name: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import field, replace
 from typing import Annotated, Literal
 
-from pydantic import Field, TypeAdapter
+from pydantic import AfterValidator, Field, TypeAdapter
 from pydantic.dataclasses import dataclass
 
 from fkd_infer.choices import Border
@@ -20,6 +20,7 @@ from fkd_train.config.fields import (
     FileName,
     InputSize,
     NonNegative,
+    Options,
     Positive,
     Range,
     Scheme,
@@ -29,16 +30,29 @@ from fkd_train.config.fields import (
 )
 from fkd_train.config.reading import read_recipe_table, validate
 from fkd_train.config.sections import AugmentConfig, DataConfig, DataConfigs, OptimizerConfig
+from fkd_train.errors import NetworkError
 from fkd_train.losses.landmarks import LOSSES
+from fkd_train.models.factories import network_type
 from fkd_train.models.fkdnet import BLOCKS
 from fkd_train.models.heads import HEADS
-from fkd_train.models.landmarks import NETWORKS
 from fkd_train.models.spec import ModelSpec, TrunkSpec
+
+
+def _check_network_name(name: str) -> str:
+    try:
+        network_type(name)
+    except NetworkError as error:
+        raise ValueError(error.without_subject) from error
+    return name
+
+
+NetworkName = Annotated[str, AfterValidator(_check_network_name)]
+"""The name of a network; what it names is looked for when the network is built."""
 
 
 @dataclass(frozen=True, config=STRICT)
 class TrunkConfig:
-    """The convolutions of a network with a trunk; see `TrunkSpec`."""
+    """The convolutions of fkdnet; see `TrunkSpec`."""
 
     stem: Channels
     widths: tuple[Channels, ...]
@@ -55,27 +69,39 @@ class TrunkConfig:
 class ModelConfig:
     """The network; `unit` and `offset`, as shares of the input size, normalise its points.
 
-    `trunk`, `head`, `score`, `spread` and `refine` are for networks with a trunk.
+    `name` is one of this package's networks, a backbone of timm (`timm:NAME`), or a factory of
+    one's own (`package.module:factory`). `channels` is 1 for gray images and 3 for colour. `trunk`
+    is for fkdnet, `options` for factories from outside of the package, `head` for networks that
+    give feature maps, and `score`, `spread` and `refine` for those with a head.
     """
 
-    name: Annotated[str, one_of(NETWORKS)]
+    name: NetworkName
     size: InputSize
     unit: Positive = 0.25
     offset: float = 0.5
-    channels: Literal[1] = 1
+    channels: Literal[1, 3] = 1
     trunk: TrunkConfig | None = None
+    options: Options = field(default_factory=dict)
     head: Annotated[str, one_of(HEADS)] | None = None
     score: bool = False
     spread: bool = False
     refine: bool = False
 
     def __post_init__(self) -> None:
-        has_trunk = NETWORKS[self.name].has_trunk
-        if has_trunk and (self.trunk is None or self.head is None):
-            raise ValueError(f"{self.name} needs a trunk and a head")
-        extras = self.trunk or self.head or self.score or self.spread or self.refine
-        if not has_trunk and extras:
-            raise ValueError(f"{self.name} has no trunk, head, score, spread or refinement")
+        kind = network_type(self.name)
+        if kind.trunk and self.trunk is None:
+            raise ValueError(f"{self.name} needs a trunk")
+        if kind.head == "needed" and self.head is None:
+            raise ValueError(f"{self.name} needs a head: {', '.join(HEADS)}")
+        unused = {
+            "trunk": self.trunk is not None and not kind.trunk,
+            "options": bool(self.options) and not kind.options,
+            "head": self.head is not None and kind.head == "none",
+        }
+        if wrong := [key for key, is_unused in unused.items() if is_unused]:
+            raise ValueError(f"{self.name} has no {' or '.join(wrong)}")
+        if self.head is None and (self.score or self.spread or self.refine):
+            raise ValueError("score, spread and refine need a head")
         halvings = (
             0 if self.trunk is None else 1 + len(self.trunk.widths) + bool(self.trunk.context)
         )
@@ -93,6 +119,7 @@ class ModelConfig:
             channels=self.channels,
             points=points,
             trunk=trunk,
+            options=self.options,
             head=self.head,
             score=self.score,
             spread=self.spread,

@@ -44,6 +44,11 @@ class CropSampler:
     config: CropConfig
     scheme: LandmarkScheme
 
+    @property
+    def in_colour(self) -> bool:
+        """Whether the network needs images in colour."""
+        return self.channels == 3
+
     @classmethod
     def of(cls, recipe: LandmarkRecipe) -> CropSampler:
         """The sampler for a recipe's network."""

@@ -93,7 +93,7 @@ def compare(models: Sequence[Path], protocol: EvaluationProtocol) -> Comparison:
     samplers = [sampler for _, sampler in opened]
     _check_schemes(paths, samplers)
     detector = protocol.detector()
-    colour = detector is not None
+    colour = detector is not None or any(sampler.in_colour for sampler in samplers)
     faces = load_evaluation(protocol.data, protocol.split, samplers[0].scheme, colour)
     results = [
         _measure(name, path, predict, sampler, faces, protocol, detector)

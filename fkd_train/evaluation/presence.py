@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from fkd_infer.choices import MIN_PRESENCE
 from fkd_infer.geometry.arrays import Floats, Matrix, Pixels
@@ -18,6 +16,7 @@ from fkd_train.data.augmentation.non_faces import texture
 from fkd_train.data.augmentation.photometric import Rng
 from fkd_train.data.crop_sampler import CropSampler
 from fkd_train.data.faces import Faces
+from fkd_train.data.pictures import as_bgr
 from fkd_train.evaluation.accuracy import evaluation_crops
 from fkd_train.evaluation.metrics import nme, roc_auc
 from fkd_train.evaluation.predict import Predict, predict_all
@@ -204,16 +203,9 @@ def _photo_windows(sampler: CropSampler) -> Iterator[Pixels]:
 
     for number, name in enumerate(PICTURES):
         rng = np.random.default_rng(number)
-        image = _gray(getattr(data, name)())
-        height, width = image.shape
+        image = as_bgr(getattr(data, name)())
+        height, width = image.shape[:2]
         for _ in range(WINDOWS):
             side = min(height, width) * rng.uniform(0.15, 1.0)
             centre = rng.uniform(side / 2, [width - side / 2, height - side / 2])
             yield sampler.cut(image, similarity(centre, side, sampler.size))
-
-
-def _gray(image: NDArray[np.generic]) -> Pixels:
-    pixels = np.asarray(image, dtype=np.uint8)
-    if pixels.ndim == 2:
-        return pixels
-    return np.asarray(cv2.cvtColor(pixels[..., :3], cv2.COLOR_RGB2GRAY), dtype=np.uint8)

@@ -1,8 +1,8 @@
 """Measures robustness against worse boxes and worse pictures.
 
-A perturbation maps a face's gray image (H, W), the points' box in it and a generator to the input
-that the runtime would have instead. The generator is seeded by the face's name, so that results are
-repeatable, and a face is tilted to the same side at every angle.
+A perturbation maps a face's image, gray (H, W) or BGR (H, W, 3), the points' box in it and a
+generator to the input that the runtime would have instead. The generator is seeded by the face's
+name, so that results are repeatable, and a face is tilted to the same side at every angle.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from fkd_train.evaluation.predict import Predict, predict_all
 
 @dataclass(frozen=True)
 class View:
-    """The runtime's input: an image (H, W), and the centre (2,) and side of the points' square.
+    """The runtime's input: an image, and the centre (2,) and side of the points' square.
 
     The face appears rotated by `tilt` radians, clockwise on screen, about the centre. `to_original`
     (2, 3) maps this image to the face's original image.
@@ -53,7 +53,7 @@ class View:
 
 
 Perturbation = Callable[[Pixels, Floats, float, Rng], View]
-"""Maps a face's image (H, W), its points' box (centre (2,), longer side) and a generator."""
+"""Maps a face's image, its points' box (centre (2,), longer side) and a generator."""
 
 
 def clean(image: Pixels, centre: Floats, side: float, rng: Rng) -> View:

@@ -9,7 +9,6 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 import onnxslim
-from numpy.typing import NDArray
 from onnx import numpy_helper
 from onnx_ir.passes.common import DeduplicateHashedInitializersPass
 
@@ -120,15 +119,25 @@ def fold_channel_order(model: onnx.ModelProto) -> onnx.ModelProto:
     return _without_unused_constants(graph)
 
 
-def _channel_order(node: ir.Node) -> NDArray[np.integer] | None:
-    """Returns the channels (C,) that a Gather takes in another order, if it does nothing else."""
-    if node.op_type != "Gather" or "axis" not in node.attributes:
-        return None
-    indices = node.inputs[1]
-    if node.attributes["axis"].as_int() != 1 or indices is None or indices.const_value is None:
-        return None
-    order: NDArray[np.integer] = indices.const_value.numpy()
-    return order if order.ndim == 1 and set(order.tolist()) == set(range(len(order))) else None
+def _channel_order(node: ir.Node) -> list[int] | None:
+    """Returns the channels (C,) that a node takes in another order, if it does nothing else."""
+    numbers = [_integers(value) for value in node.inputs[1:]]
+    shape = node.inputs[0].shape if node.inputs and node.inputs[0] is not None else None
+    order: list[int] | None = None
+    if node.op_type == "Gather" and node.attributes["axis"].as_int() == 1:
+        (order,) = numbers
+    # torch.flip: along axis 1 from the last channel on, backwards, as far as there are any.
+    if node.op_type == "Slice" and numbers[:1] + numbers[2:] == [[-1], [1], [-1]]:
+        channels = None if shape is None else shape[1]
+        order = list(range(channels))[::-1] if isinstance(channels, int) else None
+        order = order if numbers[1] is not None and numbers[1][0] < -len(order or ()) else None
+    return order if order and sorted(order) == list(range(len(order))) else None
+
+
+def _integers(value: ir.Value | None) -> list[int] | None:
+    """The numbers of a constant, None for what is none."""
+    constant = None if value is None else ir.convenience.get_const_tensor(value)
+    return None if constant is None else [int(number) for number in constant.numpy().ravel()]
 
 
 def reshape_gray(model: onnx.ModelProto) -> onnx.ModelProto:

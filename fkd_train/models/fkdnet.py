@@ -1,26 +1,14 @@
-"""fkdnet: a convolutional trunk, a head for the points, and dense layers for score and spread."""
+"""The trunk of fkdnet: small convolutions, whose maps the heads read."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import pairwise
-from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from fkd_train.models.heads import HEADS
 from fkd_train.models.layers import conv_norm, conv_norm_relu
-from fkd_train.models.refinement import LocalRefinement
 from fkd_train.models.spec import ModelSpec, TrunkSpec
-
-
-class BodyOutput(NamedTuple):
-    """Normalised points (N, n, 2), the score's logits (N, 1), and logarithms of the points'
-    normalised spread (N, n); None for what a network does not have."""
-
-    points: Tensor
-    score: Tensor | None = None
-    spread: Tensor | None = None
 
 
 def plain_block(inputs: int, outputs: int, stride: int) -> nn.Module:
@@ -100,30 +88,7 @@ class Trunk(nn.Module):
         return [*maps[:-1], self.context(maps[-1])]
 
 
-class FkdNet(nn.Module):
-    """The trunk and its heads."""
-
-    def __init__(self, spec: ModelSpec) -> None:
-        super().__init__()
-        assert spec.trunk is not None
-        assert spec.head is not None
-        widths = spec.trunk.widths
-        self.trunk = Trunk(spec.trunk, spec.channels)
-        cells = spec.size >> (1 + len(widths))
-        self.head = HEADS[spec.head](spec, (widths[-2], widths[-1]), cells)
-        finest = spec.size >> 2
-        self.refine = LocalRefinement(spec, widths[0], finest) if spec.refine else None
-        self.score = nn.Linear(widths[-1], 1) if spec.score else None
-        self.spread = nn.Linear(widths[-1], spec.points) if spec.spread else None
-
-    def forward(self, planes: Tensor) -> BodyOutput:
-        """Points, and score and spread from the mean of the last map."""
-        maps = self.trunk(planes)
-        finer, coarser = maps[-2:]
-        points = self.head(finer, coarser)
-        if self.refine is not None:
-            points = self.refine(maps[0], points)
-        mean = coarser.mean((2, 3))
-        score = None if self.score is None else self.score(mean)
-        spread = None if self.spread is None else self.spread(mean)
-        return BodyOutput(points, score, spread)
+def fkdnet_trunk(spec: ModelSpec) -> nn.Module:
+    """The trunk of a spec."""
+    assert spec.trunk is not None
+    return Trunk(spec.trunk, spec.channels)

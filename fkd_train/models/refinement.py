@@ -19,6 +19,8 @@ _CHANNELS = 16
 """Of the map that patches are gathered from."""
 _BEFORE, _AFTER = 1, 2
 """Cells of a patch on either side of a point's cell, in both directions."""
+MIN_CELLS = _BEFORE + 1 + _AFTER
+"""Cells along a side of the smallest map that a patch fits into."""
 _GAIN = 1 / 32
 """Keeps the offsets small while the learning rate is high."""
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 
 @dataclass(frozen=True)
@@ -26,8 +27,10 @@ class TrunkSpec:
 class ModelSpec:
     """Everything a network is built from; `unit` and `offset` (crop pixels) normalise its points.
 
-    `trunk` and `head` (a name from `heads.HEADS`) are for networks with a trunk; `score` and
-    `spread` add outputs, `refine` a second look at each point. `conventions` is the number of data
+    `channels` is 1 for gray images, 3 for colour. `trunk` has the convolutions of fkdnet, `options`
+    what a factory from outside of the package reads. `head` is a name from `heads.HEADS`, for a
+    head on feature maps, beside which `score` and `spread` add outputs, and `refine` a second look
+    at each point. `conventions` is the number of data
     sets whose annotators differ, 0 to ignore that, `shipped` the one whose convention is exported,
     and `mirror` the flip permutation.
     """
@@ -39,6 +42,7 @@ class ModelSpec:
     channels: int = 1
     points: int = 68
     trunk: TrunkSpec | None = None
+    options: Mapping[str, object] = field(default_factory=dict)
     head: str | None = None
     score: bool = False
     spread: bool = False
@@ -46,3 +50,10 @@ class ModelSpec:
     conventions: int = 0
     shipped: int = 0
     mirror: tuple[int, ...] = ()
+
+    def without_pretrained(self) -> ModelSpec:
+        """The same network, to load weights into: an option `pretrained`, by which a factory would
+        first fetch others, is off."""
+        if not self.options.get("pretrained"):
+            return self
+        return replace(self, options={**self.options, "pretrained": False})

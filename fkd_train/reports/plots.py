@@ -8,18 +8,16 @@ from itertools import cycle
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
-import torch
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from fkd_infer.drawing.annotator import Annotator
 from fkd_infer.drawing.marks import WHITE_TEXT, draw_outlined_text
-from fkd_infer.geometry.arrays import Floats, Pixels
+from fkd_infer.geometry.arrays import Floats, Pixels, bgr_image
 from fkd_infer.geometry.transforms import transform
 from fkd_infer.media.images.writing import write_image
 from fkd_infer.system.files.atomic import atomic_write, output_errors
@@ -29,7 +27,7 @@ from fkd_train.data.crop_sampler import CropSampler
 from fkd_train.data.faces import Faces
 from fkd_train.evaluation.accuracy import Evaluation, evaluation_matrices
 from fkd_train.evaluation.metrics import Array, LogRow, ced, nme
-from fkd_train.evaluation.predict import convention_offsets
+from fkd_train.evaluation.predict import convention_offsets, torch_predict
 from fkd_train.models.landmarks import LandmarkNet
 
 TILE = 224
@@ -55,7 +53,8 @@ def plot_run(
     worst = np.argsort(-errors)[:12]
     save_figure(curves(log), folder / "curves.png")
     save_figure(ced_curve(errors), folder / "ced.png")
-    save_figure(first_filters(network, sampler, faces), folder / "filters.png")
+    if figure := first_filters(network, sampler, faces):
+        save_figure(figure, folder / "filters.png")
     if offsets := convention_offsets(network, recipe):
         assert recipe.convention is not None
         figure = convention_arrows(offsets, recipe.convention, mean_crop_face(faces, sampler))
@@ -171,15 +170,15 @@ def line_styles() -> Iterator[dict[str, Any]]:
 
 def first_filters(
     network: LandmarkNet, sampler: CropSampler, faces: Faces, count: int = 16
-) -> Figure:
-    """Plots the first convolution's filters, and the response of each to a face below it."""
-    first = next(module for module in network.modules() if isinstance(module, nn.Conv2d))
+) -> Figure | None:
+    """Plots the first convolution's filters, and the response of each to a face below it; None for
+    a network without convolutions."""
+    first = next((module for module in network.modules() if isinstance(module, nn.Conv2d)), None)
+    if first is None:
+        return None
     weights = first.weight.detach().float().cpu().mean(dim=1).numpy()[:count]
     matrix = sampler.matrix(faces.images[0], faces.points[0])
-    pixels = sampler.cut(faces.images[0], matrix)
-    planes = torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 255
-    with torch.inference_mode():
-        maps = first(planes.to(first.weight)).float().cpu().numpy()[0, :count]
+    maps = _response(network, first, sampler.cut(faces.images[0], matrix))[:count]
     columns = -(-len(weights) // 2)
     figure = Figure(figsize=(1.4 * columns, 5.8), layout="constrained")
     axes = figure.subplots(4, columns)
@@ -191,6 +190,16 @@ def first_filters(
             if number < len(images):
                 axis.imshow(images[number], cmap="gray")
     return figure
+
+
+def _response(network: LandmarkNet, layer: nn.Module, pixels: Pixels) -> Floats:
+    """What a layer of the network outputs (c, h, w) for a crop (S, S, C)."""
+    outputs: list[Tensor] = []
+    hook = layer.register_forward_hook(lambda _layer, _inputs, output: outputs.append(output))
+    with hook:
+        torch_predict(network, next(network.parameters()).device)(pixels[None])
+    maps: Floats = outputs[0][0].float().cpu().numpy()
+    return maps
 
 
 def face_sheet(
@@ -216,7 +225,7 @@ def _tile(faces: Faces, row: int, points: Floats, sampler: CropSampler, text: st
     large = replace(sampler, size=TILE)
     enlarged = large.matrix(faces.images[row], faces.points[row])
     pixels = large.cut(faces.images[row], enlarged)
-    colour = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR), dtype=np.uint8)
+    colour = bgr_image(pixels if large.in_colour else pixels[..., 0])
     moved = transform(points, enlarged)
     face = Face(moved, np.array([0, 0, TILE, TILE], np.float32))
     drawn = Annotator(faces.scheme, ("points",))(Frame(colour, "sheet"), [face]).image

@@ -32,12 +32,12 @@ def landmark_task(
     recipe: LandmarkRecipe, data: DataFolders, out: Path, accelerator: Accelerator
 ) -> TrainingTask:
     """Reads the data of a recipe and builds its network; plots go into `<out>/plots`."""
+    sampler = CropSampler.of(recipe)
     training, evaluation_faces = load_split(
-        data, recipe.split, recipe.landmarks, configs=recipe.data
+        data, recipe.split, recipe.landmarks, sampler.in_colour, recipe.data
     )
     set_seed(recipe.seed)
     network = build_landmark_net(recipe.spec())
-    sampler = CropSampler.of(recipe)
     draws = FaceDraws.of(training, recipe.data)
     names = tuple(row.name for row in recipe.data)
 

@@ -11,7 +11,6 @@ import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 
-from fkd_train.checkpoints import load_initial_weights
 from fkd_train.config.detector import DetectorRecipe
 from fkd_train.config.recipe import Recipe
 from fkd_train.data.dataset import DataFolders, find_sets
@@ -25,6 +24,7 @@ from fkd_train.training.run_folder import RunFolder
 from fkd_train.training.state import TrainingState
 from fkd_train.training.task import RunIdentity, TrainingTask
 from fkd_train.training.trainer import Trainer
+from fkd_train.weights import fit_weights, read_weights
 
 SAVE_EVERY = 600.0
 """Seconds after which an unfinished epoch is saved."""
@@ -55,21 +55,26 @@ def train(
     """Trains into a run folder: recipe.json, data.csv, log.csv, best.pt, last.pt, plots/.
 
     `last.pt` is saved after every epoch, and within an epoch every `save_every` seconds. `force`
-    resumes even with another recipe or other data. `init` is a checkpoint whose weights a new run
-    starts with. `notify` receives messages for the user, in the main process.
+    resumes even with another recipe or other data. `init` is a file of weights; a new run starts
+    with those that fit its network, and tells which. `notify` receives messages for the user, in
+    the main process.
 
     Raises DatasetError for bad data; RunError if the folder already holds a run (without `resume`),
     or none (with it), or one with another recipe or other data (without `force`), or while another
-    process trains into it, or for initial weights that do not fit; and the errors of Trainer.run.
+    process trains into it, or for initial weights of which none fits; NetworkError for a network
+    that cannot be built; and the errors of Trainer.run.
     """
     accelerator = _accelerator(recipe)
     folder = RunFolder(out)
     with ExitStack() as claims:
         run_on_main_process(accelerator, out, lambda: claims.enter_context(folder.claimed(resume)))
-        recipe = _for_folders(recipe, data, notify if accelerator.is_main_process else _ignore)
+        tell = notify if accelerator.is_main_process else _ignore
+        recipe = _for_folders(recipe, data, tell)
+        weights = {} if init is None else read_weights(init)
         task = _build_task(recipe, data, out, accelerator)
         if init is not None:
-            load_initial_weights(task.network, init)
+            for line in fit_weights(task.network, weights, init).report():
+                tell(line)
         log = RunLog(out, accelerator.is_main_process, tensorboard)
         trainer = _build_trainer(recipe, task, accelerator, log, workers, save_every)
         run_on_main_process(

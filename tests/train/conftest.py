@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 from drawn_dataset import tiny_recipe, write_part
+from own_networks import WriteModule
 from tiny_models import five_points
 
 from fkd_train.config.detector import DetectorRecipe, detector_recipe_from_dict
@@ -36,6 +38,28 @@ def five_point_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny() -> LandmarkRecipe:
     """Two epochs of five steps, with augmentation, schedule and averaging."""
     return tiny_recipe()
+
+
+@pytest.fixture
+def write_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[WriteModule]:
+    """Writes modules that can be imported until the test ends."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    roots = set()
+
+    def forget() -> None:
+        for imported in list(sys.modules):
+            if imported.partition(".")[0] in roots:
+                del sys.modules[imported]
+
+    def write(name: str, text: str) -> None:
+        path = tmp_path / f"{name.replace('.', '/')}.py"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+        roots.add(name.partition(".")[0])
+        forget()
+
+    yield write
+    forget()
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from fkd_train.evaluation.predict import Predict
 from fkd_train.export.cards import weights_sha256
 from fkd_train.export.sources.border import Border, choose_output
 from fkd_train.export.torch_to_onnx import GraphSettings, landmarks_to_onnx
-from fkd_train.models.factories import load_factory
+from fkd_train.models.outside_code import import_factory
 from fkd_train.models.spec import ModelSpec
 from fkd_train.weights import fit_weights, read_weights
 
@@ -49,7 +49,7 @@ class Module:
         Raises NetworkError for a factory that gives no module, and RunError for weights that do not
         fit all of it. `notify` hears of a network without a file of weights.
         """
-        module = load_factory(factory)(spec)
+        module = import_factory(factory)(spec)
         if weights is None:
             notify(f"{factory}: without --weights, it has those that its factory gave it")
         else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +94,7 @@ def test_refuses_files_that_are_not_toml(tmp_path: Path, text: str) -> None:
         ("optimizer", "ema", 1.5),
         ("augment", "flip", 7),
         ("model", "size", 0),
-        ("model", "channels", 3),
+        ("model", "channels", 2),
         ("crop", "scale", 0),
         ("loss", "name", "huber"),
     ],
@@ -203,3 +204,44 @@ def test_refuses_a_wrong_scheme_in_one_line(scheme: object, problem: str) -> Non
     with pytest.raises(RecipeError, match=problem) as caught:
         landmark_recipe_from_dict(table)
     assert "\n" not in str(caught.value)
+
+
+TRUNK = {"stem": 8, "widths": [8, 16], "depths": [1, 1]}
+
+
+@pytest.mark.parametrize(
+    ("model", "problem"),
+    [
+        ({"name": "fkdnet", "head": "grid"}, "fkdnet needs a trunk"),
+        ({"name": "fkdnet", "trunk": TRUNK}, "fkdnet needs a head: regression, simcc, heatmap"),
+        ({"name": "timm:resnet18"}, "timm:resnet18 needs a head"),
+        ({"name": "naimishnet", "head": "grid"}, "naimishnet has no head"),
+        ({"name": "naimishnet", "options": {"a": 1}}, "naimishnet has no options"),
+        ({"name": "a.b:c", "trunk": TRUNK}, "a.b:c has no trunk"),
+        ({"name": "a.b:c", "spread": True}, "score, spread and refine need a head"),
+        ({"name": "a.b"}, "model.name = 'a.b': Value error, no such network; there are: naimish"),
+        ({"name": "a.b:"}, "is not written as package.module:factory"),
+        ({"name": "os:system"}, "names Python's own module os"),
+        ({"name": "a:b", "head": "direct"}, "there are: regression, simcc, heatmap, grid"),
+        ({"name": "a:b", "options": {"x": {"y": [float("nan")]}}}, r"options.x.y\[0\] is nan"),
+        ({"name": "a:b", "options": {"x": [date(2020, 1, 1)]}}, r"options.x\[\] is a date"),
+        ({"name": "a:b", "options": 3}, "has to be a table"),
+        ({"name": "a:b", "options": {"a": {"x\n": 1}}}, "which cannot be shown"),
+    ],
+)
+def test_says_which_keys_fit_a_kind_of_network(model: dict[str, Any], problem: str) -> None:
+    table = landmark_recipe_to_dict(load_landmark_recipe("naimishnet"))
+    with pytest.raises(RecipeError, match=problem) as caught:
+        landmark_recipe_from_dict(table | {"model": {"size": 64, **model}})
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["timm:resnet18", "nowhere.nets:small"])
+def test_a_recipe_names_a_network_that_is_not_looked_for_yet(name: str) -> None:
+    options = {"out_indices": [1, 2], "deep": {"gain": 0.5, "on": True, "name": "x"}}
+    model = {"name": name, "size": 50, "channels": 3, "head": "heatmap", "options": options}
+    table = landmark_recipe_to_dict(load_landmark_recipe("naimishnet")) | {"model": model}
+    recipe = landmark_recipe_from_dict(table)
+    assert recipe.spec().options == options
+    again = landmark_recipe_from_dict(json.loads(json.dumps(landmark_recipe_to_dict(recipe))))
+    assert again == recipe

@@ -155,3 +155,51 @@ def test_zero_strength_changes_nothing() -> None:
     matrix = SAMPLER.matrix(image, points)
     np.testing.assert_array_equal(pixels, SAMPLER.cut(image, matrix))
     np.testing.assert_allclose(moved, transform(points, matrix), atol=1e-4)
+
+
+EACH = ["turned", "blink", "glasses", "hand", "light", "lamp", "blur", "noise", "occlusion"]
+EACH += ["low_resolution", "jpeg", "flip", "loose"]
+PEACH = (150, 180, 230)
+"""A colour of skin, BGR."""
+
+
+def face_in_colour() -> tuple[np.ndarray, np.ndarray]:
+    """A drawn face whose bright parts are of the colour of skin."""
+    image, points = draw_face(160, np.random.default_rng(5))
+    return (image[..., None] * (np.array(PEACH) / 255)).astype(np.uint8), points
+
+
+@pytest.mark.parametrize("name", EACH)
+def test_each_change_of_a_crop_keeps_its_colours(name: str) -> None:
+    """Red stays above green, and green above blue, where the face is seen."""
+    image, points = face_in_colour()
+    sampler = replace(SAMPLER, channels=3)
+    only = AugmentConfig(**{name: 1.0})
+    for seed in range(6):
+        pixels, moved, _ = sampler.random(image, points, only, np.random.default_rng(seed))
+        assert pixels.shape == (112, 112, 3)
+        x, y = np.rint(moved[27:36].mean(axis=0)).astype(int).tolist()
+        blue, green, red = np.median(pixels[y - 12 : y + 12, x - 12 : x + 12], axis=(0, 1))
+        assert red >= green >= blue or name in ("occlusion", "hand")
+        assert red > blue + 10 or name in ("occlusion", "hand", "light")
+
+
+@pytest.mark.parametrize("kind", ["background", "turned", "misframed", "scrambled", "texture"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_crops_without_a_framed_face_have_the_channels_of_the_network(
+    kind: str, channels: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fkd_train.data.crop_sampler._UNFRAMED", {kind: 1.0})
+    image, points = face_in_colour()
+    sampler = replace(SAMPLER, channels=channels)
+    for seed in range(8):
+        pixels = sampler.unframed(image, points, AugmentConfig(), np.random.default_rng(seed))
+        assert pixels.shape == (112, 112, channels)
+        assert pixels.dtype == np.uint8
+
+
+def test_a_gray_image_has_three_equal_channels_in_a_crop_in_colour() -> None:
+    image, points = draw_face(160, np.random.default_rng(5))
+    gray = SAMPLER.cut(image, SAMPLER.matrix(image, points))
+    colour = replace(SAMPLER, channels=3).cut(image, SAMPLER.matrix(image, points))
+    np.testing.assert_array_equal(colour, np.repeat(gray, 3, axis=2))

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from fkd_train.errors import RecipeError
+from fkd_train.errors import NetworkError, RecipeError
 from fkd_train.models.fkdnet import BLOCKS
 from fkd_train.models.heads import HEADS
 from fkd_train.models.landmarks import build_landmark_net
@@ -59,9 +59,18 @@ def test_maps_uint8_crops_to_crop_pixels(name: str, channels: int) -> None:
     image = torch.randint(0, 256, (3, 96, 96, channels), dtype=torch.uint8)
     (points,) = network(image)
     assert points.shape == (3, 68, 2)
-    torch.testing.assert_close(
-        points, network.body(image.permute(0, 3, 1, 2) / 255.0).view(3, 68, 2) * 24 + 48
-    )
+    planes = image.permute(0, 3, 1, 2).flip(1) / 255.0
+    torch.testing.assert_close(points, network.body(planes).view(3, 68, 2) * 24 + 48)
+
+
+def test_a_network_of_colour_images_sees_red_first() -> None:
+    seen: list[torch.Tensor] = []
+    network = build_landmark_net(spec("naimishnet", 96, 3)).eval()
+    network.body.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    blue = torch.zeros(1, 96, 96, 3, dtype=torch.uint8)
+    blue[..., 0] = 255  # BGR, as OpenCV has it
+    network(blue)
+    assert seen[0].mean((0, 2, 3)).tolist() == [0, 0, 1]
 
 
 def fkdnet(size: int = 64, **changes: object) -> ModelSpec:
@@ -107,7 +116,7 @@ def test_has_one_output_without_a_score() -> None:
 
 
 def test_an_unknown_network_lists_the_known_ones() -> None:
-    with pytest.raises(RecipeError, match="naimishnet-paper"):
+    with pytest.raises(NetworkError, match="naimishnet-paper"):
         build_landmark_net(spec("resnet", 96))
 
 

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from torch import nn
 
 from fkd_infer.landmarks.schemes import IBUG68
 from fkd_train.config.landmarks import CropConfig
 from fkd_train.data.crop_sampler import CropSampler
 from fkd_train.data.dataset import read_faces
-from fkd_train.reports.plots import COLOURS, TILE, ced_curve, ced_curves, curves, face_sheet
+from fkd_train.models.landmarks import LandmarkNet, build_landmark_net
+from fkd_train.models.spec import ModelSpec
+from fkd_train.reports.plots import (
+    COLOURS,
+    TILE,
+    ced_curve,
+    ced_curves,
+    curves,
+    face_sheet,
+    first_filters,
+)
 
 SAMPLER = CropSampler(64, 1, CropConfig(scale=1.25), IBUG68)
 
@@ -26,6 +38,27 @@ def test_a_sheet_shows_true_points_left_and_predicted_right(drawn_data: Path) ->
     moved = face_sheet(faces, faces.points + 5, rows, errors, SAMPLER)
     np.testing.assert_array_equal(moved[: TILE - 30, :TILE], left)
     assert (moved[: TILE - 30, TILE : 2 * TILE] != right).any()
+
+
+def test_a_sheet_of_a_network_of_colour_images_is_in_colour(drawn_data: Path) -> None:
+    faces = read_faces(drawn_data, "test", colour=True)
+    red = tuple(image // np.array([4, 4, 1], np.uint8) for image in faces.images)
+    faces, sampler = replace(faces, images=red), replace(SAMPLER, channels=3)
+    errors = np.zeros(6, np.float32)
+    sheet = face_sheet(faces, faces.points, np.array([0]), errors, sampler)
+    blue, _, bright = np.median(sheet[: TILE - 30, :TILE], axis=(0, 1))
+    assert bright > 2 * blue
+
+
+def test_shows_the_filters_of_networks_that_have_some(drawn_data: Path) -> None:
+    faces = read_faces(drawn_data, "test", colour=True)
+    spec = ModelSpec("naimishnet", 64, unit=16, offset=32, channels=3)
+    sampler = replace(SAMPLER, channels=3)
+    figure = first_filters(build_landmark_net(spec), sampler, faces)
+    assert figure is not None
+    assert len(figure.axes) == 32
+    dense = nn.Sequential(nn.Flatten(), nn.Linear(3 * 64 * 64, 136))
+    assert first_filters(LandmarkNet(spec, dense), sampler, faces) is None
 
 
 def test_the_ced_ends_at_the_share_of_faces_below_the_limit() -> None:

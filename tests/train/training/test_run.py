@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -196,14 +197,26 @@ def test_starts_with_the_weights_of_another_run(
             torch.testing.assert_close(after[name], weights, atol=1e-6, rtol=1e-4)
 
 
-def test_refuses_initial_weights_of_another_network(
+def test_tells_which_weights_of_another_network_it_starts_with(
     uninterrupted: Path, tiny: LandmarkRecipe, drawn_data: Path, tmp_path: Path
 ) -> None:
-    other = replace(tiny, model=replace(tiny.model, size=2 * tiny.model.size))
-    with pytest.raises(RunError, match="its weights do not fit the recipe's network"):
-        train(other, drawn_data, tmp_path, init=uninterrupted / "last.pt", workers=0)
-    with pytest.raises(RunError, match="no such checkpoint"):
-        train(tiny, drawn_data, tmp_path, init=tmp_path / "none.pt", workers=0)
+    other = replace(tiny, epochs=1, model=replace(tiny.model, size=2 * tiny.model.size))
+    lines: list[str] = []
+    last = uninterrupted / "last.pt"
+    train(other, drawn_data, tmp_path / "run", init=last, workers=0, notify=lines.append)
+    assert re.fullmatch(rf"15 of 16 tensors \(\d+ % of the weights\) from {last}", lines[0])
+    assert lines[1].startswith("of another shape: body.2.weight (1024, ")
+
+
+def test_refuses_initial_weights_that_do_not_fit_at_all(
+    tiny: LandmarkRecipe, drawn_data: Path, tmp_path: Path
+) -> None:
+    torch.save({"other.weight": torch.zeros(3)}, tmp_path / "other.pt")
+    with pytest.raises(RunError, match="none of its weights fits the network"):
+        train(tiny, drawn_data, tmp_path / "run", init=tmp_path / "other.pt", workers=0)
+    with pytest.raises(RunError, match="no such file of weights"):
+        train(tiny, drawn_data, tmp_path / "run", init=tmp_path / "none.pt", workers=0)
+    assert not (tmp_path / "run").exists()
 
 
 def test_resumes_a_run_whose_recipe_lacks_a_newer_field(
