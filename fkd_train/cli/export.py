@@ -271,10 +271,7 @@ def _optimize(
     from fkd_train.optimize.landmarks import optimize_landmarks
     from fkd_train.optimize.report import protocol_lines, table, write_report
 
-    assert network.data is not None
-    result = optimize_landmarks(
-        network, network.data, out, goal, max_nme_increase, platform, _print_progress
-    )
+    result = optimize_landmarks(network, out, goal, max_nme_increase, platform, _print_progress)
     write_report(result)
     for line in (*table(result), "", *protocol_lines(result)):
         click.echo(line)

@@ -81,11 +81,18 @@ def verification_faces(
         rng = np.random.default_rng(0)
         drawn = [draw_face(200, rng) for _ in range(count)]
         images, points = zip(*drawn, strict=True)
+        if sampler.channels == 3:
+            images = tuple(_tinted(image, rng) for image in images)
         faces = Faces(("drawn",) * count, images, np.stack(points))
     chosen = faces.rows(range(min(count, len(faces))))
     crops, matrices = evaluation_crops(chosen, sampler)
     true_points = transform(chosen.points, matrices) if chosen.scheme == sampler.scheme else None
     return VerificationFaces(crops, true_points, chosen.scheme, source)
+
+
+def _tinted(image: Pixels, rng: np.random.Generator) -> Pixels:
+    """A gray image (H, W) in a colour (H, W, 3), so that the order of channels matters."""
+    return np.rint(image[..., None] * rng.uniform(0.3, 1, 3)).astype(np.uint8)
 
 
 def verify_model(

@@ -72,21 +72,21 @@ class OptimizationResult:
 
 def optimize_landmarks(
     source: LandmarkSource,
-    data: ExportData,
     out: Path,
     goal: OptimizeGoal = "auto",
     max_nme_increase: float = 0.1,
     platform: Platform = "any",
     progress: Callable[[str], None] = lambda _: None,
 ) -> OptimizationResult:
-    """Writes a network's fp32 file and the candidates that pay into the folder `out`.
+    """Writes the fp32 file of a network with data, and the candidates that pay, into a folder.
 
     Candidates are made with the training faces and measured on the evaluation faces, in the
     runtime's crops. Those whose NME rises by more than `max_nme_increase` points are not kept;
     if `goal` names them, VerificationError is raised and nothing is written. Also raises what
     `write_landmarks` raises. `progress` receives lines for people.
     """
-    name = source.card.name
+    name, data = source.card.name, source.data
+    assert data is not None
     with TemporaryDirectory() as temporary:
         folder = Path(temporary)
         fp32_graph, _ = fp32_model(source, out / file_name(name, "fp32"))

@@ -203,9 +203,9 @@ def test_a_run_without_one_of_the_data_sets_says_so(
 
 def test_a_split_of_the_command_line_is_that_of_all_data_sets() -> None:
     recipe = load_recipe("fkdnet")
-    assert splits(recipe) == "youtube-faces-68 official, 300w none"
+    assert splits(recipe.data, recipe.split) == "youtube-faces-68 official, 300w none"
     changed = with_overrides(recipe, split="identity", epochs=None, size=None, seed=None)
-    assert splits(changed) == "identity"
+    assert splits(changed.data, changed.split) == "identity"
 
 
 def test_data_of_a_format_that_the_recipe_does_not_have_is_refused(

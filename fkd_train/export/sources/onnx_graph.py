@@ -38,8 +38,8 @@ class OnnxNetwork:
 def with_batch(network: OnnxNetwork, batch: int | None) -> OnnxNetwork:
     """The same network for another batch size, or for any (None).
 
-    Reshapes to the old size take the size of their input. Other operators may still depend on it:
-    the caller has to run the result.
+    Reshapes to constant shapes are changed. Other operators may still depend on the batch size: the
+    caller has to run the result.
     """
     if network.batch == batch:
         return network
@@ -61,7 +61,10 @@ def with_batch(network: OnnxNetwork, batch: int | None) -> OnnxNetwork:
 
 
 def _free_reshapes(graph: onnx.GraphProto, batch: int) -> None:
-    """Makes constant shapes that begin with the batch size copy it from the reshaped value."""
+    """Lets constant shapes of another batch size than the graph's follow from what is reshaped.
+
+    The batch is the first side, or a factor of it.
+    """
     tensors = {tensor.name: tensor for tensor in graph.initializer}
     for node in graph.node:
         if node.op_type == "Constant" and node.attribute[0].name == "value":
@@ -69,12 +72,14 @@ def _free_reshapes(graph: onnx.GraphProto, batch: int) -> None:
     for number, node in enumerate(graph.node):
         if node.op_type != "Reshape" or node.input[1] not in tensors:
             continue
-        shape = numpy_helper.to_array(tensors[node.input[1]])
-        if len(shape) < 2 or shape[0] != batch:
-            continue
+        first, *others = numpy_helper.to_array(tensors[node.input[1]]).tolist()
+        if all(side > 0 for side in (first, *others)):
+            first = -1
+        elif first == batch:
+            first = 0
         name = f"{node.input[1]}_any_batch_{number}"
-        free = np.array([0, *shape[1:]], np.int64)
-        graph.initializer.append(numpy_helper.from_array(free, name))
+        shape = np.array([first, *others], np.int64)
+        graph.initializer.append(numpy_helper.from_array(shape, name))
         node.input[1] = name
 
 

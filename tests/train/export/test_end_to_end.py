@@ -34,6 +34,7 @@ from fkd_train.errors import VerificationError
 from fkd_train.export import end_to_end
 from fkd_train.export.end_to_end import Parts, compare
 from fkd_train.export.end_to_end_pictures import sheets
+from fkd_train.export.sources.checkpoint import load_checkpoint_source
 from fkd_train.export.verify import Verification
 from fkd_train.graphs.crop import FIXED_POINT
 
@@ -356,9 +357,9 @@ def test_refuses_a_detector_model_without_end_to_end(tmp_path: Path) -> None:
 
 
 def test_refuses_a_missing_detector_and_a_file_of_another_task(tmp_path: Path) -> None:
-    given = (SHIPPED_MODELS / "fkdnet.pt", tmp_path / "x.onnx")
+    source = load_checkpoint_source(SHIPPED_MODELS / "fkdnet.pt")
     with pytest.raises(ModelFileNotFoundError):
-        end_to_end.export_end_to_end(*given, detector="nowhere.onnx")
+        end_to_end.export_end_to_end(source, tmp_path / "x.onnx", detector="nowhere.onnx")
     with pytest.raises(WrongTaskError):
         Parts.of(FKDNET, FKDNET)
 
@@ -371,7 +372,8 @@ def test_writes_nothing_if_the_comparison_fails(
     # The export itself is slow and tested elsewhere.
     monkeypatch.setattr(end_to_end, "fp32_model", lambda source, out: exported)
     with pytest.raises(VerificationError, match="budget"):
-        end_to_end.export_end_to_end(SHIPPED_MODELS / "fkdnet.pt", tmp_path / "x.onnx")
+        source = load_checkpoint_source(SHIPPED_MODELS / "fkdnet.pt")
+        end_to_end.export_end_to_end(source, tmp_path / "x.onnx")
     assert list(tmp_path.iterdir()) in ([], [tmp_path / "cache"])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,6 @@ from repo_paths import SHIPPED_MODELS
 
 from fkd_infer.detection.fkd import FkdDetector
 from fkd_infer.models.cards.base import METADATA_KEY
-from fkd_infer.models.cards.landmark import ModelCard
 from fkd_infer.runtime.session import LandmarkSession
 from fkd_train.checkpoints import load_detector, load_landmark_network, save_checkpoint
 from fkd_train.config.landmarks import (
@@ -30,6 +30,8 @@ from fkd_train.evaluation.predict import Predict, open_model, torch_predict
 from fkd_train.export import landmarks as landmark_export
 from fkd_train.export.cards import weights_sha256
 from fkd_train.export.landmarks import ExportedLandmarks, export_landmarks
+from fkd_train.export.sources import checkpoint as checkpoint_source
+from fkd_train.export.torch_to_onnx import landmarks_to_onnx
 from fkd_train.models.heads import HEADS
 from fkd_train.models.landmarks import LandmarkNet, build_landmark_net
 
@@ -163,7 +165,7 @@ def _with_faces(model: Path, data: Path) -> tuple[Predict, Faces, CropSampler]:
     return predict, read_faces(data, "test"), sampler
 
 
-def change_a_weight(model: onnx.ModelProto, _card: ModelCard) -> onnx.ModelProto:
+def change_a_weight(model: onnx.ModelProto) -> onnx.ModelProto:
     tensor = next(t for t in model.graph.initializer if {136, 204} & set(t.dims))
     values = onnx.numpy_helper.to_array(tensor).copy()
     values.flat[::100] += 0.1
@@ -171,7 +173,7 @@ def change_a_weight(model: onnx.ModelProto, _card: ModelCard) -> onnx.ModelProto
     return model
 
 
-def change_the_normalisation(model: onnx.ModelProto, _card: ModelCard) -> onnx.ModelProto:
+def change_the_normalisation(model: onnx.ModelProto) -> onnx.ModelProto:
     scalars = [t for t in model.graph.initializer if onnx.numpy_helper.to_array(t).size == 1]
     (white,) = [t for t in scalars if onnx.numpy_helper.to_array(t).item() == 255]
     white.CopyFrom(onnx.numpy_helper.from_array(np.array(128, np.float32), white.name))
@@ -180,10 +182,14 @@ def change_the_normalisation(model: onnx.ModelProto, _card: ModelCard) -> onnx.M
 
 @pytest.mark.parametrize("breakage", [change_a_weight, change_the_normalisation])
 def test_writes_nothing_if_the_export_is_broken(
-    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, breakage: object
+    checkpoint: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    breakage: Callable[[Any], Any],
 ) -> None:
-    to_onnx = landmark_export._to_onnx
-    monkeypatch.setattr(landmark_export, "_to_onnx", lambda n, c: breakage(to_onnx(n, c), c))  # type: ignore[operator]
+    monkeypatch.setattr(
+        checkpoint_source, "landmarks_to_onnx", lambda *given: breakage(landmarks_to_onnx(*given))
+    )
     with pytest.raises(VerificationError, match=r"broken\.onnx: not written.*px at face .*point"):
         export_landmarks(checkpoint, tmp_path / "broken.onnx")
     assert list(tmp_path.iterdir()) == []

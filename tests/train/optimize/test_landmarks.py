@@ -19,6 +19,9 @@ from fkd_train.cli.export import main
 from fkd_train.config.landmarks import LandmarkRecipe, landmark_recipe_to_dict
 from fkd_train.errors import VerificationError
 from fkd_train.export import landmarks as landmark_export
+from fkd_train.export.sources import checkpoint as checkpoint_source
+from fkd_train.export.sources.checkpoint import load_checkpoint_source
+from fkd_train.export.torch_to_onnx import landmarks_to_onnx
 from fkd_train.export.verify import verification_faces, verify
 from fkd_train.graphs.passes import Pass
 from fkd_train.models.landmarks import build_landmark_net
@@ -62,6 +65,10 @@ def set_seconds(monkeypatch: pytest.MonkeyPatch, **seconds: float) -> None:
     )
 
 
+def optimize(checkpoint: Path, data: Path, *arguments: Any) -> OptimizationResult:
+    return optimize_landmarks(load_checkpoint_source(checkpoint, data), *arguments)
+
+
 @pytest.fixture(scope="module")
 def result(
     checkpoint: Path, drawn_data: Path, tmp_path_factory: pytest.TempPathFactory
@@ -70,9 +77,7 @@ def result(
     with pytest.MonkeyPatch.context() as monkeypatch:
         set_seconds(monkeypatch, int8=0.5, **{"dense-int4": 1.2})
         # Untrained points are far off, so that NME changes are relatively small.
-        return optimize_landmarks(
-            checkpoint, tmp_path_factory.mktemp("out"), drawn_data, "auto", 5.0
-        )
+        return optimize(checkpoint, drawn_data, tmp_path_factory.mktemp("out"), "auto", 5.0)
 
 
 def test_auto_makes_every_kind_of_candidate(result: OptimizationResult) -> None:
@@ -175,7 +180,7 @@ def test_writes_nothing_if_a_requested_candidate_is_inaccurate(
         lambda measured, fp32, _: None if measured is fp32 else "NME +9",
     )
     with pytest.raises(VerificationError, match="int8 is not accurate enough: NME \\+9"):
-        optimize_landmarks(checkpoint, tmp_path / "o", drawn_data, "int8")
+        optimize(checkpoint, drawn_data, tmp_path / "o", "int8")
     assert not (tmp_path / "o").exists()
 
 
@@ -184,7 +189,7 @@ def test_auto_keeps_no_candidate_over_the_budget(
 ) -> None:
     """With a budget of 0, only candidates with the same or a lower NME are kept."""
     set_seconds(monkeypatch)
-    result = optimize_landmarks(checkpoint, tmp_path, drawn_data, "auto", 0.0)
+    result = optimize(checkpoint, drawn_data, tmp_path, "auto", 0.0)
     for each in result.candidates[1:]:
         assert each.kept <= (each.nme_change <= 0)
         if each.nme_change > 0:
@@ -207,7 +212,7 @@ def test_writes_nothing_if_a_pass_changes_a_weight(
 ) -> None:
     monkeypatch.setattr(landmark_export, "EXACT_PASSES", (Pass("fold badly", broken_pass),))
     with pytest.raises(VerificationError, match=r"'fold badly', largest difference .* px at face"):
-        optimize_landmarks(checkpoint, tmp_path / "o", drawn_data, "fp32")
+        optimize(checkpoint, drawn_data, tmp_path / "o", "fp32")
     assert not (tmp_path / "o").exists()
     ran = run(checkpoint, "--out", tmp_path / "o.onnx")
     assert ran.exit_code == 1
@@ -217,15 +222,18 @@ def test_writes_nothing_if_a_pass_changes_a_weight(
 def test_writes_nothing_if_the_export_differs(
     checkpoint: Path, drawn_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    to_onnx = landmark_export._to_onnx
-    monkeypatch.setattr(landmark_export, "_to_onnx", lambda n, c: broken_pass(to_onnx(n, c)))
+    monkeypatch.setattr(
+        checkpoint_source,
+        "landmarks_to_onnx",
+        lambda *given: broken_pass(landmarks_to_onnx(*given)),
+    )
     with pytest.raises(VerificationError):
-        optimize_landmarks(checkpoint, tmp_path / "o", drawn_data, "auto")
+        optimize(checkpoint, drawn_data, tmp_path / "o", "auto")
     assert not (tmp_path / "o").exists()
 
 
 def test_half_precision_keeps_pixels_in_fp32(checkpoint: Path, tmp_path: Path) -> None:
-    source = landmark_export.load_landmark_source(checkpoint)
+    source = load_checkpoint_source(checkpoint)
     fp32, _ = landmark_export.fp32_model(source, tmp_path / "m.onnx")
     half = half_precision(fp32)
     assert half.ByteSize() < 0.55 * fp32.ByteSize()
@@ -261,7 +269,7 @@ def test_keeps_int8_for_another_platform_untimed(
 ) -> None:
     set_seconds(monkeypatch)
     monkeypatch.setattr(platforms, "cpu_features", lambda: ("avx2",))
-    result = optimize_landmarks(checkpoint, tmp_path, drawn_data, "int8", 5.0, "arm")
+    result = optimize(checkpoint, drawn_data, tmp_path, "int8", 5.0, "arm")
     int8 = candidate(result, "int8")
     assert (int8.kept, int8.ratio) == (True, None)
     assert int8.precision.endswith("for arm)")

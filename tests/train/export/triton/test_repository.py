@@ -26,8 +26,8 @@ from fkd_infer.models.cards.landmark import LandmarkAccuracy, ModelCard
 from fkd_infer.models.shipped import find_model
 from fkd_infer.pipeline import load
 from fkd_train.errors import TritonConfigError
-from fkd_train.export.triton.repository import write_repository
 from fkd_train.export.triton.config import Serving, check_config, config_text
+from fkd_train.export.triton.repository import write_repository
 
 FIXED, SCORED = MODELS / "fixed.onnx", MODELS / "scored.onnx"
 UINT8, FP32 = model_config_pb2.TYPE_UINT8, model_config_pb2.TYPE_FP32
