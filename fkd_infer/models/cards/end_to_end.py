@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
-from fkd_infer.models.cards.base import VERSION, Card, check_names, check_share
+from fkd_infer.models.cards.base import (
+    VERSION,
+    Card,
+    RuntimeParity,
+    check_names,
+    check_runs_in,
+    check_share,
+)
 from fkd_infer.models.cards.detector import DetectorCard
 from fkd_infer.models.cards.landmark import ModelCard
 
@@ -30,6 +37,7 @@ class EndToEndCard(Card):
     image, best first: `boxes` (n, 4), `scores` (n,) of the detector, `points` (n, k, 2), and
     `presence` (n,) if the landmark network has a score. It returns faces with a score of
     `min_score` and a presence of `min_presence` or more; with `refine`, points are placed twice.
+    `runs_in` are runtimes whose outputs equal ONNX Runtime's, by name.
     Raises ValueError for invalid names and numbers.
     """
 
@@ -42,6 +50,7 @@ class EndToEndCard(Card):
     min_presence: float
     refine: Literal[True] = True
     parity: EndToEndParity | None = None
+    runs_in: dict[str, RuntimeParity] = field(default_factory=dict)
     task: Literal["end-to-end"] = "end-to-end"
     version: int = VERSION
 
@@ -49,3 +58,4 @@ class EndToEndCard(Card):
         check_share("min_score", self.min_score)
         check_share("min_presence", self.min_presence)
         check_names(self.name)
+        check_runs_in(self.runs_in)
