@@ -24,9 +24,15 @@ def drawn_pictures() -> list[Pixels]:
 
 
 def real_pictures(data: DataFolders, recipe: LandmarkRecipe) -> list[Pixels]:
-    """Loads images of a recipe's evaluation faces, enlarges some, and adds sheets of them."""
-    faces = load_evaluation(data, recipe.split, recipe.landmarks, True, recipe.data)
-    images = list(faces.images[:_FACES])
+    """Loads images of a recipe's evaluation faces, as `pictures_of` arranges them."""
+    return pictures_of(
+        load_evaluation(data, recipe.split, recipe.landmarks, True, recipe.data).images
+    )
+
+
+def pictures_of(images: Sequence[Pixels]) -> list[Pixels]:
+    """Takes the first images of faces, enlarges some, and adds sheets of them."""
+    images = list(images[:_FACES])
     large = [_resized(image, _ENLARGEMENT) for image in images[:_ENLARGED]]
     return [*images, *large, *sheets(images)]
 
