@@ -14,14 +14,21 @@ from fkd_infer.system.files.atomic import atomic_write, output_errors
 from fkd_train.export.cards import with_card
 from fkd_train.runtimes.check import RuntimeResult
 
-HEADER = ("runtime", "version", "largest px", "score", "ms")
+_HEADER = ("runtime", "version", "largest px", "score", "ms")
 
 
 def table_lines(results: Sequence[RuntimeResult]) -> list[str]:
-    """Formats a row for each runtime, with its problem at the end."""
-    lines = aligned([HEADER, *(row(result) for result in results)])
-    ends = ["", *(result.problem or "runs" for result in results)]
-    return [f"{line}  {end}".rstrip() for line, end in zip(lines, ends, strict=True)]
+    """Formats a row for each runtime, with its verdict at the end."""
+    lines = aligned([_HEADER, *(_row(result) for result in results)])
+    verdicts = ["", *(_verdict(result) for result in results)]
+    return [f"{line}  {verdict}".rstrip() for line, verdict in zip(lines, verdicts, strict=True)]
+
+
+def markdown_lines(results: Sequence[RuntimeResult]) -> list[str]:
+    """Formats the same table in Markdown."""
+    rows = [(*_row(result), _verdict(result).replace("|", "\\|")) for result in results]
+    head = [f"| {' | '.join((*_HEADER, 'verdict'))} |", "|---" * (len(_HEADER) + 1) + "|"]
+    return [*head, *(f"| {' | '.join(cells)} |" for cells in rows)]
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
@@ -36,8 +43,11 @@ def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     ]
 
 
-def row(result: RuntimeResult) -> tuple[str, ...]:
-    """A runtime's cells, under HEADER."""
+def _verdict(result: RuntimeResult) -> str:
+    return result.problem or f"runs: {result.inputs}"
+
+
+def _row(result: RuntimeResult) -> tuple[str, ...]:
     return (
         result.runtime,
         result.version or "–",
