@@ -20,7 +20,6 @@ _PATH = click.Path(path_type=Path)
 @click.option(
     "--out",
     type=_PATH,
-    required=True,
     help="The .onnx file to write; with --optimize, the folder.",
 )
 @click.option(
@@ -76,9 +75,15 @@ _PATH = click.Path(path_type=Path)
     show_default="the shipped fkd-detector",
     help="The detector's ONNX file for --end-to-end.",
 )
+@click.option(
+    "--check-runtimes",
+    is_flag=True,
+    help="Also run the files in every runtime that is installed, and compare; RUN may then be a "
+    "file of fkd-export, and --out is optional.",
+)
 def main(
     run: Path,
-    out: Path,
+    out: Path | None,
     checkpoint: str,
     half: Path | None,
     data: tuple[Path, ...],
@@ -89,6 +94,7 @@ def main(
     triton: Path | None,
     end_to_end: bool,
     detector_model: str | None,
+    check_runtimes: bool,
 ) -> None:
     """Export RUN, a run folder or a .pt file of a landmark network or a detector, to ONNX.
 
@@ -99,6 +105,11 @@ def main(
         raise click.UsageError("--optimize needs real faces: add --data DIR")
     if goal and half:
         raise click.UsageError("--half is for a single file; --optimize tries fp16 by itself")
+    if check_runtimes and run.suffix == ".onnx":
+        _check_file(run, out, data or None)
+        return
+    if out is None:
+        raise click.UsageError("Missing option '--out'.")
     from fkd_train.checkpoints import find_checkpoint, holds_detector
 
     file = find_checkpoint(run, checkpoint)
@@ -108,18 +119,26 @@ def main(
                 "--end-to-end cannot be combined with --optimize, --half or --triton"
             )
         _export_end_to_end(file, out, data or None, detector_model)
+        if check_runtimes:
+            _check_written(out, data or None)
         return
     if detector_model:
         raise click.UsageError("--detector-model is for --end-to-end")
     if holds_detector(file):
         if triton:
             raise click.UsageError("--triton is for landmark networks, not for detectors")
-        _export_detector(file, out, data or None, half, goal, max_ap_decrease, platform)
+        for path in _export_detector(
+            file, out, data or None, half, goal, max_ap_decrease, platform
+        ):
+            if check_runtimes:
+                _check_written(path, data or None)
         return
     if goal and data:
-        files = _optimize(file, out, data, goal, max_nme_increase, platform)
+        files = _optimize(file, out, data, goal, max_nme_increase, platform, check_runtimes)
     else:
         files = [_export(file, out, data or None, half)]
+        if check_runtimes:
+            _check_written(out, data or None)
     if triton:
         from fkd_train.export.triton import write_repository
 
@@ -157,13 +176,13 @@ def _export_detector(
     goal: OptimizeGoal | None,
     max_ap_decrease: float,
     platform: Platform,
-) -> None:
+) -> list[Path]:
     if goal is None or data is None:
         from fkd_train.export.detector import export_detector
 
         for line in export_detector(checkpoint, out, data, half).lines():
             click.echo(line)
-        return
+        return [out]
     if goal != "auto":
         raise click.UsageError("for a detector, only --optimize auto is available")
     from fkd_train.optimize.detector import optimize_detector
@@ -171,6 +190,7 @@ def _export_detector(
     variants = optimize_detector(checkpoint, out, data, max_ap_decrease, platform, _print_progress)
     for variant in variants:
         click.echo(variant.line())
+    return [out / variant.file for variant in variants if variant.kept]
 
 
 def _optimize(
@@ -180,21 +200,45 @@ def _optimize(
     goal: OptimizeGoal,
     max_nme_increase: float,
     platform: Platform,
+    check_runtimes: bool,
 ) -> list[Path]:
     from fkd_train.optimize.landmarks import optimize_landmarks
-    from fkd_train.optimize.report import protocol_lines, table, write_report
+    from fkd_train.optimize.report import protocol_lines, runtime_lines, table, write_report
 
     result = optimize_landmarks(
         checkpoint, out, data, goal, max_nme_increase, platform, _print_progress
     )
+    if check_runtimes:
+        from fkd_train.optimize.runtimes import with_runtimes
+
+        _print_progress(f"running {len(result.files)} files in other runtimes")
+        result = with_runtimes(result, data)
     write_report(result)
-    for line in (*table(result), "", *protocol_lines(result)):
+    for line in (*table(result), "", *protocol_lines(result), *runtime_lines(result)):
         click.echo(line)
     return result.files
 
 
 def _print_progress(line: str) -> None:
     click.echo(line, err=True)
+
+
+def _check_written(path: Path, data: tuple[Path, ...] | None) -> None:
+    """Checks the runtimes of a file, and writes them into its card."""
+    click.echo(f"{path} in other runtimes:")
+    _check_file(path, path, data)
+
+
+def _check_file(path: Path, out: Path | None, data: tuple[Path, ...] | None) -> None:
+    """Checks the runtimes of a file; with `out`, writes it there with them in its card."""
+    from fkd_train.runtimes.check import check_runtimes
+    from fkd_train.runtimes.report import table_lines, write_runs_in
+
+    results = check_runtimes(path, data)
+    if out is not None:
+        write_runs_in(path, results, out)
+    for line in table_lines(results):
+        click.echo(line)
 
 
 if __name__ == "__main__":
