@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from fkd_infer.choices import PLATFORMS, Platform
+from fkd_infer.choices import MAX_FACES, MAX_IMAGE_SIDE, MIN_IMAGE_SIDE, PLATFORMS, Platform
 from fkd_infer.cli.command import FkdCommand
 from fkd_infer.cli.options.group import FiniteRange
 from fkd_train.choices import OPTIMIZE_GOALS, OptimizeGoal
 from fkd_train.cli.options import data_option
 
+if TYPE_CHECKING:
+    from fkd_train.graphs.fixed_end_to_end import FixedSize
+
 _PATH = click.Path(path_type=Path)
+_FACES = 4
+"""Faces that a file of --image-size answers by default."""
 
 
 @click.command(cls=FkdCommand)
@@ -76,6 +82,18 @@ _PATH = click.Path(path_type=Path)
     help="The detector's ONNX file for --end-to-end.",
 )
 @click.option(
+    "--image-size",
+    metavar="HEIGHTxWIDTH",
+    help="With --end-to-end, a file for images of this size alone, without loops, which also "
+    "OpenCV runs.",
+)
+@click.option(
+    "--max-faces",
+    type=click.IntRange(1, MAX_FACES),
+    show_default="4",
+    help="The number of faces that a file of --image-size answers.",
+)
+@click.option(
     "--check-runtimes",
     is_flag=True,
     help="Also run the files in every runtime that is installed, and compare; RUN may then be a "
@@ -94,6 +112,8 @@ def main(
     triton: Path | None,
     end_to_end: bool,
     detector_model: str | None,
+    image_size: str | None,
+    max_faces: int | None,
     check_runtimes: bool,
 ) -> None:
     """Export RUN, a run folder or a .pt file of a landmark network or a detector, to ONNX.
@@ -118,12 +138,15 @@ def main(
             raise click.UsageError(
                 "--end-to-end cannot be combined with --optimize, --half or --triton"
             )
-        _export_end_to_end(file, out, data or None, detector_model)
+        size = _fixed_size(image_size, max_faces)
+        _export_end_to_end(file, out, data or None, detector_model, size)
         if check_runtimes:
             _check_written(out, data or None)
         return
     if detector_model:
         raise click.UsageError("--detector-model is for --end-to-end")
+    if image_size:
+        raise click.UsageError("--image-size is for --end-to-end")
     if holds_detector(file):
         if triton:
             raise click.UsageError("--triton is for landmark networks, not for detectors")
@@ -146,13 +169,36 @@ def main(
             click.echo(path)
 
 
+def _fixed_size(image_size: str | None, max_faces: int | None) -> FixedSize | None:
+    """Reads --image-size and --max-faces."""
+    if image_size is None:
+        if max_faces is not None:
+            raise click.UsageError("--max-faces is for --image-size")
+        return None
+    sides = image_size.split("x")
+    if len(sides) != 2 or not all(each.isdecimal() for each in sides):
+        raise click.UsageError(f"--image-size is HEIGHTxWIDTH, such as 480x640, not {image_size!r}")
+    height, width = map(int, sides)
+    if not all(MIN_IMAGE_SIDE <= side <= MAX_IMAGE_SIDE for side in (height, width)):
+        allowed = f"{MIN_IMAGE_SIDE} to {MAX_IMAGE_SIDE} pixels"
+        raise click.UsageError(f"--image-size is {image_size}, but its sides must be {allowed}")
+    from fkd_train.graphs.fixed_end_to_end import FixedSize
+
+    return FixedSize(height, width, max_faces or _FACES)
+
+
 def _export_end_to_end(
-    checkpoint: Path, out: Path, data: tuple[Path, ...] | None, detector: str | None
+    checkpoint: Path,
+    out: Path,
+    data: tuple[Path, ...] | None,
+    detector: str | None,
+    size: FixedSize | None,
 ) -> None:
     from fkd_infer.choices import DETECTOR_MODEL
     from fkd_train.export.end_to_end import export_end_to_end
 
-    for line in export_end_to_end(checkpoint, out, data, detector or DETECTOR_MODEL).lines():
+    exported = export_end_to_end(checkpoint, out, data, detector or DETECTOR_MODEL, size)
+    for line in exported.lines():
         click.echo(line)
 
 

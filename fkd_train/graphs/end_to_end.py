@@ -40,7 +40,7 @@ def end_to_end_graph(
     """Builds the graph from `image` (H, W, 3) to `boxes`, `scores`, `points` and, if the network
     has a score, `presence`; without metadata."""
     nodes = Nodes("all")
-    nodes.include(_with_prefix(detector, "detector_", {"image": "image"}).graph)
+    nodes.include(with_prefix(detector, "detector_", {"image": "image"}).graph)
     boxes, scores = _select_boxes(nodes, "detector_boxes", "detector_scores", faces.min_score)
     points, *presence = _place_points(nodes, boxes, landmarks, card, faces)
     results: list[str] = [boxes, scores, points, *presence]
@@ -57,14 +57,14 @@ def end_to_end_graph(
     image = typed("image", TensorProto.UINT8, ["height", "width", 3])
     model = helper.make_model(
         nodes.graph([image], outputs),
-        opset_imports=_opsets(landmarks, detector),
+        opset_imports=merged_opsets(landmarks, detector),
         ir_version=max(landmarks.ir_version, detector.ir_version),
     )
     onnx.checker.check_model(model, full_check=True)
     return model
 
 
-def _opsets(*models: onnx.ModelProto) -> list[onnx.OperatorSetIdProto]:
+def merged_opsets(*models: onnx.ModelProto) -> list[onnx.OperatorSetIdProto]:
     """Merges the operator sets of all models, which were exported with the same versions."""
     versions: dict[str, int] = {}
     for opset in (opset for model in models for opset in model.opset_import):
@@ -72,7 +72,7 @@ def _opsets(*models: onnx.ModelProto) -> list[onnx.OperatorSetIdProto]:
     return [helper.make_opsetid(domain, version) for domain, version in versions.items()]
 
 
-def _with_prefix(model: onnx.ModelProto, prefix: str, inputs: dict[str, str]) -> onnx.ModelProto:
+def with_prefix(model: onnx.ModelProto, prefix: str, inputs: dict[str, str]) -> onnx.ModelProto:
     """Prefixes all names of a model, except its inputs, which are renamed as given."""
     prefixed = compose.add_prefix(model, prefix)
     names = {prefix + old: new for old, new in inputs.items()}
@@ -136,7 +136,7 @@ def _pass_body(landmarks: onnx.ModelProto, card: ModelCard, faces: FaceFilter) -
     results = ["points", "score"][: len(state)]
     if len(landmarks.graph.output) > len(results):
         landmarks = Extractor(landmarks).extract_model(["image"], results)
-    nodes.include(_with_prefix(landmarks, "landmarks_", {"image": cropped.pixels}).graph)
+    nodes.include(with_prefix(landmarks, "landmarks_", {"image": cropped.pixels}).graph)
     points = to_image(nodes, "landmarks_points", cropped)
     edges = [nodes(kind, points, np.array([0]), keepdims=0) for kind in _EDGES]
     points_square = square(nodes, nodes("Concat", *edges, axis=0), POINTS_BOX)

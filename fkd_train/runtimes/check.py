@@ -65,12 +65,18 @@ def check_runtimes(
     none for detectors and end-to-end files. Raises what `read_any_card` raises, RunError if the
     reference does not run the file or finds no face, and InstallError without the reference.
     """
-    card = read_any_card(model)
-    inputs = check_inputs(model, card, data)
-    expected = _expected(model, inputs)
-    results = [_result(runtime, model, expected, inputs) for runtime in runtimes]
+    inputs = check_inputs(model, read_any_card(model), data)
+    results = compare_runtimes(model, inputs, runtimes)
     times = _median_ms(model, inputs.arrays[0], results, runtimes)
     return [replace(result, median_ms=times.get(result.runtime)) for result in results]
+
+
+def compare_runtimes(
+    model: Path, inputs: CheckInputs, runtimes: Sequence[Runtime]
+) -> list[RuntimeResult]:
+    """Runs a file in each runtime, and compares the outputs; as `check_runtimes`, without times."""
+    expected = _expected(model, inputs)
+    return [_result(runtime, model, expected, inputs) for runtime in runtimes]
 
 
 def _expected(model: Path, inputs: CheckInputs) -> list[Outputs]:
@@ -79,7 +85,7 @@ def _expected(model: Path, inputs: CheckInputs) -> list[Outputs]:
     for number, result in enumerate(_run(REFERENCE, model, inputs.arrays)):
         if isinstance(result, Failure):
             raise RunError(model, f"ONNX Runtime fails on {inputs.label(number)}: {result.reason}")
-        expected.append(result)
+        expected.append(inputs.faces_of(result))
     if not any(len(outputs["points"]) for outputs in expected):
         fix = "give real ones with --data DIR"
         raise RunError(model, f"nothing to compare, no face was found on {inputs.content}", fix)
@@ -93,7 +99,11 @@ def _result(
         version = runtime.version()
     except InstallError as error:
         return RuntimeResult(runtime.name, None, None, None, "", None, str(error))
-    result = compare(expected, _run(runtime, model, inputs.arrays), inputs)
+    results = [
+        each if isinstance(each, Failure) else inputs.faces_of(each)
+        for each in _run(runtime, model, inputs.arrays)
+    ]
+    result = compare(expected, results, inputs)
     differences = result.largest_px, result.largest_score
     return RuntimeResult(runtime.name, version, *differences, result.inputs, None, result.problem)
 

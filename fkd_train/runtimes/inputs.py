@@ -16,12 +16,13 @@ from fkd_train.data.dataset import DataFolders, read_faces
 from fkd_train.data.synthetic import draw_face
 from fkd_train.evaluation.predict import open_model
 from fkd_train.export.end_to_end import BUDGET_PX as END_TO_END_BUDGET_PX
-from fkd_train.export.end_to_end_pictures import drawn_pictures, pictures_of
+from fkd_train.export.end_to_end_pictures import drawn_pictures, fitted, pictures_of
 from fkd_train.export.landmarks import FP32_BUDGET_PX as BUDGET_PX
 from fkd_train.export.verify import BATCHES, verification_faces
+from fkd_train.runtimes.base import Outputs
 
 _TIMED_SIZE = (480, 640)
-"""Height and width of the first picture, which is also timed."""
+"""Height and width of the first picture, which is also timed, if the file takes any size."""
 _SHEETS = 4
 _GRAY = 127
 
@@ -31,13 +32,15 @@ class CheckInputs:
     """Inputs of a file, the first of which is also timed, and what they show, for people.
 
     `batches` is whether they are batches of faces (N, S, S, C), and not pictures (H, W, 3).
-    `budget_px` is the largest difference with which outputs count as equal.
+    `budget_px` is the largest difference with which outputs count as equal. With `padded`, rows of
+    the outputs with a score of 0 are no faces.
     """
 
     arrays: tuple[Pixels, ...]
     content: str
     batches: bool = False
     budget_px: float = BUDGET_PX
+    padded: bool = False
 
     def label(self, number: int) -> str:
         """Names an input."""
@@ -45,6 +48,13 @@ class CheckInputs:
         if self.batches:
             return f"a batch of {len(array)}"
         return f"picture {number} ({array.shape[1]} × {array.shape[0]})"
+
+    def faces_of(self, outputs: Outputs) -> Outputs:
+        """The outputs without rows that are no faces."""
+        if not self.padded or "scores" not in outputs:
+            return outputs
+        rows = outputs["scores"] > 0
+        return {name: output[rows] for name, output in outputs.items()}
 
 
 def check_inputs(model: Path, card: AnyCard, data: DataFolders | None = None) -> CheckInputs:
@@ -57,10 +67,15 @@ def check_inputs(model: Path, card: AnyCard, data: DataFolders | None = None) ->
         scheme = card.landmarks.landmarks if isinstance(card, EndToEndCard) else IBUG68
         faces = read_faces(data, "training", scheme, colour=True)
         pictures, origin = pictures_of(faces.images), "real pictures"
-    arrays = (_timed(pictures[-1]), *pictures, _single_face(), _without_faces())
+    arrays = (fitted(pictures[-1], *_TIMED_SIZE), *pictures, _single_face(), _without_faces())
+    content = f"{len(arrays)} {origin}"
+    if not isinstance(card, EndToEndCard):
+        return CheckInputs(arrays, content)
+    if fixed := card.image_size:
+        arrays = tuple(fitted(picture, *fixed) for picture in arrays)
     # Crops are sampled at multiples of 1/32 px, so that a last digit of a box can move pixels.
-    budget_px = END_TO_END_BUDGET_PX if isinstance(card, EndToEndCard) else BUDGET_PX
-    return CheckInputs(arrays, f"{len(arrays)} {origin}", budget_px=budget_px)
+    padded = fixed is not None
+    return CheckInputs(arrays, content, budget_px=END_TO_END_BUDGET_PX, padded=padded)
 
 
 def _batches(model: Path, card: ModelCard, data: DataFolders | None) -> CheckInputs:
@@ -71,14 +86,6 @@ def _batches(model: Path, card: ModelCard, data: DataFolders | None) -> CheckInp
     ends = np.cumsum(BATCHES)
     arrays = tuple(np.split(faces.crops, ends[:-1]))
     return CheckInputs(arrays, f"{len(faces.crops)} {faces.source}", batches=True)
-
-
-def _timed(picture: Pixels) -> Pixels:
-    """Cuts or pads a picture to the size that is timed."""
-    height, width = _TIMED_SIZE
-    part = picture[:height, :width]
-    missing = ((0, height - len(part)), (0, width - part.shape[1]), (0, 0))
-    return np.pad(part, missing, constant_values=_GRAY)
 
 
 def _single_face() -> Pixels:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from fkd_infer.errors import one_line
-from fkd_infer.geometry.arrays import Pixels
+from fkd_infer.geometry.arrays import Floats, Pixels
+from fkd_infer.models.check import check_model
 from fkd_train.runtimes.base import THREADS, Outputs, PythonRuntime, Run
 
 _PLACE = re.compile(r"OpenCV\([^)]*\) \S+:\d+: error: (\(-?\d+:[^)]*\) )?")
@@ -29,14 +32,12 @@ class OpenCv(PythonRuntime):
         """Parses the model."""
         cv2.setNumThreads(THREADS)
         net = cv2.dnn.readNetFromONNX(str(model))
-        names = net.getUnconnectedOutLayersNames()
+        axes = {output.name: len(output.shape) for output in check_model(model).outputs}
 
         def run(image: Pixels) -> Outputs:
             net.setInput(image, "image")
-            outputs = net.forward(names)
-            # An output without elements is None.
-            arrays = [np.empty(0) if output is None else output for output in outputs]
-            return dict(zip(names, (each.astype(np.float32) for each in arrays), strict=True))
+            outputs = zip(axes, net.forward(list(axes)), strict=True)
+            return {name: _with_axes(output, axes[name]) for name, output in outputs}
 
         return run
 
@@ -44,3 +45,10 @@ class OpenCv(PythonRuntime):
         """The error's text without the places in OpenCV's source."""
         text = getattr(error, "err", None) or one_line(error)
         return " ".join(_PLACE.sub("", text).replace("> ", "").split())
+
+
+def _with_axes(output: NDArray[Any] | None, axes: int) -> Floats:
+    """An output as the file declares it: without elements, it is None, and OpenCV 4 has no arrays
+    of one axis."""
+    array = np.empty(0, np.float32) if output is None else output.astype(np.float32)
+    return array[:, 0] if array.ndim == axes + 1 and array.shape[-1] == 1 else array
