@@ -94,7 +94,12 @@ $(VENV)/.installed-demo: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) -e ".[cpu,demo]"
 	@touch $@
 
-$(VENV)/.installed-dev: pyproject.toml constraints.txt | $(BIN)/python
+# Exported files are also tested in JavaScript, and those tests skip themselves without it.
+$(VENV)/.installed-dev: pyproject.toml constraints.txt tests/node/package-lock.json | $(BIN)/python
 	@echo "installing fkd with its training and development packages into $(VENV) …"
-	$(PIP) -e ".[cpu,demo,train,timm,live,dev]"
+	$(PIP) -e ".[cpu,demo,train,timm,live,bench,dev]"
+	@if command -v npm > /dev/null; then \
+		npm ci --prefix tests/node --ignore-scripts --no-audit --no-fund --loglevel error \
+			|| echo "onnxruntime-web cannot be installed here"; \
+	fi
 	@touch $@

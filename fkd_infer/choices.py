@@ -43,6 +43,10 @@ DEFAULT_DRAW_LAYERS: tuple[DrawLayer, ...] = ("contours", "points")
 DEFAULT_SMOOTHING: VideoSmoothing = "medium"
 MIN_PRESENCE = 0.5
 """Faces with a lower presence score are left out."""
+MIN_IMAGE_SIDE, MAX_IMAGE_SIDE = 64, 4096
+"""Of the images of an end-to-end file for one size, in pixels."""
+MAX_FACES = 32
+"""Of an end-to-end file for images of one size."""
 MAX_MEGAPIXELS = 250
 """Of a photo or frame; the largest cameras have 200."""
 MAX_FRAMES = 10_000_000

@@ -7,6 +7,7 @@ from typing import Literal, get_args
 CropProtocol = Literal["model", "image"]
 OptimizeGoal = Literal["auto", "fp32", "fp16", "int8"]
 DataFormat = Literal["csv", "300w"]
+RuntimeName = Literal["onnxruntime", "openvino", "opencv", "onnxruntime-web"]
 Split = Literal["official", "identity", "folds", "none"]
 ColorOrder = Literal["rgb", "bgr", "gray"]
 Layout = Literal["nchw", "nhwc"]

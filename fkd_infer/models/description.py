@@ -46,7 +46,9 @@ def describe_model(path: Path) -> ModelDescription:
     errors = {name: f"NME {one.nme:.2f} %" for name, one in landmarks.accuracy.items()}
     scheme, accuracy = landmarks.landmarks.name, _by_protocol(errors)
     if isinstance(card, EndToEndCard):
-        return ModelDescription("end-to-end", size, scheme, "any", accuracy)
+        fixed = card.image_size
+        image = "any" if fixed is None else f"{fixed[1]} × {fixed[0]}"
+        return ModelDescription("end-to-end", size, scheme, image, accuracy)
     side = landmarks.input.size
     return ModelDescription("landmarks", size, scheme, f"{side} × {side}", accuracy)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from fkd_infer.choices import PLATFORMS, Platform
+from fkd_infer.choices import MAX_FACES, MAX_IMAGE_SIDE, MIN_IMAGE_SIDE, PLATFORMS, Platform
 from fkd_infer.cli.command import FkdCommand
 from fkd_infer.cli.options.group import PATH, FiniteRange
 from fkd_train.choices import OPTIMIZE_GOALS, OptimizeGoal
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 _DYNAMIC = "dynamic"
 _LOWEST_OPSET = 18
 """Of detectors and end-to-end files."""
+_FACES = 4
+"""Faces that a file of --image-size answers by default."""
 
 
 def _read_batch(text: str) -> int | None:
@@ -30,14 +33,19 @@ def _read_batch(text: str) -> int | None:
     return None if text == _DYNAMIC else int(text)
 
 
+def _read_image_size(text: str) -> tuple[int, int]:
+    height, times, width = text.partition("x")
+    if not (times and height.isdecimal() and width.isdecimal()):
+        raise ValueError(f"{text!r} is not HEIGHTxWIDTH, such as 480x640")
+    sides = int(height), int(width)
+    if not all(MIN_IMAGE_SIDE <= side <= MAX_IMAGE_SIDE for side in sides):
+        raise ValueError(f"{text!r} has a side beyond {MIN_IMAGE_SIDE} to {MAX_IMAGE_SIDE} pixels")
+    return sides
+
+
 @click.command(cls=FkdCommand)
 @click.argument("source")
-@click.option(
-    "--out",
-    type=PATH,
-    required=True,
-    help="The .onnx file to write; with --optimize, the folder.",
-)
+@click.option("--out", type=PATH, help="The .onnx file to write; with --optimize, the folder.")
 @click.option(
     "--checkpoint",
     type=click.Choice(["last", "best"]),
@@ -113,9 +121,28 @@ def _read_batch(text: str) -> int | None:
     show_default="the shipped fkd-detector",
     help="The detector's ONNX file for --end-to-end.",
 )
+@click.option(
+    "--image-size",
+    type=Parsed("size", _read_image_size),
+    metavar="HEIGHTxWIDTH",
+    help="With --end-to-end, a file for images of this size alone, without loops, which also "
+    "OpenCV runs.",
+)
+@click.option(
+    "--max-faces",
+    type=click.IntRange(1, MAX_FACES),
+    show_default="4",
+    help="The number of faces that a file of --image-size answers.",
+)
+@click.option(
+    "--check-runtimes",
+    is_flag=True,
+    help="Also run the files in every runtime that is installed, and compare; SOURCE may then be "
+    "a file of fkd-export, and --out is optional.",
+)
 def main(
     source: str,
-    out: Path,
+    out: Path | None,
     checkpoint: str,
     half: Path | None,
     data: tuple[Path, ...],
@@ -130,6 +157,9 @@ def main(
     triton: Path | None,
     end_to_end: bool,
     detector_model: str | None,
+    image_size: tuple[int, int] | None,
+    max_faces: int | None,
+    check_runtimes: bool,
 ) -> None:
     """Export SOURCE to ONNX.
 
@@ -140,12 +170,19 @@ def main(
     The file is compared with its source, on the faces of --data or on drawn ones, and is only
     written if no point differs by more than 0.01 px.
     """
-    _check_usage(out, data, half, opset, goal, triton, end_to_end, detector_model)
+    _check_usage(data, half, opset, goal, triton, end_to_end, detector_model, image_size, max_faces)
     if (batch or no_border) and (goal or triton or end_to_end):
         raise click.UsageError("--batch and --no-border are for a single file of a network")
-    from fkd_train.export.sources.loading import source_kind
+    from fkd_train.export.sources.loading import is_exported, source_kind
     from fkd_train.export.torch_to_onnx import GraphSettings
 
+    if check_runtimes and is_exported(source):
+        _check_file(Path(source), out, data or None)
+        return
+    if out is None:
+        raise click.UsageError("Missing option '--out'.")
+    if goal and out.suffix == ".onnx":
+        raise click.UsageError(f"--optimize writes a folder, and --out is {out}; name a folder")
     form = GraphSettings(opset, batch, not no_border)
     if source_kind(source) != "checkpoint":
         if half or checkpoint != "last":
@@ -153,9 +190,8 @@ def main(
         network = _load_foreign(source, described, out, data, form)
     else:
         if given := described.given():
-            raise click.UsageError(
-                f"{', '.join(given)}: {source} is a checkpoint, and says it itself"
-            )
+            problem = f"{', '.join(given)} are for networks of your own, and {source} is none"
+            raise click.UsageError(f"{problem}; name package.module:factory or an .onnx file")
         from fkd_train.checkpoints import find_checkpoint, holds_detector
         from fkd_train.export.sources.checkpoint import load_checkpoint_source
 
@@ -167,16 +203,24 @@ def main(
                 )
             if opset < _LOWEST_OPSET:
                 raise click.UsageError(f"detectors need --opset {_LOWEST_OPSET} or higher")
-            _export_detector(file, out, data or None, half, goal, max_ap_decrease, platform, opset)
+            files = _export_detector(
+                file, out, data or None, half, goal, max_ap_decrease, platform, opset
+            )
+            if check_runtimes:
+                _check_written(files, data)
             return
         network = load_checkpoint_source(file, data or None, half is not None, form)
-    if end_to_end:
-        _export_end_to_end(network, out, detector_model)
-        return
     if goal:
-        files = _optimize(network, out, goal, max_nme_increase, platform)
+        files = _optimize(network, out, goal, max_nme_increase, platform, check_runtimes)
     else:
-        files = [_export(network, out, half)]
+        if end_to_end:
+            size = image_size and (*image_size, max_faces or _FACES)
+            _export_end_to_end(network, out, detector_model, size)
+        else:
+            _export(network, out, half)
+        files = [out]
+        if check_runtimes:
+            _check_written(files, data)
     if triton:
         from fkd_train.export.triton.repository import write_repository
 
@@ -185,7 +229,6 @@ def main(
 
 
 def _check_usage(
-    out: Path,
     data: tuple[Path, ...],
     half: Path | None,
     opset: int,
@@ -193,22 +236,25 @@ def _check_usage(
     triton: Path | None,
     end_to_end: bool,
     detector_model: str | None,
+    image_size: tuple[int, int] | None,
+    max_faces: int | None,
 ) -> None:
     """Raises UsageError for options that do not go together, whatever is exported."""
     if goal and not data:
         raise click.UsageError("--optimize needs real faces: add --data DIR")
     if goal and half:
         raise click.UsageError("--half is for a single file; --optimize tries fp16 by itself")
-    if goal and out.suffix == ".onnx":
-        raise click.UsageError(f"--optimize writes a folder, and --out is {out}; name a folder")
     if end_to_end and (goal or half or triton):
         raise click.UsageError(
             "--end-to-end cannot be combined with --optimize, --half or --triton"
         )
     if end_to_end and opset < _LOWEST_OPSET:
         raise click.UsageError(f"--end-to-end needs --opset {_LOWEST_OPSET} or higher")
-    if detector_model and not end_to_end:
-        raise click.UsageError("--detector-model is for --end-to-end")
+    for option, value in (("--detector-model", detector_model), ("--image-size", image_size)):
+        if value and not end_to_end:
+            raise click.UsageError(f"{option} is for --end-to-end")
+    if max_faces and not image_size:
+        raise click.UsageError("--max-faces is for --image-size")
 
 
 def _load_foreign(
@@ -219,21 +265,23 @@ def _load_foreign(
     return load_foreign(source, described, out.stem, data or None, form, _print_progress)
 
 
-def _export_end_to_end(network: LandmarkSource, out: Path, detector: str | None) -> None:
+def _export_end_to_end(
+    network: LandmarkSource, out: Path, detector: str | None, size: tuple[int, int, int] | None
+) -> None:
     from fkd_infer.choices import DETECTOR_MODEL
     from fkd_train.export.end_to_end import export_end_to_end
+    from fkd_train.graphs.fixed_end_to_end import FixedSize
 
-    for line in export_end_to_end(network, out, detector or DETECTOR_MODEL).lines():
+    fixed = None if size is None else FixedSize(*size)
+    for line in export_end_to_end(network, out, detector or DETECTOR_MODEL, fixed).lines():
         click.echo(line)
 
 
-def _export(network: LandmarkSource, out: Path, half: Path | None) -> Path:
+def _export(network: LandmarkSource, out: Path, half: Path | None) -> None:
     from fkd_train.export.landmarks import write_landmarks
 
-    exported = write_landmarks(network, out, half)
-    for line in exported.lines():
+    for line in write_landmarks(network, out, half).lines():
         click.echo(line)
-    return exported.path
 
 
 def _export_detector(
@@ -245,13 +293,13 @@ def _export_detector(
     max_ap_decrease: float,
     platform: Platform,
     opset: int,
-) -> None:
+) -> list[Path]:
     if goal is None or data is None:
         from fkd_train.export.detector import export_detector
 
         for line in export_detector(checkpoint, out, data, half, opset).lines():
             click.echo(line)
-        return
+        return [out]
     if goal != "auto":
         raise click.UsageError("for a detector, only --optimize auto is available")
     from fkd_train.optimize.detector import optimize_detector
@@ -259,6 +307,7 @@ def _export_detector(
     variants = optimize_detector(checkpoint, out, data, max_ap_decrease, platform, _print_progress)
     for variant in variants:
         click.echo(variant.line())
+    return [out / variant.file for variant in variants if variant.kept]
 
 
 def _optimize(
@@ -267,19 +316,45 @@ def _optimize(
     goal: OptimizeGoal,
     max_nme_increase: float,
     platform: Platform,
+    check_runtimes: bool,
 ) -> list[Path]:
     from fkd_train.optimize.landmarks import optimize_landmarks
-    from fkd_train.optimize.report import protocol_lines, table, write_report
+    from fkd_train.optimize.report import protocol_lines, runtime_lines, table, write_report
 
     result = optimize_landmarks(network, out, goal, max_nme_increase, platform, _print_progress)
+    if check_runtimes:
+        from fkd_train.optimize.runtimes import with_runtimes
+
+        _print_progress(f"running {len(result.files)} files in other runtimes")
+        assert network.data is not None
+        result = with_runtimes(result, network.data.folders)
     write_report(result)
-    for line in (*table(result), "", *protocol_lines(result)):
+    for line in (*table(result), "", *protocol_lines(result), *runtime_lines(result)):
         click.echo(line)
     return result.files
 
 
 def _print_progress(line: str) -> None:
     click.echo(line, err=True)
+
+
+def _check_written(paths: Sequence[Path], data: tuple[Path, ...]) -> None:
+    """Checks the runtimes of written files, and puts them into their cards."""
+    for path in paths:
+        click.echo(f"{path} in other runtimes:")
+        _check_file(path, path, data or None)
+
+
+def _check_file(path: Path, out: Path | None, data: tuple[Path, ...] | None) -> None:
+    """Checks the runtimes of a file; with `out`, writes it there with them in its card."""
+    from fkd_train.runtimes.check import check_runtimes
+    from fkd_train.runtimes.report import table_lines, write_runs_in
+
+    results = check_runtimes(path, data)
+    if out is not None:
+        write_runs_in(path, results, out)
+    for line in table_lines(results):
+        click.echo(line)
 
 
 if __name__ == "__main__":

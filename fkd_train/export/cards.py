@@ -10,9 +10,7 @@ import onnx
 from torch import nn
 
 import fkd_infer
-from fkd_infer.models.cards.base import METADATA_KEY, Training
-from fkd_infer.models.cards.detector import DetectorCard
-from fkd_infer.models.cards.landmark import ModelCard
+from fkd_infer.models.cards.base import METADATA_KEY, Card, Training
 from fkd_train.choices import Split
 from fkd_train.config.recipe import Recipe
 from fkd_train.config.sections import DataConfig
@@ -54,7 +52,7 @@ def exporter_versions() -> dict[str, str]:
     return versions | {"fkd": fkd_infer.__version__}
 
 
-def with_card(model: onnx.ModelProto, card: ModelCard | DetectorCard) -> onnx.ModelProto:
+def with_card(model: onnx.ModelProto, card: Card) -> onnx.ModelProto:
     """Sets the card of the model in place."""
     metadata: Mapping[str, str] = {entry.key: entry.value for entry in model.metadata_props}
     onnx.helper.set_model_props(model, {**metadata, METADATA_KEY: card.to_json()})

@@ -18,10 +18,11 @@ import onnx
 from numpy.typing import NDArray
 
 from fkd_infer.choices import DETECTOR_MODEL, MIN_PRESENCE
-from fkd_infer.detection.base import SizedDetector
+from fkd_infer.detection.base import Detector, SizedDetector
 from fkd_infer.detection.factory import build_detector
 from fkd_infer.detection.fkd import score_threshold
 from fkd_infer.detection.tiling import Search
+from fkd_infer.errors import InvalidModelError
 from fkd_infer.geometry.arrays import Pixels
 from fkd_infer.geometry.rules import BoxRule
 from fkd_infer.models.cards.base import METADATA_KEY
@@ -32,13 +33,14 @@ from fkd_infer.models.shipped import find_model
 from fkd_infer.pipeline import Pipeline
 from fkd_infer.runtime.session import LandmarkSession
 from fkd_infer.system.files.atomic import atomic_write, output_errors
-from fkd_infer.types import Face
+from fkd_infer.types import Detections, Face
 from fkd_train.errors import VerificationError
 from fkd_train.export.cards import with_card
-from fkd_train.export.end_to_end_pictures import drawn_pictures, real_pictures
+from fkd_train.export.end_to_end_pictures import drawn_pictures, fitted, real_pictures
 from fkd_train.export.landmarks import fp32_model
 from fkd_train.export.sources.source import LandmarkSource
 from fkd_train.graphs.end_to_end import FaceFilter, end_to_end_graph
+from fkd_train.graphs.fixed_end_to_end import CANDIDATES, FixedSize, fixed_end_to_end_graph
 from fkd_train.graphs.session import cpu_session
 
 BUDGET_PX = 0.1
@@ -79,12 +81,22 @@ class Parts:
             min_score = score_threshold(self.detector_card, checked)
         return FaceFilter(self.rule, min_score, min_presence)
 
-    def graph(self, faces: FaceFilter) -> onnx.ModelProto:
-        """Builds the joined graph, without a card."""
-        landmarks, detector = onnx.load(self.landmarks), onnx.load(self.detector)
-        return end_to_end_graph(landmarks, self.landmark_card, detector, faces)
+    def graph(self, faces: FaceFilter, size: FixedSize | None = None) -> onnx.ModelProto:
+        """Builds the joined graph, for images of any or one size, without a card.
 
-    def pipeline(self, faces: FaceFilter) -> Pipeline:
+        Raises InvalidModelError if the detector does not allow one size.
+        """
+        landmarks, detector = onnx.load(self.landmarks), onnx.load(self.detector)
+        if size is None:
+            return end_to_end_graph(landmarks, self.landmark_card, detector, faces)
+        values = {output for node in detector.graph.node for output in node.output}
+        if missing := [name for name in CANDIDATES if name not in values]:
+            problem = f"its graph has no value {missing[0]!r}, from which a fixed size is made"
+            raise InvalidModelError(self.detector, problem, "export the detector with fkd-export")
+        cards = self.landmark_card, self.detector_card
+        return fixed_end_to_end_graph(landmarks, detector, *cards, faces, size)
+
+    def pipeline(self, faces: FaceFilter, size: FixedSize | None = None) -> Pipeline:
         """Builds the pipeline that the graph must equal."""
         search = Search(_MAX_SEARCH_SIDE, min_score=faces.min_score)
         detector = build_detector(
@@ -93,9 +105,10 @@ class Parts:
         assert isinstance(detector, SizedDetector)
         detector.largest_face = math.inf  # the graph searches no second view
         session = LandmarkSession(self.landmarks, "cpu")
-        return Pipeline(session, detector, faces.min_presence)
+        searched = detector if size is None else _BestFaces(detector, size.max_faces)
+        return Pipeline(session, searched, faces.min_presence)
 
-    def card(self, faces: FaceFilter) -> EndToEndCard:
+    def card(self, faces: FaceFilter, size: FixedSize | None = None) -> EndToEndCard:
         """Builds the card of the joined graph, without parity."""
         return EndToEndCard(
             name=f"{self.landmark_card.name}-end-to-end",
@@ -103,7 +116,21 @@ class Parts:
             detector=self.detector_card,
             min_score=faces.min_score,
             min_presence=faces.min_presence,
+            image_size=None if size is None else (size.height, size.width),
+            max_faces=None if size is None else size.max_faces,
         )
+
+
+class _BestFaces(Detector):
+    """The best faces of another detector, as many as a file of a fixed size answers."""
+
+    def __init__(self, detector: Detector, count: int) -> None:
+        self.rule, self.traits, self.path = detector.rule, detector.traits, detector.path
+        self.detector, self.count = detector, count
+
+    def __call__(self, image: Pixels) -> Detections:
+        found = self.detector(image)
+        return found.select(np.arange(min(len(found), self.count)))
 
 
 @dataclass(frozen=True)
@@ -118,30 +145,39 @@ class ExportedEndToEnd:
         card, landmarks = self.card, self.card.landmarks
         size, parity = self.path.stat().st_size / 1e6, card.parity
         assert parity is not None
-        outputs = f"boxes (n, 4), scores (n,), points (n, {landmarks.landmarks.count}, 2)"
+        image, n = "(H, W, 3) uint8, BGR, of any size", "n"
+        if card.image_size is not None:
+            height, width = card.image_size
+            image, n = f"({height}, {width}, 3) uint8, BGR", str(card.max_faces)
+        outputs = f"boxes ({n}, 4), scores ({n},), points ({n}, {landmarks.landmarks.count}, 2)"
         thresholds = f"a detector's score of {card.min_score:.2f}"
         if landmarks.output.score:
-            outputs += ", presence (n,)"
+            outputs += f", presence ({n},)"
             thresholds += f" and a presence of {card.min_presence:.2f}"
-        return [
+        lines = [
             f"{self.path}: {size:.1f} MB, {landmarks.precision}, opset {landmarks.opset}",
             f"verified: largest difference {parity.largest_px:.2g} px from the pipeline, of "
             f"{parity.faces} faces on {parity.images}",
-            "input: image (H, W, 3) uint8, BGR, of any size",
+            f"input: image {image}",
             f"outputs: {outputs}, float32, in pixels of the image",
             f"faces need at least {thresholds}",
         ]
+        return lines if n == "n" else [*lines, "rows with a score of 0 are no faces"]
 
 
 def export_end_to_end(
-    source: LandmarkSource, out: Path, detector: str | Path = DETECTOR_MODEL
+    source: LandmarkSource,
+    out: Path,
+    detector: str | Path = DETECTOR_MODEL,
+    size: FixedSize | None = None,
 ) -> ExportedEndToEnd:
     """Writes a detector, the crop and a network as one ONNX file.
 
-    The file is compared with the pipeline on the data set's or drawn pictures. Raises
-    VerificationError, and writes nothing, if it finds another number of faces or a point differs by
-    more than 0.1 px. Also raises what `write_landmarks` raises, ModelFileNotFoundError,
-    InvalidModelError, ModelCardError and DetectorError.
+    With `size`, it is for images of one size, and answers a fixed number of faces. The file is
+    compared with the pipeline on the data set's or drawn pictures. Raises VerificationError, and
+    writes nothing, if it finds another number of faces or a point differs by more than 0.1 px. Also
+    raises what `write_landmarks` raises, ModelFileNotFoundError, InvalidModelError, ModelCardError
+    and DetectorError.
     """
     find_model(detector, detectors=True)
     landmark_model, verification = fp32_model(source, out)
@@ -151,34 +187,47 @@ def export_end_to_end(
         onnx.save(with_card(landmark_model, card), landmarks)
         parts = Parts.of(landmarks, detector)
         if source.data is None:
-            parity = _compare_on_drawn(parts, out)
+            parity = _compare_on_drawn(parts, size, out)
         else:
-            pictures = real_pictures(source.data)
-            parity = _compare_parts(parts, parts.face_filter(), pictures, "real pictures", out)
+            pictures = _sized(real_pictures(source.data), size)
+            faces = parts.face_filter()
+            parity = _compare_parts(parts, faces, size, pictures, "real pictures", out)
         if not parity.faces:
             raise VerificationError.of_difference(
                 out, f"nothing to compare, no face was found on {parity.images}"
             )
-        model = parts.graph(parts.face_filter())
-    card_with_parity = replace(parts.card(parts.face_filter()), parity=parity)
+        model = parts.graph(parts.face_filter(), size)
+    card_with_parity = replace(parts.card(parts.face_filter(), size), parity=parity)
     onnx.helper.set_model_props(model, {METADATA_KEY: card_with_parity.to_json()})
     with atomic_write(out) as partial, output_errors(out):
         onnx.save(model, partial)
     return ExportedEndToEnd(out, card_with_parity)
 
 
-def _compare_on_drawn(parts: Parts, out: Path) -> EndToEndParity:
+def _sized(pictures: Sequence[Pixels], size: FixedSize | None) -> Sequence[Pixels]:
+    if size is None:
+        return pictures
+    return [fitted(picture, size.height, size.width) for picture in pictures]
+
+
+def _compare_on_drawn(parts: Parts, size: FixedSize | None, out: Path) -> EndToEndParity:
     """Compares at the default thresholds, and at ones that accept drawn faces, which score low."""
-    pictures, name = drawn_pictures(), "drawn pictures"
-    _compare_parts(parts, parts.face_filter(), pictures, name, out)
+    pictures, name = _sized(drawn_pictures(), size), "drawn pictures"
+    _compare_parts(parts, parts.face_filter(), size, pictures, name, out)
     accepting = parts.face_filter(_score_of_best(parts, pictures), 0.0)
-    return _compare_parts(parts, accepting, pictures, name, out)
+    return _compare_parts(parts, accepting, size, pictures, name, out)
 
 
 def _compare_parts(
-    parts: Parts, faces: FaceFilter, pictures: Sequence[Pixels], name: str, out: Path
+    parts: Parts,
+    faces: FaceFilter,
+    size: FixedSize | None,
+    pictures: Sequence[Pixels],
+    name: str,
+    out: Path,
 ) -> EndToEndParity:
-    return compare(parts.graph(faces), parts.pipeline(faces), pictures, name, out)
+    graph, pipeline = parts.graph(faces, size), parts.pipeline(faces, size)
+    return compare(graph, pipeline, pictures, name, out)
 
 
 def _score_of_best(parts: Parts, pictures: Sequence[Pixels]) -> float:
@@ -196,7 +245,8 @@ def compare(
     largest, count = 0.0, 0
     for number, picture in enumerate(pictures):
         expected = pipeline(picture)
-        points = session.run(["points"], {"image": picture})[0]
+        scores, points = session.run(["scores", "points"], {"image": picture})
+        points = points[scores > 0]  # rows without a face, in files for one size
         if len(points) != len(expected):
             faces = f"{len(points)} faces on picture {number}, the pipeline {len(expected)}"
             raise VerificationError.of_difference(out, f"it finds {faces}")

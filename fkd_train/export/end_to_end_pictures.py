@@ -14,6 +14,7 @@ from fkd_train.export.sources.source import ExportData
 _SHEETS, _FACES_PER_SHEET = 6, 4
 _FACES = _SHEETS * _FACES_PER_SHEET
 _ENLARGED, _ENLARGEMENT = 4, 4.3
+_GRAY = 127
 
 
 def drawn_pictures() -> list[Pixels]:
@@ -23,10 +24,24 @@ def drawn_pictures() -> list[Pixels]:
 
 
 def real_pictures(data: ExportData) -> list[Pixels]:
-    """Loads images of evaluation faces, enlarges some, and adds sheets of them."""
-    images = list(data.evaluation_faces(colour=True).images[:_FACES])
+    """Loads images of evaluation faces, as `pictures_of` arranges them."""
+    return pictures_of(data.evaluation_faces(colour=True).images)
+
+
+def pictures_of(images: Sequence[Pixels]) -> list[Pixels]:
+    """Takes the first images of faces, enlarges some, and adds sheets of them."""
+    images = list(images[:_FACES])
     large = [_resized(image, _ENLARGEMENT) for image in images[:_ENLARGED]]
     return [*images, *large, *sheets(images)]
+
+
+def fitted(picture: Pixels, height: int, width: int) -> Pixels:
+    """Shrinks a picture that is too large, and fills the rest of the size with gray."""
+    factor = min(1.0, height / len(picture), width / picture.shape[1])
+    if factor < 1:
+        picture = _resized(picture, factor)[:height, :width]
+    missing = ((0, height - len(picture)), (0, width - picture.shape[1]), (0, 0))
+    return np.pad(picture, missing, constant_values=_GRAY)
 
 
 def _resized(image: Pixels, factor: float) -> Pixels:
@@ -39,7 +54,7 @@ def sheets(images: Sequence[Pixels]) -> list[Pixels]:
     pictures = []
     for first in range(0, len(images), _FACES_PER_SHEET):
         heights = rng.integers(60, 420, _FACES_PER_SHEET)
-        sheet = np.full((int(heights.max()), 0, 3), 127, np.uint8)
+        sheet = np.full((int(heights.max()), 0, 3), _GRAY, np.uint8)
         row = images[first : first + _FACES_PER_SHEET]
         for image, height in zip(row, heights, strict=False):
             factor = height / len(image)

@@ -35,7 +35,7 @@ class Nodes:
         number = len(self.nodes)
         names = [f"{self.prefix}_{number}_{kind}_{output}" for output in range(count)]
         input_names = [
-            value if isinstance(value, str) else self._constant(value) for value in inputs
+            value if isinstance(value, str) else self.constant(value) for value in inputs
         ]
         node = helper.make_node(kind, input_names, names, names[0])
         node.attribute.extend(
@@ -55,7 +55,8 @@ class Nodes:
         """Returns the finished graph."""
         return helper.make_graph(self.nodes, self.prefix, inputs, outputs, self.constants)
 
-    def _constant(self, value: Constant) -> str:
+    def constant(self, value: Constant) -> str:
+        """Adds a constant; returns its name."""
         name = f"{self.prefix}_constant_{len(self.constants)}"
         self.constants.append(numpy_helper.from_array(np.asarray(value), name))
         return name

@@ -22,11 +22,11 @@ from fkd_train.graphs.area_resize import area_average
 from fkd_train.graphs.builder import Nodes, typed
 
 _FLOAT, _DOUBLE, _INT64 = TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.INT64
-_LUMA = np.array([[3735], [19235], [9798]], np.float32)
+LUMA = np.array([[3735], [19235], [9798]], np.float32)
 """Weights of blue, green and red in units of 2^-15; sums of products are exact in float32."""
 FIXED_POINT = int(cv2.__version__.partition(".")[0]) < 5
 """Whether the installed OpenCV samples at multiples of 1/32 px, as 4 does; 5 samples anywhere."""
-_FINE, _PARTS = 1024, 32
+FINE, PARTS = 1024, 32
 """Units of a pixel in which OpenCV 4 computes positions, and at which it samples."""
 
 
@@ -41,10 +41,10 @@ class Cropped:
 
 
 def square(nodes: Nodes, box: str, rule: BoxRule) -> str:
-    """Applies a rule to a box (4,); returns the square (4,)."""
-    centre, side = _apply_rule(nodes, box, rule)
+    """Applies a rule to boxes (…, 4); returns the squares (…, 4)."""
+    centre, side = apply_rule(nodes, box, rule)
     half = nodes("Mul", side, np.float32(0.5))
-    return nodes("Concat", nodes("Sub", centre, half), nodes("Add", centre, half), axis=0)
+    return nodes("Concat", nodes("Sub", centre, half), nodes("Add", centre, half), axis=-1)
 
 
 def crop(nodes: Nodes, image: str, box: str, rule: CropRule, spec: InputSpec) -> Cropped:
@@ -76,10 +76,10 @@ def to_image(nodes: Nodes, points: str, cropped: Cropped) -> str:
     return nodes("Cast", moved, to=_FLOAT)
 
 
-def _apply_rule(nodes: Nodes, box: str, rule: BoxRule | CropRule) -> tuple[str, str]:
-    """Returns the centre (2,) and side (1,) of a rule's square for a box."""
-    low, high = nodes.several(2, "Split", box, axis=0, num_outputs=2)
-    longer = nodes("ReduceMax", nodes("Sub", high, low), keepdims=1)
+def apply_rule(nodes: Nodes, box: str, rule: BoxRule | CropRule) -> tuple[str, str]:
+    """Returns the centres (…, 2) and sides (…, 1) of a rule's squares for boxes (…, 4)."""
+    low, high = nodes.several(2, "Split", box, axis=-1, num_outputs=2)
+    longer = nodes("ReduceMax", nodes("Sub", high, low), np.array([-1]), keepdims=1)
     middle = nodes("Mul", nodes("Add", low, high), np.float32(0.5))
     shift = nodes("Mul", longer, np.array(rule.shift, np.float32))
     return nodes("Add", middle, shift), nodes("Mul", longer, np.float32(rule.scale))
@@ -87,7 +87,7 @@ def _apply_rule(nodes: Nodes, box: str, rule: BoxRule | CropRule) -> tuple[str, 
 
 def _sampling_grid(nodes: Nodes, box: str, rule: CropRule, size: int) -> tuple[str, str]:
     """Returns the distance of crop pixels in the image (1,), and the position of the first (2,)."""
-    centre, side = (nodes("Cast", value, to=_DOUBLE) for value in _apply_rule(nodes, box, rule))
+    centre, side = (nodes("Cast", value, to=_DOUBLE) for value in apply_rule(nodes, box, rule))
     step = nodes("Div", side, np.float64(size))
     reach = nodes("Mul", step, np.float64((size - 1) / 2))
     return step, nodes("Sub", centre, reach)
@@ -124,7 +124,7 @@ def _planes(nodes: Nodes, image: str, low: str, high: str, channels: int) -> str
     part = nodes("Slice", image, first, end, np.array([0, 1]))
     colours = nodes("Cast", part, to=_FLOAT)
     if channels == 1:
-        weighted = nodes("Add", nodes("MatMul", colours, _LUMA), np.float32(1 << 14))
+        weighted = nodes("Add", nodes("MatMul", colours, LUMA), np.float32(1 << 14))
         colours = nodes("Floor", nodes("Mul", weighted, np.float32(1 / (1 << 15))))
     return nodes("Transpose", colours, perm=[2, 0, 1])
 
@@ -149,7 +149,7 @@ def _positions(nodes: Nodes, start: str, stride: str, count: int) -> tuple[str, 
     if not FIXED_POINT:
         x, y = (nodes("Add", *pair) for pair in zip(starts, offsets, strict=True))
         return x, y
-    fine = np.float64(_FINE)
+    fine = np.float64(FINE)
     firsts, laters = ([nodes("Mul", one, fine) for one in part] for part in (starts, offsets))
     # OpenCV rounds the two terms of a column separately, and the sum of a row's.
     column = nodes("Add", nodes("Round", firsts[0]), nodes("Round", laters[0]))
@@ -159,9 +159,9 @@ def _positions(nodes: Nodes, start: str, stride: str, count: int) -> tuple[str, 
 
 def _sample_points(nodes: Nodes, positions: str) -> str:
     """Rounds positions to OpenCV 4's sample points, in pixels."""
-    middle = nodes("Add", positions, np.float64(_FINE / _PARTS / 2))
-    parts = nodes("Floor", nodes("Mul", middle, np.float64(_PARTS / _FINE)))
-    return nodes("Mul", parts, np.float64(1 / _PARTS))
+    middle = nodes("Add", positions, np.float64(FINE / PARTS / 2))
+    parts = nodes("Floor", nodes("Mul", middle, np.float64(PARTS / FINE)))
+    return nodes("Mul", parts, np.float64(1 / PARTS))
 
 
 def _rounded(nodes: Nodes, planes: str) -> str:

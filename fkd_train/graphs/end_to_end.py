@@ -57,14 +57,14 @@ def end_to_end_graph(
     image = typed("image", TensorProto.UINT8, ["height", "width", 3])
     model = helper.make_model(
         nodes.graph([image], outputs),
-        opset_imports=_opsets(landmarks, detector),
+        opset_imports=merged_opsets(landmarks, detector),
         ir_version=max(landmarks.ir_version, detector.ir_version),
     )
     onnx.checker.check_model(model, full_check=True)
     return model
 
 
-def _opsets(*models: onnx.ModelProto) -> list[onnx.OperatorSetIdProto]:
+def merged_opsets(*models: onnx.ModelProto) -> list[onnx.OperatorSetIdProto]:
     """Merges the operator sets of all models, which were exported with the same versions."""
     versions: dict[str, int] = {}
     for opset in (opset for model in models for opset in model.opset_import):

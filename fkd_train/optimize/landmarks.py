@@ -6,7 +6,7 @@ A candidate is kept if it is as accurate as fp32, within a budget, and measurabl
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -24,6 +24,7 @@ from fkd_train.optimize.candidates import Candidate, candidates
 from fkd_train.optimize.context import OptimizationContext
 from fkd_train.optimize.measurements import MeasuredCandidate, measure_all, measure_speeds
 from fkd_train.optimize.verdict import REFERENCE, Speed, copy_files, file_name, judge
+from fkd_train.runtimes.check import RuntimeResult
 
 MAX_SCORE_FLIPS = 0.005
 """Largest share of faces on whose presence a candidate's and the network's scores may disagree."""
@@ -55,7 +56,10 @@ class CandidateResult:
 
 @dataclass(frozen=True)
 class OptimizationResult:
-    """All candidates, fp32 first, and the folder with the files of those that were kept."""
+    """All candidates, fp32 first, and the folder with the files of those that were kept.
+
+    `runtimes` has what other runtimes make of the kept files, by their names, if it was checked.
+    """
 
     folder: Path
     faces: str
@@ -63,6 +67,7 @@ class OptimizationResult:
     platform: Platform
     threads: int
     candidates: tuple[CandidateResult, ...]
+    runtimes: dict[str, tuple[RuntimeResult, ...]] = field(default_factory=dict)
 
     @property
     def files(self) -> list[Path]:

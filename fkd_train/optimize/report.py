@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import asdict
 
 from fkd_infer.system.files.atomic import atomic_write, output_errors
 from fkd_infer.system.hardware import cpu_features, cpu_name
 from fkd_train.optimize.landmarks import CandidateResult, OptimizationResult
+from fkd_train.runtimes.report import aligned, markdown_lines, table_lines
 
 _HEADER = ("file", "MB", "NME %", "change", "largest px", "p50 ms", "ratio")
 
 
 def table(result: OptimizationResult) -> list[str]:
     """Formats a row and a verdict for each candidate."""
-    rows = [_HEADER, *(_row(candidate) for candidate in result.candidates)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADER))]
-    lines = [_padded(row, widths) for row in rows]
+    lines = aligned([_HEADER, *(_row(candidate) for candidate in result.candidates)])
     verdicts = ["", *(candidate.verdict for candidate in result.candidates)]
     return [f"{line}  {verdict}".rstrip() for line, verdict in zip(lines, verdicts, strict=True)]
 
 
-def _padded(row: Sequence[str], widths: Sequence[int]) -> str:
-    first, *others = zip(row, widths, strict=True)
-    cells = [first[0].ljust(first[1]), *(text.rjust(width) for text, width in others)]
-    return "  ".join(cells)
+def runtime_lines(result: OptimizationResult) -> list[str]:
+    """Formats what each runtime makes of each kept file, if it was checked."""
+    lines: list[str] = []
+    for file, results in result.runtimes.items():
+        lines += ["", f"{file}:", *table_lines(results)]
+    return lines
 
 
 def _row(candidate: CandidateResult) -> tuple[str, ...]:
@@ -56,7 +56,7 @@ def protocol_lines(result: OptimizationResult) -> list[str]:
 
 def write_report(result: OptimizationResult) -> None:
     """Writes `optimize.json` and `optimize.md` beside the files."""
-    content = {
+    content: dict[str, object] = {
         "schema": "fkd-optimize/1",
         "cpu": cpu_name(),
         "features": cpu_features(),
@@ -66,14 +66,21 @@ def write_report(result: OptimizationResult) -> None:
         "threads": result.threads,
         "judged": [asdict(candidate) for candidate in result.candidates],
     }
+    if result.runtimes:
+        content["runtimes"] = {
+            file: [asdict(each) for each in results] for file, results in result.runtimes.items()
+        }
     head = [f"| {' | '.join((*_HEADER, '95 %', 'precision', 'verdict'))} |", "|---" * 10 + "|"]
     rows = [
         f"| {' | '.join((*_row(j), _interval(j), j.precision, j.verdict))} |"
         for j in result.candidates
     ]
+    tables: list[str] = []
+    for file, results in result.runtimes.items():
+        tables += [f"{file} in other runtimes:", "", *markdown_lines(results), ""]
     texts = {
         "optimize.json": json.dumps(content, indent=1) + "\n",
-        "optimize.md": "\n".join([*head, *rows, "", *protocol_lines(result), ""]),
+        "optimize.md": "\n".join([*head, *rows, "", *protocol_lines(result), "", *tables]),
     }
     for name, text in texts.items():
         path = result.folder / name

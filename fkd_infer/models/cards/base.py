@@ -33,6 +33,20 @@ class Training:
 
 
 @dataclass(frozen=True, slots=True)
+class RuntimeParity:
+    """Largest differences of a runtime's outputs from those of ONNX Runtime on the CPU.
+
+    `largest_px` is of points, boxes and spreads, in pixels of the input, and `largest_score` of
+    scores and presences, None if the file has neither. `inputs` says what was compared.
+    """
+
+    version: str
+    largest_px: float
+    largest_score: float | None
+    inputs: str
+
+
+@dataclass(frozen=True, slots=True)
 class Card:
     """Base class of cards: one JSON object in an ONNX file's metadata."""
 
@@ -97,6 +111,14 @@ def check_share(name: str, value: float) -> None:
     """Raises ValueError unless a value is from 0 to 1."""
     if not 0 <= value <= 1:
         raise ValueError(f"{name} is {value}, but must be from 0 to 1")
+
+
+def check_runs_in(runs_in: Mapping[str, RuntimeParity]) -> None:
+    """Raises ValueError for a name or version that is not one line, and negative differences."""
+    for name, parity in runs_in.items():
+        check_names(name, parity.version, parity.inputs)
+        if min(parity.largest_px, parity.largest_score or 0.0) < 0:
+            raise ValueError(f"runs_in.{name} has a difference below 0")
 
 
 def check_rule(name: str, rule: BoxRule | CropRule) -> None:

@@ -9,9 +9,11 @@ from fkd_infer.geometry.rules import POINTS_BOX, BoxRule
 from fkd_infer.models.cards.base import (
     VERSION,
     Card,
+    RuntimeParity,
     Training,
     check_names,
     check_rule,
+    check_runs_in,
     check_share,
 )
 
@@ -60,7 +62,7 @@ class DetectorCard(Card):
     pixels of the image, best first, after non-maximum suppression: `overlap` is its IoU.
     `threshold` is the score from which a box counts as a face, `smallest` the smallest face, in
     pixels from brows to chin, that it finds reliably, and `largest` the largest; `box_rule` leads
-    to the box of the 68 points.
+    to the box of the 68 points. `runs_in` are runtimes whose outputs equal ONNX Runtime's, by name.
     Raises ValueError for invalid names and numbers.
     """
 
@@ -82,6 +84,7 @@ class DetectorCard(Card):
     parity: DetectorParity | None = None
     exporter: dict[str, str] = field(default_factory=dict)
     largest: float = _LARGEST
+    runs_in: dict[str, RuntimeParity] = field(default_factory=dict)
     task: Literal["detector"] = "detector"
     version: int = VERSION
 
@@ -95,3 +98,4 @@ class DetectorCard(Card):
             raise ValueError(f"largest is {self.largest}, but must be above smallest, in pixels")
         check_names(self.name, self.architecture, self.precision, *self.accuracy)
         check_rule("box_rule", self.box_rule)
+        check_runs_in(self.runs_in)

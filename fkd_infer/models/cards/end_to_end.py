@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
-from fkd_infer.models.cards.base import VERSION, Card, check_names, check_share
+from fkd_infer.choices import MAX_FACES, MAX_IMAGE_SIDE, MIN_IMAGE_SIDE
+from fkd_infer.models.cards.base import (
+    VERSION,
+    Card,
+    RuntimeParity,
+    check_names,
+    check_runs_in,
+    check_share,
+)
 from fkd_infer.models.cards.detector import DetectorCard
 from fkd_infer.models.cards.landmark import ModelCard
 
@@ -30,6 +38,9 @@ class EndToEndCard(Card):
     image, best first: `boxes` (n, 4), `scores` (n,) of the detector, `points` (n, k, 2), and
     `presence` (n,) if the landmark network has a score. It returns faces with a score of
     `min_score` and a presence of `min_presence` or more; with `refine`, points are placed twice.
+    With `image_size`, the image has this height and width, and there are always `max_faces` rows:
+    those with a score of 0 are no faces, wherever they stand. `runs_in` are
+    runtimes whose outputs equal ONNX Runtime's, by name.
     Raises ValueError for invalid names and numbers.
     """
 
@@ -42,6 +53,9 @@ class EndToEndCard(Card):
     min_presence: float
     refine: Literal[True] = True
     parity: EndToEndParity | None = None
+    image_size: tuple[int, int] | None = None
+    max_faces: int | None = None
+    runs_in: dict[str, RuntimeParity] = field(default_factory=dict)
     task: Literal["end-to-end"] = "end-to-end"
     version: int = VERSION
 
@@ -49,3 +63,12 @@ class EndToEndCard(Card):
         check_share("min_score", self.min_score)
         check_share("min_presence", self.min_presence)
         check_names(self.name)
+        if (self.image_size is None) != (self.max_faces is None):
+            raise ValueError("image_size and max_faces are stated together, or not at all")
+        for side in self.image_size or ():
+            if not MIN_IMAGE_SIDE <= side <= MAX_IMAGE_SIDE:
+                allowed = f"{MIN_IMAGE_SIDE} to {MAX_IMAGE_SIDE} pixels"
+                raise ValueError(f"image_size is {self.image_size}, but must be from {allowed}")
+        if not 1 <= (self.max_faces or 1) <= MAX_FACES:
+            raise ValueError(f"max_faces is {self.max_faces}, but must be from 1 to {MAX_FACES}")
+        check_runs_in(self.runs_in)

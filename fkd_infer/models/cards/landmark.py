@@ -11,7 +11,15 @@ from typing import Literal
 from fkd_infer.choices import Platform
 from fkd_infer.geometry.rules import BoxRule, CropRule
 from fkd_infer.landmarks.schemes import LandmarkScheme, find_scheme
-from fkd_infer.models.cards.base import VERSION, Card, Training, check_names, check_rule
+from fkd_infer.models.cards.base import (
+    VERSION,
+    Card,
+    RuntimeParity,
+    Training,
+    check_names,
+    check_rule,
+    check_runs_in,
+)
 
 MIN_INPUT_SIZE, MAX_INPUT_SIZE = 8, 4096
 """Limits for a side of the network's input, in pixels."""
@@ -115,8 +123,9 @@ class ModelCard(Card):
     boxes of detectors, by name, to the scheme's points; the built-in scheme needs none. `platform`
     names the CPUs that an int8 network is made for; `precision` is free text. `accuracy` is by
     protocol. `convention` is the data set whose annotators the points agree with, and `conventions`
-    how others place each point: offsets (n, 2) by data set, as shares of the crop's side. Raises
-    ValueError for an unknown scheme, and for invalid names and numbers.
+    how others place each point: offsets (n, 2) by data set, as shares of the crop's side. `runs_in`
+    are runtimes whose outputs equal ONNX Runtime's, by name. Raises ValueError for an unknown
+    scheme, and for invalid names and numbers.
     """
 
     name: str
@@ -136,6 +145,7 @@ class ModelCard(Card):
     platform: Platform = "any"
     convention: str | None = None
     conventions: dict[str, tuple[tuple[float, float], ...]] = field(default_factory=dict)
+    runs_in: dict[str, RuntimeParity] = field(default_factory=dict)
     version: int = VERSION
 
     def __post_init__(self) -> None:
@@ -146,6 +156,7 @@ class ModelCard(Card):
             if len(offsets) != self.landmarks.count:
                 raise ValueError(f"conventions.{name} has {len(offsets)} points")
         check_rule("crop", self.crop)
+        check_runs_in(self.runs_in)
         for name, rule in self.box_rules.items():
             check_rule(f"box_rules.{name}", rule)
 

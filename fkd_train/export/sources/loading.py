@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Literal
 
 from fkd_infer.landmarks.schemes import LandmarkScheme, find_scheme
+from fkd_infer.models.cards.base import METADATA_KEY
 from fkd_infer.models.cards.landmark import MAX_INPUT_SIZE, MIN_INPUT_SIZE
+from fkd_infer.models.check import check_model
 from fkd_infer.system.files.strict_dataclass import parse_dataclass
 from fkd_train.choices import ColorOrder, Layout
 from fkd_train.data.dataset import DataFolders
@@ -31,6 +33,13 @@ def source_kind(source: str) -> SourceKind:
     if source.endswith(".onnx"):
         return "onnx"
     return "factory" if ":" in source and not Path(source).exists() else "checkpoint"
+
+
+def is_exported(source: str) -> bool:
+    """Whether this is an .onnx file that fkd-export wrote; raises InvalidModelError."""
+    if source_kind(source) != "onnx":
+        return False
+    return METADATA_KEY in check_model(Path(source)).metadata
 
 
 def load_foreign(

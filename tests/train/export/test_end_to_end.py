@@ -371,8 +371,8 @@ def test_writes_nothing_if_the_comparison_fails(
     exported = onnx.load(FKDNET), Verification(Parity(0.0, 0.0, None, "none"), "none")
     # The export itself is slow and tested elsewhere.
     monkeypatch.setattr(end_to_end, "fp32_model", lambda source, out: exported)
+    source = load_checkpoint_source(SHIPPED_MODELS / "fkdnet.pt")
     with pytest.raises(VerificationError, match="budget"):
-        source = load_checkpoint_source(SHIPPED_MODELS / "fkdnet.pt")
         end_to_end.export_end_to_end(source, tmp_path / "x.onnx")
     assert list(tmp_path.iterdir()) in ([], [tmp_path / "cache"])
 

@@ -11,7 +11,7 @@ from tiny_models import card, detector_card
 
 from fkd_infer.errors import ModelCardError, WrongTaskError
 from fkd_infer.geometry.rules import BoxRule
-from fkd_infer.models.cards.base import METADATA_KEY
+from fkd_infer.models.cards.base import METADATA_KEY, RuntimeParity
 from fkd_infer.models.cards.detector import DetectorAccuracy, DetectorCard, DetectorParity
 from fkd_infer.models.cards.landmark import ModelCard
 
@@ -20,7 +20,14 @@ def full_card() -> DetectorCard:
     measured = DetectorAccuracy(99.1, 0.01, 0.5, 98.7, 2000)
     parity = DetectorParity(0.001, 1e-6, 123, "24 real pictures")
     accuracy = {"identity split, mosaics": measured}
-    return replace(detector_card(), parity=parity, accuracy=accuracy, exporter={"torch": "2"})
+    runs_in = {"opencv": RuntimeParity("5.0.0", 2e-5, 1e-7, "6 drawn pictures")}
+    return replace(
+        detector_card(),
+        parity=parity,
+        accuracy=accuracy,
+        exporter={"torch": "2"},
+        runs_in=runs_in,
+    )
 
 
 def read(text: str) -> DetectorCard:
@@ -55,6 +62,7 @@ def test_a_card_survives_json(original: DetectorCard) -> None:
         (("colour",), "red", "card.colour is not a field"),
         (("accuracy",), {"a": {"recall": 1}}, "card.accuracy.a.false_per_image is missing"),
         (("parity",), [], "card.parity is []"),
+        (("runs_in",), {"tv\nm": {}}, r"the name 'tv\nm' in card.runs_in"),
     ],
 )
 def test_an_invalid_value_is_named(path: tuple[str, ...], value: object, message: str) -> None:

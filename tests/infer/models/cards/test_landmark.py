@@ -12,6 +12,7 @@ from tiny_models import card, five_table
 
 from fkd_infer.errors import ModelCardError
 from fkd_infer.landmarks.schemes import IBUG68
+from fkd_infer.models.cards.base import RuntimeParity
 from fkd_infer.models.cards.landmark import LandmarkAccuracy, ModelCard, Parity
 
 
@@ -26,8 +27,17 @@ def five_point_card() -> ModelCard:
 def full_card() -> ModelCard:
     parity = Parity(0.001, 0.0001, 0.0, "64 drawn faces")
     return replace(
-        card(), parity=parity, accuracy={"official": LandmarkAccuracy(5.5, 1.0, 770, 0.003)}
+        card(),
+        parity=parity,
+        accuracy={"official": LandmarkAccuracy(5.5, 1.0, 770, 0.003)},
+        runs_in={"openvino": RuntimeParity("2026.4.1", 2e-5, None, "13 drawn faces")},
     )
+
+
+def runs_in(largest_px: float) -> dict[str, object]:
+    """Returns the table of a runtime's largest differences."""
+    inputs = "13 drawn faces"
+    return {"version": "1", "largest_px": largest_px, "largest_score": 0.0, "inputs": inputs}
 
 
 @pytest.mark.parametrize("original", [card(), full_card(), five_point_card()])
@@ -72,6 +82,9 @@ def test_a_card_survives_json(original: ModelCard) -> None:
         (("name",), "fkd\u202enet", r"has the character '\u202e', which cannot be shown"),
         (("name",), "half \ud800", r"card.name has the control character '\ud800'"),
         (("architecture",), "a\tb", "the name 'a\\tb'"),
+        (("runs_in",), {"tvm": {"version": "2"}}, "card.runs_in.tvm.largest_px is missing"),
+        (("runs_in",), {"tvm": runs_in(-1.0)}, "runs_in.tvm has a difference below 0"),
+        (("runs_in",), {"tvm": runs_in(float("nan"))}, "card.runs_in.tvm.largest_px is nan"),
         (("licence",), "\x07" * 5, r"card.licence has the control character '\x07'"),
         (("platform",), "mips", "card.platform is 'mips'"),
         (("licence",), "x" * 30_000, "card.licence is 30000 characters long"),

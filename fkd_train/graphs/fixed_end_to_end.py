@@ -1,0 +1,150 @@
+"""Joins a detector, the crop and a landmark network for images of one size and a number of faces.
+
+Without loops, branches and shapes that depend on values, so that it also runs where these do not,
+such as OpenCV's dnn. All faces are processed at once, those that are not there too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper
+from onnx.utils import Extractor
+
+from fkd_infer.geometry.rules import POINTS_BOX
+from fkd_infer.models.cards.detector import DetectorCard
+from fkd_infer.models.cards.landmark import ModelCard
+from fkd_train.graphs.best_boxes import best_boxes
+from fkd_train.graphs.builder import Nodes, typed, with_prefix
+from fkd_train.graphs.crop import square
+from fkd_train.graphs.end_to_end import FaceFilter, merged_opsets
+from fkd_train.graphs.fixed_shapes import with_fixed_shapes
+from fkd_train.graphs.matrix_crop import Picture, crops, picture, to_image
+from fkd_train.graphs.passes import share_weights
+
+CANDIDATES = ("all_boxes", "all_scores")
+"""Values of a detector's graph: boxes (A, 4) and scores (A,) of all cells, not suppressed yet."""
+_FLOAT = TensorProto.FLOAT
+
+
+@dataclass(frozen=True)
+class FixedSize:
+    """The images' height and width, and the number of faces that are answered for each."""
+
+    height: int
+    width: int
+    max_faces: int
+
+
+def fixed_end_to_end_graph(
+    landmarks: onnx.ModelProto,
+    detector: onnx.ModelProto,
+    card: ModelCard,
+    detector_card: DetectorCard,
+    faces: FaceFilter,
+    size: FixedSize,
+) -> onnx.ModelProto:
+    """Builds the graph from `image` (H, W, 3) to `boxes` (N, 4), `scores` (N,), `points` (N, k, 2)
+    and, if the network has a score, `presence` (N,); without metadata.
+
+    The rows are the N best boxes, best first. Those with a score of 0 are no faces.
+    """
+    nodes = Nodes("all")
+    image = typed("image", TensorProto.UINT8, [size.height, size.width, 3])
+    shape = (size.height, size.width, 3)
+    found = with_prefix(_candidates(detector, shape), "detector_", {"image": "image"})
+    nodes.include(found.graph)
+    count = size.max_faces
+    length = found.graph.output[0].type.tensor_type.shape.dim[0].dim_value
+    boxes, scores = best_boxes(
+        nodes, "detector_all_boxes", "detector_all_scores", length, count, detector_card.overlap
+    )
+    plane = picture(nodes, "image", size.height, size.width, card.input.channels)
+    network = _landmarks(landmarks, card, count)
+    points, *presence = _place_twice(nodes, plane, boxes, network, card, faces, count)
+    is_face = nodes("GreaterOrEqual", scores, np.float32(faces.min_score))
+    scores = nodes("Mul", scores, nodes("Cast", is_face, to=_FLOAT))
+    if presence:
+        present = nodes("GreaterOrEqual", presence[0], np.float32(faces.min_presence))
+        scores = nodes("Mul", scores, nodes("Cast", present, to=_FLOAT))
+    shapes = {
+        "boxes": [count, 4],
+        "scores": [count],
+        "points": [count, card.landmarks.count, 2],
+        "presence": [count],
+    }
+    outputs = []
+    results = [boxes, scores, points, *presence]
+    for (name, lengths), result in zip(shapes.items(), results, strict=False):
+        outputs.append(typed(name, _FLOAT, lengths))
+        shaped = [result, nodes.constant(np.array(lengths))]
+        nodes.nodes.append(helper.make_node("Reshape", shaped, [name], name))
+    model = helper.make_model(
+        nodes.graph([image], outputs),
+        opset_imports=merged_opsets(landmarks, detector),
+        ir_version=max(landmarks.ir_version, detector.ir_version),
+    )
+    model = share_weights(model)
+    onnx.checker.check_model(model, full_check=True)
+    return model
+
+
+def _candidates(detector: onnx.ModelProto, shape: tuple[int, int, int]) -> onnx.ModelProto:
+    return with_fixed_shapes(detector, {"image": shape}, CANDIDATES)
+
+
+def _landmarks(landmarks: onnx.ModelProto, card: ModelCard, count: int) -> onnx.ModelProto:
+    """The network for `count` crops, with its points and score."""
+    names = ["points", "score"][: 1 + card.output.score]
+    shape = (count, card.input.size, card.input.size, card.input.channels)
+    if len(landmarks.graph.output) > len(names):
+        landmarks = Extractor(landmarks).extract_model(["image"], names)
+    return with_fixed_shapes(landmarks, {"image": shape}, names)
+
+
+def _place_twice(
+    nodes: Nodes,
+    plane: Picture,
+    boxes: str,
+    network: onnx.ModelProto,
+    card: ModelCard,
+    faces: FaceFilter,
+    count: int,
+) -> list[str]:
+    """Places points (count, k, 2) and, if the network has a score, presence (count, 1).
+
+    The second time in the points' own box, unless the network rejects the first crop.
+    """
+    first = _place(nodes, "first_", plane, square(nodes, boxes, faces.rule), network, card, count)
+    edges = [
+        nodes(kind, first[0], np.array([1]), keepdims=0) for kind in ("ReduceMin", "ReduceMax")
+    ]
+    own = square(nodes, nodes("Concat", *edges, axis=1), POINTS_BOX)
+    second = _place(nodes, "second_", plane, own, network, card, count)
+    if not card.output.score:
+        return second
+    present = nodes("GreaterOrEqual", first[1], np.float32(faces.min_presence))
+    shaped = nodes("Reshape", present, np.array([count, 1, 1])), present
+    return [nodes("Where", *each) for each in zip(shaped, second, first, strict=True)]
+
+
+def _place(
+    nodes: Nodes,
+    prefix: str,
+    plane: Picture,
+    squares: str,
+    network: onnx.ModelProto,
+    card: ModelCard,
+    count: int,
+) -> list[str]:
+    cut = crops(nodes, plane, squares, count, card.crop, card.input)
+    pixels = nodes("Cast", cut.pixels, to=TensorProto.UINT8)
+    part = with_prefix(network, prefix, {"image": pixels})
+    nodes.nodes += part.graph.node
+    nodes.constants += part.graph.initializer
+    points = to_image(nodes, f"{prefix}points", cut, count)
+    if not card.output.score:
+        return [points]
+    return [points, nodes("Reshape", f"{prefix}score", np.array([count, 1]))]

@@ -1,0 +1,1 @@
+"""Runs exported files in several runtimes, and compares them with ONNX Runtime."""
