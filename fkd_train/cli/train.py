@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from fkd_infer.cli.command import CommandWithSubcommands, Subcommand
 from fkd_infer.cli.options.group import FiniteRange
-from fkd_train.choices import Split
 from fkd_train.cli.options import data_option, split_option, with_overrides
+
+if TYPE_CHECKING:
+    from fkd_train.config.recipe import Recipe
+    from fkd_train.training.run_folder import RunOptions
 
 _SUBCOMMANDS = {
     "check-data": Subcommand(
@@ -26,6 +32,12 @@ _SUBCOMMANDS = {
     flag_value="",
     help="Name of a shipped recipe, or a TOML file. Without a value: list the shipped recipes.",
 )
+@click.option(
+    "--print",
+    "print_recipe",
+    is_flag=True,
+    help="Print the whole recipe as a TOML file to start from, with defaults and replaced values.",
+)
 @data_option(required=False)
 @click.option("--out", type=click.Path(path_type=Path), help="Run folder.")
 @click.option(
@@ -33,7 +45,11 @@ _SUBCOMMANDS = {
     type=click.Path(path_type=Path),
     help="Start with those weights of this .pt, .pth or .safetensors file that fit.",
 )
-@click.option("--resume", is_flag=True, help="Continue the run in --out.")
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Continue the run in --out, with its recipe, data and options unless others are stated.",
+)
 @click.option(
     "--force", is_flag=True, help="With --resume: continue even if the recipe or the data changed."
 )
@@ -55,15 +71,13 @@ _SUBCOMMANDS = {
 @click.option(
     "--workers",
     type=click.IntRange(0),
-    default=1,
-    show_default=True,
+    show_default="1",
     help="Processes that load batches.",
 )
 @click.option(
     "--save-every",
     type=FiniteRange(0),
-    default=10,
-    show_default=True,
+    show_default="10",
     metavar="MINUTES",
     help="Also save within an epoch, at this interval.",
 )
@@ -71,34 +85,36 @@ _SUBCOMMANDS = {
 @click.pass_context
 def main(
     context: click.Context,
+    /,
     name: str | None,
+    print_recipe: bool,
     data: tuple[Path, ...],
     out: Path | None,
     init: Path | None,
     resume: bool,
     force: bool,
-    split: Split | None,
-    epochs: int | None,
-    size: int | None,
-    seed: int | None,
-    assignments: tuple[str, ...],
-    workers: int,
-    save_every: float,
+    workers: int | None,
+    save_every: float | None,
     tensorboard: bool,
+    **overrides: Any,
 ) -> None:
     """Train a landmark network or a face detector into a run folder.
 
     Under `accelerate launch` the same command trains in several processes.
     """
-    from fkd_train.config.recipe import load_recipe
+    from fkd_train.config.recipe import load_recipe, recipe_to_toml
 
     if name == "":
         _list_recipes()
         return
-    missing = [
-        o for o, v in (("--recipe", name), ("--data", data or None), ("--out", out)) if v is None
-    ]
-    if name is None or not data or out is None:
+    if print_recipe:
+        if name is None:
+            raise click.UsageError("--print needs --recipe")
+        click.echo(recipe_to_toml(with_overrides(load_recipe(name), **overrides)), nl=False)
+        return
+    stated = {"--recipe": name or resume, "--data": data or resume, "--out": out}
+    missing = [option for option, value in stated.items() if not value]
+    if missing or out is None:
         raise click.UsageError(
             f"missing {', '.join(missing)}; --recipe without a value lists the shipped recipes"
         )
@@ -106,17 +122,15 @@ def main(
         raise click.UsageError("--init is for a new run; --resume continues with its own weights")
     if force and not resume:
         raise click.UsageError("--force needs --resume")
-    recipe = with_overrides(
-        load_recipe(name),
-        split=split,
-        epochs=epochs,
-        size=size,
-        seed=seed,
-        assignments=assignments,
-    )
+    recipe = with_overrides(load_recipe(name) if name else _recorded_recipe(out), **overrides)
 
     from fkd_train.training.run import train
+    from fkd_train.training.run_folder import RunOptions
 
+    recorded = RunOptions.read(out) if resume else None
+    if context.get_parameter_source("data") is not ParameterSource.COMMANDLINE:
+        data = _recorded_data(recorded, data, out)
+    before = recorded or RunOptions.of(data)
     result = train(
         recipe,
         data,
@@ -124,18 +138,42 @@ def main(
         init=init,
         resume=resume,
         force=force,
-        workers=workers,
-        tensorboard=tensorboard,
-        save_every=60 * save_every,
+        workers=before.workers if workers is None else workers,
+        tensorboard=tensorboard or before.tensorboard,
+        save_every=before.save_every if save_every is None else 60 * save_every,
         notify=lambda line: click.echo(f"{context.info_name}: {line}", err=True),
     )
     if result.summary is None:
         if result.is_main:
-            click.echo(f"stopped and saved; continue with: --resume --out {out}", err=True)
+            again = shlex.join(["--resume", "--out", str(out)])
+            click.echo(f"stopped and saved; continue with: {context.info_name} {again}", err=True)
         context.exit(130)
     if result.is_main:
         click.echo(result.summary)
         click.echo(f"run folder: {out}")
+
+
+def _recorded_recipe(out: Path) -> Recipe:
+    """The recipe of the run in a folder; raises RunError if there is none."""
+    from fkd_train.training.run_folder import RunFolder
+
+    return RunFolder(out).recipe()
+
+
+def _recorded_data(
+    recorded: RunOptions | None, data: tuple[Path, ...], out: Path
+) -> tuple[Path, ...]:
+    """The data folders of the run in a folder; `data`, from the environment, if it records none.
+
+    Raises RunError without either, and for a folder that is no longer there.
+    """
+    from fkd_train.errors import RunError
+
+    if recorded is not None:
+        return tuple(recorded.data_folders())
+    if not data:
+        raise RunError(out, "does not record where its data is", "add --data DIR")
+    return data
 
 
 def _list_recipes() -> None:

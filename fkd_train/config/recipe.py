@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from fkd_train.config.detector import (
     DetectorRecipe,
     detector_recipe_from_dict,
@@ -39,3 +41,22 @@ def recipe_to_dict(recipe: Recipe) -> dict[str, object]:
     if isinstance(recipe, DetectorRecipe):
         return detector_recipe_to_dict(recipe)
     return landmark_recipe_to_dict(recipe)
+
+
+def recipe_to_toml(recipe: Recipe) -> str:
+    """A recipe's file, with all defaults, which load_recipe reads as the same recipe."""
+    import tomli_w
+
+    return tomli_w.dumps(_without_none(recipe_to_dict(recipe)))
+
+
+def _without_none(table: dict[str, Any]) -> dict[str, Any]:
+    """The table without values that are not set, which TOML cannot express."""
+    given = {key: value for key, value in table.items() if value is not None}
+    return {key: _stated(value) for key, value in given.items()}
+
+
+def _stated(value: Any) -> Any:
+    if isinstance(value, dict):
+        return _without_none(value)
+    return [_stated(one) for one in value] if isinstance(value, list) else value

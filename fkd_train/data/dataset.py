@@ -198,15 +198,35 @@ def folders_of(data: DataFolders) -> Sequence[Path]:
     return [data] if isinstance(data, Path) else data
 
 
+def folder_of(given: Path) -> Path:
+    """The folder itself, without the format that may be stated before it."""
+    return _stated_format(given)[0]
+
+
+def absolute_folder(given: Path) -> Path:
+    """The same folder as an absolute path, behind its format if one is stated."""
+    folder, stated = _stated_format(given)
+    absolute = folder.absolute()
+    return absolute if stated is None else Path(f"{stated}:{absolute}")
+
+
 def _format_of(given: Path, part: str) -> tuple[Path, DataFormat]:
     """The folder, and the name of the format that is stated before it or that it has in this part
     or, to report that the part is missing, in another one."""
-    for stated in FORMATS:
-        if str(given).startswith(f"{stated}:"):
-            return Path(str(given).removeprefix(f"{stated}:")), stated
+    folder, stated = _stated_format(given)
+    if stated is not None:
+        return folder, stated
     parts = (part, "training", "test")
     found = (name for p in parts for name, known in FORMATS.items() if known.has_part(given, p))
     return given, next(found, next(iter(FORMATS)))
+
+
+def _stated_format(given: Path) -> tuple[Path, DataFormat | None]:
+    """The folder, and the format that is stated before it, if one is."""
+    for stated in FORMATS:
+        if str(given).startswith(f"{stated}:"):
+            return Path(str(given).removeprefix(f"{stated}:")), stated
+    return given, None
 
 
 def _all_read(read: Callable[[Given], Read], things: Iterable[Given]) -> list[Read]:

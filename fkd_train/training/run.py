@@ -20,14 +20,11 @@ from fkd_train.training.detector_task import detector_task
 from fkd_train.training.distributed import run_on_main_process
 from fkd_train.training.landmark_task import landmark_task
 from fkd_train.training.log import RunLog
-from fkd_train.training.run_folder import RunFolder
+from fkd_train.training.run_folder import SAVE_EVERY, RunFolder, RunOptions
 from fkd_train.training.state import TrainingState
 from fkd_train.training.task import RunIdentity, TrainingTask
 from fkd_train.training.trainer import Trainer
 from fkd_train.weights import fit_weights, read_weights
-
-SAVE_EVERY = 600.0
-"""Seconds after which an unfinished epoch is saved."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +49,7 @@ def train(
     save_every: float = SAVE_EVERY,
     notify: Callable[[str], None] = lambda _: None,
 ) -> RunResult:
-    """Trains into a run folder: recipe.json, data.csv, log.csv, best.pt, last.pt, plots/.
+    """Trains into a run folder: recipe.json, options.json, data.csv, log.csv, checkpoints, plots/.
 
     `last.pt` is saved after every epoch, and within an epoch every `save_every` seconds. `force`
     resumes even with another recipe or other data. `init` is a file of weights; a new run starts
@@ -77,8 +74,9 @@ def train(
                 tell(line)
         log = RunLog(out, accelerator.is_main_process, tensorboard)
         trainer = _build_trainer(recipe, task, accelerator, log, workers, save_every)
+        options = RunOptions.of(data, workers, save_every, tensorboard)
         run_on_main_process(
-            accelerator, out, lambda: _start_or_resume(folder, trainer, force, notify)
+            accelerator, out, lambda: _start_or_resume(folder, trainer, options, force, notify)
         )
         if resume and not accelerator.is_main_process:
             trainer.resume()
@@ -149,11 +147,16 @@ def _build_trainer(
 
 
 def _start_or_resume(
-    folder: RunFolder, trainer: Trainer, force: bool, notify: Callable[[str], None]
+    folder: RunFolder,
+    trainer: Trainer,
+    options: RunOptions,
+    force: bool,
+    notify: Callable[[str], None],
 ) -> None:
     """Starts a run in its folder, or resumes the one that is there."""
     recipe, data = trainer.identity.recipe, trainer.identity.data
     if not folder.is_started:
+        folder.record_options(options)
         folder.start(recipe, data)
         return
     if not folder.records_data:
@@ -174,6 +177,7 @@ def _start_or_resume(
         folder.change(changes, trainer.progress.epoch, recipe, data)
     elif not folder.records_data:
         folder.start(recipe, data)
+    folder.record_options(options)
 
 
 def _accelerator(recipe: Recipe) -> Accelerator:

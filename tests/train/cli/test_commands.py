@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 
 from fkd_infer.runtime.session import LandmarkSession
 from fkd_train.cli import evaluate, export, train
+from fkd_train.config.landmarks import load_landmark_recipe
 
 COMMANDS = {"train": train.main, "export": export.main, "evaluate": evaluate.main}
 
@@ -82,6 +83,19 @@ def test_lists_the_recipes_with_one_line_each() -> None:
     ]
 
 
+def test_prints_a_whole_recipe_with_what_the_command_line_replaces(tmp_path: Path) -> None:
+    replaced = ["--epochs", "3", "--set", "model.options.widths=[8, 16]"]
+    replaced += ["--set", "model.name='nets.mine:build'"]
+    result = run("train", "--recipe", "naimishnet", *replaced, "--print")
+    assert result.exit_code == 0
+    (tmp_path / "mine.toml").write_text(result.output)
+    recipe = load_landmark_recipe(str(tmp_path / "mine.toml"))
+    assert (recipe.epochs, recipe.model.name) == (3, "nets.mine:build")
+    assert recipe.model.options == {"widths": [8, 16]}
+    again = run("train", "--recipe", tmp_path / "mine.toml", "--print")
+    assert again.output == result.output
+
+
 def test_set_replaces_any_value_of_a_recipe(drawn_data: Path, tmp_path: Path) -> None:
     arguments: list[str | Path] = [
         "--recipe",
@@ -114,6 +128,9 @@ def test_refuses_a_wrong_setting_in_one_line(text: str) -> None:
     ("name", "arguments", "code", "message"),
     [
         ("train", [], 2, "missing --recipe, --data, --out"),
+        ("train", ["--resume"], 2, "missing --out"),
+        ("train", ["--resume", "--out", "o"], 1, "o: holds no training run to resume"),
+        ("train", ["--print"], 2, "--print needs --recipe"),
         ("train", ["--recipe", "x", "--data", "d", "--out", "o"], 1, "recipe x: no such recipe"),
         (
             "train",

@@ -21,7 +21,7 @@ from fkd_train.config.landmarks import (
     load_landmark_recipe,
 )
 from fkd_train.config.reading import shipped_recipe_names
-from fkd_train.config.recipe import load_recipe, recipe_from_dict, recipe_to_dict
+from fkd_train.config.recipe import load_recipe, recipe_from_dict, recipe_to_dict, recipe_to_toml
 from fkd_train.errors import RecipeError
 
 
@@ -32,6 +32,13 @@ def test_shipped_recipes_survive_a_round_trip_through_plain_data(name: str) -> N
     assert recipe.summary
     assert recipe_from_dict(recipe_to_dict(recipe)) == recipe
     assert recipe_from_dict(json.loads(json.dumps(recipe_to_dict(recipe)))) == recipe
+
+
+@pytest.mark.parametrize("name", shipped_recipe_names())
+def test_a_printed_recipe_is_read_back_as_the_same(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "other.toml"
+    path.write_text(recipe_to_toml(load_recipe(name)))
+    assert load_recipe(str(path)) == load_recipe(name)
 
 
 def test_a_recipes_task_selects_its_kind() -> None:

@@ -90,7 +90,7 @@ def test_writes_all_documented_files(uninterrupted: Path) -> None:
         str(path.relative_to(uninterrupted)) for path in uninterrupted.rglob("*") if path.is_file()
     }
     plots = {f"plots/{name}.png" for name in ("curves", "ced", "filters", "faces", "worst")}
-    files = {".lock", "recipe.json", "data.csv", "log.csv", "best.pt", "last.pt"}
+    files = {".lock", "recipe.json", "options.json", "data.csv", "log.csv", "best.pt", "last.pt"}
     assert names == files | plots
     assert [row["epoch"] for row in read_log(uninterrupted)] == ["1", "2", "3", "4"]
     assert float(read_log(uninterrupted)[-1]["train_loss"]) < float(
