@@ -188,7 +188,7 @@ def test_the_default_scheme_has_68_points_and_can_be_replaced() -> None:
 @pytest.mark.parametrize(
     ("scheme", "problem"),
     [
-        ("wflw98", "no scheme is called 'wflw98'; there are: ibug68"),
+        ("wflw97", "no scheme is called 'wflw97'; there are: ibug68, wflw98"),
         (5, "scheme is 5, which is not a table"),
         (five_table() | {"name": "ibug68"}, "'ibug68' is that of a built-in scheme"),
         (five_table() | {"colour": 1}, "scheme.colour is not a field"),
