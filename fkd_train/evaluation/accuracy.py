@@ -29,10 +29,13 @@ _MAX_FACE_RATIO = 1.3
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Accuracy of a network on faces, and its points (n, k, 2) in image pixels."""
+    """Accuracy of a network on faces, and its points (n, k, 2) in image pixels.
+
+    `seed_mse` is None for schemes other than ibug68, which the original program does not know.
+    """
 
     accuracy: Accuracy
-    seed_mse: float
+    seed_mse: float | None
     points: Floats
     faces: Faces
 
@@ -40,7 +43,8 @@ class Evaluation:
     def of(cls, points: Floats, faces: Faces) -> Evaluation:
         """Compares points (n, k, 2) with the faces' true points."""
         measured = accuracy(points, faces.points, faces.scheme)
-        return cls(measured, seed_mse(points, faces), points, faces)
+        mse = seed_mse(points, faces) if faces.scheme == IBUG68 else None
+        return cls(measured, mse, points, faces)
 
     @property
     def errors(self) -> Array:
@@ -65,7 +69,11 @@ class Evaluation:
 
     def metrics(self) -> dict[str, object]:
         """Returns the metrics as plain data."""
-        return {**asdict(self.accuracy), "seed_mse": self.seed_mse}
+        return asdict(self.accuracy) | self.seed_metric()
+
+    def seed_metric(self) -> dict[str, float]:
+        """The original program's metric under its name; empty where there is none."""
+        return {} if self.seed_mse is None else {"seed_mse": self.seed_mse}
 
 
 def evaluation_matrices(faces: Faces, sampler: CropSampler) -> Matrix:

@@ -66,14 +66,15 @@ def plot_run(
 
 
 def curves(log: Sequence[LogRow]) -> Figure:
-    """Plots loss, NME and seed MSE by epoch."""
+    """Plots loss, NME and, if it was logged, seed MSE by epoch."""
     epochs = [row["epoch"] for row in log]
-    panels = [
+    known = [
         ("train_loss", "training loss", "mean over points"),
         ("nme", "NME on the evaluation faces", "% of interocular distance"),
         ("seed_mse", "MSE on the evaluation faces", "((px - 100) / 50)², central 224 crop"),
     ]
-    figure = Figure(figsize=(13, 3.6), layout="constrained")
+    panels = [panel for panel in known if panel[0] in log[0]]
+    figure = Figure(figsize=(13 / 3 * len(panels), 3.6), layout="constrained")
     axes = figure.subplots(1, len(panels))
     for axis, (key, title, unit) in zip(axes, panels, strict=True):
         values = [row[key] for row in log]

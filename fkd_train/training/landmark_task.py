@@ -56,7 +56,7 @@ def landmark_task(
             row |= {f"nme_{name}": value for name, value in by_set.items()}
         # Each data set counts alike in the choice of the best epoch, whatever its size.
         error = float(np.mean(list(by_set.values())))
-        return EpochMetrics(row | {"seed_mse": measured.seed_mse}, error)
+        return EpochMetrics(row | measured.seed_metric(), error)
 
     def finish(network: nn.Module, rows: list[LogRow] | None) -> str:
         assert isinstance(network, LandmarkNet)
@@ -67,8 +67,8 @@ def landmark_task(
             with output_errors(out / "plots"):
                 plot_run(out, rows, recipe, network, evaluation_faces, measured)
         parts = [f"{one.accuracy.nme:.2f} % ({name})" for name, one in measured.by_set().items()]
-        mse, count = measured.seed_mse, measured.accuracy.count
-        return f"NME {', '.join(parts)}, seed MSE {mse:.4f} ({count} faces)"
+        mse = "" if measured.seed_mse is None else f", seed MSE {measured.seed_mse:.4f}"
+        return f"NME {', '.join(parts)}{mse} ({measured.accuracy.count} faces)"
 
     return TrainingTask(
         network=network,

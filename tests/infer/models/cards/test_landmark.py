@@ -26,7 +26,12 @@ def five_point_card() -> ModelCard:
 def full_card() -> ModelCard:
     parity = Parity(0.001, 0.0001, 0.0, "64 drawn faces")
     return replace(
-        card(), parity=parity, accuracy={"official": LandmarkAccuracy(5.5, 1.0, 770, 0.003)}
+        card(),
+        parity=parity,
+        accuracy={
+            "official": LandmarkAccuracy(5.5, 1.0, 770, 0.003),
+            "own": LandmarkAccuracy(5.5, 1.0, 9),
+        },
     )
 
 
