@@ -8,7 +8,6 @@ from itertools import cycle
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from matplotlib.artist import Artist
@@ -17,13 +16,11 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import nn
 
-from fkd_infer.drawing.annotator import Annotator
 from fkd_infer.drawing.marks import WHITE_TEXT, draw_outlined_text
-from fkd_infer.geometry.arrays import Floats, Pixels
+from fkd_infer.geometry.arrays import Floats, Pixels, bgr_image
 from fkd_infer.geometry.transforms import transform
 from fkd_infer.media.images.writing import write_image
 from fkd_infer.system.files.atomic import atomic_write, output_errors
-from fkd_infer.types import Face, Frame
 from fkd_train.config.landmarks import LandmarkRecipe
 from fkd_train.data.crop_sampler import CropSampler
 from fkd_train.data.faces import Faces
@@ -31,6 +28,7 @@ from fkd_train.evaluation.accuracy import Evaluation, evaluation_matrices
 from fkd_train.evaluation.metrics import Array, LogRow, ced, nme
 from fkd_train.evaluation.predict import convention_offsets
 from fkd_train.models.landmarks import LandmarkNet
+from fkd_train.reports.point_marks import draw_points
 
 TILE = 224
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
@@ -217,10 +215,8 @@ def _tile(faces: Faces, row: int, points: Floats, sampler: CropSampler, text: st
     large = replace(sampler, size=TILE)
     enlarged = large.matrix(faces.images[row], faces.points[row])
     pixels = large.cut(faces.images[row], enlarged)
-    colour = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR), dtype=np.uint8)
-    moved = transform(points, enlarged)
-    face = Face(moved, np.array([0, 0, TILE, TILE], np.float32))
-    drawn = Annotator(faces.scheme, ("points",))(Frame(colour, "sheet"), [face]).image
+    drawn = bgr_image(pixels[..., 0]) if large.channels == 1 else pixels.copy()
+    draw_points(drawn, transform(points, enlarged))
     draw_outlined_text(drawn, text, (6, TILE - 8), 0.5, WHITE_TEXT)
     return drawn
 
