@@ -51,7 +51,7 @@ def _tile(faces: Faces, row: int, is_wrong: bool) -> Pixels:
     moved = transform(points, matrix)
     face = Face(moved, np.array([0, 0, _TILE, _TILE], np.float32))
     drawn = Annotator(faces.scheme, ("contours",))(Frame(pixels, "sheet"), [face]).image
-    draw_points(drawn, moved)
+    draw_points(drawn, moved[faces.labels[row]])
     if is_wrong:
         drawn[:3] = drawn[-3:] = drawn[:, :3] = drawn[:, -3:] = (0, 0, 255)
     draw_outlined_text(drawn, Path(faces.names[row]).stem, (6, _TILE - 8), 0.4, WHITE_TEXT)

@@ -25,7 +25,7 @@ from fkd_train.config.landmarks import LandmarkRecipe
 from fkd_train.data.crop_sampler import CropSampler
 from fkd_train.data.faces import Faces
 from fkd_train.evaluation.accuracy import Evaluation, evaluation_matrices
-from fkd_train.evaluation.metrics import Array, LogRow, ced, nme
+from fkd_train.evaluation.metrics import Array, LogRow, ced
 from fkd_train.evaluation.predict import convention_offsets
 from fkd_train.models.landmarks import LandmarkNet
 from fkd_train.reports.point_marks import draw_points
@@ -48,7 +48,7 @@ def plot_run(
     """Writes all plots of a run into `<out>/plots/`."""
     folder, sampler = out / "plots", CropSampler.of(recipe)
     folder.mkdir(parents=True, exist_ok=True)
-    errors = nme(evaluation.points, faces.points, faces.scheme)
+    errors = evaluation.face_errors
     spread = np.linspace(0, len(faces) - 1, min(12, len(faces))).astype(int)
     worst = np.argsort(-errors)[:12]
     save_figure(curves(log), folder / "curves.png")
@@ -195,11 +195,12 @@ def first_filters(
 def face_sheet(
     faces: Faces, points: Floats, rows: NDArray[np.intp], errors: Array, sampler: CropSampler
 ) -> Pixels:
-    """Draws pairs of crops, three per line: true points left, predicted right, with the NME."""
+    """Draws pairs of crops, three per line: labelled points left, predicted right, with the NME."""
+    labelled = faces.labelled_points
     pairs = [
         np.hstack(
             [
-                _tile(faces, row, faces.points[row], sampler, "true"),
+                _tile(faces, row, labelled[row], sampler, "true"),
                 _tile(faces, row, points[row], sampler, f"NME {errors[row]:.1f} %"),
             ]
         )

@@ -17,7 +17,8 @@ _SMALLEST = 1.0
 
 def draw_points(picture: Pixels, points: Floats) -> None:
     """Draws points (n, 2) into a BGR picture in place: discs whose radius follows the picture's
-    size, smaller where points are crowded."""
+    size, smaller where points are crowded. Points that are NaN are left out."""
+    points = points[np.isfinite(points).all(axis=1)]
     if not len(points):
         return
     radius = max(_SMALLEST, min(_RADIUS * max(picture.shape[:2]), _SPACING * _spacing(points)))

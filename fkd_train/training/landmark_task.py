@@ -83,7 +83,8 @@ def landmark_task(
 
 
 def _loss(recipe: LandmarkRecipe, accelerator: Accelerator) -> Callable[[nn.Module, Batch], Tensor]:
-    """The points' loss, zero for crops without a face, plus the weighted score's loss."""
+    """The loss of labelled points, zero for crops without a face, plus the weighted losses of score
+    and spread."""
     config, unit = recipe.loss, recipe.spec().unit
     eye_corners = recipe.landmarks.outer_eye_corners
     teacher = None
@@ -92,20 +93,20 @@ def _loss(recipe: LandmarkRecipe, accelerator: Accelerator) -> Callable[[nn.Modu
     point_loss = build_loss(config.name, config.width, config.curvature)
 
     def loss(model: nn.Module, batch: Batch) -> Tensor:
-        images, points, presence, data_sets, mirrored = batch
+        images, points, weights, presence, data_sets, mirrored = batch
         with accelerator.autocast():
             predicted, *others = model(images, data_sets, mirrored)
             taught = points if teacher is None else teacher(images, data_sets, mirrored)
         target = torch.lerp(points, taught, config.teaching)
-        total = point_loss((predicted - target) / unit * presence[:, None, None])
+        total = point_loss((predicted - target) / unit * weights[..., None])
         outputs = iter(others)
         if recipe.model.score:
-            true_score = presence * quality(predicted.detach(), points, eye_corners)
+            true_score = presence * quality(predicted.detach(), points, eye_corners, weights)
             total = total + config.score * binary_cross_entropy(next(outputs), true_score)
         if recipe.model.spread:
             distance = (predicted.detach() - points).norm(dim=-1)
             expected = spread_loss(next(outputs) / unit, distance / unit)
-            total = total + config.spread * (expected * presence[:, None]).mean()
+            total = total + config.spread * (expected * weights).mean()
         return total
 
     return loss
