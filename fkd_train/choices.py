@@ -6,9 +6,10 @@ from typing import Literal, get_args
 
 CropProtocol = Literal["model", "image"]
 OptimizeGoal = Literal["auto", "fp32", "fp16", "int8"]
-DataFormat = Literal["csv", "300w"]
+DataFormat = Literal["csv", "300w", "wflw", "coco", "npz"]
 Split = Literal["official", "identity", "folds", "none"]
 
 CROP_PROTOCOLS: tuple[CropProtocol, ...] = get_args(CropProtocol)
+DATA_FORMATS: tuple[DataFormat, ...] = get_args(DataFormat)
 OPTIMIZE_GOALS: tuple[OptimizeGoal, ...] = get_args(OptimizeGoal)
 SPLITS: tuple[Split, ...] = get_args(Split)

@@ -20,10 +20,10 @@ from fkd_train.data.loader import Batch, SampleKey
 class CropDataset(Dataset[Batch]):
     """Random crops keyed by (epoch, number of the sample).
 
-    A sample is the crop (S, S, C); its points (n, 2) in crop pixels; the points' weights
-    (n,): 1 for labelled ones, 0 for others; presence: 1 for a well-framed face, 0 for anything else,
-    whose points and weights are 0; the number of the face's data set among `sets`; and 1 if it is
-    mirrored.
+    A sample is the crop (S, S, C); its points (n, 2) in crop pixels; the weights (n,) of the
+    points: 1 for labelled ones, 0 for others; presence: 1 for a well-framed face, 0 for anything
+    else, whose points and weights are 0; the number of the face's data set among `sets`; and 1 if
+    it is mirrored.
     """
 
     faces: Faces

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fkd_infer.landmarks.schemes import IBUG68, LandmarkScheme
 from fkd_train.data.shapes import with_filled_gaps
+from fkd_train.errors import DatasetError
+
+_log = logging.getLogger(__name__)
+
+Annotated = TypeVar("Annotated")
+FEWEST_LABELS = 3
+"""Labelled points of a face from which its other points are placed."""
 
 
 @dataclass(frozen=True)
@@ -114,3 +123,24 @@ def check_face(points: NDArray[np.float32], scheme: LandmarkScheme) -> None:
     left, right = scheme.outer_eye_corners
     if (points[left] == points[right]).all():
         raise ValueError("the outer eye corners coincide, so errors cannot be normalised")
+
+
+def with_enough_labels(
+    source: Path, given: Sequence[Annotated], points: Sequence[NDArray[np.float32]]
+) -> list[Annotated]:
+    """Those of some annotated faces whose points (k, 2) fix the place of the others, which are NaN.
+
+    Logs how many are left out; raises DatasetError if all are.
+    """
+    kept = [
+        one
+        for one, place in zip(given, points, strict=True)
+        if np.isfinite(place).all(axis=1).sum() >= min(FEWEST_LABELS, len(place))
+    ]
+    fewer = f"fewer than {FEWEST_LABELS} labelled points"
+    if given and not kept:
+        raise DatasetError(source, [f"all {len(given)} faces have {fewer}"])
+    if len(kept) < len(given):
+        left_out = len(given) - len(kept)
+        _log.warning("%s: leaves out %d of %d faces with %s", source, left_out, len(given), fewer)
+    return kept
