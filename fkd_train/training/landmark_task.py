@@ -14,6 +14,7 @@ from torch.nn.functional import binary_cross_entropy
 
 from fkd_infer.system.files.atomic import output_errors
 from fkd_train.config.landmarks import LandmarkRecipe
+from fkd_train.data.check import check_training_faces
 from fkd_train.data.crop_dataset import CropDataset
 from fkd_train.data.crop_sampler import CropSampler
 from fkd_train.data.dataset import DataFolders, load_split
@@ -35,6 +36,7 @@ def landmark_task(
     training, evaluation_faces = load_split(
         data, recipe.split, recipe.landmarks, configs=recipe.data
     )
+    check_training_faces(training, recipe.name, recipe.augment.flip)
     set_seed(recipe.seed)
     network = build_landmark_net(recipe.spec())
     sampler = CropSampler.of(recipe)

@@ -203,3 +203,14 @@ def test_refuses_a_wrong_scheme_in_one_line(scheme: object, problem: str) -> Non
     with pytest.raises(RecipeError, match=problem) as caught:
         landmark_recipe_from_dict(table)
     assert "\n" not in str(caught.value)
+
+
+def test_mirrored_images_need_mirror_pairs() -> None:
+    table: dict[str, Any] = landmark_recipe_to_dict(load_landmark_recipe("naimishnet"))
+    table["scheme"] = five_table() | {"mirror_pairs": []}
+    with pytest.raises(
+        RecipeError, match=r"augment\.flip is 0\.5, but the scheme five has no mirror_pairs"
+    ):
+        landmark_recipe_from_dict(table)
+    table["augment"] |= {"flip": 0.0}
+    assert landmark_recipe_from_dict(table).landmarks.mirror_pairs == ()

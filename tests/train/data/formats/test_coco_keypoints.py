@@ -14,9 +14,13 @@ from drawn_dataset import coco_document, draw_scene, tiny_recipe, write_picture
 
 from fkd_infer.formats.coco import CocoSink
 from fkd_infer.landmarks.schemes import IBUG68, find_scheme
+from fkd_infer.runtime.session import LandmarkSession
 from fkd_infer.types import Face, Frame
 from fkd_train.data.dataset import find_sets, read_faces
 from fkd_train.errors import DatasetError
+from fkd_train.evaluation.comparison import EvaluationProtocol, compare
+from fkd_train.export.landmarks import export_landmarks
+from fkd_train.reports.html import write_report
 from fkd_train.training.run import train
 
 FACE = find_scheme("coco-face")
@@ -138,3 +142,30 @@ def test_a_network_trains_on_faces_with_gaps(tmp_path: Path, document: dict[str,
     result = train(recipe, path, tmp_path / "run", workers=0)
     assert result.summary is not None
     assert "(2 faces)" in result.summary
+    protocol = EvaluationProtocol((path,), "official", "model", "points", perturb=True)
+    comparison = compare([tmp_path / "run"], protocol)
+    write_report(tmp_path / "report", comparison)
+    numbers = json.loads((tmp_path / "report" / "report.json").read_text())
+    assert numbers["models"][0]["regions"].keys() == FACE.groups.keys()
+    assert None not in numbers["models"][0]["point_errors"]
+    export_landmarks(tmp_path / "run" / "last.pt", tmp_path / "a.onnx", path)
+    (measured,) = LandmarkSession(tmp_path / "a.onnx", "cpu").card.accuracy.values()
+    assert measured.nme == pytest.approx(comparison.results[0].evaluation.accuracy.nme, abs=1e-2)
+
+
+def test_points_that_are_labelled_nowhere_have_no_error(
+    tmp_path: Path, document: dict[str, Any]
+) -> None:
+    path = written(tmp_path, document)
+    ours = coco_document(1, 5, tmp_path / "images")
+    del ours["annotations"][0]
+    written(tmp_path, ours, "annotations/wholebody_val.json")
+    recipe = replace(tiny_recipe(), scheme="coco-face", epochs=1)
+    train(recipe, path, tmp_path / "run", workers=0)
+    protocol = EvaluationProtocol((path,), "official", "model", "points", perturb=False)
+    page = write_report(tmp_path / "report", compare([tmp_path / "run"], protocol))
+    assert page.is_file()
+    numbers = json.loads((tmp_path / "report" / "report.json").read_text())
+    errors = numbers["models"][0]["point_errors"]
+    assert [number for number, error in enumerate(errors) if error is None] == list(range(9, 17))
+    assert np.isfinite(numbers["models"][0]["nme"])
