@@ -64,14 +64,14 @@ def plot_run(
 
 
 def curves(log: Sequence[LogRow]) -> Figure:
-    """Plots loss, NME and, if it was logged, seed MSE by epoch."""
+    """Plots loss, NME and, of ibug68, seed MSE by epoch; what has no last value is left out."""
     epochs = [row["epoch"] for row in log]
     known = [
         ("train_loss", "training loss", "mean over points"),
         ("nme", "NME on the evaluation faces", "% of interocular distance"),
         ("seed_mse", "MSE on the evaluation faces", "((px - 100) / 50)², central 224 crop"),
     ]
-    panels = [panel for panel in known if panel[0] in log[0]]
+    panels = [panel for panel in known if np.isfinite(log[-1].get(panel[0], np.nan))]
     figure = Figure(figsize=(13 / 3 * len(panels), 3.6), layout="constrained")
     axes = figure.subplots(1, len(panels))
     for axis, (key, title, unit) in zip(axes, panels, strict=True):

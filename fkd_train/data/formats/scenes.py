@@ -104,7 +104,8 @@ def _by_photo(faces: Sequence[SceneFace]) -> dict[Path, list[int]]:
 def _check_size(photo: Pixels, stated: tuple[int, int] | None) -> None:
     height, width = photo.shape[:2]
     if stated not in (None, (width, height)):
-        raise ValueError(f"the photo has {width} × {height} pixels, its annotation says {stated}")
+        says = " × ".join(map(str, stated))
+        raise ValueError(f"the photo has {width} × {height} pixels, and its annotation says {says}")
 
 
 def _region(photo: Pixels, points: Floats, scheme: LandmarkScheme) -> tuple[Pixels, Floats]:
@@ -120,8 +121,8 @@ def _region(photo: Pixels, points: Floats, scheme: LandmarkScheme) -> tuple[Pixe
     if x0 >= x1 or y0 >= y1:
         raise ValueError("its points lie outside of the photo")
     moved = points - np.array([x0, y0], np.float32)
-    region = np.ascontiguousarray(photo[y0:y1, x0:x1])
+    region = photo[y0:y1, x0:x1]
     if extent <= _LARGEST:
-        return region.copy(), moved
+        return region.copy(), moved  # a copy, so that the photo need not be kept
     small, to_region = downscale(region, extent / _LARGEST)
     return small, transform(moved, invert(to_region))
