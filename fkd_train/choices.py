@@ -6,7 +6,7 @@ from typing import Literal, get_args
 
 CropProtocol = Literal["model", "image"]
 OptimizeGoal = Literal["auto", "fp32", "fp16", "int8"]
-DataFormat = Literal["csv", "300w"]
+DataFormat = Literal["csv", "300w", "wflw", "coco", "npz"]
 RuntimeName = Literal["onnxruntime", "openvino", "opencv", "onnxruntime-web"]
 Split = Literal["official", "identity", "folds", "none"]
 ColorOrder = Literal["rgb", "bgr", "gray"]
@@ -14,6 +14,7 @@ Layout = Literal["nchw", "nhwc"]
 OutputUnit = Literal["unit", "pixels", "centred"]
 
 CROP_PROTOCOLS: tuple[CropProtocol, ...] = get_args(CropProtocol)
+DATA_FORMATS: tuple[DataFormat, ...] = get_args(DataFormat)
 OPTIMIZE_GOALS: tuple[OptimizeGoal, ...] = get_args(OptimizeGoal)
 SPLITS: tuple[Split, ...] = get_args(Split)
 COLOR_ORDERS: tuple[ColorOrder, ...] = get_args(ColorOrder)

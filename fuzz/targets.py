@@ -125,15 +125,48 @@ def feed_model(data: bytes, folder: Path) -> None:
 
 def feed_dataset(data: bytes, folder: Path) -> None:
     """Checks that rows of a data set have a picture and finite points."""
-    from fkd_train.data.dataset import read_faces
-
     part = folder / "training"
     if not part.is_dir():
         part.mkdir()
         (part / "a.png").write_bytes(images.images()["png-gray"])
     (folder / "training_frames_keypoints.csv").write_bytes(data)
-    faces = read_faces(folder, "training", _TWO_POINTS)
-    _require(len(faces) > 0 and bool(np.isfinite(faces.points).all()), "no usable points")
+    _check_faces(folder, _TWO_POINTS)
+
+
+def feed_wflw(data: bytes, folder: Path) -> None:
+    """Checks that lines of WFLW have a picture and finite points."""
+    from fkd_infer.landmarks.schemes import find_scheme
+
+    lists = folder / "WFLW_annotations" / "list_98pt_rect_attr_train_test"
+    if not lists.is_dir():
+        lists.mkdir(parents=True)
+        (folder / "WFLW_images").mkdir()
+        (folder / "WFLW_images" / "a.png").write_bytes(images.images()["png-gray"])
+    (lists / "list_98pt_rect_attr_train.txt").write_bytes(data)
+    _check_faces(folder, find_scheme("wflw98"))
+
+
+def feed_coco(data: bytes, folder: Path) -> None:
+    """Checks that annotations of COCO have a picture and finite points."""
+    if not (folder / "a.png").is_file():
+        (folder / "a.png").write_bytes(images.images()["png-gray"])
+    (folder / "training.json").write_bytes(data)
+    _check_faces(folder / "training.json", _TWO_POINTS)
+
+
+def feed_npz(data: bytes, folder: Path) -> None:
+    """Checks that arrays have pictures and finite points."""
+    (folder / "training.npz").write_bytes(data)
+    _check_faces(folder / "training.npz", _TWO_POINTS)
+
+
+def _check_faces(given: Path, scheme: LandmarkScheme) -> None:
+    from fkd_train.data.dataset import read_faces
+
+    faces = read_faces(given, "training", scheme)
+    sizes = [min(image.shape[:2]) for image in faces.images]
+    usable = min(sizes, default=0) > 0 and bool(np.isfinite(faces.points).all())
+    _require(usable, "no usable points or pictures")
 
 
 def _check_picture(image: Pixels) -> None:
@@ -158,5 +191,8 @@ TARGETS = {
         Target("pack", feed_pack, files.packs, mutate_pack, files.JSON_TOKENS),
         Target("model", feed_model, files.models, mutate_protobuf, files.ONNX_TOKENS),
         Target("dataset", feed_dataset, files.datasets, tokens=files.CSV_TOKENS, max_size=2048),
+        Target("wflw", feed_wflw, files.wflw_lists, tokens=files.CSV_TOKENS),
+        Target("coco", feed_coco, files.coco_documents, tokens=files.JSON_TOKENS),
+        Target("npz", feed_npz, files.arrays, tokens=files.NPZ_TOKENS, max_size=4096),
     )
 }

@@ -26,7 +26,7 @@ FIVE = LandmarkScheme(
     mirror_pairs=((0, 1), (3, 4)),
     outer_eye_corners=(0, 1),
 )
-"""A custom scheme: eye centres, tip of the nose, corners of the mouth."""
+"""Eye centres, tip of the nose, corners of the mouth: the built-in scheme, or one of a card."""
 
 needs_haar = pytest.mark.skipif(
     not hasattr(cv2, "CascadeClassifier"), reason="this OpenCV has no face cascades"

@@ -107,7 +107,7 @@ class Annotator:
         extent = _extent(face)
         width = max(1, round(extent / 240))
         lines: dict[bool, list[NDArray[np.int32]]] = {True: [], False: []}
-        for name, group in self.scheme.groups.items():
+        for name, group in self.scheme.lines.items():
             lines[name in self.scheme.closed].append(_fixed_point(face.points[list(group)]))
         strokes = [(self._colour(face, self.line_colour), width)]
         if extent >= _MIN_OUTLINED_EXTENT:

@@ -16,7 +16,7 @@ from fkd_infer.filters.layer import Anchor, FilterLayer
 from fkd_infer.filters.picture import read_picture
 from fkd_infer.filters.warp_table import check_warp
 from fkd_infer.geometry.arrays import Pixels
-from fkd_infer.landmarks.schemes import SCHEMES
+from fkd_infer.landmarks.schemes import IBUG68
 from fkd_infer.system.files.reading import read_regular
 from fkd_infer.system.files.strict_dataclass import MismatchError, parse_dataclass, plain_problem
 
@@ -43,8 +43,10 @@ class Pack:
             raise ValueError(f"version is {self.version}, but this fkd reads {VERSION}")
         if not self.name.strip() or not self.title.strip():
             raise ValueError("name and title must be words, not empty")
-        if self.scheme not in SCHEMES:
-            raise ValueError(f"scheme is {self.scheme!r}; it must be one of: {', '.join(SCHEMES)}")
+        if self.scheme != IBUG68.name:
+            raise ValueError(
+                f"scheme is {self.scheme!r}; filters follow the points of {IBUG68.name}"
+            )
         if not self.layers:
             raise ValueError("layers is empty; a filter draws one picture or more")
         for number, layer in enumerate(self.layers):
@@ -59,7 +61,7 @@ class Pack:
             self._check_points(f"{field}.anchors[{number}]", anchor)
 
     def _check_points(self, field: str, anchor: Anchor) -> None:
-        count = SCHEMES[self.scheme].count
+        count = IBUG68.count
         for point in anchor.points:
             if not 0 <= point < count:
                 raise ValueError(
@@ -85,9 +87,8 @@ def read_pack(folder: Path) -> tuple[Pack, list[tuple[FilterLayer, Pixels]]]:
         (layer, read_picture(path, f"layers[{number}].image", layer.image))
         for number, layer in enumerate(pack.layers)
     ]
-    scheme = SCHEMES[pack.scheme]
     mirrored = [
-        (layer.mirror(image.shape[1], scheme), np.ascontiguousarray(image[:, ::-1]))
+        (layer.mirror(image.shape[1], IBUG68), np.ascontiguousarray(image[:, ::-1]))
         for layer, image in layers
         if layer.mirrored
     ]

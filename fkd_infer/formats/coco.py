@@ -92,7 +92,7 @@ def _category(scheme: LandmarkScheme) -> dict[str, object]:
         for i, point in enumerate(group)
     }
     lines: list[list[int]] = []
-    for name, group in scheme.groups.items():
+    for name, group in scheme.lines.items():
         ring = (*group, group[0]) if name in scheme.closed and len(group) > 2 else group
         lines += [[a + 1, b + 1] for a, b in pairwise(ring)]
     return {

@@ -37,7 +37,8 @@ def main(data: tuple[Path, ...], name: str, sheet: Path | None) -> None:
     """Count the faces of data sets, and look for wrong annotations.
 
     Bad rows are errors, as in training. What is merely suspicious is listed: points outside of
-    images, images that occur twice, left and right swapped, faces of unusual shape or size.
+    images, images that occur twice, left and right swapped, faces of unusual shape or size, mirror
+    pairs of points that do not fit the faces.
     """
     from fkd_train.config.landmarks import load_landmark_recipe
     from fkd_train.data.check import shared_images
@@ -79,6 +80,9 @@ def _print_part(known: DataSet, title: str, faces: Faces) -> list[int]:
     click.echo(f"{title}: {len(faces)} faces of {len(sources)} people or photos")
     click.echo(f"  images {image_sides(faces)}; faces {face_sides(faces)}")
     click.echo(f"  the split identity holds out {held_out}")
+    if faces.labelled is not None:
+        click.echo(f"  {100 * (1 - faces.labelled.mean()):.1f} % of the points are not labelled")
+    _print_mirror_pairs(faces)
     rows: list[int] = []
     for suspicion in suspicions(faces):
         rows += suspicion.rows
@@ -87,3 +91,14 @@ def _print_part(known: DataSet, title: str, faces: Faces) -> list[int]:
         rest = f" and {more} more" if more > 0 else ""
         click.echo(f"  {len(suspicion.rows)} {suspicion.what}: {names}{rest}")
     return rows
+
+
+def _print_mirror_pairs(faces: Faces) -> None:
+    """Prints whether the scheme's mirror pairs fit the faces, unless they do."""
+    from fkd_train.data.check import describe_pairs, wrong_mirror_pairs
+
+    wrong = wrong_mirror_pairs(faces)
+    if wrong is None:
+        click.echo("  mirror pairs cannot be checked: the faces are turned to one side")
+    elif wrong:
+        click.echo(f"  mirror_pairs of {faces.scheme.name} look wrong: {describe_pairs(wrong)}")

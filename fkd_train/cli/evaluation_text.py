@@ -48,8 +48,8 @@ def _print_accuracy(result: Result, comparison: Comparison) -> None:
     for part in breakdown(result.evaluation):
         counted = f"{part.failure_rate_10:6.2f} % > 10, {part.count} faces"
         click.echo(f"  {part.name:25}{part.nme:8.2f} {counted}")
-    mse = result.evaluation.seed_mse
-    click.echo(f"seed MSE           {mse:8.4f} ((px - 100) / 50)², central 224 crop")
+    if (mse := result.evaluation.seed_mse) is not None:
+        click.echo(f"seed MSE           {mse:8.4f} ((px - 100) / 50)², central 224 crop")
 
 
 def _robustness_line(row: Robustness) -> str:

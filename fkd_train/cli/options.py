@@ -26,8 +26,9 @@ def data_option(required: bool, several: bool = True) -> Callable[[F], F]:
         show_envvar=True,
         required=required,
         multiple=several,
-        help="Folder of a data set: with <part>_frames_keypoints.csv and <part>/, or with .pts "
-        "files as 300-W has them; csv: or 300w: before it states its format."
+        help="Data set: a folder with <part>_frames_keypoints.csv and <part>/, with .pts files as "
+        "300-W has them, or of WFLW; a COCO .json file; an .npz file. csv:, 300w:, wflw:, coco: or "
+        "npz: before it states its format."
         f"{' Repeat for several.' if several else ''}",
     )
 

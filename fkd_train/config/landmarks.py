@@ -198,6 +198,11 @@ class LandmarkRecipe:
             raise ValueError("two data sets have the same name")
         if self.convention is not None and self.convention not in names:
             raise ValueError(f"convention names none of the data sets: {', '.join(names)}")
+        if self.augment.flip and not self.landmarks.mirror_pairs:
+            raise ValueError(
+                f"augment.flip is {self.augment.flip}, but the scheme {self.landmarks.name} has no "
+                "mirror_pairs, by which points change sides; state them, or set flip to 0"
+            )
         if self.augment.blink and self.landmarks != IBUG68:
             raise ValueError("augment.blink is for the scheme ibug68, whose eyelids it knows")
         if self.crop.reference == "points":

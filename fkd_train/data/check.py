@@ -1,23 +1,34 @@
-"""Looks for what is probably wrong in annotated faces that can be read."""
+"""Looks for what is probably wrong in annotated faces that can be read, and in their scheme."""
 
 from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fkd_infer.geometry.arrays import Floats, Matrix
 from fkd_train.data.faces import Faces
+from fkd_train.data.shapes import distances_from, extents, mean_shape
+from fkd_train.errors import DatasetError, RecipeError
 
 SMALL = 24
 """Pixels; smaller faces, from brows to chin, show few details."""
 _UNLIKE = 6.0
 """A face is unlike the others if its shape is so many times as far from their mean as usual."""
-_ROUNDS = 3
+
+_FAR, _NEAR = 0.12, 0.25
+"""A point's partner is wrong if its reflection misses it by more than this share of the distance of
+the outer eye corners, and lies within this share of that miss from another point."""
+_ONE_SIDED = 0.25
+"""Of faces from the front, reflected points lie this near to other points, on average, as a share
+of the usual distance between neighbours; of turned ones they do not."""
+_SAMPLE = 2000
+"""Faces whose mean shape mirror pairs are checked on."""
+_NAMED = 10
+"""Wrong pairs that a message names."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +63,7 @@ def image_sides(faces: Faces) -> FaceSizes:
 
 def face_sides(faces: Faces) -> FaceSizes:
     """The longer sides of the points' boxes."""
-    return FaceSizes.of(_extents(faces.points))
+    return FaceSizes.of(extents(faces.points))
 
 
 def suspicions(faces: Faces) -> list[Suspicion]:
@@ -60,7 +71,7 @@ def suspicions(faces: Faces) -> list[Suspicion]:
     swapped = _swapped(faces)
     found = [
         Suspicion("points outside of the image", _outside(faces)),
-        Suspicion(f"faces smaller than {SMALL} px", _rows(_extents(faces.points) < SMALL)),
+        Suspicion(f"faces smaller than {SMALL} px", _rows(extents(faces.points) < SMALL)),
         Suspicion("left and right points swapped", swapped),
         Suspicion("faces upside down or on their side", _without(swapped, _turned(faces))),
         Suspicion("shapes unlike all others", _without(swapped, _unlike(faces))),
@@ -94,14 +105,10 @@ def _without(known: tuple[int, ...], rows: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(row for row in rows if row not in known)
 
 
-def _extents(points: Floats) -> Floats:
-    extents: Floats = np.ptp(points, axis=1).max(axis=1)
-    return extents
-
-
 def _outside(faces: Faces) -> tuple[int, ...]:
     sizes = np.array([image.shape[1::-1] for image in faces.images], np.float32)[:, None]
-    beyond: NDArray[np.bool_] = (faces.points < -0.5) | (faces.points > sizes - 0.5)
+    points = faces.labelled_points
+    beyond: NDArray[np.bool_] = (points < -0.5) | (points > sizes - 0.5)
     return _rows(np.asarray(beyond.any(axis=(1, 2))))
 
 
@@ -127,46 +134,85 @@ def _swapped(faces: Faces) -> tuple[int, ...]:
     permutation = faces.scheme.flip_permutation
     if (permutation == np.arange(len(permutation))).all() or faces.scheme.count < 3:
         return ()
-    mean = _mean_shape(faces.points)
-    as_given = _residuals(faces.points, mean)
-    return _rows(_residuals(faces.points[:, permutation], mean) < 0.5 * as_given)
+    mean = mean_shape(faces.points)
+    as_given = distances_from(mean, faces.points)
+    return _rows(distances_from(mean, faces.points[:, permutation]) < 0.5 * as_given)
 
 
 def _unlike(faces: Faces) -> tuple[int, ...]:
     if len(faces) < 10 or faces.scheme.count < 3:
         return ()
-    residuals = _residuals(faces.points, _mean_shape(faces.points))
-    return _rows(residuals > _UNLIKE * max(float(np.median(residuals)), 1e-6))
+    distances = distances_from(mean_shape(faces.points), faces.points)
+    return _rows(distances > _UNLIKE * max(float(np.median(distances)), 1e-6))
 
 
-def _mean_shape(points: Floats) -> NDArray[np.complex128]:
-    """The mean shape (k,) of faces (n, k, 2), each moved, turned and scaled onto it: a generalised
-    Procrustes analysis (Gower, Psychometrika 1975) in complex numbers; medians keep out errors."""
-    shapes = _as_shapes(points)
-    mean: NDArray[np.complex128] = shapes[int(np.argsort(_extents(points))[len(points) // 2])]
-    for _ in range(_ROUNDS):
-        fitted = _fitted(shapes, mean)
-        mean = np.asarray(np.median(fitted.real, axis=0) + 1j * np.median(fitted.imag, axis=0))
-        mean = mean / np.linalg.norm(mean)
-    return mean
+@dataclass(frozen=True, order=True)
+class WrongPair:
+    """A point, and the partners that the scheme and the faces give it: itself for a point that
+    stays in place in a mirrored image."""
+
+    point: int
+    given: int
+    likely: int
+
+    def __str__(self) -> str:
+        return (
+            f"{_pair_text(self.point, self.given)} is likely {_pair_text(self.point, self.likely)}"
+        )
 
 
-def _residuals(points: Floats, mean: NDArray[np.complex128]) -> NDArray[np.float64]:
-    """The distance (n,) of each shape from the mean shape."""
-    shapes = _as_shapes(points)
-    residuals: NDArray[np.float64] = np.linalg.norm(_fitted(shapes, mean) - mean, axis=1)
-    return residuals
+def _pair_text(point: int, partner: int) -> str:
+    return f"{point} alone" if point == partner else f"[{point}, {partner}]"
 
 
-def _as_shapes(points: Floats) -> NDArray[np.complex128]:
-    """Faces (n, k) as complex numbers around 0, of size 1."""
-    shapes = points[..., 0].astype(np.float64) + 1j * points[..., 1].astype(np.float64)
-    shapes = shapes - shapes.mean(axis=1, keepdims=True)
-    norms: Matrix = np.linalg.norm(shapes, axis=1, keepdims=True)
-    return np.asarray(shapes / np.maximum(norms, 1e-9))
+def wrong_mirror_pairs(faces: Faces) -> list[WrongPair] | None:
+    """The points whose partners in the scheme's mirror pairs are probably others; None if the faces
+    are turned to one side, so that it cannot be told.
+
+    Reflects the mean shape at the perpendicular bisector of the outer eye corners. Two points are
+    partners if each one's reflection is nearest to the other.
+    """
+    rows = np.linspace(0, len(faces) - 1, min(_SAMPLE, len(faces))).astype(int)
+    mean = mean_shape(faces.points[rows])
+    first, last = mean[list(faces.scheme.outer_eye_corners)]
+    mean = (mean - (first + last) / 2) / (last - first)
+    between = np.abs(mean[:, None] - mean)
+    np.fill_diagonal(between, np.inf)
+    misses = np.abs(-mean.conj()[:, None] - mean)
+    numbers = np.arange(len(mean))
+    nearest, given = misses.argmin(axis=1), faces.scheme.flip_permutation
+    left = misses[numbers, nearest]
+    if left.mean() > _ONE_SIDED * np.median(between.min(axis=1)):
+        return None
+    off = misses[numbers, given]
+    is_wrong = (nearest[nearest] == numbers) & (off > _FAR) & (left < _NEAR * off)
+    return [
+        WrongPair(point, int(given[point]), int(nearest[point]))
+        for point in np.flatnonzero(is_wrong).tolist()
+    ]
 
 
-def _fitted(shapes: NDArray[np.complex128], mean: NDArray[np.complex128]) -> NDArray[np.complex128]:
-    """Shapes (n, k) turned and scaled onto the mean shape, each as well as it can be."""
-    factors = (shapes.conj() * mean).sum(axis=1, keepdims=True)
-    return np.asarray(shapes * factors)
+def describe_pairs(wrong: Sequence[WrongPair]) -> str:
+    """Names wrong pairs and the likely ones, each once, in one line."""
+    named: dict[frozenset[int], str] = {}
+    for one in wrong:
+        named.setdefault(frozenset((one.point, one.likely)), str(one))
+    texts = list(named.values())
+    more = len(texts) - _NAMED
+    return "; ".join(texts[:_NAMED]) + (f"; and {more} more" if more > 0 else "")
+
+
+def check_training_faces(faces: Faces, recipe: str, flip: float) -> None:
+    """Raises DatasetError for points that no face has labelled, and RecipeError if mirrored images
+    are to be trained on by mirror pairs that are probably wrong."""
+    scheme = faces.scheme
+    never = np.flatnonzero(~faces.labels.any(axis=0)).tolist()
+    if len(faces) and never:
+        named = ", ".join(map(str, never[:_NAMED])) + (", …" if len(never) > _NAMED else "")
+        problem = f"no training face has a label for these points of {scheme.name}: {named}"
+        raise DatasetError("the data", [problem], "use a scheme without them")
+    wrong = wrong_mirror_pairs(faces) if flip and len(faces) else None
+    if wrong:
+        problem = f"mirror_pairs of {scheme.name} do not fit the faces: {describe_pairs(wrong)}"
+        fix = "correct them or the order of the data's points; augment.flip = 0 trains without them"
+        raise RecipeError(recipe, problem, fix)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.utils.data import Dataset
 
 from fkd_train.config.sections import AugmentConfig
@@ -19,9 +20,10 @@ from fkd_train.data.loader import Batch, SampleKey
 class CropDataset(Dataset[Batch]):
     """Random crops keyed by (epoch, number of the sample).
 
-    A sample is the crop (S, S, C); its points (n, 2) in crop pixels; presence: 1 for a well-framed
-    face, 0 for anything else, whose points are meaningless; the number of the face's data set
-    among `sets`; and 1 if it is mirrored.
+    A sample is the crop (S, S, C); its points (n, 2) in crop pixels; the weights (n,) of the
+    points: 1 for labelled ones, 0 for others; presence: 1 for a well-framed face, 0 for anything
+    else, whose points and weights are 0; the number of the face's data set among `sets`; and 1 if
+    it is mirrored.
     """
 
     faces: Faces
@@ -40,7 +42,15 @@ class CropDataset(Dataset[Batch]):
         if self.augment.unframed and rng.random() < self.augment.unframed:
             pixels = self.sampler.unframed(image, points, self.augment, rng)
             nowhere, no = torch.zeros(points.shape), torch.tensor(0.0)
-            return torch.from_numpy(pixels), nowhere, no, data_set, no
+            return torch.from_numpy(pixels), nowhere, nowhere[:, 0], no, data_set, no
         pixels, moved, mirrored = self.sampler.random(image, points, self.augment, rng)
-        annotation = torch.from_numpy(moved), torch.tensor(1.0), data_set
-        return torch.from_numpy(pixels), *annotation, torch.tensor(float(mirrored))
+        annotation = torch.from_numpy(moved), self._weights(row, mirrored), torch.tensor(1.0)
+        return torch.from_numpy(pixels), *annotation, data_set, torch.tensor(float(mirrored))
+
+    def _weights(self, row: int, mirrored: bool) -> Tensor:
+        """The weights (n,) of a face's points, in the order of its crop's points."""
+        labelled = self.faces.labelled
+        if labelled is None:
+            return torch.ones(self.faces.scheme.count)
+        order = self.faces.scheme.flip_permutation if mirrored else slice(None)
+        return torch.from_numpy(labelled[row][order].astype(np.float32))

@@ -9,22 +9,26 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from fkd_infer.landmarks.schemes import IBUG68, LandmarkScheme
 from fkd_train.choices import DataFormat, Split
 from fkd_train.data.faces import Faces
+from fkd_train.data.formats.coco_keypoints import has_coco, read_coco
 from fkd_train.data.formats.ibug_pts import has_pts, read_pts, source_photo
 from fkd_train.data.formats.keypoint_csv import has_keypoint_csv, person, read_keypoint_csv
+from fkd_train.data.formats.numpy_arrays import has_npz, read_npz
+from fkd_train.data.formats.wflw import has_wflw, read_wflw
 from fkd_train.errors import DatasetError
 
 if TYPE_CHECKING:
     from fkd_train.config.sections import DataConfig
 
 DataFolders = Path | Sequence[Path]
-"""The folder of a data set, or those of several that are used together. A format may be stated in
-front, as in `300w:folder`; otherwise it is recognised by the folder's files."""
+"""The folder or file of a data set, or those of several that are used together. A format may be
+stated in front, as in `300w:folder`; otherwise it is recognised by its files."""
 FOLDS = 10
 """The split `folds` holds out one source in so many."""
 Given = TypeVar("Given")
@@ -32,22 +36,27 @@ Read = TypeVar("Read")
 
 
 class DatasetFormat(NamedTuple):
-    """`has_part(folder, part)` recognises the format by its files; `read(folder, part, scheme,
-    colour)` reads one part, with gray images unless `colour`. `source(name)` is what images must
-    share to be on the same side of a split: a person or a photo; the identity split holds out one
-    of `folds` sources."""
+    """`has_part(given, part)` recognises the format by its files, in a folder or given as one;
+    `read(given, part, scheme, colour)` reads one part, with gray images unless `colour`.
+    `source(name)` is what images must share to be on the same side of a split: a person or a photo;
+    the identity split holds out one of `folds` sources. `suffix` is that of the format's file."""
 
     has_part: Callable[[Path, str], bool]
     read: Callable[[Path, str, LandmarkScheme, bool], Faces]
     source: Callable[[str], str]
     folds: int
+    suffix: str | None = None
 
 
 FORMATS: dict[DataFormat, DatasetFormat] = {
     "csv": DatasetFormat(has_keypoint_csv, read_keypoint_csv, person, folds=5),
     "300w": DatasetFormat(has_pts, read_pts, source_photo, folds=FOLDS),
+    "wflw": DatasetFormat(has_wflw, read_wflw, str, folds=FOLDS),
+    "coco": DatasetFormat(has_coco, read_coco, str, folds=FOLDS, suffix=".json"),
+    "npz": DatasetFormat(has_npz, read_npz, str, folds=FOLDS, suffix=".npz"),
 }
-"""Known formats; the first one reports the missing files of a folder that matches none."""
+"""Known formats. A folder that matches none is reported by the first, and a file by that of its
+suffix. Faces of wflw, coco and npz have the name of their photo or person."""
 
 
 @dataclass(frozen=True)
@@ -218,7 +227,8 @@ def _format_of(given: Path, part: str) -> tuple[Path, DataFormat]:
         return folder, stated
     parts = (part, "training", "test")
     found = (name for p in parts for name, known in FORMATS.items() if known.has_part(given, p))
-    return given, next(found, next(iter(FORMATS)))
+    named = (name for name, known in FORMATS.items() if given.suffix == known.suffix)
+    return given, next(chain(found, named, FORMATS))
 
 
 def _stated_format(given: Path) -> tuple[Path, DataFormat | None]:

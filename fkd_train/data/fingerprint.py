@@ -43,18 +43,17 @@ def fingerprint_faces(
     use: str, part: str, faces: Faces, others: Mapping[str, Floats] | None = None
 ) -> Fingerprints:
     """Fingerprints the faces of a part in their order; `others` are boxes (k, 4) of
-    further faces by image.
+    further faces by image. Points that are not labelled count as NaN.
 
     Raises UnreadableImageError for a file that has disappeared.
     """
     fingerprints = []
-    for name, path, points in zip(faces.names, faces.paths, faces.points, strict=True):
+    images = {path: _file_digest(path) for path in dict.fromkeys(faces.paths)}
+    for name, path, points in zip(faces.names, faces.paths, faces.labelled_points, strict=True):
         boxes = (others or {}).get(name, _NO_BOXES)
         annotation = hashlib.sha256(points.astype("<f4").tobytes() + boxes.astype("<f4").tobytes())
-        image = _file_digest(path)
-        fingerprints.append(
-            FaceFingerprint(use, f"{part}/{name}", image, annotation.hexdigest()[:_HEX_DIGITS])
-        )
+        digits = annotation.hexdigest()[:_HEX_DIGITS]
+        fingerprints.append(FaceFingerprint(use, f"{part}/{name}", images[path], digits))
     return tuple(fingerprints)
 
 

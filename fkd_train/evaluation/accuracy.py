@@ -17,7 +17,7 @@ from fkd_infer.geometry.transforms import invert, transform
 from fkd_infer.landmarks.schemes import IBUG68
 from fkd_train.data.crop_sampler import CropSampler, window_matrix
 from fkd_train.data.faces import Faces
-from fkd_train.evaluation.metrics import Accuracy, Array, accuracy, point_errors
+from fkd_train.evaluation.metrics import Accuracy, Array, accuracy, mean_errors, point_errors
 from fkd_train.evaluation.predict import SEED_RESIZE, SEED_SIZE, Predict, predict_all
 
 ConventionOffsets = Mapping[str, Floats]
@@ -29,29 +29,39 @@ _MAX_FACE_RATIO = 1.3
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Accuracy of a network on faces, and its points (n, k, 2) in image pixels."""
+    """Accuracy of a network on faces, and its points (n, k, 2) in image pixels.
+
+    `seed_mse` is None for schemes other than ibug68, which the original program does not know.
+    """
 
     accuracy: Accuracy
-    seed_mse: float
+    seed_mse: float | None
     points: Floats
     faces: Faces
 
     @classmethod
     def of(cls, points: Floats, faces: Faces) -> Evaluation:
         """Compares points (n, k, 2) with the faces' true points."""
-        measured = accuracy(points, faces.points, faces.scheme)
-        return cls(measured, seed_mse(points, faces), points, faces)
+        measured = accuracy(points, faces.points, faces.scheme, faces.labelled)
+        mse = seed_mse(points, faces) if faces.scheme == IBUG68 else None
+        return cls(measured, mse, points, faces)
 
     @property
     def errors(self) -> Array:
-        """Error (n, k) of each point, in percent of the interocular distance."""
-        return point_errors(self.points, self.faces.points, self.faces.scheme)
+        """Error (n, k) of each point, in percent of the interocular distance; NaN for points that
+        are not labelled."""
+        faces = self.faces
+        return point_errors(self.points, faces.points, faces.scheme, faces.labelled)
 
     @property
     def face_errors(self) -> Array:
         """NME (n,) of each face, in percent."""
-        mean: Array = self.errors.mean(axis=1)
-        return mean
+        return mean_errors(self.errors, 1, self.faces.labelled)
+
+    @property
+    def mean_point_errors(self) -> Array:
+        """Mean error (k,) of each point, in percent; NaN for points that no face has labelled."""
+        return mean_errors(self.errors, 0, self.faces.labelled)
 
     def by_set(self) -> dict[str, Evaluation]:
         """The evaluation of each data set by its name, or of all faces if they have none."""
@@ -65,7 +75,11 @@ class Evaluation:
 
     def metrics(self) -> dict[str, object]:
         """Returns the metrics as plain data."""
-        return {**asdict(self.accuracy), "seed_mse": self.seed_mse}
+        return asdict(self.accuracy) | self.seed_metric()
+
+    def seed_metric(self) -> dict[str, float]:
+        """The original program's metric under its name; empty where there is none."""
+        return {} if self.seed_mse is None else {"seed_mse": self.seed_mse}
 
 
 def evaluation_matrices(faces: Faces, sampler: CropSampler) -> Matrix:
@@ -177,4 +191,5 @@ def seed_mse(points: Floats, faces: Faces) -> float:
         [window_matrix(image, SEED_RESIZE, SEED_SIZE, 0.5, 0.5) for image in faces.images]
     )
     true, predicted = transform(faces.points, windows), transform(points, windows)
-    return float(np.mean(((predicted - true) / _SEED_UNIT) ** 2))
+    squares = ((predicted - true) / _SEED_UNIT) ** 2
+    return float(np.mean(squares if faces.labelled is None else squares[faces.labelled]))

@@ -108,10 +108,12 @@ def collect_boxes(faces: Faces, detector: Detector, smallest: float = 0.5) -> Ca
 
 
 def scheme_rules(faces: Faces) -> dict[str, BoxRule]:
-    """Fits rules from detectors' boxes to the boxes of a scheme's points, by detector.
+    """Fits rules from detectors' boxes to the boxes of a scheme's points, by detector, to faces of
+    which all points are labelled.
 
     Detectors that are not installed, or detect few faces, have no rule.
     """
+    faces = faces.fully_labelled()
     rows = np.linspace(0, len(faces) - 1, min(_RULE_FACES, len(faces))).astype(int)
     sample = faces.rows(rows.tolist())
     rules: dict[str, BoxRule] = {}
@@ -139,7 +141,7 @@ def scheme_rules(faces: Faces) -> dict[str, BoxRule]:
 @detector_model_option
 def main(data: DataFolders, detector: str, detector_model: Path | None) -> None:
     """Print the constants of a detector, fitted to the training images."""
-    faces = read_faces(data, "training", colour=True)
+    faces = read_faces(data, "training", colour=True).fully_labelled()
     collected = collect_boxes(faces, open_detector(detector, detector_model))
     correct = np.array(collected.correct)
     rule = fit_rule(np.array(collected.boxes), np.array(collected.points))

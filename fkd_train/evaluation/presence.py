@@ -106,8 +106,8 @@ def measure_score(predict: Predict, faces: Faces, sampler: CropSampler) -> Score
     hard_crops, hard_points = _hard(faces, sampler)
     hard = predict_all(predict, hard_crops)
     assert hard.scores is not None
-    clean_errors = nme(clean.points, true_points, faces.scheme)
-    hard_errors = nme(hard.points, hard_points, faces.scheme)
+    clean_errors = nme(clean.points, true_points, faces.scheme, faces.labelled)
+    hard_errors = nme(hard.points, hard_points, faces.scheme, faces.labelled)
     crops_by_group = {
         "beside the face": list(_beside(faces, sampler)),
         "photos without a face": list(_photo_windows(sampler)),

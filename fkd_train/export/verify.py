@@ -32,13 +32,15 @@ BATCHES = (1, 2, 3, 7)
 class VerificationFaces:
     """Crops (n, S, S, C), their true points (n, k, 2) in crop pixels, and their origin.
 
-    The points are None if they are not of the network's scheme.
+    The points are None if they are not of the network's scheme; `labelled` (n, k) are those that
+    count, None for all.
     """
 
     crops: NDArray[np.uint8]
     points: Floats | None
     scheme: LandmarkScheme
     source: str
+    labelled: NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,7 @@ def verification_faces(
     chosen = faces.rows(range(min(count, len(faces))))
     crops, matrices = evaluation_crops(chosen, sampler)
     true_points = transform(chosen.points, matrices) if chosen.scheme == sampler.scheme else None
-    return VerificationFaces(crops, true_points, chosen.scheme, source)
+    return VerificationFaces(crops, true_points, chosen.scheme, source, chosen.labelled)
 
 
 def _tinted(image: Pixels, rng: np.random.Generator) -> Pixels:
@@ -148,8 +150,8 @@ def _largest(values: Floats | None, expected: Floats | None) -> float | None:
 def _nme_change(expected: Floats, points: Floats, faces: VerificationFaces) -> float | None:
     if faces.points is None:
         return None
-    change = nme(points, faces.points, faces.scheme) - nme(expected, faces.points, faces.scheme)
-    return float(change.mean())
+    truth = faces.points, faces.scheme, faces.labelled
+    return float((nme(points, *truth) - nme(expected, *truth)).mean())
 
 
 def _in_batches(predict: Predict, crops: NDArray[np.uint8]) -> Prediction:

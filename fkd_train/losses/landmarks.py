@@ -45,13 +45,19 @@ def quality_of(error: Errors) -> Errors:
     return 1 / (1 + (error / HALF_QUALITY) ** 3)
 
 
-def quality(predicted: Tensor, true: Tensor, eye_corners: tuple[int, int]) -> Tensor:
+def quality(
+    predicted: Tensor, true: Tensor, eye_corners: tuple[int, int], weights: Tensor
+) -> Tensor:
     """How good predicted points (N, n, 2) are: 1 / (1 + (e / 0.15)³) (N,), for a mean error e
-    relative to the distance of the true outer eye corners. 1 is exact, 0.5 is off by 15 %."""
+    relative to the distance of the true outer eye corners. 1 is exact, 0.5 is off by 15 %. Points
+    count by their weights (N, n)."""
     left, right = eye_corners
     distance = (true[:, left] - true[:, right]).norm(dim=-1)
-    error: Tensor = (predicted - true).norm(dim=-1).mean(dim=-1) / distance.clamp_min(1e-3)
-    return quality_of(error)
+    # With weights of 1, the factor is exactly 1.
+    factor = weights.shape[1] / weights.sum(dim=-1).clamp_min(1)
+    error: Tensor = ((predicted - true).norm(dim=-1) * weights).mean(dim=-1) * factor
+    relative: Tensor = error / distance.clamp_min(1e-3)
+    return quality_of(relative)
 
 
 def spread_loss(spread: Tensor, error: Tensor) -> Tensor:

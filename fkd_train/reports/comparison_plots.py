@@ -114,15 +114,19 @@ def reliability(bins: Mapping[str, Sequence[ScoreBin]]) -> Figure:
 
 
 def point_errors_on_face(face: Floats, errors: Mapping[str, Array]) -> Figure:
-    """Plots the mean face (k, 2) per network, its points as discs by their errors (k,)."""
+    """Plots the mean face (k, 2) per network, its points as discs by their errors (k,); points
+    without an error, NaN, are left out."""
     columns = min(2, len(errors))
     lines = -(-len(errors) // columns)
     figure = Figure(figsize=(3.1 * columns + 0.8, 3.2 * lines + 0.2), layout="constrained")
     axes = figure.subplots(lines, columns, squeeze=False).ravel()
-    lowest, highest = np.min(list(errors.values())), np.max(list(errors.values()))
+    lowest, highest = np.nanmin(list(errors.values())), np.nanmax(list(errors.values()))
     for axis, (name, values) in zip(axes, errors.items(), strict=False):
-        sizes = 160 * (values / highest) ** 2
-        discs = axis.scatter(*face.T, sizes, values, cmap="viridis_r", vmin=lowest, vmax=highest)
+        known = ~np.isnan(values)
+        sizes = 160 * (values[known] / highest) ** 2
+        discs = axis.scatter(
+            *face[known].T, sizes, values[known], cmap="viridis_r", vmin=lowest, vmax=highest
+        )
         axis.set_title(name, fontsize=9, parse_math=False)
         axis.set_aspect("equal")
         axis.invert_yaxis()

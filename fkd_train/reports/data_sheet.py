@@ -17,6 +17,7 @@ from fkd_infer.geometry.transforms import transform
 from fkd_infer.media.images.writing import write_image
 from fkd_infer.types import Face, Frame
 from fkd_train.data.faces import Faces
+from fkd_train.reports.point_marks import draw_points
 
 _TILE = 200
 _COLUMNS = 8
@@ -47,8 +48,10 @@ def _tile(faces: Faces, row: int, is_wrong: bool) -> Pixels:
     points = faces.points[row]
     matrix = crop_matrices(points_box(points)[None], _RULE, _TILE)[0]
     pixels = crop(bgr_image(faces.images[row]), matrix, _TILE, 3, _RULE.border)
-    face = Face(transform(points, matrix), np.array([0, 0, _TILE, _TILE], np.float32))
-    drawn = Annotator(faces.scheme, ("contours", "points"))(Frame(pixels, "sheet"), [face]).image
+    moved = transform(points, matrix)
+    face = Face(moved, np.array([0, 0, _TILE, _TILE], np.float32))
+    drawn = Annotator(faces.scheme, ("contours",))(Frame(pixels, "sheet"), [face]).image
+    draw_points(drawn, moved[faces.labels[row]])
     if is_wrong:
         drawn[:3] = drawn[-3:] = drawn[:, :3] = drawn[:, -3:] = (0, 0, 255)
     draw_outlined_text(drawn, Path(faces.names[row]).stem, (6, _TILE - 8), 0.4, WHITE_TEXT)

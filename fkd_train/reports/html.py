@@ -105,7 +105,7 @@ def _model(result: Result) -> dict[str, object]:
         "input_size": result.sampler.size,
         **result.metrics(),
         "face_errors": _rounded(result.evaluation.face_errors),
-        "point_errors": _rounded(result.evaluation.errors.mean(axis=0)),
+        "point_errors": _rounded(result.evaluation.mean_point_errors),
         "sheets": {
             title: [names[row] for row in rows]
             for title, rows in sheet_rows(result.evaluation.face_errors).items()
@@ -141,7 +141,7 @@ def _figures(
         "ced": ced_curves(errors),
         "regions": grouped_bars({r.name: r.evaluation.accuracy.regions for r in results}),
         "points": point_errors_on_face(
-            face, {r.name: r.evaluation.errors.mean(axis=0) for r in results}
+            face, {r.name: r.evaluation.mean_point_errors for r in results}
         ),
     }
     for key, some in bins.items():
@@ -186,8 +186,9 @@ def _data_url(kind: str, content: bytes) -> str:
 
 
 def _rounded(values: Array) -> Any:
-    """Converts to nested lists of numbers with four decimals."""
-    return values.astype(np.float64).round(4).tolist()
+    """Converts to nested lists of numbers with four decimals, None for NaN."""
+    rounded = values.astype(np.float64).round(4)
+    return np.where(np.isnan(rounded), None, rounded).tolist()  # type: ignore[call-overload]
 
 
 def _write(path: Path, text: str) -> None:

@@ -15,20 +15,19 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from fkd_infer.drawing.annotator import Annotator
 from fkd_infer.drawing.marks import WHITE_TEXT, draw_outlined_text
 from fkd_infer.geometry.arrays import Floats, Pixels, bgr_image
 from fkd_infer.geometry.transforms import transform
 from fkd_infer.media.images.writing import write_image
 from fkd_infer.system.files.atomic import atomic_write, output_errors
-from fkd_infer.types import Face, Frame
 from fkd_train.config.landmarks import LandmarkRecipe
 from fkd_train.data.crop_sampler import CropSampler
 from fkd_train.data.faces import Faces
 from fkd_train.evaluation.accuracy import Evaluation, evaluation_matrices
-from fkd_train.evaluation.metrics import Array, LogRow, ced, nme
+from fkd_train.evaluation.metrics import Array, LogRow, ced
 from fkd_train.evaluation.predict import convention_offsets, torch_predict
 from fkd_train.models.landmarks import LandmarkNet
+from fkd_train.reports.point_marks import draw_points
 
 TILE = 224
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
@@ -48,7 +47,7 @@ def plot_run(
     """Writes all plots of a run into `<out>/plots/`."""
     folder, sampler = out / "plots", CropSampler.of(recipe)
     folder.mkdir(parents=True, exist_ok=True)
-    errors = nme(evaluation.points, faces.points, faces.scheme)
+    errors = evaluation.face_errors
     spread = np.linspace(0, len(faces) - 1, min(12, len(faces))).astype(int)
     worst = np.argsort(-errors)[:12]
     save_figure(curves(log), folder / "curves.png")
@@ -65,14 +64,15 @@ def plot_run(
 
 
 def curves(log: Sequence[LogRow]) -> Figure:
-    """Plots loss, NME and seed MSE by epoch."""
+    """Plots loss, NME and, of ibug68, seed MSE by epoch; what has no last value is left out."""
     epochs = [row["epoch"] for row in log]
-    panels = [
+    known = [
         ("train_loss", "training loss", "mean over points"),
         ("nme", "NME on the evaluation faces", "% of interocular distance"),
         ("seed_mse", "MSE on the evaluation faces", "((px - 100) / 50)², central 224 crop"),
     ]
-    figure = Figure(figsize=(13, 3.6), layout="constrained")
+    panels = [panel for panel in known if np.isfinite(log[-1].get(panel[0], np.nan))]
+    figure = Figure(figsize=(13 / 3 * len(panels), 3.6), layout="constrained")
     axes = figure.subplots(1, len(panels))
     for axis, (key, title, unit) in zip(axes, panels, strict=True):
         values = [row[key] for row in log]
@@ -205,11 +205,12 @@ def _response(network: LandmarkNet, layer: nn.Module, pixels: Pixels) -> Floats:
 def face_sheet(
     faces: Faces, points: Floats, rows: NDArray[np.intp], errors: Array, sampler: CropSampler
 ) -> Pixels:
-    """Draws pairs of crops, three per line: true points left, predicted right, with the NME."""
+    """Draws pairs of crops, three per line: labelled points left, predicted right, with the NME."""
+    labelled = faces.labelled_points
     pairs = [
         np.hstack(
             [
-                _tile(faces, row, faces.points[row], sampler, "true"),
+                _tile(faces, row, labelled[row], sampler, "true"),
                 _tile(faces, row, points[row], sampler, f"NME {errors[row]:.1f} %"),
             ]
         )
@@ -225,10 +226,8 @@ def _tile(faces: Faces, row: int, points: Floats, sampler: CropSampler, text: st
     large = replace(sampler, size=TILE)
     enlarged = large.matrix(faces.images[row], faces.points[row])
     pixels = large.cut(faces.images[row], enlarged)
-    colour = bgr_image(pixels if large.in_colour else pixels[..., 0])
-    moved = transform(points, enlarged)
-    face = Face(moved, np.array([0, 0, TILE, TILE], np.float32))
-    drawn = Annotator(faces.scheme, ("points",))(Frame(colour, "sheet"), [face]).image
+    drawn = pixels.copy() if large.in_colour else bgr_image(pixels[..., 0])
+    draw_points(drawn, transform(points, enlarged))
     draw_outlined_text(drawn, text, (6, TILE - 8), 0.5, WHITE_TEXT)
     return drawn
 

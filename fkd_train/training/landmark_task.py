@@ -14,6 +14,7 @@ from torch.nn.functional import binary_cross_entropy
 
 from fkd_infer.system.files.atomic import output_errors
 from fkd_train.config.landmarks import LandmarkRecipe
+from fkd_train.data.check import check_training_faces
 from fkd_train.data.crop_dataset import CropDataset
 from fkd_train.data.crop_sampler import CropSampler
 from fkd_train.data.dataset import DataFolders, load_split
@@ -36,6 +37,7 @@ def landmark_task(
     training, evaluation_faces = load_split(
         data, recipe.split, recipe.landmarks, sampler.in_colour, recipe.data
     )
+    check_training_faces(training, recipe.name, recipe.augment.flip)
     set_seed(recipe.seed)
     network = build_landmark_net(recipe.spec())
     draws = FaceDraws.of(training, recipe.data)
@@ -56,7 +58,7 @@ def landmark_task(
             row |= {f"nme_{name}": value for name, value in by_set.items()}
         # Each data set counts alike in the choice of the best epoch, whatever its size.
         error = float(np.mean(list(by_set.values())))
-        return EpochMetrics(row | {"seed_mse": measured.seed_mse}, error)
+        return EpochMetrics(row | measured.seed_metric(), error)
 
     def finish(network: nn.Module, rows: list[LogRow] | None) -> str:
         assert isinstance(network, LandmarkNet)
@@ -67,8 +69,8 @@ def landmark_task(
             with output_errors(out / "plots"):
                 plot_run(out, rows, recipe, network, evaluation_faces, measured)
         parts = [f"{one.accuracy.nme:.2f} % ({name})" for name, one in measured.by_set().items()]
-        mse, count = measured.seed_mse, measured.accuracy.count
-        return f"NME {', '.join(parts)}, seed MSE {mse:.4f} ({count} faces)"
+        mse = "" if measured.seed_mse is None else f", seed MSE {measured.seed_mse:.4f}"
+        return f"NME {', '.join(parts)}{mse} ({measured.accuracy.count} faces)"
 
     return TrainingTask(
         network=network,
@@ -83,7 +85,8 @@ def landmark_task(
 
 
 def _loss(recipe: LandmarkRecipe, accelerator: Accelerator) -> Callable[[nn.Module, Batch], Tensor]:
-    """The points' loss, zero for crops without a face, plus the weighted score's loss."""
+    """The loss of labelled points, zero for crops without a face, plus the weighted losses of score
+    and spread."""
     config, unit = recipe.loss, recipe.spec().unit
     eye_corners = recipe.landmarks.outer_eye_corners
     teacher = None
@@ -92,20 +95,20 @@ def _loss(recipe: LandmarkRecipe, accelerator: Accelerator) -> Callable[[nn.Modu
     point_loss = build_loss(config.name, config.width, config.curvature)
 
     def loss(model: nn.Module, batch: Batch) -> Tensor:
-        images, points, presence, data_sets, mirrored = batch
+        images, points, weights, presence, data_sets, mirrored = batch
         with accelerator.autocast():
             predicted, *others = model(images, data_sets, mirrored)
             taught = points if teacher is None else teacher(images, data_sets, mirrored)
         target = torch.lerp(points, taught, config.teaching)
-        total = point_loss((predicted - target) / unit * presence[:, None, None])
+        total = point_loss((predicted - target) / unit * weights[..., None])
         outputs = iter(others)
         if recipe.model.score:
-            true_score = presence * quality(predicted.detach(), points, eye_corners)
+            true_score = presence * quality(predicted.detach(), points, eye_corners, weights)
             total = total + config.score * binary_cross_entropy(next(outputs), true_score)
         if recipe.model.spread:
             distance = (predicted.detach() - points).norm(dim=-1)
             expected = spread_loss(next(outputs) / unit, distance / unit)
-            total = total + config.spread * (expected * presence[:, None]).mean()
+            total = total + config.spread * (expected * weights).mean()
         return total
 
     return loss

@@ -27,12 +27,14 @@ class RunLog:
         return self.folder / "log.csv"
 
     def append(self, row: LogRow) -> None:
-        """Adds the line of one epoch; raises OutputError if it cannot be written."""
+        """Adds the line of one epoch, in the columns of the first one, NaN where it has no value;
+        raises OutputError if it cannot be written."""
         if not self.enabled:
             return
         before = self._text()
         line = StringIO(newline="")
-        writer = csv.DictWriter(line, fieldnames=list(row))
+        header = next(csv.reader(StringIO(before, newline="")), list(row))
+        writer = csv.DictWriter(line, header, restval="nan", extrasaction="ignore")
         if not before:
             writer.writeheader()
         writer.writerow({key: f"{value:.6g}" for key, value in row.items()})

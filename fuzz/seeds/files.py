@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from io import BytesIO
 from pathlib import Path
 from typing import Any, get_args
 
@@ -30,6 +31,12 @@ JSON_TOKENS = (
     b"\xef\xbb\xbf",
 )  # fmt: skip
 
+NPZ_TOKENS = (
+    b"PK\x03\x04", b"PK\x01\x02", b"PK\x05\x06", b"\x93NUMPY", b"images.npy", b"points.npy",
+    b"visible.npy", b"names.npy", b"'|u1'", b"'<f4'", b"'|O'", b"'<U1'", b"'<f8'", b"(2, 2, 2)",
+    b"(2, 9, 9)", b"(9223372036854775807,)", b"True", b"\xff\xff\xff\xff",
+)  # fmt: skip
+
 
 def boxes() -> dict[str, bytes]:
     """--boxes files."""
@@ -48,6 +55,40 @@ def datasets() -> dict[str, bytes]:
         "quoted": b'"",0,1,2,3\r\n"a.png","1","2","3","4"\r\n',
         "bad": b",0,1,2,3\nb.png,1,2,3,4\na.png,nan,,1e9,x\n",
     }
+
+
+def wflw_lists() -> dict[str, bytes]:
+    """Lists of WFLW with one face."""
+    numbers = " ".join(f"{(7 * number) % 13}.5" for number in range(196))
+    return {
+        "plain": f"{numbers} 0 0 12 12 0 1 0 0 1 0 a.png\n".encode(),
+        "short": b"1 2 3 a.png\n",
+    }
+
+
+def coco_documents() -> dict[str, bytes]:
+    """COCO documents with two points per face, some of which are not labelled."""
+    picture = {"id": 1, "file_name": "a.png"}
+    faces = [
+        {"id": number, "image_id": 1, field: [1.5, 2, 2, 7, 8, number % 2 + 1]}
+        for number, field in enumerate(("keypoints", "face_kpts"))
+    ]
+    gap = {"image_id": 1, "keypoints": [1, 2, 0, 7, 8, 0], "iscrowd": 0}
+    return {
+        "plain": json.dumps({"images": [picture], "annotations": faces}).encode(),
+        "gaps": json.dumps({"images": [picture], "annotations": [*faces, gap]}).encode(),
+    }
+
+
+def arrays() -> dict[str, bytes]:
+    """NPZ files with two points per face, stored and compressed."""
+    points = np.array([[[1, 2], [7, 8]], [[2, 2], [5, 6]]], np.float32)
+    planes, colours = np.zeros((2, 9, 9), np.uint8), np.zeros((2, 9, 9, 3), np.uint8)
+    plain, full = BytesIO(), BytesIO()
+    np.savez(plain, images=planes, points=points)
+    names = np.array(["a", "b"])
+    np.savez_compressed(full, images=colours, points=points, visible=points[..., 0], names=names)
+    return {"plain": plain.getvalue(), "full": full.getvalue()}
 
 
 def models() -> dict[str, bytes]:

@@ -25,7 +25,8 @@ def run_fuzzer(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "target", ["image", "animation", "boxes", "card", "model", "pack", "dataset"]
+    "target",
+    ["image", "animation", "boxes", "card", "model", "pack", "dataset", "wflw", "coco", "npz"],
 )
 def test_no_reader_crashes(target: str, tmp_path: Path) -> None:
     done = run_fuzzer(target, "--runs", str(RUNS), "--crashes", str(tmp_path))

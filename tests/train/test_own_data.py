@@ -86,6 +86,21 @@ def test_training_lowers_the_error(trained: Path) -> None:
         errors = [float(row["nme"]) for row in csv.DictReader(file)]
     assert errors[-1] < 0.5 * errors[0]
     assert (trained / "plots" / "faces.png").is_file()
+    assert (trained / "plots" / "curves.png").is_file()
+
+
+def test_the_original_programs_metric_is_for_its_68_points_alone(
+    trained: Path, model: Path, five_point_data: Path, tmp_path: Path
+) -> None:
+    assert "seed_mse" not in (trained / "log.csv").read_text()
+    again = tmp_path / "again.onnx"
+    run(export.main, trained, "--out", again, "--data", five_point_data)
+    (measured,) = LandmarkSession(again, "cpu").card.accuracy.values()
+    assert measured.seed_mse is None
+    options = ("--data", five_point_data, "--split", "identity", "--json", tmp_path / "m.json")
+    result = run(evaluate.main, "--model", model, *options)
+    assert "seed MSE" not in result.output
+    assert "seed_mse" not in json.loads((tmp_path / "m.json").read_text())
 
 
 def test_checkpoint_and_exported_file_are_evaluated_with_their_own_scheme(

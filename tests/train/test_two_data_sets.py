@@ -222,7 +222,7 @@ def test_data_of_a_format_that_the_recipe_does_not_have_is_refused(
     [
         ('convention = "photos"', 'convention = "films"', "convention names none"),
         ('name = "photos"', 'name = "videos"', "two data sets have the same name"),
-        ('format = "csv"', 'format = "xml"', "should be 'csv' or '300w'"),
+        ('format = "csv"', 'format = "xml"', "should be 'csv', '300w', 'wflw', 'coco' or 'npz'"),
         ("weight = 0.5", "weight = 0", "greater than 0"),
         ("context = 8", "context = -1", "greater than or equal to 0"),
         ("size = 64", "size = 72", "does not halve evenly"),

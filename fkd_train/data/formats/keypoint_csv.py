@@ -12,6 +12,7 @@ from fkd_infer.errors import UnreadableImageError
 from fkd_infer.geometry.arrays import gray_plane
 from fkd_infer.landmarks.schemes import LandmarkScheme
 from fkd_infer.media.images.file import read_image
+from fkd_train.choices import DATA_FORMATS
 from fkd_train.data.faces import Faces, check_face
 from fkd_train.errors import DatasetError
 
@@ -65,7 +66,8 @@ def _read_table(path: Path, scheme: LandmarkScheme) -> pd.DataFrame:
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False, skip_blank_lines=False)
     except FileNotFoundError as error:
-        fix = "name the folder that holds it, or one with .pts files, with --data"
+        others = ", ".join(DATA_FORMATS[1:])
+        fix = f"name the folder that holds it, or data of another format ({others}), with --data"
         raise DatasetError(path, ["no such file"], fix) from error
     except (OSError, ValueError) as error:
         raise DatasetError(path, [f"not a CSV table: {error}"]) from error

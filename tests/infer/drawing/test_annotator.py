@@ -6,7 +6,7 @@ import pytest
 
 from fkd_infer.choices import DRAW_LAYERS
 from fkd_infer.drawing.annotator import PALETTE, Annotator
-from fkd_infer.landmarks.schemes import IBUG68
+from fkd_infer.landmarks.schemes import IBUG68, LandmarkScheme
 from fkd_infer.types import Face, Frame
 
 
@@ -111,3 +111,13 @@ def test_a_face_with_nan_is_not_drawn() -> None:
     broken.points[3] = np.nan
     drawn = Annotator(IBUG68, DRAW_LAYERS)(frame(), [broken])
     assert (drawn.image == 40).all()
+
+
+def test_points_of_unjoined_groups_are_not_joined_by_lines() -> None:
+    points = np.array([[20, 20], [80, 20], [20, 80], [80, 80]], np.float32)
+    groups: dict[str, tuple[int, ...]] = {"brow": (0, 1), "skin": (2, 3)}
+    scheme = LandmarkScheme("four", 4, groups, (), (0, 1), unjoined=("skin",))
+    one = Face(points, np.array([10, 10, 90, 90], np.float32))
+    drawn = Annotator(scheme, ("contours",))(frame(100, 100), [one]).image
+    assert (drawn[20, 50] != 40).any()
+    assert (drawn[60:] == 40).all()

@@ -13,7 +13,7 @@ from tiny_models import FIVE
 
 from fkd_infer.errors import OutputError
 from fkd_infer.formats.coco import CocoSink
-from fkd_infer.landmarks.schemes import IBUG68
+from fkd_infer.landmarks.schemes import IBUG68, find_scheme
 from fkd_infer.types import Face, Frame
 
 IMAGE = np.zeros((48, 64, 3), np.uint8)
@@ -84,6 +84,14 @@ def test_another_scheme(tmp_path: Path) -> None:
     assert found["categories"][0]["keypoints"] == names
     assert found["categories"][0]["skeleton"] == [[1, 2], [4, 5]]
     assert found["annotations"][0]["num_keypoints"] == 5
+
+
+def test_points_of_unjoined_groups_are_not_in_the_skeleton(tmp_path: Path) -> None:
+    with CocoSink(tmp_path / "a.json", find_scheme("wflw98")) as sink:
+        sink.write(Frame(IMAGE, "a.png"), [face(count=98)])
+    (category,) = document(tmp_path / "a.json")["categories"]
+    assert category["keypoints"][96:] == ["pupils_0", "pupils_1"]
+    assert {number for line in category["skeleton"] for number in line} == set(range(1, 97))
 
 
 def test_a_document_without_frames_is_complete(tmp_path: Path) -> None:

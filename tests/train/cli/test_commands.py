@@ -136,7 +136,7 @@ def test_refuses_a_wrong_setting_in_one_line(text: str) -> None:
             "train",
             ["--recipe", "seed", "--data", "d", "--out", "o"],
             1,
-            "name the folder that holds it, or one with .pts files, with --data",
+            "or data of another format (300w, wflw, coco, npz), with --data",
         ),
         (
             "train",

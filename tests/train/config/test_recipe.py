@@ -196,7 +196,7 @@ def test_the_default_scheme_has_68_points_and_can_be_replaced() -> None:
 @pytest.mark.parametrize(
     ("scheme", "problem"),
     [
-        ("wflw98", "no scheme is called 'wflw98'; there are: ibug68"),
+        ("wflw97", "no scheme is called 'wflw97'; there are: ibug68, wflw98"),
         (5, "scheme is 5, which is not a table"),
         (five_table() | {"name": "ibug68"}, "'ibug68' is that of a built-in scheme"),
         (five_table() | {"colour": 1}, "scheme.colour is not a field"),
@@ -252,3 +252,14 @@ def test_a_recipe_names_a_network_that_is_not_looked_for_yet(name: str) -> None:
     assert recipe.spec().options == options
     again = landmark_recipe_from_dict(json.loads(json.dumps(landmark_recipe_to_dict(recipe))))
     assert again == recipe
+
+
+def test_mirrored_images_need_mirror_pairs() -> None:
+    table: dict[str, Any] = landmark_recipe_to_dict(load_landmark_recipe("naimishnet"))
+    table["scheme"] = five_table() | {"mirror_pairs": []}
+    with pytest.raises(
+        RecipeError, match=r"augment\.flip is 0\.5, but the scheme five has no mirror_pairs"
+    ):
+        landmark_recipe_from_dict(table)
+    table["augment"] |= {"flip": 0.0}
+    assert landmark_recipe_from_dict(table).landmarks.mirror_pairs == ()

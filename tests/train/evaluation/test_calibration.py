@@ -73,4 +73,4 @@ def test_fits_no_rule_without_detections() -> None:
 def test_the_command_reports_a_bad_data_set(tmp_path: Path) -> None:
     result = CliRunner().invoke(main, ["--data", str(tmp_path)])
     assert result.exit_code == 1
-    assert "name the folder that holds it, or one with .pts files, with --data" in result.stderr
+    assert "or data of another format (300w, wflw, coco, npz), with --data" in result.stderr

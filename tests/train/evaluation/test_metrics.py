@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 
 from fkd_infer.landmarks.schemes import IBUG68
-from fkd_train.evaluation.metrics import accuracy, auc, ced, failure_rate, nme, point_errors
+from fkd_train.evaluation.metrics import (
+    accuracy,
+    auc,
+    ced,
+    failure_rate,
+    mean_errors,
+    nme,
+    point_errors,
+)
 
 
 def faces(count: int = 3) -> np.ndarray:
@@ -48,3 +56,40 @@ def test_regions_have_separate_errors() -> None:
     assert measured.regions["jaw"] == pytest.approx(10, rel=1e-4)
     assert measured.regions["left_eye"] == 0
     assert measured.count == 3
+
+
+def test_points_without_a_label_count_in_no_metric() -> None:
+    true = faces()
+    true[:, 36:48] += np.random.default_rng(1).uniform(0, 9, (3, 12, 2)).astype(np.float32)
+    predicted = true + np.array([3, 4], np.float32)
+    labelled = np.ones((3, 68), np.bool_)
+    labelled[0, 30] = labelled[1, 37] = labelled[:, 61] = False
+    expected = accuracy(predicted, true, IBUG68, labelled)
+    predicted[~labelled] = 1e6
+    true[~labelled] += 99
+    measured = accuracy(predicted, true, IBUG68, labelled)
+    assert measured == expected
+    assert measured.openings.keys() == {"eyelids", "inner lips"}
+    errors = point_errors(predicted, true, IBUG68, labelled)
+    np.testing.assert_array_equal(np.isnan(errors), ~labelled)
+    np.testing.assert_allclose(
+        mean_errors(errors, 0, labelled)[61:63], [np.nan, errors[:, 62].mean()]
+    )
+
+
+def test_regions_and_openings_without_a_label_are_left_out() -> None:
+    true = faces()
+    labelled = np.ones((3, 68), np.bool_)
+    labelled[:, 60:] = False
+    measured = accuracy(true + 1, true, IBUG68, labelled)
+    assert "inner_lips" not in measured.regions
+    assert measured.openings.keys() == {"eyelids"}
+    assert np.isfinite(measured.nme)
+
+
+def test_a_prediction_that_is_not_finite_is_no_missing_label() -> None:
+    true, labelled = faces(), np.ones((3, 68), np.bool_)
+    labelled[0, 0] = False
+    predicted = true.copy()
+    predicted[1, 5] = np.nan
+    assert np.isnan(accuracy(predicted, true, IBUG68, labelled).nme)

@@ -39,7 +39,11 @@ def test_losses_are_zero_at_zero_and_even(name: str) -> None:
 def test_the_quality_falls_with_the_error_in_eye_distances(share: float, expected: float) -> None:
     true = torch.tensor([[[10.0, 50.0], [90.0, 50.0], [50.0, 80.0]]])
     predicted = true + torch.tensor([0.0, share * 80])
-    assert float(quality(predicted, true, (0, 1))) == pytest.approx(expected, abs=1e-6)
+    weights = torch.ones(1, 3)
+    assert float(quality(predicted, true, (0, 1), weights)) == pytest.approx(expected, abs=1e-6)
+    predicted[0, 2] = 1e6
+    weights[0, 2] = 0
+    assert float(quality(predicted, true, (0, 1), weights)) == pytest.approx(expected, abs=1e-6)
 
 
 def test_the_spread_is_best_where_it_is_the_mean_error() -> None:

@@ -157,6 +157,7 @@ def test_other_schemes_have_no_yaw(
     assert "Error by roll" in page
     assert "Error by estimated yaw" not in page
     assert "Yaw is" not in page
+    assert "seed MSE" not in page
     assert set(strict_json(tmp_path / "report" / "report.json")["shapes"]) == {"size", "roll"}
 
     other = untrained(tmp_path / "other.pt", small)

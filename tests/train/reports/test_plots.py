@@ -87,3 +87,5 @@ def test_titles_of_curves_have_the_last_value() -> None:
         "last 4.5",
         "last 0.05",
     ]
+    without = [{key: row[key] for key in ("epoch", "train_loss", "nme")} for row in rows]
+    assert len(curves(without).axes) == 2
