@@ -24,9 +24,16 @@ class FileReport:
 
 
 def verify(path: Path) -> Iterator[FileReport]:
-    """Checks a model file, or all files of a manifest; a folder stands for its manifest."""
+    """Checks a model file, or all files of a manifest.
+
+    A folder stands for its manifest or, without one, for its .onnx files.
+    """
     try:
         if path.is_dir():
+            models = sorted(path.glob("*.onnx"))
+            if models and not (path / MANIFEST).exists():
+                yield from map(_verify_model, models)
+                return
             path /= MANIFEST
         if path.suffix == ".toml":
             yield from _verify_manifest(path, read_manifest(path), is_installed=False)

@@ -5,6 +5,7 @@ Whatever such code raises becomes one line that names the exception and the plac
 
 from __future__ import annotations
 
+import inspect
 import re
 import sys
 import traceback
@@ -42,9 +43,10 @@ def name_problem(name: str) -> str:
 def import_factory(name: str) -> Callable[[ModelSpec], nn.Module]:
     """The factory `package.module:factory`; imports its module as Python does.
 
-    Neither this function nor the factory returns anything else than a module, or fails in another
-    way than by NetworkError. Modules of the standard library are refused: a checkpoint may name
-    the factory, and calls of os or subprocess are none.
+    A factory without arguments is called without the spec. Neither this function nor the factory
+    returns anything else than a module, or fails in another way than by NetworkError. Modules of
+    the standard library are refused: a checkpoint may name the factory, and calls of os or
+    subprocess are none.
     """
     if problem := name_problem(name):
         raise NetworkError(name, problem)
@@ -71,7 +73,7 @@ def import_factory(name: str) -> Callable[[ModelSpec], nn.Module]:
 
     def build(spec: ModelSpec) -> nn.Module:
         with outside_errors(name, attribute):
-            network = factory(spec)
+            network = factory(spec) if _takes_argument(factory) else factory()
         if not isinstance(network, nn.Module):
             raise NetworkError(
                 name, f"{attribute} returned a {type(network).__name__}, not a torch.nn.Module"
@@ -79,6 +81,16 @@ def import_factory(name: str) -> Callable[[ModelSpec], nn.Module]:
         return network
 
     return build
+
+
+def _takes_argument(factory: Callable[..., object]) -> bool:
+    """Whether a function or class has an argument to pass by position; some need none."""
+    try:
+        parameters = inspect.signature(factory).parameters.values()
+    except ValueError:  # written in C, without a signature
+        return True
+    kinds = inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD
+    return any(parameter.kind in kinds for parameter in parameters)
 
 
 def dry_run(spec: ModelSpec, module: nn.Module) -> object:

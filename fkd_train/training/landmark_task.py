@@ -32,14 +32,15 @@ from fkd_train.training.teacher import Teacher
 def landmark_task(
     recipe: LandmarkRecipe, data: DataFolders, out: Path, accelerator: Accelerator
 ) -> TrainingTask:
-    """Reads the data of a recipe and builds its network; plots go into `<out>/plots`."""
+    """Builds the network of a recipe and reads its data; plots go into `<out>/plots`."""
+    # First, since a network that cannot be built is found out in less time than data is read.
+    set_seed(recipe.seed)
+    network = build_landmark_net(recipe.spec())
     sampler = CropSampler.of(recipe)
     training, evaluation_faces = load_split(
         data, recipe.split, recipe.landmarks, sampler.in_colour, recipe.data
     )
     check_training_faces(training, recipe.name, recipe.augment.flip)
-    set_seed(recipe.seed)
-    network = build_landmark_net(recipe.spec())
     draws = FaceDraws.of(training, recipe.data)
     names = tuple(row.name for row in recipe.data)
 

@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 
 from fkd_infer.geometry.rules import CropRule
-from fkd_infer.landmarks.schemes import SCHEMES, LandmarkScheme
+from fkd_infer.landmarks.schemes import SCHEMES, LandmarkScheme, find_scheme
 from fkd_infer.models.cards.base import Training
 from fkd_infer.models.cards.landmark import InputSpec, ModelCard
 from fkd_train.choices import Split
@@ -167,4 +167,5 @@ def _card(
 
 def _on_card(scheme: LandmarkScheme) -> str | LandmarkScheme:
     """A built-in scheme by its name, another one in full."""
-    return scheme.name if scheme.name in SCHEMES else scheme
+    is_built_in = scheme.name in SCHEMES and scheme == find_scheme(scheme.name)
+    return scheme.name if is_built_in else scheme

@@ -98,6 +98,8 @@ class OnnxFile:
     @classmethod
     def load(cls, path: Path, points: str | None = None) -> OnnxFile:
         """Reads a file; raises InvalidModelError, and NetworkError if it is no network for us."""
+        if not path.exists():
+            raise NetworkError(path, "no such file")
         file = check_model(path, _FIX)
         if METADATA_KEY in file.metadata:
             fix = "it needs no other export: all commands take it as it is"
