@@ -40,8 +40,8 @@ def list_() -> None:
 def verify(context: click.Context, paths: tuple[Path, ...]) -> None:
     """Check the models that come with fkd, or those at each PATH.
 
-    PATH is an .onnx file, a manifest.toml, or a folder with one or with .onnx files. Ends with exit code 1 if a file
-    has a problem.
+    PATH is an .onnx file, a manifest.toml, or a folder with one or with .onnx files. Ends with exit
+    code 1 if a file has a problem.
     """
     from fkd_infer.models.verification import verify, verify_shipped
 

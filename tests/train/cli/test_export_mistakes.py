@@ -49,7 +49,8 @@ class NoOperator(DotNet):
     """A network with an operator that ONNX does not have."""
 
     def forward(self, planes: Tensor) -> Tensor:
-        return torch.linalg.svd(super().forward(planes))[0] @ super().forward(planes)
+        points: Tensor = torch.linalg.svd(super().forward(planes))[0] @ super().forward(planes)
+        return points
 
 
 def raising(_spec: ModelSpec) -> nn.Module:
@@ -73,7 +74,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (path / "dots.toml").write_text(SCHEME)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # TorchScript is deprecated, and still around
-        torch.jit.save(torch.jit.trace(DotNet(), torch.zeros(1, 3, 64, 64)), path / "script.pt")
+        script = torch.jit.trace(DotNet(), torch.zeros(1, 3, 64, 64))  # type: ignore[no-untyped-call]
+        torch.jit.save(script, path / "script.pt")
     torch.save(DotNet().state_dict(), path / "state.pt")
     torch.save({"colours": torch.zeros(5, 4)}, path / "reshaped.pt")
     torch.save({"other": torch.zeros(5)}, path / "unrelated.pt")
@@ -165,7 +167,7 @@ HERE = "test_export_mistakes"
         (["vector.onnx", *DOTS], "its input is x (1, 10), which does not fit --input 64x64x3"),
         (
             ["theirs.onnx", *DOTS, "--input-layout", "nhwc"],
-            "does not fit --input 64x64x3 --input-l",
+            "not fit --input 64x64x3 --input-l",
         ),
         (["theirs.onnx", *DOTS, "--weights", "state.pt"], "an ONNX file has its weights; remove"),
         (["theirs.onnx", *DOTS, "--points-output", "x"], "it has no output 'x', but landmarks"),
