@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import onnx
 from numpy.typing import NDArray
@@ -18,9 +20,12 @@ from tiny_models import (
 )
 
 from fkd_infer.models.cards.base import METADATA_KEY
+from fkd_infer.models.cards.landmark import InputSpec
 
 
-def network(offset: NDArray[np.float32], columns: int = 2) -> onnx.ModelProto:
+def network(
+    offset: NDArray[np.float32], columns: int = 2, batch: int | str = "batch"
+) -> onnx.ModelProto:
     """points = offset + mean gray of the crop / 255, so that the rows of a batch differ."""
     nodes = [
         helper.make_node("Cast", ["image"], ["float"], to=TensorProto.FLOAT),
@@ -38,8 +43,8 @@ def network(offset: NDArray[np.float32], columns: int = 2) -> onnx.ModelProto:
     graph = helper.make_graph(
         nodes,
         "fixed",
-        [helper.make_tensor_value_info("image", TensorProto.UINT8, ["batch", SIZE, SIZE, 1])],
-        [helper.make_tensor_value_info("points", TensorProto.FLOAT, ["batch", 68, columns])],
+        [helper.make_tensor_value_info("image", TensorProto.UINT8, [batch, SIZE, SIZE, 1])],
+        [helper.make_tensor_value_info("points", TensorProto.FLOAT, [batch, 68, columns])],
         [numpy_helper.from_array(value, name) for name, value in constants.items()],
     )
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
@@ -52,8 +57,17 @@ def with_score(model: onnx.ModelProto) -> onnx.ModelProto:
     return model
 
 
-def with_card(model: onnx.ModelProto, score: bool = False) -> onnx.ModelProto:
-    helper.set_model_props(model, {METADATA_KEY: card(score).to_json()})
+def with_card(model: onnx.ModelProto, score: bool = False, border: bool = True) -> onnx.ModelProto:
+    own = replace(card(score), input=InputSpec.of(SIZE, 1, border))
+    helper.set_model_props(model, {METADATA_KEY: own.to_json()})
+    return model
+
+
+def without_border(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Takes planes, as other programs prepare them."""
+    shape = ["batch", 1, SIZE, SIZE]
+    image = helper.make_tensor_value_info("image", TensorProto.FLOAT, shape)
+    model.graph.input[0].CopyFrom(image)
     return model
 
 
@@ -124,6 +138,8 @@ def main() -> None:
         "fixed": with_card(network(points)),
         "scored": with_card(with_score(network(points)), score=True),
         "no_score": with_card(network(points), score=True),
+        "batches_of_three": with_card(network(points, batch=3)),
+        "planes": with_card(without_border(network(points)), border=False),
         "no_card": network(points),
         "wrong_output": with_card(network(points, columns=1)),
         "not_finite": with_card(network(broken)),

@@ -79,6 +79,15 @@ def test_a_folder_stands_for_its_manifest(folder: Path) -> None:
     assert models("verify", folder / "manifest.toml").output == done.output
 
 
+def test_a_folder_without_a_manifest_stands_for_its_models(folder: Path) -> None:
+    (folder / "manifest.toml").unlink()
+    shutil.copy(MODELS / "no_card.onnx", folder)
+    done = models("verify", folder)
+    assert done.exit_code == 1
+    names = [line.split(":")[0].split("/")[-1] for line in done.output.splitlines()]
+    assert names == ["detector.onnx", "no_card.onnx", "scored.onnx", "1 problem"]
+
+
 def test_checks_models_without_a_manifest() -> None:
     good, bad = MODELS / "scored.onnx", MODELS / "no_card.onnx"
     done = models("verify", good, bad, "nosuch.onnx")

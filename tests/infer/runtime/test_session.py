@@ -35,6 +35,20 @@ def test_returns_the_networks_points_for_each_crop(fixed_model: Path) -> None:
     np.testing.assert_allclose(points, expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 7])
+def test_a_network_for_batches_of_three_takes_any_number_of_crops(
+    count: int, fixed_model: Path
+) -> None:
+    batch = crops(*range(count))
+    points = LandmarkSession(MODELS / "batches_of_three.onnx", "cpu").run(batch).points
+    np.testing.assert_array_equal(points, LandmarkSession(fixed_model, "cpu").run(batch).points)
+
+
+def test_refuses_a_network_for_other_programs() -> None:
+    with pytest.raises(InvalidModelError, match=r"planes\.onnx: .*export it without --no-border"):
+        LandmarkSession(MODELS / "planes.onnx", "cpu")
+
+
 def test_an_empty_batch_returns_no_points(fixed_model: Path) -> None:
     assert LandmarkSession(fixed_model, "cpu").run(crops(0)[:0]).points.shape == (0, 68, 2)
 
