@@ -73,7 +73,7 @@ def wflw_points(points: Floats) -> Floats:
     for middle in (*range(1, 32, 2), 62, 66, 70, 74):
         wflw[middle] = (wflw[middle - 1] + wflw[middle + 1]) / 2
     below = np.array([0, 3], np.float32)
-    wflw[38:42], wflw[47:51] = wflw[37:33:-1] + below, wflw[46:42:-1] + below
+    wflw[38:42], wflw[47:51] = wflw[37:33:-1] + below, wflw[45:41:-1] + below
     wflw[96:] = wflw[60:68].mean(axis=0), wflw[68:76].mean(axis=0)
     return wflw
 

@@ -146,7 +146,7 @@ def _unlike(faces: Faces) -> tuple[int, ...]:
     return _rows(distances > _UNLIKE * max(float(np.median(distances)), 1e-6))
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
 class WrongPair:
     """A point, and the partners that the scheme and the faces give it: itself for a point that
     stays in place in a mirrored image."""
