@@ -27,6 +27,8 @@ def network(
     offset: NDArray[np.float32], columns: int = 2, batch: int | str = "batch"
 ) -> onnx.ModelProto:
     """points = offset + mean gray of the crop / 255, so that the rows of a batch differ."""
+    image: list[int | str] = [batch, SIZE, SIZE, 1]
+    points: list[int | str] = [batch, 68, columns]
     nodes = [
         helper.make_node("Cast", ["image"], ["float"], to=TensorProto.FLOAT),
         helper.make_node("ReduceMean", ["float", "axes"], ["mean"], keepdims=0),
@@ -43,8 +45,8 @@ def network(
     graph = helper.make_graph(
         nodes,
         "fixed",
-        [helper.make_tensor_value_info("image", TensorProto.UINT8, [batch, SIZE, SIZE, 1])],
-        [helper.make_tensor_value_info("points", TensorProto.FLOAT, [batch, 68, columns])],
+        [helper.make_tensor_value_info("image", TensorProto.UINT8, image)],
+        [helper.make_tensor_value_info("points", TensorProto.FLOAT, points)],
         [numpy_helper.from_array(value, name) for name, value in constants.items()],
     )
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
