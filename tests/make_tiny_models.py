@@ -67,7 +67,7 @@ def with_card(model: onnx.ModelProto, score: bool = False, border: bool = True) 
 
 def without_border(model: onnx.ModelProto) -> onnx.ModelProto:
     """Takes planes, as other programs prepare them."""
-    shape = ["batch", 1, SIZE, SIZE]
+    shape: list[int | str] = ["batch", 1, SIZE, SIZE]
     image = helper.make_tensor_value_info("image", TensorProto.FLOAT, shape)
     model.graph.input[0].CopyFrom(image)
     return model
