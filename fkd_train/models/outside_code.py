@@ -130,16 +130,16 @@ def outside_errors(name: str, what: str) -> Iterator[None]:
     except FkdError:
         raise
     except (Exception, SystemExit) as error:
-        fix = None
+        place, fix = _place(error, name), None
         if torch.empty(0).is_meta:
             # Checkpoints are compared with their networks there before memory is allocated.
             fix = (
                 "it also has to work on torch's device meta, whose tensors have shapes and no "
                 "values: a checkpoint is loaded by way of it"
             )
-        raise NetworkError(
-            name, f"{what} raised {one_line(error)}{_place(error, name)}", fix
-        ) from (error)
+        elif isinstance(error, TypeError) and not place:
+            fix = "a factory is called with a ModelSpec alone, and its network with images alone"
+        raise NetworkError(name, f"{what} raised {one_line(error)}{place}", fix) from error
 
 
 def _root(name: str) -> str:
