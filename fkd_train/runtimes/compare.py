@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fkd_train.export.landmarks import FP32_BUDGET_SCORE
 from fkd_train.runtimes.base import Outputs
 from fkd_train.runtimes.exchange import Failure
 from fkd_train.runtimes.inputs import CheckInputs
@@ -65,7 +64,7 @@ def compare(
     largest_px = float(np.maximum(largest_px, points.max()))
     if not np.isfinite([largest_px, largest_score or 0.0]).all():
         return Comparison(problem="outputs are not finite")
-    problem = _over_budget(within_px, largest_score, inputs.budget_px)
+    problem = _over_budget(within_px, largest_score, inputs)
     return Comparison(largest_px, largest_score, _compared(inputs, failures), problem)
 
 
@@ -98,9 +97,9 @@ def _listed(numbers: Sequence[int]) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
-def _over_budget(within_px: float, largest_score: float | None, budget_px: float) -> str | None:
-    if within_px > budget_px:
-        return f"differs by more than {budget_px:g} px"
-    if largest_score is not None and largest_score > FP32_BUDGET_SCORE:
-        return f"scores differ by more than {FP32_BUDGET_SCORE:g}"
+def _over_budget(within_px: float, largest_score: float | None, inputs: CheckInputs) -> str | None:
+    if within_px > inputs.budget_px:
+        return f"differs by more than {inputs.budget_px:g} px"
+    if largest_score is not None and largest_score > inputs.budget_score:
+        return f"scores differ by more than {inputs.budget_score:g}"
     return None

@@ -19,11 +19,13 @@ from fkd_train.export.end_to_end import BUDGET_PX as END_TO_END_BUDGET_PX
 from fkd_train.export.end_to_end import MOST
 from fkd_train.export.end_to_end_pictures import drawn_pictures, fitted, pictures_of
 from fkd_train.export.landmarks import FP32_BUDGET_PX as BUDGET_PX
+from fkd_train.export.landmarks import FP32_BUDGET_SCORE
 from fkd_train.export.verify import BATCHES, verification_faces
 from fkd_train.runtimes.base import Outputs
 
 _TIMED_SIZE = (480, 640)
 """Height and width of the first picture, which is also timed, if the file takes any size."""
+_END_TO_END_BUDGET_SCORE = 1e-3
 _SHEETS = 4
 _GRAY = 127
 
@@ -34,13 +36,15 @@ class CheckInputs:
 
     `batches` is whether they are batches of faces (N, S, S, C), and not pictures (H, W, 3). Outputs
     count as equal if this `share` of the points, and all else in pixels, differs by at most
-    `budget_px`. With `padded`, rows of the outputs with a score of 0 are no faces.
+    `budget_px`, and no score by more than `budget_score`. With `padded`, rows
+    of the outputs with a score of 0 are no faces.
     """
 
     arrays: tuple[Pixels, ...]
     content: str
     batches: bool = False
     budget_px: float = BUDGET_PX
+    budget_score: float = FP32_BUDGET_SCORE
     share: float = 1.0
     padded: bool = False
 
@@ -76,7 +80,7 @@ def check_inputs(model: Path, card: AnyCard, data: DataFolders | None = None) ->
     if fixed := card.image_size:
         arrays = tuple(fitted(picture, *fixed) for picture in arrays)
     # Crops are sampled at multiples of 1/32 px, so that a last digit of a box can move pixels.
-    budgets = END_TO_END_BUDGET_PX, MOST
+    budgets = END_TO_END_BUDGET_PX, _END_TO_END_BUDGET_SCORE, MOST
     return CheckInputs(arrays, content, False, *budgets, padded=fixed is not None)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -13,7 +12,7 @@ import cv2
 import numpy as np
 import pytest
 from exported_files import end_to_end_file
-from repo_paths import DOCS, SHIPPED_MODELS, TESTS
+from repo_paths import DOCS, NODE_MODULES, SHIPPED_MODELS
 
 from fkd_infer.choices import DETECTOR_MODEL
 from fkd_infer.geometry.arrays import Pixels
@@ -21,7 +20,6 @@ from fkd_infer.pipeline import load
 from fkd_train.export.end_to_end_pictures import drawn_pictures, fitted
 from fkd_train.graphs.fixed_end_to_end import FixedSize
 
-NODE_MODULES = Path(os.environ.get("FKD_NODE_MODULES") or TESTS / "node" / "node_modules")
 NOSE = 30
 
 
