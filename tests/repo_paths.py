@@ -9,6 +9,8 @@ TESTS = Path(__file__).parent
 ROOT = TESTS.parent
 DOCS = ROOT / "docs"
 SHIPPED_MODELS = ROOT / "models"
+NODE_MODULES = Path(os.environ.get("FKD_NODE_MODULES") or TESTS / "node" / "node_modules")
+"""JavaScript packages, from `npm ci --prefix tests/node`; tests that need them skip without."""
 
 _SHARED = ROOT.parent / "shared"
 DATA_FOLDER = Path(os.environ.get("FKD_DATA") or _SHARED / "data" / "youtube-faces-68")

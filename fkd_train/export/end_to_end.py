@@ -45,6 +45,12 @@ from fkd_train.graphs.session import cpu_session
 
 BUDGET_PX = 0.1
 """Largest allowed difference of a point from the pipeline's, in pixels of the image."""
+MOST = 0.99
+"""Share of the points that must be within the budget where crops are computed in another order.
+
+A network that refines each point in a patch at whole cells (`fkd_train/models/refinement.py`) takes
+the neighbouring cell if one level of one pixel decides, and moves that point alone by pixels.
+"""
 _DRAWN_BOXES = 40
 """At least this many of the best boxes on drawn pictures are compared."""
 _MAX_SEARCH_SIDE = 4096
@@ -175,9 +181,9 @@ def export_end_to_end(
 
     With `size`, it is for images of one size, and answers a fixed number of faces. The file is
     compared with the pipeline on the data set's or drawn pictures. Raises VerificationError, and
-    writes nothing, if it finds another number of faces or a point differs by more than 0.1 px. Also
-    raises what `write_landmarks` raises, ModelFileNotFoundError, InvalidModelError, ModelCardError
-    and DetectorError.
+    writes nothing, if it finds another number of faces, or a point differs by more than 0.1 px;
+    with `size`, one point in a hundred may. Also raises what `write_landmarks` raises,
+    ModelFileNotFoundError, InvalidModelError, ModelCardError and DetectorError.
     """
     find_model(detector, detectors=True)
     landmark_model, verification = fp32_model(source, out)
@@ -227,7 +233,7 @@ def _compare_parts(
     out: Path,
 ) -> EndToEndParity:
     graph, pipeline = parts.graph(faces, size), parts.pipeline(faces, size)
-    return compare(graph, pipeline, pictures, name, out)
+    return compare(graph, pipeline, pictures, name, out, 1.0 if size is None else MOST)
 
 
 def _score_of_best(parts: Parts, pictures: Sequence[Pixels]) -> float:
@@ -238,11 +244,20 @@ def _score_of_best(parts: Parts, pictures: Sequence[Pixels]) -> float:
 
 
 def compare(
-    model: onnx.ModelProto, pipeline: Pipeline, pictures: Sequence[Pixels], name: str, out: Path
+    model: onnx.ModelProto,
+    pipeline: Pipeline,
+    pictures: Sequence[Pixels],
+    name: str,
+    out: Path,
+    share: float = 1.0,
 ) -> EndToEndParity:
-    """Compares the graph's faces with the pipeline's; raises VerificationError if they differ."""
+    """Compares the graph's faces with the pipeline's; raises VerificationError if they differ.
+
+    At least this share of the points must be within the budget.
+    """
     session = cpu_session(model)
-    largest, count = 0.0, 0
+    distances = [np.zeros(1)]
+    count = 0
     for number, picture in enumerate(pictures):
         expected = pipeline(picture)
         scores, points = session.run(["scores", "points"], {"image": picture})
@@ -250,17 +265,20 @@ def compare(
         if len(points) != len(expected):
             faces = f"{len(points)} faces on picture {number}, the pipeline {len(expected)}"
             raise VerificationError.of_difference(out, f"it finds {faces}")
-        largest = max(largest, _largest(expected, points))
+        distances.append(_distances(expected, points))
         count += len(expected)
-    if not largest <= BUDGET_PX:
+    within = float(np.quantile(np.concatenate(distances), share))
+    largest = float(np.concatenate(distances).max())
+    if not within <= BUDGET_PX:
         report = f"largest difference {largest:.2g} px from the pipeline"
         raise VerificationError.of_difference(out, f"{report}; the budget is {BUDGET_PX} px")
     return EndToEndParity(largest, count, f"{len(pictures)} {name}")
 
 
-def _largest(expected: Sequence[Face], points: NDArray[np.float32]) -> float:
-    """Returns the largest distance of two points; NaN if a coordinate is NaN."""
+def _distances(expected: Sequence[Face], points: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Returns the distances of points from the expected ones; NaN if a coordinate is NaN."""
     if not expected:
-        return 0.0
+        return np.zeros(0)
     expected_points = np.stack([face.points for face in expected])
-    return float(np.linalg.norm(points - expected_points, axis=-1).max())
+    distances: NDArray[np.float64] = np.linalg.norm(points - expected_points, axis=-1)
+    return distances.ravel()

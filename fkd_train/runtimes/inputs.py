@@ -16,13 +16,16 @@ from fkd_train.data.dataset import DataFolders, read_faces
 from fkd_train.data.synthetic import draw_face
 from fkd_train.evaluation.predict import open_model
 from fkd_train.export.end_to_end import BUDGET_PX as END_TO_END_BUDGET_PX
+from fkd_train.export.end_to_end import MOST
 from fkd_train.export.end_to_end_pictures import drawn_pictures, fitted, pictures_of
 from fkd_train.export.landmarks import FP32_BUDGET_PX as BUDGET_PX
+from fkd_train.export.landmarks import FP32_BUDGET_SCORE
 from fkd_train.export.verify import BATCHES, verification_faces
 from fkd_train.runtimes.base import Outputs
 
 _TIMED_SIZE = (480, 640)
 """Height and width of the first picture, which is also timed, if the file takes any size."""
+_END_TO_END_BUDGET_SCORE = 1e-3
 _SHEETS = 4
 _GRAY = 127
 
@@ -31,15 +34,18 @@ _GRAY = 127
 class CheckInputs:
     """Inputs of a file, the first of which is also timed, and what they show, for people.
 
-    `batches` is whether they are batches of faces (N, S, S, C), and not pictures (H, W, 3).
-    `budget_px` is the largest difference with which outputs count as equal. With `padded`, rows of
-    the outputs with a score of 0 are no faces.
+    `batches` is whether they are batches of faces (N, S, S, C), and not pictures (H, W, 3). Outputs
+    count as equal if this `share` of the points, and all else in pixels, differs by at most
+    `budget_px`, and no score by more than `budget_score`. With `padded`, rows
+    of the outputs with a score of 0 are no faces.
     """
 
     arrays: tuple[Pixels, ...]
     content: str
     batches: bool = False
     budget_px: float = BUDGET_PX
+    budget_score: float = FP32_BUDGET_SCORE
+    share: float = 1.0
     padded: bool = False
 
     def label(self, number: int) -> str:
@@ -74,8 +80,8 @@ def check_inputs(model: Path, card: AnyCard, data: DataFolders | None = None) ->
     if fixed := card.image_size:
         arrays = tuple(fitted(picture, *fixed) for picture in arrays)
     # Crops are sampled at multiples of 1/32 px, so that a last digit of a box can move pixels.
-    padded = fixed is not None
-    return CheckInputs(arrays, content, budget_px=END_TO_END_BUDGET_PX, padded=padded)
+    budgets = END_TO_END_BUDGET_PX, _END_TO_END_BUDGET_SCORE, MOST
+    return CheckInputs(arrays, content, False, *budgets, padded=fixed is not None)
 
 
 def _batches(model: Path, card: ModelCard, data: DataFolders | None) -> CheckInputs:
