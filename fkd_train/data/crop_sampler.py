@@ -15,6 +15,7 @@ from fkd_infer.geometry.boxes import apply_rule, points_box
 from fkd_infer.geometry.crop import crop, crop_matrices
 from fkd_infer.geometry.transforms import similarity, transform
 from fkd_infer.landmarks.schemes import LandmarkScheme
+from fkd_infer.models.cards.landmark import ModelCard
 from fkd_train.config.landmarks import CropConfig, LandmarkRecipe
 from fkd_train.config.sections import AugmentConfig
 from fkd_train.data.augmentation.drawings import with_drawing
@@ -43,6 +44,12 @@ class CropSampler:
     channels: int
     config: CropConfig
     scheme: LandmarkScheme
+
+    @classmethod
+    def of_card(cls, card: ModelCard) -> CropSampler:
+        """The sampler for an exported network."""
+        config = CropConfig(card.crop.scale, "points", card.crop.shift, card.crop.border)
+        return cls(card.input.size, card.input.channels, config, card.landmarks)
 
     @property
     def in_colour(self) -> bool:

@@ -15,7 +15,7 @@ from fkd_infer.runtime.session import LandmarkSession
 from fkd_infer.types import Prediction
 from fkd_train.checkpoints import find_checkpoint, load_landmark_network
 from fkd_train.choices import CropProtocol
-from fkd_train.config.landmarks import CropConfig, LandmarkRecipe
+from fkd_train.config.landmarks import LandmarkRecipe
 from fkd_train.data.crop_sampler import CropSampler
 from fkd_train.errors import RunError
 from fkd_train.models.landmarks import LandmarkNet
@@ -73,11 +73,10 @@ def open_model(
     if model.suffix == ".onnx":
         session = LandmarkSession(model, "cpu")
         card = session.card
-        config = CropConfig(card.crop.scale, "points", card.crop.shift, card.crop.border)
         predict: Predict = session.run
         known = {name: np.array(some, np.float32) for name, some in card.conventions.items()}
         shipped = card.convention
-        sampler = CropSampler(card.input.size, card.input.channels, config, card.landmarks)
+        sampler = CropSampler.of_card(card)
     else:
         network, recipe, _ = load_landmark_network(find_checkpoint(model, "last"))
         predict = torch_predict(network)

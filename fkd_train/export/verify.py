@@ -115,12 +115,15 @@ def _planes_predict(model: onnx.ModelProto, card: ModelCard) -> Predict:
     batch = model.graph.input[0].type.tensor_type.shape.dim[0].dim_value or None
 
     def predict(crops: Pixels) -> Prediction:
-        # BGR to RGB; a single channel stays.
-        planes = np.moveaxis(crops[..., ::-1], -1, 1).astype(np.float32) / 255
-        outputs = run_batches(session, card.output.names, ("image", planes), batch)
+        outputs = run_batches(session, card.output.names, ("image", as_planes(crops)), batch)
         return Prediction(**dict(zip(card.output.fields, outputs, strict=True)))
 
     return predict
+
+
+def as_planes(crops: Pixels) -> Floats:
+    """Crops (N, S, S, C), BGR or gray, as planes (N, C, S, S) in [0, 1], RGB or gray."""
+    return np.moveaxis(crops[..., ::-1], -1, 1).astype(np.float32, order="C") / 255
 
 
 def verify(reference: Predict, exported: Predict, faces: VerificationFaces) -> Verification:

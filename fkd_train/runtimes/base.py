@@ -19,9 +19,11 @@ from fkd_train.choices import RuntimeName
 THREADS = 1
 """Threads of each runtime: the only number that all of them can be limited to."""
 
+ModelInput = Pixels | Floats
+"""Bytes, or the float planes of a file without the border."""
 Outputs = Mapping[str, Floats]
 """Outputs by name."""
-Run = Callable[[Pixels], Outputs]
+Run = Callable[[ModelInput], Outputs]
 """Maps the input `image` to the outputs of an opened file."""
 
 

@@ -11,14 +11,13 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from fkd_infer.errors import InstallError
-from fkd_infer.geometry.arrays import Pixels
 from fkd_infer.models.cards.base import RuntimeParity
 from fkd_infer.models.description import read_any_card
 from fkd_infer.tuning.interleaved import Contender, time_interleaved
 from fkd_train.choices import RuntimeName
 from fkd_train.data.dataset import DataFolders
 from fkd_train.errors import RunError
-from fkd_train.runtimes.base import Outputs, Runtime
+from fkd_train.runtimes.base import ModelInput, Outputs, Runtime
 from fkd_train.runtimes.compare import compare
 from fkd_train.runtimes.exchange import Failure, read_results, write_inputs
 from fkd_train.runtimes.inputs import CheckInputs, check_inputs
@@ -108,7 +107,7 @@ def _result(
     return RuntimeResult(runtime.name, version, *differences, result.inputs, None, result.problem)
 
 
-def _run(runtime: Runtime, model: Path, inputs: Sequence[Pixels]) -> list[Outputs | Failure]:
+def _run(runtime: Runtime, model: Path, inputs: Sequence[ModelInput]) -> list[Outputs | Failure]:
     """Runs a model on inputs in a process of its own."""
     with TemporaryDirectory() as temporary:
         folder = Path(temporary)
@@ -135,7 +134,7 @@ def _run(runtime: Runtime, model: Path, inputs: Sequence[Pixels]) -> list[Output
 
 
 def _median_ms(
-    model: Path, example: Pixels, results: Sequence[RuntimeResult], runtimes: Sequence[Runtime]
+    model: Path, example: ModelInput, results: Sequence[RuntimeResult], runtimes: Sequence[Runtime]
 ) -> dict[RuntimeName, float]:
     """Times the runtimes that run the file, in turns."""
     running = {result.runtime for result in results if result.largest_px is not None}

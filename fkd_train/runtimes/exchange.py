@@ -1,7 +1,7 @@
 """The files by which a runtime's process gets its inputs and returns its outputs.
 
-    inputs.json    [{"shape": [1, 128, 128, 1]}, …]
-    input-0.bin    uint8, C order
+    inputs.json    [{"shape": [1, 128, 128, 1], "dtype": "uint8"}, …]
+    input-0.bin    of that type, in C order
     results.json   [{"outputs": [{"name": "points", "shape": [1, 68, 2]}]}, {"error": "why"}, …]
     output-0-0.bin float32, C order: of the first input the first output
 
@@ -17,8 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fkd_infer.geometry.arrays import Pixels
-from fkd_train.runtimes.base import Outputs
+from fkd_train.runtimes.base import ModelInput, Outputs
 
 _INPUTS, _RESULTS = "inputs.json", "results.json"
 
@@ -30,18 +29,19 @@ class Failure:
     reason: str
 
 
-def write_inputs(folder: Path, inputs: Sequence[Pixels]) -> None:
+def write_inputs(folder: Path, inputs: Sequence[ModelInput]) -> None:
     """Writes inputs, for `read_inputs`."""
     for number, each in enumerate(inputs):
         (folder / f"input-{number}.bin").write_bytes(each.tobytes())
-    (folder / _INPUTS).write_text(json.dumps([{"shape": each.shape} for each in inputs]))
+    table = [{"shape": each.shape, "dtype": each.dtype.name} for each in inputs]
+    (folder / _INPUTS).write_text(json.dumps(table))
 
 
-def read_inputs(folder: Path) -> list[Pixels]:
+def read_inputs(folder: Path) -> list[ModelInput]:
     """Reads what `write_inputs` wrote."""
     table = json.loads((folder / _INPUTS).read_text())
     return [
-        np.fromfile(folder / f"input-{number}.bin", np.uint8).reshape(row["shape"])
+        np.fromfile(folder / f"input-{number}.bin", row["dtype"]).reshape(row["shape"])
         for number, row in enumerate(table)
     ]
 

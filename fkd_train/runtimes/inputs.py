@@ -11,17 +11,19 @@ from fkd_infer.geometry.arrays import Pixels, bgr_image
 from fkd_infer.landmarks.schemes import IBUG68
 from fkd_infer.models.cards.end_to_end import EndToEndCard
 from fkd_infer.models.cards.landmark import ModelCard
+from fkd_infer.models.check import check_model
 from fkd_infer.models.description import AnyCard
+from fkd_infer.models.signature import fixed_batch
+from fkd_train.data.crop_sampler import CropSampler
 from fkd_train.data.dataset import DataFolders, read_faces
 from fkd_train.data.synthetic import draw_face
-from fkd_train.evaluation.predict import open_model
 from fkd_train.export.end_to_end import BUDGET_PX as END_TO_END_BUDGET_PX
 from fkd_train.export.end_to_end import MOST
 from fkd_train.export.end_to_end_pictures import drawn_pictures, fitted, pictures_of
 from fkd_train.export.landmarks import FP32_BUDGET_PX as BUDGET_PX
 from fkd_train.export.landmarks import FP32_BUDGET_SCORE
-from fkd_train.export.verify import BATCHES, verification_faces
-from fkd_train.runtimes.base import Outputs
+from fkd_train.export.verify import BATCHES, as_planes, verification_faces
+from fkd_train.runtimes.base import ModelInput, Outputs
 
 _TIMED_SIZE = (480, 640)
 """Height and width of the first picture, which is also timed, if the file takes any size."""
@@ -40,7 +42,7 @@ class CheckInputs:
     of the outputs with a score of 0 are no faces.
     """
 
-    arrays: tuple[Pixels, ...]
+    arrays: tuple[ModelInput, ...]
     content: str
     batches: bool = False
     budget_px: float = BUDGET_PX
@@ -85,13 +87,17 @@ def check_inputs(model: Path, card: AnyCard, data: DataFolders | None = None) ->
 
 
 def _batches(model: Path, card: ModelCard, data: DataFolders | None) -> CheckInputs:
-    """Batches of 1, 2, 3 and 7 faces; a graph with a constant batch fails for some of them."""
-    _, sampler = open_model(model)
-    real = None if data is None else read_faces(data, "training", card.landmarks)
-    faces = verification_faces(real, sampler, sum(BATCHES))
-    ends = np.cumsum(BATCHES)
-    arrays = tuple(np.split(faces.crops, ends[:-1]))
-    return CheckInputs(arrays, f"{len(faces.crops)} {faces.source}", batches=True)
+    """Batches of 1, 2, 3 and 7 faces, or of the only size that a file takes."""
+    fixed = fixed_batch(check_model(model))
+    sizes = BATCHES if fixed is None else 3 * (fixed,)
+    sampler = CropSampler.of_card(card)
+    real = None
+    if data is not None:
+        real = read_faces(data, "training", card.landmarks, sampler.in_colour)
+    faces = verification_faces(real, sampler, sum(sizes))
+    crops = faces.crops if card.input.has_border else as_planes(faces.crops)
+    arrays = tuple(np.split(crops, np.cumsum(sizes)[:-1]))
+    return CheckInputs(arrays, f"{len(crops)} {faces.source}", batches=True)
 
 
 def _single_face() -> Pixels:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fkd_infer.geometry.arrays import Pixels
 from fkd_infer.runtime.install import import_onnxruntime
-from fkd_train.runtimes.base import THREADS, Outputs, PythonRuntime, Run
+from fkd_train.runtimes.base import THREADS, ModelInput, Outputs, PythonRuntime, Run
 
 
 class OnnxRuntime(PythonRuntime):
@@ -26,7 +25,7 @@ class OnnxRuntime(PythonRuntime):
         session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         names = [output.name for output in session.get_outputs()]
 
-        def run(image: Pixels) -> Outputs:
+        def run(image: ModelInput) -> Outputs:
             return dict(zip(names, session.run(names, {"image": image}), strict=True))
 
         return run

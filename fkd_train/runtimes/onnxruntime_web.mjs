@@ -14,9 +14,10 @@ ort.env.wasm.numThreads = Number(threads);
 
 function readInputs() {
   const table = JSON.parse(readFileSync(join(folder, "inputs.json"), "utf8"));
-  return table.map(({ shape }, number) => {
+  return table.map(({ shape, dtype }, number) => {
     const bytes = new Uint8Array(readFileSync(join(folder, `input-${number}.bin`)));
-    return new ort.Tensor("uint8", bytes, shape);
+    const values = dtype === "float32" ? new Float32Array(bytes.buffer) : bytes;
+    return new ort.Tensor(dtype, values, shape);
   });
 }
 

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fkd_infer.errors import one_line
-from fkd_infer.geometry.arrays import Floats, Pixels
+from fkd_infer.geometry.arrays import Floats
 from fkd_infer.models.check import check_model
-from fkd_train.runtimes.base import THREADS, Outputs, PythonRuntime, Run
+from fkd_train.runtimes.base import THREADS, ModelInput, Outputs, PythonRuntime, Run
 
 _PLACE = re.compile(r"OpenCV\([^)]*\) \S+:\d+: error: (\(-?\d+:[^)]*\) )?")
 """The file and line that OpenCV puts before its reasons."""
@@ -34,7 +34,7 @@ class OpenCv(PythonRuntime):
         net = cv2.dnn.readNetFromONNX(str(model))
         axes = {output.name: len(output.shape) for output in check_model(model).outputs}
 
-        def run(image: Pixels) -> Outputs:
+        def run(image: ModelInput) -> Outputs:
             net.setInput(image, "image")
             outputs = zip(axes, net.forward(list(axes)), strict=True)
             return {name: _with_axes(output, axes[name]) for name, output in outputs}

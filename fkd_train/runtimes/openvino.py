@@ -7,9 +7,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from fkd_infer.errors import InstallError
-from fkd_infer.geometry.arrays import Pixels
 from fkd_infer.models.check import check_model
-from fkd_train.runtimes.base import THREADS, Outputs, PythonRuntime, Run
+from fkd_train.runtimes.base import THREADS, ModelInput, Outputs, PythonRuntime, Run
 
 
 class OpenVino(PythonRuntime):
@@ -39,7 +38,7 @@ class OpenVino(PythonRuntime):
         names = [output.name for output in check_model(model).outputs]
         request = compiled.create_infer_request()
 
-        def run(image: Pixels) -> Outputs:
+        def run(image: ModelInput) -> Outputs:
             request.infer([image], share_inputs=True)
             return {name: request.get_tensor(name).data.copy() for name in names}
 

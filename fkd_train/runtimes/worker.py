@@ -6,10 +6,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from fkd_infer.geometry.arrays import Pixels
 from fkd_infer.tuning.interleaved import serve
 from fkd_train.choices import RuntimeName
-from fkd_train.runtimes.base import Outputs, PythonRuntime, Run
+from fkd_train.runtimes.base import ModelInput, Outputs, PythonRuntime, Run
 from fkd_train.runtimes.exchange import Failure, read_inputs, write_results
 from fkd_train.runtimes.registry import python_runtime
 
@@ -25,7 +24,7 @@ def main(name: RuntimeName, model: str, folder: str) -> None:
 
 
 def run_all(
-    runtime: PythonRuntime, model: Path, inputs: Sequence[Pixels]
+    runtime: PythonRuntime, model: Path, inputs: Sequence[ModelInput]
 ) -> tuple[Run | None, list[Outputs | Failure]]:
     """Opens a model and runs each input; None if it does not open."""
     # A runtime's errors are what is asked for, and share no base.

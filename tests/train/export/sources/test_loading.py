@@ -24,6 +24,10 @@ from fkd_train.export.sources.description import Description, InputShape
 from fkd_train.export.sources.loading import load_foreign
 from fkd_train.export.sources.onnx_graph import bordered_graph
 from fkd_train.export.torch_to_onnx import DEFAULT_GRAPH, GraphSettings
+from fkd_train.export.verify import BATCHES
+from fkd_train.runtimes.check import compare_runtimes
+from fkd_train.runtimes.inputs import check_inputs
+from fkd_train.runtimes.registry import REFERENCE
 
 FACTORY = "dot_faces:network"
 
@@ -176,3 +180,15 @@ def test_without_the_border_a_file_takes_float_planes(
     assert [dim.dim_value for dim in image.shape.dim[1:]] == [3, SIZE, SIZE]
     with pytest.raises(ValueError, match=r"takes float planes.*export it without --no-border"):
         LandmarkSession(exported.path, "cpu")
+
+
+@pytest.mark.parametrize("form", [GraphSettings(batch=2), GraphSettings(border=False)])
+def test_files_of_every_form_are_checked_in_other_runtimes(
+    form: GraphSettings, dots: Path, tmp_path: Path
+) -> None:
+    exported = export(FACTORY, described(dots), tmp_path / "m.onnx", form=form)
+    inputs = check_inputs(exported.path, exported.card)
+    sizes = [len(array) for array in inputs.arrays]
+    assert sizes == ([2, 2, 2] if form.batch else list(BATCHES))
+    results = compare_runtimes(exported.path, inputs, [REFERENCE])
+    assert [result.problem for result in results] == [None]
