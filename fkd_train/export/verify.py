@@ -123,7 +123,8 @@ def _planes_predict(model: onnx.ModelProto, card: ModelCard) -> Predict:
 
 def as_planes(crops: Pixels) -> Floats:
     """Crops (N, S, S, C), BGR or gray, as planes (N, C, S, S) in [0, 1], RGB or gray."""
-    return np.moveaxis(crops[..., ::-1], -1, 1).astype(np.float32, order="C") / 255
+    planes = np.moveaxis(crops[..., ::-1], -1, 1).astype(np.float32, order="C")
+    return planes / np.float32(255)
 
 
 def verify(reference: Predict, exported: Predict, faces: VerificationFaces) -> Verification:

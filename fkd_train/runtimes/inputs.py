@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
@@ -96,7 +97,8 @@ def _batches(model: Path, card: ModelCard, data: DataFolders | None) -> CheckInp
         real = read_faces(data, "training", card.landmarks, sampler.in_colour)
     faces = verification_faces(real, sampler, sum(sizes))
     crops = faces.crops if card.input.has_border else as_planes(faces.crops)
-    arrays = tuple(np.split(crops, np.cumsum(sizes)[:-1]))
+    ends = accumulate(sizes)
+    arrays = tuple(crops[end - size : end] for size, end in zip(sizes, ends, strict=True))
     return CheckInputs(arrays, f"{len(crops)} {faces.source}", batches=True)
 
 
