@@ -50,7 +50,10 @@ def load_checkpoint(path: Path) -> Checkpoint:
     """
     content = read_torch_file(path, "a checkpoint")
     if not isinstance(content, dict) or "format" not in content:
-        fix = "weights alone start a run: fkd-train --init"
+        fix = (
+            "weights alone start a run (fkd-train --init), or are exported with their network "
+            "(fkd-export package.module:factory --weights)"
+        )
         raise RunError(path, "not an fkd checkpoint, which has a recipe beside its weights", fix)
     if content["format"] != FORMAT:
         given = short_repr(content["format"])

@@ -80,10 +80,10 @@ class RunOptions:
             partial.write_text(json.dumps(asdict(self), indent=2) + "\n", "utf-8")
 
     def data_folders(self) -> list[Path]:
-        """The data folders; raises RunError for one that is no longer there."""
+        """The data folders or files; raises RunError for one that is no longer there."""
         folders = [Path(text) for text in self.data]
         for folder in map(folder_of, folders):
-            if not folder.is_dir():
+            if not folder.exists():
                 raise RunError(folder, "the run's data is no longer there", "add --data DIR")
         return folders
 
