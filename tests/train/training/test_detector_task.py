@@ -47,7 +47,7 @@ def run(
 
 def test_writes_all_documented_files(run: tuple[Path, str]) -> None:
     out, summary = run
-    names = {".lock", "recipe.json", "data.csv", "log.csv", "best.pt", "last.pt"}
+    names = {".lock", "recipe.json", "options.json", "data.csv", "log.csv", "best.pt", "last.pt"}
     assert {path.name for path in out.iterdir()} == names
     rows = read_log(out)
     assert [row["epoch"] for row in rows] == ["1", "2"]
