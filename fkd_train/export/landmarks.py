@@ -96,7 +96,7 @@ def fp32_model(source: LandmarkSource, out: Path) -> tuple[onnx.ModelProto, Veri
 
     if problem := check(model):
         raise VerificationError.of_difference(out, problem)
-    model = apply_passes(model, EXACT_PASSES, check)
+    model = apply_passes(model, EXACT_PASSES, check, required=source.is_own)
     try:
         converted = Pass("convert the opset", lambda m: with_opset(m, source.card.opset))
         model = apply_passes(model, [converted], check)

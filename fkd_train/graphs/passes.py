@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -9,11 +10,16 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 import onnxslim
+from numpy.typing import NDArray
 from onnx import numpy_helper
 from onnx_ir.passes.common import DeduplicateHashedInitializersPass
 
+from fkd_infer.errors import one_line
 from fkd_train.errors import VerificationError
 
+_log = logging.getLogger(__name__)
+
+Weights = NDArray[np.floating]
 Rewrite = Callable[[onnx.ModelProto], onnx.ModelProto]
 Check = Callable[[onnx.ModelProto], str | None]
 """Returns what is wrong with a graph's results, or None."""
@@ -27,25 +33,36 @@ class Pass:
     rewrite: Rewrite
 
 
-def apply_passes(model: onnx.ModelProto, passes: Sequence[Pass], check: Check) -> onnx.ModelProto:
+def apply_passes(
+    model: onnx.ModelProto, passes: Sequence[Pass], check: Check, required: bool = True
+) -> onnx.ModelProto:
     """Applies all passes in order.
 
     Before the first pass and after each, the graph must be valid; after each, its inputs, outputs
     and metadata must be unchanged and `check` must return None. Raises VerificationError, which
-    names the pass.
+    names the pass; passes that are not `required` are left out instead, with a warning.
     """
     _validate(model, "the exporter")
     for step in passes:
-        after = step.rewrite(model)
-        _validate(after, step.name)
-        if _interface(after) != _interface(model):
-            raise VerificationError.of_pass(
-                step.name, "the graph's inputs, outputs or metadata differ"
-            )
-        if problem := check(after):
-            raise VerificationError.of_pass(step.name, problem)
-        model = after
+        try:
+            model = _applied(model, step, check)
+        except Exception as error:
+            if required:
+                raise
+            # Tools for graphs meet everything in those of others, and fail in their own ways.
+            _log.warning("left out the pass %r: %s", step.name, one_line(error))
     return model
+
+
+def _applied(model: onnx.ModelProto, step: Pass, check: Check) -> onnx.ModelProto:
+    after = step.rewrite(model)
+    _validate(after, step.name)
+    if _interface(after) != _interface(model):
+        problem = "the graph's inputs, outputs or metadata differ"
+        raise VerificationError.of_pass(step.name, problem)
+    if problem_after := check(after):
+        raise VerificationError.of_pass(step.name, problem_after)
+    return after
 
 
 def _validate(model: onnx.ModelProto, name: str) -> None:
@@ -67,20 +84,35 @@ def fold_input_scale(model: onnx.ModelProto) -> onnx.ModelProto:
 
     Zero padding commutes with it, so this is exact except for the rounding of the weights.
     """
+
+    def scaled(node: ir.Node, weights: Weights) -> Weights | None:
+        scale = _scalar_factor(node)
+        return None if scale is None else (weights.astype(np.float64) * scale).astype(np.float32)
+
+    return _fold_into_convolutions(model, scaled)
+
+
+def _fold_into_convolutions(
+    model: onnx.ModelProto, fold: Callable[[ir.Node, Weights], Weights | None]
+) -> onnx.ModelProto:
+    """Removes nodes before convolutions whose weights can do the same.
+
+    `fold` returns the weights with which the convolution does what the node did, None for a node of
+    another kind.
+    """
     graph = ir.from_proto(model)
     for node in list(graph.graph):
-        scale = _scalar_factor(node)
         users = [use.node for use in node.outputs[0].uses()]
-        if scale is None or [user.op_type for user in users] != ["Conv"]:
+        if [user.op_type for user in users] != ["Conv"]:
             continue
         (convolution,) = users
         weight = convolution.inputs[1]
         if weight is None or weight.const_value is None or len(weight.uses()) != 1:
             continue
-        weight.const_value = ir.tensor(
-            (weight.const_value.numpy().astype(np.float64) * scale).astype(np.float32),
-            name=weight.name,
-        )
+        folded = fold(node, weight.const_value.numpy())
+        if folded is None:
+            continue
+        weight.const_value = ir.tensor(folded, name=weight.name)
         convolution.replace_input_with(0, node.inputs[0])
         graph.graph.remove(node, safe=True)
     return _without_unused_constants(graph)
@@ -99,24 +131,14 @@ def _scalar_factor(node: ir.Node) -> float | None:
 
 def fold_channel_order(model: onnx.ModelProto) -> onnx.ModelProto:
     """Folds another order of the image's channels into the first convolution's weights."""
-    graph = ir.from_proto(model)
-    for node in list(graph.graph):
+
+    def reordered(node: ir.Node, weights: Weights) -> Weights | None:
         order = _channel_order(node)
-        users = [use.node for use in node.outputs[0].uses()]
-        if order is None or [user.op_type for user in users] != ["Conv"]:
-            continue
-        (convolution,) = users
-        weight = convolution.inputs[1]
-        if weight is None or weight.const_value is None or len(weight.uses()) != 1:
-            continue
-        values = weight.const_value.numpy()
-        if values.shape[1] != len(order):  # a grouped convolution
-            continue
-        reordered = np.ascontiguousarray(values[:, np.argsort(order)])
-        weight.const_value = ir.tensor(reordered, name=weight.name)
-        convolution.replace_input_with(0, node.inputs[0])
-        graph.graph.remove(node, safe=True)
-    return _without_unused_constants(graph)
+        if order is None or weights.shape[1] != len(order):  # a grouped convolution
+            return None
+        return np.ascontiguousarray(weights[:, np.argsort(order)])
+
+    return _fold_into_convolutions(model, reordered)
 
 
 def _channel_order(node: ir.Node) -> list[int] | None:

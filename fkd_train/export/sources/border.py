@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from fkd_infer.geometry.arrays import Floats, Pixels
 from fkd_train.choices import ColorOrder, Layout, OutputUnit
+from fkd_train.errors import NetworkError
 
 Range = tuple[float, float]
 Shape = Sequence[int | str | None]
@@ -81,25 +82,30 @@ class Border:
         return np.asarray(places * np.float32(scale) + np.float32(offset))
 
 
-def choose_output(shapes: Mapping[str, Shape], count: int, wanted: str | None = None) -> str:
-    """The name of the output that holds the points, by shapes whose first side is the batch.
+def find_points(
+    name: str, shapes: Mapping[str, Shape], count: int, wanted: str | None = None
+) -> str:
+    """The name of a network's output that holds the points: the `wanted` one, or the one that has 2
+    or 3 numbers for each point. The first side of each shape is the batch.
 
-    Raises ValueError with what there is.
+    Raises NetworkError with what there is.
     """
-    described = ", ".join(f"{name} {_text(shape)}" for name, shape in shapes.items()) or "nothing"
+    described = ", ".join(f"{each} {_text(shape)}" for each, shape in shapes.items()) or "nothing"
+    fix = "name its points' --scheme, and the output with --points-output"
     if wanted is not None:
         if wanted not in shapes:
-            raise ValueError(f"it has no output {wanted!r}, but {described}")
+            raise NetworkError(name, f"it has no output {wanted!r}, but {described}", fix)
         return wanted
-    fitting = [name for name, shape in shapes.items() if _numbers(shape) in (2 * count, 3 * count)]
+    fitting = [each for each, shape in shapes.items() if _numbers(shape) in (2 * count, 3 * count)]
     if len(fitting) == 1:
         return fitting[0]
     if fitting:
-        raise ValueError(f"several outputs could be the {count} points: {described}")
+        problem = f"several outputs could be the {count} points: {described}"
+        raise NetworkError(name, problem, fix)
     expected = f"(N, {count}, 2) or (N, {2 * count}) for {count} points"
-    maps = [shape for shape in shapes.values() if len(shape) == 4 and shape[1] == count]
-    hint = "; decode heatmaps in the module" if maps else ""
-    raise ValueError(f"it gives {described}, not {expected}{hint}")
+    if any(len(shape) == 4 and shape[1] == count for shape in shapes.values()):
+        fix = "decode heatmaps in the module"
+    raise NetworkError(name, f"it gives {described}, not {expected}", fix)
 
 
 def _numbers(shape: Shape) -> int | None:

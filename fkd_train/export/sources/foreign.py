@@ -105,6 +105,7 @@ def foreign_source(
         card=_card(network, card_name, statement, crop, settings),
         sampler=replace(sampler, config=config),
         data=known,
+        is_own=False,
     )
     if known is None:
         drawn = verification_faces(None, source.sampler)

@@ -19,7 +19,7 @@ from fkd_infer.types import Prediction
 from fkd_train.errors import NetworkError
 from fkd_train.evaluation.predict import Predict
 from fkd_train.export.cards import weights_sha256
-from fkd_train.export.sources.border import Border, choose_output
+from fkd_train.export.sources.border import Border, find_points
 from fkd_train.export.torch_to_onnx import GraphSettings, landmarks_to_onnx
 from fkd_train.models.outside_code import import_factory
 from fkd_train.models.spec import ModelSpec
@@ -88,11 +88,7 @@ class Module:
             problem = f"it does not run on an input {tuple(fed.shape)}: {one_line(error)}"
             raise NetworkError(self.name, problem, "state --input as it needs it") from error
         shapes = {name: tuple(tensor.shape) for name, tensor in outputs.items()}
-        try:
-            return choose_output(shapes, count, self.points)
-        except ValueError as error:
-            fix = "name its points' --scheme, and the output with --points-output"
-            raise NetworkError(self.name, str(error), fix) from error
+        return find_points(self.name, shapes, count, self.points)
 
     def graph(self, border: Border, count: int, settings: GraphSettings) -> onnx.ModelProto:
         """Exports the module behind the border; raises NetworkError."""

@@ -24,7 +24,7 @@ from fkd_infer.types import Prediction
 from fkd_train.choices import Layout
 from fkd_train.errors import NetworkError
 from fkd_train.evaluation.predict import Predict
-from fkd_train.export.sources.border import Border, choose_output
+from fkd_train.export.sources.border import Border, find_points
 from fkd_train.export.sources.onnx_graph import OnnxNetwork, bordered_graph, with_batch
 from fkd_train.export.torch_to_onnx import GraphSettings
 from fkd_train.graphs.opset import with_opset
@@ -165,11 +165,7 @@ class OnnxFile:
             fix = "state --input and --input-layout as the network needs them"
             raise NetworkError(self.path, problem, fix) from error
         shapes = {name: output.shape for name, output in zip(names, outputs, strict=True)}
-        try:
-            return choose_output(shapes, count, self.points)
-        except ValueError as error:
-            fix = "name its points' --scheme, and the output with --points-output"
-            raise NetworkError(self.path, str(error), fix) from error
+        return find_points(self.name, shapes, count, self.points)
 
     def graph(self, border: Border, count: int, settings: GraphSettings) -> onnx.ModelProto:
         """Builds the graph behind the border; raises NetworkError."""

@@ -78,7 +78,8 @@ class LandmarkSource:
 
     `predict` is the network itself, which the file has to equal; `build_graph` builds its graph,
     without a card. `card` is the fp32 file's, without parity. `conventions` are the offsets to the
-    points of each data set's annotators.
+    points of each data set's annotators. `is_own` for a network of fkd's, whose graph all passes
+    can simplify.
     """
 
     predict: Predict
@@ -87,6 +88,7 @@ class LandmarkSource:
     sampler: CropSampler
     data: ExportData | None = None
     conventions: ConventionOffsets = field(default_factory=dict)
+    is_own: bool = True
 
     def evaluate(self, predict: Predict, data: ExportData) -> Evaluation:
         """Evaluates the network, or a file of it, on the data's faces, in the runtime's crops."""

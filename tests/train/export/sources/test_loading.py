@@ -17,6 +17,7 @@ from fkd_train.choices import Layout, OutputUnit
 from fkd_train.errors import NetworkError, VerificationError
 from fkd_train.evaluation.accuracy import evaluate
 from fkd_train.evaluation.predict import open_model
+from fkd_train.export import landmarks as landmark_export
 from fkd_train.export.landmarks import ExportedLandmarks, write_landmarks
 from fkd_train.export.sources import onnx_file
 from fkd_train.export.sources.border import Border
@@ -25,6 +26,7 @@ from fkd_train.export.sources.loading import load_foreign
 from fkd_train.export.sources.onnx_graph import bordered_graph
 from fkd_train.export.torch_to_onnx import DEFAULT_GRAPH, GraphSettings
 from fkd_train.export.verify import BATCHES
+from fkd_train.graphs.passes import EXACT_PASSES, Pass
 from fkd_train.runtimes.check import compare_runtimes
 from fkd_train.runtimes.inputs import check_inputs
 from fkd_train.runtimes.registry import REFERENCE
@@ -192,3 +194,15 @@ def test_files_of_every_form_are_checked_in_other_runtimes(
     assert sizes == ([2, 2, 2] if form.batch else list(BATCHES))
     results = compare_runtimes(exported.path, inputs, [REFERENCE])
     assert [result.problem for result in results] == [None]
+
+
+def test_a_pass_that_fails_on_a_graph_of_others_is_left_out(
+    dots: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def failing(_model: onnx.ModelProto) -> onnx.ModelProto:
+        raise IndexError("an odd graph")
+
+    passes = (Pass("simplify", failing), *EXACT_PASSES)
+    monkeypatch.setattr(landmark_export, "EXACT_PASSES", passes)
+    export(write_onnx(tmp_path / "theirs.onnx"), described(dots), tmp_path / "m.onnx")
+    assert "left out the pass 'simplify': IndexError: an odd graph" in caplog.text
