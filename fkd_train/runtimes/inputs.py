@@ -90,7 +90,7 @@ def check_inputs(model: Path, card: AnyCard, data: DataFolders | None = None) ->
 def _batches(model: Path, card: ModelCard, data: DataFolders | None) -> CheckInputs:
     """Batches of 1, 2, 3 and 7 faces, or of the only size that a file takes."""
     fixed = fixed_batch(check_model(model))
-    sizes = BATCHES if fixed is None else 3 * (fixed,)
+    sizes = BATCHES if fixed is None else (fixed,)
     sampler = CropSampler.of_card(card)
     real = None
     if data is not None:
