@@ -76,26 +76,30 @@ def torch_to_onnx(
     `dynamic_axes` are the axes of `image` with any size, as torch.export.Dim. Raises NetworkError
     for code that torch.export cannot follow, and for operators that ONNX does not have.
     """
-    program: torch.export.ExportedProgram | None = None
     try:
         with _quiet():
-            program = torch.export.export(
-                network, (example,), dynamic_shapes={"image": dynamic_axes}, strict=False
-            )
             exported = torch.onnx.export(
-                program,
+                network,
+                (example,),
                 input_names=["image"],
                 output_names=list(outputs),
-                opset_version=opset,
                 dynamic_shapes={"image": dynamic_axes},
+                opset_version=opset,
                 external_data=False,
                 dynamo=True,
                 verbose=False,
             )
     except Exception as error:  # torch's errors, and those of the network's own code
-        raise _explained(error, program) from error
+        raise _explained(error, network, example) from error
     assert exported is not None
     model = exported.model_proto
+    sides = model.graph.input[0].type.tensor_type.shape.dim
+    # torch makes sizes constant that the code does not allow to be any.
+    if constant := [axis for axis in dynamic_axes if sides[axis].HasField("dim_value")]:
+        what = "a batch" if constant == [0] else f"axis {constant[-1]} of the image"
+        problem = f"its code makes the size of {what} a constant"
+        fix = "use x.shape[0] or -1 in its shapes, without int(), or export it with --batch N"
+        raise NetworkError("", problem, fix)
     _remove_stack_traces(model)
     onnx.checker.check_model(model, full_check=True)
     return model
@@ -112,22 +116,19 @@ def _quiet() -> Iterator[None]:
         yield
 
 
-def _explained(error: Exception, program: torch.export.ExportedProgram | None) -> NetworkError:
+def _explained(error: Exception, network: nn.Module, example: torch.Tensor) -> NetworkError:
     """What stopped an export, where in the network's code, and what to do."""
     texts = [str(each) for each in _chain(error)]
     place = _user_code(error)
     if missing := next(filter(None, map(_OPERATOR.search, texts)), None):
-        place = place or _place_of(missing[1], program)
+        place = place or _place_of(missing[1], network, example)
         problem = f"ONNX has no operator for torch's {missing[1]}{place}"
         return NetworkError("", problem, "compute it by other operators")
-    if "marked batch as dynamic but your code specialized" in texts[0]:
-        problem = "its code makes the size of a batch a constant"
-        fix = "use x.shape[0] or -1 in its shapes, without int(), or export it with --batch N"
-        return NetworkError("", problem, fix)
     if any("data-dependent" in text for text in texts):
         problem = f"torch.export cannot follow a branch or a size that depends on values{place}"
         return NetworkError("", problem, "compute it without, for example by torch.where")
-    reason = one_line(error).partition(" For more information")[0]
+    *_, cause = _chain(error)
+    reason = one_line(cause).partition(" For more information")[0]
     problem = f"torch.export stopped{place}: {reason[:300]}"
     return NetworkError("", problem, "it follows tensor operations only; --debug shows all")
 
@@ -152,17 +153,18 @@ def _is_library(file: str) -> bool:
     return file.startswith((*_OWN_CODE, str(Path(__file__).parents[1]), "<"))
 
 
-def _place_of(operator: str, program: torch.export.ExportedProgram | None) -> str:
-    """The line of the network's code that calls an operator, as the captured program knows it.
+def _place_of(operator: str, network: nn.Module, example: torch.Tensor) -> str:
+    """The line of the network's code that calls an operator.
 
     The exporter has replaced some operators by inner ones, such as linalg_svd by _linalg_svd.
     """
+    with _quiet():
+        program = torch.export.export(network, (example,), strict=False)
     name = operator.partition(".")[2].lstrip("_")
-    for node in program.graph.nodes if program is not None else ():
+    for node in program.graph.nodes:
         if f".{name}." in str(node.target):
-            lines = re.findall(
-                r'File "([^"]+)", line (\d+), in .*\n\s*(.*)', node.stack_trace or ""
-            )
+            stack = node.stack_trace or ""
+            lines = re.findall(r'File "([^"]+)", line (\d+), in .*\n\s*(.*)', stack)
             if lines:
                 file, number, code = lines[-1]
                 return f" at {file}:{number}, `{code}`"

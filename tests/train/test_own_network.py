@@ -74,11 +74,12 @@ def test_every_option_of_the_page_exists() -> None:
     from fkd_train.cli.export import main
 
     known = {option for parameter in main.params for option in parameter.opts}
-    commands = re.findall(r"^fkd-export (.*(?:\\\n.*)*)", PAGE.read_text(), flags=re.MULTILINE)
+    text = PAGE.read_text().replace("\\\n", " ")
+    commands = re.findall(r"^fkd-export (.*)", text, flags=re.MULTILINE)
     used = {
         word
         for command in commands
-        for word in shlex.split(command.replace("\\\n", ""), comments=True)
+        for word in shlex.split(command, comments=True)
         if word.startswith("--") and ":" not in word
     }
     assert used

@@ -196,7 +196,7 @@ def test_a_checkpoint_of_weights_alone_or_in_safetensors_is_for_a_new_run(tmp_pa
     torch.save(random_weights(Network()), tmp_path / "a.pt")
     save_file(random_weights(Network()), tmp_path / "a.safetensors")
     for name in ("a.pt", "a.safetensors"):
-        with pytest.raises(RunError, match=r"not .*checkpoint.*: fkd-train --init"):
+        with pytest.raises(RunError, match=r"not .*checkpoint.*fkd-train --init"):
             load_checkpoint(tmp_path / name)
 
 

@@ -96,9 +96,9 @@ def test_the_command_says_how_to_read_the_outputs_and_so_does_the_card(tmp_path:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--image-size", "480"), "is HEIGHTxWIDTH, such as 480x640, not '480'"),
-        (("--image-size", "480x-640"), "not '480x-640'"),
-        (("--image-size", "32x640"), "32x640, but its sides must be 64 to 4096 pixels"),
+        (("--image-size", "480"), "'480' is not HEIGHTxWIDTH, such as 480x640"),
+        (("--image-size", "480x-640"), "'480x-640' is not HEIGHTxWIDTH"),
+        (("--image-size", "32x640"), "'32x640' has a side beyond 64 to 4096 pixels"),
         (("--max-faces", "3"), "--max-faces is for --image-size"),
     ],
 )

@@ -68,9 +68,10 @@ def test_a_factorys_module_is_exported_with_its_weights(
     assert evaluate(predict, faces, sampler).accuracy.nme < 3
 
 
-@pytest.mark.parametrize("unit", ["unit", "pixels", "centred"])
-@pytest.mark.parametrize("layout", ["nchw", "nhwc"])
-@pytest.mark.parametrize("batch", [None, 1])
+@pytest.mark.parametrize(
+    ("unit", "layout", "batch"),
+    [("unit", "nchw", None), ("pixels", "nhwc", None), ("centred", "nchw", 1), ("unit", "nhwc", 1)],
+)
 def test_an_onnx_file_of_any_layout_and_unit_is_exported(
     unit: OutputUnit,
     layout: Layout,
@@ -104,21 +105,27 @@ def test_the_crop_is_found_on_annotated_faces(dots: Path, dot_faces: Path, tmp_p
         ({"output": "centred"}, "--output unit"),
     ],
 )
-@pytest.mark.parametrize("crop", [CropRule(1.5), None])
 def test_a_statement_that_annotated_faces_refute_is_refused(
     wrong: dict[str, Any],
     option: str,
-    crop: CropRule | None,
     dots: Path,
     dot_faces: Path,
     tmp_path: Path,
 ) -> None:
-    said = described(dots, crop=crop, **wrong)
+    said = described(dots, **wrong)
     with pytest.raises(NetworkError, match=f"as stated, its error is .* with {option}"):
         export(FACTORY, said, tmp_path / "m.onnx", dot_faces)
     assert not list(tmp_path.iterdir())
-    if crop is not None:
-        export(FACTORY, replace(said, as_stated=True), tmp_path / "m.onnx", dot_faces)
+
+
+def test_a_refuted_statement_is_taken_at_its_word_on_request(
+    dots: Path, dot_faces: Path, tmp_path: Path
+) -> None:
+    """Also if the crop is not stated, which is then found for each statement."""
+    said = described(dots, color="bgr", crop=None)
+    with pytest.raises(NetworkError, match="with --color rgb"):
+        export(FACTORY, said, tmp_path / "m.onnx", dot_faces)
+    export(FACTORY, replace(said, as_stated=True), tmp_path / "m.onnx", dot_faces)
 
 
 @pytest.mark.parametrize(
@@ -152,9 +159,14 @@ def test_stated_box_rules_are_on_the_card(dots: Path, tmp_path: Path) -> None:
     assert export(FACTORY, said, tmp_path / "m.onnx").card.box_rules == {"fkd": rule}
 
 
-@pytest.mark.parametrize("source", [FACTORY, "theirs.onnx"])
 @pytest.mark.parametrize(
-    "form", [GraphSettings(17), GraphSettings(20), GraphSettings(22), GraphSettings(batch=3)]
+    ("source", "form"),
+    [
+        (FACTORY, GraphSettings(17)),
+        ("theirs.onnx", GraphSettings(17, batch=3)),
+        (FACTORY, GraphSettings(22, batch=3)),
+        ("theirs.onnx", GraphSettings(20)),
+    ],
 )
 def test_opset_and_batch_size_are_as_asked(
     source: str, form: GraphSettings, dots: Path, tmp_path: Path
