@@ -271,11 +271,18 @@ class WrongTaskError(FkdError, ValueError):
 
     def __init__(self, where: str | Path, task: object, expected: str | None) -> None:
         option = {None: "--model", "detector": "--detector-model"}
-        kinds = {None: "places points", "detector": "finds faces", "end-to-end": "does both"}
+        kinds = {
+            None: "places points",
+            "detector": "finds faces",
+            "end-to-end": "finds faces and places points",
+        }
         known = task if task is None or isinstance(task, str) else ""
         actual = kinds.get(known, f"has the task {task!r}")
         problem = f"this network {actual}, but one that {kinds[expected]} is needed"
-        super().__init__(where, problem, f"use it as {option[known]}" if known in option else None)
+        fix = f"use it as {option[known]}" if known in option else None
+        if known == "end-to-end":
+            fix = "it is for programs without fkd, which uses the network's own file"
+        super().__init__(where, problem, fix)
 
 
 class DetectorError(FkdError, RuntimeError):

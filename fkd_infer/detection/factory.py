@@ -28,7 +28,8 @@ def _card_rule(kind: str, card: ModelCard) -> BoxRule | None:
     """The card's rule; None if the detector's own applies, which leads to the 68 iBUG points."""
     if kind not in card.box_rules and card.scheme != IBUG68.name:
         problem = f"{card.name} has points of its own, and its card has no rule for these boxes"
-        fix = "export it with --data, or use --boxes that are tight around the points"
+        export = f"export it with --data DIR or --boxes {kind}=SCALE,RIGHT,DOWN"
+        fix = f"{export}; or give fkd-infer boxes that are tight around the points"
         raise DetectorError(kind, problem, fix)
     return card.box_rules.get(kind)
 

@@ -50,7 +50,8 @@ def describe_model(path: Path) -> ModelDescription:
         image = "any" if fixed is None else f"{fixed[1]} × {fixed[0]}"
         return ModelDescription("end-to-end", size, scheme, image, accuracy)
     side = landmarks.input.size
-    return ModelDescription("landmarks", size, scheme, f"{side} × {side}", accuracy)
+    kind = "landmarks" if landmarks.input.has_border else "landmarks for other programs"
+    return ModelDescription(kind, size, scheme, f"{side} × {side}", accuracy)
 
 
 def read_any_card(path: Path) -> AnyCard:

@@ -34,6 +34,8 @@ def name_problem(name: str) -> str:
     """Why a name cannot be that of a factory, `package.module:factory`, or an empty string."""
     if not _NAME.fullmatch(name):
         return "is not written as package.module:factory"
+    if name.partition(":")[0].endswith(".py"):
+        return f"names a file; write the module alone: {name.replace('.py:', ':')}"
     root = _root(name)
     if root in sys.stdlib_module_names or root == "__main__":
         return f"names Python's own module {root}, which builds no networks"
@@ -60,8 +62,8 @@ def import_factory(name: str) -> Callable[[ModelSpec], nn.Module]:
         if not missing or not f"{module_name}.".startswith(f"{missing}."):
             raise
         fix = (
-            "install it, or name the folder that holds it in PYTHONPATH; for the current folder: "
-            "PYTHONPATH=. fkd-train …"
+            "install it, or name the folder that holds it in PYTHONPATH, which is PYTHONPATH=. for "
+            "the current folder"
         )
         raise NetworkError(name, f"there is no module {missing}", fix) from cause
     factory = getattr(module, attribute, None)

@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 
 from fkd_infer.geometry.rules import CropRule
-from fkd_infer.landmarks.schemes import SCHEMES, LandmarkScheme, find_scheme
+from fkd_infer.landmarks.schemes import IBUG68, SCHEMES, LandmarkScheme, find_scheme
 from fkd_infer.models.cards.base import Training
 from fkd_infer.models.cards.landmark import InputSpec, ModelCard
 from fkd_train.choices import Split
@@ -31,6 +31,10 @@ from fkd_train.export.verify import verification_faces
 
 _CALIBRATION_FACES = 96
 _NOT_STATED = "not stated"
+_NO_RULES = (
+    "without --data and --boxes, it has no rules for detectors' boxes, and fkd-infer needs boxes "
+    "around the points (--boxes FILE) or faces cut out (--detector none)"
+)
 
 
 class ForeignNetwork(Protocol):
@@ -112,6 +116,8 @@ def foreign_source(
         doubt = doubts(predict_all(source.predict, drawn.crops).points, border)
         if doubt is not None:
             notify(f"warning: {network.name}: on drawn faces, {doubt}")
+        if scheme != IBUG68 and not statement.box_rules:
+            notify(f"warning: {network.name}: {_NO_RULES}")
     return source.measured()
 
 

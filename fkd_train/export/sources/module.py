@@ -16,7 +16,7 @@ from fkd_infer.errors import one_line
 from fkd_infer.geometry.arrays import Pixels
 from fkd_infer.models.cards.landmark import InputSpec, OutputSpec
 from fkd_infer.types import Prediction
-from fkd_train.errors import NetworkError
+from fkd_train.errors import NetworkError, RunError
 from fkd_train.evaluation.predict import Predict
 from fkd_train.export.cards import weights_sha256
 from fkd_train.export.sources.border import Border, find_points
@@ -54,6 +54,7 @@ class Module:
             notify(f"{factory}: without --weights, it has those that its factory gave it")
         else:
             fit_weights(module, read_weights(weights), weights).require_all()
+            _check_finite(module, weights)
         return cls(factory, module.float().eval(), points)
 
     @property
@@ -96,6 +97,13 @@ class Module:
         bordered = BorderedModule(self.module, border, name, count, settings.border)
         spec = InputSpec.of(border.size, border.channels, settings.border)
         return landmarks_to_onnx(bordered.eval(), self.name, spec, OutputSpec(), settings)
+
+
+def _check_finite(module: nn.Module, weights: Path) -> None:
+    for name, tensor in module.state_dict().items():
+        if tensor.is_floating_point() and not tensor.isfinite().all():
+            fix = "export it with weights of an earlier step"
+            raise RunError(weights, f"{name} holds values that are not finite", fix)
 
 
 def _outputs(module: nn.Module, planes: Tensor) -> dict[str, Tensor]:

@@ -119,6 +119,7 @@ def doubts(points: Floats, border: Border) -> str | None:
         x, y = centre
         return (
             f"with --output {border.unit}, points lie around ({x:.0f}, {y:.0f}) within "
-            f"{extent:.1f} px in crops of {size} px; is that the unit of its output?"
+            f"{extent:.1f} px in crops of {size} px; is that the unit of its output, and are its "
+            "weights trained?"
         )
     return None

@@ -312,7 +312,7 @@ def test_an_end_to_end_file_is_reported_as_one(
     path = tmp_path / "faces.onnx"
     card = b'{"task": "end-to-end", "version": 1}'
     path.write_bytes(with_replaced(with_node("Loop"), [METADATA, 2], card))
-    with pytest.raises(WrongTaskError, match="does both"):
+    with pytest.raises(WrongTaskError, match="finds faces and places points"):
         open_(path)
 
 

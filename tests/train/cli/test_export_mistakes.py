@@ -79,6 +79,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.save(DotNet().state_dict(), path / "state.pt")
     torch.save({"colours": torch.zeros(5, 4)}, path / "reshaped.pt")
     torch.save({"other": torch.zeros(5)}, path / "unrelated.pt")
+    torch.save({"colours": torch.full((5, 3), torch.nan)}, path / "nan.pt")
     torch.save(DotNet(), path / "whole.pt")
     (path / "page.pt").write_text("<!doctype html><html></html>")
     (path / "text.onnx").write_text("hello")
@@ -127,7 +128,8 @@ HERE = "test_export_mistakes"
         (["nowhere:net", *DOTS], "there is no module nowhere; install it, or name the folder"),
         ([f"{HERE}:missing", *DOTS], f"{HERE} has no missing; there are: Raises, Branches"),
         ([f"{HERE}:NUMBER", *DOTS], "NUMBER is a int, not a function or class"),
-        (["net.py:net", *DOTS], "there is no module net"),
+        (["net.py:net", *DOTS], "names a file; write the module alone: net:net"),
+        (["dot_faces:network", *DOTS, "--weights", "nan.pt"], "colours holds values that are not"),
         (["subprocess:run", *DOTS], "names Python's own module subprocess"),
         ([f"{HERE}:raising", *DOTS], "raising raised RuntimeError: no weights here"),
         ([f"{HERE}:no_module", *DOTS], "no_module returned a dict, not a torch.nn.Module"),

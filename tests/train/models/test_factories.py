@@ -147,7 +147,7 @@ def test_the_current_folder_is_not_on_the_path(
 ) -> None:
     (tmp_path / "here.py").write_text(POINTS)
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(NetworkError, match=re.escape("PYTHONPATH=. fkd-train")):
+    with pytest.raises(NetworkError, match=re.escape("PYTHONPATH=. for the current")):
         load_factory("here:Points")
 
 

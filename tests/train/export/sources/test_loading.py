@@ -150,7 +150,7 @@ def test_points_in_another_unit_are_doubted_without_annotated_faces(
     notes: list[str] = []
     export(FACTORY, described(dots, output="pixels"), tmp_path / "m.onnx", notes=notes)
     assert notes[0] == f"{FACTORY}: without --weights, it has those that its factory gave it"
-    assert "is that the unit of its output?" in notes[1]
+    assert "is that the unit of its output, and" in notes[1]
 
 
 def test_stated_box_rules_are_on_the_card(dots: Path, tmp_path: Path) -> None:
