@@ -43,7 +43,8 @@ def test_refuses_a_folder_that_another_run_trains_into(
         line = rf"run: process {first.pid} on .* trains into it; wait for it, or choose another"
         with pytest.raises(RunError, match=line):
             train(short, drawn_data, out, workers=0, resume=resume)
-    assert {path.name for path in out.iterdir()} <= {".lock", ".data.csv.part"}
+    unfinished = {".data.csv.part", ".options.json.part", "options.json"}
+    assert {path.name for path in out.iterdir()} <= {".lock", *unfinished}
     assert first.wait(0)[0] == -signal.SIGKILL
     train(replace(short, epochs=1), drawn_data, out, workers=0, resume=True)
     assert {path.name for path in out.glob(".*")} == {".lock"}
