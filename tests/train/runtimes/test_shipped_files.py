@@ -28,8 +28,6 @@ PROBLEMS: dict[tuple[str, RuntimeName], str] = {
     ("fkdnet-int8", "opencv"): MIXED_TYPES if OPENCV_4 else "zpshape == scshape",
     ("fkdnet-any", "openvino"): "it answers",
     ("fkdnet-any", "opencv"): UNKNOWN_SHAPE,
-    ("naimishnet-any", "openvino"): "it answers",
-    ("naimishnet-any", "opencv"): UNKNOWN_SHAPE,
 }
 """The known failures; all other files run in all runtimes."""
 if OPENCV_4:
@@ -39,7 +37,7 @@ if OPENCV_4:
         ("fkd-detector", "opencv"): UNKNOWN_SHAPE,
     }
 FILES = ("fkdnet", "fkdnet-int8", "fkdnet-large", "naimishnet", "fkd-detector")
-END_TO_END = ("fkdnet-any", "naimishnet-any", "fkdnet-fixed", "naimishnet-fixed")
+END_TO_END = ("fkdnet-any", "fkdnet-fixed")
 
 
 @pytest.fixture(scope="module")
