@@ -18,6 +18,7 @@ from fkd_train.errors import NetworkError, VerificationError
 from fkd_train.evaluation.accuracy import evaluate
 from fkd_train.evaluation.predict import open_model
 from fkd_train.export import landmarks as landmark_export
+from fkd_train.export.end_to_end import export_end_to_end
 from fkd_train.export.landmarks import ExportedLandmarks, write_landmarks
 from fkd_train.export.sources import onnx_file
 from fkd_train.export.sources.border import Border
@@ -27,6 +28,7 @@ from fkd_train.export.sources.onnx_graph import bordered_graph
 from fkd_train.export.torch_to_onnx import DEFAULT_GRAPH, GraphSettings
 from fkd_train.export.verify import BATCHES
 from fkd_train.graphs.passes import EXACT_PASSES, Pass
+from fkd_train.optimize.landmarks import optimize_landmarks
 from fkd_train.runtimes.check import compare_runtimes
 from fkd_train.runtimes.inputs import check_inputs
 from fkd_train.runtimes.registry import REFERENCE
@@ -218,3 +220,18 @@ def test_a_pass_that_fails_on_a_graph_of_others_is_left_out(
     monkeypatch.setattr(landmark_export, "EXACT_PASSES", passes)
     export(write_onnx(tmp_path / "theirs.onnx"), described(dots), tmp_path / "m.onnx")
     assert "left out the pass 'simplify': IndexError: an odd graph" in caplog.text
+
+
+def test_networks_of_others_are_optimised_and_joined_with_a_detector(
+    dots: Path, dot_faces: Path, tmp_path: Path
+) -> None:
+    rules = (("fkd", BoxRule(0.6, (0.0, 0.1))),)
+    said = described(dots, boxes=rules)
+    theirs = str(write_onnx(tmp_path / "theirs.onnx", batch=1))
+    network = load_foreign(theirs, said, "joined", None, DEFAULT_GRAPH, lambda _: None)
+    card = export_end_to_end(network, tmp_path / "joined.onnx").card
+    assert card.parity is not None
+    assert card.parity.faces > 0
+    network = load_foreign(FACTORY, said, "small", dot_faces, DEFAULT_GRAPH, lambda _: None)
+    result = optimize_landmarks(network, tmp_path / "optimised", "fp32")
+    assert [LandmarkSession(file, "cpu").card.name for file in result.files] == ["small"]
