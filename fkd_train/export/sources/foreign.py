@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -13,17 +12,15 @@ from fkd_infer.geometry.rules import CropRule
 from fkd_infer.landmarks.schemes import IBUG68, SCHEMES, LandmarkScheme, find_scheme
 from fkd_infer.models.cards.base import Training
 from fkd_infer.models.cards.landmark import InputSpec, ModelCard
-from fkd_train.choices import Split
 from fkd_train.config.landmarks import CropConfig
 from fkd_train.data.crop_sampler import CropSampler
-from fkd_train.data.dataset import DataFolders
 from fkd_train.data.faces import Faces
 from fkd_train.errors import NetworkError
 from fkd_train.evaluation.metrics import Array
 from fkd_train.evaluation.predict import Predict, predict_all
 from fkd_train.export.cards import exporter_versions
 from fkd_train.export.sources.border import Border
-from fkd_train.export.sources.framing import best_scale, fitted_crop
+from fkd_train.export.sources.framing import Error, best_scale, fitted_crop, with_crop
 from fkd_train.export.sources.source import ExportData, LandmarkSource
 from fkd_train.export.sources.statement import Statement, doubts, face_errors, refute
 from fkd_train.export.torch_to_onnx import GraphSettings
@@ -59,19 +56,11 @@ class ForeignNetwork(Protocol):
         """Builds the graph from crops to points; raises NetworkError."""
 
 
-@dataclass(frozen=True)
-class MeasuredOn:
-    """Annotated faces for a network of others, and how they are divided."""
-
-    folders: DataFolders
-    split: Split = "identity"
-
-
 def foreign_source(
     network: ForeignNetwork,
     card_name: str,
     statement: Statement,
-    data: MeasuredOn | None,
+    data: ExportData | None,
     settings: GraphSettings,
     *,
     check_statement: bool = True,
@@ -85,19 +74,16 @@ def foreign_source(
     what was found, and doubts.
     """
     scheme, border = statement.scheme, statement.border
-    known = None
-    if data is not None:
-        known = ExportData(data.folders, data.split, scheme, border.channels == 3)
     crop = statement.crop or CropRule(1.25)
     config = CropConfig(crop.scale, "points", crop.shift, crop.border)
     sampler = CropSampler(border.size, border.channels, config, scheme)
-    if known is not None:
-        faces = _calibration_faces(known)
+    if data is not None:
+        faces = _calibration_faces(data)
         if check_statement:
             _check(network, statement, faces, sampler)
         if statement.crop is None:
-            crop = _found_crop(network, statement, faces, sampler)
-            config = replace(config, scale=crop.scale, shift=crop.shift)
+            predict = network.predict(border, scheme.count)
+            crop = fitted_crop(sampler, _mean_error(predict, faces))
             notify(f"crop: {crop.scale:g} times the points' box, moved down by {crop.shift[1]:g}")
     elif statement.crop is None:
         problem = "how it frames faces is not stated"
@@ -107,11 +93,11 @@ def foreign_source(
         predict=network.predict(border, scheme.count),
         build_graph=lambda: network.graph(border, scheme.count, settings),
         card=_card(network, card_name, statement, crop, settings),
-        sampler=replace(sampler, config=config),
-        data=known,
+        sampler=with_crop(sampler, crop),
+        data=data,
         is_own=False,
     )
-    if known is None:
+    if data is None:
         drawn = verification_faces(None, source.sampler)
         doubt = doubts(predict_all(source.predict, drawn.crops).points, border)
         if doubt is not None:
@@ -133,20 +119,15 @@ def _check(
     def errors(predict: Predict) -> Array:
         chosen = sampler
         if statement.crop is None:
-            chosen = best_scale(
-                sampler, lambda tried: float(face_errors(predict, faces, tried).mean())
-            )
+            chosen = best_scale(sampler, _mean_error(predict, faces))
         return face_errors(predict, faces, chosen)
 
     count = statement.scheme.count
     refute(network.name, statement.border, lambda border: network.predict(border, count), errors)
 
 
-def _found_crop(
-    network: ForeignNetwork, statement: Statement, faces: Faces, sampler: CropSampler
-) -> CropRule:
-    predict = network.predict(statement.border, statement.scheme.count)
-    return fitted_crop(sampler, lambda tried: float(face_errors(predict, faces, tried).mean()))
+def _mean_error(predict: Predict, faces: Faces) -> Error:
+    return lambda sampler: float(face_errors(predict, faces, sampler).mean())
 
 
 def _card(

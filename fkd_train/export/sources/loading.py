@@ -17,10 +17,10 @@ from fkd_train.data.dataset import DataFolders
 from fkd_train.errors import NetworkError
 from fkd_train.export.sources.border import Border
 from fkd_train.export.sources.description import Description
-from fkd_train.export.sources.foreign import ForeignNetwork, MeasuredOn, foreign_source
+from fkd_train.export.sources.foreign import ForeignNetwork, foreign_source
 from fkd_train.export.sources.module import Module
 from fkd_train.export.sources.onnx_file import ImageInput, OnnxFile, fits
-from fkd_train.export.sources.source import LandmarkSource
+from fkd_train.export.sources.source import ExportData, LandmarkSource
 from fkd_train.export.sources.statement import Statement
 from fkd_train.export.torch_to_onnx import GraphSettings
 from fkd_train.models.spec import ModelSpec
@@ -67,7 +67,10 @@ def load_foreign(
         border = _module_border(source, described)
         spec = ModelSpec(source, border.size, border.size, 0.0, border.channels, scheme.count)
         network = Module.load(source, described.weights, spec, described.points_output, notify)
-    measured_on = None if data is None else MeasuredOn(data, described.split or "identity")
+    measured_on = None
+    if data is not None:
+        split = described.split or "identity"
+        measured_on = ExportData(data, split, scheme, border.channels == 3)
     statement = Statement(scheme, border, described.crop, described.boxes)
     return foreign_source(
         network,
