@@ -25,7 +25,14 @@ if TYPE_CHECKING:
     from fkd_infer.media.sources import expand_sources
     from fkd_infer.models.cards.landmark import ModelCard
     from fkd_infer.pipeline import Pipeline, load
+    from fkd_infer.runtime.choice import ProviderChoice
+    from fkd_infer.runtime.providers.base import PlannedSettings
+    from fkd_infer.runtime.providers.coreml import CoreMlSettings
     from fkd_infer.runtime.providers.cuda_settings import CudaSettings
+    from fkd_infer.runtime.providers.migraphx import MiGraphXSettings
+    from fkd_infer.runtime.providers.openvino import OpenVinoSettings
+    from fkd_infer.runtime.providers.qnn import QnnSettings
+    from fkd_infer.runtime.providers.tensorrt import TensorRtRtxSettings, TensorRtSettings
     from fkd_infer.runtime.settings import SessionSettings
     from fkd_infer.tracking.offline_smoothing import smooth_offline
     from fkd_infer.tracking.tracker import Tracker
@@ -33,6 +40,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BoxRule",
+    "CoreMlSettings",
     "CropRule",
     "CudaSettings",
     "Detections",
@@ -45,8 +53,13 @@ __all__ = [
     "Frame",
     "FrameRange",
     "Limits",
+    "MiGraphXSettings",
     "ModelCard",
+    "OpenVinoSettings",
     "Pipeline",
+    "PlannedSettings",
+    "ProviderChoice",
+    "QnnSettings",
     "ReadSettings",
     "RecordFormat",
     "RecordSink",
@@ -54,6 +67,8 @@ __all__ = [
     "SearchSizes",
     "SessionSettings",
     "SizedDetector",
+    "TensorRtRtxSettings",
+    "TensorRtSettings",
     "Tracker",
     "errors",
     "expand_sources",
@@ -68,6 +83,7 @@ __version__ = "0.1.0"
 _MODULES = {
     "BoxRule": "geometry.rules",
     "CropRule": "geometry.rules",
+    "CoreMlSettings": "runtime.providers.coreml",
     "CudaSettings": "runtime.providers.cuda_settings",
     "Detections": "types",
     "Detector": "detection.base",
@@ -78,9 +94,14 @@ _MODULES = {
     "FkdError": "errors",
     "Frame": "types",
     "FrameRange": "types",
+    "PlannedSettings": "runtime.providers.base",
+    "ProviderChoice": "runtime.choice",
+    "QnnSettings": "runtime.providers.qnn",
     "ReadSettings": "types",
     "Limits": "limits",
+    "MiGraphXSettings": "runtime.providers.migraphx",
     "ModelCard": "models.cards.landmark",
+    "OpenVinoSettings": "runtime.providers.openvino",
     "Pipeline": "pipeline",
     "RecordFormat": "formats.registry",
     "RecordSink": "formats.base",
@@ -88,6 +109,8 @@ _MODULES = {
     "SearchSizes": "detection.registry",
     "SessionSettings": "runtime.settings",
     "SizedDetector": "detection.base",
+    "TensorRtRtxSettings": "runtime.providers.tensorrt",
+    "TensorRtSettings": "runtime.providers.tensorrt",
     "Tracker": "tracking.tracker",
     "expand_sources": "media.sources",
     "frames_from": "media.frames",

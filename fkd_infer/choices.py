@@ -12,6 +12,7 @@ DrawLayer = Literal["contours", "points", "mesh", "box", "score", "id", "numbers
 Extra = Literal["pose", "ratios", "spread"]
 FilterWhen = Literal["always", "mouth_open"]
 Goal = Literal["pipeline", "latency"]
+Networks = Literal["both", "landmarks", "detector"]
 GraphLevel = Literal["none", "basic", "extended", "all"]
 Platform = Literal["any", "avx2", "vnni", "arm"]
 """CPUs that an int8 network is optimized for."""
@@ -26,6 +27,7 @@ CODECS: tuple[Codec, ...] = get_args(Codec)
 DRAW_LAYERS: tuple[DrawLayer, ...] = get_args(DrawLayer)
 EXTRAS: tuple[Extra, ...] = get_args(Extra)
 GOALS: tuple[Goal, ...] = get_args(Goal)
+NETWORKS: tuple[Networks, ...] = get_args(Networks)
 GRAPH_LEVELS: tuple[GraphLevel, ...] = get_args(GraphLevel)
 PLATFORMS: tuple[Platform, ...] = get_args(Platform)
 ROLLS: tuple[Roll, ...] = get_args(Roll)

@@ -46,6 +46,7 @@ The errors of training and export are in `fkd_train.errors`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -309,18 +310,31 @@ class InstallError(FkdError, ImportError):
 
     @classmethod
     def of_extra(cls, package: str, extra: str) -> InstallError:
-        """The error for a package of an extra that is not installed."""
-        return cls(package, "is not installed", f"pip install 'fkd[{extra}]'")
+        """The error for a package of an extra that is not installed; the fix installs all of it."""
+        return cls(package, "is not installed", f"pip install {_packages_of(extra) or package}")
+
+
+def _packages_of(extra: str) -> str:
+    """The packages of an extra; "fkd[extra]" itself could not be installed from any index."""
+    from importlib.metadata import PackageNotFoundError, requires
+
+    try:
+        requirements = requires("fkd") or []
+    except PackageNotFoundError:  # run from a folder, without an installation
+        return ""
+    own = [each for each in requirements if re.search(rf"extra == ['\"]{extra}['\"]", each)]
+    return " ".join(re.split(r"[^\w.-]", each, maxsplit=1)[0] for each in own)
 
 
 class ProviderError(FkdError, RuntimeError):
-    """A requested execution provider cannot be used."""
+    """A requested execution provider cannot be used; `reason` says why, if it is installed."""
 
     after_subject = " "
 
     def __init__(self, asked: str, usable: Sequence[str], fix: str, reason: str = "") -> None:
         problem = f"cannot be used (usable: {', '.join(usable) or 'none'})"
         super().__init__(f"provider {asked!r}", f"{problem}; {reason}" if reason else problem, fix)
+        self.reason = reason
 
 
 class OutOfMemoryError(FkdError, MemoryError):

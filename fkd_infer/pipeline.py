@@ -18,7 +18,6 @@ from fkd_infer.choices import (
     DEFAULT_DETECTOR,
     DEFAULT_MODEL,
     MIN_PRESENCE,
-    Provider,
     Roll,
 )
 from fkd_infer.detection.base import Detector, check_detector
@@ -32,11 +31,12 @@ from fkd_infer.geometry.crop import crop_matrices, fill_batch
 from fkd_infer.geometry.rules import POINTS_BOX, BoxRule
 from fkd_infer.geometry.transforms import invert, transform
 from fkd_infer.models.cards.landmark import ModelCard
-from fkd_infer.runtime.providers.cuda_settings import CudaSettings
+from fkd_infer.runtime.choice import ProviderChoice
+from fkd_infer.runtime.providers.cpu import CPU
 from fkd_infer.runtime.providers.registry import AUTO
 from fkd_infer.runtime.session import LandmarkSession
 from fkd_infer.runtime.settings import SessionSettings
-from fkd_infer.runtime.tuned_session import open_session
+from fkd_infer.runtime.tuned.session import open_session
 from fkd_infer.system.arguments import AtLeastOne, Share, checked
 from fkd_infer.system.files.atomic import atomic_write, output_errors
 from fkd_infer.system.hardware import available_threads
@@ -312,7 +312,8 @@ def load(
     *,
     detector: str | Detector = DEFAULT_DETECTOR,
     detector_model: str | Path | None = None,
-    provider: Provider = AUTO,
+    provider: str | ProviderChoice = AUTO,
+    detector_provider: str | ProviderChoice | None = None,
     threads: AtLeastOne | None = None,
     max_size: int | None = None,
     min_face: float | None = None,
@@ -322,13 +323,14 @@ def load(
     refine: bool | None = None,
     settings: SessionSettings | None = None,
     tuned: bool = True,
-    cuda: CudaSettings | None = None,
 ) -> Pipeline:
     """Opens the models and returns a pipeline.
 
     - `model`: name of a shipped network, or an ONNX file from fkd-export.
     - `detector`: name of a detector, or a Detector; `detector_model` is the file of one by name.
-    - `provider`: an execution provider, which is used or raises ProviderError; "auto" selects one.
+    - `provider`: what the networks run on, by name, perhaps with a device ("openvino:GPU",
+      "cuda:1"), or a ProviderChoice with settings: it is used, wholly, or ProviderError is raised.
+      "auto" is the first one that proves itself. `detector_provider` is another for the detector.
     - `max_size`: longer side, in pixels, at which frames are searched; the default depends on the
       detector. `min_face`: faces of fewer pixels, from brows to chin, are left out, and tiles are
       searched for those that the downscaled frame would show too small. `min_score`: detections
@@ -338,11 +340,10 @@ def load(
       the default. All four are for detectors by name.
     - `min_presence`: faces with a lower presence score, from 0 to 1, are left out; 0 keeps all.
     - `refine`: whether to place points a second time, in the box of the first ones.
-    - `threads`, `settings`, `tuned`: on the CPU, the network runs with the settings that
-      `fkd-infer tune` measured on this machine, perhaps from another file with the same weights in
-      its folder. `tuned=False` ignores them, `settings` replaces them, and `threads` overrides
-      both. Without all of them, `threads` is the number of cores of this process.
-    - `cuda`: settings for CUDA.
+    - `threads`, `settings`, `tuned`: networks run with the settings that `fkd-infer tune` measured
+      on this machine and provider, perhaps from another file with the same weights in its folder.
+      `tuned=False` ignores them, `settings` replaces them, and `threads` overrides both. Without
+      all of them, `threads` is the number of cores of this process.
 
     For trusted detectors, such as "none", `min_presence` is 0 and `refine` False by default.
 
@@ -356,7 +357,12 @@ def load(
         "roll": roll,
     }
     _check_detector(detector, search_arguments)
-    session, batch = open_session(model, provider, threads, settings, tuned, cuda)
+    if detector_provider is not None and not (
+        isinstance(detector, str) and find_detector(detector).takes_provider
+    ):
+        raise SettingsError("detector_provider", "is for detectors in ONNX Runtime, such as 'fkd'")
+    choice = ProviderChoice.of(provider)
+    session, batch = open_session(model, choice, threads, settings, tuned)
     if isinstance(detector, str):
         size = find_detector(detector).search_sizes.photos if max_size is None else max_size
         detector = build_detector(
@@ -364,15 +370,27 @@ def load(
             session.card,
             Search(size, min_face, min_score, roll or "upright"),
             model=detector_model,
-            provider=provider,
+            provider=_detector_choice(detector_provider, choice, session),
             threads=threads,
             checked=session.card.output.score and min_presence != 0,
+            tuned=tuned and settings is None and choice.settings is None,
         )
     trusted = detector.traits.trusted
     if min_presence is None:
         min_presence = 0.0 if trusted else MIN_PRESENCE
     refine = not trusted if refine is None else refine
     return Pipeline(session, detector, min_presence, refine, batch)
+
+
+def _detector_choice(
+    asked: str | ProviderChoice | None, choice: ProviderChoice, session: LandmarkSession
+) -> ProviderChoice:
+    """What the detector runs on: by default as the landmark network, with the same settings."""
+    if asked is not None:
+        return ProviderChoice.of(asked)
+    # "auto" has tried all others already if the landmark network runs on the CPU.
+    is_cpu = choice.name == AUTO and session.execution_provider is CPU
+    return ProviderChoice(CPU.name) if is_cpu else choice
 
 
 def _check_detector(detector: str | Detector, search_arguments: Mapping[str, object]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import sys
 from collections.abc import Iterator, Mapping
@@ -20,7 +21,9 @@ SOME_FAILED = 3
 """Exit code of a run that reached its end, although some sources failed."""
 STOPPED = 130
 """Exit code after SIGINT or SIGTERM."""
-_DEBUG = click.Option(["--debug"], is_flag=True, help="Show a traceback for errors.")
+_DEBUG = click.Option(
+    ["--debug"], is_flag=True, help="Show tracebacks, and ONNX Runtime's own lines."
+)
 _PACKAGES_OF_EXTRAS = {
     "train": (
         "accelerate jinja2 matplotlib onnx onnxscript pandas pydantic safetensors tensorboard "
@@ -53,13 +56,14 @@ class FkdCommand(click.Command):
     def invoke(self, ctx: click.Context) -> object:
         """Runs the command."""
         debug = ctx.params.pop("debug")
-        try:
-            return self._invoke(ctx)
-        except FkdError as error:
-            if debug:
-                raise
-            click.echo(f"{ctx.command_path}: {printable(error)}", err=True)
-            ctx.exit(1)
+        with _logged(debug):
+            try:
+                return self._invoke(ctx)
+            except FkdError as error:
+                if debug:
+                    raise
+                click.echo(f"{ctx.command_path}: {printable(error)}", err=True)
+                ctx.exit(1)
 
     def _invoke(self, ctx: click.Context) -> object:
         """Runs the command; a missing package of an extra becomes an InstallError."""
@@ -112,6 +116,23 @@ class CommandWithSubcommands(FkdCommand):
         rows = [(f"{ctx.info_name} {name}", sub.help) for name, sub in self.subcommands.items()]
         with formatter.section("Other commands"):
             formatter.write_dl(rows)
+
+
+@contextmanager
+def _logged(debug: bool) -> Iterator[None]:
+    """Prints what fkd logs to standard error, and with `debug` what ONNX Runtime does."""
+    handler = logging.StreamHandler()
+    loggers = {"fkd_infer": logging.INFO} | ({"onnxruntime": logging.DEBUG} if debug else {})
+    levels = {name: logging.getLogger(name).level for name in loggers}
+    for name, level in loggers.items():
+        logging.getLogger(name).addHandler(handler)
+        logging.getLogger(name).setLevel(level)
+    try:
+        yield
+    finally:
+        for name, level in levels.items():
+            logging.getLogger(name).removeHandler(handler)
+            logging.getLogger(name).setLevel(level)
 
 
 def _drop_unwritable_output() -> None:

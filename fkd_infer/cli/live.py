@@ -12,14 +12,17 @@ import click
 from fkd_infer.cli.command import FkdCommand, exit_on_signals
 from fkd_infer.cli.options.live import address_options, live_face_options, view_options
 from fkd_infer.cli.options.media import live_limit_options
+from fkd_infer.cli.options.networks import provider_options
 
 if TYPE_CHECKING:
     from fkd_infer.cli.options.live import AddressOptions, LiveFaceOptions, ViewOptions
+    from fkd_infer.cli.options.networks import ProviderOptions
     from fkd_infer.filters.filter import Filter
     from fkd_infer.landmarks.schemes import LandmarkScheme
     from fkd_infer.limits import Limits
     from fkd_infer.live.runner import LiveRunner
     from fkd_infer.media.sources import Source
+    from fkd_infer.tracking.tracker import Tracker
 
 _ONE_MOVING = "live shows one camera, stream or video"
 
@@ -27,6 +30,7 @@ _ONE_MOVING = "live shows one camera, stream or video"
 @click.command(cls=FkdCommand)
 @click.argument("source")
 @live_face_options
+@provider_options
 @view_options
 @address_options
 @live_limit_options
@@ -35,6 +39,7 @@ def main(
     context: click.Context,
     source: str,
     faces: LiveFaceOptions,
+    providers: ProviderOptions,
     view: ViewOptions,
     address: AddressOptions,
     limits: Limits,
@@ -55,7 +60,8 @@ def main(
         open_listener(address.host, address.port) as listener,
         exit_on_signals(context, "stopped"),
     ):
-        runner, filters = _runner(moving, faces, view, limits)
+        tracker = faces.tracker(view.smooth, providers)
+        runner, filters = _runner(moving, tracker, view, limits)
         titles = {name: each.title for name, each in filters.items()}
         info = PageInfo(title, titles)
         server = LiveServer(runner, info, listener, address.host, address.token)
@@ -68,14 +74,13 @@ def main(
 
 
 def _runner(
-    source: Source, faces: LiveFaceOptions, view: ViewOptions, limits: Limits
+    source: Source, tracker: Tracker, view: ViewOptions, limits: Limits
 ) -> tuple[LiveRunner, Mapping[str, Filter]]:
     """The runner of a source, and the filters that viewers can choose."""
     from fkd_infer.live.runner import LiveRunner
     from fkd_infer.live.view import ViewSettings
     from fkd_infer.media.frames import frames_from
 
-    tracker = faces.tracker(view.smooth)
     scheme = tracker.pipeline.card.landmarks
     chosen, filters = _filters(view.filters, scheme)
     runner = LiveRunner(

@@ -20,6 +20,7 @@ from fkd_infer.cli.options.media import (
     limit_options,
     reading_options,
 )
+from fkd_infer.cli.options.networks import provider_options
 from fkd_infer.cli.options.outputs import output_options
 from fkd_infer.system.files.text_checks import printable
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from fkd_infer.cli.folder_notes import LeftOut
     from fkd_infer.cli.options.drawing import DrawingOptions
     from fkd_infer.cli.options.faces import FaceOptions
+    from fkd_infer.cli.options.networks import ProviderOptions
     from fkd_infer.jobs.outputs import Outputs
     from fkd_infer.jobs.summary import Summary
     from fkd_infer.limits import Limits
@@ -55,6 +57,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 @output_options
 @drawing_options
 @face_options
+@provider_options
 @frame_range_options
 @reading_options
 @encoding_options
@@ -80,6 +83,7 @@ def main(
     outputs: Outputs,
     drawing: DrawingOptions,
     faces: FaceOptions,
+    providers: ProviderOptions,
     frame_range: FrameRange,
     reading: ReadSettings,
     encoding: Encoding,
@@ -103,7 +107,7 @@ def main(
     left_out = LeftOut()
     expanded, outputs = _expand_and_check(sources, outputs, profile, left_out, limits)
     workers = workers or available_threads()
-    pipeline = faces.pipeline(expanded, workers)
+    pipeline = faces.pipeline(expanded, workers, providers)
     job = Job(
         faces.finder(pipeline, expanded),
         drawing.overlay(pipeline),

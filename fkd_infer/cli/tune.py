@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
-from fkd_infer.choices import GOALS, Goal
+from fkd_infer.choices import GOALS, NETWORKS, Goal, Networks
 from fkd_infer.cli.command import FkdCommand, exit_on_signals
+from fkd_infer.cli.options.detectors import detector_model_option
 from fkd_infer.cli.options.group import FiniteRange
-from fkd_infer.cli.options.networks import model_option
+from fkd_infer.cli.options.networks import ProviderOptions, model_option, provider_options
+from fkd_infer.runtime.choice import ProviderChoice
 
 
 @click.command(cls=FkdCommand)
 @model_option
+@detector_model_option
+@provider_options
+@click.option(
+    "--networks",
+    type=click.Choice(NETWORKS),
+    default=NETWORKS[0],
+    show_default=True,
+    help="Tune the landmark network, fkd's own detector, or both.",
+)
 @click.option(
     "--goal",
     type=click.Choice(GOALS),
@@ -33,24 +46,39 @@ from fkd_infer.cli.options.networks import model_option
 )
 @click.pass_context
 def main(
-    context: click.Context, model: str, goal: Goal, seconds: float, only_this_file: bool
+    context: click.Context,
+    model: str,
+    detector_model: Path | None,
+    providers: ProviderOptions,
+    networks: Networks,
+    goal: Goal,
+    seconds: float,
+    only_this_file: bool,
 ) -> None:
-    """Find the fastest settings of a model on this machine.
+    """Find the fastest settings of the networks on this machine and provider.
 
-    Tries threads, spinning, graph levels, other files of the same weights, and faces per call.
-    Saves what is significantly faster, for fkd-infer and fkd_infer.load(). Run nothing else
-    meanwhile.
+    Tries threads, spinning, graph levels, the provider's options, other files of the same weights,
+    and faces per call. Saves what is significantly faster, for fkd-infer and fkd_infer.load(). Run
+    nothing else meanwhile.
     """
     from fkd_infer.models.shipped import find_model
-    from fkd_infer.runtime.tuned_profile import check_writable, write_profile
+    from fkd_infer.runtime.tuned.profile import check_writable, write_profile
     from fkd_infer.tuning.search import tune
+    from fkd_infer.tuning.subjects import Landmarks, OwnDetector, Subject
 
-    path = find_model(model)
+    subjects: list[tuple[Subject, ProviderChoice]] = []
+    if networks != "detector":
+        subjects.append((Landmarks(find_model(model), goal), providers.landmarks()))
+    if networks != "landmarks":
+        on = providers.detector() or providers.landmarks()
+        subjects.append((OwnDetector(detector_model, on), on))
     check_writable()
-    with exit_on_signals(context, f"{context.info_name}: stopped, nothing was saved"):
-        profile = tune(path, goal, seconds, only_this_file, click.echo)
-        write_profile(profile, path)
-    click.echo(f"Saved: {profile.path}\nTo undo, delete it or use --no-tuned.")
+    with exit_on_signals(context, f"{context.info_name}: stopped, nothing more was saved"):
+        for subject, choice in subjects:
+            profile = tune(subject, choice, seconds / len(subjects), only_this_file, click.echo)
+            write_profile(profile, subject.model)
+            click.echo(f"Saved: {profile.path}\n")
+    click.echo("To undo, delete what was saved, or use --no-tuned.")
 
 
 if __name__ == "__main__":

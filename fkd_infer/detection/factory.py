@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fkd_infer.choices import Provider
 from fkd_infer.detection.base import Detector, SizedDetector, check_detector
 from fkd_infer.detection.registry import DETECTORS, DetectorRequest, DetectorSpec, find_detector
 from fkd_infer.detection.tiling import Search
@@ -12,6 +11,7 @@ from fkd_infer.errors import DetectorError, FkdError, one_line
 from fkd_infer.geometry.rules import POINTS_BOX, BoxRule
 from fkd_infer.landmarks.schemes import IBUG68
 from fkd_infer.models.cards.landmark import ModelCard
+from fkd_infer.runtime.choice import ProviderChoice
 from fkd_infer.system.plugins import FIX
 
 
@@ -40,15 +40,17 @@ def build_detector(
     search: Search | None = None,
     *,
     model: str | Path | None = None,
-    provider: Provider = "auto",
+    provider: str | ProviderChoice = "auto",
     threads: int | None = None,
     checked: bool | None = None,
+    tuned: bool = False,
 ) -> Detector:
     """The detector of a name, for the landmark network of a card.
 
     `search` is for photos; without it, the detector's default size applies. `model` is the
     detector's file. `checked` says whether the network's presence score sees each box; by default,
-    it does if it has one. Raises DetectorError, and what the detector raises.
+    it does if it has one. `tuned` asks for what `fkd-infer tune` found. Raises DetectorError, and
+    what the detector raises.
     """
     spec = find_detector(name)
     if model is not None and spec.default_model is None:
@@ -61,6 +63,7 @@ def build_detector(
         provider,
         threads,
         card.output.score if checked is None else checked,
+        tuned,
     )
     detector = spec.build(request) if name in DETECTORS else _build_plugin(spec, request)
     check_detector(detector)

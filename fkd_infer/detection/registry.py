@@ -12,9 +12,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from fkd_infer.choices import DETECTOR_MODEL, Provider
+from fkd_infer.choices import DETECTOR_MODEL
 from fkd_infer.errors import DetectorError
 from fkd_infer.geometry.rules import POINTS_BOX, BoxRule, CropRule
+from fkd_infer.runtime.choice import ProviderChoice
 from fkd_infer.system.plugins import FIX, PluginError, load_plugin, plugin_names
 
 if TYPE_CHECKING:
@@ -45,18 +46,19 @@ class DetectorRequest(NamedTuple):
 
     `rule` leads from the detector's boxes to those of the landmark network's points; None stands
     for the detector's own rule, which leads to the 68 iBUG points. `crop` is the network's crop.
-    `model` is the file that the user chose; `provider` and `threads` are for ONNX Runtime.
-    `checked` says whether a landmark network with a presence score sees each box, so that an
-    unlikely one does no harm.
+    `model` is the file that the user chose; `provider` and `threads` are for ONNX Runtime, and
+    `tuned` asks for what `fkd-infer tune` found. `checked` says whether a landmark network with a
+    presence score sees each box, so that an unlikely one does no harm.
     """
 
     search: Search
     rule: BoxRule | None = None
     crop: CropRule = _POINTS_CROP
     model: str | Path | None = None
-    provider: Provider = "auto"
+    provider: str | ProviderChoice = "auto"
     threads: int | None = None
     checked: bool = False
+    tuned: bool = False
 
 
 class DetectorSpec(NamedTuple):
@@ -64,7 +66,8 @@ class DetectorSpec(NamedTuple):
 
     `build` opens it, and imports what it needs only then. `box_rule` leads from its boxes to those
     of the 68 iBUG points. `searches` is False for a detector that needs no search: it has no sizes,
-    no scores and no boxes of its kind. `default_model` says, for `--help`, which model it runs if
+    no scores and no boxes of its kind. `takes_provider` is False for one that runs outside of ONNX
+    Runtime. `default_model` says, for `--help`, which model it runs if
     the user names no file; it is None for a detector without a model file.
     """
 
@@ -74,6 +77,7 @@ class DetectorSpec(NamedTuple):
     box_rule: BoxRule = POINTS_BOX
     search_sizes: SearchSizes = _SIZES
     searches: bool = True
+    takes_provider: bool = True
     default_model: str | None = None
 
 
@@ -83,7 +87,13 @@ def _fkd(request: DetectorRequest) -> Detector:
 
     settings = SessionSettings() if request.threads is None else SessionSettings(request.threads)
     return FkdDetector(
-        request.model, request.search, request.provider, settings, request.rule, request.checked
+        request.model,
+        request.search,
+        request.provider,
+        settings,
+        request.rule,
+        request.checked,
+        tuned=request.tuned and request.threads is None,
     )
 
 
@@ -117,15 +127,19 @@ HAAR = DetectorSpec(
     _haar,
     BoxRule(scale=0.8842, shift=(0.0116, 0.1665)),
     SearchSizes(photos=960, videos=400),
+    takes_provider=False,
 )
 YUNET = DetectorSpec(
     "yunet",
     "YuNet in OpenCV",
     _yunet,
     BoxRule(scale=0.8091, shift=(0.0046, 0.1332)),
+    takes_provider=False,
     default_model="OpenCV's public file, downloaded once",
 )
-NONE = DetectorSpec("none", "each image is one face, cropped already", _none, searches=False)
+NONE = DetectorSpec(
+    "none", "each image is one face, cropped already", _none, searches=False, takes_provider=False
+)
 
 DETECTORS: dict[str, DetectorSpec] = {spec.name: spec for spec in (FKD, HAAR, YUNET, NONE)}
 """The built-in detectors, in the order of `--help`.

@@ -11,7 +11,7 @@ from fkd_infer.doctor import machine, networks, packages, plugins
 from fkd_infer.doctor.finding import Check, Finding, error_text
 from fkd_infer.doctor.providers import provider_checks
 from fkd_infer.errors import InstallError
-from fkd_infer.runtime.install import REINSTALL
+from fkd_infer.runtime.install import reinstall_command
 
 CHECKS: tuple[Check, ...] = (
     Check("fkd", packages.fkd),
@@ -38,9 +38,11 @@ def examine(checks: Sequence[Check] | None = None) -> list[Finding]:
     findings: list[Finding] = []
     for check in CHECKS if checks is None else checks:
         try:
-            findings.append(check.run())
+            finding = check.run()
         except Exception as error:  # noqa: BLE001 (anything may be broken: it becomes a finding)
-            findings.append(_failed(check, error, findings))
+            finding = _failed(check, error, findings)
+        if finding is not None:
+            findings.append(finding)
     return findings
 
 
@@ -49,9 +51,9 @@ def _failed(check: Check, error: Exception, before: Sequence[Finding]) -> Findin
 
     A failed import is no second problem if an earlier check found one.
     """
-    problem, repair = error_text(error), REINSTALL
+    problem, repair = error_text(error), reinstall_command()
     if isinstance(error, InstallError):  # the only class whose fix is always a command
-        problem, repair = error.without_fix, error.fix or REINSTALL
+        problem, repair = error.without_fix, error.fix or repair
     if isinstance(error, ImportError) and any(finding.problem for finding in before):
         return Finding(check.name, f"not checked: {problem}")
     return Finding(check.name, "could not be checked", problem, repair)

@@ -24,10 +24,10 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A check; `name` is used if `run` fails before it has a finding."""
+    """A check, which may have nothing to say; `name` is used if `run` fails."""
 
     name: str
-    run: Callable[[], Finding]
+    run: Callable[[], Finding | None]
 
 
 def error_text(error: BaseException) -> str:

@@ -62,7 +62,7 @@ def cache() -> Finding:
 def tuning() -> Finding:
     """The profile of the shipped model, if there is one, can be used."""
     from fkd_infer.models.shipped import find_model
-    from fkd_infer.runtime.tuned_profile import UnusedProfile, find_profile
+    from fkd_infer.runtime.tuned.profile import UnusedProfile, find_profile
 
     profile = find_profile(find_model(DEFAULT_MODEL))
     if profile is None:

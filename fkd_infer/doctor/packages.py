@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from fkd_infer.doctor.finding import Finding, error_text, installed_versions, listed
-from fkd_infer.runtime.install import install_error
+from fkd_infer.errors import InstallError
+from fkd_infer.runtime.install import import_onnxruntime, install_error
 from fkd_infer.runtime.providers.registry import runtime_packages
 
 _OPENCV_WHEELS = (
@@ -67,12 +68,10 @@ def onnx_runtime() -> Finding:
     fact = listed(installed) or "not installed"
     if error := install_error(list(installed)):
         return Finding("onnx runtime", fact, error.without_fix, error.fix)
-    ort, problem = _try_import("onnxruntime")
-    if ort is not None and not hasattr(ort, "InferenceSession"):
-        problem = "its files are incomplete, as after a second package was uninstalled"
-    if problem:
-        repair = f"pip install --force-reinstall --no-deps {next(iter(installed))}"
-        return Finding("onnx runtime", fact, problem, repair)
+    try:
+        ort = import_onnxruntime()
+    except InstallError as error:
+        return Finding("onnx runtime", fact, error.without_fix, error.fix)
     return Finding("onnx runtime", f"{fact}, with {', '.join(ort.get_available_providers())}")
 
 

@@ -1,31 +1,39 @@
-"""Checks of `fkd-infer doctor` for each execution provider: its driver, and whether it starts."""
+"""Checks of `fkd-infer doctor` for each provider: its driver, and a run that proves it."""
 
 from __future__ import annotations
 
 import shutil
 import subprocess
+import time
 from functools import partial
 from typing import Any
 
 from fkd_infer.choices import DEFAULT_MODEL
 from fkd_infer.doctor.finding import Check, Finding, error_text, installed_versions, listed
-from fkd_infer.errors import FkdError
+from fkd_infer.errors import FkdError, InstallError, ProviderError
 from fkd_infer.runtime.providers.base import Driver, ExecutionProvider
 from fkd_infer.runtime.providers.cpu import CPU
-from fkd_infer.runtime.providers.registry import PROVIDERS, runtime_packages, usable_providers
+from fkd_infer.runtime.providers.registry import (
+    PROVIDERS,
+    here,
+    install_command,
+    runtime_packages,
+    usable_providers,
+)
 
 _TIMEOUT_S = 20
 
 
 def provider_checks() -> list[Check]:
-    """Returns the checks of all providers but the CPU, which the model's own check runs on."""
-    checks = []
+    """Returns the checks of all drivers, and of all providers but the CPU, which the model's own
+    check runs on."""
+    checks: list[Check] = []
     for provider in PROVIDERS:
-        if provider.driver is not None:
+        if provider.driver is not None and provider.driver.name not in [c.name for c in checks]:
             checks.append(Check(provider.driver.name, partial(check_driver, provider)))
         if provider is not CPU:
             checks.append(Check(provider.name, partial(check_provider, provider)))
-    return checks
+    return [*checks, Check("providers", other_providers)]
 
 
 def check_driver(provider: ExecutionProvider[Any]) -> Finding:
@@ -56,42 +64,69 @@ def list_devices(driver: Driver) -> tuple[list[str], str]:
     return lines, ""
 
 
-def check_provider(provider: ExecutionProvider[Any]) -> Finding:
-    """A session on the provider starts, if ONNX Runtime was built with it."""
-    from fkd_infer.runtime.install import import_onnxruntime
+def check_provider(provider: ExecutionProvider[Any]) -> Finding | None:
+    """A network runs on an installed provider, and answers as on the CPU.
 
-    ort = import_onnxruntime()
+    Without the provider, there is a finding only if the driver has devices for it.
+    """
+    from fkd_infer.runtime.install import import_onnxruntime
+    from fkd_infer.runtime.session import LandmarkSession
+
+    try:
+        ort = import_onnxruntime()
+    except InstallError:  # which the check of ONNX Runtime has found
+        return None
     has_devices = provider.driver is not None and bool(list_devices(provider.driver)[0])
     if provider not in usable_providers(ort):
-        repair = f"pip uninstall -y {CPU.package} && pip install 'fkd[{provider.extra}]'"
-        fact = "this ONNX Runtime was built without"
-        return Finding(provider.name, fact, repair=repair if has_devices else None)
+        if not has_devices or not provider.automatic or provider.plugin:
+            return None
+        repair = f"pip uninstall -y {CPU.package} && {install_command(provider)}"
+        return Finding(provider.name, "this ONNX Runtime was built without", repair=repair)
     fact = _build(provider, ort)
-    problem = _start_problem(provider, ort)
-    if problem is None:
-        return Finding(provider.name, f"{fact}; a session starts")
+    started = time.perf_counter()
+    try:
+        session = LandmarkSession(DEFAULT_MODEL, provider.name)
+    except FkdError as error:
+        reason = error.reason if isinstance(error, ProviderError) else error_text(error)
+        return _not_started(provider, fact, reason, has_devices)
+    seconds = time.perf_counter() - started
+    return Finding(provider.name, f"{fact}; {session.started.on} proved itself in {seconds:.1f} s")
+
+
+def _not_started(
+    provider: ExecutionProvider[Any], fact: str, reason: str, has_devices: bool
+) -> Finding:
+    """Returns the finding for a provider that does not run; one that "auto" leaves out is no
+    problem."""
+    if not provider.automatic:
+        return Finding(provider.name, f"{fact}; it does not run: {reason}")
     if has_devices:
-        repair = f"pip install --upgrade 'fkd[{provider.extra}]'"
-        return Finding(provider.name, fact, problem, repair)
-    repair = f"pip uninstall -y {provider.package} && pip install 'fkd[{CPU.extra}]'"
+        return Finding(provider.name, fact, reason, install_command(provider, "pip install -U"))
+    if provider.plugin:
+        return Finding(provider.name, fact, reason, f"pip uninstall -y {provider.plugin.package}")
+    repair = f"pip uninstall -y {provider.package} && {install_command(CPU)}"
     if provider.driver is not None:
         repair += f"  (or {provider.driver.install})"
-    return Finding(provider.name, fact, problem, repair)
+    return Finding(provider.name, fact, reason, repair)
+
+
+def other_providers() -> Finding | None:
+    """Names the providers that could be installed here."""
+    from fkd_infer.runtime.install import import_onnxruntime
+
+    try:
+        installed = usable_providers(import_onnxruntime())
+    except InstallError:
+        return None
+    others = [provider for provider in here() if provider not in installed]
+    texts = [f"{provider.name} ({install_command(provider)})" for provider in others]
+    return Finding("providers", f"not installed: {', '.join(texts)}") if texts else None
 
 
 def _build(provider: ExecutionProvider[Any], ort: Any) -> str:
     """Returns the versions that ONNX Runtime was built with, and those that are installed."""
+    if provider.plugin is not None:
+        return listed(installed_versions([provider.plugin.package])) or provider.plugin.module
     version = provider.version(ort) or "of an unknown version"
     libraries = listed(installed_versions(provider.libraries)) or "no libraries from pip"
     return f"ONNX Runtime was built with {provider.title} {version}; {libraries}"
-
-
-def _start_problem(provider: ExecutionProvider[Any], ort: Any) -> str | None:
-    from fkd_infer.runtime.session import LandmarkSession
-
-    missing = provider.preload(ort)
-    try:
-        LandmarkSession(DEFAULT_MODEL, provider.name)
-    except FkdError as error:
-        return f"a session does not start: {'; '.join(missing) or error_text(error)}"
-    return None

@@ -1,4 +1,4 @@
-"""Imports ONNX Runtime, and checks that exactly one of its packages is installed."""
+"""Imports ONNX Runtime, and checks that exactly one of its packages is installed, and whole."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
-from fkd_infer.errors import InstallError
+from fkd_infer.errors import InstallError, one_line
+from fkd_infer.runtime import ort_log
+from fkd_infer.runtime.providers.cpu import CPU
 from fkd_infer.runtime.providers.registry import install_command, runtime_packages
-
-REINSTALL = install_command("pip install --force-reinstall")
-"""The command that repairs an installation."""
 
 
 def import_onnxruntime() -> Any:
@@ -22,8 +21,13 @@ def import_onnxruntime() -> Any:
         installed = [name for name in runtime_packages() if _is_installed(name)]
     if error := install_error(installed):
         raise error
-    import onnxruntime
-
+    try:
+        import onnxruntime
+    except Exception as error:  # a broken installation raises anything
+        raise broken_install(installed[0], one_line(error)) from error
+    if not hasattr(onnxruntime, "InferenceSession"):  # an empty folder is a package too
+        raise broken_install(installed[0], "most of its files are missing")
+    ort_log.redirect(onnxruntime)
     return onnxruntime
 
 
@@ -32,10 +36,33 @@ def install_error(installed: Sequence[str]) -> InstallError | None:
     if len(installed) == 1:
         return None
     if not installed:
-        return InstallError("ONNX Runtime", "is not installed", install_command())
+        return InstallError("ONNX Runtime", "is not installed", install_command(CPU))
     problem = "are all installed and overwrite each other"
-    fix = f"pip uninstall -y {' '.join(installed)} && {install_command()}"
+    keep = next((name for name in installed if name != CPU.package), CPU.package)
+    fix = f"pip uninstall -y {' '.join(installed)} && pip install {keep}"
     return InstallError(" and ".join(installed), problem, fix)
+
+
+def reinstall_command() -> str:
+    """Returns the command that installs fkd again, from where it came from."""
+    import json
+    from importlib.metadata import PackageNotFoundError, distribution
+
+    try:
+        text = distribution("fkd").read_text("direct_url.json")
+    except PackageNotFoundError:  # run from a folder, without an installation
+        text = None
+    origin = json.loads(text or "{}")
+    url, version = origin.get("url", "fkd"), origin.get("vcs_info")
+    editable = "-e " if origin.get("dir_info", {}).get("editable") else ""
+    source = f"{version['vcs']}+{url}@{version['commit_id']}" if version else url
+    return f"pip install --force-reinstall --no-deps {editable}{source.removeprefix('file://')}"
+
+
+def broken_install(package: str, problem: str) -> InstallError:
+    """Returns the error for a package of ONNX Runtime that is not whole."""
+    fix = f"pip install --force-reinstall --no-deps {package}"
+    return InstallError(package, f"cannot be imported: {problem}", fix)
 
 
 def _packages_on_path(packages: Sequence[str]) -> list[str]:

@@ -9,17 +9,18 @@ from pathlib import Path
 
 import numpy as np
 
-from fkd_infer.choices import Provider
 from fkd_infer.errors import InvalidModelError, OutOfMemoryError
 from fkd_infer.geometry.arrays import Floats, Pixels
 from fkd_infer.models.cards.landmark import ModelCard
 from fkd_infer.models.check import check_model
 from fkd_infer.models.shipped import find_model
 from fkd_infer.models.signature import check_landmark_signature, fixed_batch
+from fkd_infer.runtime.choice import ProviderChoice
 from fkd_infer.runtime.install import import_onnxruntime
-from fkd_infer.runtime.providers.base import ProviderSettings
+from fkd_infer.runtime.proof import LandmarkProof
+from fkd_infer.runtime.providers.base import PlannedSettings
 from fkd_infer.runtime.providers.cpu import CPU
-from fkd_infer.runtime.providers.registry import AUTO, provider_of
+from fkd_infer.runtime.providers.registry import AUTO
 from fkd_infer.runtime.run_errors import run_error
 from fkd_infer.runtime.settings import SessionSettings
 from fkd_infer.runtime.start import start_session
@@ -32,18 +33,16 @@ _log = logging.getLogger(__name__)
 class LandmarkSession:
     """A network that places points on crops.
 
-    `provider` is the name of an execution provider, which is used or raises ProviderError, or
-    "auto" for the first one that starts. `settings` default to the fastest for single calls.
-    `provider_settings` apply to their own provider only; SettingsError is raised if the session
-    runs on another one that cannot ignore them, such as CUDA graphs.
+    `provider` is an execution provider by name, perhaps with a device ("openvino:GPU"), or a
+    ProviderChoice: it is used, wholly, or ProviderError is raised. "auto" stands for the first one
+    that proves itself. `settings` default to the fastest for single calls.
     """
 
     def __init__(
         self,
         model: str | Path,
-        provider: Provider = AUTO,
+        provider: str | ProviderChoice = AUTO,
         settings: SessionSettings | None = None,
-        provider_settings: ProviderSettings | None = None,
     ) -> None:
         ort = import_onnxruntime()
         self.path = find_model(model)
@@ -55,11 +54,16 @@ class LandmarkSession:
             raise InvalidModelError(self.path, problem, "export it without --no-border")
         self._fixed_batch = fixed_batch(file)
         self.settings = settings or SessionSettings.single_calls()
-        self.provider_settings = provider_settings
-        self._asked = provider
+        self.choice = ProviderChoice.of(provider)
         self._fields = self.card.output.fields
-        self._session = start_session(ort, self.path, provider, self.settings, provider_settings)
-        self.execution_provider = chosen = provider_of(self._session)
+        size, channels = self.card.input.size, self.card.input.channels
+        proof = LandmarkProof(size, channels, self._fixed_batch or 1)
+        sizes = {name: 1 for name in file.inputs[0].shape[:1] if isinstance(name, str)}
+        self.started = start_session(ort, self.path, self.choice, self.settings, proof, sizes)
+        self._session = self.started.session
+        self.execution_provider = chosen = self.started.provider
+        if chosen.fixed_shapes:
+            self._fixed_batch = self._fixed_batch or 1
         if chosen is CPU and self.card.needs_dot_products and not _has_dot_products():
             _log.warning(
                 "%s is for CPUs with VNNI, and here its points will be off; use the fp32 file, or "
@@ -67,15 +71,16 @@ class LandmarkSession:
                 self.path,
             )
         self._max_batch = self._fixed_batch
-        own_settings = chosen.own_settings(provider_settings)
-        self._run_batch = chosen.runner(ort, self._session, own_settings)
-        size, channels = self.card.input.size, self.card.input.channels
+        own_settings = chosen.own_settings(self.choice.settings)
+        if self._fixed_batch and isinstance(own_settings, PlannedSettings):
+            own_settings = replace(own_settings, buckets=(self._fixed_batch,))
+        self._run_batch = chosen.runner(ort, self._session, own_settings, self.started.device)
         for count in chosen.warm_up_batches(own_settings):
             self.run(np.zeros((count, size, size, channels), np.uint8))
 
     def __reduce__(self) -> tuple[object, ...]:
         """Copies and pickles a session by its arguments: it is started anew."""
-        return type(self), (self.path, self._asked, self.settings, self.provider_settings)
+        return type(self), (self.path, self.choice, self.settings)
 
     @property
     def provider(self) -> str:
@@ -114,7 +119,8 @@ class LandmarkSession:
     def profiled(self, prefix: str) -> LandmarkSession:
         """Starts the same session again, to time each operator for `end_profile`."""
         settings = replace(self.settings, profile=prefix)
-        return LandmarkSession(self.path, self.provider, settings, self.provider_settings)
+        choice = replace(self.choice, name=self.provider, device=self.started.device)
+        return LandmarkSession(self.path, choice, settings)
 
     def end_profile(self) -> tuple[Path, int]:
         """Returns ONNX Runtime's profile and its start, in nanoseconds of ONNX Runtime's clock."""

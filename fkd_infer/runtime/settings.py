@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from fkd_infer.choices import GraphLevel
+from fkd_infer.runtime import ort_log
 from fkd_infer.system.arguments import AtLeastOne, check_fields
 from fkd_infer.system.hardware import available_threads
 
@@ -62,7 +63,7 @@ class SessionSettings:
         options = ort.SessionOptions()
         options.intra_op_num_threads = self.threads
         options.inter_op_num_threads = 1
-        options.log_severity_level = 3
+        options.log_severity_level = ort_log.severity()
         level = getattr(ort.GraphOptimizationLevel, _GRAPH_LEVELS[self.level])
         options.graph_optimization_level = level
         options.enable_cpu_mem_arena = self.arena

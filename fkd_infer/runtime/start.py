@@ -1,20 +1,36 @@
-"""Starts sessions of ONNX Runtime on the provider that was asked for."""
+"""Starts sessions of ONNX Runtime on the provider that was asked for.
+
+A session is believed once it has answered one batch as the CPU does, and runs every node of the
+graph on its provider.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from fkd_infer.choices import Provider
 from fkd_infer.errors import FkdError, InvalidModelError, OutOfMemoryError, ProviderError
+from fkd_infer.runtime.choice import ProviderChoice
+from fkd_infer.runtime.compiled import compiled_folder
+from fkd_infer.runtime.libraries import (
+    NoDeviceError,
+    PluginLoadError,
+    missing_libraries,
+    plugin_devices,
+)
+from fkd_infer.runtime.partition import RECORD, counted, nodes_on_cpu
+from fkd_infer.runtime.proof import Proof
 from fkd_infer.runtime.providers.base import ExecutionProvider, ProviderSettings
 from fkd_infer.runtime.providers.cpu import CPU
 from fkd_infer.runtime.providers.registry import (
     AUTO,
     find_provider,
-    provider_of,
+    here,
+    install_command,
     usable_providers,
 )
 from fkd_infer.runtime.run_errors import lacks_memory, memory_error
@@ -23,85 +39,195 @@ from fkd_infer.runtime.settings import SessionSettings
 if TYPE_CHECKING:
     import onnxruntime
 
-_SEE_DOCTOR = "see what is missing with: fkd-infer doctor"
+SEE_DOCTOR = "see what is missing with: fkd-infer doctor"
+ALLOW_FALLBACK = "--allow-fallback (allow_fallback=True) runs them there"
 _log = logging.getLogger(__name__)
+
+
+class Started(NamedTuple):
+    """A session, its provider and device, and the nodes that run on the CPU instead, by operator.
+
+    `device` is "" for the provider's default.
+    """
+
+    session: onnxruntime.InferenceSession
+    provider: ExecutionProvider[Any]
+    device: str
+    on_cpu: Counter[str]
+
+    @property
+    def on(self) -> str:
+        """The provider and its device, as `--provider` names them."""
+        return f"{self.provider.name}:{self.device}" if self.device else self.provider.name
+
+
+class _NotStartedError(Exception):
+    """A provider does not run a network; the text says why, `fix` what to do."""
+
+    def __init__(self, reason: str, fix: str = SEE_DOCTOR) -> None:
+        super().__init__(reason)
+        self.fix = fix
 
 
 def start_session(
     ort: Any,
     path: Path,
-    provider: Provider,
+    choice: ProviderChoice,
     settings: SessionSettings,
-    provider_settings: ProviderSettings | None = None,
-) -> onnxruntime.InferenceSession:
-    """Starts a session on a provider; "auto" is the first one that starts, with a warning for each
-    that does not.
+    proof: Proof,
+    sizes: Mapping[str, int] | None = None,
+) -> Started:
+    """Starts a session on a provider; "auto" is the first one that proves itself, and a line says
+    which and why.
 
-    Raises ProviderError, InvalidModelError, OutOfMemoryError, and SettingsError for an unknown
-    provider.
+    `sizes` are those of the graph's free axes, by name, for providers that need fixed shapes.
+    Raises ProviderError, InvalidModelError and OutOfMemoryError.
     """
-    candidates = _candidates(ort, provider)
-    failures: dict[str, str] = {}
+    candidates = _candidates(ort, choice)
+    if candidates == [CPU]:
+        return Started(_load_on_cpu(ort, path, settings), CPU, "", Counter())
+    # Before any failure is reported, so that a broken file is reported as one.
+    on_cpu = _load_on_cpu(ort, path, settings)
+    failures: list[str] = []
     for candidate in candidates:
         if candidate is CPU:
-            continue
-        session, problem = _start_on(ort, path, candidate, settings, provider_settings)
-        if session is not None:
-            return session
-        failures[candidate.name] = f"ONNX Runtime did not start {candidate.title} ({problem})"
-    # Before the failures are reported, so that a broken file is reported as one.
-    on_cpu = _load(ort, path, [(CPU, {})], settings)
-    for failure in failures.values():
-        if provider != AUTO:
-            raise ProviderError(provider, [CPU.name], _SEE_DOCTOR, failure)
-        _log.warning("%s; %s; going on with the CPU", failure, _SEE_DOCTOR)
-    return on_cpu
+            break
+        device = candidate.auto_device if choice.name == AUTO else choice.device
+        device = device or candidate.default_device
+        start = _Start(ort, path, candidate, device, choice, settings, sizes or {})
+        try:
+            started = start(proof, on_cpu)
+        except _NotStartedError as error:
+            if choice.name == AUTO and isinstance(error.__cause__, NoDeviceError):
+                continue  # as if it was not installed
+            if choice.name != AUTO:
+                usable = [other.name for other in usable_providers(ort) if other is not candidate]
+                raise ProviderError(str(choice), usable, error.fix, str(error)) from error
+            failures.append(str(error))
+        else:
+            if choice.name == AUTO:
+                _say_once(f"auto: networks run on {candidate.title}, which answers as the CPU does")
+            return started
+    if failures:
+        _warn_once(f"auto: networks run on the CPU ({'; '.join(failures)}); {SEE_DOCTOR}")
+    return Started(on_cpu, CPU, "", Counter())
 
 
-def _candidates(ort: Any, provider: Provider) -> Sequence[ExecutionProvider[Any]]:
+@cache
+def _say_once(line: str) -> None:
+    """Logs a line once, though a pipeline starts two sessions."""
+    _log.info("%s", line)
+
+
+@cache
+def _warn_once(line: str) -> None:
+    _log.warning("%s", line)
+
+
+def _candidates(ort: Any, choice: ProviderChoice) -> list[ExecutionProvider[Any]]:
     """Returns the providers to try."""
     usable = usable_providers(ort)
-    if provider == AUTO:
-        return usable
-    asked = find_provider(provider)
-    if asked not in usable:
-        fix = f"install its runtime: pip install 'fkd[{asked.extra}]'"
-        raise ProviderError(asked.name, [other.name for other in usable], fix)
-    return [asked]
+    if choice.name == AUTO:
+        return [provider for provider in usable if provider.automatic]
+    asked = find_provider(choice.name)
+    if asked in usable:
+        return [asked]
+    if asked not in here():
+        systems = " and ".join(asked.systems).replace("Darwin", "macOS")
+        reason, fix = f"{asked.title} is for {systems}", "choose another"
+    else:
+        reason, fix = "", f"install its runtime: {install_command(asked)}"
+    raise ProviderError(asked.name, [other.name for other in usable], fix, reason)
 
 
-def _start_on(
-    ort: Any,
-    path: Path,
-    provider: ExecutionProvider[Any],
-    settings: SessionSettings,
-    provider_settings: ProviderSettings | None,
-) -> tuple[onnxruntime.InferenceSession | None, str]:
-    """Returns a session on a provider, or None and the reason."""
-    missing = provider.preload(ort)
-    options = provider.options(provider.own_settings(provider_settings))
-    try:
-        session = _load(ort, path, [(provider, options), (CPU, {})], settings)
-    except (InvalidModelError, OutOfMemoryError) as error:
-        return None, str(error)
-    if provider_of(session) is not provider:
-        return None, "its provider did not load" + (f": {missing[0]}" if missing else "")
-    return session, ""
+class _Start(NamedTuple):
+    """The start of a network on one provider."""
+
+    ort: Any
+    path: Path
+    provider: ExecutionProvider[Any]
+    device: str
+    choice: ProviderChoice
+    settings: SessionSettings
+    sizes: Mapping[str, int]
+
+    def __call__(self, proof: Proof, on_cpu: onnxruntime.InferenceSession) -> Started:
+        """Starts a session and proves it; raises _NotStartedError."""
+        title = self.provider.title
+        session, device = self._start()
+        on_host = nodes_on_cpu(session, self.path)
+        if on_host and not self.choice.allow_fallback:
+            raise _NotStartedError(f"{title} leaves {counted(on_host)} to the CPU", ALLOW_FALLBACK)
+        if on_host:
+            _warn_once(f"{self.path.name}: {title} leaves {counted(on_host)} to the CPU")
+        feed = proof.feed()
+        try:
+            answer = session.run(None, feed)
+        except Exception as error:  # ONNX Runtime's errors share no other base
+            text = " ".join(str(error).split())
+            raise _NotStartedError(
+                f"{title} started, but failed at the first batch: {text}"
+            ) from error
+        if difference := proof.difference(answer, on_cpu.run(None, feed)):
+            fix = "use the fp32 file, or another provider"
+            raise _NotStartedError(f"{title} answers something else: {difference}", fix)
+        return Started(session, self.provider, device, on_host)
+
+    def _start(self) -> tuple[onnxruntime.InferenceSession, str]:
+        """Returns a session, and the name of its device."""
+        provider, device = self.provider, self.device
+        own = provider.own_settings(self.choice.settings)
+        options = self.settings.options(self.ort)
+        options.add_session_config_entry(RECORD, "1")
+        if provider.fixed_shapes:
+            for name, size in self.sizes.items():
+                options.add_free_dimension_override_by_name(name, size)
+        missing = missing_libraries(self.ort, provider)
+        why = f": {missing[0]}" if missing else ""
+        try:
+            if provider.plugin is None:
+                given = [(provider, self._provider_options(own, device)), (CPU, {})]
+                session = _load(self.ort, self.path, given, options)
+            else:
+                devices = plugin_devices(self.ort, provider, device)
+                device = provider.device_name(devices[0]) or device
+                options.add_provider_for_devices(devices, self._provider_options(own, device))
+                session = _load(self.ort, self.path, [], options)
+        except PluginLoadError as error:
+            raise _NotStartedError(f"{provider.title} cannot be used: {error}{why}") from error
+        except (InvalidModelError, OutOfMemoryError) as error:
+            # It loads on the CPU: what is wrong is not the file.
+            reason = missing[0] if missing else error.without_subject
+            text = f"ONNX Runtime did not start {provider.title} ({reason})"
+            raise _NotStartedError(text) from error
+        if session.get_providers()[0] != provider.onnx_name:
+            reason = f"ONNX Runtime did not start {provider.title} (its provider did not load{why})"
+            raise _NotStartedError(reason)
+        return session, device
+
+    def _provider_options(self, own: ProviderSettings, device: str) -> dict[str, str]:
+        folder = compiled_folder(self.path, self.ort, self.provider, device, own)
+        return self.provider.adapt(self.provider.options(own, device, folder), self.settings)
+
+
+def _load_on_cpu(ort: Any, path: Path, settings: SessionSettings) -> onnxruntime.InferenceSession:
+    return _load(ort, path, [(CPU, {})], settings.options(ort))
 
 
 def _load(
     ort: Any,
     path: Path,
     providers: Sequence[tuple[ExecutionProvider[Any], dict[str, str]]],
-    settings: SessionSettings,
+    options: onnxruntime.SessionOptions,
 ) -> onnxruntime.InferenceSession:
-    """Returns a session on the first of the providers that starts."""
-    named = [(provider.onnx_name, options) for provider, options in providers]
+    """Returns a session on the first of the providers that starts, or on those of the options."""
+    named = [(provider.onnx_name, given) for provider, given in providers] or None
+    provider = providers[0][0] if providers else CPU
     try:
         # ONNX Runtime's own fallback changes to the CPU during a run, and prints that to stdout.
-        return ort.InferenceSession(path, settings.options(ort), providers=named, enable_fallback=0)
+        return ort.InferenceSession(path, options, providers=named, enable_fallback=0)
     except Exception as error:  # ONNX Runtime's errors share no other base
-        raise _load_error(error, path, providers[0][0]) from error
+        raise _load_error(error, path, provider) from error
 
 
 def _load_error(error: Exception, path: Path, provider: ExecutionProvider[Any]) -> FkdError:

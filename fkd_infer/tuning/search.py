@@ -6,56 +6,75 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
-from fkd_infer.choices import BATCH, Goal
+from fkd_infer.choices import BATCH
+from fkd_infer.errors import ProviderError
+from fkd_infer.runtime.choice import ProviderChoice
 from fkd_infer.runtime.providers.cpu import CPU
+from fkd_infer.runtime.providers.options import format_settings
 from fkd_infer.runtime.session import LandmarkSession
 from fkd_infer.runtime.settings import SessionSettings
-from fkd_infer.runtime.tuned_profile import ModelVariant, Profile, ProfileKey
+from fkd_infer.runtime.tuned.profile import ModelVariant, Profile, ProfileKey
 from fkd_infer.system.files.reading import file_sha256
 from fkd_infer.system.hardware import available_threads
-from fkd_infer.tuning.configs import file_configs, level_configs, thread_configs
+from fkd_infer.tuning.configs import file_configs, level_configs, option_configs, thread_configs
 from fkd_infer.tuning.interleaved import WARM_UP_CALLS, Contender, time_interleaved
-from fkd_infer.tuning.pipeline_worker import pipeline_contender
-from fkd_infer.tuning.session_worker import session_contender
+from fkd_infer.tuning.subjects import Subject
 from fkd_infer.tuning.table import PER_SECOND, table_lines
 from fkd_infer.tuning.trial import MIN_ROUNDS, RULE, RunConfig, Trial, fastest
-from fkd_infer.tuning.variants import compare_accuracy, read_card
 
 Echo = Callable[[str], None]
 
 BATCHES = (1, 4, 8, 16, 32, 64)
-_STEPS = {"file": 2, "threads and spinning": 3, "graph level": 2, "all changes": 2, "batch": 2}
+_STEPS = {
+    "file": 2,
+    "threads and spinning": 3,
+    "graph level": 2,
+    "options": 2,
+    "all changes": 2,
+    "batch": 2,
+}
 """The steps in order, with their shares of the time."""
-_TIMED: dict[Goal, str] = {"pipeline": "pipelines", "latency": "single calls"}
-_UNITS: dict[Goal, str] = {"pipeline": "ms a frame", "latency": "ms a call"}
 _START_SECONDS = 2.0
 """Contenders may need as long until they are ready; steps with less time are skipped."""
 _MAX_ROUNDS = 1000
 
 
-def tune(model: Path, goal: Goal, seconds: float, only_this_file: bool, echo: Echo) -> Profile:
-    """Returns the fastest profile of a model file on this machine found in `seconds`.
+def tune(
+    subject: Subject,
+    choice: ProviderChoice,
+    seconds: float,
+    only_this_file: bool,
+    echo: Echo,
+) -> Profile:
+    """Returns the fastest profile of a network on a provider of this machine found in `seconds`.
 
-    `echo` prints progress and tables.
+    `echo` prints progress and tables. Raises what starting a session raises.
     """
-    key = ProfileKey.of(model)
-    echo(f"Tuning {model} for {_TIMED[goal]}, on {key.cpu} with up to {key.threads} threads,")
+    settings = SessionSettings()
+    started = subject.start(RunConfig(subject.files()[0], settings, choice=choice))
+    on = replace(choice, name=started.provider.name, device=started.device)
+    key = ProfileKey.of(subject.model, started.on)
+    where = f"on {key.cpu} with up to {key.threads} threads"
+    if started.provider is not CPU:
+        where = f"on {started.provider.title} {started.device}".rstrip()
+    echo(f"Tuning {subject.title}, {subject.model}, {where},")
     echo(f"ONNX Runtime {key.onnxruntime}; this takes up to {seconds:g} s.")
     if warning := busy_warning():
         echo(warning)
     echo(f"{RULE}\n")
-    search = _Search(model, goal, seconds, echo)
+    search = _Search(subject, on, seconds, echo)
     if not only_this_file:
-        search.run_step("file", file_configs(search.best))
+        search.run_step("file", file_configs(search.best, subject.files()))
     search.run_step("threads and spinning", thread_configs(search.best))
     search.run_step("graph level", level_configs(search.best))
+    search.run_step("options", option_configs(search.best))
     search.confirm()
-    search.run_step("batch", search.batch_configs())
-    return _profile(model, key, search)
+    if subject.batched:
+        search.run_step("batch", search.batch_configs())
+    return _profile(key, search)
 
 
 def busy_warning() -> str | None:
@@ -74,14 +93,19 @@ def busy_warning() -> str | None:
 class _Search:
     """The fastest configuration so far, and the time left."""
 
-    def __init__(self, model: Path, goal: Goal, seconds: float, echo: Echo) -> None:
-        self.goal, self.echo = goal, echo
-        self.defaults = self.best = RunConfig(model, SessionSettings())
+    def __init__(
+        self, subject: Subject, choice: ProviderChoice, seconds: float, echo: Echo
+    ) -> None:
+        self.subject, self.echo = subject, echo
+        network = subject.files()[0]
+        self.defaults = self.best = RunConfig(network, SessionSettings(), choice=choice)
         self._end = time.monotonic() + seconds
 
     def run_step(self, step: str, configs: Mapping[str, RunConfig]) -> None:
         """Times configurations, among them the best so far, and keeps the fastest."""
         until = self._end_of(step)
+        if self.best.choice.name != CPU.name:
+            configs = self._startable(configs)
         if len(configs) < 2:
             return
         if until - time.monotonic() < _START_SECONDS:
@@ -94,9 +118,21 @@ class _Search:
         defaults = next(trial for trial in trials if trial.config == self.defaults)
         chosen = fastest(trials, current)
         self.best = chosen.config
-        unit = PER_SECOND if step == "batch" else _UNITS[self.goal]
+        unit = PER_SECOND if step == "batch" else self.subject.unit
         for line in table_lines(step, unit, trials, defaults, current, chosen):
             self.echo(line)
+
+    def _startable(self, configs: Mapping[str, RunConfig]) -> dict[str, RunConfig]:
+        """Returns the configurations that start, and answer as the CPU does."""
+        possible = {}
+        for name, config in configs.items():
+            try:
+                self.subject.start(config)
+            except ProviderError as error:
+                self.echo(f"{name}: left out; {error.reason or error}")
+            else:
+                possible[name] = config
+        return possible
 
     def confirm(self) -> None:
         """Returns to the defaults unless all changes together are significantly faster."""
@@ -137,15 +173,11 @@ class _Search:
         return trials
 
     def _contender(self, step: str, name: str, config: RunConfig) -> Contender:
-        if step == "batch":
-            return session_contender(name, config.network, config.settings, config.batch)
-        if self.goal == "latency":
-            return session_contender(name, config.network, config.settings)
-        return pipeline_contender(name, config.network, config.settings)
+        return self.subject.contender(name, config, config.batch if step == "batch" else None)
 
 
 def _seconds_per_face(config: RunConfig) -> float:
-    session = LandmarkSession(config.network, CPU.name, config.settings)
+    session = LandmarkSession(config.network, config.choice, config.settings)
     spec = session.card.input
     crop = np.zeros((1, spec.size, spec.size, spec.channels), np.uint8)
     session.run(crop)
@@ -154,11 +186,15 @@ def _seconds_per_face(config: RunConfig) -> float:
     return time.perf_counter() - started
 
 
-def _profile(model: Path, key: ProfileKey, search: _Search) -> Profile:
-    best, variant = search.best, None
-    if best.network != model:
+def _profile(key: ProfileKey, search: _Search) -> Profile:
+    best, subject, variant = search.best, search.subject, None
+    if best.network != subject.model:
         variant = ModelVariant(best.network.name, file_sha256(best.network))
-        accuracy = compare_accuracy(read_card(best.network), read_card(model))
-        search.echo(f"{best.network.name} replaces {model.name}: {accuracy}")
-    search.echo(f"Best: {best.settings.summary}, {best.batch} faces a call")
-    return Profile(key, search.goal, best.settings, best.batch, variant)
+        accuracy = subject.compare(best.network)
+        search.echo(f"{best.network.name} replaces {subject.model.name}: {accuracy}")
+    own = best.choice.settings
+    options = format_settings(own) if own else ()
+    batch = f", {best.batch} faces a call" if subject.batched else ""
+    summary = " ".join([best.settings.summary, *options])
+    search.echo(f"Best: {summary}{batch}")
+    return Profile(key, subject.goal, best.settings, best.batch, variant, options)

@@ -1,17 +1,16 @@
 """Times a session in a process of its own:
-`python -m fkd_infer.tuning.session_worker MODEL PROVIDER BATCH SETTINGS`."""
+`python -m fkd_infer.tuning.session_worker BATCH MODEL SETTINGS PROVIDER`."""
 
 from __future__ import annotations
 
-import json
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
-from fkd_infer.choices import Provider
+from fkd_infer.runtime.choice import ProviderChoice
 from fkd_infer.runtime.providers.cpu import CPU
 from fkd_infer.runtime.settings import SessionSettings
 from fkd_infer.tuning.interleaved import Contender, serve
+from fkd_infer.tuning.trial import RunConfig
 
 
 def session_contender(
@@ -19,20 +18,22 @@ def session_contender(
     model: Path,
     settings: SessionSettings,
     batch: int = 1,
-    provider: Provider = CPU.name,
+    provider: str | ProviderChoice = CPU.name,
 ) -> Contender:
-    """Returns a contender that runs the same batch of crops through a model."""
-    arguments = [str(model), provider, str(batch), json.dumps(asdict(settings))]
+    """Returns a contender that runs the same batch of crops through a network."""
+    config = RunConfig(model, settings, choice=ProviderChoice.of(provider))
+    arguments = [str(batch), *config.arguments()]
     return Contender(name, [sys.executable, "-P", "-m", __name__, *arguments])
 
 
-def main(model: str, provider: Provider, batch: str, settings: str) -> None:
-    """Opens the model and serves its calls."""
+def main(batch: str, *arguments: str) -> None:
+    """Opens the network and serves its calls."""
     import numpy as np
 
     from fkd_infer.runtime.session import LandmarkSession
 
-    session = LandmarkSession(model, provider, SessionSettings(**json.loads(settings)))
+    config = RunConfig.of_arguments(*arguments)
+    session = LandmarkSession(config.network, config.choice, config.settings)
     size, channels = session.card.input.size, session.card.input.channels
     rng = np.random.default_rng(0)
     crops = rng.integers(0, 256, (int(batch), size, size, channels), np.uint8)

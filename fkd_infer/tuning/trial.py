@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fkd_infer.choices import BATCH
+from fkd_infer.runtime.choice import ProviderChoice
+from fkd_infer.runtime.providers.cpu import CPU
+from fkd_infer.runtime.providers.options import format_settings, parse_settings
+from fkd_infer.runtime.providers.registry import find_provider
 from fkd_infer.runtime.settings import SessionSettings
 
 MARGIN = 0.01
@@ -21,6 +26,7 @@ RULE = (
     "settings compared)."
 )
 _RESAMPLES = 4000
+_ON_CPU = ProviderChoice(CPU.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +36,27 @@ class RunConfig:
     network: Path
     settings: SessionSettings
     batch: int = BATCH
+    choice: ProviderChoice = _ON_CPU
+
+    def arguments(self) -> list[str]:
+        """The configuration as arguments of a worker's process, all but the batch."""
+        choice = {
+            "on": str(self.choice),
+            "options": format_settings(self.choice.settings) if self.choice.settings else (),
+            "allow_fallback": self.choice.allow_fallback,
+        }
+        return [str(self.network), json.dumps(asdict(self.settings)), json.dumps(choice)]
+
+    @classmethod
+    def of_arguments(cls, network: str, settings: str, choice: str) -> RunConfig:
+        """The configuration of a worker's arguments."""
+        given = json.loads(choice)
+        on = ProviderChoice.of(given["on"])
+        own = None
+        if given["options"]:
+            own = parse_settings(find_provider(on.name).settings_type, on.name, given["options"])
+        on = replace(on, settings=own, allow_fallback=given["allow_fallback"])
+        return cls(Path(network), SessionSettings(**json.loads(settings)), choice=on)
 
 
 @dataclass(frozen=True, slots=True)

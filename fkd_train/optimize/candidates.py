@@ -11,7 +11,6 @@ import onnx
 
 from fkd_infer.choices import Platform, Provider
 from fkd_infer.runtime.providers.cpu import CPU
-from fkd_infer.runtime.providers.registry import PROVIDERS
 from fkd_infer.runtime.settings import SessionSettings
 from fkd_infer.tuning.interleaved import time_interleaved
 from fkd_infer.tuning.session_worker import session_contender
@@ -61,20 +60,15 @@ def _fp16_weights(context: OptimizationContext) -> Iterator[Candidate]:
 
 
 def _fp16(context: OptimizationContext) -> Iterator[Candidate]:
-    """Yields an fp16 graph for a provider that gains from it, preferably a usable one."""
-    usable = [name for name in _fp16_providers() if name in context.providers]
-    provider = (usable or _fp16_providers())[0]
+    """Yields an fp16 graph, for a provider of this machine that gains from it if there is one."""
+    provider = context.half_precision_provider()
     model = half_precision(context.fp32)
-    yield Candidate("fp16", "fp16", model, here=bool(usable), provider=provider)
+    yield Candidate("fp16", "fp16", model, provider is not None, provider or CPU.name)
 
 
 def _fp16_if_usable(context: OptimizationContext) -> Iterator[Candidate]:
-    if set(context.providers) & set(_fp16_providers()):
+    if context.half_precision_provider() is not None:
         yield from _fp16(context)
-
-
-def _fp16_providers() -> list[Provider]:
-    return [provider.name for provider in PROVIDERS if provider.half_precision]
 
 
 def _int8(context: OptimizationContext) -> Iterator[Candidate]:

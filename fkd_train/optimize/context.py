@@ -8,7 +8,11 @@ from pathlib import Path
 import onnx
 
 from fkd_infer.choices import Platform, Provider
+from fkd_infer.errors import ProviderError
 from fkd_infer.geometry.arrays import Pixels
+from fkd_infer.runtime.choice import ProviderChoice
+from fkd_infer.runtime.install import import_onnxruntime
+from fkd_infer.runtime.providers.registry import usable_providers
 from fkd_infer.runtime.session import LandmarkSession
 from fkd_train.data.crop_sampler import CropSampler
 from fkd_train.data.faces import Faces
@@ -22,8 +26,7 @@ class OptimizationContext:
     """The fp32 graph, training faces, and a folder for temporary files.
 
     Half of the faces calibrate; the other half select among variants of a candidate, which may lose
-    at most `budget` points of NME. The evaluation faces are not used here. `providers` are the
-    usable execution providers of this machine.
+    at most `budget` points of NME. The evaluation faces are not used here.
     """
 
     fp32: onnx.ModelProto
@@ -32,7 +35,6 @@ class OptimizationContext:
     budget: float
     platform: Platform
     folder: Path
-    providers: tuple[Provider, ...] = ()
 
     def calibration_crops(self, count: int) -> Pixels:
         """Cuts crops (n, S, S, C) of at most `count` calibration faces."""
@@ -43,6 +45,20 @@ class OptimizationContext:
         faces = _every_other(self.training, 1, _SELECTION_FACES)
         session = LandmarkSession(self.save(model, "tried"), "cpu")
         return evaluate(session.run, faces, self.sampler).accuracy.nme
+
+    def half_precision_provider(self) -> Provider | None:
+        """Returns the first provider, with its device, that runs the fp32 graph here and gains from
+        half precision; a provider that ONNX Runtime was built with may not start."""
+        path = self.save(self.fp32, "tried")
+        for provider in usable_providers(import_onnxruntime()):
+            if provider.half_precision and provider.automatic:
+                choice = ProviderChoice(provider.name, provider.auto_device)
+                try:
+                    LandmarkSession(path, choice)
+                except ProviderError:
+                    continue
+                return str(choice)
+        return None
 
     def save(self, model: onnx.ModelProto, name: str) -> Path:
         """Writes the model into the folder; returns its path."""

@@ -13,8 +13,6 @@ from tempfile import TemporaryDirectory
 import onnx
 
 from fkd_infer.choices import Platform
-from fkd_infer.runtime.install import import_onnxruntime
-from fkd_infer.runtime.providers.registry import usable_providers
 from fkd_infer.system.hardware import available_threads
 from fkd_train.choices import OptimizeGoal
 from fkd_train.errors import VerificationError
@@ -132,8 +130,7 @@ def _context(
     platform: Platform,
 ) -> OptimizationContext:
     training = data.training_faces(data.colour)
-    providers = tuple(provider.name for provider in usable_providers(import_onnxruntime()))
-    return OptimizationContext(fp32, source.sampler, training, budget, platform, folder, providers)
+    return OptimizationContext(fp32, source.sampler, training, budget, platform, folder)
 
 
 def accuracy_problem(

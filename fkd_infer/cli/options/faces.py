@@ -12,7 +12,6 @@ from fkd_infer.choices import (
     DEFAULT_SMOOTHING,
     MIN_PRESENCE,
     VIDEO_SMOOTHINGS,
-    Provider,
     Roll,
     VideoSmoothing,
 )
@@ -28,7 +27,7 @@ from fkd_infer.cli.options.detectors import (
     roll_option,
 )
 from fkd_infer.cli.options.group import PATH, FiniteRange, group, neutral_option
-from fkd_infer.cli.options.networks import model_option, provider_option, threads_option
+from fkd_infer.cli.options.networks import ProviderOptions, model_option, threads_option
 from fkd_infer.detection.registry import BOX_KINDS, NONE, find_detector
 
 if TYPE_CHECKING:
@@ -54,7 +53,6 @@ class FaceOptions:
     smooth: VideoSmoothing
     min_presence: float | None
     refine: bool | None
-    provider: Provider
     threads: int | None
     tuned: bool
 
@@ -74,7 +72,7 @@ class FaceOptions:
         if given and (self.boxes is not None or not find_detector(self.detector).searches):
             raise click.UsageError(f"{given[0]} needs a detector, not --boxes or --detector none")
 
-    def pipeline(self, sources: list[Source], workers: int) -> Pipeline:
+    def pipeline(self, sources: list[Source], workers: int, providers: ProviderOptions) -> Pipeline:
         """Loads the pipeline for sources, of which `workers` photos are processed at once."""
         from fkd_infer.jobs.threads import network_threads
         from fkd_infer.pipeline import load
@@ -83,7 +81,8 @@ class FaceOptions:
             self.model,
             detector=NONE.name if self.boxes else self.detector,
             detector_model=self.detector_model,
-            provider=self.provider,
+            provider=providers.landmarks(),
+            detector_provider=providers.detector(),
             threads=self.threads or network_threads(sources, workers),
             max_size=self.max_size,
             min_face=self.min_face,
@@ -157,7 +156,6 @@ face_options = group(
         show_default="on, off with --detector none",
         help="Place points again, in the box of the first ones.",
     ),
-    provider=provider_option,
     threads=threads_option("all cores; photos: each worker's share"),
     tuned=neutral_option(
         "--tuned/--no-tuned",

@@ -16,7 +16,6 @@ from fkd_infer.choices import (
     DRAW_LAYERS,
     SMOOTHINGS,
     DrawLayer,
-    Provider,
     Roll,
     Smoothing,
 )
@@ -31,7 +30,7 @@ from fkd_infer.cli.options.detectors import (
     video_size_text,
 )
 from fkd_infer.cli.options.group import NameOrPath, group
-from fkd_infer.cli.options.networks import model_option, provider_option, threads_option
+from fkd_infer.cli.options.networks import ProviderOptions, model_option, threads_option
 from fkd_infer.detection.registry import SEARCHING, find_detector
 
 if TYPE_CHECKING:
@@ -52,10 +51,9 @@ class LiveFaceOptions:
     min_score: float | None
     roll: Roll | None
     detect_every: int | None
-    provider: Provider
     threads: int | None
 
-    def tracker(self, smoothing: Smoothing) -> Tracker:
+    def tracker(self, smoothing: Smoothing, providers: ProviderOptions) -> Tracker:
         """Loads the networks, and returns a tracker that runs them."""
         from fkd_infer.detection.factory import video_detector
         from fkd_infer.detection.tiling import Search
@@ -66,7 +64,8 @@ class LiveFaceOptions:
             self.model,
             detector=self.detector,
             detector_model=self.detector_model,
-            provider=self.provider,
+            provider=providers.landmarks(),
+            detector_provider=providers.detector(),
             threads=self.threads,
         )
         size = self.max_size or find_detector(self.detector).search_sizes.videos
@@ -86,7 +85,6 @@ live_face_options = group(
     min_score=min_score_option,
     roll=roll_option,
     detect_every=detect_every_option,
-    provider=provider_option,
     threads=threads_option("all cores"),
 )
 """Adds `faces`: how faces are found."""

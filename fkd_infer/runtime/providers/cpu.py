@@ -12,11 +12,16 @@ class CpuProvider(ExecutionProvider[NoSettings]):
     onnx_name = "CPUExecutionProvider"
     title = "the CPU"
     memory = "this machine"
-    package = "onnxruntime"
+    requirement = "onnxruntime"
     extra = "cpu"
+    systems = ("Linux", "Windows", "Darwin")
     parallel_calls = True
-    tunable = True
+    plans_by_shape = False
     settings_type = NoSettings
+
+    def uses_threads(self, device: str) -> bool:
+        """Whether a session shares work between threads of the CPU."""
+        return True
 
 
 CPU = CpuProvider()

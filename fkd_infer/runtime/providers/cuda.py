@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping
 from contextlib import redirect_stdout
+from dataclasses import replace
 from io import StringIO
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fkd_infer.runtime.providers.base import BatchRunner, Driver, ExecutionProvider
+from fkd_infer.runtime.providers.base import BatchRunner, Driver, ExecutionProvider, is_index
 from fkd_infer.runtime.providers.cuda_settings import CudaSettings
 
 if TYPE_CHECKING:
@@ -18,6 +20,17 @@ _LOST = re.compile(
     r"CUDA failure \d|(?:CUDNN|CUBLAS)_STATUS_(?:EXECUTION_FAILED|INTERNAL_ERROR|NOT_INITIALIZED)",
     re.IGNORECASE,
 )
+NVIDIA = Driver(
+    name="nvidia",
+    command=(
+        "nvidia-smi",
+        "--query-gpu=name,driver_version,memory.total",
+        "--format=csv,noheader",
+    ),
+    fix="nvidia-smi  (it says more; after an update of the driver, restart the machine)",
+    install="install NVIDIA's driver",
+)
+CUDA_LIBRARIES = {"linux": "libcuda.so.1", "win32": "nvcuda.dll"}
 
 
 class CudaProvider(ExecutionProvider[CudaSettings]):
@@ -28,6 +41,7 @@ class CudaProvider(ExecutionProvider[CudaSettings]):
     title = "CUDA"
     memory = "the GPU"
     package = "onnxruntime-gpu"
+    requirement = "onnxruntime-gpu[cuda,cudnn]"
     extra = "gpu"
     libraries = (
         "nvidia-cuda-runtime",
@@ -35,24 +49,35 @@ class CudaProvider(ExecutionProvider[CudaSettings]):
         "nvidia-cuda-runtime-cu12",
         "nvidia-cudnn-cu12",
     )
-    driver = Driver(
-        name="nvidia",
-        command=(
-            "nvidia-smi",
-            "--query-gpu=name,driver_version,memory.total",
-            "--format=csv,noheader",
-        ),
-        fix="nvidia-smi  (it says more; after an update of the driver, restart the machine)",
-        install="install NVIDIA's driver",
-    )
+    library = "onnxruntime_providers_cuda"
+    system_libraries = CUDA_LIBRARIES
+    driver = NVIDIA
+    devices = "a GPU by its number from 0"
+    default_device = "0"
     half_precision = True
     settings_type = CudaSettings
 
-    def options(self, settings: CudaSettings) -> dict[str, str]:
-        """Returns the options that ONNX Runtime passes to CUDA."""
-        return settings.options()
+    def is_device(self, device: str) -> bool:
+        """Whether the name is a GPU's number."""
+        return is_index(device)
 
-    def preload(self, ort: Any) -> list[str]:
+    def options(self, settings: CudaSettings, device: str, cache: Path | None) -> dict[str, str]:
+        """Returns the options that ONNX Runtime passes to CUDA."""
+        options = {
+            # Few sizes occur, so allocate what they need; the default rounds up to powers of 2.
+            "arena_extend_strategy": "kSameAsRequested",
+            "cudnn_conv_algo_search": settings.search.upper(),
+            "enable_cuda_graph": str(int(settings.graphs)),
+            "use_tf32": str(int(settings.tf32)),
+        }
+        # Only if it is not the default: naming it makes ONNX Runtime 1.31 warn of a missing plugin.
+        if int(device):
+            options["device_id"] = device
+        if settings.memory is not None:
+            options["gpu_mem_limit"] = str(settings.memory)
+        return options
+
+    def missing_libraries(self, ort: Any) -> list[str]:
         """Loads CUDA's libraries from pip's folders; returns why each missing one is not loaded."""
         # ONNX Runtime prints what is missing, and standard output is for records.
         with redirect_stdout(StringIO()) as output:
@@ -72,16 +97,21 @@ class CudaProvider(ExecutionProvider[CudaSettings]):
         return _LOST.search(error) is not None
 
     def runner(
-        self, ort: Any, session: onnxruntime.InferenceSession, settings: CudaSettings
+        self, ort: Any, session: onnxruntime.InferenceSession, settings: CudaSettings, device: str
     ) -> BatchRunner:
         """Returns the function that runs a batch in the sizes of the settings."""
-        from fkd_infer.runtime.providers.cuda_batches import CudaBatches
+        from fkd_infer.runtime.batches import Batches, BufferPlace
 
-        return CudaBatches(ort, session, settings)
+        place = BufferPlace(ort, "cuda", int(device), settings.graphs)
+        return Batches(session, settings.buckets, place if settings.has_buffers else None)
 
-    def warm_up_batches(self, settings: CudaSettings) -> Sequence[int]:
-        """Returns every bucket if the settings ask for a warm-up."""
-        return settings.buckets if settings.warm_up else ()
+    def alternatives(self, settings: CudaSettings) -> Mapping[str, CudaSettings]:
+        """Returns ways of passing batches, and of choosing convolutions."""
+        return {
+            "binding": replace(settings, binding=True),
+            "graphs": replace(settings, graphs=True),
+            "exhaustive search": replace(settings, search="exhaustive"),
+        }
 
 
 CUDA = CudaProvider()

@@ -2,20 +2,40 @@
 
 from __future__ import annotations
 
+import platform
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from fkd_infer.errors import SettingsError
 from fkd_infer.runtime.providers.base import ExecutionProvider
+from fkd_infer.runtime.providers.coreml import COREML
 from fkd_infer.runtime.providers.cpu import CPU
 from fkd_infer.runtime.providers.cuda import CUDA
+from fkd_infer.runtime.providers.directml import DIRECTML
+from fkd_infer.runtime.providers.migraphx import MIGRAPHX
+from fkd_infer.runtime.providers.openvino import OPENVINO
+from fkd_infer.runtime.providers.qnn import QNN
+from fkd_infer.runtime.providers.tensorrt import TENSORRT, TENSORRT_RTX
+from fkd_infer.runtime.providers.webgpu import WEBGPU
 
 if TYPE_CHECKING:
     import onnxruntime
 
 AUTO = "auto"
-"""Stands for the first provider that starts."""
-PROVIDERS: tuple[ExecutionProvider[Any], ...] = (CUDA, CPU)
-"""In the order in which "auto" tries them. The CPU is last: it always starts."""
+"""Stands for the first provider that proves itself."""
+PROVIDERS: tuple[ExecutionProvider[Any], ...] = (
+    CUDA,
+    TENSORRT_RTX,
+    MIGRAPHX,
+    COREML,
+    DIRECTML,
+    OPENVINO,
+    WEBGPU,
+    TENSORRT,
+    QNN,
+    CPU,
+)
+"""In the order in which "auto" tries those that are automatic. The CPU always starts."""
 
 
 def provider_names() -> list[str]:
@@ -33,14 +53,23 @@ def find_provider(name: str) -> ExecutionProvider[Any]:
 
 
 def usable_providers(ort: Any) -> list[ExecutionProvider[Any]]:
-    """Returns the providers that an onnxruntime was built with; they may still fail to start."""
+    """Returns the providers that an onnxruntime was built with, and those whose plug-in is
+    installed; they may still fail to start."""
     built_in = ort.get_available_providers()
-    return [provider for provider in PROVIDERS if provider.onnx_name in built_in]
+    return [
+        provider
+        for provider in PROVIDERS
+        if (
+            find_spec(provider.plugin.module) if provider.plugin else provider.onnx_name in built_in
+        )
+    ]
 
 
 def first_choice(name: str, ort: Any) -> ExecutionProvider[Any]:
     """Returns the provider of a name; of "auto", the one that is tried first."""
-    return next(iter(usable_providers(ort)), CPU) if name == AUTO else find_provider(name)
+    if name != AUTO:
+        return find_provider(name)
+    return next(provider for provider in (*usable_providers(ort), CPU) if provider.automatic)
 
 
 def provider_of(session: onnxruntime.InferenceSession) -> ExecutionProvider[Any]:
@@ -54,7 +83,15 @@ def runtime_packages() -> list[str]:
     return sorted({provider.package for provider in PROVIDERS})
 
 
-def install_command(pip: str = "pip install") -> str:
-    """Returns the command that installs fkd with one of the packages of ONNX Runtime."""
-    first, *others = sorted({f"'fkd[{provider.extra}]'" for provider in PROVIDERS})
-    return f"{pip} {first}" + (f"  (or {', '.join(others)})" if others else "")
+def here() -> list[ExecutionProvider[Any]]:
+    """Returns the providers that exist for this system."""
+    return [provider for provider in PROVIDERS if platform.system() in provider.systems]
+
+
+def install_command(provider: ExecutionProvider[Any], pip: str = "pip install") -> str:
+    """Returns the command that installs what a provider needs."""
+    return f"{pip} {' '.join(_quoted(part) for part in provider.requirement.split())}"
+
+
+def _quoted(requirement: str) -> str:
+    return f"'{requirement}'" if "[" in requirement else requirement

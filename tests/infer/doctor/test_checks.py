@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from fkd_infer.runtime.tuned_profile import Profile, ProfileKey, write_profile
 
 from fkd_infer.cli.doctor import main
 from fkd_infer.detection.fkd import FkdDetector
@@ -28,7 +29,6 @@ from fkd_infer.doctor.providers import check_driver, check_provider
 from fkd_infer.errors import ProviderError
 from fkd_infer.runtime.install import install_error
 from fkd_infer.runtime.providers.cuda import CUDA
-from fkd_infer.runtime.tuned_profile import Profile, ProfileKey, write_profile
 from fkd_infer.types import Detections
 
 

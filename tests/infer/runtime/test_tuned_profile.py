@@ -11,6 +11,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fkd_infer.runtime.tuned_profile import (
+    ModelVariant,
+    Profile,
+    ProfileKey,
+    read_profile,
+    write_profile,
+)
 from tiny_models import SIZE
 
 import fkd_infer
@@ -22,13 +29,6 @@ from fkd_infer.runtime import tuned_profile, tuned_session
 from fkd_infer.runtime.providers.registry import first_choice
 from fkd_infer.runtime.session import LandmarkSession
 from fkd_infer.runtime.settings import SessionSettings
-from fkd_infer.runtime.tuned_profile import (
-    ModelVariant,
-    Profile,
-    ProfileKey,
-    read_profile,
-    write_profile,
-)
 from fkd_infer.system.files.reading import file_sha256
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from fkd_infer.runtime.tuned_profile import Profile, read_profile
 from numpy.typing import NDArray
 from tiny_models import MODELS
 
@@ -22,7 +23,6 @@ from fkd_infer.choices import BATCH
 from fkd_infer.cli.main import main
 from fkd_infer.models.shipped import find_model
 from fkd_infer.runtime.settings import SessionSettings
-from fkd_infer.runtime.tuned_profile import Profile, read_profile
 from fkd_infer.tuning import configs, search
 from fkd_infer.tuning.interleaved import Contender
 from fkd_infer.tuning.trial import MIN_ROUNDS, RunConfig, Trial, fastest, is_faster

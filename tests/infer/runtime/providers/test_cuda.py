@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 import pytest
+from fkd_infer.runtime.providers.cuda_batches import CudaBatches
 from tiny_models import MODELS, SIZE
 
 from fkd_infer.choices import DEFAULT_MODEL
@@ -18,7 +19,6 @@ from fkd_infer.errors import DeviceLostError, OutOfMemoryError, SettingsError
 from fkd_infer.runtime import session as sessions
 from fkd_infer.runtime.providers.cpu import CPU
 from fkd_infer.runtime.providers.cuda import CUDA
-from fkd_infer.runtime.providers.cuda_batches import CudaBatches
 from fkd_infer.runtime.providers.cuda_settings import CudaSettings
 from fkd_infer.runtime.session import LandmarkSession
 

@@ -25,19 +25,22 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ProfileKey:
-    """All that a profile depends on: CPU, cores, ONNX Runtime's version, the model's sha256."""
+    """All that a profile depends on: CPU, cores, ONNX Runtime's version, the model's sha256, and
+    the provider with its device."""
 
     cpu: str
     features: tuple[str, ...]
     threads: int
     onnxruntime: str
     model: str
+    provider: str = CPU.name
 
     @classmethod
-    def of(cls, model: Path) -> ProfileKey:
-        """Returns the key of a model file on this machine."""
+    def of(cls, model: Path, provider: str) -> ProfileKey:
+        """Returns the key of a model file on a provider of this machine, such as "cuda:0"."""
         version: str = import_onnxruntime().__version__
-        return cls(cpu_name(), cpu_features(), available_threads(), version, file_sha256(model))
+        threads = available_threads()
+        return cls(cpu_name(), cpu_features(), threads, version, file_sha256(model), provider)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,8 @@ class ModelVariant:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """The fastest way to run a model on a machine; `batch` is the number of faces in one call.
+    """The fastest way to run a model on a machine; `batch` is the number of faces in one call, and
+    `options` are the provider's, as KEY=VALUE.
 
     Raises ValueError for an unknown version and for a batch of less than one face.
     """
@@ -64,11 +68,12 @@ class Profile:
     settings: SessionSettings
     batch: int = BATCH
     variant: ModelVariant | None = None
-    version: int = 1
+    options: tuple[str, ...] = ()
+    version: int = 2
 
     def __post_init__(self) -> None:
-        if self.version != 1:
-            raise ValueError(f"it has version {self.version}, but this fkd reads version 1")
+        if self.version != 2:
+            raise ValueError(f"it has version {self.version}, but this fkd reads version 2")
         if self.batch < 1:
             raise ValueError(f"batch is {self.batch}, but must be 1 or more")
 
@@ -91,11 +96,12 @@ class Profile:
 
 @dataclass(frozen=True, slots=True)
 class UnusedProfile:
-    """A file of a profile that is not used, the reason, and the profile's model."""
+    """A file of a profile that is not used, the reason, and the profile's model and provider."""
 
     path: Path
     reason: str
     model: Path
+    provider: str
 
     @property
     def problem(self) -> str:
@@ -105,7 +111,8 @@ class UnusedProfile:
     @property
     def fix(self) -> str:
         """The command that makes a new profile."""
-        return f"fkd-infer tune --model {self.model}"
+        on = "" if self.provider == CPU.name else f" --provider {self.provider}"
+        return f"fkd-infer tune --model {self.model}{on}"
 
     def warn(self) -> None:
         """Logs the problem and its fix."""
@@ -120,7 +127,8 @@ def _digest(parts: Sequence[object]) -> str:
 
 def _profile_path(key: ProfileKey) -> Path:
     # ONNX Runtime's version is left out, so that an outdated profile is found and reported.
-    name = _digest([key.cpu, key.features, key.threads, key.model])
+    on = [] if key.provider == CPU.name else [key.provider]
+    name = _digest([key.cpu, key.features, key.threads, key.model, *on])
     return cache_folder() / "tuned" / name / "profile.json"
 
 
@@ -137,7 +145,7 @@ def check_writable() -> None:
 
 def write_profile(profile: Profile, model: Path) -> None:
     """Writes the profile of a model file, and its optimized graph; raises OutputError."""
-    if profile.settings.level != "none":
+    if profile.key.provider == CPU.name and profile.settings.level != "none":
         with atomic_write(profile.graph) as partial:
             _save_graph(profile.network(model), profile.settings, partial)
     with atomic_write(profile.path) as partial:
@@ -157,35 +165,35 @@ def _save_graph(network: Path, settings: SessionSettings, out: Path) -> None:
         raise OutputError(out, " ".join(str(error).split())) from error
 
 
-def read_profile(model: Path) -> Profile | None:
-    """Returns the profile of a model file on this machine; warns of one that cannot be used."""
-    profile = find_profile(model)
+def read_profile(model: Path, provider: str) -> Profile | None:
+    """Returns the profile of a model file on a provider; warns of one that cannot be used."""
+    profile = find_profile(model, provider)
     if isinstance(profile, UnusedProfile):
         profile.warn()
         return None
     return profile
 
 
-def find_profile(model: Path) -> Profile | UnusedProfile | None:
-    """Returns the profile of a model file on this machine, None if there is none.
+def find_profile(model: Path, provider: str = CPU.name) -> Profile | UnusedProfile | None:
+    """Returns the profile of a model file on a provider of this machine, None if there is none.
 
     A profile that is damaged, or of another machine, runtime or model, is an UnusedProfile.
     """
-    if not _any_profiles():
+    if not any_profiles():
         return None
-    key = ProfileKey.of(model)
+    key = ProfileKey.of(model, provider)
     path = _profile_path(key)
     try:
         profile = parse_dataclass(Profile, json.loads(path.read_text("utf-8")), "profile")
     except FileNotFoundError:
         return None
     except (OSError, ValueError, RecursionError) as error:
-        return UnusedProfile(path, str(error), model)
+        return UnusedProfile(path, str(error), model, provider)
     mismatch = _mismatch(profile, key, model)
-    return UnusedProfile(path, mismatch, model) if mismatch else profile
+    return UnusedProfile(path, mismatch, model, provider) if mismatch else profile
 
 
-def _any_profiles() -> bool:
+def any_profiles() -> bool:
     """Whether a model was ever tuned; otherwise, no model need be read for its sha256."""
     try:
         return bool(os.listdir(cache_folder() / "tuned"))  # noqa: PTH208 (no object for each)

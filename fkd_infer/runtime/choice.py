@@ -1,0 +1,48 @@
+"""What a session is asked to run on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+from fkd_infer.errors import SettingsError
+from fkd_infer.runtime.providers.base import ProviderSettings
+from fkd_infer.runtime.providers.registry import AUTO, find_provider
+from fkd_infer.system.arguments import check_fields
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderChoice:
+    """An execution provider that is used, or the session does not start.
+
+    `name` is a provider's, or "auto" for the first one that proves itself. `device` is one of its
+    devices, such as "1" or "GPU"; "" is the provider's default. `settings` apply to their own
+    provider only. With `allow_fallback`, nodes that the provider does not have run on the CPU;
+    otherwise a session starts only if there are none.
+
+    Raises SettingsError for an unknown provider or device.
+    """
+
+    name: str = AUTO
+    device: str = ""
+    settings: ProviderSettings | None = None
+    allow_fallback: bool = False
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        if self.name != AUTO:
+            find_provider(self.name).check_device(self.device)
+        elif self.device:
+            problem = f"is {self.device!r}, but the provider is {AUTO!r}"
+            raise SettingsError("device", problem, "name the provider too")
+
+    @classmethod
+    def of(cls, asked: str | Self) -> Self:
+        """Returns the choice that "PROVIDER" or "PROVIDER:DEVICE" stands for, or the choice."""
+        if not isinstance(asked, str):
+            return asked
+        name, _, device = asked.partition(":")
+        return cls(name, device)
+
+    def __str__(self) -> str:
+        return f"{self.name}:{self.device}" if self.device else self.name

@@ -1,0 +1,1 @@
+"""Sessions with the settings that `fkd-infer tune` found for a model on this machine."""
