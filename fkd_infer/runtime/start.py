@@ -197,7 +197,9 @@ class _Start(NamedTuple):
             raise _NotStartedError(f"{provider.title} cannot be used: {error}{why}") from error
         except (InvalidModelError, OutOfMemoryError) as error:
             # It loads on the CPU: what is wrong is not the file.
-            reason = missing[0] if missing else error.without_subject
+            full = isinstance(error, OutOfMemoryError)
+            reason = str(error) if full else " ".join(str(error.__cause__).split())
+            reason = missing[0] if missing and not full else reason
             text = f"ONNX Runtime did not start {provider.title} ({reason})"
             raise _NotStartedError(text) from error
         if session.get_providers()[0] != provider.onnx_name:

@@ -11,8 +11,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from fkd_infer.runtime.tuned_profile import ModelVariant
-from fkd_infer.runtime.tuned_session import open_session
 from protobuf_bytes import field, with_added
 from tiny_models import MODELS
 
@@ -23,6 +21,8 @@ from fkd_infer.models import check
 from fkd_infer.models.check import check_model
 from fkd_infer.models.shipped import find_model
 from fkd_infer.runtime.session import LandmarkSession
+from fkd_infer.runtime.tuned.profile import ModelVariant
+from fkd_infer.runtime.tuned.session import open_session
 from fkd_infer.tuning.variants import variants_of
 
 FIXED = MODELS / "fixed.onnx"

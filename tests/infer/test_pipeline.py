@@ -334,7 +334,7 @@ def test_invalid_images_are_refused_with_what_makes_them_valid(
 @pytest.mark.parametrize(
     ("argument", "value", "why"),
     [
-        ("provider", "gpu", "choose one of: auto, cpu, cuda"),
+        ("provider", "gpu", "choose one of: auto, coreml, cpu, cuda"),
         ("min_presence", 5, "a number from 0 to 1"),
         ("min_presence", float("nan"), "a number from 0 to 1"),
         ("threads", "2", "a whole number of 1 or more"),

@@ -49,7 +49,8 @@ NEUTRAL = {
     *(f"--{row.name}" for row in BUILT_IN),
     *("--out", "--records", "--sheet", "--errors", "--extras", "--show"),
     *("--limit-pixels", "--limit-frames", "--limit-seconds", "--limit-memory"),
-    *("--provider", "--threads", "--tuned", "--workers", "--resume", "--profile", "--quiet"),
+    *("--provider", "--device", "--provider-option", "--allow-fallback", "--detector-provider"),
+    *("--threads", "--tuned", "--workers", "--resume", "--profile", "--quiet"),
 }
 
 

@@ -10,14 +10,13 @@ import sys
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from fkd_infer.runtime.tuned_profile import Profile, ProfileKey, write_profile
 
 from fkd_infer.cli.doctor import main
 from fkd_infer.detection.fkd import FkdDetector
@@ -25,10 +24,13 @@ from fkd_infer.doctor import checks, machine, networks, packages
 from fkd_infer.doctor import finding as findings
 from fkd_infer.doctor.checks import CHECKS, examine
 from fkd_infer.doctor.finding import Check, Finding
-from fkd_infer.doctor.providers import check_driver, check_provider
-from fkd_infer.errors import ProviderError
+from fkd_infer.doctor.providers import check_driver, check_provider, other_providers
+from fkd_infer.errors import InstallError, ProviderError
+from fkd_infer.runtime import proof
 from fkd_infer.runtime.install import install_error
 from fkd_infer.runtime.providers.cuda import CUDA
+from fkd_infer.runtime.providers.tensorrt import TENSORRT
+from fkd_infer.runtime.tuned.profile import Profile, ProfileKey, write_profile
 from fkd_infer.types import Detections
 
 
@@ -71,7 +73,10 @@ def test_finds_no_problem_here() -> None:
     findings = examine()
     assert [finding for finding in findings if finding.problem] == []
     names = [finding.name for finding in findings]
-    assert len(set(names)) == len(names) == len(CHECKS)
+    assert len(set(names)) == len(names)
+    every = [check.name for check in CHECKS]
+    assert names == [name for name in every if name in names]
+    assert {"onnx runtime", "providers", "model", "detector", "tuning"} <= set(names)
 
 
 LIBGL = ImportError("libGL.so.1: cannot open shared object file: No such file or directory")
@@ -147,7 +152,7 @@ def test_a_broken_package_is_reinstalled(
 
 def test_a_missing_runtime_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch)
-    assert "pip install 'fkd[cpu]'" in problem_and_repair(packages.onnx_runtime())
+    assert "| pip install onnxruntime" in problem_and_repair(packages.onnx_runtime())
 
 
 def test_two_runtimes_are_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,22 +160,25 @@ def test_two_runtimes_are_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
     finding = packages.onnx_runtime()
     assert finding.fact == "onnxruntime 1.32, onnxruntime-gpu 1.31"
     assert "overwrite each other" in problem_and_repair(finding)
-    assert "pip uninstall -y onnxruntime onnxruntime-gpu && pip install" in problem_and_repair(
-        finding
+    assert (
+        "pip uninstall -y onnxruntime onnxruntime-gpu && pip install onnxruntime-gpu"
+        in problem_and_repair(finding)
     )
 
 
 def test_an_incomplete_runtime_is_reinstalled(monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch, onnxruntime="1.32")
-    import_as(monkeypatch, SimpleNamespace())
-    assert "incomplete" in problem_and_repair(packages.onnx_runtime())
+    monkeypatch.setattr("fkd_infer.runtime.install._packages_on_path", lambda _: ["onnxruntime"])
+    monkeypatch.setitem(sys.modules, "onnxruntime", ModuleType("onnxruntime"))
+    assert "most of its files are missing" in problem_and_repair(packages.onnx_runtime())
     assert "--force-reinstall --no-deps onnxruntime" in problem_and_repair(packages.onnx_runtime())
 
 
 def test_a_runtime_that_fails_to_import_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch, onnxruntime="1.32")
-    break_import(monkeypatch, ImportError("DLL load failed"))
-    assert "DLL load failed" in problem_and_repair(packages.onnx_runtime())
+    monkeypatch.setattr("fkd_infer.runtime.install._packages_on_path", lambda _: ["onnxruntime"])
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    assert "cannot be imported: ModuleNotFoundError" in problem_and_repair(packages.onnx_runtime())
 
 
 def nvidia_smi(monkeypatch: pytest.MonkeyPatch, code: int, output: str) -> None:
@@ -210,45 +218,84 @@ def replace_runtime(monkeypatch: pytest.MonkeyPatch, *providers: str) -> None:
 
 def break_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
-        raise ProviderError("cuda", ["cpu"], "see the log")
+        raise ProviderError("cuda", ["cpu"], "see the log", "libcublas.so.13: cannot open")
 
     replace_runtime(monkeypatch, "CUDAExecutionProvider", "CPUExecutionProvider")
     install(monkeypatch, onnxruntime_gpu="1.31", nvidia_cudnn_cu13="9.1")
     monkeypatch.setattr("fkd_infer.runtime.session.LandmarkSession", fail)
 
 
+def cuda() -> Finding:
+    finding = check_provider(CUDA)
+    assert finding is not None
+    return finding
+
+
 def test_missing_cuda_libraries_are_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     break_cuda(monkeypatch)
     nvidia_smi(monkeypatch, 0, "NVIDIA X, 580.1, 24564 MiB\n")
-    finding = check_provider(CUDA)
-    assert finding.fact == "ONNX Runtime was built with CUDA 13.0; nvidia-cudnn-cu13 9.1"
-    assert "does not start: libcublas.so.13: cannot open | " in problem_and_repair(finding)
-    assert finding.repair == "pip install --upgrade 'fkd[gpu]'"
+    assert cuda().fact == "ONNX Runtime was built with CUDA 13.0; nvidia-cudnn-cu13 9.1"
+    assert "libcublas.so.13: cannot open | " in problem_and_repair(cuda())
+    assert cuda().repair == "pip install -U 'onnxruntime-gpu[cuda,cudnn]'"
 
 
 def test_without_a_gpu_the_cpu_runtime_is_suggested(monkeypatch: pytest.MonkeyPatch) -> None:
     break_cuda(monkeypatch)
     no_nvidia_smi(monkeypatch)
-    repair = "pip uninstall -y onnxruntime-gpu && pip install 'fkd[cpu]'"
-    assert repair in problem_and_repair(check_provider(CUDA))
+    repair = "pip uninstall -y onnxruntime-gpu && pip install onnxruntime"
+    assert repair in problem_and_repair(cuda())
 
 
-def test_reports_that_cuda_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reports_the_run_that_proved_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
     break_cuda(monkeypatch)
     opened: list[tuple[object, ...]] = []
-    monkeypatch.setattr(
-        "fkd_infer.runtime.session.LandmarkSession", lambda *arguments: opened.append(arguments)
-    )
-    assert check_provider(CUDA).fact.endswith("a session starts")
+
+    def open_session(*arguments: object) -> SimpleNamespace:
+        opened.append(arguments)
+        return SimpleNamespace(started=SimpleNamespace(on="cuda:0"))
+
+    monkeypatch.setattr("fkd_infer.runtime.session.LandmarkSession", open_session)
+    assert "cuda:0 proved itself in" in cuda().fact
     assert opened == [("fkdnet", "cuda")]
 
 
 def test_an_unused_gpu_is_no_problem_but_has_a_repair(monkeypatch: pytest.MonkeyPatch) -> None:
     replace_runtime(monkeypatch, "CPUExecutionProvider")
     nvidia_smi(monkeypatch, 0, "NVIDIA X, 580.1, 24564 MiB\n")
-    finding = check_provider(CUDA)
-    assert finding.problem is None
-    assert finding.repair == "pip uninstall -y onnxruntime && pip install 'fkd[gpu]'"
+    assert cuda().problem is None
+    repair = "pip uninstall -y onnxruntime && pip install 'onnxruntime-gpu[cuda,cudnn]'"
+    assert cuda().repair == repair
+
+
+def test_a_provider_that_is_not_installed_is_not_mentioned_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    replace_runtime(monkeypatch, "CPUExecutionProvider")
+    no_nvidia_smi(monkeypatch)
+    assert check_provider(CUDA) is None
+    others = other_providers()
+    assert others is not None
+    assert "cuda (pip install 'onnxruntime-gpu[cuda,cudnn]')" in others.fact
+
+
+def test_tensorrt_that_does_not_run_is_no_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    break_cuda(monkeypatch)
+    no_nvidia_smi(monkeypatch)
+    replace_runtime(monkeypatch, "TensorrtExecutionProvider", "CPUExecutionProvider")
+    finding = check_provider(TENSORRT)
+    assert finding is not None
+    assert "it does not run: libcublas" in finding.fact
+    assert (finding.problem, finding.repair) == (None, None)
+
+
+def test_a_broken_runtime_is_one_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise InstallError("onnxruntime", "cannot be imported: most of its files are missing", "x")
+
+    monkeypatch.setattr("fkd_infer.runtime.install.import_onnxruntime", fail)
+    no_nvidia_smi(monkeypatch)
+    assert check_provider(CUDA) is None
+    assert other_providers() is None
 
 
 @pytest.mark.parametrize(
@@ -289,20 +336,18 @@ def test_the_repair_of_opencv_threads_works() -> None:
 
 
 def test_a_model_with_wrong_points_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
-    draw = networks._drawn_face
-
-    def upside_down(size: int) -> tuple[Any, dict[str, tuple[float, float]]]:
-        face, parts = draw(size)
-        return face, {part: (x, size - y) for part, (x, y) in parts.items()}
-
-    monkeypatch.setattr(networks, "_drawn_face", upside_down)
+    parts = {part: (x, 1 - y) for part, (x, y) in proof.DRAWN_PARTS.items()}
+    face = proof.drawn_face(128)
+    monkeypatch.setattr(proof, "DRAWN_PARTS", parts)
+    monkeypatch.setattr(proof, "drawn_face", lambda _: face)
     finding = networks.model()
     assert "it puts right_eye, left_eye, outer_lips elsewhere" in problem_and_repair(finding)
 
 
 def test_a_low_score_for_a_drawn_face_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
-    draw = networks._drawn_face
-    monkeypatch.setattr(networks, "_drawn_face", lambda size: (draw(size)[0] // 255, {}))
+    black = proof.drawn_face(128) // 255
+    monkeypatch.setattr(proof, "DRAWN_PARTS", {})
+    monkeypatch.setattr(proof, "drawn_face", lambda _: black)
     assert "does not see a drawn face" in problem_and_repair(networks.model())
 
 
@@ -331,7 +376,7 @@ def tuned(fixed_model: Path, monkeypatch: pytest.MonkeyPatch) -> Profile:
     from fkd_infer.runtime.settings import SessionSettings
 
     monkeypatch.setattr("fkd_infer.models.shipped.find_model", lambda _: fixed_model)
-    profile = Profile(ProfileKey.of(fixed_model), "pipeline", SessionSettings(3), batch=7)
+    profile = Profile(ProfileKey.of(fixed_model, "cpu"), "pipeline", SessionSettings(3), batch=7)
     write_profile(profile, fixed_model)
     return profile
 
@@ -381,9 +426,7 @@ def test_a_failing_check_does_not_stop_the_others() -> None:
 
 def test_a_missing_package_is_one_problem() -> None:
     first, again = examine([WITHOUT_RUNTIME, WITHOUT_RUNTIME])
-    assert problem_and_repair(first) == (
-        "ONNX Runtime is not installed | pip install 'fkd[cpu]'  (or 'fkd[gpu]')"
-    )
+    assert problem_and_repair(first) == ("ONNX Runtime is not installed | pip install onnxruntime")
     assert again == Finding("without runtime", "not checked: ONNX Runtime is not installed")
 
 
@@ -398,7 +441,7 @@ def test_exits_with_1_and_prints_the_repair(monkeypatch: pytest.MonkeyPatch) -> 
     done = CliRunner().invoke(main, catch_exceptions=False)
     assert done.exit_code == 1
     assert "problem  without runtime  could not be checked\n" in done.output
-    assert "fix it with: pip install 'fkd[cpu]'" in done.output
+    assert "fix it with: pip install onnxruntime" in done.output
     assert done.output.endswith("1 problem\n")
 
 

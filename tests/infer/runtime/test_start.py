@@ -1,117 +1,208 @@
-"""The provider that was asked for is used, or an error says why not."""
+"""The provider that was asked for is used, wholly, or an error says why not."""
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
+import numpy as np
 import pytest
+from fake_onnxruntime import CPU, CUDA, POINTS, FakeRuntime
+from tiny_models import MODELS
 
 from fkd_infer.errors import InvalidModelError, OutOfMemoryError, ProviderError
+from fkd_infer.runtime import libraries, start
+from fkd_infer.runtime.choice import ProviderChoice
+from fkd_infer.runtime.proof import LandmarkProof
+from fkd_infer.runtime.providers import registry
 from fkd_infer.runtime.providers.cuda_settings import CudaSettings
 from fkd_infer.runtime.settings import SessionSettings
-from fkd_infer.runtime.start import start_session
+from fkd_infer.runtime.start import Started, start_session
+
+MODEL = MODELS / "scored.onnx"
+OPENVINO, WEBGPU = "OpenVINOExecutionProvider", "WebGpuExecutionProvider"
 
 
-def fake_runtime(offered: list[str], started: list[str]) -> SimpleNamespace:
-    """An onnxruntime with the providers `offered`, of which sessions start only `started`."""
-
-    def session(
-        _path: Path,
-        _options: object,
-        providers: list[tuple[str, dict[str, str]]],
-        enable_fallback: int,
-    ) -> SimpleNamespace:
-        assert not enable_fallback
-        active = [name for name, _ in providers if name in started]
-        return SimpleNamespace(get_providers=lambda: active)
-
-    return SimpleNamespace(
-        get_available_providers=lambda: offered,
-        preload_dlls=lambda: print("Failed to load libcudnn: no such file\nSee …"),
-        SessionOptions=lambda: SimpleNamespace(add_session_config_entry=lambda *_: None),
-        GraphOptimizationLevel=SimpleNamespace(ORT_ENABLE_ALL=99),
-        InferenceSession=session,
-    )
+@pytest.fixture(autouse=True)
+def whole_libraries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No library is missing, no plug-in installed, and no line was logged before."""
+    monkeypatch.setattr(libraries, "_load", lambda *_: "")
+    monkeypatch.setattr(libraries, "_registered", set())
+    monkeypatch.setattr(registry, "find_spec", lambda _: None)
+    start._say_once.cache_clear()
+    start._warn_once.cache_clear()
 
 
-ONE_THREAD, PLAIN = SessionSettings(1), CudaSettings()
-CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
+def run(runtime: FakeRuntime, asked: str | ProviderChoice = "cuda", path: Path = MODEL) -> Started:
+    choice = ProviderChoice.of(asked)
+    return start_session(runtime, path, choice, SessionSettings(1), LandmarkProof(96, 1))
+
+
+def plug_in(monkeypatch: pytest.MonkeyPatch, runtime: FakeRuntime, *devices: Any) -> None:
+    """Installs every plug-in, with these devices."""
+    monkeypatch.setattr(registry, "find_spec", lambda _: object())
+    module = SimpleNamespace(get_library_path=lambda: "library.so")
+    monkeypatch.setattr(libraries, "import_module", lambda _: module)
+    runtime.devices.extend(devices)
+
+
+def device(provider: str, name: str = "") -> SimpleNamespace:
+    return SimpleNamespace(ep_name=provider, ep_metadata={"ov_device": name})
 
 
 def test_cuda_raises_if_it_is_not_installed() -> None:
-    with pytest.raises(ProviderError, match=r"'cuda'.*usable: cpu.*fkd\[gpu\]"):
-        start_session(fake_runtime([CPU], [CPU]), Path("m"), "cuda", ONE_THREAD, PLAIN)
+    with pytest.raises(ProviderError, match=r"'cuda'.*usable: cpu.*pip install 'onnxruntime-gpu"):
+        run(FakeRuntime([CPU]))
 
 
-def test_cuda_raises_if_it_does_not_start() -> None:
+def test_a_provider_of_another_system_is_not_to_be_installed() -> None:
+    with pytest.raises(ProviderError, match="DirectML is for Windows; choose another"):
+        run(FakeRuntime([CPU]), "directml")
+
+
+def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(libraries, "_load", lambda name, *_: f"{name}: cannot open")
     with pytest.raises(
-        ProviderError, match=r"did not start CUDA.*libcudnn: no such file\).*doctor"
+        ProviderError, match=r"did not start CUDA .*load: libcuda\.so\.1: cannot open\).*doctor"
     ):
-        start_session(fake_runtime([CUDA, CPU], [CPU]), Path("m"), "cuda", ONE_THREAD, PLAIN)
+        run(FakeRuntime([CUDA, CPU]))
 
 
 def test_a_broken_file_is_not_reported_as_a_failure_of_cuda() -> None:
-    runtime = fake_runtime([CUDA, CPU], [CUDA, CPU])
-
-    def fail(*_: object, **__: object) -> None:
+    def fail(_: Sequence[str]) -> None:
         raise RuntimeError("protobuf parsing failed")
 
-    runtime.InferenceSession = fail
     with pytest.raises(InvalidModelError, match="protobuf parsing failed"):
-        start_session(runtime, Path("m"), "cuda", ONE_THREAD, PLAIN)
+        run(FakeRuntime([CUDA, CPU], [CUDA, CPU], load=fail))
 
 
-def test_auto_uses_cuda_if_it_starts() -> None:
-    opened = start_session(
-        fake_runtime([CUDA, CPU], [CUDA, CPU]), Path("m"), "auto", ONE_THREAD, PLAIN
-    )
-    assert opened.get_providers()[0] == CUDA
-
-
-def test_auto_warns_when_it_falls_back_to_the_cpu(
-    caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("asked", ["cuda", "auto"])
+def test_a_provider_that_answers_as_the_cpu_does_is_used(
+    asked: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    opened = start_session(fake_runtime([CUDA, CPU], [CPU]), Path("m"), "auto", ONE_THREAD, PLAIN)
-    assert opened.get_providers() == [CPU]
-    assert "did not start CUDA" in caplog.text
-    assert capsys.readouterr().out == ""
+    caplog.set_level(logging.INFO)
+    started = run(FakeRuntime([CUDA, CPU], [CUDA, CPU]), asked)
+    assert (started.on, started.session.get_providers()[0]) == ("cuda:0", CUDA)
+    said = ["auto: networks run on CUDA, which answers as the CPU does"]
+    assert [record.message for record in caplog.records] == (said if asked == "auto" else [])
 
 
-def test_passes_options_to_cuda_and_none_to_the_cpu() -> None:
-    runtime, passed = fake_runtime([CUDA, CPU], [CUDA, CPU]), []
-
-    def session(*_: object, providers: list[tuple[str, dict[str, str]]], **__: object) -> object:
-        passed.extend(providers)
-        return SimpleNamespace(get_providers=lambda: [CUDA, CPU])
-
-    runtime.InferenceSession = session
-    cuda = CudaSettings(device=1)
-    start_session(runtime, Path("m"), "cuda", ONE_THREAD, cuda)
-    assert passed == [(CUDA, cuda.options()), (CPU, {})]
+def fails_at_the_first_convolution(_: object) -> Any:
+    raise RuntimeError("NOT_IMPLEMENTED : Conv needs cuDNN")
 
 
-def out_of_memory(*_: object, **__: object) -> None:
-    raise RuntimeError("bfc_arena.cc: Failed to allocate memory for requested buffer of size 512")
+def test_a_session_that_starts_and_fails_at_the_first_batch_is_refused() -> None:
+    runtime = FakeRuntime([CUDA, CPU], [CUDA, CPU], answers={CUDA: fails_at_the_first_convolution})
+    with pytest.raises(
+        ProviderError, match=r"CUDA started, but failed at the first batch: .*cuDNN"
+    ):
+        run(runtime)
+
+
+def test_auto_says_in_one_line_why_it_runs_on_the_cpu(caplog: pytest.LogCaptureFixture) -> None:
+    runtime = FakeRuntime([CUDA, CPU], [CUDA, CPU], answers={CUDA: fails_at_the_first_convolution})
+    for _ in range(2):  # a landmark network and a detector
+        assert run(runtime, "auto").on == "cpu"
+    (line,) = [record.message for record in caplog.records]
+    assert line.startswith("auto: networks run on the CPU (CUDA started, but failed at the first")
+    assert line.endswith("see what is missing with: fkd-infer doctor")
+
+
+@pytest.mark.parametrize("wrong", [POINTS + 3, np.full_like(POINTS, np.nan)])
+def test_another_answer_than_the_cpus_is_refused(wrong: np.ndarray) -> None:
+    runtime = FakeRuntime([CUDA, CPU], [CUDA, CPU], answers={CUDA: lambda _: [wrong]})
+    with pytest.raises(ProviderError, match=r"something else: its points are .* px from the CPU's"):
+        run(runtime)
+
+
+def test_one_moved_point_and_rounding_are_no_other_answer() -> None:
+    near = POINTS + 0.01
+    near[0, 7] += 5
+    runtime = FakeRuntime([CUDA, CPU], [CUDA, CPU], answers={CUDA: lambda _: [near]})
+    assert run(runtime).on == "cuda:0"
+
+
+def test_nodes_that_fall_to_the_cpu_are_counted_and_refused(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    fallen = [("a", "TopK"), ("b", "TopK"), ("c", "Loop")]
+    runtime = FakeRuntime([CUDA, CPU], [CUDA, CPU], on_cpu={CUDA: fallen})
+    with pytest.raises(
+        ProviderError, match=r"CUDA leaves 3 nodes \(2 TopK, 1 Loop\) to the CPU; --allow-fallback"
+    ):
+        run(runtime)
+    started = run(runtime, ProviderChoice("cuda", allow_fallback=True))
+    assert started.on_cpu == {"TopK": 2, "Loop": 1}
+    assert "CUDA leaves 3 nodes (2 TopK, 1 Loop) to the CPU" in caplog.text
+
+
+def test_options_of_the_provider_reach_it_and_its_device_too() -> None:
+    runtime = FakeRuntime([CUDA, CPU], [CUDA, CPU])
+    started = run(runtime, ProviderChoice("cuda", "1", CudaSettings(memory=1 << 30, tf32=False)))
+    given = runtime.sessions[-1].options
+    assert started.on == "cuda:1"
+    assert (given["device_id"], given["gpu_mem_limit"], given["use_tf32"]) == (
+        "1",
+        str(1 << 30),
+        "0",
+    )
+
+
+def out_of_memory(names: Sequence[str]) -> None:
+    if CUDA in names:
+        raise RuntimeError("bfc_arena.cc: Failed to allocate memory for requested buffer of 512")
 
 
 def test_a_full_gpu_is_reported_as_the_reason() -> None:
-    runtime = fake_runtime([CUDA, CPU], [CUDA, CPU])
-    on_cpu = runtime.InferenceSession
-
-    def session(
-        *arguments: object, providers: list[tuple[str, object]], **options: object
-    ) -> object:
-        start = out_of_memory if providers[0][0] == CUDA else on_cpu
-        return start(*arguments, providers=providers, **options)
-
-    runtime.InferenceSession = session
-    with pytest.raises(ProviderError, match="the GPU has not enough free memory to load m"):
-        start_session(runtime, Path("m"), "cuda", ONE_THREAD, PLAIN)
+    with pytest.raises(ProviderError, match="the GPU has not enough free memory to load"):
+        run(FakeRuntime([CUDA, CPU], [CUDA, CPU], load=out_of_memory))
 
 
 def test_a_full_machine_raises() -> None:
-    runtime = fake_runtime([CPU], [CPU])
-    runtime.InferenceSession = out_of_memory
+    def fail(_: Sequence[str]) -> None:
+        raise RuntimeError("std::bad_alloc")
+
     with pytest.raises(OutOfMemoryError, match="this machine has not enough free memory"):
-        start_session(runtime, Path("m"), "auto", ONE_THREAD, PLAIN)
+        run(FakeRuntime([CPU], load=fail), "auto")
+
+
+def test_a_plugin_runs_on_the_device_that_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    runtime = FakeRuntime([CPU], [OPENVINO, CPU])
+    plug_in(monkeypatch, runtime, device(OPENVINO, "CPU"), device(OPENVINO, "GPU.0"))
+    assert run(runtime, "openvino:GPU").on == "openvino:GPU.0"
+    assert run(runtime, "openvino:CPU").on == "openvino:CPU"
+    assert run(runtime, "openvino").on == "openvino:GPU.0"
+    with pytest.raises(ProviderError, match=r"it has no NPU here, but CPU, GPU\.0"):
+        run(runtime, "openvino:NPU")
+
+
+def test_auto_leaves_out_plugins_without_a_device(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    runtime = FakeRuntime([CPU], [OPENVINO, CPU])
+    plug_in(monkeypatch, runtime, device(OPENVINO, "CPU"))
+    assert run(runtime, "auto").on == "cpu", "OpenVINO's CPU is for those who ask for it"
+    assert caplog.text == ""
+
+
+def test_a_plugin_whose_library_does_not_load_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    runtime = FakeRuntime([CPU])
+    plug_in(monkeypatch, runtime)
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("ORT runtime version 1.23 is below the minimum")
+
+    monkeypatch.setattr(runtime, "register_execution_provider_library", fail)
+    with pytest.raises(ProviderError, match="WebGPU cannot be used: RuntimeError: ORT runtime ver"):
+        run(runtime, "webgpu")
+
+
+def test_a_missing_loader_explains_why_there_is_no_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    runtime = FakeRuntime([CPU])
+    plug_in(monkeypatch, runtime)
+    monkeypatch.setattr(libraries, "_load", lambda name, *_: f"{name}: cannot open")
+    with pytest.raises(ProviderError, match=r"no device here: libvulkan\.so\.1: cannot open"):
+        run(runtime, "webgpu")

@@ -7,26 +7,42 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from fkd_infer.runtime.tuned_profile import Profile, read_profile
 from numpy.typing import NDArray
 from tiny_models import MODELS
 
 import fkd_infer
 from fkd_infer.choices import BATCH
 from fkd_infer.cli.main import main
+from fkd_infer.detection.fkd import FkdDetector
+from fkd_infer.errors import ProviderError
 from fkd_infer.models.shipped import find_model
+from fkd_infer.runtime.choice import ProviderChoice
+from fkd_infer.runtime.providers.cuda import CUDA
+from fkd_infer.runtime.providers.cuda_settings import CudaSettings
+from fkd_infer.runtime.providers.options import format_settings
 from fkd_infer.runtime.settings import SessionSettings
-from fkd_infer.tuning import configs, search
+from fkd_infer.runtime.start import Started
+from fkd_infer.runtime.tuned.profile import Profile, read_profile, write_profile
+from fkd_infer.tuning import configs, search, subjects
 from fkd_infer.tuning.interleaved import Contender
+from fkd_infer.tuning.subjects import Landmarks, OwnDetector, Subject
 from fkd_infer.tuning.trial import MIN_ROUNDS, RunConfig, Trial, fastest, is_faster
-from fkd_infer.tuning.variants import compare_accuracy, read_card, variants_of
+from fkd_infer.tuning.variants import (
+    compare_detectors,
+    compare_networks,
+    detector_variants_of,
+    read_card,
+    variants_of,
+)
 
 CONFIG = RunConfig(Path("m.onnx"), SessionSettings(1))
 
@@ -107,10 +123,18 @@ def test_a_card_without_weights_has_no_variants(fixed_model: Path) -> None:
 
 
 def test_compares_the_accuracy_of_a_variant(fixed_model: Path) -> None:
-    shipped = read_card(find_model("fkdnet"))
-    nme = f"{shipped.accuracy['official split'].nme:.3f} %"
-    assert f"NME {nme} against {nme} (official split)" in compare_accuracy(shipped, shipped)
-    assert "do not say" in compare_accuracy(read_card(fixed_model), shipped)
+    shipped = find_model("fkdnet")
+    nme = f"{read_card(shipped).accuracy['official split'].nme:.3f} %"
+    assert f"NME {nme} against {nme} (official split)" in compare_networks(shipped, shipped)
+    assert "do not say" in compare_networks(fixed_model, shipped)
+
+
+def test_the_shipped_detector_has_a_variant_in_int8() -> None:
+    shipped = find_model("fkd-detector", detectors=True)
+    (variant,) = detector_variants_of(shipped)
+    assert variant.name == "fkd-detector-int8.onnx"
+    assert "average precision" in compare_detectors(variant, shipped)
+    assert detector_variants_of(MODELS / "detector.onnx") == []
 
 
 Cost = Callable[[RunConfig, str], float]
@@ -124,13 +148,15 @@ def simulated(monkeypatch: pytest.MonkeyPatch) -> Callable[[Cost], None]:
         kinds: dict[str, tuple[RunConfig, str]] = {}
 
         def contender(kind: str) -> Callable[..., Contender]:
-            def build(
-                name: str, network: Path, settings: SessionSettings, batch: int = 1
-            ) -> Contender:
-                kinds[name] = RunConfig(network, settings, batch), kind
+            def build(name: str, config: RunConfig) -> Contender:
+                kinds[name] = replace(config, batch=1), kind
                 return Contender(name, [])
 
-            return build
+            def build_alone(name: str, *arguments: Any) -> Contender:
+                kinds[name] = RunConfig(*arguments), kind
+                return Contender(name, [])
+
+            return build_alone if kind == "alone" else build
 
         def time_interleaved(
             contenders: Sequence[Contender], *_: object
@@ -141,8 +167,8 @@ def simulated(monkeypatch: pytest.MonkeyPatch) -> Callable[[Cost], None]:
                 for one in contenders
             }
 
-        monkeypatch.setattr(search, "pipeline_contender", contender("frame"))
-        monkeypatch.setattr(search, "session_contender", contender("alone"))
+        monkeypatch.setattr(subjects, "pipeline_contender", contender("frame"))
+        monkeypatch.setattr(subjects, "session_contender", contender("alone"))
         monkeypatch.setattr(search, "time_interleaved", time_interleaved)
         monkeypatch.setattr(configs, "available_threads", lambda: 4)
         monkeypatch.setattr(search, "SessionSettings", lambda: SessionSettings(4))
@@ -154,7 +180,8 @@ def tune(
     model: Path, *, goal: Any = "pipeline", only_this_file: bool = True
 ) -> tuple[Profile, str]:
     output: list[str] = []
-    profile = search.tune(model, goal, 60, only_this_file, output.append)
+    on_cpu = ProviderChoice("cpu")
+    profile = search.tune(Landmarks(model, goal), on_cpu, 60, only_this_file, output.append)
     return profile, "\n".join(output)
 
 
@@ -202,7 +229,9 @@ def test_the_result_must_beat_the_defaults(
 ) -> None:
     for cost, threads in ((0.9, 1), (1.0, 4)):
         simulated(lambda config, _, cost=cost: 1.0 if config.settings.threads == 4 else cost)  # type: ignore[misc]
-        searching = search._Search(fixed_model, "pipeline", 60, lambda _: None)
+        searching = search._Search(
+            Landmarks(fixed_model, "pipeline"), ProviderChoice("cpu"), 60, lambda _: None
+        )
         searching.best = RunConfig(fixed_model, SessionSettings(1))
         searching.confirm()
         assert searching.best.settings.threads == threads
@@ -217,6 +246,56 @@ def test_a_faster_variant_is_used_and_named(
     assert profile.variant.file == "model-int8.onnx"
     assert "model-int8.onnx replaces model.onnx: the cards do not say" in output
     assert tune(family)[0].variant is None
+
+
+def test_the_detector_is_tuned_too(
+    simulated: Callable[[Cost], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    simulated(lambda config, _: 0.001)
+    times: dict[str, float] = {}
+
+    def contender(name: str, _: object, config: RunConfig) -> Contender:
+        times[name] = 1.0 if config.network.name.endswith("int8.onnx") else 0.5
+        return Contender(name, [])
+
+    def time_interleaved(contenders: Sequence[Contender], *_: object) -> object:
+        return {one.name: [[times[one.name]] for _ in range(10)] for one in contenders}
+
+    monkeypatch.setattr(subjects, "tuned_detector_contender", contender)
+    monkeypatch.setattr(search, "time_interleaved", time_interleaved)
+    output: list[str] = []
+    on_cpu = ProviderChoice("cpu")
+    subject: Subject = OwnDetector(None, on_cpu)
+    profile = search.tune(subject, on_cpu, 60, False, output.append)
+    assert subject.files()[0].name == "fkd-detector-int8.onnx", "the default on the CPU"
+    assert profile.variant is None, "the fp32 file, whose profile it is, was faster"
+    write_profile(profile, subject.model)
+    assert FkdDetector(provider="cpu", tuned=True).path.name == "fkd-detector.onnx"
+    assert FkdDetector(provider="cpu").path.name == "fkd-detector-int8.onnx"
+    pipeline = fkd_infer.load(provider="cpu")
+    assert pipeline.detector.path == subject.model
+
+
+def test_settings_with_which_a_provider_does_not_start_are_left_out(
+    fixed_model: Path, simulated: Callable[[Cost], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    simulated(lambda config, _: 0.001 * config.batch)
+
+    class OnDevice(Landmarks):
+        def start(self, config: RunConfig) -> Started:
+            if format_settings(config.choice.settings or CudaSettings()):
+                raise ProviderError("cuda", [], "", "CUDA answers something else")
+            return Started(None, CUDA, "0", Counter())
+
+    monkeypatch.setattr(search, "_seconds_per_face", lambda _: 0.001)
+    output: list[str] = []
+    subject = OnDevice(fixed_model, "pipeline")
+    profile = search.tune(subject, ProviderChoice("cuda"), 60, True, output.append)
+    assert profile.key.provider == "cuda:0"
+    assert profile.options == ()
+    text = "\n".join(output)
+    assert "graphs: left out; CUDA answers something else" in text
+    assert "threads and spinning" not in text
 
 
 def test_warns_of_a_busy_machine(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -246,7 +325,7 @@ def test_the_command_keeps_its_time_and_load_uses_its_profile(fixed_model: Path)
     assert signal.getsignal(signal.SIGTERM) is handler
     assert done.exit_code == 0, done.output
     assert passed < 12 + 8, "contenders that start slowly may need a little longer"
-    profile = read_profile(fixed_model)
+    profile = read_profile(fixed_model, "cpu")
     assert profile is not None
     assert str(profile.path) in done.output
     pipeline = fkd_infer.load(fixed_model, detector="none")
@@ -273,7 +352,7 @@ def test_an_interrupted_command_saves_nothing(number: int, fixed_model: Path, ca
         process.send_signal(number)
         _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert errors.strip().endswith("stopped, nothing was saved")
+    assert errors.strip().endswith("stopped, nothing more was saved")
     assert "Traceback" not in errors
     assert [path for path in cache.rglob("*") if path.is_file()] == []
 
@@ -292,7 +371,7 @@ def test_a_user_without_a_home_gets_a_fix(
     def no_home() -> Path:
         raise RuntimeError("Could not determine home directory.")
 
-    monkeypatch.setattr("fkd_infer.runtime.tuned_profile.cache_folder", no_home)
+    monkeypatch.setattr("fkd_infer.runtime.tuned.profile.cache_folder", no_home)
     done = run("--model", fixed_model)
     assert done.exit_code == 1
     assert "FKD_CACHE" in done.output

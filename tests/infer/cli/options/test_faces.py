@@ -16,10 +16,12 @@ from tiny_models import DETECTED_BOXES, LOW_SCORE, MODELS
 
 from fkd_infer.cli.main import main
 from fkd_infer.cli.options.faces import FaceOptions
+from fkd_infer.cli.options.networks import ProviderOptions
 from fkd_infer.detection.base import SizedDetector
 from fkd_infer.detection.registry import DETECTORS
 from fkd_infer.detection.tiling import Search
 from fkd_infer.media.sources import expand_sources
+from fkd_infer.runtime.choice import ProviderChoice
 from fkd_infer.system.files import download
 
 FIXED, TINY = str(MODELS / "fixed.onnx"), str(MODELS / "detector.onnx")
@@ -134,14 +136,17 @@ def test_help_lists_every_detector() -> None:
         assert option.split()[0] in text
 
 
+ON_CPU = ProviderOptions(ProviderChoice("cpu"), None, (), False, None)
+
+
 def searches(photo: Path, **changes: Any) -> tuple[Search, Search]:
     """The search settings for photos and for videos."""
     usual = FaceOptions(
         FIXED, "fkd", Path(TINY), None, "points", None, None, None, None, None, "off", None,
-        None, "cpu", 1, tuned=False,
+        None, 1, tuned=False,
     )  # fmt: skip
     options = replace(usual, **changes)
-    pipeline = options.pipeline(expand_sources([str(photo)]), 1)
+    pipeline = options.pipeline(expand_sources([str(photo)]), 1, ON_CPU)
     tracker = options.finder(pipeline, []).tracker
     assert tracker is not None
     assert isinstance(tracker.detector, SizedDetector)

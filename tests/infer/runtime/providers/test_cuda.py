@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,16 +13,18 @@ from typing import Any
 import numpy as np
 import onnxruntime
 import pytest
-from fkd_infer.runtime.providers.cuda_batches import CudaBatches
 from tiny_models import MODELS, SIZE
 
 from fkd_infer.choices import DEFAULT_MODEL
 from fkd_infer.errors import DeviceLostError, OutOfMemoryError, SettingsError
 from fkd_infer.runtime import session as sessions
+from fkd_infer.runtime.batches import Batches, BufferPlace
+from fkd_infer.runtime.choice import ProviderChoice
 from fkd_infer.runtime.providers.cpu import CPU
 from fkd_infer.runtime.providers.cuda import CUDA
 from fkd_infer.runtime.providers.cuda_settings import CudaSettings
 from fkd_infer.runtime.session import LandmarkSession
+from fkd_infer.runtime.start import Started
 
 SMALL = (1, 2, 4)
 
@@ -82,7 +86,7 @@ def test_any_batch_size_returns_the_networks_output(
     count: int, binding: bool, runtime: SimpleNamespace
 ) -> None:
     session = Recorder()
-    batches = CudaBatches(runtime, session, CudaSettings(buckets=SMALL, binding=binding))
+    batches = Batches(session, SMALL, BufferPlace(runtime, "cuda") if binding else None)
     outputs = batches(crops(count))
     expected = session.inner.run(None, {"image": crops(count)})
     for one, other in zip(outputs, expected, strict=True):
@@ -96,13 +100,13 @@ def test_only_the_bucket_sizes_are_run(
     count: int, sizes: list[int], runtime: SimpleNamespace
 ) -> None:
     session = Recorder()
-    CudaBatches(runtime, session, CudaSettings(buckets=SMALL))(crops(count))
+    Batches(session, SMALL)(crops(count))
     assert session.sizes == sizes
 
 
 def test_a_batch_is_padded_with_its_last_crop(runtime: SimpleNamespace) -> None:
     session = Recorder()
-    CudaBatches(runtime, session, CudaSettings(buckets=(8,)))(crops(3))
+    Batches(session, (8,))(crops(3))
     np.testing.assert_array_equal(session.last, crops(3)[[0, 1, 2, 2, 2, 2, 2, 2]])
 
 
@@ -111,12 +115,12 @@ def test_a_batch_of_a_bucket_size_is_not_copied(
     buckets: tuple[int, ...], runtime: SimpleNamespace
 ) -> None:
     session, batch = Recorder(), crops(5)
-    CudaBatches(runtime, session, CudaSettings(buckets=buckets))(batch)
+    Batches(session, buckets)(batch)
     assert session.last.ctypes.data == batch.ctypes.data
 
 
 def test_buffers_are_allocated_once_per_size(runtime: SimpleNamespace) -> None:
-    batches = CudaBatches(runtime, Recorder(), CudaSettings(buckets=SMALL, binding=True, device=3))
+    batches = Batches(Recorder(), SMALL, BufferPlace(runtime, "cuda", 3))
     for count in (3, 4, 3, 1):
         batches(crops(count))
     assert OnHost.allocated == [
@@ -125,7 +129,7 @@ def test_buffers_are_allocated_once_per_size(runtime: SimpleNamespace) -> None:
 
 
 def test_outputs_stay_valid_after_the_next_call(runtime: SimpleNamespace) -> None:
-    batches = CudaBatches(runtime, Recorder(), CudaSettings(buckets=SMALL, binding=True))
+    batches = Batches(Recorder(), SMALL, BufferPlace(runtime, "cuda"))
     first = batches(np.zeros((2, SIZE, SIZE, 1), np.uint8))
     batches(np.full((2, SIZE, SIZE, 1), 255, np.uint8))
     np.testing.assert_allclose(first[1], [0, 0], atol=1e-6)
@@ -135,13 +139,13 @@ def test_strided_crops_reach_the_buffer_complete(
     runtime: SimpleNamespace,
 ) -> None:
     session, strided = Recorder(), crops(4).transpose(0, 2, 1, 3)
-    outputs = CudaBatches(runtime, session, CudaSettings(buckets=SMALL, binding=True))(strided)
+    outputs = Batches(session, SMALL, BufferPlace(runtime, "cuda"))(strided)
     expected = session.inner.run(None, {"image": np.ascontiguousarray(strided)})
     np.testing.assert_allclose(outputs[0], expected[0], atol=1e-6)
 
 
 def test_threads_do_not_mix_their_buffers(runtime: SimpleNamespace) -> None:
-    batches = CudaBatches(runtime, Recorder(), CudaSettings(buckets=SMALL, binding=True))
+    batches = Batches(Recorder(), SMALL, BufferPlace(runtime, "cuda"))
 
     def score(gray: int) -> float:
         return float(batches(np.full((1, SIZE, SIZE, 1), gray, np.uint8))[1][0])
@@ -153,11 +157,8 @@ def test_threads_do_not_mix_their_buffers(runtime: SimpleNamespace) -> None:
 
 def test_each_size_has_its_own_graph(runtime: SimpleNamespace) -> None:
     recorded, plain = Recorder(), Recorder()
-    for session, settings in (
-        (recorded, CudaSettings(buckets=SMALL, graphs=True)),
-        (plain, CudaSettings(buckets=SMALL, binding=True)),
-    ):
-        batches = CudaBatches(runtime, session, settings)
+    for session, graphs in ((recorded, True), (plain, False)):
+        batches = Batches(session, SMALL, BufferPlace(runtime, "cuda", graphs=graphs))
         for count in (3, 1, 4):
             batches(crops(count))
     assert recorded.graphs == ["4", "1", "4"]
@@ -165,14 +166,14 @@ def test_each_size_has_its_own_graph(runtime: SimpleNamespace) -> None:
 
 
 def test_options_match_onnx_runtimes_documentation() -> None:
-    assert CudaSettings().options() == {
+    assert CUDA.options(CudaSettings(), "0", None) == {
         "arena_extend_strategy": "kSameAsRequested",
         "cudnn_conv_algo_search": "HEURISTIC",
         "enable_cuda_graph": "0",
         "use_tf32": "1",
     }
-    other = CudaSettings(device=2, memory=1 << 30, search="exhaustive", graphs=True, tf32=False)
-    assert other.options() == {
+    other = CudaSettings(memory=1 << 30, search="exhaustive", graphs=True, tf32=False)
+    assert CUDA.options(other, "2", None) == {
         "arena_extend_strategy": "kSameAsRequested",
         "cudnn_conv_algo_search": "EXHAUSTIVE",
         "device_id": "2",
@@ -185,13 +186,12 @@ def test_options_match_onnx_runtimes_documentation() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"device": -1}, "device is -1"),
         ({"memory": 0}, "memory is 0"),
-        ({"search": "quick"}, "search is 'quick'.*heuristic"),
+        ({"search": "quick"}, "search is 'quick', and has to be 'heuristic'"),
         ({"buckets": (0, 1)}, "ascend"),
         ({"buckets": (2, 2)}, "ascend"),
         ({"buckets": (), "graphs": True}, "need buckets"),
-        ({"buckets": (), "warm_up": True}, "need buckets"),
+        ({"buckets": (), "warm_up": True}, "needs buckets"),
     ],
 )
 def test_invalid_settings_raise(settings: dict[str, Any], message: str) -> None:
@@ -204,8 +204,9 @@ def test_graphs_raise_if_the_session_runs_on_the_cpu(
     provider: Any, fixed_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("fkd_infer.runtime.start.usable_providers", lambda _: [CPU])
+    choice = ProviderChoice(provider, settings=CudaSettings(graphs=True))
     with pytest.raises(SettingsError, match="graphs need CUDA, but the session runs on 'cpu'"):
-        LandmarkSession(fixed_model, provider, provider_settings=CudaSettings(graphs=True))
+        LandmarkSession(fixed_model, choice)
 
 
 @pytest.fixture
@@ -213,8 +214,8 @@ def as_cuda(monkeypatch: pytest.MonkeyPatch, runtime: SimpleNamespace) -> Record
     """A session that LandmarkSession uses as one on CUDA."""
     recorder = Recorder()
     monkeypatch.setattr(sessions, "import_onnxruntime", lambda: runtime)
-    monkeypatch.setattr(sessions, "start_session", lambda *_: recorder)
-    monkeypatch.setattr(sessions, "provider_of", lambda _: CUDA)
+    started = Started(recorder, CUDA, "0", Counter())
+    monkeypatch.setattr(sessions, "start_session", lambda *_: started)
     return recorder
 
 
@@ -228,9 +229,8 @@ def test_a_session_on_cuda_runs_in_buckets(as_cuda: Recorder) -> None:
 
 
 def test_warm_up_runs_every_bucket_at_start(as_cuda: Recorder) -> None:
-    LandmarkSession(
-        MODELS / "scored.onnx", "cuda", provider_settings=CudaSettings(buckets=SMALL, warm_up=True)
-    )
+    choice = ProviderChoice("cuda", settings=CudaSettings(buckets=SMALL, warm_up=True))
+    LandmarkSession(MODELS / "scored.onnx", choice)
     assert as_cuda.sizes == list(SMALL)
 
 
@@ -266,9 +266,11 @@ def test_a_lost_gpu_ends_the_run(
 
 def on_gpu(**settings: Any) -> LandmarkSession:
     """Returns the shipped model on CUDA; skips the test without CUDA."""
-    if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
-        pytest.skip("no CUDA in this onnxruntime")
-    session = LandmarkSession(DEFAULT_MODEL, "cuda", provider_settings=CudaSettings(**settings))
+    if not shutil.which("nvidia-smi"):
+        pytest.skip("no NVIDIA GPU here")
+    session = LandmarkSession(
+        DEFAULT_MODEL, ProviderChoice("cuda", settings=CudaSettings(**settings))
+    )
     assert session.provider == "cuda"
     return session
 

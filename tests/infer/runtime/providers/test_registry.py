@@ -5,19 +5,22 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import click
 import pytest
+from fake_onnxruntime import CPU, FakeRuntime
 from repo_paths import DOCS
+from tiny_models import MODELS
 
 from fkd_infer.cli.live import main as live
 from fkd_infer.cli.main import main
 from fkd_infer.doctor.finding import Finding
 from fkd_infer.doctor.providers import provider_checks
 from fkd_infer.errors import DeviceLostError, OutOfMemoryError, SettingsError
+from fkd_infer.runtime.choice import ProviderChoice
 from fkd_infer.runtime.install import install_error
+from fkd_infer.runtime.proof import LandmarkProof
 from fkd_infer.runtime.providers import registry
 from fkd_infer.runtime.providers.base import Driver, ExecutionProvider, NoSettings
 from fkd_infer.runtime.providers.registry import PROVIDERS, find_provider, provider_names
@@ -35,11 +38,12 @@ class Npu(ExecutionProvider[NoSettings]):
     title = "the NPU"
     memory = "the NPU"
     package = "onnxruntime-npu"
+    requirement = "onnxruntime-npu"
     extra = "npu"
     driver = Driver("npu driver", ("npu-info",), "npu-info --all", "install the NPU's driver")
     settings_type = NoSettings
 
-    def options(self, settings: NoSettings) -> dict[str, str]:
+    def options(self, settings: NoSettings, device: str, cache: Path | None) -> dict[str, str]:
         return {"cache": "1"}
 
     def is_lost(self, error: str) -> bool:
@@ -58,34 +62,23 @@ def npu(monkeypatch: pytest.MonkeyPatch) -> ExecutionProvider[Any]:
     return NPU
 
 
-def runtime_with(*names: str) -> SimpleNamespace:
-    """An onnxruntime whose sessions start on these providers."""
-
-    def session(_path: Path, _options: object, providers: Any, **_: object) -> SimpleNamespace:
-        started = [(name, options) for name, options in providers if name in names]
-        return SimpleNamespace(given=started, get_providers=lambda: [name for name, _ in started])
-
-    return SimpleNamespace(
-        get_available_providers=lambda: names,
-        SessionOptions=lambda: SimpleNamespace(add_session_config_entry=lambda *_: None),
-        GraphOptimizationLevel=SimpleNamespace(ORT_ENABLE_ALL=99),
-        InferenceSession=session,
-    )
-
-
 @pytest.mark.parametrize("asked", ["npu", "auto"])
 def test_a_new_row_is_selectable_and_tried_by_auto(asked: str, npu: ExecutionProvider[Any]) -> None:
-    runtime = runtime_with("NpuExecutionProvider", "CPUExecutionProvider")
-    session: Any = start_session(runtime, Path("m"), asked, SessionSettings(1))
-    assert registry.provider_of(session) is npu
-    assert session.given == [("NpuExecutionProvider", {"cache": "1"}), ("CPUExecutionProvider", {})]
+    runtime = FakeRuntime([NPU.onnx_name, CPU], [NPU.onnx_name, CPU])
+    proof, settings = LandmarkProof(96, 1), SessionSettings(1)
+    model = MODELS / "scored.onnx"
+    started = start_session(runtime, model, ProviderChoice.of(asked), settings, proof)
+    assert started.provider is npu
+    assert runtime.sessions[-1].options == {"cache": "1"}
 
 
 def test_a_new_row_is_in_names_packages_and_checks(npu: ExecutionProvider[Any]) -> None:
-    assert provider_names() == ["auto", "cpu", "cuda", "npu"]
-    assert registry.runtime_packages() == ["onnxruntime", "onnxruntime-gpu", "onnxruntime-npu"]
-    assert registry.install_command() == "pip install 'fkd[cpu]'  (or 'fkd[gpu]', 'fkd[npu]')"
-    assert [check.name for check in provider_checks()] == ["npu driver", "npu", "nvidia", "cuda"]
+    assert "npu" in provider_names()
+    assert "onnxruntime-npu" in registry.runtime_packages()
+    assert registry.install_command(NPU) == "pip install onnxruntime-npu"
+    names = [check.name for check in provider_checks()]
+    assert names[:4] == ["npu driver", "npu", "nvidia", "cuda"]
+    assert len(set(names)) == len(names)
 
 
 def test_the_doctor_checks_a_new_rows_driver_and_session(
@@ -94,11 +87,11 @@ def test_the_doctor_checks_a_new_rows_driver_and_session(
     done = subprocess.CompletedProcess([], 0, "NPU 1\n", "")
     monkeypatch.setattr("shutil.which", lambda program: f"/bin/{program}")
     monkeypatch.setattr("subprocess.run", lambda *_, **__: done)
-    runtime = runtime_with("CPUExecutionProvider")
+    runtime = FakeRuntime([CPU])
     monkeypatch.setattr("fkd_infer.runtime.install.import_onnxruntime", lambda: runtime)
     driver, session = (check.run() for check in provider_checks()[:2])
     assert driver == Finding("npu driver", "NPU 1")
-    repair = "pip uninstall -y onnxruntime && pip install 'fkd[npu]'"
+    repair = "pip uninstall -y onnxruntime && pip install onnxruntime-npu"
     assert session == Finding("npu", "this ONNX Runtime was built without", repair=repair)
 
 
@@ -114,7 +107,7 @@ def test_errors_name_the_provider() -> None:
 
 
 def test_an_unknown_name_raises_with_the_known_ones(fixed_model: Path) -> None:
-    with pytest.raises(SettingsError, match="provider is 'tpu'; choose one of: auto, cpu, cuda"):
+    with pytest.raises(SettingsError, match="provider is 'tpu'; choose one of: auto, coreml, cpu"):
         find_provider("tpu")
     with pytest.raises(SettingsError, match="provider is 'tpu'"):
         LandmarkSession(fixed_model, "tpu")
@@ -124,14 +117,15 @@ def test_several_runtimes_are_reported_with_one_fix() -> None:
     error = install_error(["onnxruntime", "onnxruntime-gpu", "onnxruntime-npu"])
     assert error is not None
     assert "all installed and overwrite each other" in str(error)
-    assert (error.fix or "").startswith("pip uninstall -y onnxruntime onnxruntime-gpu")
+    fix = "pip uninstall -y onnxruntime onnxruntime-gpu onnxruntime-npu && pip install onnxrun"
+    assert (error.fix or "").startswith(fix)
 
 
 @pytest.mark.parametrize("command", [main, live])
 def test_the_option_and_its_documentation_list_the_rows(command: click.Command) -> None:
     (option,) = [one for one in command.params if one.name == "provider"]
-    assert isinstance(option.type, click.Choice)
-    assert list(option.type.choices) == provider_names()
+    assert isinstance(option, click.Option)
+    assert option.metavar == f"[{'|'.join(provider_names())}]"
     names = ", ".join(f"`{name}`" for name in provider_names())
     assert f"`--provider` {names} |" in COMMANDS.read_text("utf-8")
 

@@ -11,13 +11,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fkd_infer.runtime.tuned_profile import (
-    ModelVariant,
-    Profile,
-    ProfileKey,
-    read_profile,
-    write_profile,
-)
 from tiny_models import SIZE
 
 import fkd_infer
@@ -25,10 +18,19 @@ from fkd_infer.choices import BATCH, DEFAULT_MODEL
 from fkd_infer.errors import OutputError, SettingsError
 from fkd_infer.models.shipped import find_model
 from fkd_infer.pipeline import Pipeline
-from fkd_infer.runtime import tuned_profile, tuned_session
-from fkd_infer.runtime.providers.registry import first_choice
+from fkd_infer.runtime.choice import ProviderChoice
+from fkd_infer.runtime.providers.cuda_settings import CudaSettings
 from fkd_infer.runtime.session import LandmarkSession
 from fkd_infer.runtime.settings import SessionSettings
+from fkd_infer.runtime.tuned import profile as tuned_profile
+from fkd_infer.runtime.tuned import session as tuned_session
+from fkd_infer.runtime.tuned.profile import (
+    ModelVariant,
+    Profile,
+    ProfileKey,
+    read_profile,
+    write_profile,
+)
 from fkd_infer.system.files.reading import file_sha256
 
 
@@ -42,7 +44,7 @@ TUNED = SessionSettings(1, spin=True, level="extended")
 
 
 def profile_of(model: Path, **changed: Any) -> Profile:
-    return replace(Profile(ProfileKey.of(model), "pipeline", TUNED, batch=4), **changed)
+    return replace(Profile(ProfileKey.of(model, "cpu"), "pipeline", TUNED, batch=4), **changed)
 
 
 def save_profile(model: Path, **changed: Any) -> Profile:
@@ -62,10 +64,9 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Path, SessionSettings]
             model: str | Path,
             provider: Any,
             settings: SessionSettings,
-            provider_settings: Any = None,
         ) -> None:
             sessions.append((Path(model), settings))
-            super().__init__(model, provider, settings, provider_settings)
+            super().__init__(model, provider, settings)
 
     monkeypatch.setattr(tuned_session, "LandmarkSession", RecordingSession)
     return sessions
@@ -78,7 +79,7 @@ def load(model: Path, **options: Any) -> Pipeline:
 def test_a_profile_survives_writing_and_reading(model: Path) -> None:
     variant = ModelVariant(model.name, file_sha256(model))
     profile = save_profile(model, variant=variant, goal="latency")
-    assert read_profile(model) == profile
+    assert read_profile(model, "cpu") == profile
 
 
 def test_load_uses_the_profile_and_its_graph(
@@ -124,13 +125,24 @@ def test_arguments_override_the_profile(
         load(model, threads=0)
 
 
-def test_profiles_are_not_used_on_cuda(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import onnxruntime
+def test_a_profile_holds_for_its_provider_alone(model: Path) -> None:
+    key = ProfileKey.of(model, "openvino:CPU")
+    own = Profile(key, "pipeline", TUNED, batch=8, options=("precision=f16",))
+    write_profile(own, model)
+    assert read_profile(model, "openvino:CPU") == own
+    assert not own.graph.exists(), "ONNX Runtime's optimized graph is the CPU's"
+    assert read_profile(model, "cpu") is None
+    assert load(model).batch == BATCH
+    save_profile(model)
+    assert load(model).batch == 4
 
-    offered = ["CUDAExecutionProvider", "CPUExecutionProvider"]
-    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: offered)
-    tunable = [first_choice(name, onnxruntime).tunable for name in ("auto", "cuda", "cpu")]
-    assert tunable == [False, False, True]
+
+def test_the_provider_of_a_profile_gets_its_options(model: Path) -> None:
+    key = ProfileKey.of(model, "cuda:1")
+    profile = Profile(key, "pipeline", TUNED, options=("graphs=on", "buckets=1,64"))
+    choice = tuned_session.tuned_choice(ProviderChoice("cuda", "1", allow_fallback=True), profile)
+    own = CudaSettings((1, 64), graphs=True)
+    assert choice == ProviderChoice("cuda", "1", own, allow_fallback=True)
 
 
 @pytest.mark.parametrize("name", ["own.onnx", DEFAULT_MODEL])
@@ -219,7 +231,7 @@ DAMAGES: dict[str, tuple[Any, str]] = {
     "lists in lists": (lambda path: path.write_text("[" * 100_000), "recursion"),
     "a number without an end": (lambda path: path.write_text("9" * 5000), "4300 digits"),
     "no object": (lambda path: path.write_text("[]"), "not a table"),
-    "another version": (change_json(version=2), "version 2"),
+    "another version": (change_json(version=1), "version 1"),
     "an unknown field": (change_json(speed=3), "profile.speed"),
     "an impossible batch": (change_json(batch=0), "batch is 0"),
     "impossible threads": (change_json(settings={"threads": 0}), "threads is 0"),
