@@ -69,7 +69,7 @@ def check_provider(provider: ExecutionProvider[Any]) -> Finding | None:
 
     Without the provider, there is a finding only if the driver has devices for it.
     """
-    from fkd_infer.runtime.install import import_onnxruntime
+    from fkd_infer.runtime.install import import_onnxruntime, switch_command
     from fkd_infer.runtime.session import LandmarkSession
 
     try:
@@ -80,8 +80,8 @@ def check_provider(provider: ExecutionProvider[Any]) -> Finding | None:
     if provider not in usable_providers(ort):
         if not has_devices or not provider.automatic or provider.plugin:
             return None
-        repair = f"pip uninstall -y {CPU.package} && {install_command(provider)}"
-        return Finding(provider.name, "this ONNX Runtime was built without", repair=repair)
+        fact = "this ONNX Runtime was built without"
+        return Finding(provider.name, fact, repair=switch_command(provider))
     fact = _build(provider, ort)
     started = time.perf_counter()
     try:
@@ -112,14 +112,14 @@ def _not_started(
 
 def other_providers() -> Finding | None:
     """Names the providers that could be installed here."""
-    from fkd_infer.runtime.install import import_onnxruntime
+    from fkd_infer.runtime.install import import_onnxruntime, switch_command
 
     try:
         installed = usable_providers(import_onnxruntime())
     except InstallError:
         return None
     others = [provider for provider in here() if provider not in installed]
-    texts = [f"{provider.name} ({install_command(provider)})" for provider in others]
+    texts = [f"{provider.name} ({switch_command(provider)})" for provider in others]
     return Finding("providers", f"not installed: {', '.join(texts)}") if texts else None
 
 

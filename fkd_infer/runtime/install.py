@@ -10,6 +10,7 @@ from typing import Any
 
 from fkd_infer.errors import InstallError, one_line
 from fkd_infer.runtime import ort_log
+from fkd_infer.runtime.providers.base import ExecutionProvider
 from fkd_infer.runtime.providers.cpu import CPU
 from fkd_infer.runtime.providers.registry import install_command, runtime_packages
 
@@ -57,6 +58,16 @@ def reinstall_command() -> str:
     editable = "-e " if origin.get("dir_info", {}).get("editable") else ""
     source = f"{version['vcs']}+{url}@{version['commit_id']}" if version else url
     return f"pip install --force-reinstall --no-deps {editable}{source.removeprefix('file://')}"
+
+
+def switch_command(provider: ExecutionProvider[Any]) -> str:
+    """Returns the command that installs what a provider needs, in place of an ONNX Runtime without
+    it."""
+    command = install_command(provider)
+    others = [name for name in runtime_packages() if _is_installed(name)]
+    if provider.plugin is not None or others == [provider.package] or not others:
+        return command
+    return f"pip uninstall -y {' '.join(others)} && {command}"
 
 
 def broken_install(package: str, problem: str) -> InstallError:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from fkd_infer.errors import FkdError, InvalidModelError, OutOfMemoryError, ProviderError
 from fkd_infer.runtime.choice import ProviderChoice
 from fkd_infer.runtime.compiled import compiled_folder
+from fkd_infer.runtime.install import switch_command
 from fkd_infer.runtime.libraries import (
     NoDeviceError,
     PluginLoadError,
@@ -30,7 +31,6 @@ from fkd_infer.runtime.providers.registry import (
     AUTO,
     find_provider,
     here,
-    install_command,
     usable_providers,
 )
 from fkd_infer.runtime.run_errors import lacks_memory, memory_error
@@ -136,7 +136,7 @@ def _candidates(ort: Any, choice: ProviderChoice) -> list[ExecutionProvider[Any]
         systems = " and ".join(asked.systems).replace("Darwin", "macOS")
         reason, fix = f"{asked.title} is for {systems}", "choose another"
     else:
-        reason, fix = "", f"install its runtime: {install_command(asked)}"
+        reason, fix = "", f"install it with: {switch_command(asked)}"
     raise ProviderError(asked.name, [other.name for other in usable], fix, reason)
 
 
@@ -183,7 +183,6 @@ class _Start(NamedTuple):
             for name, size in self.sizes.items():
                 options.add_free_dimension_override_by_name(name, size)
         missing = missing_libraries(self.ort, provider)
-        why = f": {missing[0]}" if missing else ""
         try:
             if provider.plugin is None:
                 given = [(provider, self._provider_options(own, device)), (CPU, {})]
@@ -194,18 +193,19 @@ class _Start(NamedTuple):
                 options.add_provider_for_devices(devices, self._provider_options(own, device))
                 session = _load(self.ort, self.path, [], options)
         except PluginLoadError as error:
-            raise _NotStartedError(f"{provider.title} cannot be used: {error}{why}") from error
-        except (InvalidModelError, OutOfMemoryError) as error:
+            raise self._not_started(": ".join([str(error), *missing[:1]])) from error
+        except OutOfMemoryError as error:
+            raise self._not_started(str(error)) from error
+        except InvalidModelError as error:
             # It loads on the CPU: what is wrong is not the file.
-            full = isinstance(error, OutOfMemoryError)
-            reason = str(error) if full else " ".join(str(error.__cause__).split())
-            reason = missing[0] if missing and not full else reason
-            text = f"ONNX Runtime did not start {provider.title} ({reason})"
-            raise _NotStartedError(text) from error
+            reason = missing[0] if missing else " ".join(str(error.__cause__).split())
+            raise self._not_started(reason) from error
         if session.get_providers()[0] != provider.onnx_name:
-            reason = f"ONNX Runtime did not start {provider.title} (its provider did not load{why})"
-            raise _NotStartedError(reason)
+            raise self._not_started(missing[0] if missing else "ONNX Runtime left it out")
         return session, device
+
+    def _not_started(self, reason: str) -> _NotStartedError:
+        return _NotStartedError(f"{self.provider.title} did not start: {reason}")
 
     def _provider_options(self, own: ProviderSettings, device: str) -> dict[str, str]:
         folder = compiled_folder(self.path, self.ort, self.provider, device, own)

@@ -48,7 +48,7 @@ class OpenVinoProvider(ExecutionProvider[OpenVinoSettings]):
     title = "OpenVINO"
     memory = "the device"
     plugin = Plugin("onnxruntime-ep-openvino", "onnxruntime_ep_openvino")
-    requirement = "onnxruntime onnxruntime-ep-openvino"
+    requirement = "onnxruntime-ep-openvino"
     extra = "openvino"
     devices = "CPU, GPU or NPU, or GPU.1 for the second one"
     auto_device = "GPU"

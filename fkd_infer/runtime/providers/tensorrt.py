@@ -112,7 +112,7 @@ class TensorRtRtxProvider(ExecutionProvider[TensorRtRtxSettings]):
     title = "TensorRT for RTX"
     memory = "the GPU"
     plugin = Plugin("onnxruntime-ep-nv-tensorrt-rtx", "onnxruntime_ep_nv_tensorrt_rtx")
-    requirement = "onnxruntime onnxruntime-ep-nv-tensorrt-rtx"
+    requirement = "onnxruntime-ep-nv-tensorrt-rtx"
     extra = "tensorrt-rtx"
     system_libraries = CUDA_LIBRARIES
     driver = NVIDIA

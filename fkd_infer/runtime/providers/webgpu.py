@@ -13,7 +13,7 @@ class WebGpuProvider(ExecutionProvider[PlannedSettings]):
     title = "WebGPU"
     memory = "the GPU"
     plugin = Plugin("onnxruntime-ep-webgpu", "onnxruntime_ep_webgpu")
-    requirement = "onnxruntime onnxruntime-ep-webgpu"
+    requirement = "onnxruntime-ep-webgpu"
     extra = "webgpu"
     systems = ("Linux", "Windows", "Darwin")
     system_libraries = {"linux": "libvulkan.so.1", "win32": "d3d12.dll"}  # noqa: RUF012

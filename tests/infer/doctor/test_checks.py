@@ -275,7 +275,7 @@ def test_a_provider_that_is_not_installed_is_not_mentioned_alone(
     assert check_provider(CUDA) is None
     others = other_providers()
     assert others is not None
-    assert "cuda (pip install 'onnxruntime-gpu[cuda,cudnn]')" in others.fact
+    assert "pip install 'onnxruntime-gpu[cuda,cudnn]')" in others.fact
 
 
 def test_tensorrt_that_does_not_run_is_no_problem(monkeypatch: pytest.MonkeyPatch) -> None:

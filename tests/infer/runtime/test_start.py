@@ -54,7 +54,10 @@ def device(provider: str, name: str = "") -> SimpleNamespace:
 
 
 def test_cuda_raises_if_it_is_not_installed() -> None:
-    with pytest.raises(ProviderError, match=r"'cuda'.*usable: cpu.*pip install 'onnxruntime-gpu"):
+    with pytest.raises(
+        ProviderError,
+        match=r"'cuda'.*usable: cpu.*uninstall -y onnxruntime && pip install 'onnxruntime-gpu",
+    ):
         run(FakeRuntime([CPU]))
 
 
@@ -66,7 +69,7 @@ def test_a_provider_of_another_system_is_not_to_be_installed() -> None:
 def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(libraries, "_load", lambda name, *_: f"{name}: cannot open")
     with pytest.raises(
-        ProviderError, match=r"did not start CUDA .*load: libcuda\.so\.1: cannot open\).*doctor"
+        ProviderError, match=r"CUDA did not start: libcuda\.so\.1: cannot open; .*doctor"
     ):
         run(FakeRuntime([CUDA, CPU]))
 
@@ -196,7 +199,7 @@ def test_a_plugin_whose_library_does_not_load_is_refused(monkeypatch: pytest.Mon
         raise RuntimeError("ORT runtime version 1.23 is below the minimum")
 
     monkeypatch.setattr(runtime, "register_execution_provider_library", fail)
-    with pytest.raises(ProviderError, match="WebGPU cannot be used: RuntimeError: ORT runtime ver"):
+    with pytest.raises(ProviderError, match="WebGPU did not start: RuntimeError: ORT runtime ver"):
         run(runtime, "webgpu")
 
 
