@@ -5,14 +5,19 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import onnx
 import pytest
 import torch
 from click.testing import CliRunner, Result
+from tiny_models import MODELS
 
+from fkd_infer.errors import ProviderError
+from fkd_infer.runtime.choice import ProviderChoice
+from fkd_infer.runtime.providers.cpu import CPU
+from fkd_infer.runtime.providers.cuda import CUDA
 from fkd_infer.runtime.session import LandmarkSession
 from fkd_train.checkpoints import save_checkpoint
 from fkd_train.cli.export import main
@@ -26,8 +31,8 @@ from fkd_train.export.verify import verification_faces, verify
 from fkd_train.graphs.passes import Pass
 from fkd_train.models.landmarks import build_landmark_net
 from fkd_train.optimize import candidates as candidate_module
+from fkd_train.optimize import context, measurements, platforms
 from fkd_train.optimize import landmarks as landmark_optimization
-from fkd_train.optimize import measurements, platforms
 from fkd_train.optimize.half import half_precision
 from fkd_train.optimize.landmarks import CandidateResult, OptimizationResult, optimize_landmarks
 from fkd_train.optimize.platforms import runs_here
@@ -275,3 +280,23 @@ def test_keeps_int8_for_another_platform_untimed(
     assert int8.precision.endswith("for arm)")
     cards = [LandmarkSession(path, "cpu").card for path in result.files]
     assert [card.platform for card in cards] == ["any", "arm"]
+
+
+@pytest.mark.parametrize("starts", [False, True])
+def test_half_precision_is_made_for_a_provider_that_starts_here(
+    starts: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ONNX Runtime may be built with CUDA on a machine without a GPU."""
+    asked: list[str] = []
+
+    def open_session(_: Path, choice: ProviderChoice) -> None:
+        asked.append(str(choice))
+        if not starts:
+            raise ProviderError(str(choice), ["cpu"], "", "CUDA did not start")
+
+    model = onnx.load(MODELS / "scored.onnx")
+    monkeypatch.setattr(context, "usable_providers", lambda _: [CUDA, CPU])
+    monkeypatch.setattr(context, "LandmarkSession", open_session)
+    searched = context.OptimizationContext(model, *[cast(Any, None)] * 4, tmp_path)
+    assert searched.half_precision_provider() == ("cuda" if starts else None)
+    assert asked == ["cuda"]

@@ -122,7 +122,7 @@ def test_a_runtime_that_fails_on_a_picture_names_it() -> None:
 
 def test_a_missing_runtime_says_how_to_install_it() -> None:
     result = result_of(MissingRuntime())
-    assert result.problem == "openvino is not installed; fix it with: pip install 'fkd[bench]'"
+    assert result.problem == "openvino is not installed; fix it with: pip install openvino"
     assert (result.version, result.parity) == (None, None)
 
 
