@@ -297,6 +297,7 @@ def test_half_precision_is_made_for_a_provider_that_starts_here(
     model = onnx.load(MODELS / "scored.onnx")
     monkeypatch.setattr(context, "usable_providers", lambda _: [CUDA, CPU])
     monkeypatch.setattr(context, "LandmarkSession", open_session)
-    searched = context.OptimizationContext(model, *[cast(Any, None)] * 4, tmp_path)
+    nothing = cast(Any, None)
+    searched = context.OptimizationContext(model, nothing, nothing, 0.1, "any", tmp_path)
     assert searched.half_precision_provider() == ("cuda" if starts else None)
     assert asked == ["cuda"]
