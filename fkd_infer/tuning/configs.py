@@ -48,7 +48,7 @@ def level_configs(current: RunConfig) -> dict[str, RunConfig]:
 def option_configs(current: RunConfig) -> dict[str, RunConfig]:
     """Returns configurations with the settings that the provider names as alternatives."""
     provider = find_provider(current.choice.name)
-    own = provider.own_settings(current.choice.settings)
+    own = current.choice.settings or provider.settings_type()
     alternatives = {"as it is": own, **provider.alternatives(own)}
     different = {
         name: each for name, each in alternatives.items() if name == "as it is" or each != own

@@ -55,7 +55,12 @@ def tune(
     """
     settings = SessionSettings()
     started = subject.start(RunConfig(subject.files()[0], settings, choice=choice))
-    on = replace(choice, name=started.provider.name, device=started.device)
+    on = ProviderChoice(
+        started.provider.name,
+        started.device,
+        started.provider.own_settings(choice.settings),
+        choice.allow_fallback,
+    )
     key = ProfileKey.of(subject.model, started.on)
     where = f"on {key.cpu} with up to {key.threads} threads"
     if started.provider is not CPU:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -192,3 +194,14 @@ def test_int8_for_newer_cpus_warns(
     monkeypatch.setattr(sessions, "cpu_features", lambda: features)
     LandmarkSession(fixed_model, "cpu")
     assert ("--platform any" in caplog.text) is warned
+
+
+@pytest.mark.parametrize("module", [None, ModuleType("onnxruntime")])
+def test_a_runtime_that_is_half_removed_is_one_line(
+    module: ModuleType | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", module)
+    with pytest.raises(InstallError, match="onnxruntime cannot be imported: .*") as caught:
+        import_onnxruntime()
+    assert "\n" not in str(caught.value)
+    assert (caught.value.fix or "").startswith("pip install --force-reinstall --no-deps onnxrun")

@@ -276,6 +276,24 @@ def test_the_detector_is_tuned_too(
     assert pipeline.detector.path == subject.model
 
 
+def test_faster_options_of_a_provider_are_saved(
+    fixed_model: Path, simulated: Callable[[Cost], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    simulated(lambda config, _: 0.5 if CudaSettings(graphs=True) == config.choice.settings else 1.0)
+
+    class OnDevice(Landmarks):
+        def start(self, config: RunConfig) -> Started:
+            return Started(None, CUDA, "0", Counter())
+
+    monkeypatch.setattr(search, "_seconds_per_face", lambda _: 0.001)
+    output: list[str] = []
+    profile = search.tune(
+        OnDevice(fixed_model, "latency"), ProviderChoice("cuda"), 60, True, output.append
+    )
+    assert profile.options == ("graphs=on",)
+    assert "graphs: significantly faster" in "\n".join(output)
+
+
 def test_settings_with_which_a_provider_does_not_start_are_left_out(
     fixed_model: Path, simulated: Callable[[Cost], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
