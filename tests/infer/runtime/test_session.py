@@ -201,7 +201,7 @@ def test_a_runtime_that_is_half_removed_is_one_line(
     module: ModuleType | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", module)
-    with pytest.raises(InstallError, match="onnxruntime cannot be imported: .*") as caught:
+    with pytest.raises(InstallError, match="onnxruntime cannot be imported") as caught:
         import_onnxruntime()
     assert "\n" not in str(caught.value)
     assert (caught.value.fix or "").startswith("pip install --force-reinstall --no-deps onnxrun")
