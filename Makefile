@@ -24,7 +24,7 @@ TEST_WHEEL = cd build && venv/bin/pytest -c ../pyproject.toml --rootdir .. -p no
 # Tests that are not repeated with OpenCV 5: they need a third of the time and do not depend on OpenCV.
 WITHOUT_OPENCV := media/video/test_network_stream.py system/test_worker_pool.py tuning
 
-.PHONY: demo test check audit lock sbom release faults fuzz soak format wheel-test clean
+.PHONY: demo test check audit lock sbom release faults fuzz soak format wheel-test gpu-wheel-test clean
 
 demo: $(VENV)/.installed-demo  ## 68 points on a photo, with the shipped model
 	$(BIN)/python -m fkd_infer.cli.demo --out out/demo
@@ -82,6 +82,15 @@ wheel-test: $(VENV)/.installed-dev  ## tests the wheel without torch and onnx, w
 	build/venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r constraints-opencv5.txt
 	build/venv/bin/python -m pip check
 	$(TEST_WHEEL) $(PARALLEL) $(WITHOUT_OPENCV:%=--ignore=../tests/infer/%)
+
+# After wheel-test, which removes build/. Without the CUDA libraries of the extra gpu, and without torch: both take minutes.
+gpu-wheel-test:  ## tests what needs ONNX Runtime's package for CUDA, on a machine without a GPU
+	rm -rf build/gpu
+	$(PYTHON) -m venv build/gpu
+	build/gpu/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
+		. onnxruntime-gpu onnx onnxscript pytest
+	build/gpu/bin/python -c "import importlib.util as u; assert not (u.find_spec('torch') or u.find_spec('nvidia'))"
+	cd build && gpu/bin/pytest -c ../pyproject.toml --rootdir .. -p no:cacheprovider ../tests/gpu_wheel
 
 clean:  ## removes .venv, build, dist and out
 	rm -rf $(VENV) build dist out

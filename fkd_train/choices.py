@@ -12,6 +12,8 @@ Split = Literal["official", "identity", "folds", "none"]
 ColorOrder = Literal["rgb", "bgr", "gray"]
 Layout = Literal["nchw", "nhwc"]
 OutputUnit = Literal["unit", "pixels", "centred"]
+TritonDevice = Literal["cpu", "gpu"]
+TensorRtPrecision = Literal["fp32", "fp16"]
 
 CROP_PROTOCOLS: tuple[CropProtocol, ...] = get_args(CropProtocol)
 DATA_FORMATS: tuple[DataFormat, ...] = get_args(DataFormat)
@@ -20,3 +22,5 @@ SPLITS: tuple[Split, ...] = get_args(Split)
 COLOR_ORDERS: tuple[ColorOrder, ...] = get_args(ColorOrder)
 LAYOUTS: tuple[Layout, ...] = get_args(Layout)
 OUTPUT_UNITS: tuple[OutputUnit, ...] = get_args(OutputUnit)
+TRITON_DEVICES: tuple[TritonDevice, ...] = get_args(TritonDevice)
+TENSORRT_PRECISIONS: tuple[TensorRtPrecision, ...] = get_args(TensorRtPrecision)

@@ -14,6 +14,7 @@ from fkd_infer.cli.options.group import PATH, FiniteRange
 from fkd_train.choices import OPTIMIZE_GOALS, OptimizeGoal
 from fkd_train.cli.foreign_options import Parsed, foreign_options
 from fkd_train.cli.options import data_option
+from fkd_train.cli.triton_options import TritonTarget, triton_options
 from fkd_train.export.sources.description import Description
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ def _read_image_size(text: str) -> tuple[int, int]:
     help="CPUs that int8 variants are for: any is correct on all CPUs; vnni and arm need 8-bit "
     "dot products.",
 )
-@click.option("--triton", type=PATH, help="Also add the files to this Triton model repository.")
+@triton_options()
 @click.option(
     "--end-to-end",
     is_flag=True,
@@ -154,7 +155,7 @@ def main(
     max_nme_increase: float,
     max_ap_decrease: float,
     platform: Platform,
-    triton: Path | None,
+    triton: TritonTarget,
     end_to_end: bool,
     detector_model: str | None,
     image_size: tuple[int, int] | None,
@@ -170,8 +171,9 @@ def main(
     The file is compared with its source, on the faces of --data or on drawn ones, and is only
     written if no point differs by more than 0.01 px.
     """
-    _check_usage(data, half, opset, goal, triton, end_to_end, detector_model, image_size, max_faces)
-    if (batch or no_border) and (goal or triton or end_to_end):
+    serve = triton.repository is not None
+    _check_usage(data, half, opset, goal, serve, end_to_end, detector_model, image_size, max_faces)
+    if (batch or no_border) and (goal or serve or end_to_end):
         raise click.UsageError("--batch and --no-border are for a single file of a network")
     from fkd_train.export.sources.loading import is_exported, source_kind
     from fkd_train.export.torch_to_onnx import GraphSettings
@@ -197,7 +199,7 @@ def main(
 
         file = find_checkpoint(Path(source), checkpoint)
         if holds_detector(file):
-            if triton or end_to_end or batch or no_border:
+            if serve or end_to_end or batch or no_border:
                 raise click.UsageError(
                     "--triton, --end-to-end, --batch and --no-border are for landmark networks"
                 )
@@ -221,11 +223,8 @@ def main(
         files = [out]
         if check_runtimes:
             _check_written(files, data)
-    if triton:
-        from fkd_train.export.triton.repository import write_repository
-
-        for path in write_repository(triton, files):
-            click.echo(path)
+    for path in triton.add(files):
+        click.echo(path)
 
 
 def _check_usage(
@@ -233,7 +232,7 @@ def _check_usage(
     half: Path | None,
     opset: int,
     goal: OptimizeGoal | None,
-    triton: Path | None,
+    serve: bool,
     end_to_end: bool,
     detector_model: str | None,
     image_size: tuple[int, int] | None,
@@ -244,7 +243,7 @@ def _check_usage(
         raise click.UsageError("--optimize needs real faces: add --data DIR")
     if goal and half:
         raise click.UsageError("--half is for a single file; --optimize tries fp16 by itself")
-    if end_to_end and (goal or half or triton):
+    if end_to_end and (goal or half or serve):
         raise click.UsageError(
             "--end-to-end cannot be combined with --optimize, --half or --triton"
         )

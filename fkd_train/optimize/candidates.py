@@ -15,9 +15,9 @@ from fkd_infer.runtime.settings import SessionSettings
 from fkd_infer.tuning.interleaved import time_interleaved
 from fkd_infer.tuning.session_worker import session_contender
 from fkd_train.choices import OptimizeGoal
+from fkd_train.graphs.half_precision import half_precision
 from fkd_train.graphs.passes import store_half
 from fkd_train.optimize.context import OptimizationContext
-from fkd_train.optimize.half import half_precision
 from fkd_train.optimize.low_rank import factorise, layer_outputs
 from fkd_train.optimize.platforms import runs_here
 from fkd_train.optimize.quantize import (

@@ -37,7 +37,7 @@ _METHODS = {
 }
 QUANTISED = ["Conv", "Gemm", "MatMul", "MaxPool", "Relu", "Reshape", "Flatten"]
 """Operators with int8 kernels, and those between them that only rearrange values."""
-WEIGHTED = ("Conv", "Gemm", "MatMul")
+_WEIGHTED = ("Conv", "Gemm", "MatMul")
 _LARGE_WEIGHTS = 100_000
 _SIMILAR_NME, _NME_GAIN = 0.05, 0.02
 
@@ -172,7 +172,7 @@ class _Images(CalibrationDataReader):  # type: ignore[misc]  # its package has n
 
 def _last_weighted(model: onnx.ModelProto, count: int) -> list[str]:
     """Returns the names of the last layers with weights."""
-    names = [node.name for node in model.graph.node if node.op_type in WEIGHTED]
+    names = [node.name for node in model.graph.node if node.op_type in _WEIGHTED]
     return names[len(names) - count :]
 
 

@@ -267,9 +267,12 @@ def test_a_teacher_is_followed_or_refused(
 
 def test_every_kind_of_export_has_its_outputs(trained: Path, tmp_path: Path) -> None:
     triton = tmp_path / "triton"
-    served = run(export.main, trained, "--out", tmp_path / "a.onnx", "--triton", triton)
+    serving = ("--triton", triton, "--triton-device", "gpu", "--triton-tensorrt", "fp16")
+    served = run(export.main, trained, "--out", tmp_path / "a.onnx", *serving)
     assert served.exit_code == 0, served.output
     config = next(triton.rglob("config.pbtxt")).read_text()
+    assert "KIND_GPU" in config
+    assert '"FP16"' in config
     assert [f'name: "{name}"' in config for name in ("points", "score", "spread")] == [True] * 3
     joined = run(export.main, trained, "--out", tmp_path / "b.onnx", "--end-to-end")
     assert joined.exit_code == 0, joined.output

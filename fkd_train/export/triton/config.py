@@ -2,7 +2,8 @@
 
 Sources: docs/user_guide/model_configuration.md of triton-inference-server/server for the fields;
 ModelState, ValidateInputs and ValidateOutputs in src/onnxruntime.cc of
-triton-inference-server/onnxruntime_backend for what the ONNX Runtime backend accepts.
+triton-inference-server/onnxruntime_backend for what the ONNX Runtime backend accepts; "ONNX Runtime
+with TensorRT optimization" in its README.md, and LoadModel, for TensorRT.
 """
 
 from __future__ import annotations
@@ -22,24 +23,16 @@ from fkd_infer.errors import InvalidModelError
 from fkd_infer.models.cards.base import METADATA_KEY
 from fkd_infer.models.cards.landmark import ModelCard
 from fkd_train.errors import TritonConfigError
-from fkd_train.export.triton.schema import DATA_TYPES, model_config
+from fkd_train.export.triton.schema import DATA_TYPES, KINDS, model_config
+from fkd_train.export.triton.serving import Serving, TensorRt
+
+_TENSORRT = "tensorrt"
+_ACCELERATORS = (_TENSORRT, "cuda")
+_PRECISIONS = ("FP32", "FP16", "BF16", "INT8")
+_SWITCHES = ("1", "0", "true", "false")
+_GPU_KINDS = ("KIND_GPU", "KIND_AUTO")
 
 _TYPES: dict[int, str] = {TensorProto.UINT8: "TYPE_UINT8", TensorProto.FLOAT: "TYPE_FP32"}
-
-
-@dataclass(frozen=True, slots=True)
-class Serving:
-    """How the server runs a model: on which device, and how it batches crops.
-
-    `threads` are ONNX Runtime's for one operator; 0 means one per core. A batch waits up to
-    `delay_us` microseconds for a `preferred` size, and has at most `largest` crops.
-    """
-
-    gpu: bool = False
-    threads: int = 0
-    largest: int = 64
-    preferred: tuple[int, ...] = (8, 32)
-    delay_us: int = 500
 
 
 def config_text(name: str, card: ModelCard, serving: Serving) -> str:
@@ -59,6 +52,7 @@ def config_text(name: str, card: ModelCard, serving: Serving) -> str:
             "max_queue_delay_microseconds": serving.delay_us,
         },
         instance_group=[{"kind": "KIND_GPU" if serving.gpu else "KIND_CPU", "count": 1}],
+        optimization=_optimization(serving.tensorrt),
         model_warmup=_warmups(card, serving),
         parameters=[
             _parameter("intra_op_thread_count", str(serving.threads)),
@@ -96,12 +90,28 @@ def _outputs(card: ModelCard) -> list[dict[str, Any]]:
 
 
 def _warmups(card: ModelCard, serving: Serving) -> list[dict[str, Any]]:
-    """Returns a batch of black crops per preferred size, and a single crop."""
+    """Returns the batches of black crops that the server runs first."""
     inputs = [{"key": "image", "value": {**_image(card), "zero_data": True}}]
     return [
         {"name": f"batch of {batch}", "batch_size": batch, "inputs": inputs}
-        for batch in dict.fromkeys((1, *serving.preferred))
+        for batch in serving.warm_up_batches()
     ]
+
+
+def _optimization(tensorrt: TensorRt | None) -> dict[str, Any] | None:
+    """Returns the accelerator that replaces CUDA, where TensorRT has a node's operator."""
+    if tensorrt is None:
+        return None
+    parameters = {
+        "precision_mode": tensorrt.precision.upper(),
+        "max_workspace_size_bytes": str(tensorrt.workspace),
+    }
+    if tensorrt.engine_cache:
+        parameters["trt_engine_cache_enable"] = "1"
+        parameters["trt_engine_cache_path"] = tensorrt.engine_cache
+    entries = [{"key": key, "value": value} for key, value in parameters.items()]
+    accelerator = {"name": _TENSORRT, "parameters": entries}
+    return {"execution_accelerators": {"gpu_execution_accelerator": [accelerator]}}
 
 
 def _parameter(key: str, value: str) -> dict[str, Any]:
@@ -172,10 +182,34 @@ def _problems(config: Any, folder: str, graph: _Graph) -> Iterator[str]:
     yield from _size_problems("preferred_batch_size", preferred, largest)
     yield from _tensor_problems("input", _by_name(config.input), graph.inputs)
     yield from _tensor_problems("output", _by_name(config.output), graph.outputs)
+    yield from _accelerator_problems(config)
     for warmup in config.model_warmup:
         yield from _size_problems("model_warmup", [warmup.batch_size], largest)
         tensors = {entry.key: entry.value for entry in warmup.inputs}
         yield from _tensor_problems("warm-up input", tensors, graph.inputs)
+
+
+def _accelerator_problems(config: Any) -> Iterator[str]:
+    """Yields what the backend refuses, or ignores on a CPU, of accelerators for GPUs."""
+    accelerators = config.optimization.execution_accelerators.gpu_execution_accelerator
+    kinds = {_name(KINDS, instances.kind) for instances in config.instance_group}
+    if accelerators and kinds and not kinds & set(_GPU_KINDS):
+        yield f"its accelerator {accelerators[0].name!r} needs an instance of KIND_GPU"
+    for accelerator in accelerators:
+        if accelerator.name not in _ACCELERATORS:
+            yield f"its accelerator is {accelerator.name!r}, not {' or '.join(_ACCELERATORS)}"
+        if accelerator.name != _TENSORRT:
+            continue
+        parameters = {entry.key: entry.value for entry in accelerator.parameters}
+        precision = parameters.get("precision_mode", "FP32")
+        if precision not in _PRECISIONS:
+            yield f"its precision_mode is {precision!r}, not one of {', '.join(_PRECISIONS)}"
+        workspace = parameters.get("max_workspace_size_bytes", "1")
+        if not (workspace.isascii() and workspace.isdecimal() and int(workspace)):
+            yield f"its max_workspace_size_bytes is {workspace!r}, not a number above 0"
+        cached = parameters.get("trt_engine_cache_enable", "0")
+        if cached.lower() not in _SWITCHES:
+            yield f"its trt_engine_cache_enable is {cached!r}, not one of {', '.join(_SWITCHES)}"
 
 
 def _by_name(tensors: Sequence[Any]) -> dict[str, Any]:
@@ -204,7 +238,7 @@ def _tensor_problems(
 
 
 def _differences(subject: str, configured: Any, tensor: _Tensor) -> Iterator[str]:
-    data_type, dims = _data_type_name(configured.data_type), list(configured.dims)
+    data_type, dims = _name(DATA_TYPES, configured.data_type), list(configured.dims)
     shape = _graph_shape(configured)
     if data_type != tensor.data_type:
         yield f"{subject} has data_type {data_type}, the model {tensor.data_type}"
@@ -226,5 +260,6 @@ def _graph_shape(configured: Any) -> list[int]:
     return list(configured.dims)
 
 
-def _data_type_name(number: int) -> str:
-    return DATA_TYPES[number] if 0 <= number < len(DATA_TYPES) else str(number)
+def _name(names: Sequence[str], number: int) -> str:
+    """The name of an enumeration's number, as text if it has none."""
+    return names[number] if 0 <= number < len(names) else str(number)

@@ -16,7 +16,8 @@ from fkd_infer.errors import OutputError
 from fkd_infer.models.cards.landmark import ModelCard
 from fkd_infer.runtime.session import LandmarkSession
 from fkd_infer.system.files.atomic import atomic_write, output_errors
-from fkd_train.export.triton.config import Serving, check_config, config_text
+from fkd_train.export.triton.config import check_config, config_text
+from fkd_train.export.triton.serving import Serving
 
 CONFIG = "config.pbtxt"
 MODEL = "model.onnx"

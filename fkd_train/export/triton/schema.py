@@ -24,10 +24,13 @@ DATA_TYPES = (
 # fmt: on
 """Names of tensor element types, by their numbers."""
 
+KINDS = ("KIND_AUTO", "KIND_GPU", "KIND_CPU", "KIND_MODEL")
+"""Names of what instances of a model run on, by their numbers."""
+
 _PACKAGE = "inference"
 _ENUMS = {
     "DataType": DATA_TYPES,
-    "Kind": ("KIND_AUTO", "KIND_GPU", "KIND_CPU", "KIND_MODEL"),
+    "Kind": KINDS,
 }
 _MESSAGES: dict[str, dict[str, tuple[int, str]]] = {
     "ModelConfig": {
@@ -38,6 +41,7 @@ _MESSAGES: dict[str, dict[str, tuple[int, str]]] = {
         "output": (6, "repeated ModelOutput"),
         "instance_group": (7, "repeated ModelInstanceGroup"),
         "dynamic_batching": (11, "ModelDynamicBatching"),
+        "optimization": (12, "ModelOptimizationPolicy"),
         "parameters": (14, "repeated ParametersEntry"),
         "model_warmup": (16, "repeated ModelWarmup"),
         "backend": (17, "string"),
@@ -62,7 +66,11 @@ _MESSAGES: dict[str, dict[str, tuple[int, str]]] = {
         "preferred_batch_size": (1, "repeated int32"),
         "max_queue_delay_microseconds": (2, "uint64"),
     },
+    "ModelOptimizationPolicy": {"execution_accelerators": (4, "ExecutionAccelerators")},
+    "ExecutionAccelerators": {"gpu_execution_accelerator": (1, "repeated Accelerator")},
+    "Accelerator": {"name": (1, "string"), "parameters": (2, "repeated AcceleratorEntry")},
     # A map is a repeated message of keys and values, in the text as on the wire.
+    "AcceleratorEntry": {"key": (1, "string"), "value": (2, "string")},
     "ParametersEntry": {"key": (1, "string"), "value": (2, "ModelParameter")},
     "ModelParameter": {"string_value": (1, "string")},
     "ModelWarmup": {

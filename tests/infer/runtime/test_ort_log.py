@@ -8,6 +8,7 @@ import sys
 import pytest
 from tiny_models import MODELS
 
+MODEL = str(MODELS / "fixed.onnx")
 CODE = f"""
 import logging, sys, tempfile
 if "debug" in sys.argv:
@@ -19,7 +20,7 @@ ort = import_onnxruntime()
 with tempfile.TemporaryDirectory() as folder:
     options = SessionSettings(1).options(ort)
     options.optimized_model_filepath = folder + "/m.onnx"  # which ONNX Runtime warns of
-    ort.InferenceSession({str(MODELS / "fixed.onnx")!r}, options, providers=["CPUExecutionProvider"])
+    ort.InferenceSession({MODEL!r}, options, providers=["CPUExecutionProvider"])
 """
 
 

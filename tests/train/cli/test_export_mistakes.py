@@ -176,6 +176,9 @@ HERE = "test_export_mistakes"
         (["script.pt"], "but a TorchScript file; give the module that made it"),
         (["state.pt", "--scheme", "five"], "--scheme are for networks of your own, and state.pt"),
         (["state.pt", "--optimize", "auto", "--data", "."], "--out is out.onnx; name a folder"),
+        (["state.pt", "--triton-device", "gpu"], "--triton-device gpu needs --triton REPO"),
+        (["state.pt", "--triton", "r", "--triton-tensorrt", "fp16"], "needs --triton-device gpu"),
+        (["state.pt", "--triton-engine-cache", "e"], "cache needs --triton-tensorrt"),
     ],
     ids=lambda value: " ".join(value)[:60] if isinstance(value, list) else "",
 )

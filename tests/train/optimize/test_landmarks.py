@@ -28,12 +28,12 @@ from fkd_train.export.sources import checkpoint as checkpoint_source
 from fkd_train.export.sources.checkpoint import load_checkpoint_source
 from fkd_train.export.torch_to_onnx import landmarks_to_onnx
 from fkd_train.export.verify import verification_faces, verify
+from fkd_train.graphs.half_precision import half_precision
 from fkd_train.graphs.passes import Pass
 from fkd_train.models.landmarks import build_landmark_net
 from fkd_train.optimize import candidates as candidate_module
 from fkd_train.optimize import context, measurements, platforms
 from fkd_train.optimize import landmarks as landmark_optimization
-from fkd_train.optimize.half import half_precision
 from fkd_train.optimize.landmarks import CandidateResult, OptimizationResult, optimize_landmarks
 from fkd_train.optimize.platforms import runs_here
 from fkd_train.optimize.report import table

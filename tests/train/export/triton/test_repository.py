@@ -26,8 +26,9 @@ from fkd_infer.models.cards.landmark import LandmarkAccuracy, ModelCard
 from fkd_infer.models.shipped import find_model
 from fkd_infer.pipeline import load
 from fkd_train.errors import TritonConfigError
-from fkd_train.export.triton.config import Serving, check_config, config_text
+from fkd_train.export.triton.config import check_config, config_text
 from fkd_train.export.triton.repository import write_repository
+from fkd_train.export.triton.serving import Serving, TensorRt
 
 FIXED, SCORED = MODELS / "fixed.onnx", MODELS / "scored.onnx"
 UINT8, FP32 = model_config_pb2.TYPE_UINT8, model_config_pb2.TYPE_FP32
@@ -133,6 +134,79 @@ def test_serving_options_reach_the_configuration(tmp_path: Path) -> None:
     assert config.dynamic_batching.preferred_batch_size == [1, 4]
     assert config.dynamic_batching.max_queue_delay_microseconds == 70
     assert [warmup.batch_size for warmup in config.model_warmup] == [1, 4]
+
+
+def test_tensorrt_is_configured_as_its_backend_documents_it(tmp_path: Path) -> None:
+    """The keys are those of README.md in triton-inference-server/onnxruntime_backend."""
+    text = """
+optimization { execution_accelerators {
+  gpu_execution_accelerator : [ {
+    name : "tensorrt"
+    parameters { key: "precision_mode" value: "FP16" }
+    parameters { key: "max_workspace_size_bytes" value: "1073741824" }
+    parameters { key: "trt_engine_cache_enable" value: "1" }
+    parameters { key: "trt_engine_cache_path" value: "/engines" }
+  } ]
+} }
+"""
+    tensorrt = TensorRt("fp16", 1 << 30, "/engines")
+    write_repository(tmp_path, [FIXED], Serving(gpu=True, tensorrt=tensorrt))
+    config = parsed(tmp_path / "fixed" / "config.pbtxt")
+    by_hand = text_format.Parse(text, model_config_pb2.ModelConfig())
+    assert config.optimization == by_hand.optimization
+    assert config.instance_group[0].kind == model_config_pb2.ModelInstanceGroup.KIND_GPU
+    # After the largest batch, no engine is built again for those between.
+    assert [warmup.batch_size for warmup in config.model_warmup] == [1, 64, 8, 32]
+
+
+def test_tensorrt_keeps_no_engines_without_a_folder(tmp_path: Path) -> None:
+    write_repository(tmp_path, [FIXED], Serving(gpu=True, tensorrt=TensorRt()))
+    accelerators = parsed(tmp_path / "fixed" / "config.pbtxt").optimization.execution_accelerators
+    (tensorrt,) = accelerators.gpu_execution_accelerator
+    assert set(tensorrt.parameters) == {"precision_mode", "max_workspace_size_bytes"}
+    assert tensorrt.parameters["precision_mode"] == "FP32"
+
+
+def test_cuda_alone_needs_no_accelerator(tmp_path: Path) -> None:
+    write_repository(tmp_path, [FIXED], Serving(gpu=True))
+    assert not parsed(tmp_path / "fixed" / "config.pbtxt").HasField("optimization")
+
+
+def test_tensorrt_on_the_cpu_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(TritonConfigError, match="accelerator 'tensorrt' needs an instance"):
+        write_repository(tmp_path, [FIXED], Serving(tensorrt=TensorRt()))
+    assert list(tmp_path.iterdir()) == []
+
+
+WRONG_ACCELERATORS = {
+    "name": ('name: "tensorrt"', 'name: "trt"', "its accelerator is 'trt', not tensorrt or cuda"),
+    "precision": ('"FP16"', '"fp16"', "its precision_mode is 'fp16', not one of FP32, FP16"),
+    "workspace": ('"1073741824"', '"1 GB"', "its max_workspace_size_bytes is '1 GB', not a number"),
+    "no workspace": ('"1073741824"', '"0"', "its max_workspace_size_bytes is '0', not a number"),
+    "cache": ('value: "1"', 'value: "yes"', "its trt_engine_cache_enable is 'yes', not one of 1"),
+    "device": ("KIND_GPU", "KIND_CPU", "its accelerator 'tensorrt' needs an instance of KIND_GPU"),
+}
+
+
+@pytest.mark.parametrize("field", WRONG_ACCELERATORS)
+def test_check_names_what_is_wrong_with_an_accelerator(tmp_path: Path, field: str) -> None:
+    serving = Serving(gpu=True, tensorrt=TensorRt("fp16", engine_cache="/engines"))
+    write_repository(tmp_path, [FIXED], serving)
+    config = tmp_path / "fixed" / "config.pbtxt"
+    right, wrong, why = WRONG_ACCELERATORS[field]
+    text = config.read_text("utf-8")
+    assert right in text
+    config.write_text(text.replace(right, wrong, 1), "utf-8")
+    with pytest.raises(TritonConfigError, match=why):
+        check_config(config, FIXED)
+
+
+def test_check_accepts_settings_of_cuda_on_any_device(tmp_path: Path) -> None:
+    write_repository(tmp_path, [FIXED], Serving(gpu=True, tensorrt=TensorRt()))
+    config = tmp_path / "fixed" / "config.pbtxt"
+    text = config.read_text("utf-8").replace("  kind: KIND_GPU\n", "").replace("tensorrt", "cuda")
+    config.write_text(text, "utf-8")
+    check_config(config, FIXED)
 
 
 def test_the_card_is_a_parameter(repository: Path) -> None:
