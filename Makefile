@@ -84,13 +84,14 @@ wheel-test: $(VENV)/.installed-dev  ## tests the wheel without torch and onnx, w
 	$(TEST_WHEEL) $(PARALLEL) $(WITHOUT_OPENCV:%=--ignore=../tests/infer/%)
 
 # After wheel-test, which removes build/. Without the CUDA libraries of the extra gpu, and without torch: both take minutes.
-gpu-wheel-test:  ## tests what needs ONNX Runtime's package for CUDA, on a machine without a GPU
+gpu-wheel-test:  ## tests ONNX Runtime's package for CUDA without a GPU, and OpenVINO's plug-in
 	rm -rf build/gpu
 	$(PYTHON) -m venv build/gpu
 	build/gpu/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
-		. onnxruntime-gpu onnx onnxscript pytest
+		. onnxruntime-gpu onnxruntime-ep-openvino onnx onnxscript pytest
 	build/gpu/bin/python -c "import importlib.util as u; assert not (u.find_spec('torch') or u.find_spec('nvidia'))"
-	cd build && gpu/bin/pytest -c ../pyproject.toml --rootdir .. -p no:cacheprovider ../tests/gpu_wheel
+	cd build && gpu/bin/pytest -c ../pyproject.toml --rootdir .. -p no:cacheprovider ../tests/gpu_wheel \
+		../tests/infer/runtime/providers/test_openvino.py
 
 clean:  ## removes .venv, build, dist and out
 	rm -rf $(VENV) build dist out

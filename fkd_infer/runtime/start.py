@@ -33,7 +33,7 @@ from fkd_infer.runtime.providers.registry import (
     here,
     usable_providers,
 )
-from fkd_infer.runtime.run_errors import lacks_memory, memory_error
+from fkd_infer.runtime.run_errors import lacks_memory, memory_error, run_error
 from fkd_infer.runtime.settings import SessionSettings
 
 if TYPE_CHECKING:
@@ -168,7 +168,11 @@ class _Start(NamedTuple):
             raise _NotStartedError(
                 f"{title} started, but failed at the first batch: {text}"
             ) from error
-        if difference := proof.difference(answer, on_cpu.run(None, feed)):
+        try:
+            expected = on_cpu.run(None, feed)
+        except Exception as error:
+            raise run_error(error, CPU, self.path.stem, "for a first batch on the CPU") from error
+        if difference := proof.difference(answer, expected):
             fix = "use the fp32 file, or another provider"
             raise _NotStartedError(f"{title} answers something else: {difference}", fix)
         return Started(session, self.provider, device, on_host)

@@ -151,6 +151,7 @@ class Quantizer:
                 weight_type=_TYPES[scheme.integers[2]],
                 nodes_to_exclude=[
                     *self._in_float,
+                    *_batched_products(self._model),
                     *_last_weighted(self._model, scheme.last_in_float),
                 ],
                 calibrate_method=_METHODS[scheme.calibrator],
@@ -168,6 +169,20 @@ class _Images(CalibrationDataReader):  # type: ignore[misc]  # its package has n
     def get_next(self) -> dict[str, Pixels] | None:
         """Returns the next input, or None at the end."""
         return next(self._feeds, None)
+
+
+def _batched_products(model: onnx.ModelProto) -> list[str]:
+    """Returns the names of products with a matrix of weights for each point.
+
+    Their scales would be those of an inner axis, which ONNX Runtime before 1.32, onnxruntime-web
+    and OpenCV refuse, and OpenVINO computes otherwise.
+    """
+    ranks = {tensor.name: len(tensor.dims) for tensor in model.graph.initializer}
+    return [
+        node.name
+        for node in model.graph.node
+        if node.op_type == "MatMul" and any(ranks.get(name, 0) > 2 for name in node.input)
+    ]
 
 
 def _last_weighted(model: onnx.ModelProto, count: int) -> list[str]:

@@ -6,9 +6,11 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 from onnx import TensorProto, numpy_helper
+from repo_paths import SHIPPED_MODELS
 from small_graphs import convolution_network, dense_network, random_crops, run_network
 
 from fkd_infer.choices import PLATFORMS
@@ -101,3 +103,15 @@ def test_packs_only_large_dense_layers(bits: int, share: float, error: float) ->
         for m in (model, small)
     )
     assert np.abs(results - expected).mean() < error * np.abs(expected).mean()
+
+
+@pytest.mark.parametrize("name", ["fkdnet-int8", "fkdnet-large-int8"])
+def test_a_matrix_for_each_point_stays_in_fp32(name: str) -> None:
+    """Its scales would be those of an inner axis, which runs in ONNX Runtime 1.32 alone."""
+    graph = onnx.load(SHIPPED_MODELS / f"{name}.onnx").graph
+    ranks = {tensor.name: len(tensor.dims) for tensor in graph.initializer}
+    (product,) = (node for node in graph.node if node.op_type == "MatMul")
+    assert ranks[product.input[1]] == 3
+    scales = {node.input[1] for node in graph.node if node.op_type == "DequantizeLinear"}
+    assert scales
+    assert all(ranks[scale] <= 1 for scale in scales)

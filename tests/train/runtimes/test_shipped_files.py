@@ -24,12 +24,13 @@ UNKNOWN_SHAPE = "!isDynamicShape"
 MIXED_TYPES = "Mixed input data types"
 PROBLEMS: dict[tuple[str, RuntimeName], str] = {
     ("fkdnet-int8", "openvino"): "differs by more than 0.01 px",
-    ("fkdnet-int8", "onnxruntime-web"): "QLinearMatMul",
     ("fkdnet-int8", "opencv"): MIXED_TYPES if OPENCV_4 else "zpshape == scshape",
     ("fkdnet-any", "openvino"): "it answers",
     ("fkdnet-any", "opencv"): UNKNOWN_SHAPE,
 }
 """The known failures; all other files run in all runtimes."""
+ROUNDED_PX = {("fkdnet-int8", "onnxruntime-web"): 0.2}
+"""Where integers are rounded as the CPU has instructions for, and points may differ by so much."""
 if OPENCV_4:
     PROBLEMS |= {
         ("fkdnet", "opencv"): MIXED_TYPES,
@@ -82,6 +83,10 @@ def test_a_file_runs_equally_or_fails_as_known(
         known = PROBLEMS.get((name, result.runtime))
         if known is not None:
             assert known in str(result.problem), result
+            continue
+        if px := ROUNDED_PX.get((name, result.runtime)):
+            assert result.parity is not None, result
+            assert result.parity.largest_px <= px, result
             continue
         assert result.problem is None, result
         assert result.parity is not None
