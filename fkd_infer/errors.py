@@ -336,6 +336,12 @@ class ProviderError(FkdError, RuntimeError):
         super().__init__(f"provider {asked!r}", f"{problem}; {reason}" if reason else problem, fix)
         self.reason = reason
 
+    def with_fix(self, fix: str) -> Self:
+        """The same error with another way out."""
+        error: Self = _recreate(type(self), self.subject, self.problem, fix)
+        error.reason = self.reason
+        return error
+
 
 class OutOfMemoryError(FkdError, MemoryError):
     """A network needs more memory than is free."""
