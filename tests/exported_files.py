@@ -18,6 +18,7 @@ def end_to_end_file(folder: Path, network: str, size: FixedSize | None = None) -
     faces = parts.face_filter()
     model, card = parts.graph(faces, size), parts.card(faces, size)
     onnx.helper.set_model_props(model, {METADATA_KEY: card.to_json()})
-    path = folder / f"{network}-{'any' if size is None else 'fixed'}.onnx"
+    kind = "any" if size is None else "fixed" if size.batch is None else "batch"
+    path = folder / f"{network}-{kind}.onnx"
     onnx.save(model, path)
     return path

@@ -1,12 +1,14 @@
 """Joins a detector, the crop and a landmark network for images of one size and a number of faces.
 
 Without loops, branches and shapes that depend on values, so that it also runs where these do not,
-such as OpenCV's dnn. All faces are processed at once, those that are not there too.
+such as OpenCV's dnn. All faces are processed at once, those that are not there too, and so are all
+images of a batch.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import onnx
@@ -16,11 +18,12 @@ from onnx.utils import Extractor
 from fkd_infer.geometry.rules import POINTS_BOX
 from fkd_infer.models.cards.detector import DetectorCard
 from fkd_infer.models.cards.landmark import ModelCard
+from fkd_train.graphs.batched import with_batch
 from fkd_train.graphs.best_boxes import best_boxes
 from fkd_train.graphs.builder import Nodes, typed, with_prefix
 from fkd_train.graphs.crop import square
 from fkd_train.graphs.end_to_end import FaceFilter, merged_opsets
-from fkd_train.graphs.fixed_shapes import with_fixed_shapes
+from fkd_train.graphs.fixed_shapes import for_opencv, with_fixed_shapes
 from fkd_train.graphs.matrix_crop import Picture, crops, picture, to_image
 from fkd_train.graphs.passes import share_weights
 
@@ -31,11 +34,23 @@ _FLOAT = TensorProto.FLOAT
 
 @dataclass(frozen=True)
 class FixedSize:
-    """The images' height and width, and the number of faces that are answered for each."""
+    """The images' height and width, and the number of faces that are answered for each.
+
+    `batch` is the number of images in one input (b, H, W, 3), or "dynamic" for any number; None
+    for a single one (H, W, 3).
+    """
 
     height: int
     width: int
     max_faces: int
+    batch: int | Literal["dynamic"] | None = None
+
+    @property
+    def images(self) -> list[int | str]:
+        """The first axis of the input and of all outputs, if there is one."""
+        if self.batch is None:
+            return []
+        return ["images" if self.batch == "dynamic" else self.batch]
 
 
 def fixed_end_to_end_graph(
@@ -47,22 +62,30 @@ def fixed_end_to_end_graph(
     size: FixedSize,
 ) -> onnx.ModelProto:
     """Builds the graph from `image` (H, W, 3) to `boxes` (N, 4), `scores` (N,), `points` (N, k, 2)
-    and, if the network has a score, `presence` (N,); without metadata.
+    and, if the network has a score, `presence` (N,); without metadata. With a batch, all of them
+    have a first axis of images.
 
-    The rows are the N best boxes, best first. Those with a score of 0 are no faces.
+    The rows are the N best boxes of an image, best first. Those with a score of 0 are no faces.
+    Raises NotBatchableError if the detector's graph cannot be one of a batch.
     """
     nodes = Nodes("all")
-    image = typed("image", TensorProto.UINT8, [size.height, size.width, 3])
-    shape = (size.height, size.width, 3)
-    found = with_prefix(_candidates(detector, shape), "detector_", {"image": "image"})
+    image = typed("image", TensorProto.UINT8, [*size.images, size.height, size.width, 3])
+    found = with_prefix(_candidates(detector, size), "detector_", {"image": "image"})
     nodes.include(found.graph)
     count = size.max_faces
-    length = found.graph.output[0].type.tensor_type.shape.dim[0].dim_value
+    length = found.graph.output[0].type.tensor_type.shape.dim[-2].dim_value
     boxes, scores = best_boxes(
-        nodes, "detector_all_boxes", "detector_all_scores", length, count, detector_card.overlap
+        nodes,
+        nodes("Reshape", "detector_all_boxes", np.array([-1, length, 4])),
+        nodes("Reshape", "detector_all_scores", np.array([-1, length])),
+        length,
+        count,
+        detector_card.overlap,
     )
+    boxes = nodes("Reshape", boxes, np.array([-1, 4]))
+    scores = nodes("Reshape", scores, np.array([-1, 1]))
     plane = picture(nodes, "image", size.height, size.width, card.input.channels)
-    network = _landmarks(landmarks, card, count)
+    network = _landmarks(landmarks, card, size)
     points, *presence = _place_twice(nodes, plane, boxes, network, card, faces, count)
     is_face = nodes("GreaterOrEqual", scores, np.float32(faces.min_score))
     scores = nodes("Mul", scores, nodes("Cast", is_face, to=_FLOAT))
@@ -78,8 +101,9 @@ def fixed_end_to_end_graph(
     outputs = []
     results = [boxes, scores, points, *presence]
     for (name, lengths), result in zip(shapes.items(), results, strict=False):
-        outputs.append(typed(name, _FLOAT, lengths))
-        shaped = [result, nodes.constant(np.array(lengths))]
+        outputs.append(typed(name, _FLOAT, [*size.images, *lengths]))
+        first = [-1] if size.images else []
+        shaped = [result, nodes.constant(np.array([*first, *lengths]))]
         nodes.nodes.append(helper.make_node("Reshape", shaped, [name], name))
     model = helper.make_model(
         nodes.graph([image], outputs),
@@ -91,17 +115,22 @@ def fixed_end_to_end_graph(
     return model
 
 
-def _candidates(detector: onnx.ModelProto, shape: tuple[int, int, int]) -> onnx.ModelProto:
-    return with_fixed_shapes(detector, {"image": shape}, CANDIDATES)
+def _candidates(detector: onnx.ModelProto, size: FixedSize) -> onnx.ModelProto:
+    """The detector's CANDIDATES, of an image or of a batch."""
+    shape = (size.height, size.width, 3)
+    fixed = with_fixed_shapes(detector, {"image": shape}, CANDIDATES)
+    return with_batch(fixed, size.images[0]) if size.images else for_opencv(fixed)
 
 
-def _landmarks(landmarks: onnx.ModelProto, card: ModelCard, count: int) -> onnx.ModelProto:
-    """The network for `count` crops, with its points and score."""
+def _landmarks(landmarks: onnx.ModelProto, card: ModelCard, size: FixedSize) -> onnx.ModelProto:
+    """The network for the crops of an image or of a batch, with its points and score."""
     names = ["points", "score"][: 1 + card.output.score]
-    shape = (count, card.input.size, card.input.size, card.input.channels)
     if len(landmarks.graph.output) > len(names):
         landmarks = Extractor(landmarks).extract_model(["image"], names)
-    return with_fixed_shapes(landmarks, {"image": shape}, names)
+    if size.batch == "dynamic":
+        return landmarks
+    shape = (size.max_faces * (size.batch or 1), *card.input.shape)
+    return for_opencv(with_fixed_shapes(landmarks, {"image": shape}, names))
 
 
 def _place_twice(
@@ -113,7 +142,8 @@ def _place_twice(
     faces: FaceFilter,
     count: int,
 ) -> list[str]:
-    """Places points (count, k, 2) and, if the network has a score, presence (count, 1).
+    """Places points (n, k, 2) and, if the network has a score, presence (n, 1), in boxes (n, 4) of
+    which `count` are of one image.
 
     The second time in the points' own box, unless the network rejects the first crop.
     """
@@ -126,7 +156,7 @@ def _place_twice(
     if not card.output.score:
         return second
     present = nodes("GreaterOrEqual", first[1], np.float32(faces.min_presence))
-    shaped = nodes("Reshape", present, np.array([count, 1, 1])), present
+    shaped = nodes("Reshape", present, np.array([-1, 1, 1])), present
     return [nodes("Where", *each) for each in zip(shaped, second, first, strict=True)]
 
 
@@ -144,7 +174,7 @@ def _place(
     part = with_prefix(network, prefix, {"image": pixels})
     nodes.nodes += part.graph.node
     nodes.constants += part.graph.initializer
-    points = to_image(nodes, f"{prefix}points", cut, count)
+    points = to_image(nodes, f"{prefix}points", cut)
     if not card.output.score:
         return [points]
-    return [points, nodes("Reshape", f"{prefix}score", np.array([count, 1]))]
+    return [points, nodes("Reshape", f"{prefix}score", np.array([-1, 1]))]
