@@ -9,6 +9,7 @@ from typing import Literal
 import cv2
 import numpy as np
 
+from fkd_infer.end_to_end import fit
 from fkd_infer.geometry.arrays import Pixels, bgr_image
 from fkd_train.data.synthetic import draw_face
 from fkd_train.export.sources.source import ExportData
@@ -40,12 +41,10 @@ def pictures_of(images: Sequence[Pixels]) -> list[Pixels]:
 
 
 def fitted(picture: Pixels, height: int, width: int) -> Pixels:
-    """Shrinks a picture that is too large, and fills the rest of the size with gray."""
-    factor = min(1.0, height / len(picture), width / picture.shape[1])
-    if factor < 1:
-        picture = _resized(picture, factor)[:height, :width]
-    missing = ((0, height - len(picture)), (0, width - picture.shape[1]), (0, 0))
-    return np.pad(picture, missing, constant_values=_GRAY)
+    """Returns a picture as the runtime fits it into one of this size."""
+    place = np.empty((height, width, 3), np.uint8)
+    fit(picture, place)
+    return place
 
 
 def in_batches(pictures: Sequence[Pixels], batch: int | Literal["dynamic"]) -> list[Pixels]:
