@@ -93,35 +93,34 @@ class EndToEndPipeline:
             return
         slots = self.session.slots(_SLOTS, batch or self.batch)
         # While one slot is run, another waits for that in the queue: the third one can be filled.
-        with closing(prefetch(_filled(slots, images), 1, "images")) as filled:
+        with closing(prefetch(self._filled(slots, images), 1, "images")) as filled:
             for slot, matrices in filled:
                 found = self.session.run_slot(slot, len(matrices))
                 yield from map(_faces, found, matrices)
 
+    def _filled(
+        self, slots: Sequence[Slot], images: Iterable[Pixels]
+    ) -> Iterator[tuple[Slot, Sequence[Matrix]]]:
+        """Fills slots in turn, and sends them; yields each with the matrices of its images.
 
-def _filled(
-    slots: Sequence[Slot], images: Iterable[Pixels]
-) -> Iterator[tuple[Slot, Sequence[Matrix]]]:
-    """Fills slots in turn; yields each with the matrices of its images.
-
-    A slot is filled again when the last one but one has been taken.
-    """
-    source = iter(images)
-    for slot in cycle(slots):
-        matrices: list[Matrix] = []
-        failure: Exception | None = None
-        try:
-            for image in islice(source, len(slot.images)):
-                matrices.append(fit(check_image(image), slot.images[len(matrices)]))
-        except Exception as error:  # noqa: BLE001 (raised when the images before it are done)
-            failure = error
-        if matrices:
-            slot.send()
-            yield slot, matrices
-        if failure is not None:
-            raise failure
-        if len(matrices) < len(slot.images):
-            return
+        A slot is filled again when the last one but one has been taken.
+        """
+        source = iter(images)
+        for slot in cycle(slots):
+            matrices: list[Matrix] = []
+            failure: Exception | None = None
+            try:
+                for image in islice(source, len(slot.images)):
+                    matrices.append(fit(check_image(image), slot.images[len(matrices)]))
+            except Exception as error:  # noqa: BLE001 (raised when the images before it are done)
+                failure = error
+            if matrices:
+                self.session.send_slot(slot)
+                yield slot, matrices
+            if failure is not None:
+                raise failure
+            if len(matrices) < len(slot.images):
+                return
 
 
 def fit(image: Pixels, place: Pixels) -> Matrix:

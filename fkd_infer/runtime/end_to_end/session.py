@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -92,37 +92,51 @@ class EndToEndSession:
         DeviceLostError, InferenceError and NonFiniteOutputError.
         """
         feed = {"image": images[0] if self.card.batch is None else images}
-        return self._call(lambda: self._session.run(None, feed), images.shape)
+        with self._turn(), self._errors(images.shape):
+            outputs = self._session.run(None, feed)
+        return self._by_image(outputs)
 
     def slots(self, count: int, batch: int) -> list[Slot]:
-        """Returns places for batches of a file for images of one size, in its device's memory."""
+        """Returns places for batches of a file for images of one size, in its device's memory;
+        raises OutOfMemoryError and DeviceLostError."""
         assert self.card.image_size is not None
-        images = [] if self.card.batch is None else [batch]
-        shape = (*images, *self.card.image_size, 3)
-        if self._device is None:
-            return [HostSlot(shape) for _ in range(count)]
-        return [DeviceSlot(self._ort, self._session, shape, self._device) for _ in range(count)]
+        size = (*self.card.image_size, 3)
+        shape = size if self.card.batch is None else (batch, *size)
+        with self._errors((batch, *size)):
+            return [self._slot(shape) for _ in range(count)]
+
+    def send_slot(self, slot: Slot) -> None:
+        """Copies a slot's images to the device; raises as `run`."""
+        with self._errors(slot.images.shape):
+            slot.send()
 
     def run_slot(self, slot: Slot, count: int) -> list[ImageFaces]:
-        """Returns the faces of the first images of a slot; raises as `run`."""
-        if isinstance(slot, DeviceSlot):
-            return self._call(slot.run, slot.images.shape)[:count]
-        images = slot.images[:count] if self.card.batch == "dynamic" else slot.images
-        return self.run(images)[:count]
+        """Returns the faces of the first images of a slot that was sent; raises as `run`."""
+        with self._turn(), self._errors(slot.images.shape):
+            outputs = slot.run(count)
+        return self._by_image(outputs)[:count]
 
-    def _call(
-        self, call: Callable[[], Sequence[Floats]], shape: tuple[int, ...]
-    ) -> list[ImageFaces]:
-        """Runs the network on images of this shape (b, H, W, 3)."""
-        parallel = self.execution_provider.parallel_calls
+    def _slot(self, shape: tuple[int, ...]) -> Slot:
+        if self._device is None:
+            return HostSlot(self._session, shape, self.card.batch == "dynamic")
+        return DeviceSlot(self._ort, self._session, shape, self._device)
+
+    def _turn(self) -> AbstractContextManager[object]:
+        """Lets one thread at a time call a device."""
+        return nullcontext() if self.execution_provider.parallel_calls else self._lock
+
+    @contextmanager
+    def _errors(self, shape: tuple[int, ...]) -> Iterator[None]:
+        """Turns errors of ONNX Runtime on images of a shape (b, H, W, 3) into those of fkd."""
         try:
-            with nullcontext() if parallel else self._lock:
-                outputs = call()
+            yield
         except Exception as error:  # ONNX Runtime's errors share no other base
             count, height, width, _ = shape
             action = f"for images of {width} × {height} pixels, {count} at a time"
             name = self.card.name
             raise run_error(error, self.execution_provider, name, action, _SMALLER) from error
+
+    def _by_image(self, outputs: Sequence[Floats]) -> list[ImageFaces]:
         if self.card.batch is None:
             outputs = [output[None] for output in outputs]
         return [self._faces(each) for each in zip(*outputs, strict=True)]

@@ -15,22 +15,42 @@ if TYPE_CHECKING:
 
 
 class Slot(Protocol):
-    """A place for a batch: `images` (b, H, W, 3) are written in the host's memory, then sent."""
+    """A place for a batch: `images` (b, H, W, 3) are written in the host's memory, sent, and run.
+
+    A slot's input has the `shape` (b, H, W, 3), or (H, W, 3) if the file takes single images.
+    """
 
     images: Pixels
 
     def send(self) -> None:
         """Copies the images to where the session reads them."""
 
+    def run(self, count: int) -> Sequence[Floats]:
+        """Returns the outputs, in the host's memory, of at least the first `count` images."""
+
 
 class HostSlot(Slot):
-    """A place in the host's memory, where the session reads it."""
+    """A place in the host's memory, where the session reads it.
 
-    def __init__(self, shape: Sequence[int]) -> None:
-        self.images = _as_batch(np.zeros(shape, np.uint8))
+    With `partial`, the session takes any number of images.
+    """
+
+    def __init__(
+        self, session: onnxruntime.InferenceSession, shape: Sequence[int], partial: bool
+    ) -> None:
+        self._session = session
+        self._input = np.zeros(shape, np.uint8)
+        self._partial = partial
+        self.images = _as_batch(self._input)
 
     def send(self) -> None:
         """Does nothing: the images are there."""
+
+    def run(self, count: int) -> Sequence[Floats]:
+        """Returns the outputs of the first images, or of all."""
+        images = self._input[:count] if self._partial else self._input
+        outputs: Sequence[Floats] = self._session.run(None, {"image": images})
+        return outputs
 
 
 class DeviceSlot(Slot):
@@ -62,8 +82,8 @@ class DeviceSlot(Slot):
         """Copies the images to the device, and returns once they are there."""
         self._input.update_inplace(self._host)
 
-    def run(self) -> list[Floats]:
-        """Runs the session on what was sent; returns the outputs in the host's memory."""
+    def run(self, count: int) -> Sequence[Floats]:
+        """Returns the outputs of all images that were sent."""
         self._session.run_with_iobinding(self._binding)
         # Arrays that a later run does not change, also where the host reads the device's memory.
         return [np.array(output.numpy()) for output in self._outputs]

@@ -173,12 +173,15 @@ def test_an_older_onnx_runtime_lends_no_memory(runtime: SimpleNamespace) -> None
     slot = DeviceSlot(SimpleNamespace(OrtValue=Older), recorder, (*END_TO_END_SIZE, 3), ("cuda", 0))
     slot.images[0] = 255
     slot.send()
-    assert slot.run()[1].tolist() == [1.0, 0.5]
+    assert slot.run(1)[1].tolist() == [1.0, 0.5]
 
 
 def test_a_slot_of_single_images_is_a_batch_of_one() -> None:
-    assert HostSlot((72, 96, 3)).images.shape == (1, 72, 96, 3)
-    assert HostSlot((5, 72, 96, 3)).images.shape == (5, 72, 96, 3)
+    for shape in ((1, 72, 96, 3), (5, 72, 96, 3)):
+        slot = HostSlot(
+            Recorder(MODELS / "end_to_end_any.onnx"), shape[-3 if shape[0] == 1 else 0 :], True
+        )
+        assert slot.images.shape == shape
 
 
 def test_threads_wait_for_each_other_on_a_device(
@@ -206,7 +209,9 @@ def test_a_single_image_is_run_without_buffers(
         ("CUDA failure 700: an illegal access", DeviceLostError, "CUDA stopped working"),
     ],
 )
+@pytest.mark.parametrize("where", ["ortvalue_from_shape_and_type", "update_inplace", "run"])
 def test_errors_of_the_device_say_what_to_do(
+    where: str,
     message: str,
     error: type[Exception],
     why: str,
@@ -214,7 +219,14 @@ def test_errors_of_the_device_say_what_to_do(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     pipeline, recorder = as_cuda("end_to_end_two", runtime, monkeypatch)
-    recorder.failure = message
+
+    def fail(*_: object) -> None:
+        raise RuntimeError(message)
+
+    if where == "run":
+        recorder.failure = message
+    else:
+        monkeypatch.setattr(OnHost, where, fail)
     with pytest.raises(error, match=why):
         next(pipeline.many(pictures(3)))
 
