@@ -141,10 +141,18 @@ def fit(image: Pixels, place: Pixels) -> Matrix:
 
 def _faces(found: ImageFaces, matrix: Matrix | None = None) -> list[Face]:
     """The faces of an image; with a matrix (2, 3), in pixels of the image that it leads to."""
-    boxes, points = found.boxes, found.points
+    boxes, points, spread = found.boxes, found.points, found.spread
     if matrix is not None:
         boxes = transform(boxes.reshape(-1, 2, 2), matrix).reshape(-1, 4)
         points = transform(points, matrix)
-    presence = [None] * len(points) if found.presence is None else found.presence.tolist()
-    rows = zip(points, boxes, found.scores.tolist(), presence, strict=True)
-    return [Face(points, box, score, presence=share) for points, box, score, share in rows]
+        spread = None if spread is None else spread * np.float32(np.diag(matrix[:, :2]).mean())
+    return [
+        Face(
+            points[row],
+            boxes[row],
+            score,
+            presence=None if found.presence is None else float(found.presence[row]),
+            spread=None if spread is None else spread[row],
+        )
+        for row, score in enumerate(found.scores.tolist())
+    ]

@@ -82,6 +82,8 @@ def check_end_to_end_signature(file: OnnxFile, card: EndToEndCard, path: Path) -
     ]
     if card.landmarks.output.score:
         expected.append(("presence", "tensor(float)", faces))
+    if card.landmarks.output.spread:
+        expected.append(("spread", "tensor(float)", [*faces, card.landmarks.landmarks.count]))
     _check(file, expected, f"its card says {expected}, {_ANY}", path)
 
 

@@ -174,6 +174,8 @@ class ExportedEndToEnd:
         if landmarks.output.score:
             outputs += f", presence {_shape(*faces)}"
             thresholds += f" and a presence of {card.min_presence:.2f}"
+        if landmarks.output.spread:
+            outputs += f", spread {_shape(*faces, landmarks.landmarks.count)}"
         lines = [
             f"{self.path}: {size:.1f} MB, {landmarks.precision}, opset {landmarks.opset}",
             f"verified: largest difference {parity.largest_px:.2g} px from the pipeline, of "

@@ -96,6 +96,22 @@ def test_points_of_a_downscaled_image_are_in_its_own_pixels(name: str) -> None:
         np.testing.assert_allclose(face.box, 3 * DETECTED_BOXES[0] + 1, atol=1e-3)
 
 
+def test_spread_of_a_downscaled_image_is_in_its_own_pixels(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pipeline = opened("end_to_end_one")
+    found = ImageFaces(
+        DETECTED_BOXES[:1],
+        np.ones(1, np.float32),
+        end_to_end_points()[:1],
+        spread=np.full((1, 68), 0.5, np.float32),
+    )
+    monkeypatch.setattr(pipeline.session, "run", lambda _: [found])
+    (face,) = pipeline(gray(9, 3 * HEIGHT, 3 * WIDTH))
+    np.testing.assert_allclose(face.spread, np.full(68, 1.5), rtol=1e-6)  # type: ignore[arg-type]
+    assert face.presence is None
+
+
 @pytest.mark.parametrize("name", SIZED)
 def test_a_small_image_keeps_its_size_and_gets_gray_around_it(name: str) -> None:
     # 255 in a quarter, 127 in the rest

@@ -35,9 +35,11 @@ class EndToEndCard(Card):
     """The cards of an end-to-end file's two networks, and its thresholds.
 
     Its input `image` is a BGR image (H, W, 3) of any size, uint8. Its outputs, in pixels of the
-    image, best first: `boxes` (n, 4), `scores` (n,) of the detector, `points` (n, k, 2), and
-    `presence` (n,) if the landmark network has a score. It returns faces with a score of
-    `min_score` and a presence of `min_presence` or more; with `refine`, points are placed twice.
+    image, best first: `boxes` (n, 4), `scores` (n,) of the detector, `points` (n, k, 2), and, if
+    the landmark network has them, `presence` (n,) and `spread` (n, k). It returns faces with a
+    score of `min_score` and a presence of `min_presence` or more; with `refine`, points are placed
+    twice.
+
     With `image_size`, the image has this height and width, and there are always `max_faces` rows:
     those with a score of 0 are no faces, wherever they stand. With a `batch`, the input (b, H, W,
     3) has so many images of this size, or any number if it is "dynamic", and all outputs have a

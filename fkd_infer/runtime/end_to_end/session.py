@@ -34,12 +34,13 @@ _SMALLER = "use smaller batches or smaller images"
 
 class ImageFaces(NamedTuple):
     """The faces of one image, best first: boxes (n, 4) and scores (n,) of the detector, points
-    (n, k, 2), all in pixels of the image, and presence (n,) if the network has a score."""
+    (n, k, 2) and, if the network has them, presence (n,) and spread (n, k); in its pixels."""
 
     boxes: Floats
     scores: Floats
     points: Floats
-    presence: Floats | None
+    presence: Floats | None = None
+    spread: Floats | None = None
 
 
 class EndToEndSession:
@@ -74,6 +75,7 @@ class EndToEndSession:
         is_fixed = self.execution_provider.fixed_shapes and self.card.batch == "dynamic"
         self.batch = 1 if is_fixed else self.card.batch
         self._device = _device(self.execution_provider, self.started.device)
+        self._names = [output.name for output in self._session.get_outputs()]
         self._lock = threading.Lock()
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -148,8 +150,7 @@ class EndToEndSession:
         faces = [output[rows] for output in outputs]
         if not all(np.isfinite(values).all() for values in (scores, *faces)):
             raise NonFiniteOutputError(self.card.name)
-        boxes, scores, points, *presence = faces
-        return ImageFaces(boxes, scores, points, presence[0] if presence else None)
+        return ImageFaces(**dict(zip(self._names, faces, strict=True)))
 
 
 def _check_no_graphs(choice: ProviderChoice) -> None:

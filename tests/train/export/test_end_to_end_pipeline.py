@@ -58,6 +58,9 @@ def assert_equal(found: Sequence[Sequence[Face]], expected: Sequence[Sequence[Fa
             np.testing.assert_allclose(face.box, other.box, atol=0.01)
             assert face.score == pytest.approx(other.score, abs=1e-4)
             assert face.presence == pytest.approx(other.presence, abs=1e-3)
+            assert face.spread is not None
+            assert other.spread is not None
+            np.testing.assert_allclose(face.spread, other.spread, rtol=0.02, atol=0.02)
     assert np.quantile(np.concatenate(distances), MOST) <= BUDGET_PX
 
 

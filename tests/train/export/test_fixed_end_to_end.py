@@ -107,7 +107,7 @@ def test_the_command_says_how_to_read_the_outputs_and_so_does_the_card(tmp_path:
     result = run(SHIPPED_MODELS / "fkdnet.pt", "--image-size", "240x448", "--out", out)
     assert result.exit_code == 0, result.output
     assert "input: image (240, 448, 3) uint8, BGR\n" in result.output
-    assert "points (4, 68, 2), presence (4,), float32" in result.output
+    assert "points (4, 68, 2), presence (4,), spread (4, 68), float32" in result.output
     assert result.output.endswith("rows with a score of 0 are no faces\n")
     card = read_any_card(out)
     assert isinstance(card, EndToEndCard)
@@ -128,7 +128,7 @@ def test_the_command_writes_a_file_for_batches(
     result = run(SHIPPED_MODELS / "fkdnet.pt", *options, "--out", out)
     assert result.exit_code == 0, result.output
     assert "input: image (b, 240, 448, 3) uint8, BGR\n" in result.output
-    assert "scores (b, 2), points (b, 2, 68, 2), presence (b, 2), float32" in result.output
+    assert "points (b, 2, 68, 2), presence (b, 2), spread (b, 2, 68), float32" in result.output
     card = read_any_card(out)
     assert isinstance(card, EndToEndCard)
     assert (card.batch, card.image_size) == ("dynamic", (240, 448))
