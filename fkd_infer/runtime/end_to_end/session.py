@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -10,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fkd_infer.errors import NonFiniteOutputError, SettingsError
+from fkd_infer.errors import NonFiniteOutputError, ProviderError, SettingsError
 from fkd_infer.geometry.arrays import Floats, Pixels
 from fkd_infer.models.cards.end_to_end import EndToEndCard
 from fkd_infer.models.check import check_model
@@ -21,14 +22,16 @@ from fkd_infer.runtime.end_to_end.proof import EndToEndProof
 from fkd_infer.runtime.end_to_end.slots import DeviceSlot, HostSlot, Slot
 from fkd_infer.runtime.install import import_onnxruntime
 from fkd_infer.runtime.providers.base import ExecutionProvider
+from fkd_infer.runtime.providers.cpu import CPU
 from fkd_infer.runtime.providers.cuda import CUDA
 from fkd_infer.runtime.providers.cuda_settings import CudaSettings
 from fkd_infer.runtime.providers.registry import AUTO
 from fkd_infer.runtime.providers.tensorrt import TENSORRT
 from fkd_infer.runtime.run_errors import run_error
 from fkd_infer.runtime.settings import SessionSettings
-from fkd_infer.runtime.start import start_session
+from fkd_infer.runtime.start import Started, start_session
 
+_log = logging.getLogger(__name__)
 _SMALLER = "use smaller batches or smaller images"
 
 
@@ -66,10 +69,7 @@ class EndToEndSession:
         self.settings = settings or SessionSettings()
         self.choice = ProviderChoice.of(provider)
         _check_no_graphs(self.choice)
-        proof = EndToEndProof(self.card)
-        # For providers that run fixed shapes alone.
-        sizes = {"images": 1} if self.card.batch == "dynamic" else {}
-        self.started = start_session(self._ort, self.path, self.choice, self.settings, proof, sizes)
+        self.started = self._start()
         self._session = self.started.session
         self.execution_provider: ExecutionProvider[Any] = self.started.provider
         is_fixed = self.execution_provider.fixed_shapes and self.card.batch == "dynamic"
@@ -117,6 +117,26 @@ class EndToEndSession:
         with self._turn(), self._errors(slot.images.shape):
             outputs = slot.run(count)
         return self._by_image(outputs)[:count]
+
+    def _start(self) -> Started:
+        """Starts a session that also answers pictures without faces as the CPU does.
+
+        OpenVINO, for one, repeats the faces of the picture before where a loop has nothing to do.
+        """
+        proof = EndToEndProof(self.card)
+        # For providers that run fixed shapes alone.
+        sizes = {"images": 1} if self.card.batch == "dynamic" else {}
+        arguments = self._ort, self.path
+        started = start_session(*arguments, self.choice, self.settings, proof, sizes)
+        if started.provider is CPU or not proof.sees_faces(started.session):
+            return started
+        title, asked = started.provider.title, self.choice
+        problem = f"{title} answers faces of the picture before on one without faces"
+        if asked.name != AUTO:
+            fix = "export the file with --image-size, for which it is right"
+            raise ProviderError(str(asked), [CPU.name], fix, f"with {self.path.name}, {problem}")
+        _log.warning("%s: %s; going on with the CPU", self.path, problem)
+        return start_session(*arguments, ProviderChoice(CPU.name), self.settings, proof, sizes)
 
     def _slot(self, shape: tuple[int, ...]) -> Slot:
         if self._device is None:

@@ -14,6 +14,8 @@ from repo_paths import SHIPPED_MODELS
 
 import fkd_infer
 from fkd_infer.geometry.arrays import Pixels
+from fkd_infer.runtime.end_to_end.proof import EndToEndProof
+from fkd_infer.runtime.end_to_end.session import EndToEndSession
 from fkd_infer.types import Face
 from fkd_train.export.end_to_end import BUDGET_PX, MOST
 from fkd_train.export.end_to_end_pictures import drawn_pictures, fitted
@@ -76,3 +78,12 @@ def test_one_file_gives_the_pipelines_faces(
     pipeline = fkd_infer.load(path, end_to_end=True, provider="cpu")
     assert_equal([pipeline(picture) for picture in pictures], expected)
     assert_equal(list(pipeline.many(pictures)), expected)
+
+
+@pytest.mark.parametrize("size", [None, replace(SIZE, batch="dynamic")])
+def test_a_session_proves_itself_on_a_drawn_face(size: FixedSize | None, tmp_path: Path) -> None:
+    path = end_to_end_file(tmp_path, "fkdnet", size)
+    session = EndToEndSession(path, "cpu")
+    proof = EndToEndProof(session.card)
+    assert session.started.session.run(["scores"], proof.feed())[0].max() > 0.8
+    assert not proof.sees_faces(session.started.session)

@@ -19,6 +19,7 @@ from fkd_infer.errors import DeviceLostError, OutOfMemoryError, SettingsError
 from fkd_infer.geometry.arrays import Pixels
 from fkd_infer.runtime.choice import ProviderChoice
 from fkd_infer.runtime.end_to_end import session as sessions
+from fkd_infer.runtime.end_to_end.proof import EndToEndProof
 from fkd_infer.runtime.end_to_end.session import EndToEndSession
 from fkd_infer.runtime.end_to_end.slots import DeviceSlot, HostSlot
 from fkd_infer.runtime.providers.base import ExecutionProvider
@@ -103,6 +104,7 @@ def as_cuda(
     started = Started(cast("Any", recorder), provider, device, Counter())
     monkeypatch.setattr(sessions, "import_onnxruntime", lambda: runtime)
     monkeypatch.setattr(sessions, "start_session", lambda *_: started)
+    monkeypatch.setattr(EndToEndProof, "sees_faces", lambda *_: False)
     return EndToEndPipeline(EndToEndSession(MODELS / f"{name}.onnx", provider.name)), recorder
 
 
