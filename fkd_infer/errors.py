@@ -282,7 +282,11 @@ class WrongTaskError(FkdError, ValueError):
         problem = f"this network {actual}, but one that {kinds[expected]} is needed"
         fix = f"use it as {option[known]}" if known in option else None
         if known == "end-to-end":
-            fix = "it is for programs without fkd, which uses the network's own file"
+            fix = (
+                "open it with fkd_infer.load(FILE, end_to_end=True), or use the network's own file"
+            )
+        elif expected == "end-to-end":
+            fix = "leave out end_to_end=True, or export a file with fkd-export --end-to-end"
         super().__init__(where, problem, fix)
 
 
