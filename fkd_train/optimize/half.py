@@ -22,9 +22,20 @@ def half_precision(model: onnx.ModelProto) -> onnx.ModelProto:
         op_block_list=DEFAULT_OP_BLOCK_LIST,
         node_block_list=_nodes_after_last_weights(model),
     )
+    drop_repeated_casts(half)
     # The converter appends the last casts behind the nodes that read them.
     sorted_graph = TopologicalSortPass()(ir.from_proto(half)).model
     return with_metadata(ir.to_proto(sorted_graph), model)
+
+
+def drop_repeated_casts(model: onnx.ModelProto) -> None:
+    """Removes casts that write a value again: before 1.32, ONNX Runtime's converter adds one for
+    each node that reads it."""
+    nodes = list(model.graph.node)
+    first = {output: node for node in reversed(nodes) for output in node.output}
+    kept = [n for n in nodes if n.op_type != "Cast" or first[n.output[0]] is n]
+    del model.graph.node[:]
+    model.graph.node.extend(kept)
 
 
 def _nodes_after_last_weights(model: onnx.ModelProto) -> list[str]:
