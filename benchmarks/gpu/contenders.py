@@ -72,6 +72,8 @@ def variants(
         yield Variant("fp16", half(file), choice)
     except ModuleNotFoundError as error:
         yield left_out(file, "fp16", f"{error.name} is not installed, which converts the file")
+    except Exception as error:  # noqa: BLE001 (recorded, and the other precisions go on)
+        yield failed(file, "fp16", error)
 
 
 def time_contenders(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 
-from benchmarks.gpu.contenders import Runner, Variant, half_files, variants
+from benchmarks.gpu.contenders import Opener, Runner, Variant, half_files, variants
 from benchmarks.gpu.memory import memory
 from benchmarks.gpu.pictures import portraits, resized
 from benchmarks.gpu.plan import (
@@ -41,8 +42,12 @@ def measure_detector(plan: CheckPlan) -> Iterator[Result]:
     detectors = [file for file in plan.detector_files if not is_int8(file)]
     file = detectors[0]
     padded = partial(FkdDetector, file, provider=plan.choice)
-    yield from _new_sizes(plan, "padded, as FkdDetector does", lambda: padded().detect)
-    yield from _new_sizes(plan, "as they come", lambda: partial(_search_as_it_comes, padded()))
+    openers: dict[str, Opener] = {
+        "padded, as FkdDetector does": lambda: padded().detect,
+        "as they come": lambda: partial(_search_as_it_comes, padded()),
+    }
+    for contender, opener in openers.items():
+        yield from _new_sizes(plan, file, contender, opener)
     searches: dict[str, FkdDetector] = {"the CPU, fp32": FkdDetector(file, provider=CPU.name)}
     with half_files() as half:
         for variant in (found for each in detectors for found in variants(plan, each, half)):
@@ -64,12 +69,11 @@ def _search_as_it_comes(detector: FkdDetector, image: Pixels) -> object:
     return answer
 
 
-def _new_sizes(plan: CheckPlan, contender: str, opener: Callable[[], Runner]) -> Iterator[Result]:
+def _new_sizes(plan: CheckPlan, model: Path, contender: str, opener: Opener) -> Iterator[Result]:
     """Searches images of 20 sizes twice."""
     sizes = SIZES[:3] if plan.quick else SIZES
     photo = portraits(720, 1)
     images = [resized(photo, width, height) for width, height in sizes]
-    model = plan.detector_files[0]
     if plan.is_over:
         yield left_out(model, contender, NO_TIME)
         return

@@ -64,7 +64,7 @@ def prove_strictness(plan: CheckPlan) -> Iterator[Result]:
     Files in fp32 must run wholly on the provider, and "auto" must choose it if it may. Files in
     int8 may be refused, but then start where nodes may run on the CPU.
     """
-    for file in [*plan.networks, *plan.landmark_files, *plan.detector_files]:
+    for file in [*plan.landmark_files, *plan.detector_files]:
         for choice in (plan.choice, ProviderChoice(AUTO)):
             yield from _start(plan, file, choice)
     yield from _refuse(plan)

@@ -12,7 +12,9 @@ from benchmarks.gpu.memory import memory
 from benchmarks.gpu.pictures import drawn_crops
 from benchmarks.gpu.plan import MACHINE, NO_TIME, CheckPlan, Result, failed, left_out, measured
 from benchmarks.harness.results import Figure
+from fkd_infer.errors import FkdError
 from fkd_infer.geometry.arrays import Floats, Pixels
+from fkd_infer.runtime.providers.cpu import CPU
 from fkd_infer.runtime.session import LandmarkSession
 from fkd_infer.types import Prediction
 from fkd_train.evaluation.metrics import nme
@@ -30,9 +32,13 @@ def prove_parity(plan: CheckPlan) -> Iterator[Result]:
     """
     with half_files() as half:
         for file in plan.landmark_files:
-            reference = LandmarkSession(file, "cpu")
+            reference = LandmarkSession(file, CPU.name)
             crops, drawn = drawn_crops(reference.card, FACES)
-            expected = reference.run(crops)
+            try:
+                expected = reference.run(crops)
+            except FkdError as error:
+                yield failed(file, "the CPU", error)
+                continue
             for variant in variants(plan, file, half):
                 if not isinstance(variant, Variant):
                     yield variant

@@ -148,13 +148,17 @@ def _name(model: str | Path) -> str:
 
 
 def _reason(error: BaseException | str) -> str:
-    """One line; for errors that are no user's mistake, with the innermost lines of code."""
+    """One line; for errors that are no user's mistake, of the first one that was raised, and with
+    the innermost lines of code."""
     if isinstance(error, str):
         return error
+    if isinstance(error, FkdError):
+        return str(error)
+    while error.__cause__ is not None:
+        error = error.__cause__
     frames = traceback.extract_tb(error.__traceback__)[-_FRAMES_NAMED:]
     places = [f"{_short(frame.filename)}:{frame.lineno}" for frame in reversed(frames)]
-    text = str(error) if isinstance(error, FkdError) else one_line(error)
-    return f"{text} ({' < '.join(places)})" if places else text
+    return f"{one_line(error)} ({' < '.join(places)})" if places else one_line(error)
 
 
 def _short(file: str) -> str:

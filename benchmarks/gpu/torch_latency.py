@@ -53,8 +53,12 @@ def time_torch(plan: CheckPlan) -> Iterator[Result]:
             if not checkpoint.is_file():
                 yield left_out(file, "torch", f"there is no {checkpoint.name} beside it")
                 continue
-            found = [v for v in variants(plan, file, half) if isinstance(v, Variant)]
-            of_precision = {variant.precision: variant for variant in found}
+            of_precision: dict[str, Variant] = {}
+            for found in variants(plan, file, half):
+                if isinstance(found, Variant):
+                    of_precision[found.precision] = found
+                else:
+                    yield found
             for precision in _PRECISIONS:
                 if (variant := of_precision.get(precision)) is None:
                     continue

@@ -78,10 +78,8 @@ def test_every_shipped_file_starts_wholly_on_the_provider() -> None:
 def test_a_provider_that_does_not_start_is_a_failure_with_its_reason() -> None:
     results = list(prove_strictness(CheckPlan("tensorrt", quick=True)))
     failures = [result for result in results if isinstance(result, FailedContender)]
-    assert {failure.model for failure in failures} == {"fkdnet", "fkd-detector"} | {
-        "fkdnet-int8",
-        "fkd-detector-int8",
-    }
+    files = {"fkdnet", "fkdnet-int8", "fkd-detector", "fkd-detector-int8"}
+    assert {failure.model for failure in failures} == files
     assert all("install its runtime" in failure.why for failure in failures)
     refused = [r for r in results if isinstance(r, Measurement) and "reason" in r.conditions]
     assert [row.model for row in refused] == ["fkdnet-int8", "fkd-detector-int8", "fkdnet"]
@@ -206,6 +204,16 @@ def test_without_onnx_there_is_no_fp16() -> None:
     *_, last = variants(PLAN, FKDNET, half)
     assert isinstance(last, SkippedContender)
     assert last.why == "onnx is not installed, which converts the file"
+
+
+def test_a_conversion_that_fails_leaves_the_other_precisions_in_place() -> None:
+    def half(file: Path) -> Path:
+        raise RuntimeError("the graph") from KeyError("a cast")
+
+    *found, last = variants(CUDA_PLAN, FKDNET, half)
+    assert [each.precision for each in found if isinstance(each, Variant)] == ["fp32", "tf32"]
+    assert isinstance(last, FailedContender)
+    assert last.why == "KeyError: 'a cast'"
 
 
 def test_tensorrt_runs_in_two_precisions(monkeypatch: pytest.MonkeyPatch) -> None:
