@@ -99,6 +99,8 @@ def part_results(part: Part, plan: CheckPlan, seconds: float) -> Generator[Resul
         try:
             assert process.stdout is not None
             for line in process.stdout:
+                if not line.endswith("\n"):
+                    break  # it was ended in the middle of a line
                 result = parse_result(line)
                 told = isinstance(result, FailedContender) and result.contender == part.name
                 yield result

@@ -60,12 +60,15 @@ def variants(
     Files in int8 may leave nodes to the CPU: GPUs have no kernels for some of them.
     """
     choice = plan.choice
+    if choice.name == CUDA.name:
+        choice = replace(choice, settings=CudaSettings())
     if is_int8(file):
         yield Variant("int8", file, replace(choice, allow_fallback=True))
         return
-    if choice.name == CUDA.name:
-        yield Variant("fp32", file, replace(choice, settings=CudaSettings(tf32=False)))
-        yield Variant("tf32", file, replace(choice, settings=CudaSettings(tf32=True)))
+    if isinstance(choice.settings, CudaSettings):
+        exact = replace(choice.settings, tf32=False)
+        yield Variant("fp32", file, replace(choice, settings=exact))
+        yield Variant("tf32", file, choice)
     else:
         yield Variant("fp32", file, choice)
     try:

@@ -56,7 +56,9 @@ def measure_detector(plan: CheckPlan) -> Iterator[Result]:
                 continue
             name = f"{plan.execution_provider.title}, {variant.precision}"
             try:
-                searches[name] = FkdDetector(variant.file, provider=variant.choice)
+                detector = FkdDetector(variant.file, provider=variant.choice)
+                detector.detect(portraits(plan.searched_heights[0], 1))
+                searches[name] = detector
             except Exception as error:  # noqa: BLE001 (recorded, and the next variant's turn)
                 yield failed(file, name, error)
         yield from _time_searches(plan, searches)

@@ -8,11 +8,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-
 import fkd_infer
 from benchmarks.gpu.memory import memory
 from benchmarks.gpu.pictures import portraits
+from benchmarks.gpu.pipeline import largest_difference, points_of
 from benchmarks.gpu.plan import MACHINE, NO_TIME, CheckPlan, Result, failed, left_out, measured
 from benchmarks.harness.alternation import alternate
 from benchmarks.harness.results import Figure
@@ -20,6 +19,7 @@ from benchmarks.harness.statistics import block_medians, median_interval, rate_i
 from fkd_infer.geometry.arrays import Floats, Pixels
 from fkd_infer.runtime.install import import_onnxruntime
 from fkd_infer.runtime.partition import RECORD, counted, nodes_on_cpu
+from fkd_infer.runtime.providers.base import ExecutionProvider
 from fkd_infer.runtime.providers.cpu import CPU
 from fkd_infer.runtime.settings import SessionSettings
 
@@ -38,23 +38,20 @@ class EndToEnd(NamedTuple):
     on_cpu: str
 
 
-def open_end_to_end(file: Path, plan: CheckPlan, provider: str) -> EndToEnd:
+def open_end_to_end(file: Path, plan: CheckPlan) -> EndToEnd:
     """Opens an end-to-end file in a plain session, which runs one image after the other; what the
-    provider does not have runs on the CPU."""
-    ort = import_onnxruntime()
-    choice, execution_provider = plan.choice, plan.execution_provider
-    names: list[Any] = [CPU.onnx_name]
-    if provider != CPU.name:
-        execution_provider.missing_libraries(ort)  # loads those that are there
-        device = choice.device or execution_provider.default_device
-        own = execution_provider.own_settings(choice.settings)
-        names.insert(
-            0, (execution_provider.onnx_name, execution_provider.options(own, device, None))
-        )
+    provider does not have runs on the CPU. Raises RuntimeError if the provider does not start."""
+    ort, choice, provider = import_onnxruntime(), plan.choice, plan.execution_provider
+    missing = provider.missing_libraries(ort)  # loads those that are there
+    device = choice.device or provider.default_device
+    own = provider.options(provider.own_settings(choice.settings), device, None)
     options = SessionSettings().options(ort)
     options.add_session_config_entry(RECORD, "1")
+    names = [(each, own if each == provider.onnx_name else {}) for each in _onnx_names(provider)]
     session = ort.InferenceSession(file, options, providers=names, enable_fallback=0)
-    on_cpu = nodes_on_cpu(session, file) if provider != CPU.name else None
+    if session.get_providers()[0] != provider.onnx_name:
+        raise RuntimeError(f"{provider.title} did not start: {'; '.join(missing)}")
+    on_cpu = None if provider is CPU else nodes_on_cpu(session, file)
 
     def run(images: Sequence[Pixels]) -> list[Floats]:
         answers = (session.run(["scores", "points"], {"image": image}) for image in images)
@@ -63,42 +60,42 @@ def open_end_to_end(file: Path, plan: CheckPlan, provider: str) -> EndToEnd:
     return EndToEnd(run, counted(on_cpu) if on_cpu else "none")
 
 
+def _onnx_names(provider: ExecutionProvider[Any]) -> list[str]:
+    return list(dict.fromkeys((provider.onnx_name, CPU.onnx_name)))
+
+
 def time_end_to_end(plan: CheckPlan) -> Iterator[Result]:
     """Yields milliseconds an image of end-to-end files for any and for one size, in turns with the
     pipeline, alone and with several images at once."""
+    network = plan.networks[0]
     if plan.execution_provider.plugin is not None:
-        yield left_out(plan.networks[0], "end-to-end", "plain sessions have no plug-ins here")
+        yield left_out(network, "end-to-end", "plain sessions have no plug-ins here")
         return
     from fkd_train.export.end_to_end import Parts
 
-    parts = Parts.of(plan.networks[0])
-    pipeline = fkd_infer.load(plan.networks[0], provider=plan.choice, tuned=False)
+    parts = Parts.of(network)
+    pipeline = fkd_infer.load(
+        network, provider=plan.choice, detector_model=parts.detector, tuned=False
+    )
     with TemporaryDirectory() as folder:
         for scene, (height, side) in plan.scenes.items():
             if plan.is_over:
-                yield left_out(plan.networks[0], scene, NO_TIME)
+                yield left_out(network, scene, NO_TIME)
                 continue
             image = portraits(height, side)
-            files = write_files(parts, height, Path(folder))
-            runs: dict[str, Callable[[Sequence[Pixels]], list[Floats]]] = {
-                "pipeline": lambda images: [_points(pipeline(image)) for image in images],
-                "pipeline, many()": lambda images: [_points(f) for f in pipeline.many(images)],
+            opened = {
+                "pipeline": EndToEnd(lambda images: [points_of(pipeline(i)) for i in images], ""),
+                "many()": EndToEnd(lambda images: [*map(points_of, pipeline.many(images))], ""),
             }
-            on_cpu: dict[str, str] = {}
-            for (size, file), provider in (
-                (item, name)
-                for item in files.items()
-                for name in dict.fromkeys((plan.choice.name, CPU.name))
-            ):
-                name = f"{size}, {provider}"
+            for size, file in write_files(parts, height, Path(folder)).items():
                 try:
-                    opened = open_end_to_end(file, plan, provider)
-                    opened.run([image])
+                    own = open_end_to_end(file, plan)
+                    own.run([image])
                 except Exception as error:  # noqa: BLE001 (recorded, and the others go on)
-                    yield failed(plan.networks[0], f"{name}, {scene}", error)
+                    yield failed(network, f"{size}, {scene}", error)
                     continue
-                runs[name], on_cpu[name] = opened.run, opened.on_cpu
-            yield from _time_runs(plan, scene, image, runs, on_cpu)
+                opened[size] = own
+            yield from _time_opened(plan, scene, image, opened)
     yield from memory(plan, "end-to-end", MACHINE)
 
 
@@ -116,33 +113,28 @@ def write_files(parts: Parts, height: int, folder: Path) -> dict[str, Path]:
     return files
 
 
-def _time_runs(
-    plan: CheckPlan,
-    scene: str,
-    image: Pixels,
-    runs: dict[str, Callable[[Sequence[Pixels]], list[Floats]]],
-    on_cpu: dict[str, str],
+def _time_opened(
+    plan: CheckPlan, scene: str, image: Pixels, opened: dict[str, EndToEnd]
 ) -> Iterator[Result]:
-    """Times all contenders in turns, with one image and with several."""
-    figures: dict[str, dict[str, Figure]] = {name: {} for name in runs}
+    """Times all contenders in turns, with one image and with several, and compares their points
+    with those of the first."""
+    figures: dict[str, dict[str, Figure]] = {name: {} for name in opened}
     for count in (1, BATCH):
-        calls = {name: partial(run, [image] * count) for name, run in runs.items()}
+        calls = {name: partial(each.run, [image] * count) for name, each in opened.items()}
         times = alternate(calls, plan.blocks, plan.block_seconds, plan.until)
         for name, blocks in times.items():
-            medians, title = block_medians(blocks), f"{count} at once"
+            medians = block_medians(blocks)
             if count == 1:
                 p50 = Figure.from_interval(median_interval(medians), "ms", 1000, "lower")
                 figures[name]["p50"] = p50
             rate = rate_interval(medians, count)
+            title = f"{count} at once"
             figures[name][title] = Figure.from_interval(rate, "images a second", 1, "higher")
-    for name, run in runs.items():
-        figures[name]["faces"] = Figure(len(run([image])[0]), "")
-        cpu_nodes = on_cpu.get(name, "none")
-        model = plan.networks[0]
-        yield measured("end-to-end", model, name, figures[name], scene=scene, on_the_CPU=cpu_nodes)
-
-
-def _points(faces: Sequence[fkd_infer.Face]) -> Floats:
-    if not faces:
-        return np.empty((0, 0, 2), np.float32)
-    return np.stack([face.points for face in faces])
+    expected = next(iter(opened.values())).run([image])[0]
+    for name, each in opened.items():
+        points = each.run([image])[0]
+        figures[name]["faces"] = Figure(len(points), "")
+        if (away := largest_difference(points, expected)) is not None:
+            figures[name]["from the pipeline"] = Figure(away, "px")
+        facts = {"scene": scene, "on_the_CPU": each.on_cpu}
+        yield measured("end-to-end", plan.networks[0], name, figures[name], **facts)

@@ -13,6 +13,7 @@ from benchmarks.networks.worker import noise_crops
 from fkd_infer.geometry.arrays import Pixels
 from fkd_infer.runtime.choice import ProviderChoice
 from fkd_infer.runtime.install import import_onnxruntime
+from fkd_infer.runtime.libraries import missing_libraries
 from fkd_infer.runtime.providers.cpu import CPU
 from fkd_infer.runtime.providers.cuda_settings import CudaSettings
 from fkd_infer.runtime.providers.registry import install_command, usable_providers
@@ -25,10 +26,12 @@ from fkd_infer.runtime.providers.tensorrt import (
 from fkd_infer.runtime.session import LandmarkSession
 from fkd_infer.runtime.settings import SessionSettings
 
+GRAPHS = ", graphs"
+
 
 def time_networks(plan: CheckPlan) -> Iterator[Result]:
-    """Yields the time a face in each precision, with each way of passing batches to the GPU, and on
-    the CPU."""
+    """Yields the time a face in each precision, with each way of passing batches to the GPU, and of
+    the first network on the CPU."""
     with half_files() as half:
         for file in plan.networks:
             contenders: dict[str, Opener] = {}
@@ -37,9 +40,11 @@ def time_networks(plan: CheckPlan) -> Iterator[Result]:
                     yield variant
                     continue
                 for way, choice in ways(variant.choice, plan.batches).items():
+                    if variant.precision != "tf32" and way not in ("", GRAPHS):
+                        continue  # what these ways gain does not depend on the precision
                     name = f"{plan.execution_provider.title}, {variant.precision}{way}"
                     contenders[name] = partial(open_session, variant.file, choice)
-            if plan.execution_provider is not CPU:
+            if plan.execution_provider is not CPU and file == plan.networks[0]:
                 contenders["the CPU, fp32"] = partial(open_session, file, ProviderChoice(CPU.name))
             yield from time_contenders(plan, "latency", file, contenders, noise_batches(plan, file))
 
@@ -57,7 +62,7 @@ def ways(choice: ProviderChoice, batches: tuple[int, ...]) -> dict[str, Provider
         "": own,
         ", larger buckets": buckets,
         ", binding": replace(buckets, binding=True),
-        ", graphs": replace(buckets, graphs=True),
+        GRAPHS: replace(buckets, graphs=True),
     }
     return {name: replace(choice, settings=changed) for name, changed in settings.items()}
 
@@ -78,17 +83,21 @@ def time_tensorrt(plan: CheckPlan) -> Iterator[Result]:
 
     Their start includes the compilation of an engine for each size of a batch.
     """
-    usable = usable_providers(import_onnxruntime())
+    ort = import_onnxruntime()
+    installed = set(usable_providers(ort))
     for provider in (TENSORRT, TENSORRT_RTX):
-        if provider not in usable:
-            why = f"it is not installed: {install_command(provider)}"
-            yield left_out(MACHINE, provider.title, why)
+        # ONNX Runtime for GPUs knows TensorRT, whether its libraries are installed or not.
+        missing = missing_libraries(ort, provider) if provider in installed else [""]
+        if missing:
+            installed.discard(provider)
+            why = "; ".join(filter(None, ["it is not installed", missing[0]]))
+            yield left_out(MACHINE, provider.title, f"{why}: {install_command(provider)}")
     with half_files() as half:
         for file in plan.networks:
             contenders: dict[str, Opener] = {}
-            if TENSORRT in usable:
+            if TENSORRT in installed:
                 contenders |= tensorrt_openers(plan, file)
-            if TENSORRT_RTX in usable:
+            if TENSORRT_RTX in installed:
                 contenders |= rtx_openers(plan, file, half)
             if contenders:
                 batches = noise_batches(plan, file)

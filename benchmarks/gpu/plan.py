@@ -77,7 +77,7 @@ class CheckPlan:
     @property
     def blocks(self) -> int:
         """Blocks per contender."""
-        return 1 if self.quick else 7
+        return 1 if self.quick else 5
 
     @property
     def block_seconds(self) -> float:

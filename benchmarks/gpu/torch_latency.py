@@ -31,7 +31,7 @@ WAYS: dict[str, dict[str, Any] | None] = {
 """Arguments of torch.compile by name, None to run the module as it is."""
 _PRECISIONS = ("tf32", "fp16", "fp32")
 """The likeliest comparison first: time may end."""
-_RECOMPILATIONS = 64
+_RECOMPILATIONS = 256
 """More than all contenders need; at torch's default, later ones would run without compilation."""
 
 
@@ -63,8 +63,8 @@ def time_torch(plan: CheckPlan) -> Iterator[Result]:
                 if (variant := of_precision.get(precision)) is None:
                     continue
                 contenders = torch_contenders(plan, checkpoint, precision)
-                name, choice = list(ways(variant.choice, plan.batches).items())[-1]
-                session = f"{plan.execution_provider.title}, {precision}{name}"
+                way, choice = list(ways(variant.choice, plan.batches).items())[-1]
+                session = f"{plan.execution_provider.title}, {precision}{way}"
                 contenders[session] = partial(open_session, variant.file, choice)
                 batches = noise_batches(plan, file)
                 yield from time_contenders(plan, "torch", file, contenders, batches)
