@@ -62,7 +62,7 @@ def prove_strictness(plan: CheckPlan) -> Iterator[Result]:
     each start that is refused.
 
     Files in fp32 must run wholly on the provider, and "auto" must choose it if it may. Files in
-    int8 may be refused, but then start where nodes may run on the CPU.
+    int8 may be refused, and are tried again with nodes on the CPU.
     """
     for file in [*plan.landmark_files, *plan.detector_files]:
         for choice in (plan.choice, ProviderChoice(AUTO)):
@@ -77,11 +77,12 @@ def _start(plan: CheckPlan, file: Path, choice: ProviderChoice) -> Iterator[Resu
     try:
         started = _started(plan, file, choice)
     except ProviderError as error:
-        if choice.allow_fallback or not is_int8(file):
+        if not is_int8(file):
             yield failed(file, asked, error)
             return
         yield measured("start", file, asked, {}, runs_on="refused", reason=str(error))
-        yield from _start(plan, file, replace(choice, allow_fallback=True))
+        if not choice.allow_fallback:
+            yield from _start(plan, file, replace(choice, allow_fallback=True))
         return
     except Exception as error:  # noqa: BLE001 (recorded, and the next file's turn)
         yield failed(file, asked, error)

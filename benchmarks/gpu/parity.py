@@ -10,9 +10,18 @@ import numpy as np
 from benchmarks.gpu.contenders import Variant, half_files, variants
 from benchmarks.gpu.memory import memory
 from benchmarks.gpu.pictures import drawn_crops
-from benchmarks.gpu.plan import MACHINE, NO_TIME, CheckPlan, Result, failed, left_out, measured
+from benchmarks.gpu.plan import (
+    MACHINE,
+    NO_TIME,
+    CheckPlan,
+    Result,
+    failed,
+    is_int8,
+    left_out,
+    measured,
+)
 from benchmarks.harness.results import Figure
-from fkd_infer.errors import FkdError
+from fkd_infer.errors import FkdError, ProviderError
 from fkd_infer.geometry.arrays import Floats, Pixels
 from fkd_infer.runtime.providers.cpu import CPU
 from fkd_infer.runtime.session import LandmarkSession
@@ -63,6 +72,11 @@ def _compare(
             px = np.linalg.norm(answer.points - expected.points, axis=-1)
             figures[f"batch {size}"] = Figure(float(px.max()), "px")
             mean = max(mean, float(px.mean()))
+    except ProviderError as error:
+        # The start of a file in int8 may be refused: GPUs lack kernels, or round elsewhere.
+        refuse = left_out if is_int8(file) else failed
+        yield refuse(file, precision, str(error))
+        return
     except Exception as error:  # noqa: BLE001 (recorded, and the next variant's turn)
         yield failed(file, precision, error)
         return
