@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import onnxruntime
 import pytest
 from exported_files import end_to_end_file
 from repo_paths import SHIPPED_MODELS
 
 import fkd_infer
+from fkd_infer import CudaSettings, ProviderChoice
 from fkd_infer.geometry.arrays import Pixels
 from fkd_infer.runtime.end_to_end.proof import EndToEndProof
 from fkd_infer.runtime.end_to_end.session import EndToEndSession
@@ -87,3 +89,16 @@ def test_a_session_proves_itself_on_a_drawn_face(size: FixedSize | None, tmp_pat
     proof = EndToEndProof(session.card)
     assert session.started.session.run(["scores"], proof.feed())[0].max() > 0.8
     assert not proof.sees_faces(session.started.session)
+
+
+@pytest.mark.gpu
+def test_batches_on_cuda_have_the_pipelines_faces(
+    pictures: Sequence[Pixels], expected: Sequence[Sequence[Face]], tmp_path: Path
+) -> None:
+    if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
+        pytest.skip("no CUDA in this onnxruntime")
+    path = end_to_end_file(tmp_path, "fkdnet", replace(SIZE, batch="dynamic"), min_score=LOW)
+    exact = ProviderChoice("cuda", settings=CudaSettings(tf32=False))
+    pipeline = fkd_infer.load(path, end_to_end=True, provider=exact)
+    assert_equal(list(pipeline.many(pictures, batch=2)), expected)
+    assert_equal([pipeline(picture) for picture in pictures], expected)
