@@ -21,8 +21,8 @@ SECONDS := 60
 # Tests the installed wheel; runs in build/, where the repository's packages cannot be imported.
 TEST_WHEEL = cd build && venv/bin/pytest -c ../pyproject.toml --rootdir .. -p no:cacheprovider ../tests/infer
 
-# Tests that are not repeated with OpenCV 5: they need a third of the time and do not depend on OpenCV.
-WITHOUT_OPENCV := media/video/test_network_stream.py system/test_worker_pool.py tuning
+# Tests that are not repeated with OpenCV 5, since they do not depend on OpenCV.
+WITHOUT_OPENCV := formats media/video/test_network_stream.py models runtime system tuning
 
 .PHONY: demo test check audit lock sbom release faults fuzz soak format wheel-test gpu-wheel-test clean
 
