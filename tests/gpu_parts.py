@@ -15,7 +15,7 @@ from benchmarks.harness.results import Figure
 def answer(plan: CheckPlan) -> Iterator[Result]:
     """Results of every kind, between lines of a library."""
     print("a library prints this")
-    yield measured("drawn", MACHINE, plan.provider, {"time": Figure(1.5, "ms")}, runs_on="cpu")
+    yield measured("drawn", MACHINE, plan.provider, {"time": Figure(1.5, "ms")}, {"runs on": "cpu"})
     yield left_out(MACHINE, "absent", "it is not installed")
     yield failed(MACHINE, "wrong", "it answers something else")
 

@@ -91,7 +91,7 @@ def _new_sizes(plan: CheckPlan, model: Path, contender: str, opener: Opener) -> 
         "slowest": Figure(1000 * max(first), "ms"),
         "again": Figure(1000 * float(np.median(again)), "ms", better="lower"),
     }
-    yield measured("image sizes", model, contender, figures, sizes=str(len(sizes)))
+    yield measured("image sizes", model, contender, figures, {"sizes": str(len(sizes))})
 
 
 def _seconds(search: Runner, image: Pixels) -> float:
@@ -121,8 +121,8 @@ def _time_searches(plan: CheckPlan, detectors: dict[str, FkdDetector]) -> Iterat
             else:
                 figures[each][f"boxes, {name}"] = Figure(away, "px")
     for name, own in figures.items():
-        runs_on = detectors[name].started.on
-        yield measured("detector", detectors[name].path, name, own, runs_on=runs_on)
+        facts = {"runs on": detectors[name].started.on}
+        yield measured("detector", detectors[name].path, name, own, facts)
 
 
 def box_difference(found: Detections, expected: Detections) -> float | None:

@@ -136,5 +136,5 @@ def _time_opened(
         figures[name]["faces"] = Figure(len(points), "")
         if (away := largest_difference(points, expected)) is not None:
             figures[name]["from the pipeline"] = Figure(away, "px")
-        facts = {"scene": scene, "on_the_CPU": each.on_cpu}
-        yield measured("end-to-end", plan.networks[0], name, figures[name], **facts)
+        facts = {"scene": scene, "on the CPU": each.on_cpu}
+        yield measured("end-to-end", plan.networks[0], name, figures[name], facts)

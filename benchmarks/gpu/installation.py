@@ -38,7 +38,7 @@ def describe_installation(plan: CheckPlan) -> Iterator[Result]:
         devices, problem = list_devices(provider.driver)
         facts["driver"] = problem or "; ".join(devices)
     for name, found in facts.items():
-        yield measured("installation", MACHINE, name, {}, found=found.strip(", "))
+        yield measured("installation", MACHINE, name, {}, {"found": found.strip(", ")})
     if used := gpu_memory(plan):
         figures = {"GPU, in use": Figure(used, "MiB")}
         yield measured("memory", MACHINE, "before all parts", figures)
@@ -80,7 +80,7 @@ def _start(plan: CheckPlan, file: Path, choice: ProviderChoice) -> Iterator[Resu
         if not is_int8(file):
             yield failed(file, asked, error)
             return
-        yield measured("start", file, asked, {}, runs_on="refused", reason=str(error))
+        yield measured("start", file, asked, {}, _refusal(error))
         if not choice.allow_fallback:
             yield from _start(plan, file, replace(choice, allow_fallback=True))
         return
@@ -89,10 +89,15 @@ def _start(plan: CheckPlan, file: Path, choice: ProviderChoice) -> Iterator[Resu
         return
     figures = {"start": Figure(time.perf_counter() - begun, "s")}
     on_cpu = counted(started.on_cpu) if started.on_cpu else "none"
-    yield measured("start", file, asked, figures, runs_on=started.on, on_the_CPU=on_cpu)
+    facts = {"runs on": started.on, "on the CPU": on_cpu}
+    yield measured("start", file, asked, figures, facts)
     wanted = plan.execution_provider
     if not is_int8(file) and wanted.automatic and plan.is_nvidia and started.provider is not wanted:
         yield failed(file, asked, f"it runs on {started.on}, and {wanted.name} was expected")
+
+
+def _refusal(error: FkdError) -> dict[str, str]:
+    return {"runs on": "refused", "reason": str(error)}
 
 
 def _started(plan: CheckPlan, file: Path, choice: ProviderChoice) -> Started:
@@ -108,6 +113,6 @@ def _refuse(plan: CheckPlan) -> Iterator[Result]:
     try:
         started = LandmarkSession(file, asked).started
     except FkdError as error:
-        yield measured("start", file, asked, {}, runs_on="refused", reason=str(error))
+        yield measured("start", file, asked, {}, _refusal(error))
     else:
         yield failed(file, asked, f"there is no such device, but it runs on {started.on}")

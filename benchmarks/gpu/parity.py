@@ -87,7 +87,7 @@ def _compare(
     scheme = session.card.landmarks
     for name, points in (("NME", answer.points), ("NME on the CPU", expected.points)):
         figures[name] = Figure(float(nme(points, drawn, scheme).mean()), "%")
-    yield measured("parity", file, precision, figures, runs_on=session.started.on)
+    yield measured("parity", file, precision, figures, {"runs on": session.started.on})
     if not mean <= LARGEST_MEAN_PX[precision]:  # also NaN
         limit = f"{LARGEST_MEAN_PX[precision]} px are allowed"
         yield failed(file, precision, f"its points are {mean:.2g} px from the CPU's; {limit}")

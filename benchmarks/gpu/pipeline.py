@@ -80,7 +80,7 @@ def _time_scene(
         }
         if (away := largest_difference(points_of(faces), points_of(expected))) is not None:
             figures["from the last one"] = Figure(away, "px")
-        yield measured("pipeline", plan.networks[0], name, figures, scene=scene)
+        yield measured("pipeline", plan.networks[0], name, figures, {"scene": scene})
 
 
 def _time_many(plan: CheckPlan, pipelines: dict[str, Pipeline]) -> Iterator[Result]:
@@ -102,7 +102,7 @@ def _time_many(plan: CheckPlan, pipelines: dict[str, Pipeline]) -> Iterator[Resu
             "images": Figure.from_interval(interval, "a second", 1, "higher"),
             "faces": Figure(faces[name] / len(images), ""),
         }
-        yield measured("pipeline", plan.networks[0], name, figures, scene=f"many(), {scene}")
+        yield measured("pipeline", plan.networks[0], name, figures, {"scene": f"many(), {scene}"})
 
 
 def points_of(faces: Sequence[Face]) -> Floats:

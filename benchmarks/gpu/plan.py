@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 import traceback
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -124,10 +125,10 @@ def measured(
     model: str | Path,
     contender: str,
     figures: dict[str, Figure],
-    **facts: str,
+    facts: Mapping[str, str] | None = None,
 ) -> Measurement:
     """The figures of a contender, and what else is known of it, in words."""
-    conditions = {"part": part, **{name.replace("_", " "): fact for name, fact in facts.items()}}
+    conditions = {"part": part, **(facts or {})}
     if isinstance(model, str):
         return Measurement(COMMAND, model, contender, conditions, figures)
     return Measurement(COMMAND, model.stem, contender, conditions, figures, file_sha256(model))

@@ -162,7 +162,7 @@ class _Start(NamedTuple):
             _warn_once(f"{self.path.name}: {title} leaves {counted(on_host)} to the CPU")
         feed = proof.feed()
         try:
-            answer = session.run(None, feed)
+            answer = session.run(None, feed, self._proof_options())
         except Exception as error:  # ONNX Runtime's errors share no other base
             text = " ".join(str(error).split())
             raise _NotStartedError(
@@ -207,6 +207,12 @@ class _Start(NamedTuple):
         if session.get_providers()[0] != provider.onnx_name:
             raise self._not_started(missing[0] if missing else "ONNX Runtime left it out")
         return session, device
+
+    def _proof_options(self) -> onnxruntime.RunOptions:
+        """Returns options with which no run is recorded as a graph."""
+        options = self.ort.RunOptions()
+        options.add_run_config_entry("gpu_graph_id", "-1")
+        return options
 
     def _not_started(self, reason: str) -> _NotStartedError:
         return _NotStartedError(f"{self.provider.title} did not start: {reason}")

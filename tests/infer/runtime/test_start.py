@@ -154,6 +154,12 @@ def test_options_of_the_provider_reach_it_and_its_device_too() -> None:
     )
 
 
+def test_the_proof_is_not_recorded_as_a_graph() -> None:
+    runtime = FakeRuntime([CUDA, CPU], [CUDA, CPU])
+    run(runtime, ProviderChoice("cuda", settings=CudaSettings(graphs=True)))
+    assert runtime.entries["gpu_graph_id"] == "-1"
+
+
 def out_of_memory(names: Sequence[str]) -> None:
     if CUDA in names:
         raise RuntimeError("bfc_arena.cc: Failed to allocate memory for requested buffer of 512")
