@@ -335,8 +335,8 @@ class ProviderError(FkdError, RuntimeError):
 
     after_subject = " "
 
-    def __init__(self, asked: str, usable: Sequence[str], fix: str, reason: str = "") -> None:
-        problem = f"cannot be used (usable: {', '.join(usable) or 'none'})"
+    def __init__(self, asked: str, installed: Sequence[str], fix: str, reason: str = "") -> None:
+        problem = f"cannot be used (installed: {', '.join(installed) or 'none'})"
         super().__init__(f"provider {asked!r}", f"{problem}; {reason}" if reason else problem, fix)
         self.reason = reason
 

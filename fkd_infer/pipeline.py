@@ -406,7 +406,8 @@ def load(
     if detector_provider is not None and not (
         isinstance(detector, str) and find_detector(detector).takes_provider
     ):
-        raise SettingsError("detector_provider", "is for detectors in ONNX Runtime, such as 'fkd'")
+        problem = "is for detectors in ONNX Runtime, such as 'fkd'"
+        raise SettingsError("detector_provider (--detector-provider)", problem)
     choice = ProviderChoice.of(provider)
     session, batch = open_session(model, choice, threads, settings, tuned)
     if isinstance(detector, str):

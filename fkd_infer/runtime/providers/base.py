@@ -146,7 +146,8 @@ class ExecutionProvider(Generic[Settings]):
         """Raises SettingsError for a name that no device of this provider has."""
         if device and not self.is_device(device):
             fix = f"name {self.devices}" if self.devices else "leave it out"
-            raise SettingsError("device", f"is {device!r}, which {self.title} does not have", fix)
+            problem = f"is {device!r}, which provider {self.name!r} does not have"
+            raise SettingsError("device", problem, fix)
 
     def uses_threads(self, device: str) -> bool:
         """Whether a session on a device shares work between threads of the CPU."""

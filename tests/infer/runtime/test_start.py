@@ -56,7 +56,7 @@ def device(provider: str, name: str = "") -> SimpleNamespace:
 def test_cuda_raises_if_it_is_not_installed() -> None:
     with pytest.raises(
         ProviderError,
-        match=r"'cuda'.*usable: cpu.*uninstall -y onnxruntime && pip install 'onnxruntime-gpu",
+        match=r"'cuda'.*installed: cpu.*uninstall -y onnxruntime && pip install 'onnxruntime-gpu",
     ):
         run(FakeRuntime([CPU]))
 
