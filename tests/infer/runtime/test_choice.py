@@ -96,7 +96,7 @@ def test_an_option_that_is_set_twice_raises() -> None:
 
 @pytest.mark.parametrize("buckets", [(1.5,), (True,), [1, 2], 1])
 def test_batch_sizes_are_whole_numbers(buckets: Any) -> None:
-    with pytest.raises(SettingsError, match="buckets is .* a tuple, each a whole number"):
+    with pytest.raises(SettingsError, match=r"buckets is .* a tuple, each a whole number"):
         CudaSettings(buckets=buckets)
 
 
