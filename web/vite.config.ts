@@ -1,0 +1,11 @@
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+  root: "page",
+  base: "./", // for any folder of any host
+  assetsInclude: ["**/*.onnx"],
+  build: { outDir: "../../dist/web", emptyOutDir: true, target: "es2022" },
+  worker: { format: "es" },
+  server: { fs: { allow: ["../.."] } },
+  test: { root: ".", include: ["test/**/*.test.ts"], testTimeout: 30_000 },
+});
