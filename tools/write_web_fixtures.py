@@ -32,13 +32,17 @@ from fkd_infer.landmarks.schemes import SCHEMES, find_scheme
 from fkd_infer.pipeline import Pipeline
 from fkd_infer.runtime import proof
 from fkd_infer.tracking import association, detection_schedule, one_euro, track, tracker
-from fkd_infer.types import Detections, Face
+from fkd_infer.types import Detections, Face, Frame
 from fkd_train.data.synthetic import draw_face
 from fkd_train.export.end_to_end_pictures import drawn_pictures
 
-_SIZES = (36, 48, 90, 120, 150, 200, 260, 333, 401, 512, 640, 800, 1100, 2100)
+_SIZES = (36, 48, 75, 90, 120, 150, 180, 200, 260, 333, 401, 512, 640, 2100)
 """Sides of pictures of one drawn face, in pixels: below and above those at which faces are searched
 and cropped."""
+
+
+_RATE = 30
+"""Frames per second of videos."""
 
 
 class Fixtures:
@@ -75,8 +79,12 @@ def pictures() -> Iterator[tuple[str, Pixels]]:
         face = draw_face(size, rng)[0]
         tint = rng.uniform(0.7, 1, 3)
         yield f"face-{size}", np.rint(bgr_image(face) * tint).astype(np.uint8)
+    yield "astronaut", _astronaut()
+
+
+def _astronaut() -> Pixels:
     photos: Any = skimage.data  # untyped
-    yield "astronaut", np.ascontiguousarray(photos.astronaut()[..., ::-1])
+    return np.ascontiguousarray(photos.astronaut()[..., ::-1])
 
 
 def write(folder: Path) -> None:
@@ -88,6 +96,7 @@ def write(folder: Path) -> None:
     fixtures.table("crops", list(_crops(fixtures)))
     fixtures.table("views", list(_views(fixtures)))
     fixtures.table("smoothing", _smoothing())
+    fixtures.table("tracking", list(_tracked(fixtures, pipeline)))
 
 
 def _constants() -> dict[str, object]:
@@ -216,13 +225,39 @@ def _smoothing() -> dict[str, object]:
     levels = {
         level: _smoothed(one_euro.Smoother(level), frames) for level in ("low", "medium", "high")
     }
-    return {"rate": 30, "frames": [_by_id(faces) for faces in frames], "levels": levels}
+    return {"rate": _RATE, "frames": [_by_id(faces) for faces in frames], "levels": levels}
 
 
 def _smoothed(
     smoother: one_euro.Smoother, frames: Sequence[Sequence[Face]]
 ) -> list[list[dict[str, object]]]:
-    return [_by_id(smoother(Fraction(n, 30), faces)) for n, faces in enumerate(frames)]
+    return [_by_id(smoother(Fraction(n, _RATE), faces)) for n, faces in enumerate(frames)]
+
+
+def _tracked(fixtures: Fixtures, pipeline: Pipeline) -> Iterator[dict[str, object]]:
+    """A video of two faces that move: the second comes later, the first is away for a while."""
+    follow = tracker.Tracker(pipeline, pipeline.detector, smoothing="medium")
+    for number, image in enumerate(_video()):
+        frame = Frame(image, "video", number, Fraction(number, _RATE))
+        faces = follow(frame)
+        yield {
+            "picture": fixtures.picture(f"frame-{number}", image),
+            "seconds": number / _RATE,
+            "faces": [_face(face) for face in faces],
+        }
+
+
+def _video() -> Iterator[Pixels]:
+    """Yields frames with the astronaut and her mirror image: on drawn faces, the network's points
+    tremble with every rounding."""
+    face = _astronaut()[20:220, 130:330]
+    for number in range(22):
+        image = np.full((280, 560, 3), 90, np.uint8)
+        if not 14 <= number < 18:
+            image[30:230, 20 + 2 * number : 220 + 2 * number] = face
+        if number >= 6:
+            image[60 - number : 260 - number, 330:530] = face[:, ::-1]
+        yield image
 
 
 def _by_id(faces: Sequence[Face]) -> list[dict[str, object]]:

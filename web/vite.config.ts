@@ -7,5 +7,5 @@ export default defineConfig({
   build: { outDir: "../../dist/web", emptyOutDir: true, target: "es2022" },
   worker: { format: "es" },
   server: { fs: { allow: ["../.."] } },
-  test: { root: ".", include: ["test/**/*.test.ts"], testTimeout: 30_000 },
+  test: { root: ".", include: ["test/**/*.test.ts"], testTimeout: 60_000, maxWorkers: 1 },
 });
