@@ -38,7 +38,7 @@ def run(arguments: Sequence[str], fixtures: Path | None = None) -> None:
 @pytest.mark.slow
 def test_its_answers_are_those_of_the_runtime(npm: str, tmp_path: Path) -> None:
     pytest.importorskip("skimage", reason="needs the demo extra's photo")
-    from tools.write_web_fixtures import write
+    from tools.web_fixtures.write import write
 
     write(tmp_path)
     run([npm, "test"], tmp_path)
