@@ -15,3 +15,5 @@ export type { Blend, DrawLayer, Provider, ProviderName, Smoothing } from "./choi
 export type { LandmarkScheme } from "./landmarks/schemes";
 export type { ModelCard } from "./models/cards/landmark";
 export type { Box, Face, Point, Points } from "./types";
+export { Annotator } from "./drawing/annotator";
+export { loadFilter, type Filter } from "./filters/filter";

@@ -90,7 +90,7 @@ class WorkerClient {
     });
     this.worker.addEventListener("error", (event) => {
       event.preventDefault();
-      this.fail(`the worker failed: ${event.message || "it could not be loaded"}`);
+      this.fail(`its worker failed: ${event.message || "it could not be loaded"}`);
     });
   }
 
@@ -111,14 +111,14 @@ class WorkerClient {
   }
 
   close(): void {
-    this.fail("the pipeline is closed");
+    this.fail("is closed");
     this.worker.terminate();
   }
 
   /** Ends all calls that wait, and those to come. */
   private fail(problem: string): void {
     this.failure = problem;
-    const error = { name: "Error", subject: "", problem, fix: null };
+    const error = { name: "FkdError", subject: "the pipeline", problem, fix: null };
     for (const [id, settle] of this.waiting) settle({ id, error });
     this.waiting.clear();
   }

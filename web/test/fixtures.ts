@@ -1,4 +1,4 @@
-/** What Python computed: `python -m tools.write_web_fixtures web/fixtures` writes it. */
+/** What Python computed: `python -m tools.web_fixtures web/fixtures` writes it. */
 
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -11,7 +11,7 @@ import type { Points } from "../src/types";
 const WEB = join(import.meta.dirname, "..");
 const FOLDER = process.env["FKD_WEB_FIXTURES"] ?? join(WEB, "fixtures");
 if (!existsSync(FOLDER)) {
-  throw new Error("write the fixtures with: python -m tools.write_web_fixtures web/fixtures");
+  throw new Error("write the fixtures with: python -m tools.web_fixtures web/fixtures");
 }
 
 ort.env.wasm.numThreads = 1;

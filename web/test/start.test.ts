@@ -2,6 +2,7 @@ import type { InferenceSession } from "onnxruntime-web";
 import { expect, test } from "vitest";
 import { InvalidModelError, ProviderError } from "../src/errors";
 import { detectorProof, drawnFace, landmarkProof, type Outputs, type Proof } from "../src/runtime/proof";
+import { webgpuProblem } from "../src/runtime/webgpu";
 import { startSession, type OnnxRuntime } from "../src/runtime/start";
 import { table } from "./fixtures";
 
@@ -76,6 +77,16 @@ test("without WebGPU, the reason is told", async () => {
   await expect(start(ort, "webgpu", "this browser has no WebGPU")).rejects.toThrow(
     "provider 'webgpu': cannot be used: this browser has no WebGPU; choose the provider 'auto' or 'wasm'",
   );
+});
+
+test.each([
+  [undefined, "this browser has no WebGPU"],
+  [null, "WebGPU has no adapter here"],
+  [{ info: { isFallbackAdapter: true } }, "WebGPU has only the CPU here"],
+  [{}, null],
+])("of the adapter %j, it is told whether it can be used", async (adapter, problem) => {
+  const gpu = adapter === undefined ? adapter : { requestAdapter: async () => adapter };
+  expect(await webgpuProblem(gpu)).toBe(problem);
 });
 
 test("a file that does not load is named", async () => {

@@ -6,6 +6,7 @@ import webgpuModule from "onnxruntime-web/ort-wasm-simd-threaded.asyncify.mjs?ur
 import webgpuBinary from "onnxruntime-web/ort-wasm-simd-threaded.asyncify.wasm?url";
 import type { Provider } from "../choices";
 import type { Installation } from "./start";
+import { webgpuProblem, type Gpu } from "./webgpu";
 
 /** Threads beyond this number make networks of this size slower. */
 const MAX_THREADS = 4;
@@ -19,7 +20,8 @@ export function wasmThreads(): number {
  * Loads ONNX Runtime; its build with WebGPU, which is twice as large, only where it can be used.
  */
 export async function loadOnnxRuntime(provider: Provider): Promise<Installation> {
-  const noWebgpu = provider === "wasm" ? "it was not asked for" : await webgpuProblem();
+  const { gpu } = navigator as { gpu?: Gpu };
+  const noWebgpu = provider === "wasm" ? "it was not asked for" : await webgpuProblem(gpu);
   const plain = noWebgpu !== null;
   const ort = await (plain ? import("onnxruntime-web/wasm") : import("onnxruntime-web/webgpu"));
   ort.env.wasm.wasmPaths = plain
@@ -31,15 +33,4 @@ export async function loadOnnxRuntime(provider: Provider): Promise<Installation>
 
 function address(url: string): string {
   return new URL(url, import.meta.url).href;
-}
-
-/** Why WebGPU cannot be used here, or null. */
-async function webgpuProblem(): Promise<string | null> {
-  const { gpu } = navigator as { gpu?: { requestAdapter(): Promise<object | null> } };
-  if (gpu === undefined) return "this browser has no WebGPU";
-  try {
-    return (await gpu.requestAdapter()) === null ? "WebGPU has no adapter here" : null;
-  } catch (error) {
-    return `WebGPU has no adapter here: ${String(error)}`;
-  }
 }
