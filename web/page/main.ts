@@ -288,10 +288,19 @@ class Page {
   }
 
   private async drawFilters(): Promise<void> {
-    const filters = await Promise.all(chosen("filters").map(filterOf));
-    const names = chosen("filters"); // which may have changed meanwhile
-    this.stage.filters = filters.filter(({ name }) => names.includes(name));
-    this.stage.redraw();
+    const group = element("filters");
+    const names = chosen("filters");
+    group.ariaBusy = "true";
+    try {
+      const filters = await Promise.all(names.map(filterOf));
+      if (String(chosen("filters")) !== String(names)) return; // a later choice draws
+      this.stage.filters = filters;
+      this.stage.redraw();
+      group.ariaBusy = "false";
+    } catch (error) {
+      group.ariaBusy = "false";
+      throw error;
+    }
   }
 
   private acceptDrops(): void {
