@@ -5,7 +5,7 @@
 
 import { bgrImage, roundHalfEven, type Pixels } from "../geometry/arrays";
 import { coverage, iou, suppress } from "../geometry/nms";
-import { average, interpolate } from "../geometry/resize";
+import { halve, interpolate } from "../geometry/resize";
 import { selectDetections, type Box, type Detections } from "../types";
 
 /** Boxes of two views with a larger IoU, or share of the smaller box, are of one face. */
@@ -39,7 +39,7 @@ export function planFactors(
  * then interpolated.
  */
 export function extractView(image: Pixels, factor: number): View {
-  let pixels = bgrImage(image);
+  let pixels = image;
   const width = Math.max(1, roundHalfEven(pixels.width / factor));
   const height = Math.max(1, roundHalfEven(pixels.height / factor));
   let halved = 1;
@@ -50,23 +50,10 @@ export function extractView(image: Pixels, factor: number): View {
   const [across, down] = [pixels.width / width, pixels.height / height];
   const shift = (halved - 1) / 2;
   return {
-    pixels: interpolate(pixels, width, height),
+    pixels: interpolate(bgrImage(pixels), width, height),
     scale: [halved * across, halved * down],
     offset: [(halved * (across - 1)) / 2 + shift, (halved * (down - 1)) / 2 + shift],
   };
-}
-
-/** Averages pairs of rows and columns, without an odd last one. */
-function halve(image: Pixels): Pixels {
-  const { data, channels } = image;
-  const [width, height] = [image.width - (image.width % 2), image.height - (image.height % 2)];
-  if (width === image.width && height === image.height) return average(image, width / 2, height / 2);
-  const even = new Uint8Array(width * height * channels);
-  for (let y = 0; y < height; y++) {
-    const from = y * image.width * channels;
-    even.set(data.subarray(from, from + width * channels), y * width * channels);
-  }
-  return average({ data: even, width, height, channels }, width / 2, height / 2);
 }
 
 /** Detections of a view in pixels of the picture. */

@@ -36,30 +36,51 @@ export function luma(blue: number, green: number, red: number): number {
 /** A part of a picture from (left, top) up to (right, bottom), as gray or BGR. */
 export function cut(
   image: Pixels,
-  [left, top, right, bottom]: readonly number[],
+  [left, top, right, bottom]: readonly [number, number, number, number],
   channels: 1 | 3,
 ): Pixels {
   const part = emptyPixels(right - left, bottom - top, channels);
-  const step = image.channels;
-  const [blue, red] = step === 4 ? [2, 0] : [0, 2];
-  let at = 0;
+  const copyRow = ROW_COPIES[image.channels][channels];
   for (let y = top; y < bottom; y++) {
-    let from = (y * image.width + left) * step;
-    for (let x = left; x < right; x++, from += step) {
-      if (step === 1) {
-        for (let c = 0; c < channels; c++) part.data[at++] = image.data[from];
-      } else if (channels === 1) {
-        const { data } = image;
-        part.data[at++] = luma(data[from + blue], data[from + 1], data[from + red]);
-      } else {
-        part.data[at++] = image.data[from + blue];
-        part.data[at++] = image.data[from + 1];
-        part.data[at++] = image.data[from + red];
-      }
-    }
+    const from = (y * image.width + left) * image.channels;
+    copyRow(image.data, from, part.data, (y - top) * part.width * channels, part.width);
   }
   return part;
 }
+
+type Bytes = Pixels["data"];
+type RowCopy = (from: Bytes, start: number, to: Bytes, at: number, count: number) => void;
+
+function copyAs(channels: number): RowCopy {
+  return (from, start, to, at, count) => {
+    to.set(from.subarray(start, start + channels * count), at);
+  };
+}
+
+function toGray(step: number, blue: number, red: number): RowCopy {
+  return (from, start, to, at, count) => {
+    for (const end = at + count; at < end; at++, start += step) {
+      to[at] = luma(from[start + blue], from[start + 1], from[start + red]);
+    }
+  };
+}
+
+function toBgr(step: number, blue: number, green: number, red: number): RowCopy {
+  return (from, start, to, at, count) => {
+    for (const end = at + 3 * count; at < end; at += 3, start += step) {
+      to[at] = from[start + blue];
+      to[at + 1] = from[start + green];
+      to[at + 2] = from[start + red];
+    }
+  };
+}
+
+/** How a row of a picture is copied, by its channels and those that are asked for. */
+const ROW_COPIES: Readonly<Record<Pixels["channels"], Readonly<Record<1 | 3, RowCopy>>>> = {
+  1: { 1: copyAs(1), 3: toBgr(1, 0, 0, 0) },
+  3: { 1: toGray(3, 0, 2), 3: copyAs(3) },
+  4: { 1: toGray(4, 2, 0), 3: toBgr(4, 2, 1, 0) },
+};
 
 /** The whole picture as BGR. */
 export function bgrImage(image: Pixels): Pixels {

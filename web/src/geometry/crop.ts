@@ -118,35 +118,35 @@ function warp(
   const { data, width, height, channels } = image;
   const [lastX, lastY] = [width - 1, height - 1];
   const rounding = FINE / ONE / 2;
-  const columns = Array.from({ length: size }, (_, u) => [
-    roundHalfEven(a * u * FINE),
-    roundHalfEven(c * u * FINE),
-  ]);
+  const isBlack = border === "black";
   let at = 0;
   for (let v = 0; v < size; v++) {
     const startX = roundHalfEven((b * v + x) * FINE) + rounding;
     const startY = roundHalfEven((d * v + y) * FINE) + rounding;
-    for (const [moveX, moveY] of columns) {
-      const fineX = Math.floor((startX + moveX) / (FINE / ONE));
-      const fineY = Math.floor((startY + moveY) / (FINE / ONE));
-      const [left, top] = [Math.floor(fineX / ONE), Math.floor(fineY / ONE)];
-      const [across, down] = [fineX - left * ONE, fineY - top * ONE];
+    for (let u = 0; u < size; u++) {
+      const fineX = Math.floor((startX + roundHalfEven(a * u * FINE)) / (FINE / ONE));
+      const fineY = Math.floor((startY + roundHalfEven(c * u * FINE)) / (FINE / ONE));
+      const left = Math.floor(fineX / ONE);
+      const top = Math.floor(fineY / ONE);
+      // The weights of both columns and both rows; a black border has none.
+      let toRight = fineX - left * ONE;
+      let toBottom = fineY - top * ONE;
+      let toLeft = ONE - toRight;
+      let toTop = ONE - toBottom;
+      if (isBlack) {
+        if (left < 0 || left > lastX) toLeft = 0;
+        if (left + 1 < 0 || left + 1 > lastX) toRight = 0;
+        if (top < 0 || top > lastY) toTop = 0;
+        if (top + 1 < 0 || top + 1 > lastY) toBottom = 0;
+      }
+      const x0 = clip(left, 0, lastX) * channels;
+      const x1 = clip(left + 1, 0, lastX) * channels;
+      const y0 = clip(top, 0, lastY) * width * channels;
+      const y1 = clip(top + 1, 0, lastY) * width * channels;
       for (let channel = 0; channel < channels; channel++) {
-        let sum = 512;
-        for (let corner = 0; corner < 4; corner++) {
-          const [right, below] = [corner & 1, corner >> 1];
-          const weight = (right ? across : ONE - across) * (below ? down : ONE - down);
-          if (weight === 0) continue;
-          let [px, py] = [left + right, top + below];
-          if (border === "replicate") {
-            px = clip(px, 0, lastX);
-            py = clip(py, 0, lastY);
-          } else if (px < 0 || py < 0 || px > lastX || py > lastY) {
-            continue;
-          }
-          sum += weight * data[(py * width + px) * channels + channel];
-        }
-        pixels[at++] = sum >> 10;
+        const upper = data[y0 + x0 + channel] * toLeft + data[y0 + x1 + channel] * toRight;
+        const lower = data[y1 + x0 + channel] * toLeft + data[y1 + x1 + channel] * toRight;
+        pixels[at++] = (upper * toTop + lower * toBottom + 512) >> 10;
       }
     }
   }

@@ -6,10 +6,30 @@ import { clip, emptyPixels, roundHalfEven, type Pixels } from "./arrays";
 export function average(image: Pixels, width: number, height: number): Pixels {
   const [across, down] = [image.width / width, image.height / height];
   if (across === 1 && down === 1) return image;
+  if (across === 2 && down === 2) return halve(image);
   if (Number.isInteger(across) && Number.isInteger(down)) {
     return averageBlocks(image, width, height, across, down);
   }
   return averageAreas(image, width, height);
+}
+
+/** A picture averaged in blocks of 2 × 2, without an odd last row or column. */
+export function halve(image: Pixels): Pixels {
+  const { data, channels } = image;
+  const small = emptyPixels(image.width >> 1, image.height >> 1, channels);
+  const stride = image.width * channels;
+  let at = 0;
+  for (let y = 0; y < small.height; y++) {
+    let from = 2 * y * stride;
+    for (let x = 0; x < small.width; x++, from += channels) {
+      for (const end = from + channels; from < end; from++) {
+        const right = from + channels;
+        const sum = data[from] + data[right] + data[from + stride] + data[right + stride];
+        small.data[at++] = (sum + 2) >> 2; // where OpenCV rounds halves up, unlike in other blocks
+      }
+    }
+  }
+  return small;
 }
 
 function averageBlocks(
@@ -21,21 +41,21 @@ function averageBlocks(
 ): Pixels {
   const { data, channels } = image;
   const small = emptyPixels(width, height, channels);
-  const stride = image.width * channels;
   const count = across * down;
-  // OpenCV adds two and shifts in blocks of 2 × 2, and rounds halves to even in others.
-  const rounded = across === 2 && down === 2 ? Math.round : roundHalfEven;
-  let at = 0;
+  const sums = new Uint32Array(width * channels);
   for (let y = 0; y < height; y++) {
-    for (let x = 0; x < width; x++) {
-      for (let c = 0; c < channels; c++) {
-        let sum = 0;
-        for (let v = 0; v < down; v++) {
-          let from = (y * down + v) * stride + x * across * channels + c;
-          for (let u = 0; u < across; u++, from += channels) sum += data[from];
+    sums.fill(0);
+    for (let v = 0; v < down; v++) {
+      let from = (y * down + v) * image.width * channels;
+      for (let to = 0; to < sums.length; to += channels) {
+        for (let u = 0; u < across; u++) {
+          for (let c = 0; c < channels; c++) sums[to + c] += data[from++];
         }
-        small.data[at++] = rounded(sum / count);
       }
+    }
+    const at = y * sums.length;
+    for (let i = 0; i < sums.length; i++) {
+      small.data[at + i] = roundHalfEven(sums[i] / count);
     }
   }
   return small;
@@ -85,23 +105,26 @@ function averageAreas(image: Pixels, width: number, height: number): Pixels {
   return small;
 }
 
-/** The two pixels of one axis between which a pixel of the new picture lies; weights in 1/2048. */
+/** Pairs of pixels of one axis between which the new pixels lie, and their weights in 1/2048. */
 interface Between {
-  readonly first: number;
-  readonly second: number;
-  readonly weights: readonly [number, number];
+  readonly first: Int32Array;
+  readonly second: Int32Array;
+  readonly near: Int32Array;
+  readonly far: Int32Array;
 }
 
-function between(from: number, to: number): Between[] {
-  const scale = from / to;
-  return Array.from({ length: to }, (_, index) => {
-    const at = Math.fround((index + 0.5) * scale - 0.5);
+function between(from: number, to: number): Between {
+  const [first, second, near, far] = Array.from({ length: 4 }, () => new Int32Array(to));
+  for (let index = 0; index < to; index++) {
+    const at = Math.fround(((index + 0.5) * from) / to - 0.5);
     const floor = Math.floor(at);
-    const first = clip(floor, 0, from - 1);
-    const rest = floor === first && first < from - 1 ? Math.fround(at - floor) : 0;
-    const weights = [roundHalfEven((1 - rest) * 2048), roundHalfEven(rest * 2048)] as const;
-    return { first, second: Math.min(first + 1, from - 1), weights };
-  });
+    first[index] = clip(floor, 0, from - 1);
+    second[index] = Math.min(first[index] + 1, from - 1);
+    const rest = floor === first[index] && floor < from - 1 ? Math.fround(at - floor) : 0;
+    near[index] = roundHalfEven((1 - rest) * 2048);
+    far[index] = roundHalfEven(rest * 2048);
+  }
+  return { first, second, near, far };
 }
 
 /** A picture interpolated at a size, like OpenCV's INTER_LINEAR. */
@@ -109,18 +132,20 @@ export function interpolate(image: Pixels, width: number, height: number): Pixel
   if (image.width === width && image.height === height) return image;
   const { data, channels } = image;
   const result = emptyPixels(width, height, channels);
-  const columns = between(image.width, width);
+  const [columns, rows] = [between(image.width, width), between(image.height, height)];
   const stride = image.width * channels;
   let at = 0;
-  for (const { first, second, weights } of between(image.height, height)) {
-    const [above, below] = weights;
-    const [upper, lower] = [first * stride, second * stride];
-    for (const column of columns) {
-      const [left, right] = column.weights;
-      const [one, two] = [column.first * channels, column.second * channels];
+  for (let y = 0; y < height; y++) {
+    const [upper, lower] = [rows.first[y] * stride, rows.second[y] * stride];
+    const [above, below] = [rows.near[y], rows.far[y]];
+    for (let x = 0; x < width; x++) {
+      const one = columns.first[x] * channels;
+      const two = columns.second[x] * channels;
+      const near = columns.near[x];
+      const far = columns.far[x];
       for (let c = 0; c < channels; c++) {
-        const top = data[upper + one + c] * left + data[upper + two + c] * right;
-        const bottom = data[lower + one + c] * left + data[lower + two + c] * right;
+        const top = data[upper + one + c] * near + data[upper + two + c] * far;
+        const bottom = data[lower + one + c] * near + data[lower + two + c] * far;
         const sum = ((above * (top >> 4)) >> 16) + ((below * (bottom >> 4)) >> 16);
         result.data[at++] = (sum + 2) >> 2;
       }
