@@ -60,8 +60,9 @@ export async function startSession(
   proof: Proof,
 ): Promise<Started> {
   const wasm = await createOnWasm(ort, model, where);
+  const expected = await firstAnswer(ort, wasm, where, proof);
   if (provider === "wasm") return { session: wasm, provider: "wasm", reason: "it was asked for" };
-  const attempt = noWebgpu ?? (await tryWebgpu(ort, model, wasm, where, proof));
+  const attempt = noWebgpu ?? (await tryWebgpu(ort, model, expected, where, proof));
   if (typeof attempt === "string") {
     if (provider === "auto") return { session: wasm, provider: "wasm", reason: attempt };
     await wasm.release();
@@ -84,15 +85,29 @@ async function createOnWasm(
   }
 }
 
+/** WebAssembly's answer: some networks load, and fail only when they run. */
+async function firstAnswer(
+  ort: OnnxRuntime,
+  wasm: InferenceSession,
+  where: string,
+  proof: Proof,
+): Promise<Outputs> {
+  try {
+    return await run(ort, wasm, proof.image, proof.dims, where);
+  } catch (error) {
+    await wasm.release();
+    throw new InvalidModelError(where, `ONNX Runtime does not run it: ${oneLine(error)}`);
+  }
+}
+
 /** The session on WebGPU, or why it is not used. */
 async function tryWebgpu(
   ort: OnnxRuntime,
   model: Uint8Array,
-  wasm: InferenceSession,
+  expected: Outputs,
   where: string,
   proof: Proof,
 ): Promise<InferenceSession | string> {
-  const expected = await run(ort, wasm, proof.image, proof.dims, where);
   let session: InferenceSession | null = null;
   let problem: string;
   try {
