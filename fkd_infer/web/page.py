@@ -10,9 +10,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from tempfile import mkdtemp
 
-from fkd_infer.errors import InvalidModelError, OutputError, WebPageError
-from fkd_infer.models.cards.landmark import ModelCard
-from fkd_infer.models.description import read_any_card
+from fkd_infer.errors import OutputError, WebPageError
+from fkd_infer.pipeline import load
 from fkd_infer.system.files.atomic import output_errors
 
 BUILT = Path(__file__).parents[2] / "dist" / "web"
@@ -60,14 +59,8 @@ class WebPage:
         return cls(place, digests, later, headers)
 
     def with_model(self, model: Path) -> WebPage:
-        """The page with another landmark network; raises InvalidModelError for other files."""
-        card = read_any_card(model)
-        if not isinstance(card, ModelCard):
-            fix = "name the file of a network that places points on crops"
-            raise InvalidModelError(model, "it is no landmark network", fix)
-        if card.input.dtype != "uint8":
-            problem = "it takes float planes, which other programs prepare"
-            raise InvalidModelError(model, problem, "export it without --no-border")
+        """The page with another landmark network; raises what `load` raises for its file."""
+        load(model, provider="cpu", tuned=False)  # with the shipped detector, as the page does
         content = model.read_bytes()
         digests = {**self.digests, MODEL: hashlib.sha256(content).hexdigest()}
         return replace(self, digests=digests, replaced={**self.replaced, MODEL: content})

@@ -165,7 +165,9 @@ def saved(page: Page, *buttons: str) -> dict[str, bytes]:
 
 
 def test_it_says_what_runs_on_a_plain_host(first: Visit) -> None:
-    expect(first.page.locator("#model")).to_contain_text("fkdnet: 68 points, on WebAssembly, 1 thread")
+    expect(first.page.locator("#model")).to_contain_text(
+        "fkdnet: 68 points, on WebAssembly, 1 thread"
+    )
     assert not first.page.evaluate("crossOriginIsolated")
 
 
