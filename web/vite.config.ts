@@ -24,5 +24,11 @@ export default defineConfig({
   },
   worker: { format: "es" },
   server: { fs: { allow: ["../.."] } },
-  test: { root: ".", include: ["test/**/*.test.ts"], testTimeout: 60_000, maxWorkers: 1 },
+  test: {
+    root: ".",
+    include: ["test/**/*.test.ts"],
+    maxWorkers: 1, // beside pytest's own
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
+  },
 });

@@ -68,10 +68,10 @@ def _video() -> Iterator[Pixels]:
     """Yields frames with the astronaut and her mirror image: on drawn faces, the network's points
     tremble with every rounding."""
     face = astronaut()[20:220, 130:330]
-    for number in range(22):
-        image = np.full((280, 560, 3), 90, np.uint8)
-        if not 14 <= number < 18:
+    for number in range(18):
+        image = np.full((260, 480, 3), 90, np.uint8)
+        if not 10 <= number < 13:
             image[30:230, 20 + 2 * number : 220 + 2 * number] = face
-        if number >= 6:
-            image[60 - number : 260 - number, 330:530] = face[:, ::-1]
+        if number >= 4:
+            image[50 - number : 250 - number, 270:470] = face[:, ::-1]
         yield image

@@ -68,7 +68,7 @@ beforeAll(async () => {
 });
 
 /** Frames before a rounding can have decided whether points are placed a second time. */
-const FIRST = 10;
+const FIRST = 8;
 
 // Each box follows the last points, so that differences of a hundred-thousandth of a pixel grow to
 // those that noise makes.
