@@ -343,13 +343,14 @@ def test_it_fits_a_phone(width: int, height: int, first: Visit) -> None:
     assert stage["height"] > 0.4 * height
 
 
-def test_a_refused_camera_is_explained(first: Visit) -> None:
-    context = first.page.context
-    context.grant_permissions([])  # refuses all
+def test_a_refused_camera_is_explained(first: Visit, host: Host) -> None:
+    session = first.page.context.new_cdp_session(first.page)
+    refused = {"permission": {"name": "camera"}, "setting": "denied", "origin": host.address}
+    session.send("Browser.setPermission", refused)
     first.page.click("#camera")
     expect(first.page.locator("#problem")).to_contain_text("The camera is not allowed.")
     expect(first.page.locator("#status")).to_have_text("ready")
-    context.grant_permissions(["camera", "microphone"])
+    session.send("Browser.setPermission", refused | {"setting": "granted"})
 
 
 @pytest.mark.parametrize(

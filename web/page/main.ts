@@ -104,6 +104,7 @@ class Page {
 
   private async showCamera(id: string | null): Promise<void> {
     await this.close();
+    showStatus("waiting", "asking for the camera");
     const stream = await openCamera(id);
     const [track] = stream.getVideoTracks();
     track.addEventListener("ended", () => {
