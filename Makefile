@@ -4,6 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP     = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
+NPM_CI  = npm ci --ignore-scripts --no-audit --no-fund --loglevel error
 LOCK    = $(BIN)/uv pip compile --quiet pyproject.toml --constraint constraints.txt --universal --python-version 3.11 \
 	--generate-hashes --no-annotate --no-emit-index-url --custom-compile-command "make lock"
 
@@ -21,10 +22,13 @@ SECONDS := 60
 # Tests the installed wheel; runs in build/, where the repository's packages cannot be imported.
 TEST_WHEEL = cd build && venv/bin/pytest -c ../pyproject.toml --rootdir .. -p no:cacheprovider ../tests/infer
 
-.PHONY: demo test check audit lock sbom release faults fuzz soak format wheel-test gpu-wheel-test clean
+.PHONY: demo web test check audit lock sbom release faults fuzz soak format wheel-test gpu-wheel-test clean
 
 demo: $(VENV)/.installed-demo  ## 68 points on a photo, with the shipped model
 	$(BIN)/python -m fkd_infer.cli.demo --out out/demo
+
+web: web/node_modules/.installed  ## the page for browsers in dist/web, a folder for any host of files
+	npm run build --prefix web
 
 test: $(VENV)/.installed-dev  ## all tests
 	$(BIN)/python -m pytest $(PARALLEL)
@@ -99,12 +103,16 @@ $(VENV)/.installed-demo: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) -e ".[cpu,demo]"
 	@touch $@
 
+web/node_modules/.installed: web/package-lock.json
+	$(NPM_CI) --prefix web
+	@touch $@
+
 # Exported files are also tested in JavaScript, and those tests skip themselves without it.
-$(VENV)/.installed-dev: pyproject.toml constraints.txt tests/node/package-lock.json | $(BIN)/python
+$(VENV)/.installed-dev: pyproject.toml constraints.txt tests/node/package-lock.json web/package-lock.json | $(BIN)/python
 	@echo "installing fkd with its training and development packages into $(VENV) …"
 	$(PIP) -e ".[cpu,demo,train,timm,live,bench,dev]"
 	@if command -v npm > /dev/null; then \
-		npm ci --prefix tests/node --ignore-scripts --no-audit --no-fund --loglevel error \
-			|| echo "onnxruntime-web cannot be installed here"; \
+		$(NPM_CI) --prefix tests/node && $(NPM_CI) --prefix web \
+			|| echo "packages of JavaScript cannot be installed here"; \
 	fi
 	@touch $@

@@ -38,6 +38,7 @@ that it refines, so code that catches FileNotFoundError or ValueError catches it
         SettingsError (ValueError)
         FilterError (ValueError)
         LiveError (RuntimeError)
+        WebPageError (RuntimeError)
         WindowError (RuntimeError)
         ContenderError (RuntimeError)
 
@@ -408,6 +409,10 @@ class LiveError(FkdError, RuntimeError):
         lines = str(error).splitlines() or [""]
         reason = f"{type(error).__name__}: {lines[0]}" if lines[0] else type(error).__name__
         return cls("", f"{what} failed: {reason}", "add --debug for a traceback")
+
+
+class WebPageError(FkdError, RuntimeError):
+    """The page for browsers is not built, or a part of it is missing."""
 
 
 class WindowError(FkdError, RuntimeError):

@@ -124,6 +124,7 @@ def test_every_command_and_option_is_documented() -> None:
     from fkd_infer.cli.live import main as live
     from fkd_infer.cli.main import main as infer
     from fkd_infer.cli.tune import main as tune
+    from fkd_infer.cli.web import main as web
     from fkd_train.cli.evaluate import main as evaluate
     from fkd_train.cli.export import main as export
     from fkd_train.cli.train import main as train
@@ -136,7 +137,7 @@ def test_every_command_and_option_is_documented() -> None:
         "fkd-eval": evaluate,
     }
     commands |= {"fkd-infer tune": tune, "fkd-infer doctor": doctor, "fkd-infer live": live}
-    commands |= {"fkd-infer filters": preview}
+    commands |= {"fkd-infer filters": preview, "fkd-infer web": web}
     for name, command in commands.items():
         section = text.partition(f"## {name}")[2].partition("\n## ")[0]
         for parameter in command.params:

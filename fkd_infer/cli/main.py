@@ -40,6 +40,7 @@ _SUBCOMMANDS = {
     "live": Subcommand(
         "fkd_infer.cli.live", "Show the faces of a camera or video in the browser as it runs."
     ),
+    "web": Subcommand("fkd_infer.cli.web", "Serve the page that runs networks in the browser."),
     "tune": Subcommand("fkd_infer.cli.tune", "Find the fastest settings for this machine."),
     "doctor": Subcommand("fkd_infer.cli.doctor", "Check the installation; name a fix per problem."),
     "models": Subcommand("fkd_infer.cli.models", "List the shipped models; check model files."),

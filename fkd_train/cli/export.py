@@ -22,6 +22,7 @@ from fkd_train.choices import OPTIMIZE_GOALS, OptimizeGoal
 from fkd_train.cli.foreign_options import Parsed, foreign_options
 from fkd_train.cli.options import data_option
 from fkd_train.cli.triton_options import TritonTarget, triton_options
+from fkd_train.cli.web_options import WebTarget, web_options
 from fkd_train.export.sources.description import Description
 
 if TYPE_CHECKING:
@@ -122,6 +123,7 @@ def _read_image_size(text: str) -> tuple[int, int]:
     "dot products.",
 )
 @triton_options()
+@web_options()
 @click.option(
     "--end-to-end",
     is_flag=True,
@@ -166,6 +168,7 @@ def main(
     max_ap_decrease: float,
     platform: Platform,
     triton: TritonTarget,
+    web: WebTarget,
     end_to_end: bool,
     detector_model: str | None,
     image_size: tuple[int, int] | None,
@@ -188,6 +191,9 @@ def main(
         raise click.UsageError("--batch and --no-border are for a single file of a network")
     if batch and end_to_end and not image_size:
         raise click.UsageError("--batch is for --end-to-end files of one --image-size")
+    if web.folder and (goal or end_to_end or no_border):
+        raise click.UsageError("--web is for a single file of a landmark network, with its border")
+    web.check()
     from fkd_train.export.sources.loading import is_exported, source_kind
     from fkd_train.export.torch_to_onnx import GraphSettings
 
@@ -212,10 +218,9 @@ def main(
 
         file = find_checkpoint(Path(source), checkpoint)
         if holds_detector(file):
-            if serve or end_to_end or fixed_batch or no_border:
-                raise click.UsageError(
-                    "--triton, --end-to-end, --batch and --no-border are for landmark networks"
-                )
+            if serve or end_to_end or fixed_batch or no_border or web.folder:
+                problem = "--triton, --web, --end-to-end, --batch and --no-border"
+                raise click.UsageError(f"{problem} are for landmark networks")
             if opset < _LOWEST_OPSET:
                 raise click.UsageError(f"detectors need --opset {_LOWEST_OPSET} or higher")
             files = _export_detector(
@@ -238,6 +243,8 @@ def main(
             _check_written(files, data)
     for path in triton.add(files):
         click.echo(path)
+    for line in web.write(out, data):
+        click.echo(line)
 
 
 def _check_usage(
