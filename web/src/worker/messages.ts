@@ -1,10 +1,10 @@
 /** What the page and the worker send each other. */
 
 import type { Smoothing } from "../choices";
-import type { ErrorMessage } from "../errors";
 import type { ModelCard } from "../models/cards/landmark";
 import type { ModelFile, PipelineOptions } from "../pipeline";
 import type { Face } from "../types";
+import type { ErrorMessage } from "./error-message";
 
 /** A picture that can be transferred. */
 export type Transferable2d = ImageBitmap | VideoFrame | ImageData;

@@ -1,10 +1,10 @@
 /** The thread in which networks run. Calls are answered one after the other. */
 
-import { toMessage } from "../errors";
 import type { Pixels } from "../geometry/arrays";
 import { Pipeline } from "../pipeline";
 import { loadOnnxRuntime, wasmThreads } from "../runtime/install";
 import { Tracker } from "../tracking/tracker";
+import { toMessage } from "./error-message";
 import type { CallName, Calls, Request, Response, Transferable2d } from "./messages";
 import { PixelReader } from "./pixel-reader";
 
