@@ -80,5 +80,7 @@ export class FilterError extends FkdError {
 
 /** The text of an error that is not ours, as one line. */
 export function oneLine(error: unknown): string {
-  return String(error instanceof Error ? error.message : error).replace(/\s+/g, " ").trim();
+  return String(error instanceof Error ? error.message : error)
+    .replace(/\s+/g, " ")
+    .trim();
 }

@@ -67,8 +67,8 @@ beforeAll(async () => {
   pipeline = await Pipeline.open(INSTALLATION, shipped("fkdnet"), shipped("fkd-detector"));
 });
 
-// Each box follows the last points, and whether these are placed twice depends on a threshold. Noise
-// of 0.0001 px on Python's own points moves later ones by up to 0.9 px.
+// Each box follows the last points, and whether these are placed twice depends on a threshold. On
+// Python's own points, noise of 0.0001 px moves later ones by up to 0.9 px.
 test("faces are tracked as in Python", async () => {
   const tracker = new Tracker(pipeline, "medium");
   const errors: number[][] = [];

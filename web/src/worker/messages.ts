@@ -25,7 +25,10 @@ export interface PipelineInfo {
 
 /** The calls that the worker answers, by name: the arguments and the result. */
 export interface Calls {
-  load: { args: { model: ModelFile; detector: ModelFile; options: PipelineOptions }; result: PipelineInfo };
+  load: {
+    args: { model: ModelFile; detector: ModelFile; options: PipelineOptions };
+    result: PipelineInfo;
+  };
   findFaces: { args: { image: Transferable2d; maxSize: number | null }; result: readonly Face[] };
   openTracker: { args: { smoothing: Smoothing; maxSize: number | null }; result: number };
   track: {
@@ -42,5 +45,4 @@ export type Request = {
 }[CallName];
 
 export type Response =
-  | { id: number; result: Calls[CallName]["result"] }
-  | { id: number; error: ErrorMessage };
+  { id: number; result: Calls[CallName]["result"] } | { id: number; error: ErrorMessage };

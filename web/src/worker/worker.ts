@@ -8,7 +8,9 @@ import { toMessage } from "./error-message";
 import type { CallName, Calls, Request, Response, Transferable2d } from "./messages";
 import { PixelReader } from "./pixel-reader";
 
-type Answers = { [Name in CallName]: (args: Calls[Name]["args"]) => Promise<Calls[Name]["result"]> };
+type Answers = {
+  [Name in CallName]: (args: Calls[Name]["args"]) => Promise<Calls[Name]["result"]>;
+};
 
 const reader = new PixelReader();
 const trackers = new Map<number, Tracker>();
