@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import base64
-import os
-import shutil
-import threading
 from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,8 +14,9 @@ import pytest
 pytest.importorskip("playwright", reason="needs pip install playwright")
 pytest.importorskip("skimage", reason="needs the demo extra's photo")
 
+from browser_pages import CHROMIUM, opened, served
 from npm_package import run_npm
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
 import fkd_infer
 from fkd_infer.drawing.annotator import Annotator
@@ -33,8 +29,6 @@ from tools.web_fixtures.pictures import astronaut
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.serial,  # a browser of several processes beside its networks
@@ -42,51 +36,14 @@ pytestmark = [
 ]
 
 
-class Handler(SimpleHTTPRequestHandler):
-    """Serves a folder, isolated from other origins, so that WebAssembly has threads."""
-
-    def guess_type(self, path: str | os.PathLike[str]) -> str:
-        types = {".mjs": "text/javascript", ".wasm": "application/wasm"}
-        return types.get(Path(path).suffix) or super().guess_type(path)
-
-    def end_headers(self) -> None:
-        self.send_header("Cross-Origin-Opener-Policy", "same-origin")
-        self.send_header("Cross-Origin-Embedder-Policy", "require-corp")
-        super().end_headers()
-
-    def log_message(self, format: str, *args: object) -> None:
-        pass
-
-
 @pytest.fixture(scope="module")
-def address(npm: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of the built page."""
+def page(npm: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    """The built page, with its networks loaded."""
     folder = tmp_path_factory.mktemp("page")
     run_npm(npm, "run", "build", "--", "--outDir", str(folder), "--logLevel", "error")
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(folder)))
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/"
-    server.shutdown()
-    server.server_close()
-    thread.join()
-
-
-@pytest.fixture(scope="module")
-def page(address: str) -> Iterator[Page]:
-    """The page with its networks loaded; anything on the console fails the tests."""
-    complaints: list[str] = []
-    with sync_playwright() as driver:
-        # Containers give Chromium no sandbox of its own; the page is ours.
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        opened = browser.new_page()
-        opened.on("console", lambda message: complaints.append(message.text))
-        opened.on("pageerror", lambda error: complaints.append(str(error)))
-        opened.goto(address)
-        opened.wait_for_selector("#picture:enabled")
-        yield opened
-        browser.close()
-    assert not complaints
+    with served(folder) as address, opened(address) as page:
+        page.wait_for_selector("#picture:enabled")
+        yield page
 
 
 @pytest.fixture(scope="module")
