@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import shutil
 from pathlib import Path
 
 import pytest
+from browser_pages import CHROMIUM
 from npm_package import find_npm, run_npm
 
 
@@ -27,8 +27,7 @@ def built(npm: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def chromium() -> str:
     """Chromium's command; skips the test without it, but fails it under CI."""
-    command = shutil.which("chromium") or shutil.which("chromium-browser")
-    if command is None:
-        problem = "there is no chromium on the PATH"
-        pytest.fail(problem) if "CI" in os.environ else pytest.skip(problem)
-    return command
+    if CHROMIUM is not None:
+        return CHROMIUM
+    problem = "there is no chromium on the PATH"
+    pytest.fail(problem) if "CI" in os.environ else pytest.skip(problem)

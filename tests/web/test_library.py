@@ -18,5 +18,5 @@ def test_its_answers_are_those_of_the_runtime(npm: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_its_types_are_right(npm: str) -> None:
-    run_npm(npm, "run", "typecheck")
+def test_its_code_is_formatted_and_its_types_are_right(npm: str) -> None:
+    run_npm(npm, "run", "check")

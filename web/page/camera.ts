@@ -27,7 +27,10 @@ export async function listCameras(): Promise<Camera[]> {
   const devices = await navigator.mediaDevices.enumerateDevices();
   return devices
     .filter(({ kind }) => kind === "videoinput")
-    .map(({ deviceId, label }, number) => ({ id: deviceId, title: label || `Camera ${number + 1}` }));
+    .map(({ deviceId, label }, number) => ({
+      id: deviceId,
+      title: label || `Camera ${number + 1}`,
+    }));
 }
 
 /** Whether people expect to see themselves: a camera that looks away from them says so. */

@@ -24,11 +24,9 @@ export function buildChoices<Value extends string>(
   changed: (values: Value[]) => void,
 ): void {
   const rows = choices.map(({ value, title, problem = null }) => {
-    const [label, input, text] = ["label", "input", "span"].map((tag) => document.createElement(tag)) as [
-      HTMLLabelElement,
-      HTMLInputElement,
-      HTMLSpanElement,
-    ];
+    const [label, input, text] = ["label", "input", "span"].map((tag) =>
+      document.createElement(tag),
+    ) as [HTMLLabelElement, HTMLInputElement, HTMLSpanElement];
     Object.assign(input, { type: kind, name: group, value });
     input.checked = selected.includes(value) && problem === null;
     input.disabled = problem !== null;

@@ -1,6 +1,13 @@
 /** The page: a camera, video or photo, its faces, and what is drawn on them. */
 
-import { load, type DrawLayer, type Face, type LoadedPipeline, type Provider, type Smoothing } from "../src";
+import {
+  load,
+  type DrawLayer,
+  type Face,
+  type LoadedPipeline,
+  type Provider,
+  type Smoothing,
+} from "../src";
 import { closeStream, listCameras, looksAtUser, openCamera, openMicrophone } from "./camera";
 import { buildChoices, chosen } from "./choices";
 import { capitalized, counted, element, setText, showProblem, showStatus } from "./elements";
@@ -67,9 +74,15 @@ class Page {
       showStatus(this.player.playing ? "live" : "waiting", this.player.playing ? "live" : "ready");
     }
     const { card, runsOn, threads } = this.pipeline;
-    const device = { wasm: "WebAssembly", webgpu: "WebGPU" }[runsOn.model.provider] ?? runsOn.model.provider;
-    const isolated = crossOriginIsolated ? "" : " (more from the next visit on, or if the host sends its headers)";
-    setText("model", `${card.name}: ${card.scheme.count} points, on ${device}, ${counted(threads, "thread")}${isolated}`);
+    const device =
+      { wasm: "WebAssembly", webgpu: "WebGPU" }[runsOn.model.provider] ?? runsOn.model.provider;
+    const isolated = crossOriginIsolated
+      ? ""
+      : " (more from the next visit on, or if the host sends its headers)";
+    setText(
+      "model",
+      `${card.name}: ${card.scheme.count} points, on ${device}, ${counted(threads, "thread")}${isolated}`,
+    );
     this.buildFilters(card.scheme.name);
     if (this.source?.kind === "photo") await this.showPhoto(this.source.picture, this.source.name);
     else if (this.source !== null) this.player.use(this.pipeline, this.source.name);
@@ -118,7 +131,9 @@ class Page {
     await this.play(stream);
     const cameras = await listCameras();
     const current = track.getSettings().deviceId;
-    const options = cameras.map(({ id: value, title }) => new Option(title, value, false, value === current));
+    const options = cameras.map(
+      ({ id: value, title }) => new Option(title, value, false, value === current),
+    );
     element("cameras").replaceChildren(...options);
     element("cameras-row").hidden = cameras.length < 2;
     element("camera-options").hidden = false;
@@ -165,7 +180,8 @@ class Page {
     this.source = source;
     setText("source", source.name);
     showStatus("live", source.kind === "photo" ? "searching" : "live");
-    for (const id of ["snapshot", "points", "record"]) element<HTMLButtonElement>(id).disabled = false;
+    for (const id of ["snapshot", "points", "record"])
+      element<HTMLButtonElement>(id).disabled = false;
     element<HTMLButtonElement>("record").disabled = source.kind === "photo";
   }
 
@@ -192,14 +208,21 @@ class Page {
     setText("pause", this.player.paused ? "Play" : "Pause");
   }
 
-  private frameShown(frame: Frame, faces: readonly Face[], { fps, networks, drawing }: Rates): void {
+  private frameShown(
+    frame: Frame,
+    faces: readonly Face[],
+    { fps, networks, drawing }: Rates,
+  ): void {
     if (this.recorder !== null) this.records.push(recordLine(frame, faces));
     const now = performance.now();
     if (now - this.numbersShown < NUMBERS_MS) return;
     this.numbersShown = now;
     setText("fps", fps.toFixed(1));
     setText("ms", (networks + drawing).toFixed(0));
-    setText("timing", `${networks.toFixed(1)} ms for the networks, ${drawing.toFixed(1)} ms for drawing`);
+    setText(
+      "timing",
+      `${networks.toFixed(1)} ms for the networks, ${drawing.toFixed(1)} ms for drawing`,
+    );
   }
 
   // What is saved
@@ -217,7 +240,8 @@ class Page {
     if (this.recorder !== null) return this.stopRecording();
     const wanted = element<HTMLInputElement>("sound").checked;
     const sound = wanted ? await openMicrophone() : null;
-    if (wanted && sound === null) showProblem("The microphone is not allowed or missing: this records without sound.");
+    if (wanted && sound === null)
+      showProblem("The microphone is not allowed or missing: this records without sound.");
     this.records = [];
     this.recorder = new Recorder(this.stage.canvas, sound);
     setText("record", "Stop");
@@ -248,14 +272,26 @@ class Page {
   // Controls
 
   private buildControls(): void {
-    buildChoices("smoothing", { kind: "radio" }, titled(SMOOTHINGS), [this.player.smoothing], ([value]) => {
-      this.player.smoothing = value;
-    });
+    buildChoices(
+      "smoothing",
+      { kind: "radio" },
+      titled(SMOOTHINGS),
+      [this.player.smoothing],
+      ([value]) => {
+        this.player.smoothing = value;
+      },
+    );
     const layers = LAYERS.map((value) => ({ value, title: LAYER_TITLES[value] }));
-    buildChoices("layers", { kind: "checkbox", textFirst: true }, layers, this.stage.layers, (values) => {
-      this.stage.layers = values;
-      this.stage.redraw();
-    });
+    buildChoices(
+      "layers",
+      { kind: "checkbox", textFirst: true },
+      layers,
+      this.stage.layers,
+      (values) => {
+        this.stage.layers = values;
+        this.stage.redraw();
+      },
+    );
     buildChoices("provider", { kind: "radio" }, PROVIDERS, ["wasm"], ([value]) => {
       this.attempt(() => this.chooseProvider(value));
     });
@@ -280,7 +316,8 @@ class Page {
   }
 
   private buildFilters(scheme: string): void {
-    const problem = scheme === SCHEME ? null : `It needs a model with the landmark scheme ${SCHEME}.`;
+    const problem =
+      scheme === SCHEME ? null : `It needs a model with the landmark scheme ${SCHEME}.`;
     const choices = PACKS.map(({ name, title }) => ({ value: name, title, problem }));
     buildChoices("filters", { kind: "checkbox" }, choices, chosen("filters"), () => {
       this.attempt(() => this.drawFilters());
@@ -348,7 +385,9 @@ async function readPhoto(file: File): Promise<ImageBitmap> {
     const resizeHeight = Math.round(scale * picture.height);
     return await createImageBitmap(picture, { resizeWidth, resizeHeight, resizeQuality: "high" });
   } catch {
-    throw new PageError(`“${file.name}” is no photo or video that this browser can read, and no .onnx file.`);
+    throw new PageError(
+      `“${file.name}” is no photo or video that this browser can read, and no .onnx file.`,
+    );
   }
 }
 

@@ -25,7 +25,10 @@ export class Recorder {
   private readonly extension: string;
 
   /** Starts to record; throws PageError where the browser cannot. */
-  constructor(canvas: HTMLCanvasElement, private readonly sound: MediaStream | null) {
+  constructor(
+    canvas: HTMLCanvasElement,
+    private readonly sound: MediaStream | null,
+  ) {
     const format = FORMATS.find(([type]) => globalThis.MediaRecorder?.isTypeSupported(type));
     if (format === undefined) throw new PageError("This browser cannot record videos.");
     const [mimeType, extension] = format;

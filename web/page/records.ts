@@ -6,7 +6,10 @@ import type { Frame } from "./stage";
 const SCHEMA = "fkd/1";
 
 /** One JSON object, and the end of its line. */
-export function recordLine({ picture, source, number, seconds }: Frame, faces: readonly Face[]): string {
+export function recordLine(
+  { picture, source, number, seconds }: Frame,
+  faces: readonly Face[],
+): string {
   const { width, height } = picture;
   const record = {
     schema: SCHEMA,

@@ -9,7 +9,10 @@ export function save(content: Blob | string, name: string): void {
 
 /** A link that saves a file; its address stays valid as long as the page does. */
 export function linkTo(content: Blob, name: string): HTMLAnchorElement {
-  return Object.assign(document.createElement("a"), { href: URL.createObjectURL(content), download: name });
+  return Object.assign(document.createElement("a"), {
+    href: URL.createObjectURL(content),
+    download: name,
+  });
 }
 
 /** A name such as fkd-2026-05-04-13-37-00.png, in local time. */

@@ -10,7 +10,19 @@ export type {
   TrackingOptions,
   VideoTracker,
 } from "./load";
-export * from "./errors";
+export {
+  DetectorError,
+  DownloadError,
+  FilterError,
+  FkdError,
+  InferenceError,
+  InvalidImageError,
+  InvalidModelError,
+  ModelCardError,
+  ProviderError,
+  SettingsError,
+  WrongTaskError,
+} from "./errors";
 export type { Blend, DrawLayer, Provider, ProviderName, Smoothing } from "./choices";
 export type { LandmarkScheme } from "./landmarks/schemes";
 export type { ModelCard } from "./models/cards/landmark";

@@ -1,9 +1,10 @@
 /** Loads a pipeline that works in a thread of its own. */
 
 import { SEARCH_SIZES, type Smoothing } from "./choices";
-import { DownloadError, fromMessage, InvalidImageError, oneLine } from "./errors";
+import { DownloadError, InvalidImageError, oneLine } from "./errors";
 import type { ModelFile, PipelineOptions } from "./pipeline";
 import type { Face } from "./types";
+import { fromMessage } from "./worker/error-message";
 import type { CallName, Calls, PipelineInfo, Response, Transferable2d } from "./worker/messages";
 
 /** An address, or the bytes of an ONNX file of fkd-export. */

@@ -81,7 +81,10 @@ export class Pipeline {
     const placed = await this.place(image, tight);
     let rows = placed.flatMap((placement, row) => (this.isPresent(placement) ? [row] : []));
     if (this.refine) {
-      const again = await this.place(image, rows.map((row) => square(placed[row].points)));
+      const again = await this.place(
+        image,
+        rows.map((row) => square(placed[row].points)),
+      );
       rows.forEach((row, number) => (placed[row] = again[number]));
       rows = rows.filter((row) => this.isPresent(placed[row]));
     }

@@ -36,11 +36,27 @@ test.each<[string, (card: any) => void, string]>([
   ["version", (card) => (card.version = 2), "its card has version 2, but this fkd reads 1"],
   ["unknown field", (card) => (card.colour = 1), "card.colour is not a field"],
   ["missing field", (card) => delete card.crop, "card.crop is missing"],
-  ["type", (card) => (card.input.size = "128"), "card.input.size is '128', which does not fit a whole number"],
-  ["channels", (card) => (card.input.channels = 4), "card.input.channels is 4, which does not fit 1 or 3"],
-  ["scheme", (card) => (card.scheme = "x"), "card.scheme: no scheme is called 'x'; there are: ibug68"],
+  [
+    "type",
+    (card) => (card.input.size = "128"),
+    "card.input.size is '128', which does not fit a whole number",
+  ],
+  [
+    "channels",
+    (card) => (card.input.channels = 4),
+    "card.input.channels is 4, which does not fit 1 or 3",
+  ],
+  [
+    "scheme",
+    (card) => (card.scheme = "x"),
+    "card.scheme: no scheme is called 'x'; there are: ibug68",
+  ],
   ["rule", (card) => (card.crop.scale = 1e9), "card.crop: scale is 1000000000, but must be from"],
-  ["control character", (card) => (card.licence = "\u001b[2J"), "card.licence has a control character"],
+  [
+    "control character",
+    (card) => (card.licence = "\u001b[2J"),
+    "card.licence has a control character",
+  ],
 ])("a card with another %s is refused", (_, change, message) => {
   const read = (): unknown => modelCard(changed(change), "net.onnx");
   expect(read).toThrow(ModelCardError);
@@ -57,7 +73,11 @@ test("a scheme of one's own stands in the card", () => {
     outer_eye_corners: [0, 1],
   };
   const own = changed((card) => Object.assign(card, { scheme, conventions: {} }));
-  expect(modelCard(own, "own.onnx").scheme).toMatchObject({ name: "two", closed: [], unjoined: [] });
+  expect(modelCard(own, "own.onnx").scheme).toMatchObject({
+    name: "two",
+    closed: [],
+    unjoined: [],
+  });
 });
 
 test("a network of another task is refused", () => {

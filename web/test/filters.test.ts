@@ -100,7 +100,8 @@ test.each(FILTERS.meshes)("make-up $layer on face $face has Python's pixels", (e
   const [left, top, right, bottom] = expected.box;
   expect(patch).toMatchObject({ left, top });
   expect(patch?.pixels).toMatchObject({ width: right - left, height: bottom - top });
-  expect(unlikeShare(patch!.pixels, picture(expected.picture))).toBeLessThan(0.01); // the rims of triangles
+  // Not at the rims of triangles.
+  expect(unlikeShare(patch!.pixels, picture(expected.picture))).toBeLessThan(0.01);
 });
 
 /** The share of pixels unlike all those of the other picture that are a pixel away, or none. */
@@ -130,7 +131,13 @@ test("pictures are drawn from levels that are those of Python", () => {
   });
 });
 
-const LAYER = { image: "a.png", anchors: [{ points: [36], at: [0, 0] }, { points: [45], at: [9, 0] }] };
+const LAYER = {
+  image: "a.png",
+  anchors: [
+    { points: [36], at: [0, 0] },
+    { points: [45], at: [9, 0] },
+  ],
+};
 const PACK = { version: 1, name: "own", title: "Own", layers: [LAYER] };
 
 test.each<[string, object, string]>([
@@ -140,16 +147,31 @@ test.each<[string, object, string]>([
   ["no title", { ...PACK, title: " " }, "filter.title is empty"],
   ["warp", layered({ warp: "affine" }), "anchors has 2, but the warp 'affine' needs 3 or more"],
   ["opacity", layered({ opacity: 0 }), "opacity is 0; it must be above 0 and at most 1"],
-  ["depth", layered({ warp: "similarity", depth: 1 }), "depth, turn and round are for the warp 'head'"],
-  ["point", layered({ anchors: [{ points: [68], at: [0, 0] }] }), "points names point 68, but ibug68 has 0 to 67"],
-  ["blend", layered({ blend: "add" }), "blend is 'add', which does not fit 'normal' or 'multiply' or 'screen'"],
+  [
+    "depth",
+    layered({ warp: "similarity", depth: 1 }),
+    "depth, turn and round are for the warp 'head'",
+  ],
+  [
+    "point",
+    layered({ anchors: [{ points: [68], at: [0, 0] }] }),
+    "points names point 68, but ibug68 has 0 to 67",
+  ],
+  [
+    "blend",
+    layered({ blend: "add" }),
+    "blend is 'add', which does not fit 'normal' or 'multiply' or 'screen'",
+  ],
 ])("a pack with another %s is refused", (_, pack, message) => {
   expect(() => parsePack(pack, "own/filter.json")).toThrow(/^own\/filter\.json: [^\n]+$/);
   expect(() => parsePack(pack, "own/filter.json")).toThrow(message);
 });
 
 test("anchors that lie in one place of a face are refused", () => {
-  const pack = parsePack(layered({ anchors: [36, 36].map((p, i) => ({ points: [p], at: [9 * i, 0] })) }), "own");
+  const pack = parsePack(
+    layered({ anchors: [36, 36].map((p, i) => ({ points: [p], at: [9 * i, 0] })) }),
+    "own",
+  );
   const pictures = new Map<string, Pixels>([
     ["a.png", { data: new Uint8Array(400), width: 10, height: 10, channels: 4 }],
   ]);
@@ -162,9 +184,12 @@ function layered(changes: object): object {
 
 /** Where a matrix leads the corners of a picture. */
 function cornersOf([a, b, x, c, d, y]: readonly number[], width: number, height: number): Points {
-  return [[0, 0], [width, 0], [0, height], [width, height]].map(
-    ([u, v]): Point => [a * u + b * v + x, c * u + d * v + y],
-  );
+  return [
+    [0, 0],
+    [width, 0],
+    [0, height],
+    [width, height],
+  ].map(([u, v]): Point => [a * u + b * v + x, c * u + d * v + y]);
 }
 
 /** Triangles in an order of their own. */

@@ -39,7 +39,9 @@ test.each(table<ViewFile[]>("views"))("a view at 1 / $factor is that of Python",
   expect([view.pixels.width, view.pixels.height]).toEqual([expected.width, expected.height]);
   expect(difference(view.pixels.data, bytes(expected.pixels))).toBeLessThanOrEqual(1);
   const [[across, , right], [, down, below]] = expected.matrix;
-  expect(difference([...view.scale, ...view.offset], [across, down, right, below])).toBeLessThan(1e-5);
+  expect(difference([...view.scale, ...view.offset], [across, down, right, below])).toBeLessThan(
+    1e-5,
+  );
 });
 
 test("a picture with room for larger faces than the detector finds is searched twice", () => {
@@ -48,7 +50,12 @@ test("a picture with room for larger faces than the detector finds is searched t
 });
 
 test("of boxes of one face the best is selected", () => {
-  const boxes: Box[] = [[0, 0, 10, 10], [1, 0, 11, 10], [20, 0, 30, 10], [2, 2, 6, 6]];
+  const boxes: Box[] = [
+    [0, 0, 10, 10],
+    [1, 0, 11, 10],
+    [20, 0, 30, 10],
+    [2, 2, 6, 6],
+  ];
   expect(suppress(boxes, [0.5, 0.9, 0.7, 0.6], 0.45, iou)).toEqual([1, 2, 3]);
   expect(suppress(boxes, [0.5, 0.9, 0.7, 0.6], 0.7, coverage)).toEqual([1, 2]);
 });

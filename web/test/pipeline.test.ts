@@ -41,14 +41,18 @@ test.each(PICTURES)("$name has the faces that Python finds", async (expected) =>
     const other = expected.faces[number];
     errors.push(...distances(face.points, other.points));
     expect(difference(face.box, other.box)).toBeLessThan(0.01);
-    expect(difference([face.score, face.presence ?? NaN], [other.score, other.presence ?? 0])).toBeLessThan(0.001);
+    expect(
+      difference([face.score, face.presence ?? NaN], [other.score, other.presence ?? 0]),
+    ).toBeLessThan(0.001);
     expect(difference(face.spread ?? [], other.spread ?? [])).toBeLessThan(0.05);
   });
 });
 
 test("points are where Python places them", () => {
   expect(errors.length).toBeGreaterThan(20 * 68);
-  report(`points of ${errors.length / 68} faces: median ${median(errors)}, largest ${Math.max(...errors)} px`);
+  report(
+    `${errors.length / 68} faces: median ${median(errors)}, largest ${Math.max(...errors)} px`,
+  );
   expect(Math.max(...errors)).toBeLessThan(0.5);
   expect(median(errors)).toBeLessThan(0.1);
 });

@@ -1,7 +1,13 @@
 import type { InferenceSession } from "onnxruntime-web";
 import { expect, test } from "vitest";
 import { InvalidModelError, ProviderError } from "../src/errors";
-import { detectorProof, drawnFace, landmarkProof, type Outputs, type Proof } from "../src/runtime/proof";
+import {
+  detectorProof,
+  drawnFace,
+  landmarkProof,
+  type Outputs,
+  type Proof,
+} from "../src/runtime/proof";
 import { webgpuProblem } from "../src/runtime/webgpu";
 import { startSession, type OnnxRuntime } from "../src/runtime/start";
 import { table } from "./fixtures";
@@ -33,14 +39,22 @@ function output(name: string, values: number[]): Outputs {
 
 /** Points on WebGPU that are off by so many pixels. */
 function pointsOff(px: number): Answer {
-  return (provider) => output("points", [1, 2, 3, provider === "webgpu" ? 4 + px : 4, 5, 6].map(
-    (value) => (provider === "webgpu" ? value + px : value),
-  ));
+  return (provider) =>
+    output(
+      "points",
+      [1, 2, 3, provider === "webgpu" ? 4 + px : 4, 5, 6].map((value) =>
+        provider === "webgpu" ? value + px : value,
+      ),
+    );
 }
 
 const PROOF: Proof = landmarkProof(128, 1, 1);
 
-function start(ort: OnnxRuntime, provider: "auto" | "wasm" | "webgpu", noWebgpu: string | null = null) {
+function start(
+  ort: OnnxRuntime,
+  provider: "auto" | "wasm" | "webgpu",
+  noWebgpu: string | null = null,
+) {
   return startSession({ ort, noWebgpu }, new Uint8Array(), "net.onnx", provider, PROOF);
 }
 
@@ -75,7 +89,7 @@ test("without WebGPU, the reason is told", async () => {
   const started = await start(ort, "auto", "this browser has no WebGPU");
   expect(started).toMatchObject({ provider: "wasm", reason: "this browser has no WebGPU" });
   await expect(start(ort, "webgpu", "this browser has no WebGPU")).rejects.toThrow(
-    "provider 'webgpu': cannot be used: this browser has no WebGPU; choose the provider 'auto' or 'wasm'",
+    "provider 'webgpu': cannot be used: this browser has no WebGPU; choose the provider 'auto'",
   );
 });
 

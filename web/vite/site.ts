@@ -41,7 +41,9 @@ export function models(): Plugin {
     name: "fkd-models",
     configureServer({ middlewares }) {
       for (const [address, file] of Object.entries(MODELS)) {
-        middlewares.use(`/${address}`, (_, response) => response.end(readFileSync(join(FOLDER, file))));
+        middlewares.use(`/${address}`, (_, response) =>
+          response.end(readFileSync(join(FOLDER, file))),
+        );
       }
     },
     generateBundle() {
@@ -75,7 +77,10 @@ export function lists(): Plugin {
       }
       const files = Object.fromEntries(Object.entries(digests).sort());
       const later = Object.keys(files).filter((path) => LATER.test(path));
-      writeFileSync(join(folder, LIST), `self.PRECACHE = ${JSON.stringify({ files, later }, null, 1)};\n`);
+      writeFileSync(
+        join(folder, LIST),
+        `self.PRECACHE = ${JSON.stringify({ files, later }, null, 1)};\n`,
+      );
     },
   };
 }

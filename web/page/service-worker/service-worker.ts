@@ -24,7 +24,9 @@ const PREFIX = `fkd ${SCOPE} `;
 async function cacheName(): Promise<string> {
   const all = new TextEncoder().encode(JSON.stringify(files));
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", all));
-  return PREFIX + [...digest.subarray(0, 8)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  return (
+    PREFIX + [...digest.subarray(0, 8)].map((byte) => byte.toString(16).padStart(2, "0")).join("")
+  );
 }
 
 async function store(): Promise<void> {
@@ -48,7 +50,9 @@ async function answer(path: string, request: Request): Promise<Response> {
     if (response.ok) await cache.put(SCOPE + path, response.clone());
   }
   // Documents and threads have a policy of their own; the rest is under theirs.
-  return ["document", "worker", "script"].includes(request.destination) ? withHeaders(response) : response;
+  return ["document", "worker", "script"].includes(request.destination)
+    ? withHeaders(response)
+    : response;
 }
 
 function withHeaders(response: Response): Response {

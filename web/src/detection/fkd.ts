@@ -10,7 +10,13 @@ import { detectorCard, type DetectorCard } from "../models/cards/detector";
 import type { ModelCard } from "../models/cards/landmark";
 import { readMetadata } from "../models/onnx-file";
 import { detectorProof, floats } from "../runtime/proof";
-import { run, startSession, type Installation, type OnnxRuntime, type Started } from "../runtime/start";
+import {
+  run,
+  startSession,
+  type Installation,
+  type OnnxRuntime,
+  type Started,
+} from "../runtime/start";
 import { selectDetections, type Box, type Detections } from "../types";
 import { extractView, merge, planFactors, toPicture } from "./tiling";
 

@@ -60,14 +60,12 @@ export function extractView(image: Pixels, factor: number): View {
 export function toPicture(detections: Detections, { scale, offset }: View): Detections {
   const [across, down] = scale.map(Math.fround);
   const [right, below] = offset.map(Math.fround);
-  const boxes = detections.boxes.map(
-    ([x0, y0, x1, y1]): Box => [
-      Math.fround(x0 * across + right),
-      Math.fround(y0 * down + below),
-      Math.fround(x1 * across + right),
-      Math.fround(y1 * down + below),
-    ],
-  );
+  const boxes = detections.boxes.map(([x0, y0, x1, y1]): Box => [
+    Math.fround(x0 * across + right),
+    Math.fround(y0 * down + below),
+    Math.fround(x1 * across + right),
+    Math.fround(y1 * down + below),
+  ]);
   return { boxes, scores: detections.scores };
 }
 
@@ -77,7 +75,10 @@ export function merge(parts: readonly Detections[]): Detections {
     boxes: parts.flatMap(({ boxes }) => boxes),
     scores: parts.flatMap(({ scores }) => scores),
   };
-  for (const [limit, measure] of [[MAX_IOU, iou], [MAX_COVERAGE, coverage]] as const) {
+  for (const [limit, measure] of [
+    [MAX_IOU, iou],
+    [MAX_COVERAGE, coverage],
+  ] as const) {
     merged = selectDetections(merged, suppress(merged.boxes, merged.scores, limit, measure));
   }
   return merged;

@@ -68,7 +68,8 @@ function drawPoints(context: Context2d, face: Face): void {
   const radius = Math.max(0.9, extentOf(face.points) / 110);
   const colour = colourOf(face, POINT);
   // Those of a tracked face are lighter than the lines below them.
-  const [red, green, blue] = face.id === null ? colour : colour.map((c) => Math.floor((255 + c) / 2));
+  const [red, green, blue] =
+    face.id === null ? colour : colour.map((c) => Math.floor((255 + c) / 2));
   if (radius > 1.3) fillDiscs(context, face.points, radius * 1.35, DARK);
   fillDiscs(context, face.points, radius, css([red, green, blue]));
 }

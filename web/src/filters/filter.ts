@@ -66,7 +66,7 @@ export class Filter {
   /** Throws FilterError for a network whose landmark scheme the filter is not made for. */
   checkScheme(scheme: LandmarkScheme): void {
     if (scheme.name === this.scheme) return;
-    const problem = `it needs the landmark scheme '${this.scheme}', but the model has '${scheme.name}'`;
+    const problem = `it needs the scheme '${this.scheme}', but the model has '${scheme.name}'`;
     throw new FilterError(`filter '${this.name}'`, problem, "choose another model, or no filter");
   }
 
@@ -95,7 +95,10 @@ export class Filter {
 }
 
 /** Loads a filter from the address of its filter.json; `address` finds the files beside it. */
-export async function loadFilter(packFile: string, address?: (file: string) => string): Promise<Filter> {
+export async function loadFilter(
+  packFile: string,
+  address?: (file: string) => string,
+): Promise<Filter> {
   const [pack, pictures] = await loadPack(packFile, address);
   return Filter.of(pack, pictures, packFile);
 }

@@ -1,4 +1,4 @@
-/** One layer of a filter: a picture, and how it follows the face. docs/filters.md explains fields. */
+/** A layer of a filter: a picture, and how it follows the face; docs/filters.md has its fields. */
 
 import type { Blend, FilterWhen } from "../choices";
 import { flipPermutation, IBUG68 } from "../landmarks/schemes";
@@ -102,13 +102,20 @@ function anchorProblem({ points, at }: Anchor): string {
 }
 
 function numbersProblem({ offset, depth, scale, opacity }: FilterLayer): string {
-  for (const [field, value] of [["offset[0]", offset[0]], ["offset[1]", offset[1]], ["depth", depth]] as const) {
-    if (Math.abs(value) > MAX_LENGTH) return `${field} is ${value}; it must be -${MAX_LENGTH} to ${MAX_LENGTH}`;
+  for (const [field, value] of [
+    ["offset[0]", offset[0]],
+    ["offset[1]", offset[1]],
+    ["depth", depth],
+  ] as const) {
+    if (Math.abs(value) > MAX_LENGTH)
+      return `${field} is ${value}; it must be -${MAX_LENGTH} to ${MAX_LENGTH}`;
   }
   if (!(scale >= MIN_SCALE && scale <= MAX_LENGTH)) {
     return `scale is ${scale}; it must be ${MIN_SCALE} to ${MAX_LENGTH}`;
   }
-  return opacity > 0 && opacity <= 1 ? "" : `opacity is ${opacity}; it must be above 0 and at most 1`;
+  return opacity > 0 && opacity <= 1
+    ? ""
+    : `opacity is ${opacity}; it must be above 0 and at most 1`;
 }
 
 /** What a layer lacks that its warp needs. */
@@ -123,7 +130,8 @@ function warpProblem({ warp, anchors, depth, turn, round }: FilterLayer): string
   const pixels = anchors.map(({ at }) => at);
   const rank = rankOf(pixels);
   if (rank < needed - 1) {
-    return `anchors lie ${rank === 0 ? "in one place" : "on one line"} of the picture; move them apart`;
+    const where = rank === 0 ? "in one place" : "on one line";
+    return `anchors lie ${where} of the picture; move them apart`;
   }
   const places = new Set(pixels.map(String));
   const twice = warp === "piecewise" && places.size < pixels.length;
@@ -132,7 +140,8 @@ function warpProblem({ warp, anchors, depth, turn, round }: FilterLayer): string
 
 /** In how many directions pixels are apart, by half a pixel or more. */
 function rankOf(pixels: readonly Point[]): number {
-  const mean = (axis: 0 | 1): number => pixels.reduce((sum, at) => sum + at[axis], 0) / pixels.length;
+  const mean = (axis: 0 | 1): number =>
+    pixels.reduce((sum, at) => sum + at[axis], 0) / pixels.length;
   const [x, y] = [mean(0), mean(1)];
   let [xx, xy, yy] = [0, 0, 0];
   for (const at of pixels) {
@@ -140,6 +149,8 @@ function rankOf(pixels: readonly Point[]): number {
     [xx, xy, yy] = [xx + u * u, xy + u * v, yy + v * v];
   }
   const root = Math.hypot((xx - yy) / 2, xy);
-  const singular = [(xx + yy) / 2 + root, (xx + yy) / 2 - root].map((value) => Math.sqrt(Math.max(value, 0)));
+  const singular = [(xx + yy) / 2 + root, (xx + yy) / 2 - root].map((value) =>
+    Math.sqrt(Math.max(value, 0)),
+  );
   return singular.filter((value) => value > 0.5).length;
 }

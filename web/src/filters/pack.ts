@@ -3,7 +3,16 @@
 import { DownloadError, FilterError, oneLine } from "../errors";
 import type { Pixels } from "../geometry/arrays";
 import { PixelReader } from "../worker/pixel-reader";
-import { checked, integer, listOf, literal, MismatchError, name, plainProblem, record } from "../system/strict";
+import {
+  checked,
+  integer,
+  listOf,
+  literal,
+  MismatchError,
+  name,
+  plainProblem,
+  record,
+} from "../system/strict";
 import { mirrorLayer, parseLayer, type FilterLayer } from "./layer";
 
 export const PACK_FILE = "filter.json";
@@ -41,7 +50,7 @@ export function parsePack(table: unknown, where: string): Pack {
   }
 }
 
-/** Each layer with its picture, RGBA; a mirrored one twice, the second time with its mirror image. */
+/** Each layer with its picture, RGBA; a mirrored one twice, then with its mirror image. */
 export function withPictures(
   pack: Pack,
   pictures: ReadonlyMap<string, Pixels>,
@@ -64,7 +73,8 @@ export function withPictures(
 /** Loads a pack from the address of its filter.json; `address` finds the files beside it. */
 export async function loadPack(
   packFile: string,
-  address: (file: string) => string = (file) => new URL(file, new URL(packFile, document.baseURI)).href,
+  address: (file: string) => string = (file) =>
+    new URL(file, new URL(packFile, document.baseURI)).href,
 ): Promise<[Pack, Map<string, Pixels>]> {
   let table: unknown;
   try {
@@ -75,7 +85,9 @@ export async function loadPack(
   }
   const pack = parsePack(table, packFile);
   const names = [...new Set(pack.layers.map(({ image }) => image))];
-  const pictures = await Promise.all(names.map((file) => loadPicture(packFile, file, address(file))));
+  const pictures = await Promise.all(
+    names.map((file) => loadPicture(packFile, file, address(file))),
+  );
   return [pack, new Map(names.map((file, number) => [file, pictures[number]]))];
 }
 

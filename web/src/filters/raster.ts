@@ -40,7 +40,11 @@ export function rasterMesh(
     [area, sourceArea] = [area + drawn, sourceArea + Math.abs(size)];
     visible.push([target, source]);
   }
-  const patch = patchAround(visible.flatMap(([target]) => target), width, height);
+  const patch = patchAround(
+    visible.flatMap(([target]) => target),
+    width,
+    height,
+  );
   if (patch === null) return null;
   const level = texture.levelAt(Math.sqrt(area / sourceArea));
   const filled = new Uint8Array(patch.pixels.width * patch.pixels.height);
@@ -51,7 +55,10 @@ export function rasterMesh(
 /** An empty patch around points, within a frame. */
 function patchAround(points: Points, width: number, height: number): Patch | null {
   const [xs, ys] = [points.map((point) => point[0]), points.map((point) => point[1])];
-  const [left, top] = [Math.max(0, Math.floor(Math.min(...xs))), Math.max(0, Math.floor(Math.min(...ys)))];
+  const [left, top] = [
+    Math.max(0, Math.floor(Math.min(...xs))),
+    Math.max(0, Math.floor(Math.min(...ys))),
+  ];
   const right = Math.min(width, Math.ceil(Math.max(...xs)) + 1);
   const bottom = Math.min(height, Math.ceil(Math.max(...ys)) + 1);
   if (!(right > left && bottom > top)) return null;
@@ -67,9 +74,10 @@ function fillTriangle(
   source: Corners,
 ): void {
   const [p, q, r] = target.map(([x, y]): Point => [x - left, y - top]);
-  const onLevel = source.map(
-    ([x, y]): Point => [(x - level.left) / level.across, (y - level.top) / level.down],
-  );
+  const onLevel = source.map(([x, y]): Point => [
+    (x - level.left) / level.across,
+    (y - level.top) / level.down,
+  ]);
   const [a, b, x, c, d, y] = fitAffine([p, q, r], onLevel);
   visitPixels([p, q, r], pixels.width, pixels.height, (u, v, isInside) => {
     const pixel = v * pixels.width + u;
@@ -80,7 +88,13 @@ function fillTriangle(
 }
 
 /** Writes the four bytes of a picture at (x, y), interpolated; nothing is outside of it. */
-function sample(target: Pixels["data"], at: number, { data, width, height }: Pixels, x: number, y: number): void {
+function sample(
+  target: Pixels["data"],
+  at: number,
+  { data, width, height }: Pixels,
+  x: number,
+  y: number,
+): void {
   const [left, top] = [Math.floor(x), Math.floor(y)];
   const [across, down] = [x - left, y - top];
   for (let channel = 0; channel < 4; channel++) {

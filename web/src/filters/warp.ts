@@ -5,12 +5,7 @@
 
 import type { Pixels } from "../geometry/arrays";
 import { fitAffine, fitSimilarity } from "../geometry/fitting";
-import {
-  delaunay,
-  visitPixels,
-  type Corners,
-  type Triangle,
-} from "../geometry/triangulation";
+import { delaunay, visitPixels, type Corners, type Triangle } from "../geometry/triangulation";
 import { invert, type Matrix } from "../geometry/transforms";
 import { dot, MEAN_HEAD, type HeadPose, type Vector } from "../landmarks/head-model";
 import type { Point, Points } from "../types";
@@ -43,7 +38,7 @@ export type Placement = MatrixPlacement | MeshPlacement;
 /** Places a picture on a face; null if it is seen from behind. */
 export type Warp = (points: Points, pose: HeadPose) => Placement | null;
 
-/** The warp of a layer for its picture, RGBA; throws RangeError for anchors that cannot place it. */
+/** The warp of a layer for its picture, RGBA; a RangeError says that anchors cannot place it. */
 export function createWarp(layer: FilterLayer, picture: Pixels): Warp {
   const pixels = adjustedPixels(layer);
   const onFace = (points: Points): Points => anchorsOf(layer, points);
@@ -76,12 +71,17 @@ function anchorsOf(layer: FilterLayer, points: Points): Points {
 /** The anchors' pixels, moved so that the picture has the layer's offset and scale. */
 function adjustedPixels(layer: FilterLayer): Points {
   const count = layer.anchors.length;
-  const mean = (axis: 0 | 1): number => layer.anchors.reduce((sum, { at }) => sum + at[axis], 0) / count;
+  const mean = (axis: 0 | 1): number =>
+    layer.anchors.reduce((sum, { at }) => sum + at[axis], 0) / count;
   const [x, y] = [mean(0), mean(1)];
-  const pixels = layer.anchors.map(
-    ({ at: [u, v] }): Point => [x + (u - x) / layer.scale, y + (v - y) / layer.scale],
+  const pixels = layer.anchors.map(({ at: [u, v] }): Point => [
+    x + (u - x) / layer.scale,
+    y + (v - y) / layer.scale,
+  ]);
+  const onHead = anchorsOf(
+    layer,
+    MEAN_HEAD.map(([u, v]): Point => [u, v]),
   );
-  const onHead = anchorsOf(layer, MEAN_HEAD.map(([u, v]): Point => [u, v]));
   const toHead = fitSimilarity(pixels, onHead);
   const [a, b, , c, d] = toHead;
   const fitted = pixels.map(([u, v]): Point => [a * u + b * v, c * u + d * v]);
@@ -105,8 +105,8 @@ function extentOf(points: Points): number {
 }
 
 /**
- * A plane that is fixed to the head and carries a picture. The columns of `axes` lead on the head to
- * the next pixel across, to the next one down, and from the mean of the anchors to the first pixel.
+ * A plane that is fixed to the head and carries a picture. On the head, `across` and `down` lead to
+ * the next pixels, and `corner` from the mean of the anchors to the first one.
  */
 function headWarp(layer: FilterLayer, pixels: Points, width: number): Warp {
   const angle = (layer.turn * Math.PI) / 180;
@@ -119,7 +119,8 @@ function headWarp(layer: FilterLayer, pixels: Points, width: number): Warp {
   const inPlane = onHead.map(([x, y, z]): Point => [x * cos + z * sin, y]);
   const [a, b, left, c, d, top] = fitSimilarity(pixels, inPlane);
   const count = onHead.length;
-  const meanOf = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / count;
+  const meanOf = (values: readonly number[]): number =>
+    values.reduce((sum, value) => sum + value, 0) / count;
   const distance = meanOf(onHead.map(([x, , z]) => z * cos - x * sin)) + layer.depth;
   const middle = [0, 1, 2].map((axis) => meanOf(onHead.map((point) => point[axis])));
   const across: Vector = [a * cos, c, a * sin];

@@ -74,7 +74,7 @@ function shorter(length: number, factor: number): number {
   return Math.max(1, roundHalfEven(length / factor));
 }
 
-/** The part of the picture that the crop samples; sides are multiples of `factor` where it has room. */
+/** The part of the picture that the crop samples; where it has room, in multiples of `factor`. */
 function regionOf(
   image: Pixels,
   matrix: Matrix,

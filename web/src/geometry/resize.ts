@@ -1,4 +1,4 @@
-/** Changes of a picture's size, with OpenCV's arithmetic: the networks see what they see in Python. */
+/** Changes of a picture's size, with OpenCV's arithmetic: networks see what they see in Python. */
 
 import { clip, emptyPixels, roundHalfEven, type Pixels } from "./arrays";
 

@@ -3,14 +3,7 @@
 import type { Point, Points } from "../types";
 
 /** The rows (a, b, x) and (c, d, y): (u, v) leads to (a u + b v + x, c u + d v + y). */
-export type Matrix = readonly [
-  a: number,
-  b: number,
-  x: number,
-  c: number,
-  d: number,
-  y: number,
-];
+export type Matrix = readonly [a: number, b: number, x: number, c: number, d: number, y: number];
 
 const { fround } = Math;
 

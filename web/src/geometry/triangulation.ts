@@ -18,7 +18,14 @@ export function delaunay(points: Points): Triangle[] {
   for (let point = 0; point < count; point++) {
     const hit = triangles.filter((triangle) => isInCircle(all, triangle, all[point]));
     // The outline of the triangles that are replaced: edges that only one of them has.
-    const edges = hit.flatMap(([a, b, c]) => [[a, b], [b, c], [c, a]] as const);
+    const edges = hit.flatMap(
+      ([a, b, c]) =>
+        [
+          [a, b],
+          [b, c],
+          [c, a],
+        ] as const,
+    );
     const outline = edges.filter(([a, b]) => !edges.some(([c, d]) => a === d && b === c));
     triangles = triangles.filter((triangle) => !hit.includes(triangle));
     triangles.push(...outline.map(([a, b]): Triangle => [a, b, point]));
@@ -31,7 +38,11 @@ function outerCorners(points: Points): Points {
   const [left, top, right, bottom] = pointsBox(points);
   const [x, y] = [left - 10, top - 10];
   const far = 3 * Math.max(Math.ceil(right - left + 20), Math.ceil(bottom - top + 20));
-  return [[x + far, y], [x, y + far], [x - far, y - far]];
+  return [
+    [x + far, y],
+    [x, y + far],
+    [x - far, y - far],
+  ];
 }
 
 /** Whether a point is inside the circle through a triangle's corners. */
@@ -62,10 +73,14 @@ export function visitPixels(
   visit: (x: number, y: number, isInside: boolean) => void,
 ): void {
   const turn = Math.sign(orientation(a, b, c)) || 1;
-  const pairs: [Point, Point][] = [[a, b], [b, c], [c, a]];
+  const pairs: [Point, Point][] = [
+    [a, b],
+    [b, c],
+    [c, a],
+  ];
   // The distance of (x, y) from an edge is u · x + v · y + w, positive towards the inside.
   const edges = pairs.map(([[x0, y0], [x1, y1]]) => {
-    const length = (turn * Math.hypot(x1 - x0, y1 - y0)) || 1;
+    const length = turn * Math.hypot(x1 - x0, y1 - y0) || 1;
     const [u, v] = [(y0 - y1) / length, (x1 - x0) / length];
     return [u, v, -u * x0 - v * y0] as const;
   });

@@ -2,8 +2,8 @@
  * Fits a scaled rotation of a mean head to points, by least squares, as
  * `fkd_infer/landmarks/head_model.py`.
  *
- * The head's axes: x to the picture's right, y down, z towards the camera. The distance of its outer
- * eye corners is the unit.
+ * The head's axes: x to the picture's right, y down, z towards the camera. The unit is the distance
+ * of its outer eye corners.
  */
 
 import head from "../../../fkd_infer/landmarks/head.json";
@@ -53,7 +53,10 @@ export function fitPose(points: Points): HeadPose | null {
   if (!(scale >= 1e-3) || root < 1e-9 * (xx + yy)) return null;
   const [a, b, d] = [xx + root, xy, yy + root];
   const factor = (scale * trace) / (a * d - b * b);
-  const rotation: [Vector, Vector] = [mix(x, y, factor * d, -factor * b), mix(x, y, -factor * b, factor * a)];
+  const rotation: [Vector, Vector] = [
+    mix(x, y, factor * d, -factor * b),
+    mix(x, y, -factor * b, factor * a),
+  ];
   const centre: Point = [
     weighted(points.map((point) => point[0])) - dot(rotation[0], HEAD_CENTRE),
     weighted(points.map((point) => point[1])) - dot(rotation[1], HEAD_CENTRE),
@@ -75,7 +78,14 @@ function fitAxis(values: readonly number[]): Vector {
 function inverseOfGram(): Vector[] {
   const moment = (i: number, j: number): number =>
     weighted(CENTRED.map((point) => point[i] * point[j]));
-  const [a, b, c, d, e, f] = [moment(0, 0), moment(0, 1), moment(0, 2), moment(1, 1), moment(1, 2), moment(2, 2)];
+  const [a, b, c, d, e, f] = [
+    moment(0, 0),
+    moment(0, 1),
+    moment(0, 2),
+    moment(1, 1),
+    moment(1, 2),
+    moment(2, 2),
+  ];
   const determinant = a * (d * f - e * e) - b * (b * f - c * e) + c * (b * e - c * d);
   const rows: Vector[] = [
     [d * f - e * e, c * e - b * f, b * e - c * d],

@@ -6,7 +6,16 @@
 import five from "../../../fkd_infer/landmarks/tables/five.json";
 import mediapipe478 from "../../../fkd_infer/landmarks/tables/mediapipe478.json";
 import wflw98 from "../../../fkd_infer/landmarks/tables/wflw98.json";
-import { checked, integer, listOf, name, pairOf, record, tableOf, type Parser } from "../system/strict";
+import {
+  checked,
+  integer,
+  listOf,
+  name,
+  pairOf,
+  record,
+  tableOf,
+  type Parser,
+} from "../system/strict";
 
 const MAX_POINTS = 5000;
 
@@ -70,10 +79,22 @@ export const IBUG68: LandmarkScheme = {
   mirror_pairs: mirrored(
     [span(0, 7), span(9, 16).reverse()],
     [span(17, 21), span(22, 26).reverse()],
-    [[31, 32], [35, 34]],
-    [[36, 37, 38, 39, 40, 41], [45, 44, 43, 42, 47, 46]],
-    [[48, 49, 50, 59, 58], [54, 53, 52, 55, 56]],
-    [[60, 61, 67], [64, 63, 65]],
+    [
+      [31, 32],
+      [35, 34],
+    ],
+    [
+      [36, 37, 38, 39, 40, 41],
+      [45, 44, 43, 42, 47, 46],
+    ],
+    [
+      [48, 49, 50, 59, 58],
+      [54, 53, 52, 55, 56],
+    ],
+    [
+      [60, 61, 67],
+      [64, 63, 65],
+    ],
   ),
   outer_eye_corners: [36, 45],
 };
@@ -102,7 +123,11 @@ export function flipPermutation({ count, mirror_pairs }: LandmarkScheme): number
 }
 
 /** The groups whose points are joined when drawn, and whether the last one joins the first. */
-export function lines({ groups, closed, unjoined }: LandmarkScheme): [readonly number[], boolean][] {
+export function lines({
+  groups,
+  closed,
+  unjoined,
+}: LandmarkScheme): [readonly number[], boolean][] {
   return Object.entries(groups)
     .filter(([group]) => !unjoined.includes(group))
     .map(([group, points]) => [points, closed.includes(group)]);

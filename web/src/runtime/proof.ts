@@ -27,7 +27,8 @@ export interface Proof {
 export function landmarkProof(size: number, channels: 1 | 3, batch: number): Proof {
   const face = drawnFace(size);
   const image = new Uint8Array(batch * face.length * channels);
-  for (let at = 0; at < image.length; at++) image[at] = face[Math.floor(at / channels) % face.length];
+  for (let at = 0; at < image.length; at++)
+    image[at] = face[Math.floor(at / channels) % face.length];
   return {
     image,
     dims: [batch, size, size, channels],

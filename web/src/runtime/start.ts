@@ -11,10 +11,7 @@ import type { Outputs, Proof } from "./proof";
 /** What is used of the package onnxruntime-web. */
 export interface OnnxRuntime {
   readonly InferenceSession: {
-    create(
-      model: Uint8Array,
-      options: InferenceSession.SessionOptions,
-    ): Promise<InferenceSession>;
+    create(model: Uint8Array, options: InferenceSession.SessionOptions): Promise<InferenceSession>;
   };
   readonly Tensor: new (type: "uint8", data: Uint8Array, dims: readonly number[]) => Tensor;
 }
@@ -43,7 +40,10 @@ export async function run(
   try {
     return await session.run({ image: new ort.Tensor("uint8", image, dims) });
   } catch (error) {
-    throw new InferenceError(`model '${name}'`, `failed for an input ${dims.join(" × ")}: ${oneLine(error)}`);
+    throw new InferenceError(
+      `model '${name}'`,
+      `failed for an input ${dims.join(" × ")}: ${oneLine(error)}`,
+    );
   }
 }
 

@@ -52,7 +52,10 @@ class OneEuro {
 
   /** Filters at rest. */
   static start(values: readonly Complex[]): OneEuro {
-    return new OneEuro(values, values.map((): Complex => [0, 0]));
+    return new OneEuro(
+      values,
+      values.map((): Complex => [0, 0]),
+    );
   }
 
   /** The filters after new values; `unit` is the length that speeds are measured in. */
@@ -136,9 +139,10 @@ class FaceFilter {
     const [[logarithm, angle]] = this.size.values;
     const scale = Math.exp(logarithm);
     const [re, im] = [scale * Math.cos(angle), scale * Math.sin(angle)];
-    return this.shape.values.map(
-      ([u, v]): Point => [Math.fround(x + re * u - im * v), Math.fround(y + re * v + im * u)],
-    );
+    return this.shape.values.map(([u, v]): Point => [
+      Math.fround(x + re * u - im * v),
+      Math.fround(y + re * v + im * u),
+    ]);
   }
 
   private split(points: Points): Split {
@@ -176,7 +180,7 @@ function mean(points: Points): Complex {
 }
 
 /**
- * Smooths the points of faces with ids, frame by frame. A filter restarts if its face is missing for
+ * Smooths the points of faces with ids, frame by frame. A filter restarts if its face is missing in
  * a frame or jumps; all restart if time does not advance.
  */
 export class Smoother {

@@ -29,7 +29,12 @@ export class Track {
     public seconds: number,
   ) {
     this.box = square(face.points);
-    ({ points: this.points, score: this.score, presence: this.presence, spread: this.spread } = face);
+    ({
+      points: this.points,
+      score: this.score,
+      presence: this.presence,
+      spread: this.spread,
+    } = face);
   }
 
   /** The box moved on by the face's speed; that of a lost face stays. */

@@ -1,8 +1,8 @@
 /**
  * Tracks faces from frame to frame: detected now and then, framed by their own points in between.
  *
- * The rules are those of `fkd_infer/tracking/tracker.py`, without its pictures of faces: it does not
- * follow blurred faces, and does not tell cuts.
+ * The rules are those of `fkd_infer/tracking/tracker.py`, without its pictures of faces: it neither
+ * follows blurred faces nor tells cuts.
  */
 
 import { SEARCH_SIZES, SMOOTHINGS, type Smoothing } from "../choices";
@@ -48,7 +48,10 @@ export class Tracker {
     private readonly maxSize: number = SEARCH_SIZES.videos,
   ) {
     if (!SMOOTHINGS.includes(smoothing)) {
-      throw new SettingsError("smoothing", `is '${smoothing}'; it must be ${SMOOTHINGS.join(", ")}`);
+      throw new SettingsError(
+        "smoothing",
+        `is '${smoothing}'; it must be ${SMOOTHINGS.join(", ")}`,
+      );
     }
     this.smoother = new Smoother(smoothing);
   }
@@ -96,7 +99,8 @@ export class Tracker {
     tracks.forEach((track, number) => {
       const placement = placements[number];
       const box = square(placement.points);
-      const valid = isPlausible(image, boxes[number], placement) && this.pipeline.isPresent(placement);
+      const valid =
+        isPlausible(image, boxes[number], placement) && this.pipeline.isPresent(placement);
       if (valid && seen.every((other) => centreDistance(box, other) > DUPLICATE)) {
         track.move(placement, seconds);
         seen.push(box);
@@ -116,7 +120,10 @@ export class Tracker {
       const off = Math.max(...box.map((edge, i) => Math.abs(edge - boxes[row][i])));
       return off > MAX_OFFSET * side(boxes[row]) && side(box) > 1 ? [row] : [];
     });
-    const again = await this.pipeline.place(image, rows.map((row) => squares[row]));
+    const again = await this.pipeline.place(
+      image,
+      rows.map((row) => squares[row]),
+    );
     rows.forEach((row, number) => (placements[row] = again[number]));
     return placements;
   }

@@ -1,10 +1,10 @@
 /** What the page and the worker send each other. */
 
 import type { Smoothing } from "../choices";
-import type { ErrorMessage } from "../errors";
 import type { ModelCard } from "../models/cards/landmark";
 import type { ModelFile, PipelineOptions } from "../pipeline";
 import type { Face } from "../types";
+import type { ErrorMessage } from "./error-message";
 
 /** A picture that can be transferred. */
 export type Transferable2d = ImageBitmap | VideoFrame | ImageData;
@@ -25,7 +25,10 @@ export interface PipelineInfo {
 
 /** The calls that the worker answers, by name: the arguments and the result. */
 export interface Calls {
-  load: { args: { model: ModelFile; detector: ModelFile; options: PipelineOptions }; result: PipelineInfo };
+  load: {
+    args: { model: ModelFile; detector: ModelFile; options: PipelineOptions };
+    result: PipelineInfo;
+  };
   findFaces: { args: { image: Transferable2d; maxSize: number | null }; result: readonly Face[] };
   openTracker: { args: { smoothing: Smoothing; maxSize: number | null }; result: number };
   track: {
@@ -42,5 +45,4 @@ export type Request = {
 }[CallName];
 
 export type Response =
-  | { id: number; result: Calls[CallName]["result"] }
-  | { id: number; error: ErrorMessage };
+  { id: number; result: Calls[CallName]["result"] } | { id: number; error: ErrorMessage };

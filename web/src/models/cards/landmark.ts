@@ -3,7 +3,13 @@
  * `fkd_infer/models/cards/landmark.py` explains each field.
  */
 
-import { builtinScheme, IBUG68, parseScheme, SCHEMES, type LandmarkScheme } from "../../landmarks/schemes";
+import {
+  builtinScheme,
+  IBUG68,
+  parseScheme,
+  SCHEMES,
+  type LandmarkScheme,
+} from "../../landmarks/schemes";
 import {
   checked,
   flag,
