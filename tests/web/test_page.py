@@ -207,7 +207,7 @@ def test_saved_points_are_a_line_of_fkd_infer(
     assert shape(record) == shape(expected)
     assert record["source"] == expected["source"]
     both = [np.array(each["faces"][0]["points"]) for each in (record, expected)]
-    np.testing.assert_allclose(*both, atol=0.5)
+    np.testing.assert_allclose(both[0], both[1], atol=0.5)
 
 
 def test_faces_of_the_camera_are_those_that_python_finds(first: Visit, pipeline: Pipeline) -> None:
@@ -248,6 +248,7 @@ def test_a_recording_plays_and_has_sound_and_points(first: Visit) -> None:
     (video,) = contents.values()
     with av.open(BytesIO(video)) as container:
         assert len(container.streams.audio) == 1
+        assert isinstance(container, av.container.InputContainer)
         frames = [frame.to_ndarray(format="bgr24") for frame in container.decode(video=0)]
     assert len(frames) > 5
     assert len(lines) > 5
@@ -298,7 +299,7 @@ def test_it_is_accessible(first: Visit, photo: Path) -> None:
     first.open(photo)
     first.page.evaluate((ROOT / "web/node_modules/axe-core/axe.min.js").read_text())
     for scheme in ("dark", "light"):
-        first.page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        first.page.emulate_media(color_scheme=scheme)
         found = first.page.evaluate("axe.run()")["violations"]
         assert [(each["id"], each["nodes"][0]["html"]) for each in found] == []
 

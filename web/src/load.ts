@@ -1,8 +1,9 @@
 /** Loads a pipeline that works in a thread of its own. */
 
 import { SEARCH_SIZES, type Smoothing } from "./choices";
-import { DownloadError, InvalidImageError, oneLine } from "./errors";
+import { InvalidImageError, oneLine } from "./errors";
 import type { ModelFile, PipelineOptions } from "./pipeline";
+import { download } from "./system/download";
 import type { Face } from "./types";
 import { fromMessage } from "./worker/error-message";
 import type { CallName, Calls, PipelineInfo, Response, Transferable2d } from "./worker/messages";
@@ -151,18 +152,6 @@ async function read(source: ModelSource, what: string): Promise<ModelFile> {
     return { data: new Uint8Array(await source.arrayBuffer()), name };
   }
   const address = String(source);
-  return { data: new Uint8Array(await download(address)), name: address };
-}
-
-async function download(address: string): Promise<ArrayBuffer> {
-  let response: globalThis.Response;
-  try {
-    response = await fetch(address);
-  } catch (error) {
-    throw new DownloadError(address, `cannot be loaded: ${oneLine(error)}`);
-  }
-  if (!response.ok) {
-    throw new DownloadError(address, `cannot be loaded: ${response.status} ${response.statusText}`);
-  }
-  return response.arrayBuffer();
+  const content = await (await download(address)).arrayBuffer();
+  return { data: new Uint8Array(content), name: address };
 }

@@ -2,7 +2,8 @@
 
 import { DownloadError, FilterError, oneLine } from "../errors";
 import type { Pixels } from "../geometry/arrays";
-import { PixelReader } from "../worker/pixel-reader";
+import { PixelReader } from "../media/pixel-reader";
+import { download } from "../system/download";
 import {
   checked,
   integer,
@@ -98,17 +99,6 @@ async function loadPicture(packFile: string, file: string, address: string): Pro
   } catch (error) {
     throw new FilterError(packFile, `'${file}' is no picture: ${oneLine(error)}`);
   }
-}
-
-async function download(address: string): Promise<Blob> {
-  let response: Response;
-  try {
-    response = await fetch(address);
-  } catch (error) {
-    throw new DownloadError(address, `cannot be loaded: ${oneLine(error)}`);
-  }
-  if (response.ok) return response.blob();
-  throw new DownloadError(address, `cannot be loaded: ${response.status} ${response.statusText}`);
 }
 
 function mirrorPicture({ data, width, height, channels }: Pixels): Pixels {

@@ -1,12 +1,12 @@
 /** The thread in which networks run. Calls are answered one after the other. */
 
 import type { Pixels } from "../geometry/arrays";
+import { PixelReader } from "../media/pixel-reader";
 import { Pipeline } from "../pipeline";
 import { loadOnnxRuntime, wasmThreads } from "../runtime/install";
 import { Tracker } from "../tracking/tracker";
 import { toMessage } from "./error-message";
 import type { CallName, Calls, Request, Response, Transferable2d } from "./messages";
-import { PixelReader } from "./pixel-reader";
 
 type Answers = {
   [Name in CallName]: (args: Calls[Name]["args"]) => Promise<Calls[Name]["result"]>;
