@@ -78,7 +78,6 @@ def _runner(
 ) -> tuple[LiveRunner, Mapping[str, Filter]]:
     """The runner of a source, and the filters that viewers can choose."""
     from fkd_infer.live.runner import LiveRunner
-    from fkd_infer.live.view import ViewSettings
     from fkd_infer.media.frames import frames_from
 
     scheme = tracker.pipeline.card.landmarks
@@ -88,7 +87,7 @@ def _runner(
         tracker,
         scheme,
         filters,
-        ViewSettings(chosen, view.smooth, view.layers),
+        view.settings(chosen),
         paced=source.kind == "video",
     )
     return runner, filters

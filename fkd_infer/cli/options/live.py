@@ -11,9 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from fkd_infer.choices import (
-    DEFAULT_DRAW_LAYERS,
     DEFAULT_SMOOTHING,
-    DRAW_LAYERS,
     SMOOTHINGS,
     DrawLayer,
     Roll,
@@ -29,11 +27,13 @@ from fkd_infer.cli.options.detectors import (
     roll_option,
     video_size_text,
 )
+from fkd_infer.cli.options.drawing import draw_option, layers_to_draw
 from fkd_infer.cli.options.group import NameOrPath, group
 from fkd_infer.cli.options.networks import ProviderOptions, model_option, threads_option
 from fkd_infer.detection.registry import SEARCHING, find_detector
 
 if TYPE_CHECKING:
+    from fkd_infer.live.view import ViewSettings
     from fkd_infer.tracking.tracker import Tracker
 
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{16,256}")
@@ -98,6 +98,12 @@ class ViewOptions:
     filters: tuple[str, ...]
     layers: tuple[DrawLayer, ...]
 
+    def settings(self, filters: tuple[str, ...]) -> ViewSettings:
+        """What is drawn at first, with these names of the filters."""
+        from fkd_infer.live.view import ViewSettings
+
+        return ViewSettings(filters, self.smooth, layers_to_draw(self.layers, filters))
+
 
 view_options = group(
     "view",
@@ -117,15 +123,7 @@ view_options = group(
         metavar="NAME|DIR",
         help="Draw this filter, or a pack's folder, at first; may be repeated.",
     ),
-    layers=click.option(
-        "--draw",
-        "layers",
-        type=click.Choice(DRAW_LAYERS),
-        multiple=True,
-        default=DEFAULT_DRAW_LAYERS,
-        show_default=True,
-        help="Draw this layer at first; may be repeated.",
-    ),
+    layers=draw_option("Draw this layer at first; may be repeated."),
 )
 """Adds `view`: what the page shows at first, and viewers can change."""
 
