@@ -90,7 +90,7 @@ def serve(
     live: LiveRunner, token: str | None = None, host: str = "127.0.0.1"
 ) -> Iterator[LiveServer]:
     """Runs the server of a runner in a thread until the end of the block."""
-    from fkd_infer.live.listener import open_listener
+    from fkd_infer.live.access.listener import open_listener
     from fkd_infer.live.server import LiveServer
     from fkd_infer.live.state import PageInfo
 

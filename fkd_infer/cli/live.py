@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
@@ -50,7 +51,7 @@ def main(
     speed. On the page, viewers change filters, smoothing and layers, and save pictures. Ctrl-C
     ends the command.
     """
-    from fkd_infer.live.listener import open_listener
+    from fkd_infer.live.access.listener import open_listener
     from fkd_infer.live.server import LiveServer
     from fkd_infer.live.state import PageInfo
 
@@ -67,10 +68,22 @@ def main(
         server = LiveServer(runner, info, listener, address.host, address.token)
         with runner:
             runner.wait()
-            click.echo(f"{title} is shown at {server.url}\nCtrl-C ends it.")
+            click.echo(f"{title} is shown at{_addresses(server.urls, address.host)}")
+            click.echo("Ctrl-C ends it.")
             server.run()
         runner.check()
         click.echo(f"{title} has ended")
+
+
+def _addresses(urls: Sequence[str], host: str) -> str:
+    """The page's addresses as they are printed, with a QR code for other machines' cameras."""
+    from fkd_infer.live.access.hosts import is_loopback
+    from fkd_infer.live.access.qr_code import terminal_qr_code
+
+    text = f" {urls[0]}" if len(urls) == 1 else "".join(f"\n  {url}" for url in urls)
+    if is_loopback(host) or not sys.stdout.isatty() or "utf" not in sys.stdout.encoding.lower():
+        return text
+    return f"{text}\n{terminal_qr_code(urls[0])}"
 
 
 def _runner(

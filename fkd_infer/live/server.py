@@ -1,4 +1,4 @@
-"""Serves the live page with uvicorn. Needs the extra `live` (Starlette and uvicorn)."""
+"""Serves the live page with uvicorn. Needs the extra `live`."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ import uvicorn
 from starlette.middleware import Middleware
 
 from fkd_infer.errors import LiveError
-from fkd_infer.live.guard import HEADERS, Guard
-from fkd_infer.live.hosts import is_any_address
+from fkd_infer.live.access.addresses import machine_addresses
+from fkd_infer.live.access.guard import HEADERS, Guard
+from fkd_infer.live.access.hosts import is_any_address
 from fkd_infer.live.page_app import PageApp
 from fkd_infer.live.runner import LiveRunner
 from fkd_infer.live.state import PageInfo
@@ -66,9 +67,13 @@ class LiveServer:
         )
 
     @property
-    def url(self) -> str:
-        """The page's address, with the token."""
-        host = socket.gethostname() if is_any_address(self._host) else self._host
+    def urls(self) -> list[str]:
+        """The addresses of the page, with the token; the likeliest to be reached first."""
+        any_address = is_any_address(self._host)
+        hosts = machine_addresses(self._listener) if any_address else [self._host]
+        return [self._url(host) for host in hosts]
+
+    def _url(self, host: str) -> str:
         host = f"[{host}]" if ":" in host else host
         query = "" if self._token is None else f"?token={self._token}"
         return f"http://{host}:{self.port}/{query}"

@@ -138,7 +138,7 @@ class AddressOptions:
 
 
 def _address(host: str, port: int, token: str | None) -> AddressOptions:
-    from fkd_infer.live.hosts import is_loopback
+    from fkd_infer.live.access.hosts import is_loopback
 
     if token is None and not is_loopback(host):
         token = secrets.token_urlsafe(24)

@@ -71,7 +71,7 @@ def page(browser: Browser, server: LiveServer) -> Iterator[Page]:
     opened = context.new_page()
     opened.on("console", lambda message: complaints.append(message.text))
     opened.on("pageerror", lambda error: complaints.append(str(error)))
-    opened.goto(server.url)
+    opened.goto(server.urls[0])
     opened.wait_for_selector("#status[data-state=live]")
     yield opened
     context.close()
@@ -167,7 +167,7 @@ def test_the_page_tells_when_the_program_has_ended(browser: Browser) -> None:
     context = browser.new_context()
     with serve(live_runner(endless_frames())) as server:
         page = context.new_page()
-        page.goto(server.url)
+        page.goto(server.urls[0])
         page.wait_for_selector("#status[data-state=live]")
     page.wait_for_selector("#status[data-state=lost]")
     assert "has ended" in page.locator("#notice").inner_text()

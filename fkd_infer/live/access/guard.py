@@ -18,8 +18,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from fkd_infer.live.hosts import is_own_name
-from fkd_infer.live.rate_limit import FailedAttempts
+from fkd_infer.live.access.hosts import is_own_name
+from fkd_infer.live.access.rate_limit import FailedAttempts
 
 HEADERS = {
     "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'none'; "

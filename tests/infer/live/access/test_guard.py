@@ -118,7 +118,7 @@ def test_the_token_in_the_address_becomes_a_cookie(locked: LiveServer) -> None:
     assert cookie.startswith(f"fkd-live-{locked.port}=")
     assert ask(locked, "/state", headers={"Cookie": cookie})[0] == 200
     assert ask(locked, "/state", headers={"Authorization": f"Bearer {TOKEN}"})[0] == 200
-    assert locked.url.endswith(f":{locked.port}/?token={TOKEN}")
+    assert locked.urls[0].endswith(f":{locked.port}/?token={TOKEN}")
 
 
 def test_other_machines_may_use_addresses_and_the_machines_name(
