@@ -12,9 +12,10 @@ from starlette.middleware import Middleware
 
 from fkd_infer.errors import LiveError
 from fkd_infer.live.access.addresses import machine_addresses
-from fkd_infer.live.access.guard import HEADERS, Guard
+from fkd_infer.live.access.guard import Guard, security_headers
 from fkd_infer.live.access.hosts import is_any_address
 from fkd_infer.live.page_app import PageApp
+from fkd_infer.live.recorder import Recorder
 from fkd_infer.live.runner import LiveRunner
 from fkd_infer.live.state import PageInfo
 from fkd_infer.live.stream import FrameFeed
@@ -43,8 +44,8 @@ class LiveServer:
         self._live, self._listener = live, listener
         self.port: int = listener.getsockname()[1]
         self._host, self._token = host, token
-        self._feed = FrameFeed(live)
-        app = PageApp(live, info, self._feed, lambda: self._server.should_exit)
+        self._feed, self._recorder = FrameFeed(live), Recorder()
+        app = PageApp(live, info, self._feed, self._recorder, lambda: self._server.should_exit)
         guard = Middleware(Guard, host=host, port=self.port, token=token)
         self._server = uvicorn.Server(
             uvicorn.Config(
@@ -57,7 +58,7 @@ class LiveServer:
                 access_log=False,
                 proxy_headers=False,
                 server_header=False,
-                headers=list(HEADERS.items()),
+                headers=list(security_headers().items()),
                 backlog=MAX_CONNECTIONS,
                 limit_concurrency=MAX_CONNECTIONS + 1,
                 h11_max_incomplete_event_size=MAX_HEAD_BYTES,
@@ -84,10 +85,11 @@ class LiveServer:
         Raises LiveError if the machine lacks a resource that the server needs.
         """
         self._live.on_end = self.stop
+        self._live.on_frame.append(self._recorder.add)
         if self._live.ended:
             self.stop()
         try:
-            with asyncio.Runner() as runner:
+            with self._recorder, asyncio.Runner() as runner:
                 runner.run(self._serve())
         except OSError as error:
             raise LiveError.of_fault("serving the page", error) from error

@@ -130,19 +130,22 @@ view_options = group(
 
 @dataclass(frozen=True)
 class AddressOptions:
-    """Where the page is served, and the token that its address must contain, if any."""
+    """Where the page is served, the token that its address must contain, if any, and whether it
+    offers all cameras of this machine."""
 
     host: str
     port: int
     token: str | None
+    offers_cameras: bool
 
 
-def _address(host: str, port: int, token: str | None) -> AddressOptions:
+def _address(host: str, port: int, token: str | None, cameras: bool | None) -> AddressOptions:
     from fkd_infer.live.access.hosts import is_loopback
 
-    if token is None and not is_loopback(host):
+    is_private = is_loopback(host)
+    if token is None and not is_private:
         token = secrets.token_urlsafe(24)
-    return AddressOptions(host, port, token)
+    return AddressOptions(host, port, token, is_private if cameras is None else cameras)
 
 
 def _check_token(
@@ -176,6 +179,12 @@ address_options = group(
         show_envvar=True,
         show_default="generated if --host needs one",
         help="Require this secret in the page's address.",
+    ),
+    cameras=click.option(
+        "--cameras/--no-cameras",
+        default=None,
+        show_default="unless --host lets other machines in",
+        help="Offer all cameras of this machine on the page, beside each SOURCE.",
     ),
 )
 """Adds `address`: where the page is served."""

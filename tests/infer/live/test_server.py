@@ -29,7 +29,9 @@ from fkd_infer.live.server import LiveServer
 
 
 def test_the_page_loads_nothing_from_other_sites(server: LiveServer) -> None:
-    page = b"".join(ask(server, path)[1] for path in ("/", "/app.js", "/style.css"))
+    paths = ("/", "/app.js", "/controls.js", "/server.js", "/theme.css", "/style.css", "/icon.svg")
+    page = b"".join(ask(server, path)[1] for path in paths)
+    page = page.replace(b"http://www.w3.org/2000/svg", b"")  # a name, which nothing loads
     assert not re.findall(rb"(?:https?:)?//[a-z0-9]", page)
 
 
@@ -163,7 +165,10 @@ def test_a_terminal_is_shown_a_code_for_phones(tmp_path: Path) -> None:
     [
         (["99"], 1, "fkd-infer live: camera 99: does not open; is it plugged in and free?"),
         (["no.mp4"], 1, "fkd-infer live: no.mp4: no such file"),
-        (["{photo}"], 1, "an image does not move; live shows one camera, stream or video"),
+        (["{photo}"], 1, "an image does not move; live shows cameras, streams and videos"),
+        (["{video}", "{photo}"], 1, "photo.png: an image does not move"),
+        (["{video}", *["1"] * 100], 1, "101 sources are too many for a page; name at most 100"),
+        ([], 2, "Missing argument 'SOURCE...'"),
         (["{video}", "--filter", "nothing"], 1, "fkd-infer live: filter 'nothing': neither"),
         (["{video}", "--port", "{port}"], 1, "cannot be used: it is in use; give another --port"),
         (

@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from fkd_infer.choices import DEFAULT_DRAW_LAYERS
-from fkd_infer.cli.options.live import ViewOptions, view_options
+from fkd_infer.cli.options.live import AddressOptions, ViewOptions, address_options, view_options
 
 
 def view(*arguments: str) -> ViewOptions:
@@ -38,3 +38,26 @@ def test_a_filter_is_drawn_alone_unless_layers_are_asked_for(
 ) -> None:
     options = view(*arguments)
     assert options.settings(options.filters).layers == layers
+
+
+@pytest.mark.parametrize(
+    ("arguments", "offered"),
+    [
+        ((), True),
+        (("--no-cameras",), False),
+        (("--host", "0.0.0.0"), False),
+        (("--host", "0.0.0.0", "--cameras"), True),
+    ],
+)
+def test_other_machines_are_offered_cameras_only_if_that_is_asked_for(
+    arguments: tuple[str, ...], offered: bool
+) -> None:
+    parsed: list[AddressOptions] = []
+
+    @click.command()
+    @address_options
+    def command(address: AddressOptions) -> None:
+        parsed.append(address)
+
+    CliRunner().invoke(command, arguments, catch_exceptions=False)
+    assert parsed[0].offers_cameras is offered
