@@ -18,8 +18,10 @@ KILLS  := 100
 # Seconds for each reader of files in `make fuzz`.
 SECONDS := 60
 
-# Tests the installed wheel; runs in build/, where the repository's packages cannot be imported.
-TEST_WHEEL = cd build && venv/bin/pytest -c ../pyproject.toml --rootdir .. -p no:cacheprovider ../tests/infer
+# Tests the installed wheel; runs in build/, where the repository's packages cannot be imported. The tests in a browser
+# need Playwright, and are about files that the wheel contains as they are.
+TEST_WHEEL = cd build && venv/bin/pytest -c ../pyproject.toml --rootdir .. -p no:cacheprovider ../tests/infer \
+	--ignore=../tests/infer/live/page
 
 # Tests that are not repeated with OpenCV 5: they need a third of the time and do not depend on OpenCV.
 WITHOUT_OPENCV := media/video/test_network_stream.py system/test_worker_pool.py tuning
@@ -104,12 +106,12 @@ $(VENV)/.installed-demo: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) -e ".[cpu,demo]"
 	@touch $@
 
-# Exported files are also tested in JavaScript, and those tests skip themselves without it.
+# Exported files are also tested in JavaScript, and pages by axe-core; those tests skip themselves without it.
 $(VENV)/.installed-dev: pyproject.toml constraints.txt tests/node/package-lock.json | $(BIN)/python
 	@echo "installing fkd with its training and development packages into $(VENV) …"
 	$(PIP) -e ".[cpu,demo,train,timm,live,bench,dev]"
 	@if command -v npm > /dev/null; then \
 		npm ci --prefix tests/node --ignore-scripts --no-audit --no-fund --loglevel error \
-			|| echo "onnxruntime-web cannot be installed here"; \
+			|| echo "the JavaScript packages of tests cannot be installed here"; \
 	fi
 	@touch $@
