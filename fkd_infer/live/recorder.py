@@ -23,6 +23,8 @@ MAX_RECORDED_SIDE = 1920
 """Longer side of recorded pictures, in pixels, at most."""
 _WAITING_FRAMES = 8
 """Frames that wait for the encoder; others are left out."""
+_END_S = 0.04
+"""Duration of the frame that ends a recording."""
 _CLOSE_TIMEOUT_S = 20.0
 
 
@@ -136,7 +138,7 @@ class _Recording:
         self.active = True
         self.thread = threading.Thread(target=self._run, name="live recorder", daemon=True)
         self._finish = finish
-        self._last = shown
+        self._last, self._last_s = shown, 0.0
         self._frames: Queue[tuple[DrawnFrame, float] | None] = Queue()
         self._frames.put((shown, 0.0))
 
@@ -146,13 +148,16 @@ class _Recording:
         if now - self.start > MAX_RECORDED_S or drawn.image.shape != self._last.image.shape:
             self.stop(now)
         elif self._frames.qsize() < _WAITING_FRAMES:
-            self._last = drawn
-            self._frames.put((drawn, now - self.start))
+            self._last, self._last_s = drawn, now - self.start
+            self._frames.put((drawn, self._last_s))
 
     def stop(self, now: float) -> None:
         """Ends the recording with its last picture, which may have been shown in a pause."""
         self.active = False
-        self._frames.put((self._last, now - self.start))
+        end_s = now - self.start
+        if end_s - self._last_s > _END_S:  # or the last frame would last as long again as it has
+            self._frames.put((self._last, end_s - _END_S))
+        self._frames.put((self._last, end_s))
         self._frames.put(None)
 
     def _run(self) -> None:

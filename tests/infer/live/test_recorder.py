@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -54,6 +55,12 @@ def frames_of(path: Path) -> list[tuple[int, Fraction]]:
     return [(round(float(frame.image.mean()) / 10), frame.time) for frame in frames]
 
 
+def duration_of(path: Path) -> Fraction:
+    with av.open(str(path)) as video:
+        assert video.duration is not None
+        return Fraction(video.duration, av.time_base)
+
+
 def wait_for_file(recorder: Recorder, number: int = 1) -> Path:
     wait_until(lambda: recorder.state.number == number or recorder.state.problem)
     assert recorder.state.problem == ""
@@ -70,8 +77,10 @@ def test_frames_have_the_times_at_which_they_were_shown(recorder: Recorder, cloc
     assert recorder.state.active
     assert recorder.state.seconds == 2.0
     recorder.stop()
-    expected = [(1, 0), (2, Fraction(1, 10)), (3, Fraction(1, 2)), (3, 2)]
-    assert frames_of(wait_for_file(recorder)) == expected
+    expected = [(1, "0"), (2, "0.1"), (3, "0.5"), (3, "1.96"), (3, "2")]
+    file = wait_for_file(recorder)
+    assert frames_of(file) == [(gray, Fraction(time)) for gray, time in expected]
+    assert duration_of(file) == Fraction("2.04")
     assert not recorder.state.active
 
 
@@ -92,7 +101,7 @@ def test_a_recording_ends_by_itself(recorder: Recorder, clock: Clock, end: str) 
     clock.now += 1 if end == "size" else MAX_RECORDED_S + 1
     recorder.add(drawn(2, (32, 32)) if end == "size" else drawn(2))
     assert not recorder.state.active
-    assert [gray for gray, _ in frames_of(wait_for_file(recorder))] == [1, 1]
+    assert [gray for gray, _ in frames_of(wait_for_file(recorder))] == [1, 1, 1]
 
 
 def test_the_end_of_the_program_removes_recordings(clock: Clock) -> None:
