@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -42,7 +43,7 @@ class RecordingState:
 
 
 class Recorder(Scoped):
-    """Makes one recording at a time, and keeps the newest until the end of a `with` block.
+    """Makes one recording at a time, and keeps the newest two until the end of a `with` block.
 
     A frame's time in the file is the time at which it was drawn. A recording also ends where
     pictures change their size, because a video has one.
@@ -91,8 +92,7 @@ class Recorder(Scoped):
                     return
                 raise LiveError("", "the last recording is still being written", "try again soon")
             self._problem = ""
-            path = self._folder / f"recording-{self._number + 1}.mp4"
-            recording = _Recording(path, shown, self._clock(), self._finish)
+            recording = _Recording(self._path(self._number + 1), shown, self._clock(), self._finish)
             try:
                 recording.thread.start()
             except RuntimeError as error:  # no memory for another thread
@@ -112,16 +112,20 @@ class Recorder(Scoped):
             recording.stop(self._clock())
 
     def _finish(self, recording: _Recording, problem: str) -> None:
-        """Replaces the last recording by one that has ended, or notes why it failed."""
+        """Makes a recording that has ended the newest, or notes why it failed."""
         with self._lock:
             self._recording = None
             if problem:
                 self._problem = f"The recording failed: {problem}"
                 return
-            last, self._file = self._file, recording.path
+            self._file = recording.path
             self._number += 1
-        if last is not None:
-            last.unlink(missing_ok=True)
+        # The one before it may be on its way to a viewer.
+        with suppress(PermissionError):  # so may an older one, and Windows keeps open files
+            self._path(self._number - 2).unlink(missing_ok=True)
+
+    def _path(self, number: int) -> Path:
+        return self._folder / f"recording-{number}.mp4"
 
 
 class _Recording:
