@@ -23,9 +23,6 @@ SECONDS := 60
 TEST_WHEEL = cd build && venv/bin/pytest -c ../pyproject.toml --rootdir .. -p no:cacheprovider ../tests/infer \
 	--ignore=../tests/infer/live/page
 
-# Tests that are not repeated with OpenCV 5: they need a third of the time and do not depend on OpenCV.
-WITHOUT_OPENCV := media/video/test_network_stream.py system/test_worker_pool.py tuning
-
 .PHONY: demo test check audit lock sbom release faults fuzz soak format wheel-test gpu-wheel-test clean
 
 demo: $(VENV)/.installed-demo  ## 68 points on a photo, with the shipped model
@@ -70,7 +67,7 @@ format: $(VENV)/.installed-dev  ## formats the code and fixes what the linter ca
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-wheel-test: $(VENV)/.installed-dev  ## tests the wheel without torch and onnx, with OpenCV 4 and 5
+wheel-test: $(VENV)/.installed-dev  ## tests the wheel without torch and onnx, with OpenCV 5; `make test` has OpenCV 4
 	rm -rf build
 	$(BIN)/python -m build --wheel --outdir build/wheel . > build-wheel.log 2>&1 || (cat build-wheel.log; exit 1)
 	rm -f build-wheel.log
@@ -79,13 +76,11 @@ wheel-test: $(VENV)/.installed-dev  ## tests the wheel without torch and onnx, w
 		"fkd[cpu,live] @ file://$(CURDIR)/$$(ls build/wheel/*.whl)" pytest pytest-xdist hypothesis \
 		pillow-heif tifffile
 	build/venv/bin/python -c "import importlib.util as u; assert not (u.find_spec('torch') or u.find_spec('onnx'))"
-	$(TEST_WHEEL) $(PARALLEL)
-	$(TEST_WHEEL) $(SERIAL)
 	build/venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r constraints-opencv5.txt
 	build/venv/bin/python -m pip check
-	$(TEST_WHEEL) $(PARALLEL) $(WITHOUT_OPENCV:%=--ignore=../tests/infer/%)
+	$(TEST_WHEEL) $(PARALLEL)
+	$(TEST_WHEEL) $(SERIAL)
 
-# After wheel-test, which removes build/. Without the CUDA libraries of the extra gpu, and without torch: both take minutes.
 gpu-wheel-test:  ## tests ONNX Runtime's package for CUDA without a GPU, and OpenVINO's plug-in
 	rm -rf build/gpu
 	$(PYTHON) -m venv build/gpu

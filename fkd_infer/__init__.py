@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from fkd_infer.detection.base import Detector, DetectorTraits, SizedDetector
     from fkd_infer.detection.registry import DetectorRequest, DetectorSpec, SearchSizes
     from fkd_infer.detection.tiling import Search
+    from fkd_infer.end_to_end import EndToEndPipeline
     from fkd_infer.errors import FkdError
     from fkd_infer.filters.filter import load_filters
     from fkd_infer.formats.base import RecordSink
@@ -48,6 +49,7 @@ __all__ = [
     "DetectorRequest",
     "DetectorSpec",
     "DetectorTraits",
+    "EndToEndPipeline",
     "Face",
     "FkdError",
     "Frame",
@@ -90,6 +92,7 @@ _MODULES = {
     "DetectorRequest": "detection.registry",
     "DetectorSpec": "detection.registry",
     "DetectorTraits": "detection.base",
+    "EndToEndPipeline": "end_to_end",
     "Face": "types",
     "FkdError": "errors",
     "Frame": "types",

@@ -49,6 +49,8 @@ MIN_IMAGE_SIDE, MAX_IMAGE_SIDE = 64, 4096
 """Of the images of an end-to-end file for one size, in pixels."""
 MAX_FACES = 32
 """Of an end-to-end file for images of one size."""
+MAX_BATCH = 4096
+"""Inputs in a call of an exported file with a fixed number of them."""
 MAX_MEGAPIXELS = 250
 """Of a photo or frame; the largest cameras have 200."""
 MAX_FRAMES = 10_000_000

@@ -282,7 +282,11 @@ class WrongTaskError(FkdError, ValueError):
         problem = f"this network {actual}, but one that {kinds[expected]} is needed"
         fix = f"use it as {option[known]}" if known in option else None
         if known == "end-to-end":
-            fix = "it is for programs without fkd, which uses the network's own file"
+            fix = (
+                "open it with fkd_infer.load(FILE, end_to_end=True), or use the network's own file"
+            )
+        elif expected == "end-to-end":
+            fix = "leave out end_to_end=True, or export a file with fkd-export --end-to-end"
         super().__init__(where, problem, fix)
 
 
@@ -331,10 +335,16 @@ class ProviderError(FkdError, RuntimeError):
 
     after_subject = " "
 
-    def __init__(self, asked: str, usable: Sequence[str], fix: str, reason: str = "") -> None:
-        problem = f"cannot be used (usable: {', '.join(usable) or 'none'})"
+    def __init__(self, asked: str, installed: Sequence[str], fix: str, reason: str = "") -> None:
+        problem = f"cannot be used (installed: {', '.join(installed) or 'none'})"
         super().__init__(f"provider {asked!r}", f"{problem}; {reason}" if reason else problem, fix)
         self.reason = reason
+
+    def with_fix(self, fix: str) -> Self:
+        """The same error with another way out."""
+        error: Self = _recreate(type(self), self.subject, self.problem, fix)
+        error.reason = self.reason
+        return error
 
 
 class OutOfMemoryError(FkdError, MemoryError):

@@ -6,9 +6,10 @@ import math
 import threading
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Literal, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -24,6 +25,7 @@ from fkd_infer.detection.base import Detector, check_detector
 from fkd_infer.detection.factory import build_detector
 from fkd_infer.detection.registry import SEARCHING, find_detector
 from fkd_infer.detection.tiling import Search
+from fkd_infer.end_to_end import EndToEndPipeline
 from fkd_infer.errors import DetectorError, NonFiniteOutputError, SettingsError
 from fkd_infer.geometry.arrays import Floats, Matrix, Pixels, check_image, gray_plane
 from fkd_infer.geometry.boxes import as_boxes, derived_boxes, points_box
@@ -32,6 +34,7 @@ from fkd_infer.geometry.rules import POINTS_BOX, BoxRule
 from fkd_infer.geometry.transforms import invert, transform
 from fkd_infer.models.cards.landmark import ModelCard
 from fkd_infer.runtime.choice import ProviderChoice
+from fkd_infer.runtime.end_to_end.session import EndToEndSession
 from fkd_infer.runtime.providers.cpu import CPU
 from fkd_infer.runtime.providers.registry import AUTO
 from fkd_infer.runtime.session import LandmarkSession
@@ -306,6 +309,38 @@ def _face(detections: Detections, number: int, placed: Placement, row: int) -> F
     )
 
 
+@overload
+def load(
+    model: str | Path = DEFAULT_MODEL,
+    *,
+    detector: str | Detector = DEFAULT_DETECTOR,
+    detector_model: str | Path | None = None,
+    provider: str | ProviderChoice = AUTO,
+    detector_provider: str | ProviderChoice | None = None,
+    threads: AtLeastOne | None = None,
+    max_size: int | None = None,
+    min_face: float | None = None,
+    min_score: Share | None = None,
+    roll: Roll | None = None,
+    min_presence: Share | None = None,
+    refine: bool | None = None,
+    settings: SessionSettings | None = None,
+    tuned: bool = True,
+    end_to_end: Literal[False] = False,
+) -> Pipeline: ...
+
+
+@overload
+def load(
+    model: str | Path,
+    *,
+    end_to_end: Literal[True],
+    provider: str | ProviderChoice = AUTO,
+    threads: AtLeastOne | None = None,
+    settings: SessionSettings | None = None,
+) -> EndToEndPipeline: ...
+
+
 @checked
 def load(
     model: str | Path = DEFAULT_MODEL,
@@ -323,7 +358,8 @@ def load(
     refine: bool | None = None,
     settings: SessionSettings | None = None,
     tuned: bool = True,
-) -> Pipeline:
+    end_to_end: bool = False,
+) -> Pipeline | EndToEndPipeline:
     """Opens the models and returns a pipeline.
 
     - `model`: name of a shipped network, or an ONNX file from fkd-export.
@@ -344,6 +380,8 @@ def load(
       on this machine and provider, perhaps from another file with the same weights in its folder.
       `tuned=False` ignores them, `settings` replaces them, and `threads` overrides both. Without
       all of them, `threads` is the number of cores of this process.
+    - `end_to_end`: `model` is an end-to-end file of fkd-export, with detector, crop and network. Of
+      the other arguments, only `provider`, `threads` and `settings` apply.
 
     For trusted detectors, such as "none", `min_presence` is 0 and `refine` False by default.
 
@@ -356,11 +394,20 @@ def load(
         "min_score": min_score,
         "roll": roll,
     }
+    if end_to_end:
+        own = None if isinstance(detector, str) and detector == DEFAULT_DETECTOR else detector
+        others = {"min_presence": min_presence, "refine": refine}
+        detection = {"detector": own, "detector_provider": detector_provider, **search_arguments}
+        _check_is_none({**detection, **others})
+        settings = settings or SessionSettings()
+        settings = settings if threads is None else replace(settings, threads=threads)
+        return EndToEndPipeline(EndToEndSession(model, provider, settings))
     _check_detector(detector, search_arguments)
     if detector_provider is not None and not (
         isinstance(detector, str) and find_detector(detector).takes_provider
     ):
-        raise SettingsError("detector_provider", "is for detectors in ONNX Runtime, such as 'fkd'")
+        problem = "is for detectors in ONNX Runtime, such as 'fkd'"
+        raise SettingsError("detector_provider (--detector-provider)", problem)
     choice = ProviderChoice.of(provider)
     session, batch = open_session(model, choice, threads, settings, tuned)
     if isinstance(detector, str):
@@ -391,6 +438,13 @@ def _detector_choice(
     # "auto" has tried all others already if the landmark network runs on the CPU.
     is_cpu = choice.name == AUTO and session.execution_provider is CPU
     return ProviderChoice(CPU.name) if is_cpu else choice
+
+
+def _check_is_none(arguments: Mapping[str, object]) -> None:
+    """Raises SettingsError for an argument that is given, but part of an end-to-end file."""
+    if given := [name for name, value in arguments.items() if value is not None]:
+        problem = "cannot be chosen for an end-to-end file, which fixed it when it was exported"
+        raise SettingsError(given[0], problem, "leave it out")
 
 
 def _check_detector(detector: str | Detector, search_arguments: Mapping[str, object]) -> None:

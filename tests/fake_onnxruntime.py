@@ -36,7 +36,7 @@ class FakeSession:
             for name, op in nodes
         ]
 
-    def run(self, names: None, feed: Mapping[str, np.ndarray]) -> Outputs:
+    def run(self, names: None, feed: Mapping[str, np.ndarray], options: Any = None) -> Outputs:
         answer = self.runtime.answers.get(self.providers[0])
         return [POINTS] if answer is None else answer(feed)
 
@@ -69,6 +69,9 @@ class FakeRuntime:
 
     def register_execution_provider_library(self, name: str, path: str) -> None:
         """Every library loads."""
+
+    def RunOptions(self) -> Any:  # noqa: N802
+        return SimpleNamespace(add_run_config_entry=self.entries.__setitem__)
 
     def SessionOptions(self) -> Any:  # noqa: N802
         options = SimpleNamespace(added=[])

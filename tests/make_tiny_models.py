@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 import onnx
@@ -10,12 +12,15 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from tiny_models import (
     DETECTED_BOXES,
+    END_TO_END_SIZE,
     LOW_SCORE,
     MODELS,
     SIZE,
     card,
     detected_points,
     detector_card,
+    end_to_end_card,
+    end_to_end_points,
     fixed_points,
 )
 
@@ -116,6 +121,74 @@ def with_detector_card(model: onnx.ModelProto) -> onnx.ModelProto:
     return model
 
 
+def end_to_end(
+    sized: bool = True, batch: int | Literal["dynamic"] | None = None
+) -> onnx.ModelProto:
+    """Two faces with the scores brightness, or 0 if that is below 0.5, and brightness / 2.
+
+    The brightness b of an image is its mean / 255; it is also the presence, and moves the points.
+    """
+    images: list[int | str] = [] if batch is None else ["images" if batch == "dynamic" else batch]
+    shape: list[int | str] = list(END_TO_END_SIZE) if sized else ["height", "width"]
+    rows: list[int | str] = [*images, 2 if sized else "faces"]
+    outputs: dict[str, Sequence[int | str]] = {
+        "boxes": [*rows, 4],
+        "scores": rows,
+        "points": [*rows, 68, 2],
+        "presence": rows,
+    }
+    nodes = [
+        helper.make_node("Cast", ["image"], ["float"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMean", ["float", "axes"], ["mean"], keepdims=0),
+        helper.make_node("Div", ["mean", "white"], ["b"]),
+        helper.make_node("Reshape", ["b", "column"], ["share"]),
+        helper.make_node("Div", ["share", "two"], ["low"]),
+        helper.make_node("Less", ["share", "half"], ["dark"]),
+        helper.make_node("Where", ["dark", "none", "share"], ["high"]),
+        helper.make_node("Concat", ["high", "low"], ["each_scores"], axis=1),
+        helper.make_node("Concat", ["share", "share"], ["each_presence"], axis=1),
+        helper.make_node("Reshape", ["b", "cells"], ["moved"]),
+        helper.make_node("Add", ["all_points", "moved"], ["each_points"]),
+        helper.make_node("Reshape", ["b", "cube"], ["cubed"]),
+        helper.make_node("Mul", ["cubed", "none"], ["still"]),
+        helper.make_node("Add", ["all_boxes", "still"], ["each_boxes"]),
+        helper.make_node("Greater", ["each_scores", "none"], ["found"]),
+        helper.make_node("Reshape", ["found", "flat"], ["keep"]),
+    ]
+    lengths = {"boxes": [4], "scores": [], "points": [68, 2], "presence": []}
+    constants: dict[str, NDArray[np.generic]] = {
+        "axes": np.array([-3, -2, -1], np.int64),
+        "white": np.array(255, np.float32),
+        "two": np.array(2, np.float32),
+        "half": np.array(0.5, np.float32),
+        "none": np.array(0, np.float32),
+        "column": np.array([-1, 1], np.int64),
+        "cells": np.array([-1, 1, 1, 1], np.int64),
+        "cube": np.array([-1, 1, 1], np.int64),
+        "flat": np.array([-1], np.int64),
+        "all_boxes": DETECTED_BOXES[None],
+        "all_points": end_to_end_points()[None],
+    }
+    for name, rest in lengths.items():
+        first = [2] if batch is None else [-1, 2]
+        constants[f"{name}_shape"] = np.array([*first, *rest], np.int64)
+        shaped = name if sized else f"shaped_{name}"
+        nodes.append(helper.make_node("Reshape", [f"each_{name}", f"{name}_shape"], [shaped]))
+        if not sized:
+            nodes.append(helper.make_node("Compress", [shaped, "keep"], [name], axis=0))
+    graph = helper.make_graph(
+        nodes,
+        "end to end",
+        [helper.make_tensor_value_info("image", TensorProto.UINT8, [*images, *shape, 3])],
+        [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in outputs.items()],
+        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    own = end_to_end_card(sized, batch)
+    helper.set_model_props(model, {METADATA_KEY: own.to_json()})
+    return model
+
+
 def relu() -> onnx.ModelProto:
     """A network that OpenCV can read, but that is no detector."""
     shape = [1, 3, SIZE, SIZE]
@@ -150,6 +223,10 @@ def main() -> None:
         "detector_nan": with_detector_card(detector(nan_box)),
         "detector_inverted": with_detector_card(detector(inverted_box)),
         "detector_four_points": with_detector_card(detector(DETECTED_BOXES, points=4)),
+        "end_to_end": end_to_end(sized=False),
+        "end_to_end_one": end_to_end(),
+        "end_to_end_two": end_to_end(batch=2),
+        "end_to_end_any": end_to_end(batch="dynamic"),
         "relu": relu(),
     }
     for name, model in models.items():

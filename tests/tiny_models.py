@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -17,6 +17,7 @@ from fkd_infer.geometry.rules import BoxRule, CropRule
 from fkd_infer.landmarks.schemes import LandmarkScheme
 from fkd_infer.models.cards.base import Training
 from fkd_infer.models.cards.detector import DetectorCard
+from fkd_infer.models.cards.end_to_end import EndToEndCard
 from fkd_infer.models.cards.landmark import InputSpec, ModelCard, OutputSpec
 
 FIVE = LandmarkScheme(
@@ -81,6 +82,31 @@ def detected_points() -> Floats:
     places = np.array([[0.3, 0.4], [0.7, 0.4], [0.5, 0.6], [0.35, 0.8], [0.65, 0.8]], np.float32)
     corners, sizes = DETECTED_BOXES[:, :2], DETECTED_BOXES[:, 2:] - DETECTED_BOXES[:, :2]
     return corners[:, None] + places * sizes[:, None]
+
+
+END_TO_END_SIZE = 72, 96
+"""Height and width of the images of the tiny end-to-end files for one size."""
+
+
+def end_to_end_card(
+    sized: bool = True, batch: int | Literal["dynamic"] | None = None
+) -> EndToEndCard:
+    """The card of a tiny end-to-end file."""
+    return EndToEndCard(
+        name="tiny end to end",
+        landmarks=card(score=True),
+        detector=detector_card(),
+        min_score=0.0,
+        min_presence=0.0,
+        image_size=END_TO_END_SIZE if sized else None,
+        max_faces=2 if sized else None,
+        batch=batch,
+    )
+
+
+def end_to_end_points() -> Floats:
+    """The points (2, 68, 2) of the faces of a black image, from the corner of each box."""
+    return np.asarray(DETECTED_BOXES[:, None, :2] + fixed_points(), np.float32)
 
 
 def fixed_points() -> NDArray[np.float32]:

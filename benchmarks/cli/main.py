@@ -5,13 +5,14 @@ from __future__ import annotations
 import click
 
 from benchmarks.cli.faces import detectors, recall, swipes, tracking
+from benchmarks.cli.gpu import gpu
 from benchmarks.cli.networks import accuracy, latency, limit, search, settings
 from benchmarks.cli.programs import facemesh, overhead, pipeline, soak, throughput
 from benchmarks.cli.report import compare, report
 
 _COMMANDS = (
     *(latency, limit, settings, accuracy, overhead, pipeline, facemesh, soak, throughput),
-    *(tracking, swipes, detectors, recall, report, compare, search),
+    *(tracking, swipes, detectors, recall, gpu, report, compare, search),
 )
 
 

@@ -101,10 +101,12 @@ def default_path(folder: Path, command: str) -> Path:
 
 
 class Recorder:
-    """Appends each result to a file at once, so that a killed run loses none, and reports it."""
+    """Appends each result to a file at once, so that a killed run loses none, and reports it unless
+    it is `quiet`."""
 
-    def __init__(self, path: Path, report: Callable[[str], object]) -> None:
-        self._path, self._report, self._run = path, report, uuid4().hex[:12]
+    def __init__(self, path: Path, report: Callable[[str], object], quiet: bool = False) -> None:
+        self._path, self._run = path, uuid4().hex[:12]
+        self._report: Callable[[str], object] = (lambda _: None) if quiet else report
         environment = current_environment()
         with output_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -49,8 +49,9 @@ SECTIONS = {
     "detectors": _Section("Detectors", lambda m: f"{m.conditions['size']}, {_threads(m)}"),
     "settings": _Section("Settings", lambda m: f"{m.model}, {m.conditions['where']}"),
     "limit": _Section("The machine's limit", _by_operator),
+    "gpu": _Section("GPU", lambda m: m.conditions["part"].capitalize()),
 }
-_IN_TITLES = ("batch", "size", "threads", "split", "boxes", "where", "figures")
+_IN_TITLES = ("part", "batch", "size", "threads", "split", "boxes", "where", "figures")
 
 
 def write_report(runs: Sequence[Run], folder: Path) -> list[Path]:
@@ -58,7 +59,7 @@ def write_report(runs: Sequence[Run], folder: Path) -> list[Path]:
 
     The last of several measurements counts.
     """
-    measurements = list({m.key: m for run in runs for m in run.measurements}.values())
+    measurements = _last_measurements(runs)
     if not measurements:
         raise RunError(folder, "there is nothing to report; the files have no measurements")
     figures = {f"latency-{name}.png": f for name, f in latency_bars(measurements).items()}
@@ -67,14 +68,16 @@ def write_report(runs: Sequence[Run], folder: Path) -> list[Path]:
         figures["accuracy-latency.png"] = scatter
     for name, figure in figures.items():
         save_figure(figure, folder / name)
-    lines = [*_sections(measurements, runs), *_plot_links(figures)]
+    lines = [*report_lines(runs), *_plot_links(figures)]
     page = folder / "report.md"
     with atomic_write(page) as partial, output_errors(page):
         partial.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return [page, *(folder / name for name in figures)]
 
 
-def _sections(measurements: Sequence[Measurement], runs: Sequence[Run]) -> list[str]:
+def report_lines(runs: Sequence[Run]) -> list[str]:
+    """The tables of all measurements, what was left out, and the machines, as lines of Markdown."""
+    measurements = _last_measurements(runs)
     lines = [
         "# Measurements",
         "",
@@ -94,11 +97,17 @@ def _sections(measurements: Sequence[Measurement], runs: Sequence[Run]) -> list[
     return [*lines, *_environments(runs)]
 
 
+def _last_measurements(runs: Sequence[Run]) -> list[Measurement]:
+    return list({m.key: m for run in runs for m in run.measurements}.values())
+
+
 def table(rows: Sequence[Measurement]) -> pd.DataFrame:
     """A row per measurement, without columns that are the same in all rows."""
     frame = pd.DataFrame([_row(m) for m in rows])
     conditions = {"model", "contender", *(name for m in rows for name in m.conditions)}
-    constant = [name for name in frame if name in conditions and frame[name].nunique() == 1]
+    constant = [
+        name for name in frame if name in conditions and frame[name].nunique(dropna=False) == 1
+    ]
     return frame.drop(columns=constant if len(rows) > 1 else []).fillna("")
 
 

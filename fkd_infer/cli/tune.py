@@ -76,9 +76,11 @@ def main(
     with exit_on_signals(context, f"{context.info_name}: stopped, nothing more was saved"):
         for subject, choice in subjects:
             profile = tune(subject, choice, seconds / len(subjects), only_this_file, click.echo)
+            if profile is None:
+                click.echo("Nothing is saved: use more --seconds, or end what else is running.\n")
+                continue
             write_profile(profile, subject.model)
-            click.echo(f"Saved: {profile.path}\n")
-    click.echo("To undo, delete what was saved, or use --no-tuned.")
+            click.echo(f"Saved: {profile.path}\nTo undo, delete it or use --no-tuned.\n")
 
 
 if __name__ == "__main__":

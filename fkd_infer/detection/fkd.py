@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from fkd_infer.choices import CPU_DETECTOR_MODEL, DETECTOR_MODEL
 from fkd_infer.detection.base import DetectorTraits, SizedDetector
 from fkd_infer.detection.registry import FKD
 from fkd_infer.detection.tiling import Search
-from fkd_infer.errors import NonFiniteOutputError
+from fkd_infer.errors import NonFiniteOutputError, ProviderError
 from fkd_infer.geometry.arrays import Pixels, bgr_image
 from fkd_infer.geometry.rules import BoxRule
 from fkd_infer.models.cards.detector import DetectorCard
@@ -34,6 +35,7 @@ CHECKED_THRESHOLD = 0.5
 100 pictures; of the boxes below it, a presence score rejects nine of ten false ones."""
 
 
+_ELSEWHERE = "--detector-provider cpu (detector_provider=)"
 _STEP = 128
 """Sides of images are padded to whole multiples of this where each new size takes time: 1280 pixels
 have ten of them."""
@@ -74,7 +76,9 @@ class FkdDetector(SizedDetector):
         checked: bool = False,
         tuned: bool = False,
     ) -> None:
-        self._choice = ProviderChoice.of(provider)
+        choice = ProviderChoice.of(provider)
+        own = choice.settings.for_any_size() if choice.settings else None
+        self._choice = replace(choice, settings=own)
         self._settings = settings or SessionSettings()
         if not (tuned and self._open_tuned(model)):
             self._open_untuned(model)
@@ -125,7 +129,12 @@ class FkdDetector(SizedDetector):
         self.path, self.card = path, DetectorCard.from_metadata(file.metadata, path)
         check_detector_signature(file, path)
         ort, proof = import_onnxruntime(), DetectorProof()
-        self.started = start_session(ort, path, self._choice, self._settings, proof)
+        try:
+            self.started = start_session(ort, path, self._choice, self._settings, proof)
+        except ProviderError as error:
+            if error.reason and error.fix:
+                error = error.with_fix(f"{error.fix}; or run the detector on the CPU: {_ELSEWHERE}")
+            raise error from error.__cause__
         self.execution_provider = self.started.provider
 
     def detect(self, image: Pixels, min_face: float = 0) -> Detections:

@@ -11,6 +11,8 @@ from typing import Any
 from fkd_infer.choices import DEFAULT_MODEL
 from fkd_infer.doctor.finding import Check, Finding, error_text, installed_versions, listed
 from fkd_infer.errors import FkdError, InstallError, ProviderError
+from fkd_infer.runtime.install import repair_command
+from fkd_infer.runtime.libraries import NoDeviceError
 from fkd_infer.runtime.providers.base import Driver, ExecutionProvider
 from fkd_infer.runtime.providers.cpu import CPU
 from fkd_infer.runtime.providers.registry import (
@@ -88,6 +90,10 @@ def check_provider(provider: ExecutionProvider[Any]) -> Finding | None:
         session = LandmarkSession(DEFAULT_MODEL, provider.name)
     except FkdError as error:
         reason = error.reason if isinstance(error, ProviderError) else error_text(error)
+        if isinstance(error.__cause__, Exception) and isinstance(
+            error.__cause__.__cause__, NoDeviceError
+        ):
+            return Finding(provider.name, f"{fact}; {error.__cause__.__cause__}")
         return _not_started(provider, fact, reason, has_devices)
     seconds = time.perf_counter() - started
     return Finding(provider.name, f"{fact}; {session.started.on} proved itself in {seconds:.1f} s")
@@ -103,7 +109,7 @@ def _not_started(
     if has_devices:
         return Finding(provider.name, fact, reason, install_command(provider, "pip install -U"))
     if provider.plugin:
-        return Finding(provider.name, fact, reason, f"pip uninstall -y {provider.plugin.package}")
+        return Finding(provider.name, fact, reason, repair_command(provider.plugin.package))
     repair = f"pip uninstall -y {provider.package} && {install_command(CPU)}"
     if provider.driver is not None:
         repair += f"  (or {provider.driver.install})"

@@ -48,6 +48,8 @@ def describe_model(path: Path) -> ModelDescription:
     if isinstance(card, EndToEndCard):
         fixed = card.image_size
         image = "any" if fixed is None else f"{fixed[1]} × {fixed[0]}"
+        if card.batch is not None:
+            image += ", batches" if card.batch == "dynamic" else f", batches of {card.batch}"
         return ModelDescription("end-to-end", size, scheme, image, accuracy)
     side = landmarks.input.size
     kind = "landmarks" if landmarks.input.has_border else "landmarks for other programs"

@@ -72,15 +72,18 @@ def check_detector_signature(file: OnnxFile, path: Path) -> None:
 def check_end_to_end_signature(file: OnnxFile, card: EndToEndCard, path: Path) -> None:
     """Raises InvalidModelError unless the file finds faces and places points as its card says."""
     height, width = card.image_size or (0, 0)
-    faces = card.max_faces or 0
+    images = [] if card.batch is None else [0 if card.batch == "dynamic" else card.batch]
+    faces = [*images, card.max_faces or 0]
     expected = [
-        ("image", "tensor(uint8)", [height, width, 3]),
-        ("boxes", "tensor(float)", [faces, 4]),
-        ("scores", "tensor(float)", [faces]),
-        ("points", "tensor(float)", [faces, card.landmarks.landmarks.count, 2]),
+        ("image", "tensor(uint8)", [*images, height, width, 3]),
+        ("boxes", "tensor(float)", [*faces, 4]),
+        ("scores", "tensor(float)", faces),
+        ("points", "tensor(float)", [*faces, card.landmarks.landmarks.count, 2]),
     ]
     if card.landmarks.output.score:
-        expected.append(("presence", "tensor(float)", [faces]))
+        expected.append(("presence", "tensor(float)", faces))
+    if card.landmarks.output.spread:
+        expected.append(("spread", "tensor(float)", [*faces, card.landmarks.landmarks.count]))
     _check(file, expected, f"its card says {expected}, {_ANY}", path)
 
 

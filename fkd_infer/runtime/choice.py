@@ -31,7 +31,11 @@ class ProviderChoice:
     def __post_init__(self) -> None:
         check_fields(self)
         if self.name != AUTO:
-            find_provider(self.name).check_device(self.device)
+            provider = find_provider(self.name)
+            provider.check_device(self.device)
+            if self.settings is not None and type(self.settings) is not provider.settings_type:
+                given, own = type(self.settings).__name__, provider.settings_type.__name__
+                raise SettingsError("settings", f"are {given}", f"{self.name!r} takes {own}")
         elif self.device:
             problem = f"is {self.device!r}, but the provider is {AUTO!r}"
             raise SettingsError("device", problem, "name the provider too")
@@ -42,7 +46,7 @@ class ProviderChoice:
         if not isinstance(asked, str):
             return asked
         name, _, device = asked.partition(":")
-        return cls(name, device)
+        return cls(name.lower(), device.upper())
 
     def __str__(self) -> str:
         return f"{self.name}:{self.device}" if self.device else self.name

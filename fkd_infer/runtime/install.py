@@ -12,7 +12,11 @@ from fkd_infer.errors import InstallError, one_line
 from fkd_infer.runtime import ort_log
 from fkd_infer.runtime.providers.base import ExecutionProvider
 from fkd_infer.runtime.providers.cpu import CPU
-from fkd_infer.runtime.providers.registry import install_command, runtime_packages
+from fkd_infer.runtime.providers.registry import (
+    PROVIDERS,
+    install_command,
+    runtime_packages,
+)
 
 
 def import_onnxruntime() -> Any:
@@ -40,7 +44,8 @@ def install_error(installed: Sequence[str]) -> InstallError | None:
         return InstallError("ONNX Runtime", "is not installed", install_command(CPU))
     problem = "are all installed and overwrite each other"
     keep = next((name for name in installed if name != CPU.package), CPU.package)
-    fix = f"pip uninstall -y {' '.join(installed)} && pip install {keep}"
+    provider = next(each for each in PROVIDERS if each.package == keep)
+    fix = f"pip uninstall -y {' '.join(installed)} && {install_command(provider)}"
     return InstallError(" and ".join(installed), problem, fix)
 
 
@@ -63,6 +68,8 @@ def reinstall_command() -> str:
 def switch_command(provider: ExecutionProvider[Any]) -> str:
     """Returns the command that installs what a provider needs, in place of an ONNX Runtime without
     it."""
+    if provider.plugin is not None and _is_installed(provider.plugin.package):
+        return repair_command(provider.plugin.package)
     command = install_command(provider)
     others = [name for name in runtime_packages() if _is_installed(name)]
     if provider.plugin is not None or others == [provider.package] or not others:
@@ -72,8 +79,12 @@ def switch_command(provider: ExecutionProvider[Any]) -> str:
 
 def broken_install(package: str, problem: str) -> InstallError:
     """Returns the error for a package of ONNX Runtime that is not whole."""
-    fix = f"pip install --force-reinstall --no-deps {package}"
-    return InstallError(package, f"cannot be imported: {problem}", fix)
+    return InstallError(package, f"cannot be imported: {problem}", repair_command(package))
+
+
+def repair_command(package: str) -> str:
+    """Returns the command that installs a package again, in the version that pip knows."""
+    return f"pip install --force-reinstall --no-deps {package}"
 
 
 def _packages_on_path(packages: Sequence[str]) -> list[str]:

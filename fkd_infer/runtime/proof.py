@@ -56,15 +56,17 @@ class LandmarkProof:
 
 @dataclass(frozen=True)
 class DetectorProof:
-    """The proof of a detector: a picture (size, size) with a drawn face."""
+    """The proof of a detector: a picture (size, size) with a drawn face, of a size that it scores
+    high."""
 
     size: int = 256
+    face: int = 96
 
     def feed(self) -> dict[str, Pixels]:
         """Returns the inputs by name."""
         picture = np.full((self.size, self.size, 3), 90, np.uint8)
-        start, side = self.size // 4, self.size // 2
-        picture[start : start + side, start : start + side] = drawn_face(side)[..., None]
+        rows = slice((self.size - self.face) // 2, (self.size + self.face) // 2)
+        picture[rows, rows] = drawn_face(self.face)[..., None]
         return {"image": picture}
 
     def difference(self, answer: Sequence[Floats], expected: Sequence[Floats]) -> str:

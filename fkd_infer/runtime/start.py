@@ -7,6 +7,7 @@ graph on its provider.
 from __future__ import annotations
 
 import logging
+import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -101,8 +102,8 @@ def start_session(
             if choice.name == AUTO and isinstance(error.__cause__, NoDeviceError):
                 continue  # as if it was not installed
             if choice.name != AUTO:
-                usable = [other.name for other in usable_providers(ort) if other is not candidate]
-                raise ProviderError(str(choice), usable, error.fix, str(error)) from error
+                installed = [other.name for other in usable_providers(ort)]
+                raise ProviderError(str(choice), installed, error.fix, str(error)) from error
             failures.append(str(error))
         else:
             if choice.name == AUTO:
@@ -152,9 +153,30 @@ class _Start(NamedTuple):
     sizes: Mapping[str, int]
 
     def __call__(self, proof: Proof, on_cpu: onnxruntime.InferenceSession) -> Started:
-        """Starts a session and proves it; raises _NotStartedError."""
+        """Starts a session and proves it; raises _NotStartedError.
+
+        A provider may have kept something that was damaged since: it is compiled once more.
+        """
+        session, device, kept = self._start()
+        try:
+            return self._proven(session, device, proof, on_cpu)
+        except _NotStartedError:
+            if kept is None:
+                raise
+        del session
+        shutil.rmtree(kept, ignore_errors=True)
+        session, device, _ = self._start()
+        return self._proven(session, device, proof, on_cpu)
+
+    def _proven(
+        self,
+        session: onnxruntime.InferenceSession,
+        device: str,
+        proof: Proof,
+        on_cpu: onnxruntime.InferenceSession,
+    ) -> Started:
+        """Runs one batch, and compares it with the CPU's; raises _NotStartedError."""
         title = self.provider.title
-        session, device = self._start()
         on_host = nodes_on_cpu(session, self.path)
         if on_host and not self.choice.allow_fallback:
             raise _NotStartedError(f"{title} leaves {counted(on_host)} to the CPU", ALLOW_FALLBACK)
@@ -162,7 +184,7 @@ class _Start(NamedTuple):
             _warn_once(f"{self.path.name}: {title} leaves {counted(on_host)} to the CPU")
         feed = proof.feed()
         try:
-            answer = session.run(None, feed)
+            answer = session.run(None, feed, self._proof_options())
         except Exception as error:  # ONNX Runtime's errors share no other base
             text = " ".join(str(error).split())
             raise _NotStartedError(
@@ -177,8 +199,9 @@ class _Start(NamedTuple):
             raise _NotStartedError(f"{title} answers something else: {difference}", fix)
         return Started(session, self.provider, device, on_host)
 
-    def _start(self) -> tuple[onnxruntime.InferenceSession, str]:
-        """Returns a session, and the name of its device."""
+    def _start(self) -> tuple[onnxruntime.InferenceSession, str, Path | None]:
+        """Returns a session, the name of its device, and the folder of what the provider had
+        compiled before, if it read any."""
         provider, device = self.provider, self.device
         own = provider.own_settings(self.choice.settings)
         options = self.settings.options(self.ort)
@@ -187,14 +210,17 @@ class _Start(NamedTuple):
             for name, size in self.sizes.items():
                 options.add_free_dimension_override_by_name(name, size)
         missing = missing_libraries(self.ort, provider)
+        kept: Path | None = None
         try:
             if provider.plugin is None:
-                given = [(provider, self._provider_options(own, device)), (CPU, {})]
+                provided, kept = self._provider_options(own, device)
+                given = [(provider, provided), (CPU, {})]
                 session = _load(self.ort, self.path, given, options)
             else:
                 devices = plugin_devices(self.ort, provider, device)
                 device = provider.device_name(devices[0]) or device
-                options.add_provider_for_devices(devices, self._provider_options(own, device))
+                provided, kept = self._provider_options(own, device)
+                options.add_provider_for_devices(devices, provided)
                 session = _load(self.ort, self.path, [], options)
         except PluginLoadError as error:
             raise self._not_started(": ".join([str(error), *missing[:1]])) from error
@@ -206,14 +232,24 @@ class _Start(NamedTuple):
             raise self._not_started(reason) from error
         if session.get_providers()[0] != provider.onnx_name:
             raise self._not_started(missing[0] if missing else "ONNX Runtime left it out")
-        return session, device
+        return session, device, kept
+
+    def _proof_options(self) -> onnxruntime.RunOptions:
+        """Returns options with which no run is recorded as a graph."""
+        options = self.ort.RunOptions()
+        options.add_run_config_entry("gpu_graph_id", "-1")
+        return options
 
     def _not_started(self, reason: str) -> _NotStartedError:
         return _NotStartedError(f"{self.provider.title} did not start: {reason}")
 
-    def _provider_options(self, own: ProviderSettings, device: str) -> dict[str, str]:
+    def _provider_options(
+        self, own: ProviderSettings, device: str
+    ) -> tuple[dict[str, str], Path | None]:
+        """Returns the provider's options, and the folder of what it compiled if there is any."""
         folder = compiled_folder(self.path, self.ort, self.provider, device, own)
-        return self.provider.adapt(self.provider.options(own, device, folder), self.settings)
+        kept = folder if folder is not None and any(folder.iterdir()) else None
+        return self.provider.adapt(self.provider.options(own, device, folder), self.settings), kept
 
 
 def _load_on_cpu(ort: Any, path: Path, settings: SessionSettings) -> onnxruntime.InferenceSession:

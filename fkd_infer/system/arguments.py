@@ -89,6 +89,9 @@ def _fits(value: object, hint: Any) -> bool:
         return any(_fits(value, part) for part in get_args(hint))
     if origin is Literal:
         return any(value is part or value == part for part in get_args(hint))
+    if origin is tuple and get_args(hint)[1:] == (...,):
+        kind_of_all = get_args(hint)[0]
+        return isinstance(value, tuple) and all(_fits(part, kind_of_all) for part in value)
     if origin is Annotated:
         base, bounds = get_args(hint)[:2]
         if not _fits(value, base):
@@ -108,6 +111,8 @@ def _described(hint: Any) -> str:
         return " or ".join(dict.fromkeys(_described(part) for part in get_args(hint)))
     if origin is Literal:
         return " or ".join(repr(part) for part in get_args(hint))
+    if origin is tuple:
+        return f"a tuple, each {_described(get_args(hint)[0])}"
     if origin is Annotated:
         base, bounds = get_args(hint)[:2]
         return f"{_described(base)} {bounds}" if isinstance(bounds, Bounds) else _described(base)

@@ -48,8 +48,9 @@ def tune(
     seconds: float,
     only_this_file: bool,
     echo: Echo,
-) -> Profile:
-    """Returns the fastest profile of a network on a provider of this machine found in `seconds`.
+) -> Profile | None:
+    """Returns the fastest profile of a network on a provider of this machine found in `seconds`,
+    None if that was too little time to compare anything.
 
     `echo` prints progress and tables. Raises what starting a session raises.
     """
@@ -79,7 +80,7 @@ def tune(
     search.confirm()
     if subject.batched:
         search.run_step("batch", search.batch_configs())
-    return _profile(key, search)
+    return _profile(key, search) if search.compared else None
 
 
 def busy_warning() -> str | None:
@@ -104,13 +105,14 @@ class _Search:
         self.subject, self.echo = subject, echo
         network = subject.files()[0]
         self.defaults = self.best = RunConfig(network, SessionSettings(), choice=choice)
+        self.compared = False
         self._end = time.monotonic() + seconds
 
     def run_step(self, step: str, configs: Mapping[str, RunConfig]) -> None:
         """Times configurations, among them the best so far, and keeps the fastest."""
         until = self._end_of(step)
         if self.best.choice.name != CPU.name:
-            configs = self._startable(configs)
+            configs = self._startable(configs, until)
         if len(configs) < 2:
             return
         if until - time.monotonic() < _START_SECONDS:
@@ -118,6 +120,7 @@ class _Search:
             return
         if self.defaults not in configs.values():
             configs = {**configs, "defaults": self.defaults}
+        self.compared = True
         trials = self._time(step, configs, until)
         current = next(trial for trial in trials if trial.config == self.best)
         defaults = next(trial for trial in trials if trial.config == self.defaults)
@@ -127,10 +130,15 @@ class _Search:
         for line in table_lines(step, unit, trials, defaults, current, chosen):
             self.echo(line)
 
-    def _startable(self, configs: Mapping[str, RunConfig]) -> dict[str, RunConfig]:
-        """Returns the configurations that start, and answer as the CPU does."""
-        possible = {}
+    def _startable(self, configs: Mapping[str, RunConfig], until: float) -> dict[str, RunConfig]:
+        """Returns the configurations that start in time, and answer as the CPU does."""
+        possible = {name: config for name, config in configs.items() if config == self.best}
         for name, config in configs.items():
+            if config == self.best:
+                continue
+            if time.monotonic() > until:
+                self.echo(f"{name}: left out; there is no time left")
+                continue
             try:
                 self.subject.start(config)
             except ProviderError as error:

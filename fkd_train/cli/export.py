@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
-from fkd_infer.choices import MAX_FACES, MAX_IMAGE_SIDE, MIN_IMAGE_SIDE, PLATFORMS, Platform
+from fkd_infer.choices import (
+    MAX_BATCH,
+    MAX_FACES,
+    MAX_IMAGE_SIDE,
+    MIN_IMAGE_SIDE,
+    PLATFORMS,
+    Platform,
+)
 from fkd_infer.cli.command import FkdCommand
 from fkd_infer.cli.options.group import PATH, FiniteRange
 from fkd_train.choices import OPTIMIZE_GOALS, OptimizeGoal
@@ -20,18 +27,21 @@ from fkd_train.export.sources.description import Description
 if TYPE_CHECKING:
     from fkd_train.export.sources.source import LandmarkSource
     from fkd_train.export.torch_to_onnx import GraphSettings
+    from fkd_train.graphs.fixed_end_to_end import FixedSize
 
-_DYNAMIC = "dynamic"
+_Batch = int | Literal["dynamic"]
 _LOWEST_OPSET = 18
 """Of detectors and end-to-end files."""
 _FACES = 4
 """Faces that a file of --image-size answers by default."""
 
 
-def _read_batch(text: str) -> int | None:
-    if text != _DYNAMIC and not (text.isascii() and text.isdigit() and 1 <= int(text) <= 4096):
-        raise ValueError(f"{text!r} is neither {_DYNAMIC} nor a number from 1 to 4096")
-    return None if text == _DYNAMIC else int(text)
+def _read_batch(text: str) -> _Batch:
+    if text == "dynamic":
+        return "dynamic"
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= MAX_BATCH):
+        raise ValueError(f"{text!r} is neither dynamic nor a number from 1 to {MAX_BATCH}")
+    return int(text)
 
 
 def _read_image_size(text: str) -> tuple[int, int]:
@@ -72,9 +82,9 @@ def _read_image_size(text: str) -> tuple[int, int]:
     "--batch",
     type=Parsed("batch", _read_batch),
     metavar="N|dynamic",
-    default=_DYNAMIC,
-    show_default=True,
-    help="The batch size of a landmark network; one number for programs that need it fixed.",
+    show_default="dynamic; --image-size: a single image, without a batch",
+    help="The number of crops, or images of --image-size, in a call; one number for programs that "
+    "need it fixed.",
 )
 @click.option(
     "--no-border",
@@ -149,7 +159,7 @@ def main(
     data: tuple[Path, ...],
     described: Description,
     opset: int,
-    batch: int | None,
+    batch: _Batch | None,
     no_border: bool,
     goal: OptimizeGoal | None,
     max_nme_increase: float,
@@ -173,8 +183,11 @@ def main(
     """
     serve = triton.repository is not None
     _check_usage(data, half, opset, goal, serve, end_to_end, detector_model, image_size, max_faces)
-    if (batch or no_border) and (goal or serve or end_to_end):
+    fixed_batch = batch if isinstance(batch, int) and not end_to_end else None
+    if (fixed_batch or no_border) and (goal or serve or end_to_end):
         raise click.UsageError("--batch and --no-border are for a single file of a network")
+    if batch and end_to_end and not image_size:
+        raise click.UsageError("--batch is for --end-to-end files of one --image-size")
     from fkd_train.export.sources.loading import is_exported, source_kind
     from fkd_train.export.torch_to_onnx import GraphSettings
 
@@ -185,7 +198,7 @@ def main(
         raise click.UsageError("Missing option '--out'.")
     if goal and out.suffix == ".onnx":
         raise click.UsageError(f"--optimize writes a folder, and --out is {out}; name a folder")
-    form = GraphSettings(opset, batch, not no_border)
+    form = GraphSettings(opset, fixed_batch, not no_border)
     if source_kind(source) != "checkpoint":
         if half or checkpoint != "last":
             raise click.UsageError("--half and --checkpoint are for checkpoints of fkd-train")
@@ -199,7 +212,7 @@ def main(
 
         file = find_checkpoint(Path(source), checkpoint)
         if holds_detector(file):
-            if serve or end_to_end or batch or no_border:
+            if serve or end_to_end or fixed_batch or no_border:
                 raise click.UsageError(
                     "--triton, --end-to-end, --batch and --no-border are for landmark networks"
                 )
@@ -216,7 +229,7 @@ def main(
         files = _optimize(network, out, goal, max_nme_increase, platform, check_runtimes)
     else:
         if end_to_end:
-            size = image_size and (*image_size, max_faces or _FACES)
+            size = image_size and _fixed_size(image_size, max_faces, batch)
             _export_end_to_end(network, out, detector_model, size)
         else:
             _export(network, out, half)
@@ -264,15 +277,21 @@ def _load_foreign(
     return load_foreign(source, described, out.stem, data or None, form, _print_progress)
 
 
+def _fixed_size(
+    image_size: tuple[int, int], max_faces: int | None, batch: _Batch | None
+) -> FixedSize:
+    from fkd_train.graphs.fixed_end_to_end import FixedSize
+
+    return FixedSize(*image_size, max_faces or _FACES, batch)
+
+
 def _export_end_to_end(
-    network: LandmarkSource, out: Path, detector: str | None, size: tuple[int, int, int] | None
+    network: LandmarkSource, out: Path, detector: str | None, size: FixedSize | None
 ) -> None:
     from fkd_infer.choices import DETECTOR_MODEL
     from fkd_train.export.end_to_end import export_end_to_end
-    from fkd_train.graphs.fixed_end_to_end import FixedSize
 
-    fixed = None if size is None else FixedSize(*size)
-    for line in export_end_to_end(network, out, detector or DETECTOR_MODEL, fixed).lines():
+    for line in export_end_to_end(network, out, detector or DETECTOR_MODEL, size).lines():
         click.echo(line)
 
 

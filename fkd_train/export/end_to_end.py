@@ -8,13 +8,14 @@ OpenCV 4, points were equal (48 real faces of 20 to 600 px); with OpenCV 5, they
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
 import onnx
+import onnxruntime
 from numpy.typing import NDArray
 
 from fkd_infer.choices import DETECTOR_MODEL, MIN_PRESENCE
@@ -36,9 +37,15 @@ from fkd_infer.system.files.atomic import atomic_write, output_errors
 from fkd_infer.types import Detections, Face
 from fkd_train.errors import VerificationError
 from fkd_train.export.cards import with_card
-from fkd_train.export.end_to_end_pictures import drawn_pictures, fitted, real_pictures
+from fkd_train.export.end_to_end_pictures import (
+    drawn_pictures,
+    fitted,
+    in_batches,
+    real_pictures,
+)
 from fkd_train.export.landmarks import fp32_model
 from fkd_train.export.sources.source import LandmarkSource
+from fkd_train.graphs.batched import NotBatchableError
 from fkd_train.graphs.end_to_end import FaceFilter, end_to_end_graph
 from fkd_train.graphs.fixed_end_to_end import CANDIDATES, FixedSize, fixed_end_to_end_graph
 from fkd_train.graphs.session import cpu_session
@@ -90,7 +97,7 @@ class Parts:
     def graph(self, faces: FaceFilter, size: FixedSize | None = None) -> onnx.ModelProto:
         """Builds the joined graph, for images of any or one size, without a card.
 
-        Raises InvalidModelError if the detector does not allow one size.
+        Raises InvalidModelError if the detector does not allow one size, or a batch.
         """
         landmarks, detector = onnx.load(self.landmarks), onnx.load(self.detector)
         if size is None:
@@ -100,7 +107,11 @@ class Parts:
             problem = f"its graph has no value {missing[0]!r}, from which a fixed size is made"
             raise InvalidModelError(self.detector, problem, "export the detector with fkd-export")
         cards = self.landmark_card, self.detector_card
-        return fixed_end_to_end_graph(landmarks, detector, *cards, faces, size)
+        try:
+            return fixed_end_to_end_graph(landmarks, detector, *cards, faces, size)
+        except NotBatchableError as error:
+            problem = f"it cannot search a batch: {error}"
+            raise InvalidModelError(self.detector, problem, "export without --batch") from error
 
     def pipeline(self, faces: FaceFilter, size: FixedSize | None = None) -> Pipeline:
         """Builds the pipeline that the graph must equal."""
@@ -124,6 +135,7 @@ class Parts:
             min_presence=faces.min_presence,
             image_size=None if size is None else (size.height, size.width),
             max_faces=None if size is None else size.max_faces,
+            batch=None if size is None else size.batch,
         )
 
 
@@ -151,15 +163,19 @@ class ExportedEndToEnd:
         card, landmarks = self.card, self.card.landmarks
         size, parity = self.path.stat().st_size / 1e6, card.parity
         assert parity is not None
-        image, n = "(H, W, 3) uint8, BGR, of any size", "n"
+        image, faces = "(H, W, 3) uint8, BGR, of any size", ("n",)
         if card.image_size is not None:
-            height, width = card.image_size
-            image, n = f"({height}, {width}, 3) uint8, BGR", str(card.max_faces)
-        outputs = f"boxes ({n}, 4), scores ({n},), points ({n}, {landmarks.landmarks.count}, 2)"
+            batch = () if card.batch is None else ("b" if card.batch == "dynamic" else card.batch,)
+            image = f"{_shape(*batch, *card.image_size, 3)} uint8, BGR"
+            faces = (*batch, card.max_faces)
+        points = _shape(*faces, landmarks.landmarks.count, 2)
+        outputs = f"boxes {_shape(*faces, 4)}, scores {_shape(*faces)}, points {points}"
         thresholds = f"a detector's score of {card.min_score:.2f}"
         if landmarks.output.score:
-            outputs += f", presence ({n},)"
+            outputs += f", presence {_shape(*faces)}"
             thresholds += f" and a presence of {card.min_presence:.2f}"
+        if landmarks.output.spread:
+            outputs += f", spread {_shape(*faces, landmarks.landmarks.count)}"
         lines = [
             f"{self.path}: {size:.1f} MB, {landmarks.precision}, opset {landmarks.opset}",
             f"verified: largest difference {parity.largest_px:.2g} px from the pipeline, of "
@@ -168,7 +184,13 @@ class ExportedEndToEnd:
             f"outputs: {outputs}, float32, in pixels of the image",
             f"faces need at least {thresholds}",
         ]
-        return lines if n == "n" else [*lines, "rows with a score of 0 are no faces"]
+        fixed = card.image_size is not None
+        return [*lines, "rows with a score of 0 are no faces"] if fixed else lines
+
+
+def _shape(*lengths: object) -> str:
+    """A shape as Python prints it, whose lengths may be names."""
+    return f"({', '.join(map(str, lengths))}{',' if len(lengths) == 1 else ''})"
 
 
 def export_end_to_end(
@@ -253,14 +275,14 @@ def compare(
 ) -> EndToEndParity:
     """Compares the graph's faces with the pipeline's; raises VerificationError if they differ.
 
-    At least this share of the points must be within the budget.
+    Every picture of a batch is compared. At least this share of the points must be within the
+    budget.
     """
-    session = cpu_session(model)
+    answers = _answers(cpu_session(model), pictures)
     distances = [np.zeros(1)]
     count = 0
-    for number, picture in enumerate(pictures):
+    for number, (picture, (scores, points)) in enumerate(zip(pictures, answers, strict=True)):
         expected = pipeline(picture)
-        scores, points = session.run(["scores", "points"], {"image": picture})
         points = points[scores > 0]  # rows without a face, in files for one size
         if len(points) != len(expected):
             faces = f"{len(points)} faces on picture {number}, the pipeline {len(expected)}"
@@ -273,6 +295,19 @@ def compare(
         report = f"largest difference {largest:.2g} px from the pipeline"
         raise VerificationError.of_difference(out, f"{report}; the budget is {BUDGET_PX} px")
     return EndToEndParity(largest, count, f"{len(pictures)} {name}")
+
+
+def _answers(
+    session: onnxruntime.InferenceSession, pictures: Sequence[Pixels]
+) -> Iterable[Sequence[NDArray[np.float32]]]:
+    """Yields the scores and points of each picture."""
+    names, shape = ["scores", "points"], session.get_inputs()[0].shape
+    if len(shape) == 3:
+        return (session.run(names, {"image": picture}) for picture in pictures)
+    batches = in_batches(pictures, shape[0] if isinstance(shape[0], int) else "dynamic")
+    outputs = zip(*(session.run(names, {"image": batch}) for batch in batches), strict=True)
+    scores, points = (np.concatenate(each)[: len(pictures)] for each in outputs)
+    return zip(scores, points, strict=True)
 
 
 def _distances(expected: Sequence[Face], points: NDArray[np.float32]) -> NDArray[np.float64]:

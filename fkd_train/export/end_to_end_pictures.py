@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import cycle
+from typing import Literal
 
 import cv2
 import numpy as np
 
+from fkd_infer.end_to_end import fit
 from fkd_infer.geometry.arrays import Pixels, bgr_image
 from fkd_train.data.synthetic import draw_face
 from fkd_train.export.sources.source import ExportData
@@ -15,6 +18,8 @@ _SHEETS, _FACES_PER_SHEET = 6, 4
 _FACES = _SHEETS * _FACES_PER_SHEET
 _ENLARGED, _ENLARGEMENT = 4, 4.3
 _GRAY = 127
+_BATCHES = (1, 2, 3, 7)
+"""Numbers of pictures in a batch, one after the other, for graphs that take any."""
 
 
 def drawn_pictures() -> list[Pixels]:
@@ -36,12 +41,26 @@ def pictures_of(images: Sequence[Pixels]) -> list[Pixels]:
 
 
 def fitted(picture: Pixels, height: int, width: int) -> Pixels:
-    """Shrinks a picture that is too large, and fills the rest of the size with gray."""
-    factor = min(1.0, height / len(picture), width / picture.shape[1])
-    if factor < 1:
-        picture = _resized(picture, factor)[:height, :width]
-    missing = ((0, height - len(picture)), (0, width - picture.shape[1]), (0, 0))
-    return np.pad(picture, missing, constant_values=_GRAY)
+    """Returns a picture as the runtime fits it into one of this size."""
+    place = np.empty((height, width, 3), np.uint8)
+    fit(picture, place)
+    return place
+
+
+def in_batches(pictures: Sequence[Pixels], batch: int | Literal["dynamic"]) -> list[Pixels]:
+    """Stacks pictures of one size to batches (b, H, W, 3) of so many, or of several numbers.
+
+    The last picture fills up the last batch of a fixed number.
+    """
+    sizes = cycle(_BATCHES if batch == "dynamic" else [batch])
+    batches, first = [], 0
+    while first < len(pictures):
+        size = next(sizes)
+        part = pictures[first : first + size]
+        missing = 0 if batch == "dynamic" else size - len(part)
+        batches.append(np.stack([*part, *[part[-1]] * missing]))
+        first += size
+    return batches
 
 
 def _resized(image: Pixels, factor: float) -> Pixels:

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 import onnx
 from onnx import TensorProto, helper
-from onnx.utils import Extractor
 
 from fkd_infer.geometry.rules import POINTS_BOX, BoxRule
 from fkd_infer.models.cards.landmark import ModelCard
@@ -22,6 +21,8 @@ from fkd_train.graphs.crop import crop, square, to_image
 _FLOAT, _BOOL, _INT64 = TensorProto.FLOAT, TensorProto.BOOL, TensorProto.INT64
 _EDGES = ("ReduceMin", "ReduceMax")
 _PASSES = 2
+PLACED = {"points": "points", "score": "presence", "spread": "spread"}
+"""Outputs of a landmark network, and what an end-to-end file calls them."""
 
 
 @dataclass(frozen=True)
@@ -38,22 +39,20 @@ def end_to_end_graph(
     landmarks: onnx.ModelProto, card: ModelCard, detector: onnx.ModelProto, faces: FaceFilter
 ) -> onnx.ModelProto:
     """Builds the graph from `image` (H, W, 3) to `boxes`, `scores`, `points` and, if the network
-    has a score, `presence`; without metadata."""
+    has them, `presence` and `spread`; without metadata."""
     nodes = Nodes("all")
     nodes.include(with_prefix(detector, "detector_", {"image": "image"}).graph)
     boxes, scores = _select_boxes(nodes, "detector_boxes", "detector_scores", faces.min_score)
-    points, *presence = _place_points(nodes, boxes, landmarks, card, faces)
-    results: list[str] = [boxes, scores, points, *presence]
-    if presence:
-        present = nodes("GreaterOrEqual", presence[0], np.float32(faces.min_presence))
-        results = [nodes("Compress", result, present, axis=0) for result in results]
-    names = ["boxes", "scores", "points", "presence"][: len(results)]
-    for name, result in zip(names, results, strict=True):
+    placed = _place_points(nodes, boxes, landmarks, card, faces)
+    results = {"boxes": boxes, "scores": scores, **placed}
+    if card.output.score:
+        present = nodes("GreaterOrEqual", placed["presence"], np.float32(faces.min_presence))
+        results = {name: nodes("Compress", each, present, axis=0) for name, each in results.items()}
+    shapes = face_shapes(card)
+    outputs = []
+    for name, result in results.items():
         nodes.nodes.append(helper.make_node("Identity", [result], [name], name))
-    shapes: list[list[int | str]] = [[4], [], [card.landmarks.count, 2], []]
-    outputs = [
-        typed(name, _FLOAT, ["faces", *shape]) for name, shape in zip(names, shapes, strict=False)
-    ]
+        outputs.append(typed(name, _FLOAT, ["faces", *shapes[name]]))
     image = typed("image", TensorProto.UINT8, ["height", "width", 3])
     model = helper.make_model(
         nodes.graph([image], outputs),
@@ -62,6 +61,14 @@ def end_to_end_graph(
     )
     onnx.checker.check_model(model, full_check=True)
     return model
+
+
+def face_shapes(card: ModelCard) -> dict[str, list[int]]:
+    """The shape of each output for one face, in order."""
+    count = card.landmarks.count
+    placed = {"points": [count, 2], "presence": [], "spread": [count]}
+    names = [PLACED[name] for name in card.output.names]
+    return {"boxes": [4], "scores": [], **{name: placed[name] for name in names}}
 
 
 def merged_opsets(*models: onnx.ModelProto) -> list[onnx.OperatorSetIdProto]:
@@ -85,62 +92,72 @@ def _select_boxes(nodes: Nodes, boxes: str, scores: str, min_score: float) -> tu
 
 def _place_points(
     nodes: Nodes, boxes: str, landmarks: onnx.ModelProto, card: ModelCard, faces: FaceFilter
-) -> list[str]:
-    """Places points (n, k, 2) in boxes (n, 4) and, if the network has a score, presence (n,)."""
+) -> dict[str, str]:
+    """Places points (n, k, 2) in boxes (n, 4), with presence (n,) and spread (n, k) if the network
+    has them."""
     count = nodes("Squeeze", nodes("Shape", boxes, start=0, end=1))
     body = _face_body(boxes, _pass_body(landmarks, card, faces), card, faces.rule)
-    return nodes.several(1 + card.output.score, "Loop", count, "", body=body)
+    names = [PLACED[name] for name in card.output.names]
+    return dict(zip(names, nodes.several(len(names), "Loop", count, "", body=body), strict=True))
 
 
 def _face_body(
     boxes: str, pass_body: onnx.GraphProto, card: ModelCard, rule: BoxRule
 ) -> onnx.GraphProto:
-    """Builds the body of the loop over faces, from a face's number to its points and presence."""
+    """Builds the body of the loop over faces, from a face's number to its points, presence and
+    spread."""
     nodes = Nodes("face")
     number, going = typed("face_number", _INT64, []), typed("face_going", _BOOL, [])
     box = nodes("Gather", boxes, number.name, axis=0)
-    zeros = np.zeros((card.landmarks.count, 2), np.float32)
-    state: list[Value] = [square(nodes, box, rule), zeros, np.zeros(1, np.float32)]
-    state = state[: len(pass_body.output) - 1]
-    _, points, *presence = nodes.several(
-        len(state), "Loop", np.array(_PASSES), "", *state, body=pass_body
-    )
+    shapes = _state_shapes(card)
+    state: list[Value] = [square(nodes, box, rule)]
+    state += [np.zeros(shape, np.float32) for shape in shapes.values()]
+    _, *placed = nodes.several(len(state), "Loop", np.array(_PASSES), "", *state, body=pass_body)
     outputs = [typed(nodes("Identity", going.name), _BOOL, [])]
-    outputs += [typed(points, _FLOAT, zeros.shape)]
-    outputs += [typed(nodes("Squeeze", each, np.array([0])), _FLOAT, []) for each in presence]
+    for (name, shape), value in zip(shapes.items(), placed, strict=True):
+        is_number = name == "presence"
+        value = nodes("Squeeze", value, np.array([0])) if is_number else value
+        outputs.append(typed(value, _FLOAT, [] if is_number else shape))
     return nodes.graph([number, going], outputs)
+
+
+def _state_shapes(card: ModelCard) -> dict[str, list[int]]:
+    """The shapes of what is placed for one face, which has a batch of one at most."""
+    placed = {name: shape for name, shape in face_shapes(card).items() if name in PLACED.values()}
+    return {name: shape or [1] for name, shape in placed.items()}
 
 
 def _pass_body(landmarks: onnx.ModelProto, card: ModelCard, faces: FaceFilter) -> onnx.GraphProto:
     """Builds the body of the loop that places points.
 
-    It maps a square to the points' own square, the points and the presence, and continues if the
-    presence is sufficient.
+    It maps a square to the points' own square, the points, the presence and the spread, and
+    continues if the presence is sufficient.
     """
     # These names are part of every exported file.
     nodes = Nodes("turn")
     box = typed("turn_box", _FLOAT, [4])
-    state = [((card.landmarks.count, 2), "points"), ((1,), "presence")][: 1 + card.output.score]
+    state = _state_shapes(card)
     inputs = [typed("turn_number", _INT64, []), typed("turn_going", _BOOL, []), box]
-    inputs += [typed(f"turn_last_{name}", _FLOAT, shape) for shape, name in state]
+    inputs += [typed(f"turn_last_{name}", _FLOAT, shape) for name, shape in state.items()]
     cropped = crop(nodes, "image", box.name, card.crop, card.input)
-    results = ["points", "score"][: len(state)]
-    if len(landmarks.graph.output) > len(results):
-        landmarks = Extractor(landmarks).extract_model(["image"], results)
     nodes.include(with_prefix(landmarks, "landmarks_", {"image": cropped.pixels}).graph)
     points = to_image(nodes, "landmarks_points", cropped)
     edges = [nodes(kind, points, np.array([0]), keepdims=0) for kind in _EDGES]
     points_square = square(nodes, nodes("Concat", *edges, axis=0), POINTS_BOX)
-    results = [points, "landmarks_score"][: len(state)]
+    results = {"points": points}
     condition = nodes("Identity", "turn_going")
     if card.output.score:
-        present = nodes("GreaterOrEqual", results[1], np.float32(faces.min_presence))
+        results["presence"] = "landmarks_score"
+        present = nodes("GreaterOrEqual", "landmarks_score", np.float32(faces.min_presence))
         condition = nodes("Squeeze", present, np.array([0]))
+    if card.output.spread:
+        step = nodes("Cast", cropped.step, to=_FLOAT)
+        results["spread"] = nodes("Mul", "landmarks_spread", step)
     outputs = [typed(condition, _BOOL, [])]
     outputs += [typed(points_square, _FLOAT, [4])]
     # The network's shapes have a batch of any size, the loop's state has one face.
     outputs += [
-        typed(nodes("Reshape", result, np.array(shape)), _FLOAT, shape)
-        for result, (shape, _) in zip(results, state, strict=True)
+        typed(nodes("Reshape", results[name], np.array(shape)), _FLOAT, shape)
+        for name, shape in state.items()
     ]
     return nodes.graph(inputs, outputs)

@@ -1,8 +1,8 @@
-"""Rewrites a graph for inputs of one size, in operators that OpenCV's dnn computes correctly.
+"""Rewrites a graph for inputs of one size, or for a batch of them.
 
-OpenCV 4 has no shapes but those known in advance, no arrays of one axis, and computes a depthwise
-convolution of a map with one row or column wrongly. With fixed shapes, what depends on them becomes
-constant; the rest is rewritten here. The results stay the same.
+With fixed shapes, what depends on them becomes constant. OpenCV 4 has no other shapes, no arrays of
+one axis, and computes a depthwise convolution of a map with one row or column wrongly:
+`for_opencv` rewrites what is left of that. The results stay the same.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def with_fixed_shapes(
     model: onnx.ModelProto, inputs: Mapping[str, Sequence[int]], outputs: Sequence[str]
 ) -> onnx.ModelProto:
     """Returns the part of a model that leads from inputs of these shapes to `outputs`, which may be
-    any values of the graph; outputs with one axis get a first one of 1."""
+    any values of the graph."""
     fixed = onnx.ModelProto()
     fixed.CopyFrom(model)
     for value in fixed.graph.input:
@@ -33,11 +33,14 @@ def with_fixed_shapes(
     part = Extractor(infer_shapes(fixed)).extract_model(list(inputs), list(outputs))
     # What was inferred has the old, unknown sizes.
     del part.graph.value_info[:]
-    return _with_two_axes(infer_shapes(onnxslim.slim(part)))
+    return infer_shapes(onnxslim.slim(part))
 
 
-def _with_two_axes(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Rewrites, in place, what OpenCV 4 does not compute; value types are inferred again."""
+def for_opencv(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Rewrites, in place, what OpenCV 4 does not compute in a graph with fixed shapes.
+
+    Outputs with one axis get a first one of 1.
+    """
     graph = model.graph
     constants = {each.name: numpy_helper.to_array(each) for each in graph.initializer}
     shapes = _shapes(graph)

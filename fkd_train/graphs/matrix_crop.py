@@ -35,7 +35,7 @@ class Crops:
 
 @dataclass(frozen=True)
 class Picture:
-    """Planes (H, W) of an image as float32, as the network sees them, and its size."""
+    """Planes (b, H, W) of b images as float32, as the network sees them, and their size."""
 
     planes: tuple[str, ...]
     height: int
@@ -43,22 +43,28 @@ class Picture:
 
 
 def picture(nodes: Nodes, image: str, height: int, width: int, channels: int) -> Picture:
-    """Splits an image (H, W, 3) uint8 into its colours, or its luma."""
-    pixels = nodes("Reshape", image, np.array([height * width, 3]))
+    """Splits an image (H, W, 3) uint8, or a batch of them (b, H, W, 3), into its colours, or its
+    luma."""
+    pixels = nodes("Reshape", image, np.array([-1, 3]))
     colours = nodes("Cast", pixels, to=TensorProto.FLOAT)
+    columns = nodes.several(3, "Split", colours, axis=1, num_outputs=3)
+    # Before any arithmetic, which takes ten times as long in a column.
+    shape = np.array([-1, height, width])
+    planes = [nodes("Reshape", column, shape) for column in columns]
     if channels == 1:
-        weighted = nodes("Add", nodes("MatMul", colours, LUMA), np.float32(1 << 14))
-        columns = [nodes("Floor", nodes("Mul", weighted, np.float32(1 / (1 << 15))))]
-    else:
-        columns = nodes.several(3, "Split", colours, axis=1, num_outputs=3)
-    shape = np.array([height, width])
-    return Picture(tuple(nodes("Reshape", each, shape) for each in columns), height, width)
+        # A product of matrices would round the weights to 10 bits on a GPU.
+        blue, green, red = (
+            nodes("Mul", plane, weight) for plane, weight in zip(planes, LUMA[:, 0], strict=True)
+        )
+        weighted = nodes("Add", nodes("Add", blue, green), nodes("Add", red, np.float32(1 << 14)))
+        planes = [nodes("Floor", nodes("Mul", weighted, np.float32(1 / (1 << 15))))]
+    return Picture(tuple(planes), height, width)
 
 
 def crops(
     nodes: Nodes, image: Picture, boxes: str, count: int, rule: CropRule, spec: InputSpec
 ) -> Crops:
-    """Cuts the network's inputs for boxes of points (count, 4) out of an image."""
+    """Cuts the network's inputs for boxes of points (b * count, 4), `count` in each image."""
     size = spec.size
     centre, side = apply_rule(nodes, boxes, rule)
     step = nodes("Mul", side, np.float32(1 / size))
@@ -73,27 +79,27 @@ def crops(
     area = nodes("Mul", columns.ratio, rows.ratio)
     share = nodes("Reshape", nodes("Div", _ONE, area), _AXES)
     is_two = nodes("Reshape", nodes("Equal", area, np.float32(4)), _AXES)
-    row_blocks = nodes("Reshape", rows.blocks, np.array([2 * count * size, image.height]))
+    row_blocks = nodes("Reshape", rows.blocks, np.array([-1, 2 * count * size, image.height]))
     column_blocks = nodes("Transpose", columns.blocks, perm=[0, 2, 1])
     planes = []
     for plane in image.planes:
         lines = nodes("MatMul", row_blocks, plane)
-        lines = nodes("Reshape", lines, np.array([count, 2 * size, image.width]))
+        lines = nodes("Reshape", lines, np.array([-1, 2 * size, image.width]))
         means = nodes("Mul", nodes("MatMul", lines, column_blocks), share)
         # OpenCV averages 2 × 2 pixels in integers, rounding halves up.
         half_up = nodes("Floor", nodes("Add", means, _HALF))
         means = nodes("Where", is_two, half_up, nodes("Round", means))
         cut = _interpolated(nodes, _interpolated(nodes, means, rows, 1), columns, 2)
         whole = nodes("Floor", nodes("Add", cut, _HALF)) if FIXED_POINT else nodes("Round", cut)
-        planes.append(nodes("Reshape", whole, np.array([count, size, size, 1])))
+        planes.append(nodes("Reshape", whole, np.array([-1, size, size, 1])))
     pixels = planes[0] if len(planes) == 1 else nodes("Concat", *planes, axis=3)
     return Crops(pixels, step, nodes("Sub", centre, reach))
 
 
-def to_image(nodes: Nodes, points: str, crops: Crops, count: int) -> str:
-    """Maps points (count, k, 2) of crops to pixels of the image."""
-    step = nodes("Reshape", crops.step, np.array([count, 1, 1]))
-    origin = nodes("Reshape", crops.origin, np.array([count, 1, 2]))
+def to_image(nodes: Nodes, points: str, crops: Crops) -> str:
+    """Maps points (n, k, 2) of crops to pixels of their images."""
+    step = nodes("Reshape", crops.step, np.array([-1, 1, 1]))
+    origin = nodes("Reshape", crops.origin, np.array([-1, 1, 2]))
     return nodes("Add", nodes("Mul", points, step), origin)
 
 

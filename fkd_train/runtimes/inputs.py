@@ -20,7 +20,12 @@ from fkd_train.data.dataset import DataFolders, read_faces
 from fkd_train.data.synthetic import draw_face
 from fkd_train.export.end_to_end import BUDGET_PX as END_TO_END_BUDGET_PX
 from fkd_train.export.end_to_end import MOST
-from fkd_train.export.end_to_end_pictures import drawn_pictures, fitted, pictures_of
+from fkd_train.export.end_to_end_pictures import (
+    drawn_pictures,
+    fitted,
+    in_batches,
+    pictures_of,
+)
 from fkd_train.export.landmarks import FP32_BUDGET_PX as BUDGET_PX
 from fkd_train.export.landmarks import FP32_BUDGET_SCORE
 from fkd_train.export.verify import BATCHES, as_planes, verification_faces
@@ -37,7 +42,8 @@ _GRAY = 127
 class CheckInputs:
     """Inputs of a file, the first of which is also timed, and what they show, for people.
 
-    `batches` is whether they are batches of faces (N, S, S, C), and not pictures (H, W, 3). Outputs
+    `batches` is whether they are batches of faces (N, S, S, C) or of pictures, and not pictures
+    (H, W, 3). Outputs
     count as equal if this `share` of the points, and all else in pixels, differs by at most
     `budget_px`, and no score by more than `budget_score`. With `padded`, rows
     of the outputs with a score of 0 are no faces.
@@ -82,9 +88,12 @@ def check_inputs(model: Path, card: AnyCard, data: DataFolders | None = None) ->
         return CheckInputs(arrays, content)
     if fixed := card.image_size:
         arrays = tuple(fitted(picture, *fixed) for picture in arrays)
+    if card.batch is not None:
+        arrays = tuple(in_batches(arrays, card.batch))
     # Crops are sampled at multiples of 1/32 px, so that a last digit of a box can move pixels.
     budgets = END_TO_END_BUDGET_PX, _END_TO_END_BUDGET_SCORE, MOST
-    return CheckInputs(arrays, content, False, *budgets, padded=fixed is not None)
+    batches = card.batch is not None
+    return CheckInputs(arrays, content, batches, *budgets, padded=fixed is not None)
 
 
 def _batches(model: Path, card: ModelCard, data: DataFolders | None) -> CheckInputs:

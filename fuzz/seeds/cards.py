@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from fkd_infer.geometry.rules import BoxRule, CropRule
 from fkd_infer.models.cards.base import Training
@@ -22,13 +22,16 @@ def cards() -> dict[str, bytes]:
     """Minimal and complete cards, each behind a byte that selects the kind of card."""
     plain, full = _landmark_card(), _full_card()
     detector = _detector_card()
-    both = EndToEndCard("both", full, detector, 0.4, 0.5, parity=EndToEndParity(0.01, 9, "drawn"))
+    parity = EndToEndParity(0.01, 9, "drawn")
+    both = EndToEndCard("both", full, detector, 0.4, 0.5, parity=parity)
+    batches = replace(both, image_size=(480, 640), max_faces=4, batch="dynamic")
     return {
         "landmarks": b"\0" + plain.to_json().encode(),
         "landmarks-full": b"\0" + full.to_json().encode(),
         "landmarks-scheme": b"\0" + _card_with_own_scheme(plain),
         "detector": b"\1" + detector.to_json().encode(),
         "end-to-end": b"\2" + both.to_json().encode(),
+        "end-to-end-batches": b"\2" + batches.to_json().encode(),
     }
 
 

@@ -44,7 +44,7 @@ CLASSES = [
         ),
         (
             ProviderError("cuda", [], "see the log"),
-            "provider 'cuda' cannot be used (usable: none); see the log",
+            "provider 'cuda' cannot be used (installed: none); see the log",
         ),
         (
             OutOfMemoryError("this machine", "to load m"),

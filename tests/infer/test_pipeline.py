@@ -352,7 +352,7 @@ def test_invalid_images_are_refused_with_what_makes_them_valid(
 )
 def test_arguments_are_checked_at_once(argument: str, value: object, why: str) -> None:
     with pytest.raises(FkdError, match=why) as caught:
-        fkd_infer.load(**{argument: value})  # type: ignore[arg-type]
+        fkd_infer.load(**{argument: value})  # type: ignore[call-overload]
     assert argument in str(caught.value)
     assert "\n" not in str(caught.value)
 

@@ -52,8 +52,12 @@ class ProviderOptions:
         if self.provider.name == AUTO and (self.device or self.settings):
             option = "--device" if self.device else "--provider-option"
             raise click.UsageError(f"{option} needs a --provider by name, such as cuda")
-        if self.device and self.provider.device not in ("", self.device):
+        if self.device and self.provider.device not in ("", self.device.upper()):
             raise click.UsageError(f"--provider {self.provider} and --device {self.device} differ")
+        try:
+            self.landmarks()
+        except SettingsError as error:
+            raise click.UsageError(str(error)) from error
 
     def landmarks(self) -> ProviderChoice:
         """What the landmark network runs on; raises SettingsError for a wrong setting."""
@@ -61,7 +65,7 @@ class ProviderOptions:
         settings = None
         if self.settings:
             settings = parse_settings(find_provider(name).settings_type, name, self.settings)
-        device = self.device or self.provider.device
+        device = (self.device or self.provider.device).upper()
         return ProviderChoice(name, device, settings, self.allow_fallback)
 
     def detector(self) -> ProviderChoice | None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, Self, TypeAlias, TypeVar
 
 from fkd_infer.errors import SettingsError
 from fkd_infer.system.arguments import check_fields
@@ -34,6 +34,10 @@ class ProviderSettings:
 
     def check_unused(self, provider: str) -> None:
         """Raises SettingsError if a session on another provider cannot ignore these settings."""
+
+    def for_any_size(self) -> Self:
+        """Returns the settings for a network whose images are of any size, as detectors' are."""
+        return self
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +146,8 @@ class ExecutionProvider(Generic[Settings]):
         """Raises SettingsError for a name that no device of this provider has."""
         if device and not self.is_device(device):
             fix = f"name {self.devices}" if self.devices else "leave it out"
-            raise SettingsError("device", f"is {device!r}, which {self.title} does not have", fix)
+            problem = f"is {device!r}, which provider {self.name!r} does not have"
+            raise SettingsError("device", problem, fix)
 
     def uses_threads(self, device: str) -> bool:
         """Whether a session on a device shares work between threads of the CPU."""

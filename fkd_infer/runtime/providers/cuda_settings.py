@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Literal, Self
 
 from fkd_infer.errors import SettingsError
 from fkd_infer.runtime.providers.base import PlannedSettings
@@ -47,6 +47,10 @@ class CudaSettings(PlannedSettings):
     def has_buffers(self) -> bool:
         """Whether each bucket has buffers on the GPU."""
         return self.binding or self.graphs
+
+    def for_any_size(self) -> Self:
+        """Returns the settings without graphs, which are recorded for one size."""
+        return replace(self, graphs=False)
 
     def check_unused(self, provider: str) -> None:
         """Raises SettingsError for graphs, which need CUDA."""

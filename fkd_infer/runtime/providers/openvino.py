@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from fkd_infer.runtime.providers.base import ExecutionProvider, Plugin, ProviderSettings
+from fkd_infer.system.arguments import AtLeastOne
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -32,7 +33,7 @@ class OpenVinoSettings(ProviderSettings):
     """
 
     precision: Precision = "f32"
-    streams: int = 1
+    streams: AtLeastOne = 1
     caching: bool = True
 
 
@@ -54,7 +55,6 @@ class OpenVinoProvider(ExecutionProvider[OpenVinoSettings]):
     auto_device = "GPU"
     parallel_calls = True
     half_precision = True
-    plans_by_shape = False
     settings_type = OpenVinoSettings
 
     def uses_threads(self, device: str) -> bool:

@@ -28,6 +28,8 @@ def parse_settings(kind: type[S], provider: str, options: Sequence[str]) -> S:
             known = f"choose one of: {', '.join(names)}" if names else "leave it out"
             problem = f"{name!r} is no option of provider {provider!r}"
             raise SettingsError("", problem if separator else f"{option!r} is not KEY=VALUE", known)
+        if name in values:
+            raise SettingsError(name, "is set twice", "set it once")
         values[name] = _parsed(name, text, hints[name])
     return kind(**values)
 
@@ -58,16 +60,15 @@ def _parsed(name: str, text: str, hint: Any) -> Any:
         (kind,) = (part for part in arguments if part is not NoneType)
         return _parsed(name, text, kind)
     if origin is tuple:
-        return tuple(_parsed(name, part, arguments[0]) for part in text.split(",") if part)
+        return tuple(_parsed(name, part, arguments[0]) for part in text.split(",") if text)
     if hint is bool:
         if text.lower() not in _BOOLS:
             raise SettingsError(name, f"is {text!r}, and has to be on or off")
         return _BOOLS[text.lower()]
     if hint is int:
-        try:
-            return int(text)
-        except ValueError:
-            raise SettingsError(name, f"is {text!r}, and has to be a whole number") from None
+        if not text.removeprefix("-").isascii() or not text.removeprefix("-").isdecimal():
+            raise SettingsError(name, f"is {text!r}, and has to be a whole number")
+        return int(text)
     if origin is Literal and text not in arguments:
         raise SettingsError(name, f"is {text!r}", f"choose one of: {', '.join(arguments)}")
     return text

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from fkd_infer.runtime.providers.base import ExecutionProvider, PlannedSettings, Plugin, is_index
 from fkd_infer.runtime.providers.cuda import CUDA, CUDA_LIBRARIES, NVIDIA
@@ -101,6 +101,10 @@ class TensorRtRtxSettings(PlannedSettings):
 
     graphs: bool = False
     caching: bool = True
+
+    def for_any_size(self) -> Self:
+        """Returns the settings without graphs, which are recorded for one size."""
+        return replace(self, graphs=False)
 
 
 class TensorRtRtxProvider(ExecutionProvider[TensorRtRtxSettings]):

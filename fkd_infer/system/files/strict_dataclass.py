@@ -76,9 +76,13 @@ def plain_problem(value: object, where: str, depth: int = 0) -> str:
 
 
 def _union_member(kinds: tuple[Any, ...], value: object) -> Any:
-    """Returns the type of a union that a value is meant for: None, a dataclass, or the first."""
+    """Returns the type of a union that a value is meant for: None, a dataclass, the literal that it
+    is, or the first."""
     if value is None and NoneType in kinds:
         return NoneType
+    if isinstance(value, str):
+        literals = (kind for kind in kinds if get_origin(kind) is Literal)
+        return next((kind for kind in literals if value in get_args(kind)), kinds[0])
     if isinstance(value, dict):
         return next((kind for kind in kinds if is_dataclass(kind)), kinds[0])
     return kinds[0]

@@ -72,6 +72,15 @@ def test_writes_a_picture_and_a_record_for_an_image(tmp_path: Path) -> None:
     np.testing.assert_allclose(np.array(face["points"]), fixed_points(), atol=0.006)
 
 
+def test_an_end_to_end_file_is_refused_with_the_call_that_opens_it(tmp_path: Path) -> None:
+    photo = write_image(tmp_path / "a.png")
+    failed = run(photo, "--model", MODELS / "end_to_end.onnx", "--json", tmp_path / "a.jsonl")
+    assert failed.exit_code == 1
+    (line,) = failed.output.splitlines()
+    assert "open it with fkd_infer.load(FILE, end_to_end=True)" in line
+    assert not (tmp_path / "a.jsonl").exists()
+
+
 def test_keeps_names_formats_and_sizes_of_a_folder(tmp_path: Path) -> None:
     for name in ("a.jpg", "sub/b.webp", "sub/c.bmp"):
         write_image(tmp_path / "in" / name, 40)

@@ -164,4 +164,4 @@ def test_errors_name_what_an_object_lacks(made: object, problem: str) -> None:
     with pytest.raises(DetectorError, match=problem):
         check_detector(made)
     with pytest.raises(DetectorError, match=problem):
-        load(MODELS / "fixed.onnx", detector=made)  # type: ignore[arg-type]
+        load(MODELS / "fixed.onnx", detector=made)  # type: ignore[call-overload]

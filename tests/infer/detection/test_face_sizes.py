@@ -57,7 +57,7 @@ def shown(
 
 @pytest.mark.parametrize("search", SEARCHES)
 def test_a_face_of_any_size_is_found_once(search: str, portrait: tuple[Pixels, Floats]) -> None:
-    pipeline = fkd_infer.load(provider="cpu", tuned=False, **SEARCHES[search])  # type: ignore[arg-type]
+    pipeline = fkd_infer.load(provider="cpu", tuned=False, **SEARCHES[search])  # type: ignore[call-overload]
     wrong = []
     for size in SIZES:
         for margin in (None, 2.0, 1.2, 0.9):
@@ -65,7 +65,7 @@ def test_a_face_of_any_size_is_found_once(search: str, portrait: tuple[Pixels, F
             visible = size * (5 if margin is None else margin)
             if max(image.shape) > 13_000 or visible < 24:
                 continue
-            searched = size / max(1, max(image.shape) / pipeline.detector.search.max_size)  # type: ignore[attr-defined]
+            searched = size / max(1, max(image.shape) / pipeline.detector.search.max_size)
             if searched < 12 and search != "tiles":
                 continue
             faces = pipeline(image)

@@ -188,6 +188,6 @@ def test_search_arguments_are_for_detectors_by_name(given: dict[str, float]) -> 
     with pytest.raises(
         SettingsError, match=f"{name} is for the detectors fkd, haar, yunet, by name"
     ):
-        load(MODELS / "fixed.onnx", detector="none", **given)  # type: ignore[arg-type]
+        load(MODELS / "fixed.onnx", detector="none", **given)  # type: ignore[call-overload]
     with pytest.raises(SettingsError, match="by name"):
-        load(MODELS / "fixed.onnx", detector=WholeImageDetector(CropRule(1.0)), **given)  # type: ignore[arg-type]
+        load(MODELS / "fixed.onnx", detector=WholeImageDetector(CropRule(1.0)), **given)  # type: ignore[call-overload]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from tiny_models import DETECTED_BOXES, LOW_SCORE, MODELS, detected_points, detector_card
 
 from fkd_infer.choices import CPU_DETECTOR_MODEL, DETECTOR_MODEL
+from fkd_infer.detection import fkd
 from fkd_infer.detection.fkd import FkdDetector
 from fkd_infer.detection.tiling import Search
 from fkd_infer.errors import (
@@ -25,9 +27,13 @@ from fkd_infer.errors import (
 )
 from fkd_infer.models.shipped import find_model, shipped_models
 from fkd_infer.pipeline import load
+from fkd_infer.runtime.choice import ProviderChoice
 from fkd_infer.runtime.providers.cpu import CPU
+from fkd_infer.runtime.providers.cuda import CUDA
+from fkd_infer.runtime.providers.cuda_settings import CudaSettings
 from fkd_infer.runtime.session import LandmarkSession
 from fkd_infer.runtime.settings import SessionSettings
+from fkd_infer.runtime.start import Started
 
 TINY = MODELS / "detector.onnx"
 
@@ -158,6 +164,50 @@ def test_cuda_is_used_or_refused() -> None:
         pytest.skip("this machine may have CUDA")
     with pytest.raises(ProviderError, match="onnxruntime-gpu"):
         FkdDetector(TINY, provider="cuda")
+
+
+def test_a_provider_that_cannot_take_any_size_names_the_way_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*_: object) -> None:
+        raise ProviderError("qnn", ["cpu"], "see the doctor", "QNN did not start: of unknown size")
+
+    monkeypatch.setattr(fkd, "start_session", fail)
+    with pytest.raises(
+        ProviderError, match="see the doctor; or run the detector on the CPU: --det"
+    ):
+        FkdDetector(TINY, provider="qnn")
+
+
+def test_graphs_are_for_landmarks_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    choices: list[ProviderChoice] = []
+
+    def start(_: object, __: Path, choice: ProviderChoice, *rest: object) -> Started:
+        choices.append(choice)
+        return Started(None, CUDA, "0", Counter())
+
+    monkeypatch.setattr(fkd, "start_session", start)
+    FkdDetector(TINY, provider=ProviderChoice("cuda", "1", CudaSettings(graphs=True, memory=9)))
+    assert choices == [ProviderChoice("cuda", "1", CudaSettings(memory=9))]
+
+
+def test_images_are_padded_where_each_size_is_planned(monkeypatch: pytest.MonkeyPatch) -> None:
+    detector = tiny()
+    inner, seen = detector.started.session, []
+
+    class Recorder:
+        def run(self, names: None, feed: dict[str, np.ndarray]) -> list[np.ndarray]:
+            seen.append(feed["image"])
+            return [np.asarray(output) for output in inner.run(names, feed)]
+
+    monkeypatch.setattr(detector, "started", detector.started._replace(session=Recorder()))
+    detector.detect(gray(204, 130, 100))
+    monkeypatch.setattr(detector, "execution_provider", CUDA)
+    detector.detect(gray(204, 130, 100))
+    detector.detect(gray(204, 256, 128))
+    assert [image.shape for image in seen] == [(130, 100, 3), (256, 128, 3), (256, 128, 3)]
+    assert (seen[1][:130, :100] == 204).all()
+    assert seen[1].sum() == seen[0].sum(), "the rest is black"
 
 
 class Full:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from fkd_infer.errors import SettingsError
@@ -26,10 +28,13 @@ def test_a_name_may_have_a_device(asked: str) -> None:
     ("asked", "message"),
     [
         ("tpu", "provider is 'tpu'; choose one of: auto, coreml, cpu"),
-        ("cuda:GPU", "device is 'GPU', which CUDA does not have; name a GPU by its number from 0"),
+        (
+            "cuda:GPU",
+            "device is 'GPU', which provider 'cuda' does not have; name a GPU by its number from 0",
+        ),
         ("cuda:-1", "device is '-1'"),
-        ("cpu:1", "device is '1', which the CPU does not have; leave it out"),
-        ("openvino:gpu", "device is 'gpu'.*name CPU, GPU or NPU"),
+        ("cpu:1", "device is '1', which provider 'cpu' does not have; leave it out"),
+        ("openvino:TPU", "device is 'TPU'.*name CPU, GPU or NPU"),
         ("auto:1", "device is '1', but the provider is 'auto'; name the provider too"),
     ],
 )
@@ -58,6 +63,9 @@ def test_options_are_parsed_by_name_and_type() -> None:
         (CudaSettings, "memory=0", "memory is 0"),
         (CudaSettings, "search=quick", "search is 'quick'; choose one of: heuristic"),
         (CudaSettings, "buckets=4,2", "ascend"),
+        (CudaSettings, "buckets=1,,2", "buckets is '', and has to be a whole number"),
+        (OpenVinoSettings, "streams=0", "streams is 0"),
+        (OpenVinoSettings, "streams=٣", "streams is '٣', and has to be a whole number"),
         (OpenVinoSettings, "precision=f64", "precision is 'f64'; choose one of: f32, f16, bf16"),
         (NoSettings, "a=b", "'a' is no option of provider 'x'; leave it out"),
     ],
@@ -75,3 +83,24 @@ def test_alternatives_of_each_provider_are_settings_of_it(provider: object) -> N
         assert isinstance(alternative, provider.settings_type)
         texts = format_settings(alternative)
         assert parse_settings(provider.settings_type, "x", texts) == alternative
+
+
+def test_names_of_any_case_are_understood() -> None:
+    assert ProviderChoice.of("OpenVINO:gpu.1") == ProviderChoice("openvino", "GPU.1")
+
+
+def test_an_option_that_is_set_twice_raises() -> None:
+    with pytest.raises(SettingsError, match="tf32 is set twice"):
+        parse_settings(CudaSettings, "cuda", ["tf32=on", "tf32=off"])
+
+
+@pytest.mark.parametrize("buckets", [(1.5,), (True,), [1, 2], 1])
+def test_batch_sizes_are_whole_numbers(buckets: Any) -> None:
+    with pytest.raises(SettingsError, match=r"buckets is .* a tuple, each a whole number"):
+        CudaSettings(buckets=buckets)
+
+
+def test_settings_of_another_provider_raise() -> None:
+    with pytest.raises(SettingsError, match="are CudaSettings; 'openvino' takes OpenVinoSettings"):
+        ProviderChoice("openvino", "CPU", CudaSettings())
+    assert ProviderChoice("auto", settings=CudaSettings()).settings == CudaSettings()

@@ -56,7 +56,7 @@ def device(provider: str, name: str = "") -> SimpleNamespace:
 def test_cuda_raises_if_it_is_not_installed() -> None:
     with pytest.raises(
         ProviderError,
-        match=r"'cuda'.*usable: cpu.*uninstall -y onnxruntime && pip install 'onnxruntime-gpu",
+        match=r"'cuda'.*installed: cpu.*uninstall -y onnxruntime && pip install 'onnxruntime-gpu",
     ):
         run(FakeRuntime([CPU]))
 
@@ -152,6 +152,12 @@ def test_options_of_the_provider_reach_it_and_its_device_too() -> None:
         str(1 << 30),
         "0",
     )
+
+
+def test_the_proof_is_not_recorded_as_a_graph() -> None:
+    runtime = FakeRuntime([CUDA, CPU], [CUDA, CPU])
+    run(runtime, ProviderChoice("cuda", settings=CudaSettings(graphs=True)))
+    assert runtime.entries["gpu_graph_id"] == "-1"
 
 
 def out_of_memory(names: Sequence[str]) -> None:

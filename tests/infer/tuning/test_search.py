@@ -182,6 +182,7 @@ def tune(
     output: list[str] = []
     on_cpu = ProviderChoice("cpu")
     profile = search.tune(Landmarks(model, goal), on_cpu, 60, only_this_file, output.append)
+    assert profile is not None
     return profile, "\n".join(output)
 
 
@@ -267,6 +268,7 @@ def test_the_detector_is_tuned_too(
     on_cpu = ProviderChoice("cpu")
     subject: Subject = OwnDetector(None, on_cpu)
     profile = search.tune(subject, on_cpu, 60, False, output.append)
+    assert profile is not None
     assert subject.files()[0].name == "fkd-detector-int8.onnx", "the default on the CPU"
     assert profile.variant is None, "the fp32 file, whose profile it is, was faster"
     write_profile(profile, subject.model)
@@ -290,6 +292,7 @@ def test_faster_options_of_a_provider_are_saved(
     profile = search.tune(
         OnDevice(fixed_model, "latency"), ProviderChoice("cuda"), 60, True, output.append
     )
+    assert profile is not None
     assert profile.options == ("graphs=on",)
     assert "graphs: significantly faster" in "\n".join(output)
 
@@ -309,11 +312,19 @@ def test_settings_with_which_a_provider_does_not_start_are_left_out(
     output: list[str] = []
     subject = OnDevice(fixed_model, "pipeline")
     profile = search.tune(subject, ProviderChoice("cuda"), 60, True, output.append)
+    assert profile is not None
     assert profile.key.provider == "cuda:0"
     assert profile.options == ()
     text = "\n".join(output)
     assert "graphs: left out; CUDA answers something else" in text
     assert "threads and spinning" not in text
+
+
+def test_too_little_time_to_compare_anything_saves_nothing(fixed_model: Path, cache: Path) -> None:
+    output: list[str] = []
+    subject = Landmarks(fixed_model, "pipeline")
+    assert search.tune(subject, ProviderChoice("cpu"), 0.1, True, output.append) is None
+    assert "skipped, there is no time left" in "\n".join(output)
 
 
 def test_warns_of_a_busy_machine(monkeypatch: pytest.MonkeyPatch) -> None:

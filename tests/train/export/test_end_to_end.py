@@ -166,12 +166,16 @@ class GraphAndPipeline:
         assert points.shape[1:] == (count, 2)
         assert all(outputs[name].dtype == np.float32 for name in names)
         assert ("presence" in names) == self.pipeline.card.output.score
+        assert ("spread" in names) == self.pipeline.card.output.spread
         for number, face in enumerate(expected):
             np.testing.assert_allclose(outputs["boxes"][number], face.box, atol=1e-3)
             assert outputs["scores"][number] == pytest.approx(face.score, abs=1e-4)
             assert np.linalg.norm(points[number] - face.points, axis=-1).max() <= EXACT_PX
             if "presence" in names:
                 assert outputs["presence"][number] == pytest.approx(face.presence, abs=1e-3)
+            if "spread" in names:
+                assert face.spread is not None
+                np.testing.assert_allclose(outputs["spread"][number], face.spread, rtol=0.02)
         return expected
 
 
@@ -304,7 +308,7 @@ def test_the_command_describes_the_file(exported: tuple[Path, str]) -> None:
     assert size.startswith(f"{path}: ")
     assert "px from the pipeline" in verified
     assert "input: image (H, W, 3) uint8, BGR, of any size" in output
-    assert "points (n, 68, 2), presence (n,), float32" in output
+    assert "points (n, 68, 2), presence (n,), spread (n, 68), float32" in output
 
 
 def test_the_card_holds_the_cards_of_both_networks(exported: tuple[Path, str]) -> None:

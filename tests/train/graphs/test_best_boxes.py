@@ -31,8 +31,9 @@ def run(
 
 
 def selected(boxes: Floats, scores: Floats) -> tuple[NDArray[np.generic], NDArray[np.generic]]:
+    """The best boxes of each image."""
     nodes = Nodes("test")
-    names = best_boxes(nodes, "boxes", "scores", len(boxes), COUNT, OVERLAP)
+    names = best_boxes(nodes, "boxes", "scores", boxes.shape[1], COUNT, OVERLAP)
     found_boxes, found_scores = run(nodes, list(names), boxes, scores)
     return found_boxes, found_scores
 
@@ -44,26 +45,26 @@ def random_boxes(count: int, seed: int) -> Floats:
 
 
 def test_the_best_boxes_are_those_of_the_operator() -> None:
-    for seed in range(5):
-        boxes = random_boxes(60, seed)
-        scores = np.random.default_rng(seed).uniform(0, 1, (1, 60)).astype(np.float32)
-        nodes = Nodes("reference")
-        rows = nodes(
-            "NonMaxSuppression",
-            nodes("Unsqueeze", "boxes", np.array([0])),
-            nodes("Unsqueeze", "scores", np.array([0])),
-            np.array([COUNT]),
-            np.array([OVERLAP], np.float32),
-        )
-        (chosen,) = run(nodes, [rows], boxes, scores)
-        expected = np.asarray(chosen, np.int64)[:, 2]
-        found_boxes, found_scores = selected(boxes, scores)
-        np.testing.assert_array_equal(found_boxes, boxes[expected])
-        np.testing.assert_array_equal(found_scores[:, 0], scores[0, expected])
+    images = 5
+    boxes = np.stack([random_boxes(60, seed) for seed in range(images)])
+    scores = np.random.default_rng(0).uniform(0, 1, (images, 60)).astype(np.float32)
+    nodes = Nodes("reference")
+    rows = nodes(
+        "NonMaxSuppression",
+        "boxes",
+        nodes("Unsqueeze", "scores", np.array([1])),
+        np.array([COUNT]),
+        np.array([OVERLAP], np.float32),
+    )
+    (chosen,) = run(nodes, [rows], boxes, scores)
+    image, _, box = np.asarray(chosen, np.int64).T
+    found_boxes, found_scores = selected(boxes, scores)
+    np.testing.assert_array_equal(found_boxes.reshape(-1, 4), boxes[image, box])
+    np.testing.assert_array_equal(found_scores.ravel(), scores[image, box])
 
 
 def test_of_equal_scores_the_first_is_taken_and_missing_boxes_score_0() -> None:
-    boxes = np.array([[0, 0, 9, 9], [50, 0, 59, 9], [1, 0, 10, 9]], np.float32)
+    boxes = np.array([[[0, 0, 9, 9], [50, 0, 59, 9], [1, 0, 10, 9]]], np.float32)
     found_boxes, scores = selected(boxes, np.full((1, 3), 0.75, np.float32))
-    np.testing.assert_array_equal(found_boxes[:2], boxes[:2])
-    np.testing.assert_array_equal(scores[:, 0], [0.75, 0.75, 0, 0])
+    np.testing.assert_array_equal(found_boxes[:, :2], boxes[:, :2])
+    np.testing.assert_array_equal(scores, [[0.75, 0.75, 0, 0]])

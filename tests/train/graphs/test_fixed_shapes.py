@@ -10,13 +10,13 @@ import pytest
 from repo_paths import SHIPPED_MODELS
 
 from fkd_train.graphs.fixed_end_to_end import CANDIDATES
-from fkd_train.graphs.fixed_shapes import with_fixed_shapes
+from fkd_train.graphs.fixed_shapes import for_opencv, with_fixed_shapes
 
 
 @pytest.mark.parametrize("shape", [(64, 64, 3), (100, 333, 3), (224, 160, 3)])
 def test_a_detectors_cells_are_the_same_also_in_opencv(shape: tuple[int, int, int]) -> None:
     detector = onnx.load(SHIPPED_MODELS / "fkd-detector.onnx")
-    fixed = with_fixed_shapes(detector, {"image": shape}, CANDIDATES)
+    fixed = for_opencv(with_fixed_shapes(detector, {"image": shape}, CANDIDATES))
     assert not {"Shape", "Range", "If", "Loop"} & {node.op_type for node in fixed.graph.node}
     for name in CANDIDATES:
         detector.graph.output.append(onnx.helper.make_empty_tensor_value_info(name))

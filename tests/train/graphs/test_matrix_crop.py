@@ -25,13 +25,14 @@ computes in another order."""
 
 
 def cut(image: Pixels, boxes: Floats, rule: CropRule, spec: InputSpec) -> NDArray[np.float32]:
-    """Cuts crops with a graph of its own."""
+    """Cuts crops out of an image or equally many out of each of several, with their own graph."""
     nodes = Nodes("test")
     plane = picture(nodes, "image", HEIGHT, WIDTH, spec.channels)
-    result = crops(nodes, plane, "boxes", len(boxes), rule, spec)
+    images = 1 if image.ndim == 3 else len(image)
+    result = crops(nodes, plane, "boxes", len(boxes) // images, rule, spec)
     graph = nodes.graph(
         [
-            typed("image", TensorProto.UINT8, [HEIGHT, WIDTH, 3]),
+            typed("image", TensorProto.UINT8, image.shape),
             typed("boxes", TensorProto.FLOAT, [len(boxes), 4]),
         ],
         [typed(result.pixels, TensorProto.FLOAT, None)],
@@ -56,3 +57,13 @@ def test_crops_of_all_sizes_and_at_all_borders_are_equal(border: Border, channel
     difference = np.abs(cut(image, boxes, rule, spec) - expected)
     assert (difference == 0).mean() >= EXACT_SHARE
     assert difference.max() <= 3
+
+
+def test_crops_of_a_batch_are_those_of_its_images() -> None:
+    rng = np.random.default_rng(1)
+    images = rng.integers(0, 256, (2, HEIGHT, WIDTH, 3), np.uint8)
+    boxes = np.array([[20, 30, 90, 100], [150, 20, 300, 170], [-9, 90, 60, 159]], np.float32)
+    rule, spec = CropRule(1.3, (0.0, 0.0), "replicate"), InputSpec(32, 1)
+    both = cut(images, np.concatenate([boxes, boxes]), rule, spec)
+    each = [cut(image, boxes, rule, spec) for image in images]
+    np.testing.assert_array_equal(both, np.concatenate(each))

@@ -12,6 +12,7 @@ import numpy as np
 import onnx
 import pytest
 from click.testing import CliRunner
+from exported_files import end_to_end_file
 from repo_paths import SHIPPED_MODELS
 from tiny_models import MODELS
 
@@ -21,6 +22,7 @@ from fkd_infer.models.description import read_any_card
 from fkd_train.choices import RuntimeName
 from fkd_train.cli import export
 from fkd_train.errors import RunError
+from fkd_train.graphs.fixed_end_to_end import FixedSize
 from fkd_train.runtimes import check
 from fkd_train.runtimes.base import Runtime
 from fkd_train.runtimes.check import RuntimeResult, check_runtimes, compare_runtimes
@@ -71,6 +73,15 @@ class MissingRuntime(Runtime):
 def changed(change: str) -> ScriptedRuntime:
     """A runtime that changes the reference's results."""
     return ScriptedRuntime(LIKE_THE_REFERENCE.format(change=change))
+
+
+def test_batches_of_pictures_are_compared_face_by_face(tmp_path: Path) -> None:
+    model = end_to_end_file(tmp_path, "naimishnet", FixedSize(240, 448, 2, "dynamic"))
+    inputs = check_inputs(model, read_any_card(model))
+    assert [len(each) for each in inputs.arrays[:3]] == [1, 2, 3]
+    (result,) = compare_runtimes(model, inputs, [REFERENCE])
+    assert (result.largest_px, result.problem) == (0.0, None)
+    assert "batches of 1, 2, 3" in result.inputs
 
 
 def result_of(runtime: Runtime, model: Path = MODELS / "scored.onnx") -> RuntimeResult:

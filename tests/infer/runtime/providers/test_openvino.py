@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from fkd_infer import load
-from fkd_infer.detection.fkd import FkdDetector
+from fkd_infer.detection.fkd import FkdDetector, padded
 from fkd_infer.errors import ProviderError
 from fkd_infer.runtime.choice import ProviderChoice
 from fkd_infer.runtime.proof import drawn_face
@@ -23,6 +23,10 @@ from fkd_infer.runtime.settings import SessionSettings
 @pytest.fixture
 def plugin() -> None:
     pytest.importorskip("onnxruntime_ep_openvino", reason="needs the plug-in of OpenVINO")
+
+
+def crops_of(count: int) -> np.ndarray:
+    return np.repeat(drawn_face(128)[None, ..., None], count, axis=0)
 
 
 def crops(session: LandmarkSession, count: int) -> np.ndarray:
@@ -58,7 +62,7 @@ def test_the_detector_runs_there_too_and_finds_the_same() -> None:
     image = np.full((240, 320, 3), 90, np.uint8)
     image[40:200, 80:240] = drawn_face(160)[..., None]
     here = FkdDetector(provider="openvino:CPU").detect(image)
-    expected = FkdDetector("fkd-detector", provider="cpu").detect(image)
+    expected = FkdDetector("fkd-detector", provider="cpu").detect(padded(image))
     np.testing.assert_allclose(here.scores, expected.scores, atol=1e-4)
     np.testing.assert_allclose(here.boxes, expected.boxes, atol=0.05)
 
@@ -83,6 +87,24 @@ def test_compiled_networks_are_kept_by_machine_model_and_settings(cache: Path) -
     folders = list((cache / "compiled").iterdir())
     assert len(folders) == 2
     assert all(folder.name.startswith("openvino-") for folder in folders)
+
+
+@pytest.mark.usefixtures("plugin")
+@pytest.mark.parametrize("shape", [(1, 1, 3), (7, 2000, 3), (31, 31, 3)])
+def test_tiny_pictures_have_no_face(shape: tuple[int, ...]) -> None:
+    assert load(provider="openvino:CPU")(np.zeros(shape, np.uint8)) == []
+
+
+@pytest.mark.usefixtures("plugin")
+def test_a_damaged_cache_is_made_anew(cache: Path) -> None:
+    expected = LandmarkSession("fkdnet", "openvino:CPU").run(crops_of(1)).points
+    (blob,) = (cache / "compiled").glob("*/*.blob")
+    content = bytearray(blob.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 20_000] = np.random.default_rng(0).bytes(20_000)
+    blob.write_bytes(content)
+    points = LandmarkSession("fkdnet", "openvino:CPU").run(crops_of(1)).points
+    np.testing.assert_allclose(points, expected, atol=1e-3)
 
 
 def test_threads_and_precision_reach_it_as_properties() -> None:

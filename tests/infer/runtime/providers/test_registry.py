@@ -117,7 +117,7 @@ def test_several_runtimes_are_reported_with_one_fix() -> None:
     error = install_error(["onnxruntime", "onnxruntime-gpu", "onnxruntime-npu"])
     assert error is not None
     assert "all installed and overwrite each other" in str(error)
-    fix = "pip uninstall -y onnxruntime onnxruntime-gpu onnxruntime-npu && pip install onnxrun"
+    fix = "pip uninstall -y onnxruntime onnxruntime-gpu onnxruntime-npu && pip install "
     assert (error.fix or "").startswith(fix)
 
 
