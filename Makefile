@@ -19,8 +19,10 @@ KILLS  := 100
 # Seconds for each reader of files in `make fuzz`.
 SECONDS := 60
 
-# Tests the installed wheel; runs in build/, where the repository's packages cannot be imported.
-TEST_WHEEL = cd build && venv/bin/pytest -c ../pyproject.toml --rootdir .. -p no:cacheprovider ../tests/infer
+# Tests the installed wheel; runs in build/, where the repository's packages cannot be imported. The tests in a browser
+# need Playwright, and are about files that the wheel contains as they are.
+TEST_WHEEL = cd build && venv/bin/pytest -c ../pyproject.toml --rootdir .. -p no:cacheprovider ../tests/infer \
+	--ignore=../tests/infer/live/page
 
 .PHONY: demo web test check audit lock sbom release faults fuzz soak format wheel-test gpu-wheel-test clean
 
@@ -107,7 +109,7 @@ web/node_modules/.installed: web/package-lock.json
 	$(NPM_CI) --prefix web
 	@touch $@
 
-# Exported files are also tested in JavaScript, and those tests skip themselves without it.
+# Exported files are also tested in JavaScript, and pages by axe-core; those tests skip themselves without it.
 $(VENV)/.installed-dev: pyproject.toml constraints.txt tests/node/package-lock.json web/package-lock.json | $(BIN)/python
 	@echo "installing fkd with its training and development packages into $(VENV) …"
 	$(PIP) -e ".[cpu,demo,train,timm,live,bench,dev]"

@@ -18,7 +18,9 @@ from fkd_infer.canvas.image_canvas import as_canvas
 from fkd_infer.choices import Smoothing
 from fkd_infer.geometry.arrays import Pixels
 from fkd_infer.landmarks.schemes import IBUG68
+from fkd_infer.live.drawer import FrameTracker
 from fkd_infer.live.runner import LiveRunner
+from fkd_infer.live.source import LiveSource
 from fkd_infer.live.view import ViewSettings
 from fkd_infer.types import Face, Frame
 
@@ -80,22 +82,33 @@ def endless_frames() -> Callable[[], Iterator[Frame]]:
     return drawn_frames(None)
 
 
-def live_runner(frames: Callable[[], Iterator[Frame]], paced: bool = True) -> LiveRunner:
+def live_runner(
+    frames: Callable[[], Iterator[Frame]],
+    repeated: bool = True,
+    tracker: FrameTracker | None = None,
+    others: Sequence[LiveSource] = (),
+) -> LiveRunner:
     """A runner of frames that draws nothing at first."""
-    return LiveRunner(frames, CircleTracker(), IBUG68, FILTERS, ViewSettings(layers=()), paced)
+    sources = (LiveSource("clip.mp4", frames, repeated), *others)
+    settings = ViewSettings(layers=())
+    return LiveRunner(sources, tracker or CircleTracker(), IBUG68, FILTERS, settings)
 
 
 @contextmanager
 def serve(
-    live: LiveRunner, token: str | None = None, host: str = "127.0.0.1"
+    live: LiveRunner,
+    token: str | None = None,
+    host: str = "127.0.0.1",
+    titles: Sequence[str] = ("clip.mp4",),
+    port: int = 0,
 ) -> Iterator[LiveServer]:
     """Runs the server of a runner in a thread until the end of the block."""
-    from fkd_infer.live.listener import open_listener
+    from fkd_infer.live.access.listener import open_listener
     from fkd_infer.live.server import LiveServer
     from fkd_infer.live.state import PageInfo
 
-    info = PageInfo("clip.mp4", {"red": "Red corner", "green": "Green corner"})
-    server = LiveServer(live, info, open_listener(host, 0), host, token)
+    info = PageInfo(titles, {"red": "Red corner", "green": "Green corner"})
+    server = LiveServer(live, info, open_listener(host, port), host, token)
     thread = threading.Thread(target=server.run, name="server")
     with live:
         live.wait()

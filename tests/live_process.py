@@ -116,9 +116,10 @@ def read_answer(client: socket.socket, head: bool = False) -> Answer:
 
 def check_headers(answer: Answer) -> None:
     """Checks that an answer has the security headers, and neither Server nor CORS headers."""
-    from fkd_infer.live.guard import HEADERS
+    from fkd_infer.live.access.guard import security_headers
 
-    assert {name: answer.headers[name] for name in HEADERS} == HEADERS
+    expected = security_headers()
+    assert {name: answer.headers[name] for name in expected} == expected
     assert "Server" not in answer.headers
     assert "Access-Control-Allow-Origin" not in answer.headers
 
@@ -157,11 +158,10 @@ def start_live(video: Path, *arguments: str, setup: str = _SHORT_TIMEOUTS) -> su
 def wait_for_page(process: subprocess.Popen[str]) -> LiveProcess:
     """Waits until the command prints the page's address."""
     assert process.stdout is not None
-    line = process.stdout.readline()
-    match = re.search(r":(\d+)/", line)
+    lines = "".join(iter(process.stdout.readline, "Ctrl-C ends it.\n"))
+    match = re.search(r":(\d+)/", lines)
     if not match:
-        pytest.fail(f"{line}{process.communicate(timeout=10)}")
-    assert process.stdout.readline() == "Ctrl-C ends it.\n"
+        pytest.fail(f"{lines}{process.communicate(timeout=10)}")
     return LiveProcess(process, int(match[1]))
 
 

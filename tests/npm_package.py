@@ -7,23 +7,19 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import pytest
+from browser import missing
 from repo_paths import ROOT
 
 WEB = ROOT / "web"
 
 
 def find_npm() -> str:
-    """The command npm; skips the test where there is none.
-
-    Also skips it without the packages of `web/`, but fails it under CI, which installs them.
-    """
+    """The command npm; without it or the packages of `web/`, the test is skipped or fails."""
     command = shutil.which("npm")
     if command is None:
-        pytest.skip("needs npm")
+        missing("needs npm")
     if not (WEB / "node_modules").is_dir():
-        problem = "needs the packages of `npm ci --prefix web`"
-        pytest.fail(problem) if "CI" in os.environ else pytest.skip(problem)
+        missing("needs the packages of `npm ci --prefix web`")
     return command
 
 

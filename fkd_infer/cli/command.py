@@ -30,7 +30,7 @@ _PACKAGES_OF_EXTRAS = {
         "tomli_w torch"
     ),
     "demo": "skimage",
-    "live": "h11 starlette uvicorn",
+    "live": "h11 psutil segno starlette uvicorn",
 }
 
 

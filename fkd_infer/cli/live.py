@@ -1,10 +1,9 @@
-"""fkd-infer live: a camera, stream or video with its faces drawn, in the browser."""
+"""fkd-infer live: cameras, streams and videos with their faces drawn, in the browser."""
 
 from __future__ import annotations
 
-import re
+import sys
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -20,15 +19,15 @@ if TYPE_CHECKING:
     from fkd_infer.filters.filter import Filter
     from fkd_infer.landmarks.schemes import LandmarkScheme
     from fkd_infer.limits import Limits
-    from fkd_infer.live.runner import LiveRunner
+    from fkd_infer.live.source import LiveSource
     from fkd_infer.media.sources import Source
-    from fkd_infer.tracking.tracker import Tracker
 
-_ONE_MOVING = "live shows one camera, stream or video"
+_MAX_SOURCES = 100
+"""Of a page."""
 
 
 @click.command(cls=FkdCommand)
-@click.argument("source")
+@click.argument("sources", metavar="SOURCE...", nargs=-1, required=True)
 @live_face_options
 @provider_options
 @view_options
@@ -37,7 +36,7 @@ _ONE_MOVING = "live shows one camera, stream or video"
 @click.pass_context
 def main(
     context: click.Context,
-    source: str,
+    sources: tuple[str, ...],
     faces: LiveFaceOptions,
     providers: ProviderOptions,
     view: ViewOptions,
@@ -47,75 +46,83 @@ def main(
     """Show a camera, stream or video with its faces drawn in the browser, as it runs.
 
     SOURCE is the number of a camera, a stream's URL, or a video, which is repeated at its own
-    speed. On the page, viewers change filters, smoothing and layers, and save pictures. Ctrl-C
-    ends the command.
+    speed. The first one is shown. On the page, viewers choose another one, change filters,
+    smoothing and layers, and save pictures and recordings. Ctrl-C ends the command.
     """
-    from fkd_infer.live.listener import open_listener
+    from fkd_infer.live.access.listener import open_listener
+    from fkd_infer.live.runner import LiveRunner
     from fkd_infer.live.server import LiveServer
     from fkd_infer.live.state import PageInfo
 
-    moving = _single_moving_source(source)
-    title = _title(moving)
+    offered = _offered_sources(sources, address.offers_cameras, limits)
     with (
         open_listener(address.host, address.port) as listener,
         exit_on_signals(context, "stopped"),
     ):
         tracker = faces.tracker(view.smooth, providers)
-        runner, filters = _runner(moving, tracker, view, limits)
+        scheme = tracker.pipeline.card.landmarks
+        chosen, filters = _filters(view.filters, scheme)
+        runner = LiveRunner(offered, tracker, scheme, filters, view.settings(chosen))
         titles = {name: each.title for name, each in filters.items()}
-        info = PageInfo(title, titles)
+        info = PageInfo([source.title for source in offered], titles)
         server = LiveServer(runner, info, listener, address.host, address.token)
         with runner:
             runner.wait()
-            click.echo(f"{title} is shown at {server.url}\nCtrl-C ends it.")
+            click.echo(f"{offered[0].title} is shown at{_addresses(server.urls, address.host)}")
+            click.echo("Ctrl-C ends it.")
             server.run()
         runner.check()
-        click.echo(f"{title} has ended")
+        click.echo(f"{info.sources[runner.settings.source]} has ended")
 
 
-def _runner(
-    source: Source, tracker: Tracker, view: ViewOptions, limits: Limits
-) -> tuple[LiveRunner, Mapping[str, Filter]]:
-    """The runner of a source, and the filters that viewers can choose."""
-    from fkd_infer.live.runner import LiveRunner
-    from fkd_infer.live.view import ViewSettings
-    from fkd_infer.media.frames import frames_from
+def _offered_sources(
+    arguments: Sequence[str], with_cameras: bool, limits: Limits
+) -> list[LiveSource]:
+    """The sources that viewers can choose: those of the command line, and this machine's cameras.
 
-    scheme = tracker.pipeline.card.landmarks
-    chosen, filters = _filters(view.filters, scheme)
-    runner = LiveRunner(
-        partial(frames_from, source, limits=limits),
-        tracker,
-        scheme,
-        filters,
-        ViewSettings(chosen, view.smooth, view.layers),
-        paced=source.kind == "video",
-    )
-    return runner, filters
+    Raises LiveError.
+    """
+    from fkd_infer.errors import LiveError
+    from fkd_infer.live.source import camera_title, live_source
+    from fkd_infer.media.camera_list import find_cameras
+    from fkd_infer.media.sources import expand_sources
+
+    sources = [source for text in arguments for source in _moving_sources(text)]
+    offered = [live_source(source, limits) for source in sources]
+    if with_cameras:
+        named = {source.camera for source in sources}
+        for camera in find_cameras():
+            if camera.number not in named:
+                (source,) = expand_sources(str(camera.number))
+                offered.append(live_source(source, limits, camera_title(camera)))
+    if len(offered) > _MAX_SOURCES:
+        raise LiveError(
+            "", f"{len(offered)} sources are too many for a page", f"name at most {_MAX_SOURCES}"
+        )
+    return offered
 
 
-def _single_moving_source(text: str) -> Source:
-    """The one camera, stream or video that an argument stands for; raises LiveError."""
+def _moving_sources(text: str) -> list[Source]:
+    """The cameras, streams and videos that an argument stands for; raises LiveError."""
     from fkd_infer.errors import LiveError
     from fkd_infer.media.sources import expand_sources
 
-    sources = expand_sources([text])
-    if len(sources) != 1:
-        raise LiveError(text, f"it stands for {len(sources)} sources", _ONE_MOVING)
-    if sources[0].kind == "image":
-        raise LiveError(text, "an image does not move", _ONE_MOVING)
-    return sources[0]
+    found = expand_sources([text])
+    moving = [source for source in found if source.kind != "image"]
+    if not moving:
+        raise LiveError(text, "an image does not move", "live shows cameras, streams and videos")
+    return moving
 
 
-def _title(source: Source) -> str:
-    """The name that viewers see: without folders, passwords and unprintable characters."""
-    if source.camera is not None:
-        return f"camera {source.camera}"
-    if source.path is not None:
-        name = source.path.name
-    else:
-        name = re.sub(r"//[^/@]*@", "//", source.name).partition("?")[0]
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in name)
+def _addresses(urls: Sequence[str], host: str) -> str:
+    """The page's addresses as they are printed, with a QR code for other machines' cameras."""
+    from fkd_infer.live.access.hosts import is_loopback
+    from fkd_infer.live.access.qr_code import terminal_qr_code
+
+    text = f" {urls[0]}" if len(urls) == 1 else "".join(f"\n  {url}" for url in urls)
+    if is_loopback(host) or not sys.stdout.isatty() or "utf" not in sys.stdout.encoding.lower():
+        return text
+    return f"{text}\n{terminal_qr_code(urls[0])}"
 
 
 def _filters(

@@ -1,4 +1,4 @@
-"""Serves the live page with uvicorn. Needs the extra `live` (Starlette and uvicorn)."""
+"""Serves the live page with uvicorn. Needs the extra `live`."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ import uvicorn
 from starlette.middleware import Middleware
 
 from fkd_infer.errors import LiveError
-from fkd_infer.live.guard import HEADERS, Guard
-from fkd_infer.live.hosts import is_any_address
+from fkd_infer.live.access.addresses import machine_addresses
+from fkd_infer.live.access.guard import Guard, security_headers
+from fkd_infer.live.access.hosts import is_any_address
 from fkd_infer.live.page_app import PageApp
+from fkd_infer.live.recorder import Recorder
 from fkd_infer.live.runner import LiveRunner
 from fkd_infer.live.state import PageInfo
 from fkd_infer.live.stream import FrameFeed
@@ -42,8 +44,8 @@ class LiveServer:
         self._live, self._listener = live, listener
         self.port: int = listener.getsockname()[1]
         self._host, self._token = host, token
-        self._feed = FrameFeed(live)
-        app = PageApp(live, info, self._feed, lambda: self._server.should_exit)
+        self._feed, self._recorder = FrameFeed(live), Recorder()
+        app = PageApp(live, info, self._feed, self._recorder, lambda: self._server.should_exit)
         guard = Middleware(Guard, host=host, port=self.port, token=token)
         self._server = uvicorn.Server(
             uvicorn.Config(
@@ -56,7 +58,7 @@ class LiveServer:
                 access_log=False,
                 proxy_headers=False,
                 server_header=False,
-                headers=list(HEADERS.items()),
+                headers=list(security_headers().items()),
                 backlog=MAX_CONNECTIONS,
                 limit_concurrency=MAX_CONNECTIONS + 1,
                 h11_max_incomplete_event_size=MAX_HEAD_BYTES,
@@ -66,9 +68,13 @@ class LiveServer:
         )
 
     @property
-    def url(self) -> str:
-        """The page's address, with the token."""
-        host = socket.gethostname() if is_any_address(self._host) else self._host
+    def urls(self) -> list[str]:
+        """The addresses of the page, with the token; the likeliest to be reached first."""
+        any_address = is_any_address(self._host)
+        hosts = machine_addresses(self._listener) if any_address else [self._host]
+        return [self._url(host) for host in hosts]
+
+    def _url(self, host: str) -> str:
         host = f"[{host}]" if ":" in host else host
         query = "" if self._token is None else f"?token={self._token}"
         return f"http://{host}:{self.port}/{query}"
@@ -79,10 +85,11 @@ class LiveServer:
         Raises LiveError if the machine lacks a resource that the server needs.
         """
         self._live.on_end = self.stop
+        self._live.on_frame.append(self._recorder.add)
         if self._live.ended:
             self.stop()
         try:
-            with asyncio.Runner() as runner:
+            with self._recorder, asyncio.Runner() as runner:
                 runner.run(self._serve())
         except OSError as error:
             raise LiveError.of_fault("serving the page", error) from error

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 
 from fkd_infer.choices import DRAW_LAYERS, SMOOTHINGS
+from fkd_infer.live.recorder import RecordingState
 from fkd_infer.live.runner import LiveRunner
 from fkd_infer.live.view import ViewSettings
 
@@ -22,18 +24,23 @@ _BODY_TIMEOUT_S = 5.0
 
 @dataclass(frozen=True)
 class PageInfo:
-    """The source's name, and the titles of the filters to choose from, by name."""
+    """What viewers can choose: titles of the sources, and titles of the filters by name."""
 
-    source: str
+    sources: Sequence[str]
     filters: Mapping[str, str]
 
 
-def state_of(live: LiveRunner, info: PageInfo, viewers: int) -> dict[str, Any]:
+def state_of(
+    live: LiveRunner, info: PageInfo, recording: RecordingState, viewers: int
+) -> dict[str, Any]:
     """The answer of /state, as docs/live.md has it."""
     return {
-        "source": info.source,
+        "source": info.sources[live.settings.source],
         "look": asdict(live.settings),
+        "problem": live.problem,
+        "recording": asdict(recording),
         "choices": {
+            "sources": list(info.sources),
             "filters": [{"name": name, "title": title} for name, title in info.filters.items()],
             "smoothing": list(SMOOTHINGS),
             "layers": list(DRAW_LAYERS),
@@ -67,29 +74,60 @@ async def _read_body(request: Request) -> bytes:
     return body
 
 
-def with_changes(settings: ViewSettings, changes: Any, filters: Mapping[str, str]) -> ViewSettings:
-    """Returns the settings with the changes of a request; raises HTTPException for any other."""
-    choices = {"filters": tuple(filters), "layers": DRAW_LAYERS, "smoothing": SMOOTHINGS}
+def with_changes(settings: ViewSettings, changes: Any, info: PageInfo) -> ViewSettings:
+    """Returns the settings with the changes of a request; raises HTTPException for any other.
+
+    Another source is played, even if the one before it was paused.
+    """
+    check: dict[str, Callable[[str, Any], Any]] = {
+        "filters": partial(_names, known=tuple(info.filters)),
+        "layers": partial(_names, known=DRAW_LAYERS),
+        "smoothing": partial(_name, known=SMOOTHINGS),
+        "source": partial(_index, count=len(info.sources)),
+        "mirrored": _flag,
+        "paused": _flag,
+    }
     if not isinstance(changes, dict):
-        raise HTTPException(400, f"send an object with any of: {', '.join(choices)}")
-    checked: dict[str, Any] = {}
-    for field, value in changes.items():
-        if field not in choices:
-            raise HTTPException(400, f"unknown field {field!r}; there are: {', '.join(choices)}")
-        known = choices[field]
-        if field == "smoothing":
-            _check(field, value, known)
-            checked[field] = value
-            continue
-        if not isinstance(value, list):
-            raise HTTPException(400, f"{field} is a list of names")
-        for name in value:
-            _check(field, name, known)
-        checked[field] = tuple(choice for choice in known if choice in value)
+        raise HTTPException(400, f"send an object with any of: {', '.join(check)}")
+    for field in changes:
+        if field not in check:
+            raise HTTPException(400, f"unknown field {field!r}; there are: {', '.join(check)}")
+    checked = {field: check[field](field, value) for field, value in changes.items()}
+    if checked.get("source", settings.source) != settings.source:
+        checked.setdefault("paused", False)
     return replace(settings, **checked)
 
 
-def _check(field: str, value: Any, known: tuple[str, ...]) -> None:
+def wants_recording(change: Any) -> bool:
+    """Whether a request starts a recording or ends it; raises HTTPException for any other."""
+    if not isinstance(change, dict) or list(change) != ["active"]:
+        raise HTTPException(400, "send an object with active")
+    return _flag("active", change["active"])
+
+
+def _names(field: str, values: Any, known: tuple[str, ...]) -> tuple[str, ...]:
+    """Names in the order of the known ones."""
+    if not isinstance(values, list):
+        raise HTTPException(400, f"{field} is a list of names")
+    for value in values:
+        _name(field, value, known)
+    return tuple(name for name in known if name in values)
+
+
+def _name(field: str, value: Any, known: tuple[str, ...]) -> str:
     if not isinstance(value, str) or value not in known:
         there = ", ".join(known) or "none"
         raise HTTPException(400, f"{field}: unknown value {str(value)[:80]!r}; there are: {there}")
+    return value
+
+
+def _index(field: str, value: Any, count: int) -> int:
+    if type(value) is not int or not 0 <= value < count:
+        raise HTTPException(400, f"{field} is a number from 0 to {count - 1}")
+    return value
+
+
+def _flag(field: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise HTTPException(400, f"{field} is true or false")
+    return value

@@ -34,11 +34,11 @@ class FrameFeed:
         """Subscribes the running event loop to the runner's frames."""
         loop = asyncio.get_running_loop()
 
-        def notify() -> None:
+        def notify(_: DrawnFrame) -> None:
             with suppress(RuntimeError):  # the loop has just been closed
                 loop.call_soon_threadsafe(self.wake)
 
-        self._live.on_frame = notify
+        self._live.on_frame.append(notify)
 
     def wake(self) -> None:
         """Wakes everything that waits for a frame."""

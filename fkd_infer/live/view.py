@@ -17,11 +17,17 @@ _JPEG_QUALITY = 80
 
 @dataclass(frozen=True)
 class ViewSettings:
-    """What is drawn and how strongly landmarks are smoothed; viewers can change it."""
+    """What is shown, drawn, and how strongly landmarks are smoothed; viewers can change it.
+
+    `source` is a number in the list of sources that the program offers.
+    """
 
     filters: tuple[str, ...] = ()
     smoothing: Smoothing = "off"
     layers: tuple[DrawLayer, ...] = DEFAULT_DRAW_LAYERS
+    source: int = 0
+    mirrored: bool = False
+    paused: bool = False
 
 
 @dataclass(frozen=True)
@@ -47,13 +53,17 @@ class DrawnFrame:
 
     def jpeg(self) -> bytes:
         """Encodes the picture for streaming, MAX_VIEW_SIDE at most."""
-        height, width = self.image.shape[:2]
-        scale = MAX_VIEW_SIDE / max(height, width)
-        image = self.image
-        if scale < 1:
-            size = (max(1, round(width * scale)), max(1, round(height * scale)))
-            image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+        image = self.scaled_to(MAX_VIEW_SIDE)
         return _encode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+
+    def scaled_to(self, max_side: int) -> Pixels:
+        """The picture, with at most so many pixels on its longer side."""
+        height, width = self.image.shape[:2]
+        scale = max_side / max(height, width)
+        if scale >= 1:
+            return self.image
+        size = (max(1, round(width * scale)), max(1, round(height * scale)))
+        return np.asarray(cv2.resize(self.image, size, interpolation=cv2.INTER_AREA), np.uint8)
 
     def png(self) -> bytes:
         """Encodes the picture at its full size."""

@@ -8,11 +8,30 @@ from typing import TYPE_CHECKING
 import click
 
 from fkd_infer.choices import DEFAULT_DRAW_LAYERS, DRAW_LAYERS, DrawLayer
-from fkd_infer.cli.options.group import NameOrPath, group
+from fkd_infer.cli.options.group import Decorator, NameOrPath, group
 
 if TYPE_CHECKING:
     from fkd_infer.drawing.overlay import Overlay
     from fkd_infer.pipeline import Pipeline
+
+
+def layers_to_draw(
+    layers: tuple[DrawLayer, ...], filters: tuple[str, ...]
+) -> tuple[DrawLayer, ...]:
+    """The layers that were asked for; without any, none beside filters, or else the default."""
+    return layers or (() if filters else DEFAULT_DRAW_LAYERS)
+
+
+def draw_option(help: str) -> Decorator:
+    """The option --draw, whose layers go through `layers_to_draw`."""
+    return click.option(
+        "--draw",
+        "layers",
+        type=click.Choice(DRAW_LAYERS),
+        multiple=True,
+        show_default=f"{', '.join(DEFAULT_DRAW_LAYERS)}; none with --filter",
+        help=help,
+    )
 
 
 @dataclass(frozen=True)
@@ -29,7 +48,7 @@ class DrawingOptions:
         from fkd_infer.filters.filter import load_filters
 
         scheme = pipeline.card.landmarks
-        layers = self.layers or (() if self.filters else DEFAULT_DRAW_LAYERS)
+        layers = layers_to_draw(self.layers, self.filters)
         filters = load_filters(self.filters, scheme) if self.filters else None
         return Overlay(Annotator(scheme, layers), filters)
 
@@ -37,14 +56,7 @@ class DrawingOptions:
 drawing_options = group(
     "drawing",
     DrawingOptions,
-    layers=click.option(
-        "--draw",
-        "layers",
-        type=click.Choice(DRAW_LAYERS),
-        multiple=True,
-        show_default=f"{', '.join(DEFAULT_DRAW_LAYERS)}; none with --filter",
-        help="Draw this layer; may be repeated.",
-    ),
+    layers=draw_option("Draw this layer; may be repeated."),
     filters=click.option(
         "--filter",
         "filters",

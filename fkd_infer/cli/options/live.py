@@ -11,9 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from fkd_infer.choices import (
-    DEFAULT_DRAW_LAYERS,
     DEFAULT_SMOOTHING,
-    DRAW_LAYERS,
     SMOOTHINGS,
     DrawLayer,
     Roll,
@@ -29,11 +27,13 @@ from fkd_infer.cli.options.detectors import (
     roll_option,
     video_size_text,
 )
+from fkd_infer.cli.options.drawing import draw_option, layers_to_draw
 from fkd_infer.cli.options.group import NameOrPath, group
 from fkd_infer.cli.options.networks import ProviderOptions, model_option, threads_option
 from fkd_infer.detection.registry import SEARCHING, find_detector
 
 if TYPE_CHECKING:
+    from fkd_infer.live.view import ViewSettings
     from fkd_infer.tracking.tracker import Tracker
 
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{16,256}")
@@ -98,6 +98,12 @@ class ViewOptions:
     filters: tuple[str, ...]
     layers: tuple[DrawLayer, ...]
 
+    def settings(self, filters: tuple[str, ...]) -> ViewSettings:
+        """What is drawn at first, with these names of the filters."""
+        from fkd_infer.live.view import ViewSettings
+
+        return ViewSettings(filters, self.smooth, layers_to_draw(self.layers, filters))
+
 
 view_options = group(
     "view",
@@ -117,34 +123,29 @@ view_options = group(
         metavar="NAME|DIR",
         help="Draw this filter, or a pack's folder, at first; may be repeated.",
     ),
-    layers=click.option(
-        "--draw",
-        "layers",
-        type=click.Choice(DRAW_LAYERS),
-        multiple=True,
-        default=DEFAULT_DRAW_LAYERS,
-        show_default=True,
-        help="Draw this layer at first; may be repeated.",
-    ),
+    layers=draw_option("Draw this layer at first; may be repeated."),
 )
 """Adds `view`: what the page shows at first, and viewers can change."""
 
 
 @dataclass(frozen=True)
 class AddressOptions:
-    """Where the page is served, and the token that its address must contain, if any."""
+    """Where the page is served, the token that its address must contain, if any, and whether it
+    offers all cameras of this machine."""
 
     host: str
     port: int
     token: str | None
+    offers_cameras: bool
 
 
-def _address(host: str, port: int, token: str | None) -> AddressOptions:
-    from fkd_infer.live.hosts import is_loopback
+def _address(host: str, port: int, token: str | None, cameras: bool | None) -> AddressOptions:
+    from fkd_infer.live.access.hosts import is_loopback
 
-    if token is None and not is_loopback(host):
+    is_private = is_loopback(host)
+    if token is None and not is_private:
         token = secrets.token_urlsafe(24)
-    return AddressOptions(host, port, token)
+    return AddressOptions(host, port, token, is_private if cameras is None else cameras)
 
 
 def _check_token(
@@ -178,6 +179,12 @@ address_options = group(
         show_envvar=True,
         show_default="generated if --host needs one",
         help="Require this secret in the page's address.",
+    ),
+    cameras=click.option(
+        "--cameras/--no-cameras",
+        default=None,
+        show_default="unless --host lets other machines in",
+        help="Offer all cameras of this machine on the page, beside each SOURCE.",
     ),
 )
 """Adds `address`: where the page is served."""

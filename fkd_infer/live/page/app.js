@@ -1,97 +1,101 @@
-"use strict";
+// The live page: asks the server for its state twice a second, shows it, and sends changes.
+
+import { SWITCHES, buildControls, element, enableControls, setControls } from "./controls.js";
+import { Refusal, changeSettings, getState, setRecording } from "./server.js";
 
 const POLL_MS = 500;
-const LAYER_TITLES = { contours: "Contours", points: "Points", box: "Boxes", score: "Ids and scores" };
-const element = (id) => document.getElementById(id);
+const RETRY_MS = 1000;
+const NOTICES = {
+  lost: [
+    "No connection to the program",
+    "It has ended, or this device has left its network. The picture comes back by itself once the program answers.",
+  ],
+  refused: [
+    "This page is no longer valid",
+    "The program was started again, or wants a token. Open the complete address that it prints in its terminal.",
+  ],
+  waiting: ["No picture arrives", "The program runs, and waits for its source."],
+  full: ["The picture cannot be shown", "Too many viewers are watching. It comes once one of them leaves."],
+};
 
-let built = false;
 let connected = false;
+let streaming = false;
 let sending = 0;
+let recorded = null; // the number of the newest recording that this page knows
+let saveNext = false; // whether this page ended the recording that is being written
 
-function capitalized(name) {
-  return name.charAt(0).toUpperCase() + name.slice(1);
-}
-
-function addControl(kind, group, name, title) {
-  const label = document.createElement("label");
-  const input = document.createElement("input");
-  const text = document.createElement("span");
-  input.type = kind;
-  input.name = group;
-  input.value = name;
-  input.addEventListener("change", () => change(group));
-  text.textContent = title;
-  label.append(...(group === "layers" ? [text, input] : [input, text]));
-  element(group).append(label);
-}
-
-function buildControls(state) {
-  document.title = `${state.source} – fkd live`;
-  element("source").textContent = state.source;
-  for (const { name, title } of state.choices.filters) addControl("checkbox", "filters", name, title);
-  for (const name of state.choices.smoothing) addControl("radio", "smoothing", name, capitalized(name));
-  for (const name of state.choices.layers) {
-    addControl("checkbox", "layers", name, LAYER_TITLES[name] ?? capitalized(name));
-  }
-  if (state.choices.filters.length === 0) {
-    const none = document.createElement("p");
-    none.className = "none";
-    none.textContent = "No filter is made for this model.";
-    element("filters").append(none);
-  }
-  built = true;
-}
-
-function values(group) {
-  return [...element(group).querySelectorAll("input:checked")].map((input) => input.value);
-}
+const isPressed = (name) => element(name).getAttribute("aria-pressed") === "true";
 
 function show(state) {
-  if (!built) buildControls(state);
-  if (sending === 0) {
-    for (const group of ["filters", "smoothing", "layers"]) {
-      const on = [state.look[group]].flat();
-      for (const input of element(group).querySelectorAll("input")) input.checked = on.includes(input.value);
-    }
-  }
-  const { fps, ms, faces, frames, dropped, width, height, viewers } = state.stats;
+  buildControls(state.choices, change);
+  if (sending === 0) setControls(state.look);
+  document.title = `${state.source} – fkd live`;
+  element("source").textContent = state.source;
+  showFigures(state.stats);
+  showRecording(state.recording);
+  if (state.problem || state.recording.problem) showProblem(state.problem || state.recording.problem);
+  else if (element("problem").dataset.from === "state") showProblem("");
+  element("problem").dataset.from = state.problem || state.recording.problem ? "state" : "change";
+}
+
+function showFigures({ fps, ms, faces, frames, dropped, width, height, viewers }) {
   element("fps").textContent = fps.toFixed(1);
   element("ms").textContent = ms.toFixed(1);
   element("faces").textContent = faces;
-  element("size").textContent = `${width} × ${height}`;
   element("more").textContent =
-    `${frames} frames shown, ${dropped} dropped, ${viewers} ${viewers === 1 ? "viewer" : "viewers"}`;
+    `${width} × ${height}, ${frames} frames shown, ${dropped} dropped, ` +
+    `${viewers} ${viewers === 1 ? "viewer" : "viewers"}`;
+  element("stage").style.setProperty("--ratio", `${width} / ${height}`);
+}
+
+function showRecording({ active, seconds, number }) {
+  const minutes = Math.floor(seconds / 60);
+  element("recording").hidden = !active;
+  element("recording").textContent = `Recording ${minutes}:${String(Math.floor(seconds % 60)).padStart(2, "0")}`;
+  element("record").setAttribute("aria-pressed", String(active));
+  if (recorded !== null && number !== recorded && saveNext) {
+    saveNext = false;
+    element("saved").click();
+  }
+  recorded = number;
+  element("saved").hidden = number === 0;
+}
+
+/** Clears what is known no longer. */
+function clear() {
+  for (const id of ["fps", "ms", "faces"]) element(id).textContent = "–";
+  element("more").textContent = "";
+  element("recording").hidden = true;
+  element("record").setAttribute("aria-pressed", "false");
+  element("saved").hidden = true;
+  recorded = null;
+  showProblem("");
 }
 
 function showStatus(state, text, notice) {
-  element("status").dataset.state = state;
-  if (element("status").textContent !== text) element("status").textContent = text;
-  element("notice").textContent = notice;
-  element("notice").hidden = notice === "";
+  document.body.dataset.state = state;
+  setText(element("status"), text);
+  const [title, words] = NOTICES[notice] ?? ["", ""];
+  setText(element("notice").querySelector("h2"), title);
+  setText(element("notice").querySelector("p"), words);
+  element("notice").hidden = title === "";
+}
+
+/** Sets a text only where it differs: screen readers read each change of a status. */
+function setText(target, text) {
+  if (target.textContent !== text) target.textContent = text;
 }
 
 function showProblem(text) {
-  element("problem").textContent = text;
+  setText(element("problem"), text);
   element("problem").hidden = text === "";
 }
 
-async function ask(options) {
-  const answer = await fetch("/state", { signal: AbortSignal.timeout(5000), ...options });
-  if (answer.ok) return answer.json();
-  const refusal = await answer.json().catch(() => ({ error: `the server answered ${answer.status}` }));
-  throw new Error(refusal.error);
-}
-
-async function change(group) {
-  const on = values(group);
+async function send(request) {
   sending += 1;
   let state = null;
   try {
-    state = await ask({
-      method: "POST",
-      headers: { "Content-Type": "application/json" },
-      body: JSON.stringify({ [group]: group === "smoothing" ? on[0] : on }),
-    });
+    state = await request();
     showProblem("");
   } catch (error) {
     showProblem(`Not changed: ${error.message}`);
@@ -99,50 +103,92 @@ async function change(group) {
     sending -= 1;
   }
   if (state) show(state);
+  enableControls(connected);
 }
 
+function change(changes) {
+  return send(() => changeSettings(changes));
+}
+
+function record() {
+  const active = !isPressed("record");
+  saveNext = !active;
+  return send(() => setRecording(active));
+}
+
+/** Starts the stream, or ends it; a hidden tab needs none. */
 function play() {
-  if (connected && !document.hidden) element("video").src = `/stream?${Date.now()}`;
-  else element("video").removeAttribute("src");
+  const video = element("video");
+  streaming = connected && !document.hidden;
+  video.hidden = !streaming;
+  if (streaming) video.src = `/stream?${Date.now()}`;
+  else video.removeAttribute("src");
 }
 
 async function poll() {
   try {
-    const state = await ask({});
+    const state = await getState();
+    const reconnected = !connected;
+    connected = true;
     show(state);
-    if (!connected) {
-      connected = true;
-      play();
-    }
-    const moving = state.stats.fps > 0;
-    showStatus(moving ? "live" : "waiting", moving ? "live" : "no frames", moving ? "" : "No frames arrive.");
+    enableControls(true);
+    if (reconnected || !streaming) play();
+    if (!streaming && !document.hidden) showStatus("waiting", "no picture", "full");
+    else if (state.look.paused) showStatus("paused", "paused", "");
+    else if (state.stats.fps > 0) showStatus("live", "live", "");
+    else showStatus("waiting", "no picture", "waiting");
   } catch (error) {
     if (connected) {
       connected = false;
       play();
     }
-    showStatus("lost", "not connected", "The program has ended or cannot be reached. Trying again.");
+    clear();
+    enableControls(false);
+    const refused = error instanceof Refusal && error.status === 401;
+    showStatus("lost", "not connected", refused ? "refused" : "lost");
   }
-  setTimeout(poll, POLL_MS);
+  setTimeout(poll, connected ? POLL_MS : RETRY_MS);
+}
+
+function saveSnapshot() {
+  const link = document.createElement("a");
+  link.href = "/snapshot.png";
+  link.download = "";
+  link.click();
 }
 
 function toggleFullScreen() {
   if (document.fullscreenElement) document.exitFullscreen();
-  else element("stage").requestFullscreen().catch(() => showProblem("This browser has no full screen."));
+  else element("stage").requestFullscreen().catch(() => showProblem("This browser allows no full screen here."));
 }
 
-element("wide").addEventListener("click", toggleFullScreen);
+const ACTIONS = { snapshot: saveSnapshot, record, wide: toggleFullScreen };
+for (const name of SWITCHES) ACTIONS[name] = () => change({ [name]: !isPressed(name) });
+for (const [id, act] of Object.entries(ACTIONS)) element(id).addEventListener("click", act);
+
+for (const button of document.querySelectorAll(".off")) {
+  button.addEventListener("click", () => change({ [button.dataset.group]: [] }));
+}
+element("sources").addEventListener("change", (event) => change({ source: Number(event.target.value) }));
+
+const KEYS = { f: "wide", s: "snapshot", p: "paused", m: "mirrored", r: "record" };
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
+  if (event.target.matches("select")) return; // letters choose there
+  if (KEYS[event.key]) element(KEYS[event.key]).click();
+});
+
+element("video").addEventListener("error", () => {
+  streaming = false;
+  element("video").hidden = true;
+});
+element("wide").hidden = !document.fullscreenEnabled;
 document.addEventListener("fullscreenchange", () => {
   element("wide").setAttribute("aria-pressed", String(document.fullscreenElement !== null));
 });
-// A hidden tab needs no video.
 document.addEventListener("visibilitychange", play);
-document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
-  if (event.key === "f") toggleFullScreen();
-  if (event.key === "s") element("snapshot").click();
-});
 
 // The cookie replaces the token, so the address need not show it.
 if (location.search) history.replaceState(null, "", "/");
+enableControls(false);
 poll();

@@ -15,7 +15,16 @@ from repo_paths import TESTS
 pytest.importorskip("uvicorn", reason="needs the live extra: pip install 'fkd[live]'")
 pytest.importorskip("starlette", reason="needs the live extra: pip install 'fkd[live]'")
 
-from live_process import HOST, receive_until_closed, start_live, wait_for_page, write_video
+from live_page import wait_until
+from live_process import (
+    HOST,
+    JSON,
+    receive_until_closed,
+    run_live,
+    start_live,
+    wait_for_page,
+    write_video,
+)
 
 BREAK_TRACKER = """
 from fkd_infer.tracking import tracker
@@ -89,6 +98,18 @@ def test_unprintable_characters_of_a_name_are_replaced(
     finally:
         process.kill()
         process.communicate()
+
+
+def test_a_stop_during_a_recording_leaves_no_file(
+    video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    with run_live(video) as page:
+        body = b'{"active": true}'
+        head = b"POST /recording HTTP/1.1\r\n" + HOST + JSON + b"Content-Length: 16\r\n\r\n"
+        assert page.send(head + body).status == 200
+        wait_until(lambda: [*tmp_path.glob("fkd-live-*/*")])
+    assert not list(tmp_path.glob("fkd-live-*"))
 
 
 LIMIT_OPEN_FILES = """

@@ -10,7 +10,7 @@ pytest.importorskip("starlette", reason="needs the live extra: pip install 'fkd[
 from live_page import TOKEN
 from live_process import LiveProcess, check_headers
 
-from fkd_infer.live.rate_limit import MAX_WRONG_TOKENS, SECONDS_PER_RETRY
+from fkd_infer.live.access.rate_limit import MAX_WRONG_TOKENS, SECONDS_PER_RETRY
 
 BEARER = b"Authorization: Bearer " + TOKEN.encode()
 

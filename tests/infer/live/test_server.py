@@ -24,12 +24,14 @@ from live_client import ask, open_stream, read_pictures
 from live_page import drawn_frames, endless_frames, live_runner, serve, wait_until
 
 from fkd_infer.errors import LiveError
-from fkd_infer.live.listener import open_listener
+from fkd_infer.live.access.listener import open_listener
 from fkd_infer.live.server import LiveServer
 
 
 def test_the_page_loads_nothing_from_other_sites(server: LiveServer) -> None:
-    page = b"".join(ask(server, path)[1] for path in ("/", "/app.js", "/style.css"))
+    paths = ("/", "/app.js", "/controls.js", "/server.js", "/theme.css", "/style.css", "/icon.svg")
+    page = b"".join(ask(server, path)[1] for path in paths)
+    page = page.replace(b"http://www.w3.org/2000/svg", b"")  # a name, which nothing loads
     assert not re.findall(rb"(?:https?:)?//[a-z0-9]", page)
 
 
@@ -70,7 +72,7 @@ def test_an_ipv6_address_is_written_in_brackets() -> None:
     except LiveError:
         pytest.skip("this machine has no IPv6")
     with serve(live_runner(endless_frames()), host="::1") as server:
-        assert server.url == f"http://[::1]:{server.port}/"
+        assert server.urls[0] == f"http://[::1]:{server.port}/"
         connection = http.client.HTTPConnection("::1", server.port, timeout=10)
         connection.request("GET", "/state")
         assert connection.getresponse().status == 200
@@ -86,14 +88,14 @@ def test_reports_a_port_in_use() -> None:
         open_listener("no-such-host.invalid", 1)
 
 
-def start_command(*arguments: str | Path) -> subprocess.Popen[str]:
+def start_command(*arguments: str | Path, stdout: int = subprocess.PIPE) -> subprocess.Popen[str]:
     program = "import sys; from fkd_infer.cli.main import main; sys.argv[0] = 'fkd-infer'; main()"
     return subprocess.Popen(
         [sys.executable, "-c", program, "live", *map(str, arguments)],
-        stdout=subprocess.PIPE,
+        stdout=stdout,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "OPENCV_LOG_LEVEL": "SILENT"},
+        env={**os.environ, "PYTHONUTF8": "1", "OPENCV_LOG_LEVEL": "SILENT"},
     )
 
 
@@ -132,10 +134,30 @@ def test_a_host_for_other_machines_gets_a_token(tmp_path: Path) -> None:
         video, "--port", "0", "--host", "0.0.0.0", "--model", MODELS / "fixed.onnx"
     ) as process:
         assert process.stdout is not None
-        line = process.stdout.readline()
+        printed = "".join(iter(process.stdout.readline, "Ctrl-C ends it.\n"))
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=20)
-    assert re.search(r":\d+/\?token=[A-Za-z0-9_-]{32}$", line)
+    urls = re.findall(r"http://([0-9.]+):\d+/\?token=[A-Za-z0-9_-]{32}$", printed, re.MULTILINE)
+    assert urls
+    assert len(urls) == len(set(urls)) == printed.count("http")
+    assert "\x1b" not in printed, "a QR code is for terminals"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs pseudo-terminals")
+def test_a_terminal_is_shown_a_code_for_phones(tmp_path: Path) -> None:
+    import pty
+
+    video, (reader, terminal) = write_video(tmp_path / "clip.mp4"), pty.openpty()
+    arguments = ("--port", "0", "--host", "0.0.0.0", "--model", MODELS / "fixed.onnx")
+    printed = b""
+    with start_command(video, *arguments, stdout=terminal) as process:
+        os.close(terminal)
+        while b"Ctrl-C" not in printed:
+            printed += os.read(reader, 65536)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=20)
+    os.close(reader)
+    assert "█".encode() in printed
 
 
 @pytest.mark.parametrize(
@@ -143,7 +165,10 @@ def test_a_host_for_other_machines_gets_a_token(tmp_path: Path) -> None:
     [
         (["99"], 1, "fkd-infer live: camera 99: does not open; is it plugged in and free?"),
         (["no.mp4"], 1, "fkd-infer live: no.mp4: no such file"),
-        (["{photo}"], 1, "an image does not move; live shows one camera, stream or video"),
+        (["{photo}"], 1, "an image does not move; live shows cameras, streams and videos"),
+        (["{video}", "{photo}"], 1, "photo.png: an image does not move"),
+        (["{video}", *["1"] * 100], 1, "101 sources are too many for a page; name at most 100"),
+        ([], 2, "Missing argument 'SOURCE...'"),
         (["{video}", "--filter", "nothing"], 1, "fkd-infer live: filter 'nothing': neither"),
         (["{video}", "--port", "{port}"], 1, "cannot be used: it is in use; give another --port"),
         (

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import socket
 
@@ -21,6 +23,9 @@ from fkd_infer.live.server import LiveServer
     [
         ("/", "text/html"),
         ("/app.js", "text/javascript"),
+        ("/controls.js", "text/javascript"),
+        ("/server.js", "text/javascript"),
+        ("/theme.css", "text/css"),
         ("/style.css", "text/css"),
         ("/icon.svg", "image/svg+xml"),
         ("/state", "application/json"),
@@ -118,7 +123,7 @@ def test_the_token_in_the_address_becomes_a_cookie(locked: LiveServer) -> None:
     assert cookie.startswith(f"fkd-live-{locked.port}=")
     assert ask(locked, "/state", headers={"Cookie": cookie})[0] == 200
     assert ask(locked, "/state", headers={"Authorization": f"Bearer {TOKEN}"})[0] == 200
-    assert locked.url.endswith(f":{locked.port}/?token={TOKEN}")
+    assert locked.urls[0].endswith(f":{locked.port}/?token={TOKEN}")
 
 
 def test_other_machines_may_use_addresses_and_the_machines_name(
@@ -132,3 +137,35 @@ def test_other_machines_may_use_addresses_and_the_machines_name(
     assert status(socket.gethostname()) == 200
     assert status(f"{socket.gethostname()}.local:80") == 200
     assert status("evil.example") == 421
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "status", "words"),
+    [
+        ("/", {}, 401, "needs its complete address"),
+        ("/?token=<script>", {}, 401, "needs its complete address"),
+        ("/state", {}, 401, "needs its complete address"),
+        ("/", {"Host": "evil.example"}, 421, "has another address"),
+        ("/", {"Origin": "http://evil.example"}, 403, "may not use this server"),
+    ],
+)
+def test_browsers_are_told_in_html_and_programs_in_json(
+    locked: LiveServer, path: str, headers: dict[str, str], status: int, words: str
+) -> None:
+    browsers = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+    answered, page, answer = ask(locked, path, headers={**headers, **browsers})
+    assert (answered, answer["Content-Type"]) == (status, "text/html; charset=utf-8")
+    assert words in page.decode()
+    assert b"<script" not in page
+    for accepted in ({}, {"Accept": "*/*"}, {"Accept": "application/json"}):
+        answered, body, answer = ask(locked, path, headers={**headers, **accepted})
+        assert (answered, list(json.loads(body))) == (status, ["error"])
+        assert answer["Vary"] == "Accept"
+
+
+def test_the_policy_allows_the_one_style_that_stands_in_a_page(locked: LiveServer) -> None:
+    _, page, headers = ask(locked, "/", headers={"Accept": "text/html"})
+    style = page.decode().partition("<style>")[2].partition("</style>")[0]
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    assert f"style-src 'self' 'sha256-{digest}';" in headers["Content-Security-Policy"]
+    assert "unsafe" not in headers["Content-Security-Policy"]

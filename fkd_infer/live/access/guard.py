@@ -15,25 +15,29 @@ from http.cookies import CookieError, SimpleCookie
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from fkd_infer.live.hosts import is_own_name
-from fkd_infer.live.rate_limit import FailedAttempts
+from fkd_infer.live.access.hosts import is_own_name
+from fkd_infer.live.access.rate_limit import FailedAttempts
+from fkd_infer.live.access.refusal_page import refusal_page, style_source
 
-HEADERS = {
-    "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'none'; object-src 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
-    "Cache-Control": "no-store",
-}
-"""Headers of every answer to a valid request."""
 _CLOSE = {"Connection": "close"}
+
+
+def security_headers() -> dict[str, str]:
+    """Headers of every answer to a valid request."""
+    return {
+        "Content-Security-Policy": f"default-src 'self'; style-src 'self' {style_source()}; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'",
+        "X-Content-Type-Options": "nosniff",
+        "X-Frame-Options": "DENY",
+        "Referrer-Policy": "no-referrer",
+        "Cross-Origin-Resource-Policy": "same-origin",
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+        "Cache-Control": "no-store",
+    }
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,13 @@ class _Refusal:
     status: int
     reason: str
     headers: dict[str, str] = field(default_factory=dict)
+
+    def answer(self, accepted: str) -> Response:
+        """A page for browsers, which accept HTML, and JSON for programs."""
+        headers = {**self.headers, "Vary": "Accept"}
+        if "text/html" in accepted:
+            return HTMLResponse(refusal_page(self.status, self.reason), self.status, headers)
+        return JSONResponse({"error": self.reason}, self.status, headers)
 
 
 @dataclass(frozen=True)
@@ -75,7 +86,7 @@ class Guard:
 
         refusal = self._refusal(request)
         if refusal is not None:
-            answer = JSONResponse({"error": refusal.reason}, refusal.status, refusal.headers)
+            answer = refusal.answer(request.headers.get("accept", ""))
             await answer(scope, receive, send)
         else:
             by_address = self.token is not None and _equal(_token_in_address(request), self.token)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fkd_infer.live.rate_limit import MAX_WRONG_TOKENS, SECONDS_PER_RETRY, FailedAttempts
+from fkd_infer.live.access.rate_limit import MAX_WRONG_TOKENS, SECONDS_PER_RETRY, FailedAttempts
 
 
 def test_attempts_return_one_by_one() -> None:
