@@ -48,8 +48,8 @@ def main(
     """
     import webbrowser
 
-    from fkd_infer.live.hosts import is_loopback
-    from fkd_infer.live.listener import open_listener
+    from fkd_infer.live.access.hosts import is_loopback
+    from fkd_infer.live.access.listener import open_listener
     from fkd_infer.models.shipped import find_model
     from fkd_infer.web.page import WebPage
     from fkd_infer.web.server import WebServer

@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from fkd_infer.live.hosts import is_own_name
+from fkd_infer.live.access.hosts import is_own_name
 from fkd_infer.web.page import WebPage
 
 _SECONDS = 30

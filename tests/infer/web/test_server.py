@@ -9,7 +9,7 @@ from http.client import HTTPConnection, HTTPResponse
 import pytest
 from built_page import FILES, write_built_page
 
-from fkd_infer.live.listener import open_listener
+from fkd_infer.live.access.listener import open_listener
 from fkd_infer.web.page import WebPage
 from fkd_infer.web.server import WebServer
 
