@@ -20,10 +20,7 @@ MODEL = "models/landmarks.onnx"
 """The landmark network's path in the page, which `web/vite/site.ts` decides."""
 _LIST, _HEADERS = "precache.js", "_headers"
 _START, _END = "self.PRECACHE = ", ";\n"
-_FIX = (
-    "run `make web` in fkd's repository, or unpack fkd-web.zip of a release, and name its folder "
-    "with --page"
-)
+_FIX = "run `make web` in fkd's repository, and name its dist/web as the page"
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on the PATH"),
 ]
 
+CONFIG = "test/browser/vite.config.ts"
 SETUP = """async (png) => {
   window.photo = await (await fetch(`data:image/png;base64,${png}`)).blob();
   window.pipeline = await fkd.load({ model, detector, provider: "wasm" });
@@ -38,7 +39,7 @@ SETUP = """async (png) => {
 def page(npm: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
     """A page with the library, a loaded `pipeline` and a `photo`."""
     folder = tmp_path_factory.mktemp("library")
-    build = ("run", "build", "--", "test/browser", "--outDir", str(folder), "--emptyOutDir")
+    build = ("run", "build", "--", "--config", CONFIG, "--outDir", str(folder), "--emptyOutDir")
     run_npm(npm, *build, "--logLevel", "error")
     png = base64.b64encode(cv2.imencode(".png", astronaut())[1].tobytes()).decode()
     with served(folder) as address, opened(address, ignored="404") as page:
