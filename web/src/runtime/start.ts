@@ -128,6 +128,6 @@ function create(
 ): Promise<InferenceSession> {
   return ort.InferenceSession.create(model, {
     executionProviders: [provider],
-    logSeverityLevel: 3, // errors; ONNX Runtime warns of each operator that it leaves to the CPU
+    logSeverityLevel: 4, // its errors are in what it throws
   });
 }
