@@ -39,8 +39,8 @@ CLASSES = [
         (FkdError("", "all is odd", "fix it"), "all is odd; fix it"),
         (OutputError("a.png", "disk full"), "a.png: cannot be written: disk full"),
         (
-            InstallError.of_extra("starlette", "live"),
-            "starlette is not installed; fix it with: pip install starlette uvicorn",
+            InstallError.of_extra("timm", "timm"),
+            "timm is not installed; fix it with: pip install timm",
         ),
         (
             ProviderError("cuda", [], "see the log"),
