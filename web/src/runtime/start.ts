@@ -8,6 +8,9 @@ import type { Provider, ProviderName } from "../choices";
 import { InferenceError, InvalidModelError, oneLine, ProviderError } from "../errors";
 import type { Outputs, Proof } from "./proof";
 
+/** Keeps ONNX Runtime's own lines off the console: its errors are in what it throws. */
+const QUIET = { logSeverityLevel: 4 } as const;
+
 /** What is used of the package onnxruntime-web. */
 export interface OnnxRuntime {
   readonly InferenceSession: {
@@ -38,7 +41,7 @@ export async function run(
   name: string,
 ): Promise<Outputs> {
   try {
-    return await session.run({ image: new ort.Tensor("uint8", image, dims) });
+    return await session.run({ image: new ort.Tensor("uint8", image, dims) }, QUIET);
   } catch (error) {
     throw new InferenceError(
       `model '${name}'`,
@@ -128,6 +131,6 @@ function create(
 ): Promise<InferenceSession> {
   return ort.InferenceSession.create(model, {
     executionProviders: [provider],
-    logSeverityLevel: 4, // its errors are in what it throws
+    ...QUIET,
   });
 }
