@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from fkd_infer.runtime.providers.base import ExecutionProvider, ProviderSettings
-from fkd_infer.system.files.cache import cache_folder
+from fkd_infer.system.files.cache import cache_folder, digest
 from fkd_infer.system.files.reading import file_sha256
 from fkd_infer.system.hardware import cpu_features, cpu_name
 
@@ -26,13 +25,10 @@ def compiled_folder(
     """
     if not getattr(settings, "caching", False):
         return None
-    import hashlib  # here, so that load() on the CPU does not wait for it
-
     key = [cpu_name(), cpu_features(), ort.__version__, _plugin_version(provider)]
     key += [provider.name, device, asdict(settings), file_sha256(path)]
-    name = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:16]
     try:
-        folder = cache_folder() / "compiled" / f"{provider.name}-{name}"
+        folder = cache_folder() / "compiled" / f"{provider.name}-{digest(key)}"
         folder.mkdir(parents=True, exist_ok=True)
     except (OSError, RuntimeError) as error:
         _log.warning("%s compiles %s at each start: %s", provider.title, path.name, error)

@@ -10,16 +10,13 @@ import numpy as np
 
 from fkd_infer.geometry.arrays import Floats, Pixels
 from fkd_infer.models.cards.end_to_end import EndToEndCard
-from fkd_infer.runtime.proof import SCORE_TOLERANCE, TOLERANCE, drawn_face
+from fkd_infer.runtime.proof import GRAY, SCORE_TOLERANCE, TOLERANCE, face_picture
 
 if TYPE_CHECKING:
     import onnxruntime
 
-_GRAY = 90
 _SIZE = (480, 640)
 """Of the picture for files that take any."""
-_FACE = 96
-"""Side of the drawn face: the shipped detector scores it 0.9 and more in pictures of all sizes."""
 
 
 @dataclass(frozen=True)
@@ -31,10 +28,7 @@ class EndToEndProof:
     def feed(self) -> dict[str, Pixels]:
         """Returns the inputs by name."""
         height, width = self.card.image_size or _SIZE
-        picture = np.full((height, width, 3), _GRAY, np.uint8)
-        side = min(_FACE, height, width)
-        top, left = (height - side) // 2, (width - side) // 2
-        picture[top : top + side, left : left + side] = drawn_face(side)[..., None]
+        picture = face_picture(height, width)
         if self.card.batch is None:
             return {"image": picture}
         count = 1 if self.card.batch == "dynamic" else self.card.batch
@@ -42,7 +36,7 @@ class EndToEndProof:
 
     def sees_faces(self, session: onnxruntime.InferenceSession) -> bool:
         """Whether a session that has seen the drawn face answers faces on a gray picture too."""
-        feed = {name: np.full_like(images, _GRAY) for name, images in self.feed().items()}
+        feed = {name: np.full_like(images, GRAY) for name, images in self.feed().items()}
         return bool((session.run(["scores"], feed)[0] > 0).any())
 
     def difference(self, answer: Sequence[Floats], expected: Sequence[Floats]) -> str:

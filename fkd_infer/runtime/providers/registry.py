@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fkd_infer.errors import SettingsError
 from fkd_infer.runtime.providers.base import ExecutionProvider
@@ -17,9 +17,6 @@ from fkd_infer.runtime.providers.openvino import OPENVINO
 from fkd_infer.runtime.providers.qnn import QNN
 from fkd_infer.runtime.providers.tensorrt import TENSORRT, TENSORRT_RTX
 from fkd_infer.runtime.providers.webgpu import WEBGPU
-
-if TYPE_CHECKING:
-    import onnxruntime
 
 AUTO = "auto"
 """Stands for the first provider that proves itself."""
@@ -70,12 +67,6 @@ def first_choice(name: str, ort: Any) -> ExecutionProvider[Any]:
     if name != AUTO:
         return find_provider(name)
     return next(provider for provider in (*usable_providers(ort), CPU) if provider.automatic)
-
-
-def provider_of(session: onnxruntime.InferenceSession) -> ExecutionProvider[Any]:
-    """Returns the provider that a session runs on."""
-    first = session.get_providers()[0]
-    return next(provider for provider in PROVIDERS if provider.onnx_name == first)
 
 
 def runtime_packages() -> list[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from fkd_infer.runtime.install import import_onnxruntime
 from fkd_infer.runtime.providers.cpu import CPU
 from fkd_infer.runtime.settings import SessionSettings
 from fkd_infer.system.files.atomic import atomic_write, output_errors
-from fkd_infer.system.files.cache import cache_folder
+from fkd_infer.system.files.cache import cache_folder, digest
 from fkd_infer.system.files.reading import file_sha256
 from fkd_infer.system.files.strict_dataclass import parse_dataclass
 from fkd_infer.system.hardware import available_threads, cpu_features, cpu_name
@@ -86,7 +85,7 @@ class Profile:
     def graph(self) -> Path:
         """The file of the network as ONNX Runtime optimized it for this machine."""
         network = self.key.model if self.variant is None else self.variant.sha256
-        name = _digest([self.key.onnxruntime, network, self.settings.level])
+        name = digest([self.key.onnxruntime, network, self.settings.level])
         return self.path.with_name(f"graph-{name}.onnx")
 
     def network(self, model: Path) -> Path:
@@ -119,16 +118,10 @@ class UnusedProfile:
         _log.warning("%s; fix it with: %s", self.problem, self.fix)
 
 
-def _digest(parts: Sequence[object]) -> str:
-    import hashlib  # here, so that load() does not wait for it unless a model was tuned
-
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
-
-
 def _profile_path(key: ProfileKey) -> Path:
     # ONNX Runtime's version is left out, so that an outdated profile is found and reported.
     on = [] if key.provider == CPU.name else [key.provider]
-    name = _digest([key.cpu, key.features, key.threads, key.model, *on])
+    name = digest([key.cpu, key.features, key.threads, key.model, *on])
     return cache_folder() / "tuned" / name / "profile.json"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 
@@ -19,3 +20,11 @@ def cache_folder() -> Path:
 
     Path.home()  # older versions of platformdirs return a relative path instead of raising
     return user_cache_path("fkd", appauthor=False)
+
+
+def digest(parts: Sequence[object]) -> str:
+    """Returns a name for what depends on all of these, as plain data."""
+    import hashlib  # both here, so that load() does not wait for them unless something is cached
+    import json
+
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
