@@ -36,12 +36,18 @@ def missing(what: str) -> NoReturn:
     pytest.skip(what)
 
 
-@contextmanager
-def open_browser() -> Iterator[Browser]:
-    """A browser without a window."""
+def find_chromium() -> str:
+    """Chromium's command; without it, the test is skipped or fails."""
     path = shutil.which("chromium") or shutil.which("chromium-browser")
     if path is None:
         missing("there is no chromium on the PATH")
+    return path
+
+
+@contextmanager
+def open_browser() -> Iterator[Browser]:
+    """A browser without a window."""
+    path = find_chromium()
     try:
         from playwright.sync_api import sync_playwright
     except ModuleNotFoundError:
@@ -51,6 +57,19 @@ def open_browser() -> Iterator[Browser]:
         started = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield started
         started.close()
+
+
+@contextmanager
+def open_page(address: str, ignored: str | None = None) -> Iterator[Page]:
+    """A page; anything on the console fails, but for lines with an ignored word."""
+    complaints: list[str] = []
+    with open_browser() as browser:
+        page = browser.new_page()
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.goto(address)
+        yield page
+    assert not [line for line in complaints if ignored is None or ignored not in line]
 
 
 def small_targets(page: Page) -> list[str]:

@@ -13,10 +13,11 @@ import pytest
 pytest.importorskip("playwright", reason="needs pip install playwright")
 pytest.importorskip("skimage", reason="needs the demo extra's photo")
 
-from browser_pages import CHROMIUM, opened, served
+from browser import open_page
 from npm_package import run_npm
 
 import fkd_infer
+from tools.static_host import serve
 from tools.web_fixtures.pictures import astronaut
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.serial,  # a browser of several processes beside its networks
-    pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on the PATH"),
 ]
 
 CONFIG = "test/browser/vite.config.ts"
@@ -42,7 +42,7 @@ def page(npm: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
     build = ("run", "build", "--", "--config", CONFIG, "--outDir", str(folder), "--emptyOutDir")
     run_npm(npm, *build, "--logLevel", "error")
     png = base64.b64encode(cv2.imencode(".png", astronaut())[1].tobytes()).decode()
-    with served(folder) as address, opened(address, ignored="404") as page:
+    with serve(folder, isolated=True) as host, open_page(host.address, ignored="404") as page:
         page.wait_for_function("window.fkd")
         page.evaluate(SETUP, png)
         yield page

@@ -20,7 +20,6 @@ pytest.importorskip("playwright", reason="needs pip install playwright")
 pytest.importorskip("skimage", reason="needs the demo extra's photo")
 
 from camera_file import HEIGHT, WIDTH, write_camera_file
-from plain_host import Host, serve
 from playwright.sync_api import expect, sync_playwright
 from repo_paths import ROOT
 from tiny_models import MODELS
@@ -33,6 +32,7 @@ from fkd_infer.geometry.arrays import Pixels
 from fkd_infer.landmarks.schemes import IBUG68
 from fkd_infer.pipeline import Pipeline
 from fkd_infer.types import Face, Frame
+from tools.static_host import Host, serve
 from tools.web_fixtures.pictures import astronaut
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def visit(browser: Browser, address: str) -> Visit:
 
 @pytest.fixture(scope="module")
 def host(built: Path) -> Iterator[Host]:
-    with serve(built) as running:
+    with serve(built, isolated=False) as running:
         yield running
 
 
@@ -395,7 +395,7 @@ def test_another_network_can_be_opened(first: Visit, photo: Path, fixed_model: P
 def test_without_a_network_it_works_and_has_threads(
     browser: Browser, built: Path, photo: Path
 ) -> None:
-    with serve(built) as running:
+    with serve(built, isolated=False) as running:
         again = visit(browser, running.address)
         again.ready()
     again.page.reload()

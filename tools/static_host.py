@@ -1,4 +1,4 @@
-"""Serves the built page as a plain host does: no headers of its own, no compression."""
+"""Serves a folder of files to browsers, for tests and measurements."""
 
 from __future__ import annotations
 
@@ -11,6 +11,11 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+_ISOLATION = {
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Embedder-Policy": "require-corp",
+}
+
 
 @dataclass
 class Host:
@@ -21,10 +26,15 @@ class Host:
 
 
 @contextmanager
-def serve(folder: Path) -> Iterator[Host]:
-    """Serves a folder until the end of the block."""
+def serve(folder: Path, isolated: bool) -> Iterator[Host]:
+    """Serves a folder until the end of the block.
+
+    `isolated` says whether it sends the headers that isolate a page from other origins, so that
+    WebAssembly has threads; without them it is a plain host of files.
+    """
     host = Host("")
-    handler = partial(_Handler, directory=str(folder), host=host)
+    headers = _ISOLATION if isolated else {}
+    handler = partial(_Handler, directory=str(folder), host=host, headers=headers)
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     host.address = f"http://localhost:{server.server_port}/"
     thread = threading.Thread(target=server.serve_forever)
@@ -43,13 +53,18 @@ class _Handler(SimpleHTTPRequestHandler):
         ".wasm": "application/wasm",
     }
 
-    def __init__(self, *arguments: Any, host: Host, **options: Any) -> None:
-        self._host = host
-        super().__init__(*arguments, **options)
+    def __init__(self, *arguments: Any, host: Host, headers: dict[str, str], **rest: Any) -> None:
+        self._host, self._headers = host, headers
+        super().__init__(*arguments, **rest)
 
     def do_GET(self) -> None:
         self._host.asked.append(self.path)
         super().do_GET()
+
+    def end_headers(self) -> None:
+        for name, value in self._headers.items():
+            self.send_header(name, value)
+        super().end_headers()
 
     def log_message(self, format: str, *args: object) -> None:
         pass

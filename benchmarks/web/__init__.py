@@ -1,0 +1,1 @@
+"""Points in a browser: the library of `web/` beside others, in Chromium."""
