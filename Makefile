@@ -112,7 +112,7 @@ web/node_modules/.installed: web/package-lock.json
 # Exported files are also tested in JavaScript, and pages by axe-core; those tests skip themselves without it.
 $(VENV)/.installed-dev: pyproject.toml constraints.txt tests/node/package-lock.json web/package-lock.json | $(BIN)/python
 	@echo "installing fkd with its training and development packages into $(VENV) …"
-	$(PIP) -e ".[cpu,demo,train,timm,live,bench,dev]"
+	$(PIP) -e ".[cpu,demo,train,timm,live,remote,parquet,ray,bench,dev]"
 	@if command -v npm > /dev/null; then \
 		$(NPM_CI) --prefix tests/node && $(NPM_CI) --prefix web \
 			|| echo "packages of JavaScript cannot be installed here"; \
