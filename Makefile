@@ -55,7 +55,7 @@ lock: $(VENV)/.installed-dev  ## writes requirements/ from pyproject.toml and co
 sbom: $(VENV)/.installed-dev  ## SBOMs of the runtime, CycloneDX JSON in build/
 	$(BIN)/python -m tools.sbom build
 
-release: $(VENV)/.installed-dev  ## wheel, sdist, SBOMs and checksums of this commit in dist/
+release: $(VENV)/.installed-dev web/node_modules/.installed  ## all files of a release of this commit in dist/release/
 	$(BIN)/python -m tools.release
 
 faults: $(VENV)/.installed-dev  ## tests of faults, with KILLS kills each of training, batches and videos

@@ -17,9 +17,11 @@ from typing import Any
 from zipfile import ZipFile
 
 import pytest
+from npm_package import find_npm
 from packaging.requirements import Requirement
 
 from fkd_infer.system.files.reading import file_sha256
+from fkd_infer.web.page import WebPage
 from tools import audit, release, sbom
 from tools.audit import Audit, parse_audit
 from tools.pins import EXTRAS, REQUIREMENTS, ROOT, Pin, canonical, read_pins
@@ -231,9 +233,10 @@ def test_sha256sum_accepts_the_checksums(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_release_is_reproducible(tmp_path: Path) -> None:
+    find_npm()
     files = release.release(tmp_path / "one", 1_700_000_000)
     names = [path.name for path in files]
-    assert len(names) == 7
+    assert len(names) == 8
     assert {"SHA256SUMS", "runtime-cpu.txt", "runtime-gpu.txt"} < set(names)
     subprocess.run(
         [sys.executable, "-m", "build", "--no-isolation", "--wheel", "--outdir", tmp_path / "two"],
@@ -247,6 +250,12 @@ def test_a_release_is_reproducible(tmp_path: Path) -> None:
     with ZipFile(next(path for path in files if path.suffix == ".whl")) as wheel:
         for model in sbom.shipped_models():
             assert wheel.read(f"fkd_infer/models/files/{model.name}") == model.read_bytes()
+    (archive,) = (path for path in files if path.suffix == ".zip")
+    with ZipFile(archive) as page:
+        page.extractall(tmp_path)
+    assert "index.html" in WebPage.open(tmp_path / archive.stem).paths
+    release.archive(tmp_path / archive.stem, tmp_path / archive.name, 1_700_000_000)
+    assert (tmp_path / archive.name).read_bytes() == archive.read_bytes()
 
 
 @pytest.mark.parametrize("page", ["SECURITY.md", "CONTRIBUTING.md"])

@@ -20,7 +20,10 @@ MODEL = "models/landmarks.onnx"
 """The landmark network's path in the page, which `web/vite/site.ts` decides."""
 _LIST, _HEADERS = "precache.js", "_headers"
 _START, _END = "self.PRECACHE = ", ";\n"
-_FIX = "run `make web` in fkd's repository, and name its dist/web as the page"
+_FIX = (
+    "run `make web` in fkd's repository, or unpack fkd-web-VERSION.zip of a release, "
+    "and name that folder as the page"
+)
 
 
 @dataclass(frozen=True)
