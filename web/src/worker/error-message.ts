@@ -1,32 +1,8 @@
 /** Errors as they are sent between threads, which keep no classes. */
 
-import {
-  DetectorError,
-  DownloadError,
-  FilterError,
-  FkdError,
-  InferenceError,
-  InvalidImageError,
-  InvalidModelError,
-  ModelCardError,
-  ProviderError,
-  SettingsError,
-  WrongTaskError,
-  oneLine,
-} from "../errors";
+import * as errors from "../errors";
 
-const CLASSES = [
-  DownloadError,
-  InvalidModelError,
-  ModelCardError,
-  WrongTaskError,
-  DetectorError,
-  ProviderError,
-  InferenceError,
-  InvalidImageError,
-  SettingsError,
-  FilterError,
-];
+type ErrorClass = new (subject: string, problem: string, fix: string | null) => Error;
 
 export interface ErrorMessage {
   name: string;
@@ -37,17 +13,15 @@ export interface ErrorMessage {
 
 /** The message of any error; one that is not ours is a bug, and keeps its text. */
 export function toMessage(error: unknown): ErrorMessage {
-  if (error instanceof FkdError) {
+  if (error instanceof errors.FkdError) {
     return { name: error.name, subject: error.subject, problem: error.problem, fix: error.fix };
   }
-  return { name: "Error", subject: "", problem: oneLine(error), fix: null };
+  return { name: "Error", subject: "", problem: errors.oneLine(error), fix: null };
 }
 
 /** The error of a message, of the class that it had. */
 export function fromMessage({ name, subject, problem, fix }: ErrorMessage): Error {
-  for (const kind of CLASSES) {
-    const error = new kind(subject, problem, fix);
-    if (error.name === name) return error;
-  }
-  return name === "FkdError" ? new FkdError(subject, problem, fix) : new Error(problem);
+  if (!name.endsWith("Error") || !(name in errors)) return new Error(problem);
+  const kind = errors[name as keyof typeof errors] as ErrorClass;
+  return new kind(subject, problem, fix);
 }
