@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -40,6 +41,8 @@ _MIN_OUTLINED_EXTENT = 120
 """Pixels of a face from which its lines have a dark outline."""
 _MAX_EXTENT = 20_000.0
 """Pixels of a face up to which strokes grow with it."""
+_MAX_SPARSE = 4.0
+"""Discs of fewer points are larger, of equal area in all, up to this factor."""
 _MIN_SPACING = 11
 """Pixels between neighbouring points from which their numbers are readable."""
 
@@ -100,7 +103,7 @@ class Annotator:
         """The corners (2, 2) of what is drawn of a face, without text."""
         shapes = [face.points, face.box.reshape(2, 2)] if "box" in self.layers else [face.points]
         ends = np.concatenate(shapes)
-        margin = 4 + _extent(face) / 25
+        margin = 4 + _extent(face) / 20
         return np.stack([ends.min(axis=0) - margin, ends.max(axis=0) + margin])
 
     def _draw_contours(self, ink: Ink, face: Face) -> None:
@@ -118,7 +121,8 @@ class Annotator:
                 cv2.polylines(ink.pixels, polylines, closed, mark, thickness, cv2.LINE_AA, _BITS)
 
     def _draw_points(self, ink: Ink, face: Face) -> None:
-        radius = max(0.9, _extent(face) / 110)
+        sparse = min(_MAX_SPARSE, math.sqrt(IBUG68.count / len(face.points)))
+        radius = max(0.9, _extent(face) / 110 * sparse)
         colour = self.point_colour
         if face.id is not None:
             # Lighter than the lines below them.

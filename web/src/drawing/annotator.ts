@@ -25,6 +25,9 @@ const DARK = "rgb(0 0 0)";
 /** Pixels of a face from which its lines have a dark outline, and up to which strokes grow. */
 const [MIN_OUTLINED_EXTENT, MAX_EXTENT] = [120, 20_000];
 
+/** Discs of fewer points are larger, of equal area in all, up to this factor. */
+const [IBUG68_COUNT, MAX_SPARSE] = [68, 4];
+
 /** Draws `layers` of each face, in this order. */
 export class Annotator {
   constructor(
@@ -65,7 +68,8 @@ export class Annotator {
 }
 
 function drawPoints(context: Context2d, face: Face): void {
-  const radius = Math.max(0.9, extentOf(face.points) / 110);
+  const sparse = Math.min(MAX_SPARSE, Math.sqrt(IBUG68_COUNT / face.points.length));
+  const radius = Math.max(0.9, (extentOf(face.points) / 110) * sparse);
   const colour = colourOf(face, POINT);
   // Those of a tracked face are lighter than the lines below them.
   const [red, green, blue] =
