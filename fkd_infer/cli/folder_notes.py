@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from fkd_infer.media.images.formats import by_suffix
 from fkd_infer.media.sources import Source
+from fkd_infer.stores.address import Place
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class LeftOut:
 
     counts: Counter[str] = field(default_factory=Counter)
 
-    def __call__(self, path: Path) -> None:
+    def __call__(self, path: Place) -> None:
         """Counts a file; of folders, only hidden ones and links are left out."""
         if path.name.startswith("."):
             kind = "hidden"

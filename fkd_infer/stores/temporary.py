@@ -1,0 +1,64 @@
+"""Temporary files of this process, in a folder that is removed at its end.
+
+What a killed process left is removed by the next one: nobody holds the lock of its folder then.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+
+from fkd_infer.system.files.lock import open_locked
+
+_PREFIX = "fkd-copies-"
+_LOCK = ".lock"
+
+
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """Yields an empty folder, which is removed with its files at the end of the block."""
+    folder = new_folder()
+    try:
+        yield folder
+    finally:
+        remove_folder(folder)
+
+
+def new_folder() -> Path:
+    """An empty folder, which is removed with its files when the process ends."""
+    return Path(tempfile.mkdtemp(dir=_own_folder(os.getpid())))
+
+
+def remove_folder(folder: Path) -> None:
+    """Removes a folder and its files."""
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@cache
+def _own_folder(_process: int) -> Path:
+    """The folder of this process; a fork gets another one."""
+    _remove_left(Path(tempfile.gettempdir()))
+    folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
+    open_locked(folder / _LOCK)  # held until the process ends, however it ends
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+def _remove_left(parent: Path) -> None:
+    """Removes the folders of processes that have ended."""
+    for folder in parent.glob(f"{_PREFIX}*"):
+        try:
+            if not (folder / _LOCK).exists():  # another process is just making it
+                continue
+            lock = open_locked(folder / _LOCK)
+        except OSError:  # another user's
+            continue
+        if lock is not None:
+            remove_folder(folder)
+            os.close(lock)
