@@ -64,8 +64,8 @@ class FkdError(Exception):
     """Base of all errors that a user can solve.
 
     `subject` is what the error is about: a file, an address, an option, a provider, a network.
-    `problem` is what is wrong with it. `fix` is what to do, or None if there is nothing to suggest. The text of
-    the error joins these three: read the fields instead of parsing the text.
+    `problem` is what is wrong with it. `fix` is what to do, or None if there is nothing to suggest.
+    The text of the error joins these three: read the fields instead of parsing the text.
 
     After an error with `ends_run`, no other source of the run can be processed either.
     """

@@ -32,6 +32,8 @@ from fkd_infer.stores.store import StoredObject
 
 SourceKind = Literal["image", "video", "camera", "stream"]
 
+_FIRST, _FIRST_STORED = 5000, 1000
+"""Sources that are looked at before any work: about a second's, of files and of objects."""
 _MAX_CAMERAS = 100
 """Larger numbers are taken for names of missing files."""
 
@@ -54,6 +56,11 @@ class Source:
     url: str | None = field(default=None, repr=False)
     error: FkdError | None = None
     stored: StoredObject | None = None
+
+    @property
+    def suffixes(self) -> tuple[str, str]:
+        """The suffix of the file or object, in lower case, and that of the output."""
+        return Path(self.file_name or "").suffix.lower(), self.output.suffix.lower()
 
     @property
     def file_name(self) -> str | None:
@@ -95,8 +102,26 @@ def iter_sources(
     their own among neighbours, those of the same name up to its first dot; what collides beyond
     that is for `OutputCheck`.
     """
+    return _named_by_neighbours(_found(arguments, out, left_out, limits))
+
+
+def begin_sources(
+    arguments: Sequence[str],
+    out: Place | None = None,
+    left_out: Callable[[Place], object] = lambda _: None,
+    limits: Limits | None = None,
+) -> tuple[list[Source], Iterator[Source] | None]:
+    """The first sources, and an iterator of all others; None if the first are all.
+
+    All are as `expand_sources` returns them; of more, each is as `iter_sources` yields it.
+    """
     found = _found(arguments, out, left_out, limits)
-    return chain.from_iterable(map(_renamed, groupby(found, _neighbourhood)))
+    most = _FIRST_STORED if any(map(is_address, arguments)) else _FIRST
+    first = list(islice(found, most + 1))
+    if len(first) <= most:
+        return with_distinct_outputs(first), None
+    others = _named_by_neighbours(chain(first, found))
+    return list(islice(others, most)), others
 
 
 @contextmanager
@@ -107,6 +132,10 @@ def local_copy(source: Source, limits: Limits | None = None) -> Iterator[Source]
     copied = copied_source(source, limits)
     try:
         yield copied
+    except FkdError as error:
+        if copied is source or error.subject != str(copied.path):
+            raise
+        raise error.about(source.name) from error
     finally:
         discard_copy(copied)
 
@@ -133,12 +162,13 @@ def with_distinct_outputs(sources: Sequence[Source]) -> list[Source]:
     return [_numbered(one, taken) if _is_renamed(one) else one for one in sources]
 
 
+def _named_by_neighbours(sources: Iterator[Source]) -> Iterator[Source]:
+    for _, group in groupby(sources, _neighbourhood):
+        yield from with_distinct_outputs(list(group))
+
+
 def _neighbourhood(source: Source) -> tuple[Path, str]:
     return source.output.parent, source.output.name.partition(".")[0]
-
-
-def _renamed(group: tuple[object, Iterable[Source]]) -> list[Source]:
-    return with_distinct_outputs(list(group[1]))
 
 
 def _found(

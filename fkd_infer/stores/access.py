@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -21,6 +22,7 @@ _STORES: dict[str, type[Store]] = {"sftp": FolderStore, "memory": FolderStore}
 
 def open_store(address: Address) -> Store:
     """The store of an address; raises InstallError without the packages for it."""
+    logging.getLogger("gcsfs").setLevel(logging.CRITICAL)  # it logs what it also raises
     try:
         import fsspec
 

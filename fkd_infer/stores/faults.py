@@ -6,6 +6,7 @@ import errno
 import random
 import time
 from collections.abc import Callable, Iterator
+from socket import gaierror
 from typing import TypeVar
 
 from fkd_infer.errors import FkdError, StoreAccessError, StoreError
@@ -15,6 +16,8 @@ T = TypeVar("T")
 
 _ATTEMPTS = 5
 _FIRST_WAIT_S = 0.5
+_PATIENCE_S = 30.0
+"""After which nothing is tried again: the packages of some stores have tried for long already."""
 _PASSING_NUMBERS = (
     *(errno.EBUSY, errno.EAGAIN, errno.ETIMEDOUT, errno.ECONNRESET, errno.ECONNABORTED),
     *(errno.EPIPE, getattr(errno, "EREMOTEIO", errno.EIO), errno.EIO),
@@ -50,11 +53,12 @@ _WAY_INTO_AZURE = (
 
 def retried(call: Callable[[], T]) -> T:
     """Calls a function; after errors that may pass, again, with longer and longer waits."""
+    until = time.monotonic() + _PATIENCE_S
     for number in range(_ATTEMPTS - 1):
         try:
             return call()
         except Exception as error:
-            if not _passes(error):
+            if not _passes(error) or time.monotonic() > until:
                 raise
             # At random, so that threads that were sent away together do not come back together.
             time.sleep(_FIRST_WAIT_S * 2**number * random.uniform(0.5, 1))  # nosec B311
@@ -66,7 +70,7 @@ def store_error(address: Address, verb: str, error: Exception) -> StoreError:
     names = {name for one in _chain(error) for name in _names_of(one)}
     text = _text(error)
     way_in = _WAYS_IN.get(address.scheme, _WAY_INTO_AZURE)
-    if names & {*_NO_CREDENTIALS.split()}:
+    if names & {*_NO_CREDENTIALS.split()} or "must provide" in text.lower():
         return StoreAccessError(address, f"cannot be {verb} without valid credentials", way_in)
     if names & {*_WRONG_CREDENTIALS.split()}:
         problem = f"cannot be {verb}: the store refuses these credentials: {text}"
@@ -87,8 +91,8 @@ def store_error(address: Address, verb: str, error: Exception) -> StoreError:
 
 def _passes(error: Exception) -> bool:
     """Whether the same call may succeed a little later."""
-    if isinstance(error, FkdError):
-        return False
+    if any(isinstance(one, FkdError | gaierror) for one in _chain(error)):
+        return False  # a name that leads nowhere is a wrong one, or there is no network
     if isinstance(error, TimeoutError | ConnectionError):
         return True
     if isinstance(error, OSError) and error.errno in _PASSING_NUMBERS:

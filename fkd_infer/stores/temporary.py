@@ -9,6 +9,8 @@ import atexit
 import os
 import shutil
 import tempfile
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -18,6 +20,9 @@ from fkd_infer.system.files.lock import open_locked
 
 _PREFIX = "fkd-copies-"
 _LOCK = ".lock"
+_MIN_AGE_S = 60.0
+"""A younger folder may be of a process that is about to lock it."""
+_first = threading.Lock()
 
 
 @contextmanager
@@ -32,7 +37,9 @@ def temporary_folder() -> Iterator[Path]:
 
 def new_folder() -> Path:
     """An empty folder, which is removed with its files when the process ends."""
-    return Path(tempfile.mkdtemp(dir=_own_folder(os.getpid())))
+    with _first:
+        folder = _own_folder(os.getpid())
+    return Path(tempfile.mkdtemp(dir=folder))
 
 
 def remove_folder(folder: Path) -> None:
@@ -54,10 +61,10 @@ def _remove_left(parent: Path) -> None:
     """Removes the folders of processes that have ended."""
     for folder in parent.glob(f"{_PREFIX}*"):
         try:
-            if not (folder / _LOCK).exists():  # another process is just making it
+            if time.time() - (folder / _LOCK).stat().st_mtime < _MIN_AGE_S:
                 continue
             lock = open_locked(folder / _LOCK)
-        except OSError:  # another user's
+        except OSError:  # another user's, or being made or removed
             continue
         if lock is not None:
             remove_folder(folder)

@@ -21,8 +21,8 @@ class HashSet:
     def __len__(self) -> int:
         return self._count
 
-    def __contains__(self, text: str) -> bool:
-        return bool(self._table[self._find(_hash(text))])
+    def __contains__(self, text: object) -> bool:
+        return isinstance(text, str) and bool(self._table[self._find(_hash(text))])
 
     def add(self, text: str) -> bool:
         """Adds a text; returns whether it was not in the set."""

@@ -12,22 +12,31 @@ Result = TypeVar("Result")
 
 
 def map_ahead(
-    function: Callable[[Item], Result], items: Iterable[Item], threads: int, ahead: int
+    function: Callable[[Item], Result],
+    items: Iterable[Item],
+    threads: int,
+    ahead: int,
+    size: Callable[[Item], int] = lambda _: 1,
 ) -> Iterator[Result]:
-    """Yields the result for each item, in order, while threads work on up to `ahead` more.
+    """Yields the result for each item, in order, while threads work on those that follow it.
 
+    The sizes of items whose results are waited for add up to `ahead` at most, apart from the last.
     Items are read in the calling thread. An error is raised in place of its result; then, or when
     the generator is closed, results that nobody waits for are dropped.
     """
-    waiting: deque[Future[Result]] = deque()
+    waiting: deque[tuple[Future[Result], int]] = deque()
+    total = 0
     with ThreadPoolExecutor(threads, "ahead") as pool:
         try:
             for item in items:
-                waiting.append(pool.submit(function, item))
-                if len(waiting) > ahead:
-                    yield waiting.popleft().result()
+                waiting.append((pool.submit(function, item), size(item)))
+                total += waiting[-1][1]
+                while total > ahead:
+                    future, taken = waiting.popleft()
+                    total -= taken
+                    yield future.result()
             while waiting:
-                yield waiting.popleft().result()
+                yield waiting.popleft()[0].result()
         finally:
-            for future in waiting:
+            for future, _ in waiting:
                 future.cancel()
