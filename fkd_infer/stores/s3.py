@@ -11,6 +11,8 @@ from fkd_infer.stores.address import Address
 from fkd_infer.stores.faults import retried
 from fkd_infer.stores.store import ChangedError, Store, StoredObject
 
+_PAGE = 1000
+"""Objects that are listed at a time, which is the most that S3 allows."""
 _CHUNK_BYTES = 1 << 20
 _PART_BYTES = 16 << 20
 """Of an object that is written in parts: S3 allows 10,000 of them."""
@@ -22,9 +24,10 @@ class S3Store(Store):
     """S3, by s3fs: what differs from other stores."""
 
     def objects(self, folder: Address) -> Iterator[StoredObject]:
-        """All objects whose key begins with a folder's; a page of 1,000 at a time."""
+        """All objects whose key begins with a folder's; a page at a time."""
         bucket, key = _split(folder)
-        request = {"Bucket": bucket, "Prefix": f"{key}/" if key else ""}
+        prefix = f"{key}/" if key else ""
+        request = {"Bucket": bucket, "Prefix": prefix, "MaxKeys": _PAGE}
         while True:
             page = retried(partial(self.system.call_s3, "list_objects_v2", **request))
             for entry in page.get("Contents", ()):
