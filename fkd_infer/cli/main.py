@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import nullcontext
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,8 @@ from fkd_infer.cli.options.outputs import output_options
 from fkd_infer.system.files.text_checks import printable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from fkd_infer.cli.folder_notes import LeftOut
     from fkd_infer.cli.options.drawing import DrawingOptions
     from fkd_infer.cli.options.faces import FaceOptions
@@ -96,8 +99,9 @@ def main(
 ) -> None:
     """Place 68 points on every face of photos and videos.
 
-    SOURCE is an image, a video, a folder, a glob such as 'trip/*.jpg', the URL of a picture or
-    stream, a camera's number, or - for standard input.
+    SOURCE is an image, a video, a folder, a glob such as 'trip/*.jpg', an address in a store, such
+    as s3://bucket/folder, the URL of a picture or stream, a camera's number, or - for standard
+    input.
     """
     from fkd_infer.cli.folder_notes import LeftOut, written_otherwise
     from fkd_infer.cli.resume import check_resume, open_journal
@@ -106,11 +110,11 @@ def main(
 
     check_resume(resume, outputs)
     left_out = LeftOut()
-    expanded, outputs = _expand_and_check(sources, outputs, profile, left_out, limits)
+    first, others, outputs = _expand_and_check(sources, outputs, profile, left_out, limits)
     workers = workers or available_threads()
-    pipeline = faces.pipeline(expanded, workers, providers)
+    pipeline = faces.pipeline(first, workers, providers)
     job = Job(
-        faces.finder(pipeline, expanded),
+        faces.finder(pipeline, first, complete=others is None),
         drawing.overlay(pipeline),
         outputs,
         frame_range,
@@ -122,14 +126,12 @@ def main(
         reading,
     )
     with pipeline.profile(profile) if profile else nullcontext():
-        summary = run(expanded, job, quiet)
+        summary = run(first if others is None else chain(first, others), job, quiet)
     if not quiet:
         _print_summary(summary)
-        failed = {failure.source for failure in summary.failures}
-        written = [source for source in expanded if source.name not in failed]
         notes = [*summary.notes, str(left_out)]
         if outputs.folder is not None:
-            notes.insert(0, written_otherwise(written))
+            notes.insert(0, written_otherwise(summary.suffixes))
         for line in filter(None, notes):
             click.echo(printable(line), err=True)
     _print_failures(context, summary, outputs, quiet)
@@ -145,19 +147,25 @@ def _expand_and_check(
     profile: Path | None,
     left_out: LeftOut,
     limits: Limits,
-) -> tuple[list[Source], Outputs]:
-    """The sources that arguments stand for, and where their outputs go, once every output is known
-    to have its own place."""
-    from fkd_infer.media.output_check import check_outputs, place_single_output
-    from fkd_infer.media.sources import expand_sources
+) -> tuple[list[Source], Iterator[Source] | None, Outputs]:
+    """The first sources that arguments stand for, all others, if there are more, and where outputs
+    go, once every output of the first is known to have its own place."""
+    from fkd_infer.media.output_check import (
+        check_outputs,
+        checked_sources,
+        place_single_output,
+    )
+    from fkd_infer.media.sources import begin_sources
 
-    expanded = expand_sources(sources, outputs.folder, left_out, limits)
+    first, others = begin_sources(sources, outputs.folder, left_out, limits)
     if outputs.folder is not None:
-        expanded, folder = place_single_output(expanded, outputs.folder)
+        first, folder = place_single_output(first, outputs.folder)
         outputs = replace(outputs, folder=folder)
     files = [*outputs.files, outputs.failures, profile]
-    check_outputs(expanded, outputs.folder, [file for file in files if file is not None])
-    return expanded, outputs
+    check_outputs(first, outputs.folder, [file for file in files if file is not None])
+    if others is not None:
+        others = checked_sources(first, others, outputs.folder)
+    return first, others, outputs
 
 
 def _print_summary(summary: Summary) -> None:

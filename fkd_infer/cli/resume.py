@@ -38,7 +38,7 @@ def open_journal(
         return None
     from fkd_infer.jobs.journal import Journal, journal_path
 
-    places = [path for path in (outputs.folder, *outputs.files) if path is not None]
+    places = [place for place in (outputs.folder, *outputs.files) if place is not None]
     path = journal_path(outputs.place, sources, places)
     return Journal(path, result_settings(context, pipeline), resume, faces=bool(outputs.records))
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from fkd_infer.choices import STDOUT, Extra
 from fkd_infer.errors import FkdError, OutputError, SettingsError, one_line
+from fkd_infer.stores.address import Place
 from fkd_infer.system.plugins import FIX, PluginError, load_plugin, plugin_names
 
 if TYPE_CHECKING:
@@ -42,10 +43,10 @@ class RecordFormat(NamedTuple):
 
 @dataclass(frozen=True)
 class RecordFile:
-    """A file for records; raises OutputError for - if the format cannot be printed."""
+    """A file or object for records; raises OutputError for - if the format cannot be printed."""
 
     format: RecordFormat
-    path: Path
+    path: Place
 
     def __post_init__(self) -> None:
         if self.path == STDOUT and not self.format.to_stdout:
@@ -53,10 +54,11 @@ class RecordFile:
             raise OutputError(self.path, why, "give the name of a file")
 
     def open(self, scheme: LandmarkScheme, extras: frozenset[Extra] = frozenset()) -> RecordSink:
-        """Returns the file's sink, to be entered with `with`.
+        """Returns the file's sink, to be entered with `with`; `local_output` has one for an object.
 
         Raises SettingsError for a format of another package that fails to make one.
         """
+        assert isinstance(self.path, Path)
         if self.format in BUILT_IN:
             return self.format.sink(self.path, scheme, extras)
         subject = f"record format {self.format.name!r}"

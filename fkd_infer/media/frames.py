@@ -61,10 +61,10 @@ def frames_from(
 
 def frame_count(source: Source, frame_range: FrameRange = FrameRange()) -> int | None:  # noqa: B008 (frozen)
     """Returns how many frames to expect from a source; None if that is unknown."""
-    if source.path is None:
-        return frame_range.max_frames
     if source.kind == "image":
         return 1
+    if source.path is None:
+        return frame_range.max_frames
     animation = read_animation(source.path)
     if animation is not None:
         count = len(animation.durations)
