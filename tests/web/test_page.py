@@ -36,7 +36,7 @@ from tools.static_host import Host, serve
 from tools.web_fixtures.pictures import astronaut
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Download, Page
+    from playwright.sync_api import Browser, Dialog, Download, Page
 
 pytestmark = [
     pytest.mark.slow,
@@ -390,6 +390,108 @@ def test_another_network_can_be_opened(first: Visit, photo: Path, fixed_model: P
     expect(first.page.locator("#model")).to_contain_text("fixed: 68 points", timeout=LOAD_MS)
     expect(first.page.locator("#status")).to_contain_text("face", timeout=30_000)
     assert not first.page.locator("#problem").is_visible()
+
+
+SLOW_DEVICES = """() => {
+  const { mediaDevices } = navigator;
+  const open = mediaDevices.getUserMedia.bind(mediaDevices);
+  window.streams = [];
+  mediaDevices.getUserMedia = async (wanted) => {
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    window.streams.push(await open(wanted));
+    return window.streams.at(-1);
+  };
+}"""
+OPEN_DEVICES = """window.streams.flatMap((stream) => stream.getTracks())
+  .filter((track) => track.readyState === "live").map((track) => track.kind).sort()"""
+
+
+@pytest.fixture
+def slow(browser: Browser, built: Path) -> Iterator[Visit]:
+    """A visit whose camera and microphone take time to start, as if somebody was asked."""
+    with serve(built, isolated=False) as running:
+        opened = visit(browser, running.address)
+        opened.ready()
+        opened.page.evaluate(SLOW_DEVICES)
+        yield opened
+        assert opened.complaints == []
+        opened.page.close()
+
+
+def test_no_device_stays_open_after_double_clicks(slow: Visit) -> None:
+    page = slow.page
+    page.dblclick("#camera")
+    expect(page.locator("#faces")).to_have_text("1", timeout=30_000)
+    page.wait_for_timeout(1000)
+    assert page.evaluate(OPEN_DEVICES) == ["video"]
+    page.locator("#sound").check(force=True)
+    page.dblclick("#record")
+    page.wait_for_timeout(1500)
+    assert page.evaluate(OPEN_DEVICES) == ["audio", "video"]
+    page.click("#record")
+    expect(page.locator("#recordings li")).to_have_count(1)
+    assert page.evaluate(OPEN_DEVICES) == ["video"]
+    page.click("#record")
+    page.click("#camera")  # before the microphone is there
+    page.wait_for_timeout(1500)
+    assert page.evaluate(OPEN_DEVICES) == []
+    expect(page.locator("#record")).to_have_text("Record")
+
+
+def test_what_was_chosen_last_is_shown(slow: Visit, photo: Path, fixed_model: Path) -> None:
+    slow.page.click("#camera")
+    slow.open(photo)
+    slow.page.wait_for_timeout(1500)
+    expect(slow.page.locator("#source")).to_have_text(photo.name)
+    assert slow.page.evaluate(OPEN_DEVICES) == []
+    slow.page.set_input_files("#file", ROOT / "models/fkdnet-large.onnx")
+    slow.page.set_input_files("#file", fixed_model)
+    slow.page.wait_for_timeout(3000)
+    expect(slow.page.locator("#model")).to_contain_text("fixed: 68 points", timeout=LOAD_MS)
+    assert not slow.page.locator("#problem").is_visible()
+
+
+def test_a_recording_is_not_lost_without_a_question(slow: Visit) -> None:
+    slow.start_camera()
+    slow.page.click("#record")
+    slow.page.wait_for_timeout(500)
+    asked: list[str] = []
+
+    def stay(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        dialog.dismiss()
+
+    slow.page.on("dialog", stay)
+    slow.page.evaluate("setTimeout(() => location.reload())")
+    slow.page.wait_for_timeout(500)
+    assert asked == ["beforeunload"]
+    slow.page.click("#record")
+
+
+def test_forced_colors_show_what_is_on(first: Visit) -> None:
+    first.page.emulate_media(forced_colors="active")
+    on, off = (
+        first.page.evaluate(
+            "(box) => getComputedStyle(document.querySelector(box)).backgroundColor", box
+        )
+        for box in ("#layers input:checked", "#layers input:not(:checked)")
+    )
+    first.page.emulate_media(forced_colors="none")
+    assert on != off
+
+
+@pytest.mark.parametrize("size", [(568, 320), (320, 256)], ids=["sideways", "magnified"])
+def test_small_windows_show_the_picture(size: tuple[int, int], first: Visit) -> None:
+    before = first.page.viewport_size
+    assert before is not None
+    first.page.set_viewport_size({"width": size[0], "height": size[1]})
+    stage = first.page.locator("#stage").bounding_box()
+    buttons = first.page.locator("#open").bounding_box()
+    first.page.set_viewport_size(before)
+    assert stage is not None
+    assert buttons is not None
+    assert min(stage["width"], stage["height"]) >= 160
+    assert buttons["x"] + buttons["width"] <= size[0]
 
 
 def test_without_a_network_it_works_and_has_threads(

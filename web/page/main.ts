@@ -52,10 +52,13 @@ class Page {
   private recorder: Recorder | null = null;
   private records: string[] = [];
   private numbersShown = 0;
+  /** Count what users chose to see, and to run: what is ready too late is dropped. */
+  private turn = 0;
+  private loads = 0;
 
   async start(): Promise<void> {
     this.buildControls();
-    await this.loadNetworks("wasm");
+    await this.loadNetworks(this.model, "wasm");
     for (const id of ["camera", "file"]) element<HTMLButtonElement>(id).disabled = false;
     showStatus("waiting", "ready");
     setText("offline", await storeForOffline());
@@ -64,14 +67,17 @@ class Page {
   // Networks
 
   /** Loads the networks; those that were loaded stay if that fails. */
-  private async loadNetworks(provider: Provider): Promise<void> {
+  private async loadNetworks(model: string | File, provider: Provider): Promise<void> {
+    const number = ++this.loads;
     showStatus("waiting", "loading");
     try {
-      const pipeline = await load({ model: this.model, detector: DETECTOR, provider });
+      const pipeline = await load({ model, detector: DETECTOR, provider });
+      if (number !== this.loads) return pipeline.close();
       this.pipeline?.close();
       this.pipeline = pipeline;
+      this.model = model;
     } finally {
-      showStatus(this.player.playing ? "live" : "waiting", this.player.playing ? "live" : "ready");
+      if (number === this.loads) this.showWhatIsShown();
     }
     const { card, runsOn, threads } = this.pipeline;
     const device =
@@ -90,20 +96,9 @@ class Page {
 
   private async chooseProvider(provider: Provider): Promise<void> {
     try {
-      await this.loadNetworks(provider);
+      await this.loadNetworks(this.model, provider);
     } catch (error) {
       element("provider").querySelector<HTMLInputElement>("[value=wasm]")!.checked = true;
-      throw error;
-    }
-  }
-
-  private async chooseModel(file: File): Promise<void> {
-    const before = this.model;
-    this.model = file;
-    try {
-      await this.loadNetworks(chosen<Provider>("provider")[0]);
-    } catch (error) {
-      this.model = before;
       throw error;
     }
   }
@@ -116,9 +111,11 @@ class Page {
   }
 
   private async showCamera(id: string | null): Promise<void> {
-    await this.close();
+    const turn = await this.close();
+    if (turn !== this.turn) return;
     showStatus("waiting", "asking for the camera");
     const stream = await openCamera(id);
+    if (turn !== this.turn) return closeStream(stream);
     const [track] = stream.getVideoTracks();
     track.addEventListener("ended", () => {
       if (this.source?.kind !== "camera" || this.source.stream !== stream) return;
@@ -130,6 +127,7 @@ class Page {
     setText("camera", "Stop camera");
     await this.play(stream);
     const cameras = await listCameras();
+    if (turn !== this.turn) return;
     const current = track.getSettings().deviceId;
     const options = cameras.map(
       ({ id: value, title }) => new Option(title, value, false, value === current),
@@ -140,17 +138,21 @@ class Page {
   }
 
   private async showFile(file: File): Promise<void> {
-    if (file.name.toLowerCase().endsWith(".onnx")) return this.chooseModel(file);
+    if (file.name.toLowerCase().endsWith(".onnx")) {
+      return this.loadNetworks(file, chosen<Provider>("provider")[0]);
+    }
     if (file.type.startsWith("video/")) {
-      await this.close();
+      if ((await this.close()) !== this.turn) return;
       this.setMirrored(false);
       this.open({ kind: "video", name: file.name, file });
       element("pause").hidden = false;
       setText("pause", "Pause");
       return this.play(file);
     }
+    const turn = ++this.turn;
+    showStatus("waiting", "opening");
     const picture = await readPhoto(file);
-    await this.close();
+    if (turn !== this.turn || (await this.close()) !== this.turn) return;
     this.open({ kind: "photo", name: file.name, picture });
     await this.showPhoto(picture, file.name);
   }
@@ -159,7 +161,13 @@ class Page {
     const pipeline = this.pipeline!;
     showStatus("waiting", "searching");
     const start = performance.now();
-    const faces = await pipeline(picture);
+    let faces: readonly Face[];
+    try {
+      faces = await pipeline(picture);
+    } catch (error) {
+      if (this.pipeline !== pipeline) return; // it was closed for another, which searches again
+      throw error;
+    }
     const ms = performance.now() - start;
     if (this.source?.kind !== "photo" || this.source.picture !== picture) return;
     this.stage.show({ picture, source: name, number: 0, seconds: 0 }, faces, pipeline.card.scheme);
@@ -185,8 +193,10 @@ class Page {
     element<HTMLButtonElement>("record").disabled = source.kind === "photo";
   }
 
-  private async close(): Promise<void> {
-    await this.stopRecording();
+  /** Ends what is shown; returns its turn, which a later choice takes away. */
+  private async close(): Promise<number> {
+    const turn = ++this.turn;
+    const recording = this.stopRecording();
     this.player.stop();
     if (this.source?.kind === "camera") closeStream(this.source.stream);
     this.source = null;
@@ -197,6 +207,15 @@ class Page {
     showStatus("waiting", "ready");
     element<HTMLButtonElement>("record").disabled = true;
     [element("camera-options").hidden, element("pause").hidden] = [true, true];
+    await recording;
+    return turn;
+  }
+
+  private showWhatIsShown(): void {
+    if (this.player.playing) showStatus("live", "live");
+    else if (this.source?.kind === "photo")
+      showStatus("live", counted(this.stage.faces.length, "face"));
+    else showStatus("waiting", "ready");
   }
 
   private setMirrored(mirrored: boolean): void {
@@ -238,12 +257,19 @@ class Page {
 
   private async toggleRecording(): Promise<void> {
     if (this.recorder !== null) return this.stopRecording();
+    const turn = this.turn;
     const wanted = element<HTMLInputElement>("sound").checked;
     const sound = wanted ? await openMicrophone() : null;
     if (wanted && sound === null)
       showProblem("The microphone is not allowed or missing: this records without sound.");
+    if (turn !== this.turn || this.recorder !== null) return closeStream(sound);
     this.records = [];
-    this.recorder = new Recorder(this.stage.canvas, sound);
+    try {
+      this.recorder = new Recorder(this.stage.canvas, sound);
+    } catch (error) {
+      closeStream(sound);
+      throw error;
+    }
     setText("record", "Stop");
     element("record").ariaPressed = "true";
   }
@@ -313,6 +339,9 @@ class Page {
       if (file) this.attempt(() => this.showFile(file));
     });
     this.acceptDrops();
+    window.addEventListener("beforeunload", (event) => {
+      if (this.recorder !== null) event.preventDefault(); // the browser asks whether to lose it
+    });
   }
 
   private buildFilters(scheme: string): void {
@@ -371,7 +400,7 @@ class Page {
   fail(error: unknown): void {
     showProblem(explain(error));
     if (this.pipeline === null) showStatus("lost", "not loaded");
-    else if (this.source === null) showStatus("waiting", "ready");
+    else this.showWhatIsShown();
   }
 }
 

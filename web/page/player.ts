@@ -59,19 +59,14 @@ export class Player {
       this.stop();
       throw new PageError(`This browser cannot play ${name}. (${String(error)})`);
     }
-    this.run(clock, name, pipeline).catch((error: unknown) => {
-      if (this.clock !== clock) return;
-      this.stop();
-      this.listener.failed(error);
-    });
+    this.follow(clock, name, pipeline);
   }
 
   /** Follows faces with other networks from the next frame on. */
   use(pipeline: LoadedPipeline, name: string): void {
     if (this.clock === null) return;
     this.clock.end();
-    const clock = (this.clock = new FrameClock(this.video));
-    this.run(clock, name, pipeline).catch((error: unknown) => this.listener.failed(error));
+    this.follow((this.clock = new FrameClock(this.video)), name, pipeline);
   }
 
   async togglePause(): Promise<void> {
@@ -90,6 +85,14 @@ export class Player {
       URL.revokeObjectURL(this.address);
       this.address = null;
     }
+  }
+
+  private follow(clock: FrameClock, name: string, pipeline: LoadedPipeline): void {
+    this.run(clock, name, pipeline).catch((error: unknown) => {
+      if (this.clock !== clock) return; // stopped, or with other networks, meanwhile
+      this.stop();
+      this.listener.failed(error);
+    });
   }
 
   private async run(clock: FrameClock, source: string, pipeline: LoadedPipeline): Promise<void> {
