@@ -60,14 +60,16 @@ def main(
         WebServer(built, listener, host) as server,
         exit_on_signals(context, "stopped"),
     ):
-        click.echo(f"The page with {model} is at {server.url}\nCtrl-C ends it.")
+        url, *others = server.urls
+        also = f" ({', '.join(others)})" if others else ""
+        click.echo(f"The page with {model} is at {url}{also}\nCtrl-C ends it.")
         if not is_loopback(host):
             click.echo(
                 "Browsers give it no camera by http from other machines; photos and videos work.",
                 err=True,
             )
         if not no_browser:
-            webbrowser.open(server.url)
+            webbrowser.open(url)
         server.serve_forever()
 
 

@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from fkd_infer.live.access.hosts import is_own_name
+from fkd_infer.live.access.hosts import is_any_address, is_own_name
 from fkd_infer.web.page import WebPage
 
 _SECONDS = 30
@@ -41,10 +41,20 @@ class WebServer(ThreadingHTTPServer):
         self.contents["/"] = "index.html"
 
     @property
-    def url(self) -> str:
-        """The page's address."""
-        host = f"[{self.bound_host}]" if ":" in self.bound_host else self.bound_host
-        return f"http://{host}:{self.socket.getsockname()[1]}/"
+    def urls(self) -> list[str]:
+        """The page's addresses, the likeliest to be reached first."""
+        port = self.socket.getsockname()[1]
+        hosts = [f"[{host}]" if ":" in host else host for host in self._hosts()]
+        return [f"http://{host}:{port}/" for host in hosts]
+
+    def _hosts(self) -> list[str]:
+        if not is_any_address(self.bound_host):
+            return [self.bound_host]
+        try:
+            from fkd_infer.live.access.addresses import machine_addresses
+        except ModuleNotFoundError:  # psutil, of the extra "live", lists the interfaces
+            return ["localhost"]
+        return machine_addresses(self.socket)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Leaves clients alone that went away; other errors are printed."""

@@ -53,3 +53,4 @@ def _module_folders() -> Iterator[Path]:
     for variable in ("FKD_NODE_MODULES", "NODE_PATH"):
         yield from map(Path, filter(None, os.environ.get(variable, "").split(os.pathsep)))
     yield Path("node_modules")
+    yield Path(__file__).parents[2] / "web/node_modules"  # of the repository, for its page

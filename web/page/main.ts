@@ -382,9 +382,17 @@ class Page {
     document.addEventListener("drop", (event) => {
       event.preventDefault();
       classList.remove("dropping");
-      const file = event.dataTransfer?.files[0];
-      if (file && this.pipeline) this.attempt(() => this.showFile(file));
+      const files = [...(event.dataTransfer?.files ?? [])];
+      if (this.pipeline) this.attempt(() => this.showDropped(files));
     });
+  }
+
+  private async showDropped([file, ...others]: File[]): Promise<void> {
+    if (file === undefined)
+      throw new PageError("Only files can be dropped here: save it, and open the file.");
+    await this.showFile(file);
+    if (others.length > 0)
+      throw new PageError(`Of ${others.length + 1} files, this is ${file.name}.`);
   }
 
   private onClick(id: string, action: () => Promise<void>): void {
@@ -399,8 +407,10 @@ class Page {
 
   fail(error: unknown): void {
     showProblem(explain(error));
-    if (this.pipeline === null) showStatus("lost", "not loaded");
-    else this.showWhatIsShown();
+    if (this.pipeline === null) {
+      showStatus("lost", "not loaded");
+      setText("notice-text", "The networks are not loaded. Load the page again to try once more.");
+    } else this.showWhatIsShown();
   }
 }
 

@@ -1,7 +1,7 @@
 /** Loads a pipeline that works in a thread of its own. */
 
 import { SEARCH_SIZES, type Smoothing } from "./choices";
-import { InvalidImageError, oneLine } from "./errors";
+import { InvalidImageError, oneLine, SettingsError } from "./errors";
 import type { ModelFile, PipelineOptions } from "./pipeline";
 import { download } from "./system/download";
 import type { Face } from "./types";
@@ -144,7 +144,8 @@ async function transferable(picture: Picture): Promise<Transferable2d> {
 }
 
 /** The bytes of a model; `what` names it if it has no address. */
-async function read(source: ModelSource, what: string): Promise<ModelFile> {
+async function read(source: ModelSource | undefined, what: string): Promise<ModelFile> {
+  if (source === undefined) throw new SettingsError(what, "is missing", "name its file");
   if (source instanceof Uint8Array) return { data: source, name: what };
   if (source instanceof ArrayBuffer) return { data: new Uint8Array(source), name: what };
   if (source instanceof Blob) {

@@ -71,7 +71,7 @@ export class Pipeline {
 
   /** The faces of a picture, best first. */
   async findFaces(image: Pixels, maxSize: number = SEARCH_SIZES.photos): Promise<Face[]> {
-    const detections = await this.detector.search(checkImage(image), maxSize);
+    const detections = await this.detector.search(checkImage(image), checkMaxSize(maxSize));
     return this.placePoints(image, detections);
   }
 
@@ -117,6 +117,12 @@ export class Pipeline {
     await this.session.release();
     await this.detector.release();
   }
+}
+
+/** A side in pixels, which throws SettingsError unless it is above 0. */
+export function checkMaxSize(maxSize: number): number {
+  if (maxSize > 0) return maxSize;
+  throw new SettingsError("maxSize", `is ${maxSize}, but must be above 0`);
 }
 
 /** The tight square around points. */

@@ -10,6 +10,8 @@ from fkd_infer.errors import LiveError
 
 _SEND_BUFFER = 256 * 1024
 """Bytes that the system buffers for a viewer: more would be old pictures."""
+_OTHER_PORT = "give another --port, or --port 0 for any"
+_NOT_HERE = "give an address of this machine as --host, or 0.0.0.0 for all of them"
 
 
 def open_listener(host: str, port: int) -> socket.socket:
@@ -20,7 +22,7 @@ def open_listener(host: str, port: int) -> socket.socket:
         )[0]
         listener = socket.socket(family, kind, protocol)
     except OSError as error:
-        raise _unusable(host, port, error.strerror or str(error)) from error
+        raise _unusable(host, port, error.strerror or str(error), _NOT_HERE) from error
     try:
         if os.name == "posix":  # elsewhere it would share a port that is in use
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -31,10 +33,10 @@ def open_listener(host: str, port: int) -> socket.socket:
         listener.close()
         in_use = error.errno == errno.EADDRINUSE
         problem = "it is in use" if in_use else error.strerror or str(error)
-        raise _unusable(host, port, problem) from error
+        fix = _NOT_HERE if error.errno == errno.EADDRNOTAVAIL else _OTHER_PORT
+        raise _unusable(host, port, problem, fix) from error
     return listener
 
 
-def _unusable(host: str, port: int, problem: str) -> LiveError:
-    fix = "give another --port, or --port 0 for any"
+def _unusable(host: str, port: int, problem: str, fix: str) -> LiveError:
     return LiveError(f"{host} port {port}", f"cannot be used: {problem}", fix)

@@ -171,6 +171,7 @@ def test_a_terminal_is_shown_a_code_for_phones(tmp_path: Path) -> None:
         ([], 2, "Missing argument 'SOURCE...'"),
         (["{video}", "--filter", "nothing"], 1, "fkd-infer live: filter 'nothing': neither"),
         (["{video}", "--port", "{port}"], 1, "cannot be used: it is in use; give another --port"),
+        (["{video}", "--host", "192.0.2.1"], 1, "give an address of this machine as --host"),
         (
             ["{video}", "--limit-pixels", "0.001"],
             1,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from http.client import HTTPConnection, HTTPResponse
+from pathlib import Path
 
 import pytest
 from built_page import FILES, write_built_page
@@ -89,3 +90,10 @@ def test_other_methods_are_refused(server: WebServer) -> None:
 
 def test_another_name_of_this_machine_is_refused(server: WebServer) -> None:
     assert ask(server, "/", host="evil.example")[0].status == 421
+
+
+def test_the_page_of_all_addresses_is_named_by_one(tmp_path: Path) -> None:
+    page = WebPage.open(write_built_page(tmp_path / "page"))
+    with open_listener("0.0.0.0", 0) as listener, WebServer(page, listener, "0.0.0.0") as server:
+        assert server.urls
+        assert all("0.0.0.0" not in url for url in server.urls)

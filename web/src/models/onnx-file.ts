@@ -19,6 +19,7 @@ export function readMetadata(data: Uint8Array, where: string): Map<string, strin
 
 function metadataOf(data: Uint8Array): Map<string, string> {
   if (data.length === 0) throw new ModelFormatError("the file is empty");
+  if (data[0] === "<".charCodeAt(0)) throw new ModelFormatError("its address leads to a web page");
   const metadata = new Map<string, string>();
   let graphs = 0;
   for (const field of fields(data, 0, data.length)) {

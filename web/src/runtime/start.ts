@@ -5,11 +5,21 @@
 
 import type { InferenceSession, Tensor } from "onnxruntime-web";
 import type { Provider, ProviderName } from "../choices";
-import { InferenceError, InvalidModelError, oneLine, ProviderError } from "../errors";
+import {
+  DownloadError,
+  InferenceError,
+  InvalidModelError,
+  oneLine,
+  ProviderError,
+} from "../errors";
+import { CONNECTION } from "../system/download";
 import type { Outputs, Proof } from "./proof";
 
 /** Keeps ONNX Runtime's own lines off the console: its errors are in what it throws. */
 const QUIET = { logSeverityLevel: 4 } as const;
+
+/** What ONNX Runtime says where its WebAssembly was not loaded. */
+const NO_BACKEND = "no available backend found";
 
 /** What is used of the package onnxruntime-web. */
 export interface OnnxRuntime {
@@ -84,7 +94,11 @@ async function createOnWasm(
   try {
     return await create(ort, model, "wasm");
   } catch (error) {
-    throw new InvalidModelError(where, `ONNX Runtime does not load it: ${oneLine(error)}`);
+    const problem = oneLine(error);
+    if (problem.includes(NO_BACKEND)) {
+      throw new DownloadError("ONNX Runtime's WebAssembly", "cannot be loaded", CONNECTION);
+    }
+    throw new InvalidModelError(where, `ONNX Runtime does not load it: ${problem}`);
   }
 }
 

@@ -2,6 +2,9 @@
 
 import { DownloadError, oneLine } from "../errors";
 
+/** What to do about an address that does not answer. */
+export const CONNECTION = "check the connection, and try again";
+
 /** The contents of an address; throws DownloadError with the reason. */
 export async function download(address: string): Promise<Blob> {
   try {
@@ -11,6 +14,6 @@ export async function download(address: string): Promise<Blob> {
     throw new DownloadError(address, `cannot be loaded: ${status}`);
   } catch (error) {
     if (error instanceof DownloadError) throw error;
-    throw new DownloadError(address, `cannot be loaded: ${oneLine(error)}`);
+    throw new DownloadError(address, `cannot be loaded: ${oneLine(error)}`, CONNECTION);
   }
 }

@@ -10,7 +10,7 @@ import { SettingsError } from "../errors";
 import type { Pixels } from "../geometry/arrays";
 import { derivedBox } from "../geometry/boxes";
 import { inverseRule } from "../geometry/rules";
-import { square, type Pipeline, type Placement } from "../pipeline";
+import { checkMaxSize, square, type Pipeline, type Placement } from "../pipeline";
 import { selectDetections, type Box, type Face } from "../types";
 import { assign, centre, centreDistance, distance, faceDistance, side } from "./association";
 import { DetectionSchedule } from "./detection-schedule";
@@ -37,6 +37,7 @@ export const MAX_MISSES = 3;
 /** Tracks the faces of one video; frames come in order. */
 export class Tracker {
   private readonly smoother: Smoother;
+  private readonly maxSize: number;
   private schedule = new DetectionSchedule();
   private tracks: Track[] = [];
   private lastId = 0;
@@ -45,8 +46,9 @@ export class Tracker {
   constructor(
     private readonly pipeline: Pipeline,
     smoothing: Smoothing = "off",
-    private readonly maxSize: number = SEARCH_SIZES.videos,
+    maxSize: number = SEARCH_SIZES.videos,
   ) {
+    this.maxSize = checkMaxSize(maxSize);
     if (!SMOOTHINGS.includes(smoothing)) {
       throw new SettingsError(
         "smoothing",
