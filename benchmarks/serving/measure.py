@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -14,7 +16,7 @@ from skimage import data as pictures
 import fkd_infer
 from benchmarks.harness import statistics
 from benchmarks.harness.results import Figure, Measurement, Recorder, SkippedContender
-from benchmarks.serving.load import Load, Request, load_server
+from benchmarks.serving.load import Load, load_server
 from benchmarks.serving.servers import HttpClient, TritonClient, ray_serve, triton
 from fkd_infer.errors import ContenderError
 from fkd_infer.geometry.arrays import Pixels
@@ -26,6 +28,7 @@ from fkd_infer.runtime.session import LandmarkSession
 from fkd_train.export.triton.repository import write_repository
 from fkd_train.export.triton.serving import Serving
 
+_Client = HttpClient | TritonClient
 COMMAND = "serve"
 MODEL = "fkdnet"
 _WIDTH, _HEIGHT = 640, 480
@@ -53,7 +56,8 @@ def measure_servers(
         _check_record(HttpClient(port, body), body)
         conditions = {"request": f"JPEG {_WIDTH} × {_HEIGHT}, {len(body) // 1024} KiB"}
         conditions |= {"replicas": str(replicas), "threads": str(threads)}
-        loads = _loads("Ray Serve", lambda: HttpClient(port, body), clients, seconds, rounds)
+        connect = partial(HttpClient, port, body)
+        loads = _loads("Ray Serve", connect, clients, seconds, rounds)
         for count, runs in loads.items():
             _record("Ray Serve", count, conditions, runs, {}, recorder)
     if interpreter is None:
@@ -85,14 +89,15 @@ def _measure_triton(
 ) -> None:
     crops = face_crop(image)
     _check_points(TritonClient(port, MODEL, crops), crops)
-    counter = TritonClient(port, MODEL, crops)
     conditions = {"request": "a crop by gRPC", "backend": "Python", "threads": str(threads)}
-    for count in clients:
-        before = counter.counts()
-        loads = _loads("Triton", lambda: TritonClient(port, MODEL, crops), [count], seconds, rounds)
-        crops_run, calls = np.subtract(counter.counts(), before).tolist()
-        batch = {"crops per call": Figure(crops_run / calls, "")}
-        _record("Triton", count, conditions, loads[count], batch, recorder)
+    with closing(TritonClient(port, MODEL, crops)) as counter:
+        for count in clients:
+            before = counter.counts()
+            connect = partial(TritonClient, port, MODEL, crops)
+            loads = _loads("Triton", connect, [count], seconds, rounds)
+            crops_run, calls = np.subtract(counter.counts(), before).tolist()
+            batch = {"crops per call": Figure(crops_run / calls, "")}
+            _record("Triton", count, conditions, loads[count], batch, recorder)
 
 
 def face_crop(image: Pixels) -> Pixels:
@@ -106,16 +111,17 @@ def face_crop(image: Pixels) -> Pixels:
 
 
 def _loads(
-    name: str, connect: Callable[[], Request], clients: Sequence[int], seconds: float, rounds: int
+    name: str, connect: Callable[[], _Client], clients: Sequence[int], seconds: float, rounds: int
 ) -> dict[int, list[Load]]:
     """Loads a server in rounds, with each number of clients in each round."""
-    connected = {count: [connect() for _ in range(count)] for count in clients}
     runs: dict[int, list[Load]] = {count: [] for count in clients}
-    for count in clients:
-        load_server(name, connected[count], min(_WARM_UP_S, seconds))
-    for _ in range(rounds):
+    with ExitStack() as stack:
+        connected = [stack.enter_context(closing(connect())) for _ in range(max(clients))]
         for count in clients:
-            runs[count].append(load_server(name, connected[count], seconds))
+            load_server(name, connected[:count], min(_WARM_UP_S, seconds))
+        for _ in range(rounds):
+            for count in clients:
+                runs[count].append(load_server(name, connected[:count], seconds))
     return runs
 
 
@@ -145,14 +151,16 @@ def _record(
 def _check_record(client: HttpClient, body: bytes) -> None:
     """Compares the points of the server's record with those of a pipeline in this process."""
     faces = fkd_infer.load(MODEL, provider="cpu", threads=1, tuned=False)(read_image(body))
-    points = [face["points"] for face in client()["faces"]]
+    with closing(client):
+        points = [face["points"] for face in client()["faces"]]
     _check("Ray Serve", np.array(points), np.array([face.points for face in faces]))
 
 
 def _check_points(client: TritonClient, crops: Pixels) -> None:
     """Compares the server's points with those of ONNX Runtime in this process."""
     expected, _, _ = LandmarkSession(MODEL, "cpu").run(crops)
-    _check("Triton", client(), expected)
+    with closing(client):
+        _check("Triton", client(), expected)
 
 
 def _check(name: str, points: NDArray[np.floating], expected: NDArray[np.floating]) -> None:

@@ -23,6 +23,9 @@ from fkd_infer.geometry.arrays import Floats, Pixels
 
 _EXAMPLES = ROOT / "examples"
 _START_S, _STOP_S = 180.0, 60.0
+_RAY_START_S = 60.0
+_RAY_ATTEMPTS = 3
+"""On a busy machine Ray's node gives up when its agent needs more than 15 s, which is fixed."""
 _POLL_S = 0.2
 
 
@@ -42,6 +45,10 @@ class HttpClient:
             raise RuntimeError(f"{response.status}: {answer.decode(errors='replace').strip()}")
         record: dict[str, Any] = json.loads(answer)
         return record
+
+    def close(self) -> None:
+        """Closes the connection."""
+        self._connection.close()
 
 
 class TritonClient:
@@ -65,6 +72,10 @@ class TritonClient:
         (model,) = self._client.get_inference_statistics(self._model).model_stats
         return model.inference_count, model.execution_count
 
+    def close(self) -> None:
+        """Closes the connection."""
+        self._client.close()
+
 
 @contextmanager
 def ray_serve(threads: int, replicas: int) -> Iterator[int]:
@@ -72,7 +83,8 @@ def ray_serve(threads: int, replicas: int) -> Iterator[int]:
     port = free_port()
     command = [sys.executable, "local.py", "--port", str(port)]
     command += ["--threads", str(threads), "--replicas", str(replicas)]
-    with _running("Ray Serve", command, _EXAMPLES / "ray_serve", lambda: _answers_http(port)):
+    folder = _EXAMPLES / "ray_serve"
+    with _running("Ray Serve", command, folder, lambda: _answers_http(port), _RAY_ATTEMPTS):
         yield port
 
 
@@ -97,36 +109,62 @@ def free_port() -> int:
 
 @contextmanager
 def _running(
-    name: str, command: Sequence[str], folder: Path, ready: Callable[[], bool]
+    name: str,
+    command: Sequence[str],
+    folder: Path,
+    ready: Callable[[], bool],
+    attempts: int = 1,
 ) -> Iterator[None]:
     """Runs a server until the block ends; raises ContenderError if it does not become ready."""
-    # Ray gives up after 30 s by default, which is too short on a busy machine.
-    ray = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_raylet_start_wait_time_s": f"{_START_S:g}"}
-    environment = {**os.environ, **ray}
     with TemporaryDirectory() as logs:
-        log = Path(logs, "log")
-        with log.open("wb") as output:
-            server = subprocess.Popen(  # our own examples  # nosec B603
-                command, cwd=folder, env=environment, stdout=output, stderr=subprocess.STDOUT
-            )
+        for left in reversed(range(attempts)):
+            server = _start(command, folder, Path(logs, "log"))
+            try:
+                _wait_until_ready(name, server, ready, Path(logs, "log"))
+            except ContenderError:
+                _stop(server)
+                if not left:
+                    raise
+                continue
+            break
         try:
-            deadline = time.monotonic() + _START_S
-            while not ready():
-                lines = log.read_text(errors="replace").strip().splitlines() or ["no output"]
-                if server.poll() is not None:
-                    raise ContenderError(name, f"it did not start: {lines[-1]}")
-                if time.monotonic() > deadline:
-                    why = f"it is not ready after {_START_S:g} s: {lines[-1]}"
-                    raise ContenderError(name, why)
-                time.sleep(_POLL_S)
             yield
         finally:
-            server.terminate()
-            try:
-                server.wait(_STOP_S)
-            except subprocess.TimeoutExpired:
-                server.kill()
-                server.wait()
+            _stop(server)
+
+
+def _start(command: Sequence[str], folder: Path, log: Path) -> subprocess.Popen[bytes]:
+    settings = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_raylet_start_wait_time_s": f"{_RAY_START_S:g}"}
+    with log.open("wb") as output:
+        return subprocess.Popen(  # our own examples  # nosec B603
+            command,
+            cwd=folder,
+            env=os.environ | settings,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+
+
+def _wait_until_ready(
+    name: str, server: subprocess.Popen[bytes], ready: Callable[[], bool], log: Path
+) -> None:
+    deadline = time.monotonic() + _START_S
+    while not ready():
+        lines = log.read_text(errors="replace").strip().splitlines() or ["no output"]
+        if server.poll() is not None:
+            raise ContenderError(name, f"it did not start: {lines[-1]}")
+        if time.monotonic() > deadline:
+            raise ContenderError(name, f"it is not ready after {_START_S:g} s: {lines[-1]}")
+        time.sleep(_POLL_S)
+
+
+def _stop(server: subprocess.Popen[bytes]) -> None:
+    server.terminate()
+    try:
+        server.wait(_STOP_S)
+    except subprocess.TimeoutExpired:
+        server.kill()
+        server.wait()
 
 
 def _answers_http(port: int, path: str = "/-/routes") -> bool:

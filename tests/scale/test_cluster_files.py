@@ -136,7 +136,7 @@ FAKES = {
     "hostname": "echo 10.0.0.1",
     "ray": "[[ $1 == health-check ]] || exec sleep 60",
     "fkd-infer": """
-        echo "here: fkd-infer $*" >> "$CALLS"
+        echo "$RAY_ADDRESS: fkd-infer $*" >> "$CALLS"
         [[ -s $RAY_AUTH_TOKEN_PATH ]] || exit 9
         exit "$CODE"
     """,
@@ -167,7 +167,7 @@ def test_the_batch_script_starts_ray_on_each_node(tmp_path: Path, code: int) -> 
     assert done.returncode == code, done.stderr
     address = "10.0.0.1:22345"
     lines = calls.read_text().splitlines()
-    assert f"here: fkd-infer /photos --ray {address} --parquet /faces --resume" in lines
+    assert f"{address}: fkd-infer /photos --ray auto --parquet /faces --resume" in lines
     starts = [line for line in lines if "ray start" in line]
     assert len(starts) == 2
     assert any(line.startswith("a: ") and "--head" in line for line in starts)
