@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
 import importlib.util
 import json
+import socket
 from collections.abc import Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
 from types import ModuleType
 from typing import Any
 
@@ -142,24 +145,20 @@ def test_replicas_reserve_the_cores_of_their_threads(faces: ModuleType) -> None:
 @pytest.mark.slow
 @pytest.mark.serial
 def test_serves_on_a_cluster_and_ends_with_its_signal(photo: Pixels) -> None:
-    import http.client
-    import socket
-
     from benchmarks.serving.servers import HttpClient, ray_serve
 
-    with ray_serve(threads=1, replicas=1) as port:
-        record = HttpClient(port, png(photo))()
-        assert len(record["faces"]) == 1
-        blank = np.zeros((80, 90, 3), np.uint8)
-        clients = [HttpClient(port, png(image)) for image in [photo, blank] * 8]
+    images = [photo, np.zeros((80, 90, 3), np.uint8)] * 8
+    with ray_serve(threads=1, replicas=1) as port, ExitStack() as stack:
+        bodies = [*map(png, images), b""]
+        *clients, bad = (stack.enter_context(closing(HttpClient(port, body))) for body in bodies)
         with ThreadPoolExecutor(len(clients)) as at_once:
             records = [*at_once.map(lambda client: client(), clients)]
         assert [len(record["faces"]) for record in records] == [1, 0] * 8
         with pytest.raises(RuntimeError, match=r"^400: image data: .*the file is empty$"):
-            HttpClient(port, b"")()
-        connection = http.client.HTTPConnection("127.0.0.1", port)
+            bad()
+        connection = stack.enter_context(closing(http.client.HTTPConnection("127.0.0.1", port)))
         connection.request("GET", "/-/healthz")
         assert connection.getresponse().read() == b"success"
-        connection.close()
     with socket.socket() as free:
+        free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         free.bind(("127.0.0.1", port))
