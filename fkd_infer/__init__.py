@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from fkd_infer.errors import FkdError
     from fkd_infer.filters.filter import load_filters
     from fkd_infer.formats.base import RecordSink
+    from fkd_infer.formats.json_lines import frame_record
     from fkd_infer.formats.registry import RecordFormat
     from fkd_infer.geometry.rules import BoxRule, CropRule
     from fkd_infer.limits import Limits
@@ -74,6 +75,7 @@ __all__ = [
     "Tracker",
     "errors",
     "expand_sources",
+    "frame_record",
     "frames_from",
     "load",
     "load_filters",
@@ -116,6 +118,7 @@ _MODULES = {
     "TensorRtSettings": "runtime.providers.tensorrt",
     "Tracker": "tracking.tracker",
     "expand_sources": "media.sources",
+    "frame_record": "formats.json_lines",
     "frames_from": "media.frames",
     "load": "pipeline",
     "load_filters": "filters.filter",

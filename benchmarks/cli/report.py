@@ -56,3 +56,20 @@ def compare(context: click.Context, before: Path, after: Path, percent: float) -
         click.echo(line)
     click.echo(f"{len(changes)} figures compared: {len(worse)} worse, {len(better)} better")
     context.exit(1 if worse else 0)
+
+
+@click.command(cls=FkdCommand)
+@click.argument("file", type=PATH)
+@click.option(
+    "--images", type=FiniteRange(1), default=1e9, show_default=True, help="Number of images."
+)
+@click.option("--core-hour", type=FiniteRange(0), help="Price of an hour of a core.")
+@click.option("--gpu-hour", type=FiniteRange(0), help="Price of an hour of a GPU.")
+def cost(file: Path, images: float, core_hour: float | None, gpu_hour: float | None) -> None:
+    """Work out from results of throughput and gpu what many images take, and cost."""
+    from benchmarks.harness.results import read_runs
+    from benchmarks.report.cost import cost_lines
+
+    prices = {"core": core_hour, "GPU": gpu_hour}
+    for line in cost_lines(read_runs([file]), file, images, prices):
+        click.echo(line)

@@ -47,6 +47,7 @@ SECTIONS = {
         "Accuracy", lambda m: f"{m.conditions['split']} split, boxes of {m.conditions['boxes']}"
     ),
     "detectors": _Section("Detectors", lambda m: f"{m.conditions['size']}, {_threads(m)}"),
+    "serve": _Section("Servers", lambda m: f"{m.contender}, {m.conditions['request']}"),
     "settings": _Section("Settings", lambda m: f"{m.model}, {m.conditions['where']}"),
     "limit": _Section("The machine's limit", _by_operator),
     "gpu": _Section("GPU", lambda m: m.conditions["part"].capitalize()),

@@ -1,0 +1,1 @@
+"""Measures servers of the networks under load: Ray Serve and Triton."""
