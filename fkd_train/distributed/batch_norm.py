@@ -43,7 +43,7 @@ class CpuSyncBatchNorm(_BatchNorm):
         mean = sums / count
         centred = values - mean.reshape(shape)
         variance = _sum_over_processes(centred.square().sum(others)) / count
-        self._track(mean.detach(), variance.detach() * count / (count - 1))
+        self._track(mean, variance * count / (count - 1))
         scale = (variance + self.eps).rsqrt()
         if not self.affine:
             return centred * scale.reshape(shape)
@@ -52,6 +52,7 @@ class CpuSyncBatchNorm(_BatchNorm):
     def _check_input_dim(self, input: Tensor) -> None:
         """Any number of dimensions has been normalised by the class that this one replaces."""
 
+    @torch.no_grad()
     def _track(self, mean: Tensor, variance: Tensor) -> None:
         if not self.track_running_stats:
             return

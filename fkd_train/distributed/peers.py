@@ -122,8 +122,9 @@ def joined_peers(run: Path, timeout: float = PEER_TIMEOUT) -> Iterator[Peers]:
     state = _started(run, limit)
     is_complete = False
     try:
-        with _lost_peers_reported(run, timeout):
-            yield _peers(run, state, limit)
+        is_alone = state.num_processes == 1
+        with nullcontext() if is_alone else _lost_peers_reported(run, timeout):
+            yield Peers(run) if is_alone else _peers(run, state, limit)
         is_complete = True
     finally:
         # After an error, NCCL would wait for the others.
@@ -142,8 +143,6 @@ def _started(run: Path, timeout: timedelta) -> PartialState:
 
 
 def _peers(run: Path, state: PartialState, timeout: timedelta) -> Peers:
-    if state.num_processes == 1:
-        return Peers(run)
     group = distributed.group.WORLD
     if distributed.get_backend() != "gloo":
         group = distributed.new_group(backend="gloo", timeout=timeout)
