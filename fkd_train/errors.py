@@ -85,10 +85,33 @@ class TrainingMemoryError(FkdError, MemoryError):
 
 
 class PeerError(FkdError, RuntimeError):
-    """A process of a distributed run stops because another one failed."""
+    """A process of a run of several stops because another one failed or is lost."""
 
-    def __init__(self, run: str | Path) -> None:
-        super().__init__(run, "stopped because another process of this run failed; see its error")
+    def __init__(self, run: str | Path, failed: str) -> None:
+        super().__init__(run, f"stopped because {failed}")
+
+    @classmethod
+    def of_start(cls, run: str | Path, why: str) -> PeerError:
+        """For processes that do not find each other."""
+        fix = (
+            "start as many as stated, on every machine, with the address and port of the first one"
+        )
+        return cls(run, f"the processes of this run did not find each other ({why}); {fix}")
+
+    @classmethod
+    def of_loss(cls, run: str | Path) -> PeerError:
+        """For a process that ended without a word."""
+        fix = "see its own output; --resume on every machine continues from the last checkpoint"
+        return cls(run, f"another process of this run ended, or cannot be reached; {fix}")
+
+    @classmethod
+    def of_silence(cls, run: str | Path, timeout: float) -> PeerError:
+        """For a process that did not answer within `timeout` seconds."""
+        fix = (
+            "--resume on every machine continues from the last checkpoint, and --peer-timeout "
+            "sets how long they wait for each other"
+        )
+        return cls(run, f"another process of this run did not answer for {timeout:g} s; {fix}")
 
 
 class VerificationError(FkdError, RuntimeError):

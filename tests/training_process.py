@@ -9,7 +9,8 @@ import re
 import signal
 import sys
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
@@ -50,6 +51,7 @@ class Run:
     out: Path
     options: tuple[str, ...] = ()
     fault: Fault | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def arguments(self) -> list[str]:
@@ -131,6 +133,7 @@ def _train(arguments: list[str], run: Run, output: Connection) -> None:
         os.dup2(output.fileno(), stream)
     output.close()
     torch.set_num_threads(1)
+    os.environ.update(run.environment)
     accesses = _inject_fault(run)
     try:
         main(arguments, prog_name="fkd-train")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from fkd_infer.cli.command import CommandWithSubcommands, Subcommand
+from fkd_infer.cli.command import STOPPED, CommandWithSubcommands, Subcommand
 from fkd_infer.cli.options.group import FiniteRange
 from fkd_train.cli.options import data_option, split_option, with_overrides
 
@@ -81,6 +81,14 @@ _SUBCOMMANDS = {
     metavar="MINUTES",
     help="Also save within an epoch, at this interval.",
 )
+@click.option(
+    "--peer-timeout",
+    type=FiniteRange(0, min_open=True),
+    default=10.0,
+    show_default=True,
+    metavar="MINUTES",
+    help="Of several processes: how long they wait for each other before the run ends.",
+)
 @click.option("--tensorboard", is_flag=True, help="Also log to RUN/tensorboard.")
 @click.pass_context
 def main(
@@ -95,12 +103,14 @@ def main(
     force: bool,
     workers: int | None,
     save_every: float | None,
+    peer_timeout: float,
     tensorboard: bool,
     **overrides: Any,
 ) -> None:
     """Train a landmark network or a face detector into a run folder.
 
-    Under `accelerate launch` the same command trains in several processes.
+    Under `accelerate launch` or `torchrun` the same command trains in several processes, also of
+    several machines.
     """
     from fkd_train.config.recipe import load_recipe, recipe_to_toml
 
@@ -122,32 +132,44 @@ def main(
         raise click.UsageError("--init is for a new run; --resume continues with its own weights")
     if force and not resume:
         raise click.UsageError("--force needs --resume")
-    recipe = with_overrides(load_recipe(name) if name else _recorded_recipe(out), **overrides)
 
+    from fkd_train.distributed.agreement import require_same, require_same_versions
+    from fkd_train.distributed.peers import joined_peers
     from fkd_train.training.run import train
     from fkd_train.training.run_folder import RunOptions
 
-    recorded = RunOptions.read(out) if resume else None
-    if context.get_parameter_source("data") is not ParameterSource.COMMANDLINE:
-        data = _recorded_data(recorded, data, out)
-    before = recorded or RunOptions.of(data)
-    result = train(
-        recipe,
-        data,
-        out,
-        init=init,
-        resume=resume,
-        force=force,
-        workers=before.workers if workers is None else workers,
-        tensorboard=tensorboard or before.tensorboard,
-        save_every=before.save_every if save_every is None else 60 * save_every,
-        notify=lambda line: click.echo(f"{context.info_name}: {line}", err=True),
-    )
+    with joined_peers(out, 60 * peer_timeout) as peers:
+        require_same_versions(peers)
+        flags = {"--recipe": bool(name), "--init": bool(init), "--resume": resume, "--force": force}
+        require_same(peers, flags, "start all with the same options")
+        if name:
+            recipe = peers.everywhere(lambda: with_overrides(load_recipe(name), **overrides))
+        else:
+            recipe = with_overrides(peers.on_main(lambda: _recorded_recipe(out)), **overrides)
+        recorded = peers.on_main(lambda: RunOptions.read(out)) if resume else None
+        if context.get_parameter_source("data") is not ParameterSource.COMMANDLINE:
+            data = peers.everywhere(lambda: _recorded_data(recorded, data, out))
+        before = recorded or RunOptions.of(data)
+        result = train(
+            recipe,
+            data,
+            out,
+            init=init,
+            resume=resume,
+            force=force,
+            workers=before.workers if workers is None else workers,
+            tensorboard=tensorboard or before.tensorboard,
+            save_every=before.save_every if save_every is None else 60 * save_every,
+            notify=lambda line: click.echo(f"{context.info_name}: {line}", err=True),
+            peers=peers,
+        )
     if result.summary is None:
         if result.is_main:
-            again = shlex.join(["--resume", "--out", str(out)])
-            click.echo(f"stopped and saved; continue with: {context.info_name} {again}", err=True)
-        context.exit(130)
+            again = f"{context.info_name} {shlex.join(['--resume', '--out', str(out)])}"
+            if peers.count > 1:
+                again = "--resume on every machine"
+            click.echo(f"stopped and saved; continue with: {again}", err=True)
+        context.exit(STOPPED)
     if result.is_main:
         click.echo(result.summary)
         click.echo(f"run folder: {out}")

@@ -120,7 +120,7 @@ class DetectorRecipe:
     """Everything that defines a training run of a detector, except the folders.
 
     `others` are CSV files, beside the shipped recipes or by their paths, with boxes of faces whose
-    points are not annotated.
+    points are not annotated. `sync_batch_norm` is as in `LandmarkRecipe`.
     """
 
     name: FileName
@@ -136,6 +136,7 @@ class DetectorRecipe:
     others: Annotated[tuple[str, ...], BeforeValidator(_as_tuple)] = ()
     task: Literal["detector"] = "detector"
     precision: Literal["fp32", "bf16"] = "fp32"
+    sync_batch_norm: bool = False
     seed: Seed = 0
 
 

@@ -171,7 +171,8 @@ class LandmarkRecipe:
     """Everything that defines a training run of a landmark network, except the folders.
 
     `convention` is the data set whose annotators the network's points agree with; without one, it
-    does not learn how they differ.
+    does not learn how they differ. With `sync_batch_norm`, several processes normalise by the
+    statistics of the complete batch, and not each by those of its share.
     """
 
     name: FileName
@@ -188,6 +189,7 @@ class LandmarkRecipe:
     convention: str | None = None
     scheme: Scheme = IBUG68.name
     precision: Literal["fp32", "bf16"] = "fp32"
+    sync_batch_norm: bool = False
     seed: Seed = 0
 
     def __post_init__(self) -> None:

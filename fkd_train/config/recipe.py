@@ -43,6 +43,21 @@ def recipe_to_dict(recipe: Recipe) -> dict[str, object]:
     return landmark_recipe_to_dict(recipe)
 
 
+def recipe_values(recipe: Recipe) -> dict[str, object]:
+    """All values of a recipe by their dotted keys, such as `optimizer.lr`."""
+    return _flat(recipe_to_dict(recipe))
+
+
+def _flat(table: dict[str, object], prefix: str = "") -> dict[str, object]:
+    values: dict[str, object] = {}
+    for key, value in table.items():
+        if isinstance(value, dict):
+            values |= _flat(value, f"{prefix}{key}.")
+        else:
+            values[prefix + key] = value
+    return values
+
+
 def recipe_to_toml(recipe: Recipe) -> str:
     """A recipe's file, with all defaults, which load_recipe reads as the same recipe."""
     import tomli_w

@@ -26,7 +26,11 @@ Batch = tuple[Tensor, ...]
 
 @dataclass
 class EpochBatchSampler:
-    """Shuffled batches of keys for one epoch; each process gets its share of every batch."""
+    """Shuffled batches of keys for one epoch, each key once; each process gets its share of every
+    batch.
+
+    A process for which a last, smaller batch has no share gets one key of it, as padding.
+    """
 
     count: int
     batch: int
@@ -37,19 +41,22 @@ class EpochBatchSampler:
     first: int = 0
 
     def __len__(self) -> int:
-        full, rest = divmod(self.count, self.batch)
-        # Every process needs a share, so a last batch with fewer images than processes is dropped.
-        return full + (rest >= max(1, self.world))
+        return -(-self.count // self.batch)
 
     def __iter__(self) -> Iterator[list[SampleKey]]:
         order = np.random.default_rng([self.seed, self.epoch]).permutation(self.count)
         for step in range(self.first, len(self)):
-            rows = order[step * self.batch :][: self.batch][self.rank :: self.world]
-            yield [(self.epoch, int(row)) for row in rows]
+            rows = order[step * self.batch :][: self.batch]
+            own = rows[self.rank :: self.world] if self.share(step) else rows[:1]
+            yield [(self.epoch, int(row)) for row in own]
 
     def size(self, step: int) -> int:
         """Number of images in a batch, over all processes."""
         return min(self.batch, self.count - step * self.batch)
+
+    def share(self, step: int) -> int:
+        """Number of images in this process's share of a batch, without padding."""
+        return len(range(self.rank, self.size(step), self.world))
 
 
 def training_loader(

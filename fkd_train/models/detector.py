@@ -17,6 +17,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from fkd_train.models.layers import conv_norm, conv_norm_relu
 
@@ -182,7 +183,7 @@ class DetectorNet(nn.Module):
 
         Own statistics of the smaller images would train another network than the one that runs.
         """
-        norms = [module for module in self.modules() if isinstance(module, nn.BatchNorm2d)]
+        norms = [module for module in self.modules() if isinstance(module, _BatchNorm)]
         active = [norm for norm in norms if norm.training]
         for norm in active:
             norm.training = False

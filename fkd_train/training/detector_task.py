@@ -15,6 +15,7 @@ from fkd_train.data.dataset import DataFolders, load_split
 from fkd_train.data.loader import Batch
 from fkd_train.data.mosaic_dataset import MosaicDataset, mosaic_generator
 from fkd_train.data.other_faces import read_other_faces
+from fkd_train.distributed.peers import Peers
 from fkd_train.evaluation.detector_evaluation import (
     evaluate_detector,
     evaluation_sets,
@@ -22,16 +23,24 @@ from fkd_train.evaluation.detector_evaluation import (
 )
 from fkd_train.evaluation.metrics import EpochMetrics, LogRow
 from fkd_train.models.detector import CellPredictions, DetectorNet, cell_centres
-from fkd_train.training.task import TrainingTask, fingerprint_run
+from fkd_train.training.task import RunData, TrainingTask, fingerprint_run
 
 
 def detector_task(
-    recipe: DetectorRecipe, data: DataFolders, accelerator: Accelerator
+    recipe: DetectorRecipe, data: DataFolders, accelerator: Accelerator, peers: Peers
 ) -> TrainingTask:
     """Reads the data of a recipe and builds its network."""
-    training, evaluation_faces = load_split(data, recipe.split, colour=True, configs=recipe.data)
+
+    def read_others(part: str) -> Mapping[str, Floats]:
+        return read_other_faces(recipe.others, part)
+
+    def read() -> RunData:
+        faces = load_split(data, recipe.split, colour=True, configs=recipe.data)
+        return RunData(*faces, fingerprint_run(recipe, *faces, read_others))
+
+    training, evaluation_faces, fingerprints = peers.once_per_machine(read)
     generator = mosaic_generator(recipe, training, "training")
-    test_sets = evaluation_sets(recipe, evaluation_faces)
+    test_sets = evaluation_sets(recipe, evaluation_faces) if peers.is_main else {}
     set_seed(recipe.seed)
     network = DetectorNet(recipe.model.spec())
 
@@ -39,15 +48,12 @@ def detector_task(
         assert isinstance(network, DetectorNet)
         return evaluate_detector(torch_detect(network, accelerator.device), test_sets)
 
-    def finish(network: nn.Module, _rows: list[LogRow] | None) -> str:
+    def finish(network: nn.Module, _rows: list[LogRow]) -> str:
         row, mosaics = validate(network).row, recipe.mosaic.validation
         return (
             f"average precision {100 * row['mosaic_ap']:.2f} % on {mosaics} mosaics; "
             f"{100 * row['photo_recall']:.2f} % of {len(evaluation_faces)} faces found on images"
         )
-
-    def read_others(part: str) -> Mapping[str, Floats]:
-        return read_other_faces(recipe.others, part)
 
     return TrainingTask(
         network=network,
@@ -57,7 +63,7 @@ def detector_task(
         validate=validate,
         finish=finish,
         points=5,
-        data=fingerprint_run(recipe, training, evaluation_faces, read_others),
+        data=fingerprints,
     )
 
 

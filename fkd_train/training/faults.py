@@ -8,12 +8,11 @@ from pathlib import Path
 from traceback import clear_frames
 
 import torch
-from torch import distributed
 from torch.utils.data import DataLoader
 
 from fkd_infer.errors import FkdError
 from fkd_train.data.loader import Batch
-from fkd_train.errors import BatchError, PeerError, TrainingMemoryError
+from fkd_train.errors import BatchError, TrainingMemoryError
 
 _WORKER_DIED = "DataLoader worker (pid"
 """Start of torch's error text when a loader worker has died."""
@@ -21,8 +20,6 @@ _WORKER_RAISED = " in DataLoader worker process"
 """Part of torch's error text, before the traceback, when a loader worker raised an exception."""
 _NO_MEMORY = ("DefaultCPUAllocator", "bad_alloc")
 """Parts of torch's error texts when CPU memory is exhausted; they have no class of their own."""
-_PEER_GONE = ("Connection closed by peer", "Connection reset by peer")
-"""Parts of gloo's error texts when another process of a run has ended."""
 
 
 def fetch_batches(loader: DataLoader[Batch], run: Path) -> Iterator[Batch]:
@@ -43,9 +40,8 @@ def fetch_batches(loader: DataLoader[Batch], run: Path) -> Iterator[Batch]:
 
 @contextmanager
 def translate_faults(run: Path, device: str, batch: int) -> Iterator[None]:
-    """Raises BatchError if a loader worker dies during the block, TrainingMemoryError if memory
-    does not suffice for a step of `batch` images, and PeerError if another process of the run
-    ends."""
+    """Raises BatchError if a loader worker dies during the block, and TrainingMemoryError if memory
+    does not suffice for a step of `batch` images."""
     try:
         yield
     except FkdError:
@@ -56,15 +52,7 @@ def translate_faults(run: Path, device: str, batch: int) -> Iterator[None]:
             raise BatchError(run, _describe(error)) from error
         if _is_out_of_memory(error):
             raise TrainingMemoryError(run, device, batch) from error
-        if _is_peer_gone(error):
-            raise PeerError(run) from error
         raise
-
-
-def _is_peer_gone(error: Exception) -> bool:
-    if distributed.is_available() and isinstance(error, distributed.DistError):
-        return True
-    return any(text in str(error) for text in _PEER_GONE)
 
 
 def _is_out_of_memory(error: Exception) -> bool:

@@ -20,27 +20,33 @@ from fkd_train.data.crop_sampler import CropSampler
 from fkd_train.data.dataset import DataFolders, load_split
 from fkd_train.data.draws import FaceDraws
 from fkd_train.data.loader import Batch
+from fkd_train.distributed.peers import Peers
 from fkd_train.evaluation.accuracy import Evaluation, evaluate
 from fkd_train.evaluation.metrics import EpochMetrics, LogRow
 from fkd_train.evaluation.predict import convention_offsets, torch_predict
 from fkd_train.losses.landmarks import build_loss, quality, spread_loss
 from fkd_train.models.landmarks import LandmarkNet, build_landmark_net
-from fkd_train.training.task import TrainingTask, fingerprint_run
+from fkd_train.training.task import RunData, TrainingTask, fingerprint_run
 from fkd_train.training.teacher import Teacher
 
 
 def landmark_task(
-    recipe: LandmarkRecipe, data: DataFolders, out: Path, accelerator: Accelerator
+    recipe: LandmarkRecipe, data: DataFolders, accelerator: Accelerator, peers: Peers
 ) -> TrainingTask:
-    """Builds the network of a recipe and reads its data; plots go into `<out>/plots`."""
+    """Builds the network of a recipe and reads its data; plots go into `<run>/plots`."""
     # First, since a network that cannot be built is found out in less time than data is read.
     set_seed(recipe.seed)
     network = build_landmark_net(recipe.spec())
     sampler = CropSampler.of(recipe)
-    training, evaluation_faces = load_split(
-        data, recipe.split, recipe.landmarks, sampler.in_colour, recipe.data
-    )
-    check_training_faces(training, recipe.name, recipe.augment.flip)
+
+    def read() -> RunData:
+        training, evaluation = load_split(
+            data, recipe.split, recipe.landmarks, sampler.in_colour, recipe.data
+        )
+        check_training_faces(training, recipe.name, recipe.augment.flip)
+        return RunData(training, evaluation, fingerprint_run(recipe, training, evaluation))
+
+    training, evaluation_faces, fingerprints = peers.once_per_machine(read)
     draws = FaceDraws.of(training, recipe.data)
     names = tuple(row.name for row in recipe.data)
 
@@ -61,14 +67,13 @@ def landmark_task(
         error = float(np.mean(list(by_set.values())))
         return EpochMetrics(row | measured.seed_metric(), error)
 
-    def finish(network: nn.Module, rows: list[LogRow] | None) -> str:
+    def finish(network: nn.Module, rows: list[LogRow]) -> str:
+        from fkd_train.reports.plots import plot_run
+
         assert isinstance(network, LandmarkNet)
         measured = measure(network)
-        if rows is not None:
-            from fkd_train.reports.plots import plot_run
-
-            with output_errors(out / "plots"):
-                plot_run(out, rows, recipe, network, evaluation_faces, measured)
+        with output_errors(peers.run / "plots"):
+            plot_run(peers.run, rows, recipe, network, evaluation_faces, measured)
         parts = [f"{one.accuracy.nme:.2f} % ({name})" for name, one in measured.by_set().items()]
         mse = "" if measured.seed_mse is None else f", seed MSE {measured.seed_mse:.4f}"
         return f"NME {', '.join(parts)}{mse} ({measured.accuracy.count} faces)"
@@ -81,7 +86,7 @@ def landmark_task(
         validate=validate,
         finish=finish,
         points=recipe.landmarks.count,
-        data=fingerprint_run(recipe, training, evaluation_faces),
+        data=fingerprints,
     )
 
 

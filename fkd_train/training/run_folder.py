@@ -12,7 +12,7 @@ from typing import Any
 from fkd_infer.system.files.atomic import atomic_write, output_errors
 from fkd_infer.system.files.reading import read_regular
 from fkd_infer.system.files.strict_dataclass import MismatchError, parse_dataclass, plain_problem
-from fkd_train.config.recipe import Recipe, recipe_from_dict, recipe_to_dict
+from fkd_train.config.recipe import Recipe, recipe_from_dict, recipe_to_dict, recipe_values
 from fkd_train.data.dataset import DataFolders, absolute_folder, folder_of, folders_of
 from fkd_train.data.fingerprint import (
     Fingerprints,
@@ -160,7 +160,7 @@ class RunFolder:
         before = self._recorded_recipe()
         if before is None:
             return [f"{RECIPE_FILE}, which holds no recipe"]
-        old, new = _flat(recipe_to_dict(before)), _flat(recipe_to_dict(recipe))
+        old, new = recipe_values(before), recipe_values(recipe)
         keys = [key for key in {**old, **new} if old.get(key) != new.get(key)]
         reported = keys[:_MAX_REPORTED]
         changes = [f"{key} {_short(old.get(key))} -> {_short(new.get(key))}" for key in reported]
@@ -200,17 +200,6 @@ class RunFolder:
             before = file.read_text("utf-8") if file.exists() else ""
             partial.write_text(f"{before}{line}\n", "utf-8")
         self.start(recipe, data)
-
-
-def _flat(table: dict[str, object], prefix: str = "") -> dict[str, object]:
-    """Values of nested tables by their dotted keys."""
-    values: dict[str, object] = {}
-    for key, value in table.items():
-        if isinstance(value, dict):
-            values |= _flat(value, f"{prefix}{key}.")
-        else:
-            values[prefix + key] = value
-    return values
 
 
 def _short(value: object) -> str:

@@ -93,12 +93,9 @@ class TrainingState:
             self.schedule.load_state_dict(self.schedule.state_dict() | before)
             self.schedule.step()
 
-    def load_rng(self, saved: Checkpoint, seed: int, epoch: int, step: int) -> None:
-        """Restores the main process's generators; reseeds those of the other processes."""
-        device, rank = self.accelerator.device, self.accelerator.process_index
-        if rank:
-            torch.manual_seed(hash((seed, rank, epoch, step)))
-            return
+    def load_rng(self, saved: Checkpoint) -> None:
+        """Restores the generators, which are the main process's."""
+        device = self.accelerator.device
         torch.set_rng_state(saved["rng"])
         if device.type == "cuda" and saved["rng_cuda"] is not None:
             torch.cuda.set_rng_state(saved["rng_cuda"], device)

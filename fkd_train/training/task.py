@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 from torch import Tensor, nn
 from torch.utils.data import Dataset
@@ -25,7 +26,8 @@ class TrainingTask:
 
     `count` is the number of samples per epoch; `loss` computes the loss of a batch under the given
     model, and `validate` the metrics of the network after an epoch. `finish` evaluates the trained
-    network and returns a one-line summary; in the main process it also plots the log's rows.
+    network, plots the log's rows, and returns a one-line summary. The last two are for the main
+    process.
     `points` are the points that the network predicts, `data` the fingerprints of all its faces.
     """
 
@@ -34,9 +36,17 @@ class TrainingTask:
     count: int
     loss: Callable[[nn.Module, Batch], Tensor]
     validate: Callable[[nn.Module], EpochMetrics]
-    finish: Callable[[nn.Module, list[LogRow] | None], str]
+    finish: Callable[[nn.Module, list[LogRow]], str]
     points: int
     data: Fingerprints
+
+
+class RunData(NamedTuple):
+    """The faces of a run, and the fingerprints of all of them."""
+
+    training: Faces
+    evaluation: Faces
+    fingerprints: Fingerprints
 
 
 @dataclass(frozen=True)

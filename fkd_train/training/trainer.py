@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
@@ -16,8 +16,8 @@ from tqdm import tqdm
 
 from fkd_train.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from fkd_train.data.loader import Batch, EpochBatchSampler, end_workers
+from fkd_train.distributed.peers import Peers
 from fkd_train.errors import DivergedError, RunError
-from fkd_train.training.distributed import any_process, run_on_main_process
 from fkd_train.training.faults import fetch_batches, translate_faults
 from fkd_train.training.log import RunLog
 from fkd_train.training.signals import on_stop_signal
@@ -56,7 +56,7 @@ class Trainer:
     loader: DataLoader[Batch]
     batches: EpochBatchSampler
     accelerator: Accelerator
-    out: Path
+    peers: Peers
     log: RunLog
     save_every: float
     progress: Progress = field(default_factory=Progress)
@@ -66,6 +66,7 @@ class Trainer:
     save_due: bool = False
 
     def __post_init__(self) -> None:
+        self.out = self.peers.run
         self.epochs = self.identity.recipe.epochs
         self.saved_at = time.monotonic()
 
@@ -77,8 +78,8 @@ class Trainer:
     def run(self) -> bool:
         """Trains to the last epoch; False if a signal stopped it before, saved and resumable.
 
-        Raises DivergedError, BatchError, TrainingMemoryError, OutputError, and PeerError if
-        another process failed; earlier checkpoints stay intact.
+        Raises DivergedError, BatchError, TrainingMemoryError, OutputError, and PeerError if the
+        main process failed; earlier checkpoints stay intact.
         """
         device = self.accelerator.device.type
         with (
@@ -92,25 +93,28 @@ class Trainer:
                 end_workers(self.loader)
         return self.progress.epoch >= self.epochs
 
-    def resume(self) -> None:
-        """Continues from `last.pt`, or from the start if there is none yet.
+    def resume(self) -> Checkpoint | None:
+        """Continues from `last.pt`, which is returned, or from the start if there is none yet."""
+        path = self.out / "last.pt"
+        saved = load_checkpoint(path) if path.exists() else None
+        if saved is not None:
+            self.restore(saved)
+        self.log.rewind(self.progress.epoch)
+        return saved
 
-        From a checkpoint with another recipe or other data, weights, average and the optimiser's
+    def restore(self, saved: Checkpoint) -> None:
+        """Continues from a checkpoint.
+
+        From one with another recipe or other data, weights, average and the optimiser's
         moments are restored; the learning rates are the recipe's, and an unfinished epoch starts
         again. Raises RunError for a checkpoint of another network.
         """
-        path = self.out / "last.pt"
-        if not path.exists():
-            self.log.rewind(0)
-            return
-        saved = load_checkpoint(path)
         is_unchanged = self.identity.matches(saved)
         try:
             self._restore(saved, is_unchanged)
         except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
             why = "holds another network than the recipe's, or nothing to resume from"
-            raise RunError(path, why) from error
-        self.log.rewind(self.progress.epoch)
+            raise RunError(self.out / "last.pt", why) from error
 
     def _request_stop(self) -> None:
         # The step finishes, and all processes agree on stopping after it; see _synchronise.
@@ -124,8 +128,7 @@ class Trainer:
             self.state.load_optimizer(saved)
         else:
             self._restore_changed(saved)
-        seed, now = self.identity.recipe.seed, self.progress
-        self.state.load_rng(saved, seed, now.epoch, now.step)
+        self.state.load_rng(saved)
 
     def _restore_changed(self, saved: Checkpoint) -> None:
         """Continues at the start of an epoch, with another recipe or other data."""
@@ -152,21 +155,24 @@ class Trainer:
                 bar.update(self.batches.size(now.step - 1))
                 bar.set_postfix(loss=f"{now.loss_sum / now.step:.4f}")
                 if now.step < len(self.batches) and (self.stopping or self.save_due):
-                    run_on_main_process(self.accelerator, self.out, self._save_within_epoch)
+                    self.peers.on_main(self._save_within_epoch)
                     self._note_saved()
                     if self.stopping:
                         return
                 started = time.perf_counter()
-        run_on_main_process(self.accelerator, self.out, self._finish_epoch)
-        self.progress = Progress(epoch=now.epoch + 1, best=self.progress.best)
+        self.progress = self.peers.on_main(self._finish_epoch)
         self._note_saved()
-        self.stopping = any_process(self.accelerator, self.signalled)
+        self.stopping = any(self.peers.gather(self.signalled))
 
     def _step(self, batch: Batch) -> float:
+        step = self.progress.step
+        if not self.peers.is_main:
+            # Dropout masks of its own, which are the same after resuming at any step.
+            key = [self.identity.recipe.seed, self.peers.rank, self.progress.epoch, step]
+            torch.manual_seed(int(np.random.default_rng(key).integers(1 << 63)))
         # Each process holds a share of the batch. This weight makes the averaged gradient that of
         # the complete batch, even if the last batch does not divide evenly.
-        processes = self.accelerator.num_processes
-        share = len(batch[0]) * processes / self.batches.size(self.progress.step)
+        share = self.batches.share(step) * self.peers.count / self.batches.size(step)
         on_device = tuple(part.to(self.accelerator.device) for part in batch)
         loss = self.task.loss(self.state.model, on_device) * share
         self.state.update(loss)
@@ -181,8 +187,9 @@ class Trainer:
         self.stopping, self.save_due = stopping > 0, due > 0
         return float(mean_loss)
 
-    def _finish_epoch(self) -> None:
-        """Evaluates, logs and saves, in the main process."""
+    def _finish_epoch(self) -> Progress:
+        """Evaluates, logs and saves, in the main process; returns what the next epoch starts
+        with."""
         now = self.progress
         self._check_finite()
         metrics = self.task.validate(self.result)
@@ -200,6 +207,7 @@ class Trainer:
             self.progress.best = metrics.error
             self._save("best", resumable=False)
         self._save("last")
+        return self.progress
 
     def _save_within_epoch(self) -> None:
         self._check_finite()
@@ -236,6 +244,6 @@ class Trainer:
             initial=now.step * self.batches.batch,
             desc=f"epoch {now.epoch + 1}/{self.epochs}",
             unit="images",
-            disable=not self.accelerator.is_main_process,
+            disable=not self.peers.is_main,
             leave=False,
         )

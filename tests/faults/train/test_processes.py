@@ -12,16 +12,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from accelerate import Accelerator
 from torch.utils.data import Dataset
 from training_logs import saved_epoch
 from training_process import Fault, Run, TrainingProcess
 
-from fkd_infer.errors import OutputError
 from fkd_train.config.landmarks import LandmarkRecipe
 from fkd_train.data.loader import Batch, EpochBatchSampler, SampleKey, end_workers, training_loader
-from fkd_train.errors import BatchError, PeerError, RunError, TrainingMemoryError
-from fkd_train.training.distributed import run_on_main_process
+from fkd_train.errors import BatchError, RunError, TrainingMemoryError
 from fkd_train.training.faults import fetch_batches, translate_faults
 from fkd_train.training.run import train
 from fkd_train.training.run_lock import run_lock
@@ -142,37 +139,11 @@ def test_reports_a_batch_that_cannot_be_loaded_in_one_line(
     assert caught.value.__cause__ is not None
 
 
-def test_reports_too_little_memory_and_lost_peers_in_one_line() -> None:
+def test_reports_too_little_memory_in_one_line() -> None:
     with (
         pytest.raises(TrainingMemoryError, match="run: this machine has not enough free memory fo"),
         translate_faults(Path("run"), "cpu", 64),
     ):
         torch.empty(1 << 55)
-    gone = "[gloo/transport/tcp/pair.cc:1] Connection closed by peer [127.0.0.1]:1"
-    with pytest.raises(PeerError), translate_faults(Path("run"), "cpu", 64):
-        raise RuntimeError(gone)
     with pytest.raises(RuntimeError, match="shape"), translate_faults(Path("run"), "cpu", 64):
         torch.empty(2, 3).view(4)
-
-
-def test_the_other_processes_stop_if_the_main_one_fails(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fails() -> None:
-        raise OutputError(tmp_path / "last.pt", "No space left on device")
-
-    accelerator = Accelerator(cpu=True)
-    with pytest.raises(OutputError, match=r"last\.pt"):
-        run_on_main_process(accelerator, tmp_path, fails)
-
-    class Other:
-        num_processes, is_main_process, device = 2, False, torch.device("cpu")
-
-        def reduce(self, value: torch.Tensor, reduction: str) -> torch.Tensor:
-            assert reduction == "sum"
-            return value + 1
-
-    with pytest.raises(
-        PeerError, match="stopped because another process of this run failed; see its error"
-    ):
-        run_on_main_process(Other(), tmp_path, fails)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from fkd_train.config.landmarks import LandmarkRecipe, landmark_recipe_from_dict
 from fkd_train.data.loader import Batch
+from fkd_train.distributed.peers import Peers
 from fkd_train.training.landmark_task import landmark_task
 from fkd_train.training.task import TrainingTask
 
@@ -46,7 +47,8 @@ def recipe() -> LandmarkRecipe:
 def task(
     recipe: LandmarkRecipe, drawn_data: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> TrainingTask:
-    return landmark_task(recipe, drawn_data, tmp_path_factory.mktemp("task"), Accelerator(cpu=True))
+    peers = Peers(tmp_path_factory.mktemp("task"))
+    return landmark_task(recipe, drawn_data, Accelerator(cpu=True), peers)
 
 
 @pytest.fixture(scope="module")

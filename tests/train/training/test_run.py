@@ -1,4 +1,4 @@
-"""Training runs on drawn faces: stopped, killed, resumed or distributed, with the same result."""
+"""Training runs on drawn faces: stopped, killed or resumed, with the same result."""
 
 from __future__ import annotations
 
@@ -146,33 +146,6 @@ def test_sigterm_saves_within_an_epoch_and_resuming_continues_there(
     run_to_end(command(replace(tiny, epochs=4), drawn_data, out, "resume"))
     assert_same_weights(out, uninterrupted)
     assert metrics(out) == metrics(uninterrupted)
-
-
-@pytest.mark.slow
-def test_two_processes_train_the_same_as_one(
-    tiny: LandmarkRecipe, drawn_data: Path, tmp_path: Path
-) -> None:
-    """`accelerate launch` with two CPU processes, which share every batch."""
-    recipe, program = tmp_path / "plain.toml", tmp_path / "without_dropout.py"
-    recipe.write_text(
-        'summary = "for tests"\nsplit = "official"\nepochs = 2\nbatch = 4\n'
-        '[model]\nname = "naimishnet"\nsize = 64\n[crop]\nscale = 1.25\n[loss]\nname = "mse"\n'
-        '[optimizer]\nname = "adam"\nlr = 1e-4\n'
-    )
-    # Without dropout, whose masks differ between processes.
-    program.write_text(
-        "from torch import nn\nnn.Dropout = lambda _: nn.Identity()\n"
-        "from fkd_train.cli.train import main\nmain()\n"
-    )
-    launch = [sys.executable, "-m", "accelerate.commands.launch", "--num_machines", "1"]
-    results = []
-    for count, kind in ((1, "--cpu"), (2, "--multi_gpu")):
-        out = tmp_path / f"run{count}"
-        places = ["--data", str(drawn_data), "--out", str(out), "--workers", "0"]
-        arguments = [kind, "--num_processes", str(count), str(program), "--recipe", str(recipe)]
-        run_to_end([*launch, *arguments, *places])
-        results.append([float(row[key]) for row in read_log(out) for key in ("train_loss", "nme")])
-    assert results[1] == pytest.approx(results[0], rel=1e-3)
 
 
 def test_refuses_a_folder_that_holds_a_run(
