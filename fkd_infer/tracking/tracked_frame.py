@@ -22,12 +22,14 @@ class TrackedFrame:
 
     A frame that `starts_shot` is the first of its source, or follows a cut: nothing is smoothed
     across it. In a `contested` frame, the ids of tracks decided which of them keeps a face.
+    `searched` tells whether the detector ran.
     """
 
     time: Fraction
     faces: Sequence[Face]
     starts_shot: bool = False
     contested: bool = False
+    searched: bool = False
 
 
 def finished_faces(tracked: TrackedFrame, smoother: Smoother, rule: BoxRule) -> list[Face]:

@@ -95,9 +95,14 @@ class Tracker:
         self.pipeline = pipeline
         self.detector = detector
         self.summary = TrackingSummary()
+        self._detect_every = detect_every
         self._schedule = DetectionSchedule(detect_every)
         self._smoother = Smoother(smoothing)
         self.reset()
+
+    def another(self) -> Tracker:
+        """A tracker with the same settings that has seen nothing."""
+        return Tracker(self.pipeline, self.detector, self._detect_every, self.smoothing)
 
     @property
     def smoothing(self) -> Smoothing:
@@ -141,7 +146,8 @@ class Tracker:
         self._source, self._time = frame.source, frame.time
         if self._is_missed(frame.time):
             self._schedule.report_event()
-        if self._schedule.is_due(frame.time, thumbnail, _boxes(self._shown())):
+        searched = self._schedule.is_due(frame.time, thumbnail, _boxes(self._shown()))
+        if searched:
             self._search(frame)
             self._schedule.report_search(frame.time, thumbnail)
             self.summary.detections += 1
@@ -151,7 +157,7 @@ class Tracker:
         for track in self._shown():
             track.pattern = Pattern.of(frame.image, track.box)
         faces = [track.to_face() for track in self._shown()]
-        return TrackedFrame(frame.time, faces, starts or cut, self._contested)
+        return TrackedFrame(frame.time, faces, starts or cut, self._contested, searched)
 
     def state(self) -> TrackerState:
         """A copy of the state after the last frame, but for the smoothing."""
