@@ -166,6 +166,7 @@ class _VideoFile:
     def write_encoded(self, time: Fraction, packet: Packet[VideoStream]) -> None:
         """Adds an encoded frame, and copies what other tracks have before it."""
         packet.pts = packet.dts = self._advance(time)
+        packet.duration = 0  # as encoders leave it
         packet.time_base, packet.stream = self._time_base, self._encoder.stream
         self._mux([packet])
 
