@@ -56,7 +56,7 @@ def plan_segments(
     limits: Limits | None = None,
 ) -> list[Segment]:
     """Cuts the selected frames of a video file at key frames into segments of at least `seconds`,
-    but for the last.
+    the last of at least half as many.
 
     The packets of the file are read, and nothing is decoded. Raises SegmentError, with the reason,
     if a file may have other frames or times where decoding does not begin at its beginning, and if
@@ -96,6 +96,8 @@ def _cuts(times: Sequence[Fraction], keys: Sequence[Fraction], seconds: Fraction
         # The reader takes a start of 0 for the whole file.
         if key > 0 and times[number] - times[firsts[-1]] >= seconds:
             firsts.append(number)
+    if len(firsts) > 1 and 2 * (times[-1] - times[firsts[-1]]) < seconds:
+        firsts.pop()
     return firsts
 
 
