@@ -37,7 +37,8 @@ def make_heads_video(path: Path) -> Path:
                 continue
             turn = index / 15 * (0.5 + 0.2 * number)
             matrix = cv2.getRotationMatrix2D((100, 110), 8 * math.sin(2 * turn), scale)
-            matrix[:, 2] += (x - 100 + 20 * math.sin(turn), y - 110 + 8 * math.cos(turn))
+            moved = x - 100 + 20 * math.sin(turn), y - 110 + 8 * math.cos(turn)
+            matrix[:, 2] += np.array(moved)
             transparent = cv2.BORDER_TRANSPARENT
             cv2.warpAffine(head, matrix, (360, 200), dst=image, borderMode=transparent)
         noise = np.random.default_rng(index).normal(0, 3, image.shape)

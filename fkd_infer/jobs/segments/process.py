@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TypeVar
 
-from fkd_infer.errors import DamagedVideoError, LimitStoppedError, SegmentError
+from fkd_infer.errors import LimitStoppedError, SegmentError, UnreadableVideoError
 from fkd_infer.jobs.segments.joining import (
     JoinedVideo,
     check_cuts,
@@ -61,7 +61,8 @@ class SegmentedVideoProcessor:
         record: Callable[[Frame, Sequence[Face]], None],
         note: Callable[[str], None] = lambda _: None,
     ) -> bool:
-        """Does what `whole` does; the frames that it calls `record` with have no pixels.
+        """Does what `whole` does; but the frames that it calls `record` with have no pixels, so it
+        is not for contact sheets and previews.
 
         Returns whether the source was processed to its end. A run that stops before that has
         written and recorded nothing.
@@ -69,7 +70,7 @@ class SegmentedVideoProcessor:
         try:
             segments = self._plan(source)
             found = self._find(source, segments)
-        except (SegmentError, DamagedVideoError, LimitStoppedError) as error:
+        except (SegmentError, UnreadableVideoError, LimitStoppedError) as error:
             note(f"not in segments: {error.problem}")
             return self.whole(source, record, note)
         except _StoppingError:
@@ -84,6 +85,10 @@ class SegmentedVideoProcessor:
         whole = self.whole
         if whole.drawn and whole.folder is None:
             raise SegmentError(source.name, "previews and contact sheets show whole runs")
+        tracker = whole.finder.tracker
+        if tracker is not None and tracker.detector.traits.any_roll:
+            problem = "--roll any adds up how far faces turn from their first frame on"
+            raise SegmentError(source.name, problem)
         return plan_segments(source, self.seconds, whole.frame_range, whole.reading, whole.limits)
 
     def _find(

@@ -15,7 +15,7 @@ import pytest
 from moving_heads import COUNT, make_heads_video
 from synthetic_videos import sound_packets, times_of
 
-from fkd_infer.choices import Smoothing
+from fkd_infer.choices import Roll, Smoothing
 from fkd_infer.detection.factory import video_detector
 from fkd_infer.detection.tiling import Search
 from fkd_infer.drawing.annotator import Annotator
@@ -72,9 +72,10 @@ def processor(
     frame_range: FrameRange | None = None,
     offline: bool = False,
     detect_every: int | None = None,
+    roll: Roll = "upright",
 ) -> VideoProcessor:
     pipeline = load(threads=1, tuned=False)
-    detector = video_detector(pipeline.detector, Search(320))
+    detector = video_detector(pipeline.detector, Search(320, roll=roll))
     return VideoProcessor(
         FaceFinder(pipeline, Tracker(pipeline, detector, detect_every, smoothing)),
         Overlay(Annotator(pipeline.card.landmarks, ("points", "id"))),
@@ -176,10 +177,22 @@ def test_what_cannot_be_cut_is_processed_in_one_run(
     recorded = run_in_segments(source, whole)
     assert recorded.notes == ["not in segments: it decodes to other pictures from its middle on"]
     assert len(recorded.frames) == 170
-    whole = replace(whole, reading=ReadSettings(deinterlace=True))
-    assert run_in_segments(source, whole).notes == [
-        "not in segments: --deinterlace looks at the frames before"
-    ]
+
+
+@pytest.mark.parametrize(
+    ("whole", "why"),
+    [
+        ({"reading": ReadSettings(deinterlace=True)}, "--deinterlace looks at the frames before"),
+        ({"drawn": True}, "previews and contact sheets show whole runs"),
+        ({}, "--roll any adds up how far faces turn from their first frame on"),
+    ],
+)
+def test_settings_that_need_one_run_say_so(
+    source: Source, whole: dict[str, object], why: str
+) -> None:
+    roll: Roll = "upright" if whole else "any"
+    few = replace(processor(None, frame_range=FrameRange(max_frames=1), roll=roll), **whole)  # type: ignore[arg-type]
+    assert run_in_segments(source, few).notes == [f"not in segments: {why}"]
 
 
 class NeverReady(Executor):
