@@ -14,6 +14,7 @@ that it refines, so code that catches FileNotFoundError or ValueError catches it
         StoreError (OSError)
             StoreAccessError
         StoppedError (OSError)
+        SegmentError (ValueError)
         LimitError (ValueError)
             LimitStoppedError (also a StoppedError)
         SourceMemoryError (MemoryError)
@@ -173,6 +174,10 @@ class DamagedVideoError(UnreadableVideoError, StoppedError):
 
     def __init__(self, path: str | Path, problem: str) -> None:
         FkdError.__init__(self, path, f"{problem}; all else of it was used")
+
+
+class SegmentError(FkdError, ValueError):
+    """A video cannot be processed in segments."""
 
 
 class LimitError(FkdError, ValueError):

@@ -69,6 +69,8 @@ class Clip:
     sound: Sequence[str] = ("aac",)
     sound_start: Fraction = Fraction(0)
     options: dict[str, str] = field(default_factory=dict)
+    key_frames: int = 0
+    """Frames from one key frame to the next; 0 leaves it to the codec."""
 
     @property
     def end(self) -> Fraction:
@@ -98,7 +100,10 @@ def add_video(container: OutputContainer, clip: Clip) -> VideoStream:
     stream.codec_context.color_range = 2 if clip.full_range else 1
     stream.codec_context.sample_aspect_ratio = clip.aspect
     if clip.codec == "libx264":
-        stream.codec_context.options = {"preset": "veryfast", "crf": "8", "bf": "2"}
+        options = {"preset": "veryfast", "crf": "8", "bf": "2"}
+        if clip.key_frames:
+            options |= {"g": str(clip.key_frames), "sc_threshold": "0"}
+        stream.codec_context.options = options
     if clip.rotation:
         stream.set_display_rotation(clip.rotation)
     return stream

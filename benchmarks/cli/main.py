@@ -7,13 +7,13 @@ import click
 from benchmarks.cli.faces import detectors, recall, swipes, tracking
 from benchmarks.cli.gpu import gpu
 from benchmarks.cli.networks import accuracy, latency, limit, search, settings
-from benchmarks.cli.programs import facemesh, overhead, pipeline, soak, throughput
+from benchmarks.cli.programs import facemesh, overhead, pipeline, segments, soak, throughput
 from benchmarks.cli.report import compare, cost, report
 from benchmarks.cli.serving import serve
 from benchmarks.cli.web import web
 
 _COMMANDS = (
-    *(latency, limit, settings, accuracy, overhead, pipeline, facemesh, soak, throughput),
+    *(latency, limit, settings, accuracy, overhead, pipeline, facemesh, segments, soak, throughput),
     *(tracking, swipes, detectors, recall, serve, web, gpu, report, compare, cost, search),
 )
 

@@ -116,6 +116,28 @@ def soak(minutes: int, photos: int, folder: Path, out: Path | None) -> None:
 
 @click.command(cls=FkdCommand)
 @click.option(
+    "--seconds", type=POSITIVE, default=600, show_default=True, help="Length of the video."
+)
+@click.option("--rate", type=POSITIVE, default=30, show_default=True, help="Its frames per second.")
+@click.option(
+    "--segments", "count", type=POSITIVE, default=10, show_default=True, help="About so many."
+)
+@click.option(
+    "--processes", type=POSITIVE, default=2, show_default=True, help="At work at the same time."
+)
+@folder_option("segments")
+@out_option
+def segments(
+    seconds: int, rate: int, count: int, processes: int, folder: Path, out: Path | None
+) -> None:
+    """Compare a long video that is processed in segments with one run: points, ids, sound."""
+    from benchmarks.programs.segments import compare_segments
+
+    compare_segments(seconds, rate, count, processes, folder, open_recorder("segments", out))
+
+
+@click.command(cls=FkdCommand)
+@click.option(
     "--images", type=POSITIVE, default=2000, show_default=True, help="Number of pictures."
 )
 @data_option(required=False, several=False)

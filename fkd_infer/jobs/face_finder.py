@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fkd_infer.detection.boxes_file import BoxesFile
 from fkd_infer.geometry.rules import POINTS_BOX, BoxRule
 from fkd_infer.media.sources import SourceKind
 from fkd_infer.pipeline import ImageDetections, Pipeline
 from fkd_infer.tracking.tracker import Tracker
-from fkd_infer.types import Face, Frame
+from fkd_infer.types import Face, Frame, ReadSettings
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,11 @@ class FaceFinder:
     def sees_colour(self) -> bool:
         """Whether the search of a video finds more in colour."""
         return self.tracker is not None and self.tracker.detector.traits.sees_colour
+
+    def read_settings(self, reading: ReadSettings, drawn: bool) -> ReadSettings:
+        """How the frames of a video are read for this, and perhaps to be drawn on."""
+        stored = drawn or (self.takes_gray and self.sees_colour)
+        return replace(reading, gray=self.takes_gray, stored=stored)
 
     def detect(self, frame: Frame) -> ImageDetections:
         """Detects the boxes of one frame."""

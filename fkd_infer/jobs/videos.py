@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import count
 
 from fkd_infer.drawing.overlay import Overlay
@@ -109,9 +109,7 @@ class VideoProcessor:
     def _read(self, source: Source) -> Iterator[Frame]:
         """Reads the frames of a source."""
         stopwatch = self.finder.pipeline.stopwatch
-        gray = self.finder.takes_gray
-        stored = self.drawn or (gray and self.finder.sees_colour)
-        settings = replace(self.reading, gray=gray, stored=stored)
+        settings = self.finder.read_settings(self.reading, self.drawn)
         frames = frames_from(source, self.frame_range, settings, self.limits)
         for number in count():
             with stopwatch.for_frames([(source.name, number)]), stopwatch("read"):

@@ -9,7 +9,7 @@ h = WIDE differs from that of h = NARROW, as in a blink, the narrow window domin
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TypeAlias
@@ -33,27 +33,36 @@ Reals: TypeAlias = NDArray[np.float64]
 FrameFaces: TypeAlias = tuple[Frame, list[Face]]
 
 
-def smooth_offline(items: Iterable[FrameFaces]) -> Iterator[FrameFaces]:
+def smooth_offline(
+    items: Iterable[FrameFaces], starts_shot: Callable[[Frame], bool] | None = None
+) -> Iterator[FrameFaces]:
     """Yields the same frames, in order, with the points and boxes of their faces smoothed.
 
     Faces without id stay as they are. Gaps of up to WIDE seconds, and predicted faces in them, are
     filled with predicted faces that have the score from before the gap. Nothing is smoothed across
     a cut, a jump or the end of a source. A frame is yielded once the frames up to WIDE seconds
-    after it have been read.
+    after it have been read. `starts_shot` tells which frames follow a cut, if their pixels do not.
     """
+    starts_shot = starts_shot or _starts_shot()
     window = _Window()
     try:
         for frame, faces in items:
             if window.ends_before(frame):
                 yield from window.drain()
                 window = _Window()
-            window.add(frame, faces)
+            window.add(frame, faces, starts_shot(frame))
             while window.is_full:
                 yield window.pop()
     except StoppedError:  # the frames before it are good
         yield from window.drain()
         raise
     yield from window.drain()
+
+
+def _starts_shot() -> Callable[[Frame], bool]:
+    """Tells cuts by the frames' pixels."""
+    scene = SceneChangeDetector()
+    return lambda frame: scene.is_cut(Thumbnail.of(frame.image))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,7 +86,6 @@ class _Window:
         self._waiting: deque[FrameFaces] = deque()
         self._samples: dict[int, list[_Sample]] = {}
         self._last: Frame | None = None
-        self._scene = SceneChangeDetector()
         self._shot = self._runs = 0
 
     def ends_before(self, frame: Frame) -> bool:
@@ -85,9 +93,9 @@ class _Window:
         last = self._last
         return last is not None and (frame.source != last.source or frame.time <= last.time)
 
-    def add(self, frame: Frame, faces: list[Face]) -> None:
+    def add(self, frame: Frame, faces: list[Face], starts_shot: bool) -> None:
         """Adds the next frame."""
-        self._shot += self._scene.is_cut(Thumbnail.of(frame.image))
+        self._shot += starts_shot
         self._last = frame
         self._waiting.append((frame, faces))
         for face in faces:

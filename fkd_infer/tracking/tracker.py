@@ -10,7 +10,8 @@ docs/tracking.md describes the method.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from copy import deepcopy
+from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
@@ -19,8 +20,6 @@ from numpy.typing import NDArray
 from fkd_infer.choices import Smoothing
 from fkd_infer.detection.base import Detector
 from fkd_infer.geometry.arrays import Floats
-from fkd_infer.geometry.boxes import derived_boxes
-from fkd_infer.geometry.rules import BoxRule
 from fkd_infer.pipeline import ImageDetections, Pipeline, Placement, tight_boxes
 from fkd_infer.system.arguments import AtLeastOne, checked
 from fkd_infer.tracking.association import (
@@ -29,6 +28,7 @@ from fkd_infer.tracking.association import (
     centre_distances,
     centres,
     face_distances,
+    rounded,
     sides,
     squares,
 )
@@ -36,7 +36,9 @@ from fkd_infer.tracking.detection_schedule import DetectionSchedule
 from fkd_infer.tracking.one_euro import Smoother
 from fkd_infer.tracking.pattern import Pattern
 from fkd_infer.tracking.scene_change import SceneChangeDetector, Thumbnail, face_cells
+from fkd_infer.tracking.state import TrackerMark, TrackerState
 from fkd_infer.tracking.track import MAX_PREDICTED, Track
+from fkd_infer.tracking.tracked_frame import TrackedFrame, finished_faces
 from fkd_infer.types import Face, Frame
 
 MEMORY_SECONDS = 1.0
@@ -93,9 +95,14 @@ class Tracker:
         self.pipeline = pipeline
         self.detector = detector
         self.summary = TrackingSummary()
+        self._detect_every = detect_every
         self._schedule = DetectionSchedule(detect_every)
         self._smoother = Smoother(smoothing)
         self.reset()
+
+    def another(self) -> Tracker:
+        """A tracker with the same settings that has seen nothing."""
+        return Tracker(self.pipeline, self.detector, self._detect_every, self.smoothing)
 
     @property
     def smoothing(self) -> Smoothing:
@@ -106,30 +113,41 @@ class Tracker:
     def smoothing(self, level: Smoothing) -> None:
         self._smoother.level = level
 
-    def reset(self) -> None:
-        """Forgets all faces; ids start at 1 again. The summary continues."""
+    def reset(self, number: int = 0) -> None:
+        """Forgets all faces; ids start at 1 again. The summary continues.
+
+        `number` is that of the next frame, counted from 0, if it is not the first of its video.
+        """
         self._tracks: list[Track] = []
         self._last_id = 0
         self._source: str | None = None
         self._time = Fraction(0)
+        self._contested = False
         self._scene = SceneChangeDetector()
-        self._schedule.reset()
+        self._schedule.reset(number)
         self._smoother.reset()
 
     def __call__(self, frame: Frame) -> list[Face]:
         """The faces of the next frame."""
-        if frame.source != self._source or frame.time <= self._time:
+        return finished_faces(self.track(frame), self._smoother, self.detector.rule)
+
+    def track(self, frame: Frame) -> TrackedFrame:
+        """The faces of the next frame, without smoothing."""
+        starts = self._source is None or frame.time <= self._time or frame.source != self._source
+        if starts and self._source is not None:
             self.reset()
+        self._contested = False
         self._tracks = [t for t in self._tracks if frame.time - t.observed <= MEMORY_SECONDS]
         thumbnail = Thumbnail.of(frame.image)
-        if self._scene.is_cut(thumbnail):
+        if cut := self._scene.is_cut(thumbnail):
             self._start_shot()
         self._track(frame)
         self._rename_strangers(frame)
         self._source, self._time = frame.source, frame.time
         if self._is_missed(frame.time):
             self._schedule.report_event()
-        if self._schedule.is_due(frame.time, thumbnail, _boxes(self._shown())):
+        searched = self._schedule.is_due(frame.time, thumbnail, _boxes(self._shown()))
+        if searched:
             self._search(frame)
             self._schedule.report_search(frame.time, thumbnail)
             self.summary.detections += 1
@@ -139,11 +157,28 @@ class Tracker:
         for track in self._shown():
             track.pattern = Pattern.of(frame.image, track.box)
         faces = [track.to_face() for track in self._shown()]
-        return [self._with_detector_box(face) for face in self._smoother(frame.time, faces)]
+        return TrackedFrame(frame.time, faces, starts or cut, self._contested, searched)
+
+    def state(self) -> TrackerState:
+        """A copy of the state after the last frame, but for the smoothing."""
+        state = self._tracks, self._last_id, self._source, self._time, self._scene, self._schedule
+        return deepcopy(TrackerState(*state))
+
+    def restore(self, state: TrackerState) -> None:
+        """Continues from a state, of this tracker or of one with the same settings."""
+        state = deepcopy(state)
+        self._tracks, self._last_id = state.tracks, state.last_id
+        self._source, self._time = state.source, state.time
+        self._scene, self._schedule = state.scene, state.schedule
+        self._smoother.reset()
+
+    def mark(self) -> TrackerMark:
+        """The mark of the state after the last frame."""
+        state = self._tracks, self._last_id, self._source, self._time, self._scene, self._schedule
+        return TrackerState(*state).mark()
 
     def _start_shot(self) -> None:
         """Reacts to a cut. Without a presence score, old faces would be seen in the new shot."""
-        self._smoother.reset()
         self._schedule.report_event()
         for track in self._tracks:
             track.cut = True
@@ -152,10 +187,16 @@ class Tracker:
 
     def _rename_strangers(self, frame: Frame) -> None:
         """Gives faces a new id that are in the place of others after a cut, but unlike them."""
-        for track in self._tracked():
-            if track.cut and not track.may_be(face_cells(frame.image, track.box)):
-                self._last_id += 1
-                track.id = self._last_id
+        strangers = [
+            track
+            for track in self._tracked()
+            if track.cut and not track.may_be(face_cells(frame.image, track.box))
+        ]
+        for track in strangers:
+            self._last_id += 1
+            track.id = self._last_id
+        self._tracks.sort(key=lambda track: track.id)
+        self._contested |= len(strangers) > 1
 
     def _shown(self) -> list[Track]:
         return [track for track in self._tracks if not track.lost]
@@ -194,13 +235,17 @@ class Tracker:
         if not tracks:
             return []
         rolls = np.array([track.roll for track in tracks])
-        placement, placed = self._place(frame, np.stack(boxes), rolls)
-        valid = _plausible(frame, np.stack(boxes), placement.points, placed)
+        known = rounded(np.stack(boxes))
+        placement, placed = self._place(frame, known, rolls)
+        valid = _plausible(frame, known, placement.points, placed)
         valid &= self.pipeline.is_present(placement.presence)
+        kinds = [track.rank[:2] for track in tracks]
         unseen: list[Track] = []
         for number in sorted(range(len(tracks)), key=lambda n: tracks[n].rank):
-            track, box = tracks[number], placed[number]
-            if not valid[number] or self._is_taken(box, frame) or track.is_another(frame, box):
+            track, box, kind = tracks[number], placed[number], kinds[number]
+            rivals = [t for t, other in zip(tracks, kinds, strict=True) if other == kind]
+            taken = valid[number] and self._is_taken(box, frame, rivals)
+            if not valid[number] or taken or track.is_another(frame, box):
                 unseen.append(track)
                 continue
             track.move(
@@ -220,13 +265,23 @@ class Tracker:
         for track in self._observe(frame, followed, [boxes[track.id] for track in followed]):
             box = boxes[track.id]
             inside = np.abs(centres(box) / (frame.width, frame.height) - 0.5).max() < 0.5
-            if inside and track.is_predictable(frame.time) and not self._is_taken(box, frame):
+            if (
+                inside
+                and track.is_predictable(frame.time)
+                and not self._is_taken(box, frame, followed)
+            ):
                 track.predict(box, frame.time)
 
-    def _is_taken(self, box: Floats, frame: Frame) -> bool:
-        """Whether a face was already seen in the place of a box (4,) of this frame."""
-        taken = _boxes([track for track in self._tracks if track.time == frame.time])
-        return bool((centre_distances(box[None], taken) <= DUPLICATE).any())
+    def _is_taken(self, box: Floats, frame: Frame, rivals: Sequence[Track]) -> bool:
+        """Whether a face was already seen in the place of a box (4,) of this frame.
+
+        If by one of the `rivals`, which come before others by their ids alone, it was contested.
+        """
+        seen = [track for track in self._tracks if track.time == frame.time]
+        near = (centre_distances(box[None], _boxes(seen)) <= DUPLICATE)[0]
+        takers = [track for track, is_near in zip(seen, near, strict=True) if is_near]
+        self._contested |= any(track in rivals for track in takers)
+        return bool(takers)
 
     def _place(self, frame: Frame, boxes: Floats, rolls: Floats) -> tuple[Placement, Floats]:
         """Places points in boxes (n, 4), twice if they are far off; also returns their own squares.
@@ -322,15 +377,6 @@ class Tracker:
             track.misses += 1
             track.lost = track.misses >= MAX_MISSES
             self._schedule.report_event()
-
-    def _with_detector_box(self, face: Face) -> Face:
-        """The face with its box as the detector would draw it around the points."""
-        rule = self.detector.rule
-        inverse = BoxRule(
-            1 / rule.scale, (-rule.shift[0] / rule.scale, -rule.shift[1] / rule.scale)
-        )
-        square, rolls = squares(face.points[None]), np.array([face.roll], np.float32)
-        return replace(face, box=derived_boxes(square, inverse, rolls)[0])
 
 
 def _plausible(frame: Frame, boxes: Floats, points: Floats, placed: Floats) -> NDArray[np.bool_]:

@@ -12,7 +12,7 @@ from fkd_infer.runtime import proof
 from fkd_infer.tracking import association, detection_schedule, one_euro, track, tracker
 
 _TRACKING = (
-    (association, ("MAX_SIZE_RATIO",)),
+    (association, ("MAX_SIZE_RATIO", "GRID_BITS")),
     (detection_schedule, ("MIN_INTERVAL", "MAX_INTERVAL", "MAX_SECONDS", "MAX_INTERVAL_EMPTY")),
     (track, ("SPEED_SECONDS", "MAX_EXTRAPOLATION")),
     (tracker, ("MEMORY_SECONDS", "SAME_FACE", "SAME_LOST_FACE", "DUPLICATE")),

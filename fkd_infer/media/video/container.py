@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -148,7 +149,8 @@ class OpenVideo:
         if not self.has_timestamps:
             return False
         try:
-            self.container.seek(int((time + self.zero) * av.time_base))
+            # Rounded up, since it would lead before a key frame at just this time otherwise.
+            self.container.seek(ceil((time + self.zero) * av.time_base))
         except FFmpegError:
             self.container.seek(0)
             return False
@@ -158,10 +160,15 @@ class OpenVideo:
 
     def packets(self, *streams: Stream) -> Iterator[Packet[Stream]]:
         """Yields packets of streams, as stored, with times on one clock; libav's errors pass."""
+        return (packet for packet, _ in self.packets_as_stored(*streams))
+
+    def packets_as_stored(self, *streams: Stream) -> Iterator[tuple[Packet[Stream], int | None]]:
+        """Yields the same packets, each with the decoding time that the file states for it."""
         steady = SteadyClock(may_jump=bool(self.container.format.flags & _STARTS_ANYWHERE))
         for packet in self.container.demux(*streams):
+            stored = packet.pts if packet.dts is None else packet.dts
             steady(packet)
-            yield packet
+            yield packet, stored
 
     def time_of(self, packet: Packet[Stream]) -> Fraction | None:
         """Returns when a packet is shown or heard, in seconds; None without a timestamp."""

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fkd_infer.media.video.colour import range_tag
+from fkd_infer.media.video.container import OpenVideo
 from fkd_infer.media.video.encoding import Encoder, Encoding
 from fkd_infer.media.video.filtering import FieldMarker
 from fkd_infer.media.video.picture import VideoPicture, new_frame
+from fkd_infer.types import Frame
 
 if TYPE_CHECKING:
     from av.container import OutputContainer
@@ -23,11 +26,84 @@ _QUICKTIME = frozenset({".mp4", ".m4v", ".mov"})
 """Files in which Apple's players look for HEVC by another tag than libav's."""
 
 
+_TIME_BASE = Fraction(1, 120_000)
+"""For frames from no file: exact for 24, 25, 30 and 60 Hz and for NTSC."""
+_RATE = Fraction(30)
+
+
+_START = re.compile(rb"\x00\x00\x00?\x01")
+"""The code that precedes each unit of H.264 and H.265."""
+
+
+def _is_h264_note(unit: bytes) -> bool:
+    return unit[0] & 0x1F == 6
+
+
+def _is_h265_note(unit: bytes) -> bool:
+    return unit[0] >> 1 & 0x3F in (39, 40)
+
+
+_IS_NOTE = {"h264": _is_h264_note, "hevc": _is_h265_note}
+"""Whether a unit is a note, such as about the encoder's threads, which frames do without."""
+
+
+def parameter_sets(stream: VideoStream) -> bytes:
+    """What decoders must know of all frames of a stream that was encoded here; streams in which it
+    is equal can be joined."""
+    context = stream.codec_context
+    data = context.extradata or b""
+    is_note = _IS_NOTE.get(context.codec.canonical_name)
+    if is_note is None:
+        return data
+    units = [unit for unit in _START.split(data) if unit]
+    return b"\x00\x00\x01".join(unit for unit in units if not is_note(unit))
+
+
+def stored_picture(frame: Frame) -> VideoPicture:
+    """A frame's picture as videos store it."""
+    stored = frame.stored
+    return stored if isinstance(stored, VideoPicture) else VideoPicture.of_image(frame.image)
+
+
+def clock_of(source: OpenVideo | None) -> tuple[Fraction, Fraction]:
+    """Returns the time base and the rate of a source, so that times are exact."""
+    if source is None:
+        return _TIME_BASE, _RATE
+    return source.stream.time_base or _TIME_BASE, source.rate or _RATE
+
+
+def open_encoder(
+    container: OutputContainer,
+    path: Path,
+    first: Frame,
+    source: OpenVideo | None,
+    encoding: Encoding,
+) -> PictureEncoder:
+    """The encoder for frames like the first in the file `path`, with the clock of their source.
+
+    Raises OutputError if the codec cannot encode such frames.
+    """
+    time_base, rate = clock_of(source)
+    encoder = PictureEncoder(container, path, stored_picture(first), encoding, rate, time_base)
+    if source is not None and (aspect := _aspect(source.stream, first)):
+        encoder.stream.codec_context.sample_aspect_ratio = aspect
+    return encoder
+
+
+def _aspect(source: VideoStream, first: Frame) -> Fraction | None:
+    """The width of a pixel over its height, upright; None if the frames have another size."""
+    aspect, size = source.sample_aspect_ratio, (first.width, first.height)
+    if not aspect or (source.width, source.height) == size:
+        return aspect
+    return 1 / aspect if (source.height, source.width) == size else None
+
+
 class PictureEncoder:
     """The video stream of an output; `notes` tell what of the pictures is not kept.
 
-    It makes no B-frames. Pictures are copied into memory that is used again for each: encoders copy
-    what they keep.
+    It makes no B-frames, so it returns a packet for each picture, in order. `step` is the usual
+    duration of a picture, in the `time_base`. Pictures are copied into memory that is used again
+    for each: encoders copy what they keep.
     """
 
     def __init__(
@@ -68,7 +144,8 @@ class PictureEncoder:
             context.codec_tag = "hvc1"
         self.stream = stream
         self.notes = _losses(first, encoder)
-        self._time_base = time_base
+        self.time_base = time_base
+        self.step = round(1 / (rate * time_base))
         self._frame = new_frame(width, height, space, has_alpha)
         self._format = format
         self._reformatter = VideoReformatter()
@@ -83,7 +160,7 @@ class PictureEncoder:
             frame = self._converted(frame)
         if self._mark is not None:
             frame = self._mark(frame)
-        frame.pts, frame.time_base = tick, self._time_base
+        frame.pts, frame.time_base = tick, self.time_base
         return self.stream.encode(frame)
 
     def finish(self) -> Sequence[Packet[VideoStream]]:

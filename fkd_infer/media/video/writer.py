@@ -18,10 +18,14 @@ from fkd_infer.media.encoder_errors import encoder_errors
 from fkd_infer.media.video.companions.description import describe, tag_options, tags
 from fkd_infer.media.video.companions.source_tracks import SourceTracks
 from fkd_infer.media.video.companions.tracks import Track, open_track
-from fkd_infer.media.video.container import open_video
+from fkd_infer.media.video.container import OpenVideo, open_video
 from fkd_infer.media.video.encoding import CONTAINERS, Encoding
-from fkd_infer.media.video.picture import VideoPicture
-from fkd_infer.media.video.picture_encoder import PictureEncoder
+from fkd_infer.media.video.picture_encoder import (
+    clock_of,
+    open_encoder,
+    parameter_sets,
+    stored_picture,
+)
 from fkd_infer.system.files.atomic import atomic_write
 from fkd_infer.system.scoped import Scoped
 from fkd_infer.types import Frame, FrameRange
@@ -31,9 +35,6 @@ if TYPE_CHECKING:
     from av.stream import Stream
     from av.video.stream import VideoStream
 
-_TIME_BASE = Fraction(1, 120_000)
-"""For frames from no file: exact for 24, 25, 30 and 60 Hz and for NTSC."""
-_RATE = Fraction(30)
 _MAX_CLOCK = 2**31 - 1
 
 
@@ -77,11 +78,26 @@ class VideoSink(Scoped):
     def write(self, frame: Frame) -> None:
         """Appends a frame, which must be of the same size as the one before."""
         with encoder_errors(self._path):
-            if self._file is None:
-                self._file = _VideoFile(
-                    self._path, self._partial, frame, self._tracks, self._encoding, self._range
-                )
-            self._file.write(frame)
+            self._opened(frame).write(frame)
+
+    def write_encoded(self, first: Frame, time: Fraction, packet: Packet[VideoStream]) -> None:
+        """Appends a frame that the same encoder encoded elsewhere; `first` is one like the first,
+        and at its time."""
+        with encoder_errors(self._path):
+            self._opened(first).write_encoded(time, packet)
+
+    def parameter_sets(self, first: Frame) -> bytes:
+        """What the file tells decoders about all its frames, which are like the first."""
+        with encoder_errors(self._path):
+            return self._opened(first).parameter_sets()
+
+    def _opened(self, first: Frame) -> _VideoFile:
+        """The output file, which is opened with the first frame."""
+        if self._file is None:
+            self._file = _VideoFile(
+                self._path, self._partial, first, self._tracks, self._encoding, self._range
+            )
+        return self._file
 
     @property
     def notes(self) -> Sequence[str]:
@@ -117,46 +133,47 @@ class _VideoFile:
         self._zero = first.time if frame_range.start > 0 else Fraction(0)
         self._source = source
         self._size = (first.width, first.height)
-        self._time_base, rate = _clock(source)
         self._tick: int | None = None
-        self._step = round(1 / (rate * self._time_base))
         self._last_packet: Packet[VideoStream] | None = None
         self.notes: list[str] = []
 
         format = CONTAINERS[path.suffix.lower()]
         kept: dict[str, str] = {}
+        video = None if source is None else source.video
         if source is not None and not encoding.strip_metadata:
             kept, self.notes = tags(source.video, encoding.keep_location)
         self._container = av.open(
             str(partial.absolute()),
             "w",
             format=format,
-            container_options=_clock_option(format, self._time_base, source)
-            | tag_options(format, kept),
+            container_options=_clock_option(format, video) | tag_options(format, kept),
         )
-        self._encoder = PictureEncoder(
-            self._container, path, _stored(first), encoding, rate, self._time_base
-        )
+        self._encoder = open_encoder(self._container, path, first, video, encoding)
+        self._time_base, self._step = self._encoder.time_base, self._encoder.step
         self.notes += self._encoder.notes
         self._tracks: dict[int, Track] = {}
         self._shifts: dict[int, int] = {}  # of times, in each track's time base
         if source is not None:
-            stream = self._encoder.stream
-            if aspect := self._aspect(source.video.stream):
-                stream.codec_context.sample_aspect_ratio = aspect
-            describe(self._container, stream, source.video, kept, self._zero)
+            describe(self._container, self._encoder.stream, source.video, kept, self._zero)
             self._add_tracks(source)
 
     def write(self, frame: Frame) -> None:
         """Encodes a frame, and copies what other tracks have before it."""
-        tick = self._checked_tick(frame)
-        if self._source is not None:
-            self._source.forget_frames_before(frame.time)
-            self._copy(self._source, self._source.packets_until(frame.time))
-        if self._tick is not None:
-            self._step = tick - self._tick
-        self._tick = tick
-        self._mux(self._encoder.encode(_stored(frame), tick))
+        self._check_size(frame)
+        tick = self._advance(frame.time)
+        self._mux(self._encoder.encode(stored_picture(frame), tick))
+
+    def write_encoded(self, time: Fraction, packet: Packet[VideoStream]) -> None:
+        """Adds an encoded frame, and copies what other tracks have before it."""
+        packet.pts = packet.dts = self._advance(time)
+        packet.duration = 0  # as encoders leave it
+        packet.time_base, packet.stream = self._time_base, self._encoder.stream
+        self._mux([packet])
+
+    def parameter_sets(self) -> bytes:
+        """What the encoder writes once for all frames."""
+        self._container.start_encoding()
+        return parameter_sets(self._encoder.stream)
 
     def finish(self) -> None:
         """Writes the encoder's last packets and the rest of other tracks, and closes the file."""
@@ -183,24 +200,27 @@ class _VideoFile:
         with suppress(FFmpegError):
             self._container.close()
 
-    def _checked_tick(self, frame: Frame) -> int:
-        """Returns a frame's timestamp; raises OutputError for a frame of another size."""
+    def _check_size(self, frame: Frame) -> None:
+        """Raises OutputError for a frame of another size."""
         if (frame.width, frame.height) != self._size:
             raise OutputError(
                 self._path,
                 f"frame {frame.index} is {frame.width}x{frame.height} and those before are "
                 f"{self._size[0]}x{self._size[1]}; a video has one size",
             )
-        tick = round((frame.time - self._zero) / self._time_base)
-        # Of two frames at one time, both are kept; a file needs them one after the other.
-        return tick if self._tick is None else max(tick, self._tick + 1)
 
-    def _aspect(self, source: VideoStream) -> Fraction | None:
-        """The width of a pixel over its height, upright; None if the frames have another size."""
-        aspect = source.sample_aspect_ratio
-        if not aspect or (source.width, source.height) == self._size:
-            return aspect
-        return 1 / aspect if (source.height, source.width) == self._size else None
+    def _advance(self, time: Fraction) -> int:
+        """Copies what other tracks have before a time; returns the timestamp of its frame."""
+        if self._source is not None:
+            self._source.forget_frames_before(time)
+            self._copy(self._source, self._source.packets_until(time))
+        tick = round((time - self._zero) / self._time_base)
+        if self._tick is not None:
+            # Of two frames at one time, both are kept; a file needs them one after the other.
+            tick = max(tick, self._tick + 1)
+            self._step = tick - self._tick
+        self._tick = tick
+        return tick
 
     def _add_tracks(self, source: SourceTracks) -> None:
         """Adds the tracks that are kept, and notes those that are not, or not as they are."""
@@ -241,27 +261,11 @@ class _VideoFile:
                     self._container.mux(list(track.add(packet)))
 
 
-def _stored(frame: Frame) -> VideoPicture:
-    """A frame's picture as videos store it."""
-    return (
-        frame.stored
-        if isinstance(frame.stored, VideoPicture)
-        else VideoPicture.of_image(frame.image)
-    )
-
-
-def _clock(source: SourceTracks | None) -> tuple[Fraction, Fraction]:
-    """Returns the time base and the rate of the source, so that times are exact."""
-    if source is None:
-        return _TIME_BASE, _RATE
-    return source.video.stream.time_base or _TIME_BASE, source.video.rate or _RATE
-
-
-def _clock_option(format: str, time_base: Fraction, source: SourceTracks | None) -> dict[str, str]:
+def _clock_option(format: str, source: OpenVideo | None) -> dict[str, str]:
     """Returns the option that makes MP4 store durations and starts finer than in milliseconds."""
     if format not in ("mp4", "mov"):
         return {}
-    sounds = () if source is None else source.video.sounds
-    clock = lcm(time_base.denominator, *(sound.rate for sound in sounds))
-    clock = clock if clock <= _MAX_CLOCK else time_base.denominator
-    return {"movie_timescale": str(clock)}
+    sounds = () if source is None else source.sounds
+    picture = clock_of(source)[0].denominator
+    clock = lcm(picture, *(sound.rate for sound in sounds))
+    return {"movie_timescale": str(clock if clock <= _MAX_CLOCK else picture)}

@@ -4,6 +4,8 @@ import type { Box, Point } from "../types";
 
 /** Square boxes of one face do not differ more in size. */
 export const MAX_SIZE_RATIO = 1.6;
+/** Bits of a box's side in steps of the grid that it is rounded to: 512 to 1024 steps. */
+export const GRID_BITS = 10;
 
 /** Distance between square boxes, in sides; infinite if their sizes are too different. */
 export function faceDistance(one: Box, two: Box): number {
@@ -31,6 +33,15 @@ export function assign(costs: readonly (readonly number[])[], limit: number): Ma
     taken.add(j);
   }
   return pairs;
+}
+
+/** A square box whose side and centre are rounded, so that points placed in it do not depend on the
+ * last digits of those before. */
+export function rounded(box: Box): Box {
+  const step = 2 ** (Math.floor(Math.log2(side(box))) + 1 - GRID_BITS);
+  const [x, y] = centre(box).map((place) => Math.round(place / step) * step);
+  const half = (Math.round(side(box) / step) * step) / 2;
+  return [x - half, y - half, x + half, y + half];
 }
 
 export function centre([left, top, right, bottom]: Box): Point {

@@ -2,7 +2,7 @@
 
 /** Frames from one search to the next: right after an event, and at most. */
 export const [MIN_INTERVAL, MAX_INTERVAL] = [2, 30];
-/** Seconds from one search to the next, at most. */
+/** There is a search in every second of a video's own clock, counted from its 0. */
 export const MAX_SECONDS = 1;
 /** Frames at most while no face is tracked. */
 export const MAX_INTERVAL_EMPTY = 3;
@@ -27,7 +27,8 @@ export class DetectionSchedule {
     this.frames++;
     if (this.lastSearch === null || this.event) return true;
     const limit = faces === 0 ? Math.min(this.interval, MAX_INTERVAL_EMPTY) : this.interval;
-    return this.frames >= limit || seconds - this.lastSearch >= MAX_SECONDS;
+    const second = Math.floor(seconds / MAX_SECONDS);
+    return this.frames >= limit || second > Math.floor(this.lastSearch / MAX_SECONDS);
   }
 
   /** Records a search, after the events that it caused. */

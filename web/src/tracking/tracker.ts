@@ -12,7 +12,15 @@ import { derivedBox } from "../geometry/boxes";
 import { inverseRule } from "../geometry/rules";
 import { checkMaxSize, square, type Pipeline, type Placement } from "../pipeline";
 import { selectDetections, type Box, type Face } from "../types";
-import { assign, centre, centreDistance, distance, faceDistance, side } from "./association";
+import {
+  assign,
+  centre,
+  centreDistance,
+  distance,
+  faceDistance,
+  rounded,
+  side,
+} from "./association";
 import { DetectionSchedule } from "./detection-schedule";
 import { Smoother } from "./one-euro";
 import { Track } from "./track";
@@ -95,7 +103,7 @@ export class Tracker {
     const tracks = (this.usesPresence ? [...this.tracks] : this.shown()).sort(
       (one, two) => Number(one.lost) - Number(two.lost) || one.id - two.id,
     );
-    const boxes = tracks.map((track) => track.boxAt(seconds));
+    const boxes = tracks.map((track) => rounded(track.boxAt(seconds)));
     const placements = await this.place(image, boxes);
     const seen: Box[] = [];
     tracks.forEach((track, number) => {
