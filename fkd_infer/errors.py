@@ -25,6 +25,7 @@ that it refines, so code that catches FileNotFoundError or ValueError catches it
         OutputError (OSError)
         ResumeError (ValueError)
         RunAbortedError
+        ClusterError (RuntimeError)
         ModelFileNotFoundError (FileNotFoundError)
         InvalidModelError (ValueError)
             ManifestError
@@ -253,6 +254,10 @@ class RunAbortedError(FkdError):
         super().__init__("", str(cause), fix)
 
 
+class ClusterError(FkdError, RuntimeError):
+    """A Ray cluster cannot be used, or was lost."""
+
+
 class ModelFileNotFoundError(FkdError, FileNotFoundError):
     """A model's file, or a shipped model of that name, does not exist."""
 
@@ -345,7 +350,8 @@ def _packages_of(extra: str) -> str:
     except PackageNotFoundError:  # run from a folder, without an installation
         return ""
     own = [each for each in requirements if re.search(rf"extra == ['\"]{extra}['\"]", each)]
-    return " ".join(re.split(r"[^\w.-]", each, maxsplit=1)[0] for each in own)
+    names = [re.split(r"[^][\w.,-]", each, maxsplit=1)[0] for each in own]
+    return " ".join(f"'{name}'" if "[" in name else name for name in names)
 
 
 class ProviderError(FkdError, RuntimeError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from itertools import chain
@@ -77,6 +78,11 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     show_default="all cores",
     help="Process this many photos at once.",
 )
+@neutral_option(
+    "--ray",
+    metavar="auto|local|ray://HOST:PORT",
+    help="Run on this Ray cluster, or one that is started here; needs --parquet DIR.",
+)
 @neutral_option("--profile", type=PATH, help="Write a Chrome trace of all threads to this file.")
 @neutral_option("--quiet", is_flag=True, help="Show no progress bar and no summary.")
 @click.version_option(package_name="fkd")
@@ -94,6 +100,7 @@ def main(
     limits: Limits,
     resume: bool,
     workers: int | None,
+    ray: str | None,
     profile: Path | None,
     quiet: bool,
 ) -> None:
@@ -104,11 +111,34 @@ def main(
     input.
     """
     from fkd_infer.cli.folder_notes import LeftOut, written_otherwise
-    from fkd_infer.cli.resume import check_resume, open_journal
+    from fkd_infer.cli.resume import check_folders, check_resume, open_journal
     from fkd_infer.jobs.run import Job, run
     from fkd_infer.system.hardware import available_threads
 
     check_resume(resume, outputs)
+    if ray is not None:
+        from fkd_infer.cli.ray import check_ray_options, run_on_cluster
+
+        check_ray_options(ray, sources, outputs, faces, profile)
+        summary = run_on_cluster(
+            context,
+            ray,
+            sources,
+            outputs,
+            faces,
+            drawing,
+            providers,
+            frame_range,
+            reading,
+            encoding,
+            limits,
+            workers,
+            quiet,
+        )
+        notes = [*summary.notes, written_otherwise(summary.suffixes)]
+        _finish(context, summary, outputs, notes, quiet)
+        return
+    check_folders(outputs)
     left_out = LeftOut()
     first, others, outputs = _expand_and_check(sources, outputs, profile, left_out, limits)
     workers = workers or available_threads()
@@ -127,11 +157,18 @@ def main(
     )
     with pipeline.profile(profile) if profile else nullcontext():
         summary = run(first if others is None else chain(first, others), job, quiet)
+    notes = [*summary.notes, str(left_out)]
+    if outputs.folder is not None:
+        notes.insert(0, written_otherwise(summary.suffixes))
+    _finish(context, summary, outputs, notes, quiet)
+
+
+def _finish(
+    context: click.Context, summary: Summary, outputs: Outputs, notes: Sequence[str], quiet: bool
+) -> None:
+    """Prints what became of a run, and ends the command with its exit code."""
     if not quiet:
         _print_summary(summary)
-        notes = [*summary.notes, str(left_out)]
-        if outputs.folder is not None:
-            notes.insert(0, written_otherwise(summary.suffixes))
         for line in filter(None, notes):
             click.echo(printable(line), err=True)
     _print_failures(context, summary, outputs, quiet)
@@ -162,7 +199,7 @@ def _expand_and_check(
         first, folder = place_single_output(first, outputs.folder)
         outputs = replace(outputs, folder=folder)
     files = [*outputs.files, outputs.failures, profile]
-    check_outputs(first, outputs.folder, [file for file in files if file is not None])
+    check_outputs(first, outputs.folder, [file for file in files if file], outputs.folders)
     if others is not None:
         others = checked_sources(first, others, outputs.folder)
     return first, others, outputs

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from fkd_infer.cli.options.group import NameOrPath, NeutralOption
+from fkd_infer.errors import OutputError
 from fkd_infer.system.files.reading import file_sha256
 
 if TYPE_CHECKING:
@@ -18,12 +19,26 @@ if TYPE_CHECKING:
 
 
 def check_resume(resume: bool, outputs: Outputs) -> None:
-    """Raises UsageError for outputs that a run cannot resume."""
+    """Raises UsageError for outputs that a run cannot resume, and OutputError for a folder of
+    records of an earlier run that this one does not resume."""
     if resume and outputs.sheet is not None:
         why = "--sheet needs frames of all sources, and --resume skips completed ones"
         raise click.UsageError(f"{why}; make the sheet in a run without --resume")
     if resume and outputs.place is None:
         raise click.UsageError("--resume needs outputs that are files, such as --out DIR")
+    for record in outputs.records:
+        if not resume and record.parts:
+            problem = f"it has {len(record.parts)} parts of an earlier run"
+            fix = "add --resume to continue that run, or choose another folder"
+            raise OutputError(record.path, problem, fix)
+
+
+def check_folders(outputs: Outputs) -> None:
+    """Raises OutputError for folders of records where a run on one machine cannot write them."""
+    for place in outputs.folders:
+        if not isinstance(place, Path):
+            problem = "a folder of parts goes to a store with --ray only"
+            raise OutputError(place, problem, "end the name in .parquet, for one file")
 
 
 def open_journal(
@@ -44,14 +59,20 @@ def open_journal(
 
 
 def result_settings(context: click.Context, pipeline: Pipeline) -> dict[str, object]:
+    """The settings of a run with a pipeline, whose models may be the shipped ones."""
+    return run_settings(context, pipeline.session.path, pipeline.detector.path)
+
+
+def run_settings(
+    context: click.Context, model: Path, detector_model: Path | str | None
+) -> dict[str, object]:
     """The version, and the value of each option that results depend on, by the option's name.
 
-    Files are compared by content. Models are the files that the pipeline runs, which may be the
-    shipped ones.
+    Files are compared by content.
     """
     from fkd_infer import __version__
 
-    models = {"model": pipeline.session.path, "detector_model": pipeline.detector.path}
+    models = {"model": model, "detector_model": detector_model}
     values = {**context.params, **models}
     compared = compared_options(context.command)
     options = {option.opts[0]: _comparable(option, values[option.name]) for option in compared}

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
 from fkd_infer.choices import STDOUT, Extra
 from fkd_infer.errors import FkdError, OutputError, SettingsError, one_line
+from fkd_infer.stores.access import objects_below
 from fkd_infer.stores.address import Place
 from fkd_infer.system.plugins import FIX, PluginError, load_plugin, plugin_names
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 GROUP = "fkd.formats"
 """Entry point group in which other packages register a RecordFormat."""
+PARQUET_SUFFIX = ".parquet"
+"""Of a single file; any other path is a folder of such files."""
 
 
 class RecordFormat(NamedTuple):
@@ -32,13 +35,15 @@ class RecordFormat(NamedTuple):
 
     `name` is its option: json for --json. `content` says what the file holds, for --help.
     `sink` is called with the file, the landmark scheme and the requested extras, and returns a
-    RecordSink. `to_stdout` says whether the format can be printed while the run goes on.
+    RecordSink. `to_stdout` says whether the format can be printed while the run goes on. A path
+    that does not end in `file_suffix`, if there is one, is a folder of such files.
     """
 
     name: str
     content: str
     sink: SinkFactory
     to_stdout: bool = False
+    file_suffix: str = ""
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,16 @@ class RecordFile:
         if self.path == STDOUT and not self.format.to_stdout:
             why = f"{self.format.name} records cannot be printed"
             raise OutputError(self.path, why, "give the name of a file")
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether the path is a folder of files."""
+        return bool(self.format.file_suffix) and self.path.suffix != self.format.file_suffix
+
+    @property
+    def parts(self) -> list[Place]:
+        """The files that are in the folder, sorted; empty for a single file."""
+        return part_files(self.path) if self.is_folder else []
 
     def open(self, scheme: LandmarkScheme, extras: frozenset[Extra] = frozenset()) -> RecordSink:
         """Returns the file's sink, to be entered with `with`; `local_output` has one for an object.
@@ -107,7 +122,24 @@ BUILT_IN: tuple[RecordFormat, ...] = (
         "all faces as NumPy arrays",
         _imported("fkd_infer.formats.npz:NpzSink"),
     ),
+    RecordFormat(
+        "parquet",
+        "all faces as a Parquet table",
+        _imported("fkd_infer.formats.parquet:ParquetSink"),
+        file_suffix=PARQUET_SUFFIX,
+    ),
 )
+
+
+def part_files(folder: Place) -> list[Place]:
+    """The Parquet files of a run in a folder, sorted; empty if there is no such folder.
+
+    Raises StoreError.
+    """
+    if isinstance(folder, Path):
+        return [*sorted(folder.glob(f"part-*{PARQUET_SUFFIX}"))]
+    found = (stored.address for stored in objects_below(folder))
+    return [part for part in found if PurePosixPath(part.name).match(f"part-*{PARQUET_SUFFIX}")]
 
 
 def find_format(name: str) -> RecordFormat:

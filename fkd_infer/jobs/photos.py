@@ -57,7 +57,8 @@ class PhotoProcessor:
     """Finds the faces of photos, draws them, and writes the result to `folder`, if there is one.
 
     Results keep their pixels, drawn on, if `drawn`. Photos that the journal has as completed are
-    skipped. Once `stopping` returns true, no further photo is begun.
+    skipped. Once `stopping` returns true, no further photo is begun. `opencv_threads` are those for
+    each photo: by default, a worker's share of the cores.
     """
 
     finder: FaceFinder
@@ -68,6 +69,7 @@ class PhotoProcessor:
     limits: Limits = field(default_factory=Limits)
     journal: Journal | None = None
     encoding: Encoding = field(default_factory=Encoding)
+    opencv_threads: int | None = None
     _large_photo: ExclusiveLock = field(default_factory=ExclusiveLock)
 
     def photos(self, sources: Iterable[Source], workers: int) -> Generator[Photo, None, None]:
@@ -94,7 +96,7 @@ class PhotoProcessor:
         )
         # With a photo per core, threads within OpenCV gain nothing:
         # python -m benchmarks.programs.thread_layouts compares.
-        with opencv_threads(threads_each(workers)):
+        with opencv_threads(self.opencv_threads or threads_each(workers)):
             yield from pool(self._fetched(chain(first, others)))
 
     def picture(self, source: Source) -> Place | None:

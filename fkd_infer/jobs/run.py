@@ -82,8 +82,8 @@ def run(sources: Iterable[Source], job: Job, quiet: bool = False) -> Summary:
 def _run(sources: Iterable[Source], job: Job, quiet: bool, summary: Summary) -> None:
     """Processes the sources; raises AbortRunError, once everything is closed, if it cannot."""
     with ExitStack() as stack:
-        signalled = stack.enter_context(_signals())
-        stack.enter_context(_silent_readers())
+        signalled = stack.enter_context(received_signals())
+        stack.enter_context(silent_readers())
         if job.journal is not None:
             stack.enter_context(job.journal.opened())
         if job.outputs.failures is not None:
@@ -239,7 +239,7 @@ def _total_frames(sources: Sequence[Source], frame_range: FrameRange) -> int | N
 
 
 @contextmanager
-def _signals() -> Iterator[Callable[[], bool]]:
+def received_signals() -> Iterator[Callable[[], bool]]:
     """Whether SIGINT or SIGTERM was received; a second one raises KeyboardInterrupt."""
     received: list[int] = []
 
@@ -257,7 +257,7 @@ def _signals() -> Iterator[Callable[[], bool]]:
 
 
 @contextmanager
-def _silent_readers() -> Iterator[None]:
+def silent_readers() -> Iterator[None]:
     """Keeps OpenCV's and Pillow's own messages about bad files off the terminal."""
     logging = cv2.utils.logging
     previous = logging.setLogLevel(logging.LOG_LEVEL_SILENT)

@@ -27,9 +27,13 @@ _FILE_SUFFIXES = {
 
 
 def check_outputs(
-    sources: Sequence[Source], folder: Place | None, files: Sequence[Place] = ()
+    sources: Sequence[Source],
+    folder: Place | None,
+    files: Sequence[Place] = (),
+    folders: Sequence[Place] = (),
 ) -> None:
-    """Checks a run's outputs: a picture or video per source in `folder`, and other `files`.
+    """Checks a run's outputs: a picture or video per source in `folder`, and other `files`, of
+    which `folders` are folders of files.
 
     Raises OutputError if two outputs have the same path, if an output is a source, or if a folder
     cannot be made or written to, and StoreError if a store cannot be used.
@@ -40,7 +44,7 @@ def check_outputs(
         if file in files[:number]:
             raise OutputError(file, "two outputs would go there", "give each its own file")
         if file != STDOUT:
-            _check_target(file, originals)
+            _check_target(file, originals, is_folder=file in folders)
     if folder is not None:
         _check_distinct(sources, folder)
         for source in sources:
@@ -119,18 +123,18 @@ def _check_distinct(sources: Sequence[Source], folder: Place) -> None:
             )
 
 
-def _check_target(target: Place, originals: Container[str]) -> None:
+def _check_target(target: Place, originals: Container[str], is_folder: bool = False) -> None:
     existing = _file_id(target) if isinstance(target, Path) else target.url
     if existing is not None and existing in originals:
         raise OutputError(target, "it is one of the sources", "write somewhere else")
     if not isinstance(target, Path):
         return
-    folder = target.parent
+    folder = target if is_folder else target.parent
     with output_errors(target):
         folder.mkdir(parents=True, exist_ok=True)
     if not os.access(folder, os.W_OK | os.X_OK):
         raise OutputError(target, f"no permission to write in {folder}")
-    if target.is_dir():
+    if target.is_dir() and not is_folder:
         raise OutputError(target, "a folder of that name is in the way")
 
 
