@@ -34,7 +34,7 @@ def main(count: int, seconds: float | None) -> None:
         command = [sys.executable, "-m", "fkd_infer.cli.main", str(folder), "--out", str(out)]
         command += ["--json", str(Path(temporary, "faces.jsonl")), "--quiet", "--detector", "none"]
         started = time.monotonic()
-        with subprocess.Popen(command) as process:
+        with subprocess.Popen(command) as process:  # our own program  # nosec B603
             first, memory = _watch(process, out, started, seconds)
         after = time.monotonic() - started
         written = len(list(out.iterdir()))

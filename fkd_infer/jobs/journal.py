@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from fkd_infer.errors import ResumeError
+from fkd_infer.errors import OutputError, ResumeError
 from fkd_infer.jobs.journal_lines import (
     DAMAGED,
     VERSION,
@@ -216,7 +216,11 @@ def journal_path(folder: Place, sources: Sequence[str], outputs: Sequence[Place]
     places += ["to", *map(_full, outputs)]
     digest = hashlib.sha256("\0".join(places).encode("utf-8", "surrogatepass")).hexdigest()
     if not isinstance(folder, Path):
-        folder = state_folder() / "journals"
+        try:
+            folder = state_folder() / "journals"
+        except RuntimeError as error:
+            fix = "set it to a folder"
+            raise OutputError("XDG_STATE_HOME", str(error).rstrip("."), fix) from error
     return folder / f"{_PREFIX}{digest[:12]}.journal"
 
 

@@ -139,13 +139,11 @@ class PhotoProcessor:
         """
         if photo.failure is not None or photo.completed is not None or self.stopping():
             return photo
-        source = photo.local
-        if source is None:
-            source = photo.source
-            completed = self._completed(source)
+        source = photo.local or photo.source
+        try:
+            completed = self._completed(source) if photo.local is None else None
             if completed is not None:
                 return Photo(source, completed=completed)
-        try:
             return self._search(photo, source, share)
         except Exception as error:  # noqa: BLE001 (reported with the photo's result)
             self._large_photo.release()

@@ -216,7 +216,11 @@ def _process_videos(
         if stopping():
             return
         picture = processor.picture(source)
-        completed = journal.completed(source, picture) if journal is not None else None
+        try:
+            completed = journal.completed(source, picture) if journal is not None else None
+        except FkdError as error:  # of the store that has the picture
+            recorder.fail(source, error)
+            continue
         if completed is not None:
             recorder.replay(source, completed)
         else:

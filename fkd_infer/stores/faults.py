@@ -75,6 +75,8 @@ def store_error(address: Address, verb: str, error: Exception) -> StoreError:
     if names & {*_WRONG_CREDENTIALS.split()}:
         problem = f"cannot be {verb}: the store refuses these credentials: {text}"
         return StoreAccessError(address, problem, way_in)
+    if "HostKeyNotVerifiable" in names:
+        return StoreAccessError(address, f"cannot be {verb}: {text}", way_in)
     if isinstance(error, FileNotFoundError):
         if "NoSuchBucket" in names or not address.key:
             problem = f"cannot be {verb}: there is no {address.container}"

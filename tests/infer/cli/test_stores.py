@@ -25,6 +25,7 @@ from s3_server import Environ, S3Server, s3_server, use
 
 from fkd_infer.cli.main import main
 from fkd_infer.media import sources
+from fkd_infer.media.frames import frames_from
 from fkd_infer.media.images.writing import write_image
 from fkd_infer.media.sources import iter_sources, local_copy
 from fkd_infer.media.video.writer import VideoSink
@@ -262,6 +263,8 @@ def test_globs_single_objects_and_names_that_lead_nowhere(bucket: Any, photos: P
         assert copied.path is not None
         assert copied.path.read_bytes() == (photos / "a" / "0.jpg").read_bytes()
     assert not copied.path.exists()
+    (frame,) = frames_from(source)
+    assert (frame.source, frame.width) == ("s3://bucket/in/a/0.jpg", 60)
 
 
 @pytest.mark.parametrize("place", ["local", "memory://many"])
