@@ -131,7 +131,7 @@ def segments(
     seconds: int, rate: int, count: int, processes: int, folder: Path, out: Path | None
 ) -> None:
     """Compare a long video that is processed in segments with one run: points, ids, sound."""
-    from benchmarks.programs.segments import compare_segments
+    from benchmarks.scale.segments import compare_segments
 
     compare_segments(seconds, rate, count, processes, folder, open_recorder("segments", out))
 

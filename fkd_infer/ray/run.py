@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import pickle
+import pickle  # nosec B403: between processes of one run
 import time
 import warnings
 from collections.abc import Callable, Iterator

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import pickle
+import pickle  # nosec B403: between processes of one run
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence

@@ -135,7 +135,12 @@ FAKES = {
     """,
     "hostname": "echo 10.0.0.1",
     "ray": "[[ $1 == health-check ]] || exec sleep 60",
+    # The run begins at once, and both nodes are recorded before it ends.
     "fkd-infer": """
+        for _ in {1..200}; do
+            [[ $(grep -c "ray start" "$CALLS") == 2 ]] && break
+            sleep 0.05
+        done
         echo "$RAY_ADDRESS: fkd-infer $*" >> "$CALLS"
         [[ -s $RAY_AUTH_TOKEN_PATH ]] || exit 9
         exit "$CODE"

@@ -1,6 +1,6 @@
 """Runs fkd-infer over a folder of very many small photos: time to the first result, and memory.
 
-    python -m benchmarks.programs.many_files --count 200000
+    python -m benchmarks.scale.many_files --count 200000
 
 The photos are hard links to one tiny picture without a face, so that listing, checks and records
 dominate. The first result is the first picture in --out. Memory is the resident size of the

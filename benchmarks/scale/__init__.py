@@ -1,0 +1,1 @@
+"""Very many photos, and long videos in segments."""
