@@ -11,13 +11,20 @@ from typing import TypeVar
 
 from fkd_infer.errors import FkdError, InstallError, StoreError
 from fkd_infer.stores.address import Address
+from fkd_infer.stores.clouds import AzureStore, GoogleStore
 from fkd_infer.stores.faults import retried, store_error
+from fkd_infer.stores.s3 import S3Store
 from fkd_infer.stores.store import ChangedError, FolderStore, Store, StoredObject
 
 T = TypeVar("T")
 
 _MAX_CHANGES = 3
-_STORES: dict[str, type[Store]] = {"sftp": FolderStore, "memory": FolderStore}
+_STORES: dict[str, type[Store]] = {
+    "s3": S3Store,
+    "gs": GoogleStore,
+    **dict.fromkeys(("az", "abfs", "abfss"), AzureStore),
+    **dict.fromkeys(("sftp", "memory"), FolderStore),
+}
 
 
 def open_store(address: Address) -> Store:
@@ -33,10 +40,6 @@ def open_store(address: Address) -> Store:
         cause = error.__cause__ or error
         package = (getattr(cause, "name", None) or "fsspec").partition(".")[0]
         raise InstallError.of_extra(package, "remote") from error
-    if address.scheme == "s3":
-        from fkd_infer.stores.s3 import S3Store
-
-        return S3Store(system)
     return _STORES.get(address.scheme, Store)(system)
 
 

@@ -77,11 +77,12 @@ def store_error(address: Address, verb: str, error: Exception) -> StoreError:
         return StoreAccessError(address, problem, way_in)
     if "HostKeyNotVerifiable" in names:
         return StoreAccessError(address, f"cannot be {verb}: {text}", way_in)
-    if isinstance(error, FileNotFoundError):
-        if "NoSuchBucket" in names or not address.key:
+    if isinstance(error, FileNotFoundError) or "ResourceNotFoundError" in names:
+        if {"NoSuchBucket", "ContainerNotFound"} & names or not address.key:
             problem = f"cannot be {verb}: there is no {address.container}"
             return StoreAccessError(address, problem, "is its name right?")
-        return StoreError(address, f"cannot be {verb}: there is no such object")
+        missing = "nothing there" if verb == "listed" else "no such object"
+        return StoreError(address, f"cannot be {verb}: there is {missing}")
     if isinstance(error, PermissionError):
         kind = StoreAccessError if verb == "written" else StoreError
         return kind(address, f"cannot be {verb}: no permission: {text}", way_in)
@@ -120,8 +121,9 @@ def _names_of(error: BaseException) -> Iterator[str]:
     response = getattr(error, "response", None)
     if isinstance(response, dict):
         yield str(response.get("Error", {}).get("Code", ""))
+    yield str(getattr(error, "error_code", ""))
 
 
 def _text(error: Exception) -> str:
     text = " ".join(str(getattr(error, "strerror", None) or error).split())
-    return text.rstrip(".") or type(error).__name__
+    return text.partition(" RequestId:")[0].rstrip(".") or type(error).__name__

@@ -9,7 +9,7 @@ from typing import Any
 
 from fkd_infer.stores.address import Address
 from fkd_infer.stores.faults import retried
-from fkd_infer.stores.store import ChangedError, Store, StoredObject
+from fkd_infer.stores.store import ChangedError, Store, StoredObject, stored_object
 
 _PAGE = 1000
 """Objects that are listed at a time, which is the most that S3 allows."""
@@ -33,7 +33,7 @@ class S3Store(Store):
             for entry in page.get("Contents", ()):
                 if not entry["Key"].endswith("/"):  # what consoles make for an empty folder
                     address = Address(f"s3://{bucket}/{entry['Key']}")
-                    yield StoredObject(address, entry["Size"], entry.get("ETag", ""))
+                    yield stored_object(address, {**entry, "size": entry["Size"]})
             if not page.get("IsTruncated"):
                 return
             request["ContinuationToken"] = page["NextContinuationToken"]
@@ -43,7 +43,7 @@ class S3Store(Store):
         from fsspec.asyn import sync
 
         bucket, key = _split(stored.address)
-        condition = {"IfMatch": stored.version} if stored.version else {}
+        condition = {"IfMatch": f'"{stored.version}"'} if stored.version else {}
         try:
             response = self.system.call_s3("get_object", Bucket=bucket, Key=key, **condition)
         except OSError as error:

@@ -45,7 +45,7 @@ class Store:
     def info(self, address: Address) -> StoredObject | None:
         """What is known of an object; None for a folder. Raises FileNotFoundError."""
         info = self.system.info(self.path(address))
-        return _stored(address, info) if info["type"] == "file" else None
+        return stored_object(address, info) if info["type"] == "file" else None
 
     def objects(self, folder: Address) -> Iterator[StoredObject]:
         """All objects below a folder, in the order of their addresses, as they are listed."""
@@ -55,7 +55,7 @@ class Store:
             if entry["type"] == "directory":
                 yield from self.objects(address)
             elif entry["type"] == "file":
-                yield _stored(address, entry)
+                yield stored_object(address, entry)
 
     def read(self, stored: StoredObject, to: Path) -> None:
         """Copies an object to a file; raises ChangedError if it is not the one that was listed."""
@@ -102,9 +102,11 @@ class FolderStore(Store):
         """Does nothing: opening the file system has connected to the host."""
 
 
-def _stored(address: Address, info: Mapping[str, Any]) -> StoredObject:
+def stored_object(address: Address, info: Mapping[str, Any]) -> StoredObject:
+    """An object by what a file system of fsspec, or its service, tells of it."""
     version = next((str(info[key]) for key in _VERSIONS if info.get(key)), "")
-    return StoredObject(address, int(info["size"] or 0), version)
+    # Lists and objects themselves do not agree on whether ETags have quotes.
+    return StoredObject(address, int(info["size"] or 0), version.strip('"'))
 
 
 def _name(entry: Mapping[str, Any]) -> str:
