@@ -328,7 +328,8 @@ def _packages_of(extra: str) -> str:
     except PackageNotFoundError:  # run from a folder, without an installation
         return ""
     own = [each for each in requirements if re.search(rf"extra == ['\"]{extra}['\"]", each)]
-    return " ".join(re.split(r"[^\w.-]", each, maxsplit=1)[0] for each in own)
+    names = [re.split(r"[^][\w.,-]", each, maxsplit=1)[0] for each in own]
+    return " ".join(f"'{name}'" if "[" in name else name for name in names)
 
 
 class ProviderError(FkdError, RuntimeError):

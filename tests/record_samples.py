@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from importlib.util import find_spec
 
 import numpy as np
 
 from fkd_infer.choices import EXTRAS
+from fkd_infer.formats.registry import BUILT_IN
 from fkd_infer.landmarks.head_pose import camera_head
 from fkd_infer.landmarks.schemes import LandmarkScheme
 from fkd_infer.types import Face, Frame
@@ -14,6 +16,8 @@ from fkd_infer.types import Face, Frame
 FRAME = Frame(np.zeros((48, 64, 3), np.uint8), "trip/Zoë.mp4", 3, Fraction(1001, 10000))
 LARGE_FRAME = Frame(np.zeros((480, 640, 3), np.uint8), "a.png")
 TWO = LandmarkScheme("two", 2, {"eyes": (0, 1)}, ((0, 1),), (0, 1))
+INSTALLED = [row for row in BUILT_IN if row.name != "parquet" or find_spec("pyarrow")]
+"""Formats whose packages are installed."""
 ALL_EXTRAS = frozenset(EXTRAS)
 CLOSED = Face(np.full((68, 2), 9, np.float32), np.array([1, 2, 30, 40], np.float32))
 """A face whose points are all in one place, so that it has no extras."""

@@ -30,6 +30,8 @@ _PACKAGES_OF_EXTRAS = {
         "tomli_w torch"
     ),
     "demo": "skimage",
+    "parquet": "pyarrow",
+    "ray": "ray",
     "live": "h11 psutil segno starlette uvicorn",
 }
 

@@ -156,7 +156,7 @@ def _expand_and_check(
         expanded, folder = place_single_output(expanded, outputs.folder)
         outputs = replace(outputs, folder=folder)
     files = [*outputs.files, outputs.failures, profile]
-    check_outputs(expanded, outputs.folder, [file for file in files if file is not None])
+    check_outputs(expanded, outputs.folder, [file for file in files if file], outputs.folders)
     return expanded, outputs
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from fkd_infer.cli.options.group import NameOrPath, NeutralOption
+from fkd_infer.errors import OutputError
 from fkd_infer.system.files.reading import file_sha256
 
 if TYPE_CHECKING:
@@ -18,12 +19,18 @@ if TYPE_CHECKING:
 
 
 def check_resume(resume: bool, outputs: Outputs) -> None:
-    """Raises UsageError for outputs that a run cannot resume."""
+    """Raises UsageError for outputs that a run cannot resume, and OutputError for a folder of
+    records of an earlier run that this one does not resume."""
     if resume and outputs.sheet is not None:
         why = "--sheet needs frames of all sources, and --resume skips completed ones"
         raise click.UsageError(f"{why}; make the sheet in a run without --resume")
     if resume and outputs.place is None:
         raise click.UsageError("--resume needs outputs that are files, such as --out DIR")
+    for record in outputs.records:
+        if not resume and record.parts:
+            problem = f"it has {len(record.parts)} parts of an earlier run"
+            fix = "add --resume to continue that run, or choose another folder"
+            raise OutputError(record.path, problem, fix)
 
 
 def open_journal(

@@ -1,1 +1,1 @@
-"""Record formats: JSON lines, CSV, COCO, NPZ."""
+"""Record formats: JSON lines, CSV, COCO, NPZ, Parquet."""

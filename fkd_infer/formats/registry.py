@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 GROUP = "fkd.formats"
 """Entry point group in which other packages register a RecordFormat."""
+PARQUET_SUFFIX = ".parquet"
+"""Of a single file; any other path is a folder of such files."""
 
 
 class RecordFormat(NamedTuple):
@@ -31,13 +33,15 @@ class RecordFormat(NamedTuple):
 
     `name` is its option: json for --json. `content` says what the file holds, for --help.
     `sink` is called with the file, the landmark scheme and the requested extras, and returns a
-    RecordSink. `to_stdout` says whether the format can be printed while the run goes on.
+    RecordSink. `to_stdout` says whether the format can be printed while the run goes on. A path
+    that does not end in `file_suffix`, if there is one, is a folder of such files.
     """
 
     name: str
     content: str
     sink: SinkFactory
     to_stdout: bool = False
+    file_suffix: str = ""
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,16 @@ class RecordFile:
         if self.path == STDOUT and not self.format.to_stdout:
             why = f"{self.format.name} records cannot be printed"
             raise OutputError(self.path, why, "give the name of a file")
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether the path is a folder of files."""
+        return bool(self.format.file_suffix) and self.path.suffix != self.format.file_suffix
+
+    @property
+    def parts(self) -> list[Path]:
+        """The files that are in the folder, sorted; empty for a single file."""
+        return part_files(self.path) if self.is_folder else []
 
     def open(self, scheme: LandmarkScheme, extras: frozenset[Extra] = frozenset()) -> RecordSink:
         """Returns the file's sink, to be entered with `with`.
@@ -105,7 +119,18 @@ BUILT_IN: tuple[RecordFormat, ...] = (
         "all faces as NumPy arrays",
         _imported("fkd_infer.formats.npz:NpzSink"),
     ),
+    RecordFormat(
+        "parquet",
+        "all faces as a Parquet table",
+        _imported("fkd_infer.formats.parquet:ParquetSink"),
+        file_suffix=PARQUET_SUFFIX,
+    ),
 )
+
+
+def part_files(folder: Path) -> list[Path]:
+    """The Parquet files of a run in a folder, sorted; empty if there is no such folder."""
+    return sorted(folder.glob(f"part-*{PARQUET_SUFFIX}"))
 
 
 def find_format(name: str) -> RecordFormat:

@@ -38,9 +38,14 @@ class Outputs:
 
     @property
     def files(self) -> list[Path]:
-        """Outputs that are one file for all sources."""
+        """Outputs that are one file, or one of `folders`, for all sources."""
         paths = [record.path for record in self.records]
         return paths if self.sheet is None else [*paths, self.sheet]
+
+    @property
+    def folders(self) -> list[Path]:
+        """Those of `files` that are folders of files."""
+        return [record.path for record in self.records if record.is_folder]
 
     @property
     def place(self) -> Path | None:

@@ -26,9 +26,13 @@ _FILE_SUFFIXES = {
 
 
 def check_outputs(
-    sources: Sequence[Source], folder: Path | None, files: Sequence[Path] = ()
+    sources: Sequence[Source],
+    folder: Path | None,
+    files: Sequence[Path] = (),
+    folders: Sequence[Path] = (),
 ) -> None:
-    """Checks a run's outputs: a picture or video per source in `folder`, and other `files`.
+    """Checks a run's outputs: a picture or video per source in `folder`, and other `files`, of
+    which `folders` are folders of files.
 
     Raises OutputError if two outputs have the same path, if an output is a source, or if a folder
     cannot be made or written to.
@@ -39,7 +43,7 @@ def check_outputs(
         if file in files[:number]:
             raise OutputError(file, "two outputs would go there", "give each its own file")
         if file != STDOUT:
-            _check_target(file, originals)
+            _check_target(file, originals, is_folder=file in folders)
     if folder is not None:
         _check_distinct(sources, folder)
         for source in sources:
@@ -88,15 +92,15 @@ def _check_distinct(sources: Sequence[Source], folder: Path) -> None:
             )
 
 
-def _check_target(target: Path, originals: set[FileId | None]) -> None:
+def _check_target(target: Path, originals: set[FileId | None], is_folder: bool = False) -> None:
     if (existing := _file_id(target)) is not None and existing in originals:
         raise OutputError(target, "it is one of the sources", "write somewhere else")
-    folder = target.parent
+    folder = target if is_folder else target.parent
     with output_errors(target):
         folder.mkdir(parents=True, exist_ok=True)
     if not os.access(folder, os.W_OK | os.X_OK):
         raise OutputError(target, f"no permission to write in {folder}")
-    if target.is_dir():
+    if target.is_dir() and not is_folder:
         raise OutputError(target, "a folder of that name is in the way")
 
 

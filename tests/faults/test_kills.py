@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from faults.killed_runs import KILLS, kill_until_done, read_outputs, time_run
+from record_samples import INSTALLED
 from tiny_models import MODELS
 
-from fkd_infer.formats.registry import BUILT_IN
 from fkd_infer.geometry.arrays import Pixels
 from fkd_infer.media.images.animation_writer import AnimationSink
 from fkd_infer.media.images.writing import write_image
@@ -59,7 +59,7 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def outputs(out: Path) -> list[str]:
-    names = [row.name for row in BUILT_IN]
+    names = [row.name for row in INSTALLED]
     files = [part for name in names for part in (f"--{name}", str(out / f"faces.{name}"))]
     return ["--out", str(out / "pictures"), *files]
 

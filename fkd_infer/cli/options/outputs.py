@@ -69,7 +69,8 @@ def _record_file(text: str) -> RecordFile:
 
 def _format_option(row: RecordFormat) -> Decorator:
     stdout = "; - prints them." if row.to_stdout else "."
-    help_text = f"Write {row.content}, to this file{stdout}"
+    place = f"this {row.file_suffix} file or folder" if row.file_suffix else "this file"
+    help_text = f"Write {row.content}, to {place}{stdout}"
     return neutral_option(f"--{row.name}", type=PATH, help=help_text)
 
 

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from record_samples import ALL_EXTRAS, FRAME, face
+from record_samples import ALL_EXTRAS, FRAME, INSTALLED, face
 from repo_paths import DOCS
 
 from fkd_infer.errors import OutputError, SettingsError
@@ -39,9 +39,9 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("row", BUILT_IN, ids=lambda row: row.name)
+@pytest.mark.parametrize("row", INSTALLED, ids=lambda row: row.name)
 def test_writes_each_format(row: RecordFormat, tmp_path: Path) -> None:
-    path = tmp_path / "faces"
+    path = tmp_path / f"faces{row.file_suffix}"
     with RecordFile(row, path).open(IBUG68, ALL_EXTRAS) as sink:
         sink.write(FRAME, [face()])
     assert list(tmp_path.iterdir()) == [path]
@@ -50,11 +50,13 @@ def test_writes_each_format(row: RecordFormat, tmp_path: Path) -> None:
 
 def test_adds_extras_where_the_format_has_fields_for_them(tmp_path: Path) -> None:
     with ExitStack() as stack:
-        for row in BUILT_IN:
-            sink = RecordFile(row, tmp_path / row.name).open(IBUG68, ALL_EXTRAS)
+        for row in INSTALLED:
+            sink = RecordFile(row, tmp_path / f"{row.name}{row.file_suffix}").open(
+                IBUG68, ALL_EXTRAS
+            )
             stack.enter_context(sink).write(FRAME, [face()])
-    with_extras = {row.name for row in BUILT_IN if b"yaw" in (tmp_path / row.name).read_bytes()}
-    assert with_extras == {"json", "csv"}, "npz has them as UTF-32, COCO not at all"
+    with_extras = {path.stem for path in tmp_path.iterdir() if b"yaw" in path.read_bytes()}
+    assert with_extras - {"parquet"} == {"json", "csv"}, "npz has them as UTF-32, COCO not at all"
 
 
 @pytest.mark.parametrize("row", [r for r in BUILT_IN if not r.to_stdout], ids=lambda r: r.name)
@@ -88,7 +90,7 @@ def test_built_in_formats_win(site: Path) -> None:
 
 def test_names_all_formats_when_one_does_not_exist(site: Path) -> None:
     install(site, "tsv", GOOD)
-    known = "there are json, csv, coco, npz, tsv"
+    known = "there are json, csv, coco, npz, parquet, tsv"
     with pytest.raises(SettingsError, match=f"^record format 'xml' does not exist; {known}$"):
         find_format("xml")
 

@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+from record_samples import INSTALLED
 from tiny_models import MODELS
 
 from fkd_infer.cli.main import main
-from fkd_infer.formats.registry import BUILT_IN
+from fkd_infer.formats.registry import BUILT_IN, RecordFormat
 from fkd_infer.media.images.writing import write_image
 
 TSV_PLUGIN = """
@@ -47,11 +48,14 @@ def run(*options: str) -> Result:
     return CliRunner().invoke(main, command, catch_exceptions=False)
 
 
-@pytest.mark.parametrize("name", [row.name for row in BUILT_IN])
-def test_records_writes_built_in_formats_as_their_own_options_do(name: str, folder: Path) -> None:
-    done = run("--records", f"{name}=one", f"--{name}", "two")
+@pytest.mark.parametrize("row", INSTALLED, ids=lambda row: row.name)
+def test_records_writes_built_in_formats_as_their_own_options_do(
+    row: RecordFormat, folder: Path
+) -> None:
+    one, two = f"one{row.file_suffix}", f"two{row.file_suffix}"
+    done = run("--records", f"{row.name}={one}", f"--{row.name}", two)
     assert done.exit_code == 0, done.output
-    assert (folder / "one").read_bytes() == (folder / "two").read_bytes()
+    assert (folder / one).read_bytes() == (folder / two).read_bytes()
 
 
 def test_records_writes_the_format_of_another_package(
