@@ -11,6 +11,8 @@ that it refines, so code that catches FileNotFoundError or ValueError catches it
             DamagedVideoError (also a StoppedError)
         CameraError (OSError)
         StreamError (OSError)
+        StoreError (OSError)
+            StoreAccessError
         StoppedError (OSError)
         LimitError (ValueError)
             LimitStoppedError (also a StoppedError)
@@ -22,6 +24,7 @@ that it refines, so code that catches FileNotFoundError or ValueError catches it
         OutputError (OSError)
         ResumeError (ValueError)
         RunAbortedError
+        ClusterError (RuntimeError)
         ModelFileNotFoundError (FileNotFoundError)
         InvalidModelError (ValueError)
             ManifestError
@@ -61,9 +64,9 @@ def one_line(error: BaseException) -> str:
 class FkdError(Exception):
     """Base of all errors that a user can solve.
 
-    `subject` is what the error is about: a file, an option, a provider, a network. `problem` is
-    what is wrong with it. `fix` is what to do, or None if there is nothing to suggest. The text of
-    the error joins these three: read the fields instead of parsing the text.
+    `subject` is what the error is about: a file, an address, an option, a provider, a network.
+    `problem` is what is wrong with it. `fix` is what to do, or None if there is nothing to suggest.
+    The text of the error joins these three: read the fields instead of parsing the text.
 
     After an error with `ends_run`, no other source of the run can be processed either.
     """
@@ -72,7 +75,7 @@ class FkdError(Exception):
     after_subject: ClassVar[str] = ": "
     before_fix: ClassVar[str] = "; "
 
-    def __init__(self, subject: str | Path, problem: str, fix: str | None = None) -> None:
+    def __init__(self, subject: object, problem: str, fix: str | None = None) -> None:
         self.subject = str(subject)
         self.problem = problem
         self.fix = fix
@@ -152,6 +155,16 @@ class StreamError(FkdError, OSError):
         super().__init__(name, problem, "is the address right and the sender on?")
 
 
+class StoreError(FkdError, OSError):
+    """An object in a store cannot be listed, read or written."""
+
+
+class StoreAccessError(StoreError):
+    """A store cannot be used at all: credentials are missing or refused, or a bucket is."""
+
+    ends_run = True
+
+
 class StoppedError(FkdError, OSError):
     """A stream, camera or video stopped too early; the frames before that are usable."""
 
@@ -217,7 +230,7 @@ class InvalidBoxError(FkdError, ValueError):
 class OutputError(FkdError, OSError):
     """A file or folder cannot, or must not, be written."""
 
-    def __init__(self, path: str | Path, reason: str, fix: str | None = None) -> None:
+    def __init__(self, path: object, reason: str, fix: str | None = None) -> None:
         super().__init__(path, f"cannot be written: {reason}", fix)
 
 
@@ -234,6 +247,10 @@ class RunAbortedError(FkdError):
             "continues it"
         )
         super().__init__("", str(cause), fix)
+
+
+class ClusterError(FkdError, RuntimeError):
+    """A Ray cluster cannot be used, or was lost."""
 
 
 class ModelFileNotFoundError(FkdError, FileNotFoundError):

@@ -8,12 +8,13 @@ from benchmarks.cli.faces import detectors, recall, swipes, tracking
 from benchmarks.cli.gpu import gpu
 from benchmarks.cli.networks import accuracy, latency, limit, search, settings
 from benchmarks.cli.programs import facemesh, overhead, pipeline, soak, throughput
+from benchmarks.cli.ray import ray
 from benchmarks.cli.report import compare, report
 from benchmarks.cli.web import web
 
 _COMMANDS = (
     *(latency, limit, settings, accuracy, overhead, pipeline, facemesh, soak, throughput),
-    *(tracking, swipes, detectors, recall, web, gpu, report, compare, search),
+    *(tracking, swipes, detectors, recall, web, gpu, ray, report, compare, search),
 )
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from fkd_infer.media.images.formats import by_suffix
-from fkd_infer.media.sources import Source
+from fkd_infer.stores.address import Place
 
 
 @dataclass(frozen=True)
@@ -17,7 +16,7 @@ class LeftOut:
 
     counts: Counter[str] = field(default_factory=Counter)
 
-    def __call__(self, path: Path) -> None:
+    def __call__(self, path: Place) -> None:
         """Counts a file; of folders, only hidden ones and links are left out."""
         if path.name.startswith("."):
             kind = "hidden"
@@ -34,21 +33,20 @@ class LeftOut:
         return f"left out of folders: {_counted(self.counts.most_common())}"
 
 
-def written_otherwise(sources: Sequence[Source]) -> str:
-    """A line about sources that are written in another format; empty if there is none."""
-    counts = Counter(
-        f"{source.path.suffix.lower() or 'without suffix'} as {source.output.suffix}"
-        for source in sources
-        if source.path is not None and source.error is None and _changes_format(source)
-    )
+def written_otherwise(suffixes: Counter[tuple[str, str]]) -> str:
+    """A line about sources that are written in another format, by the suffixes of sources and
+    outputs; empty if there is none."""
+    counts = [
+        (f"{old or 'without suffix'} as {new}", count)
+        for (old, new), count in suffixes.most_common()
+        if _changes_format(old, new)
+    ]
     if not counts:
         return ""
-    return f"written in another format: {_counted(counts.most_common())}"
+    return f"written in another format: {_counted(counts)}"
 
 
-def _changes_format(source: Source) -> bool:
-    assert source.path is not None
-    old, new = source.path.suffix.lower(), source.output.suffix.lower()
+def _changes_format(old: str, new: str) -> bool:
     return old != new and (by_suffix(old) is not by_suffix(new) or by_suffix(old) is None)
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +27,8 @@ from fkd_infer.cli.options.outputs import output_options
 from fkd_infer.system.files.text_checks import printable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from fkd_infer.cli.folder_notes import LeftOut
     from fkd_infer.cli.options.drawing import DrawingOptions
     from fkd_infer.cli.options.faces import FaceOptions
@@ -74,6 +78,11 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     show_default="all cores",
     help="Process this many photos at once.",
 )
+@neutral_option(
+    "--ray",
+    metavar="auto|local|ray://HOST:PORT",
+    help="Run on this Ray cluster, or one that is started here; needs --parquet DIR.",
+)
 @neutral_option("--profile", type=PATH, help="Write a Chrome trace of all threads to this file.")
 @neutral_option("--quiet", is_flag=True, help="Show no progress bar and no summary.")
 @click.version_option(package_name="fkd")
@@ -91,26 +100,51 @@ def main(
     limits: Limits,
     resume: bool,
     workers: int | None,
+    ray: str | None,
     profile: Path | None,
     quiet: bool,
 ) -> None:
     """Place 68 points on every face of photos and videos.
 
-    SOURCE is an image, a video, a folder, a glob such as 'trip/*.jpg', the URL of a picture or
-    stream, a camera's number, or - for standard input.
+    SOURCE is an image, a video, a folder, a glob such as 'trip/*.jpg', an address in a store, such
+    as s3://bucket/folder, the URL of a picture or stream, a camera's number, or - for standard
+    input.
     """
     from fkd_infer.cli.folder_notes import LeftOut, written_otherwise
-    from fkd_infer.cli.resume import check_resume, open_journal
+    from fkd_infer.cli.resume import check_folders, check_resume, open_journal
     from fkd_infer.jobs.run import Job, run
     from fkd_infer.system.hardware import available_threads
 
     check_resume(resume, outputs)
+    if ray is not None:
+        from fkd_infer.cli.ray import check_ray_options, run_on_cluster
+
+        check_ray_options(ray, sources, outputs, faces, profile)
+        summary = run_on_cluster(
+            context,
+            ray,
+            sources,
+            outputs,
+            faces,
+            drawing,
+            providers,
+            frame_range,
+            reading,
+            encoding,
+            limits,
+            workers,
+            quiet,
+        )
+        notes = [*summary.notes, written_otherwise(summary.suffixes)]
+        _finish(context, summary, outputs, notes, quiet)
+        return
+    check_folders(outputs)
     left_out = LeftOut()
-    expanded, outputs = _expand_and_check(sources, outputs, profile, left_out, limits)
+    first, others, outputs = _expand_and_check(sources, outputs, profile, left_out, limits)
     workers = workers or available_threads()
-    pipeline = faces.pipeline(expanded, workers, providers)
+    pipeline = faces.pipeline(first, workers, providers)
     job = Job(
-        faces.finder(pipeline, expanded),
+        faces.finder(pipeline, first, complete=others is None),
         drawing.overlay(pipeline),
         outputs,
         frame_range,
@@ -122,14 +156,19 @@ def main(
         reading,
     )
     with pipeline.profile(profile) if profile else nullcontext():
-        summary = run(expanded, job, quiet)
+        summary = run(first if others is None else chain(first, others), job, quiet)
+    notes = [*summary.notes, str(left_out)]
+    if outputs.folder is not None:
+        notes.insert(0, written_otherwise(summary.suffixes))
+    _finish(context, summary, outputs, notes, quiet)
+
+
+def _finish(
+    context: click.Context, summary: Summary, outputs: Outputs, notes: Sequence[str], quiet: bool
+) -> None:
+    """Prints what became of a run, and ends the command with its exit code."""
     if not quiet:
         _print_summary(summary)
-        failed = {failure.source for failure in summary.failures}
-        written = [source for source in expanded if source.name not in failed]
-        notes = [*summary.notes, str(left_out)]
-        if outputs.folder is not None:
-            notes.insert(0, written_otherwise(written))
         for line in filter(None, notes):
             click.echo(printable(line), err=True)
     _print_failures(context, summary, outputs, quiet)
@@ -145,19 +184,25 @@ def _expand_and_check(
     profile: Path | None,
     left_out: LeftOut,
     limits: Limits,
-) -> tuple[list[Source], Outputs]:
-    """The sources that arguments stand for, and where their outputs go, once every output is known
-    to have its own place."""
-    from fkd_infer.media.output_check import check_outputs, place_single_output
-    from fkd_infer.media.sources import expand_sources
+) -> tuple[list[Source], Iterator[Source] | None, Outputs]:
+    """The first sources that arguments stand for, all others, if there are more, and where outputs
+    go, once every output of the first is known to have its own place."""
+    from fkd_infer.media.output_check import (
+        check_outputs,
+        checked_sources,
+        place_single_output,
+    )
+    from fkd_infer.media.sources import begin_sources
 
-    expanded = expand_sources(sources, outputs.folder, left_out, limits)
+    first, others = begin_sources(sources, outputs.folder, left_out, limits)
     if outputs.folder is not None:
-        expanded, folder = place_single_output(expanded, outputs.folder)
+        first, folder = place_single_output(first, outputs.folder)
         outputs = replace(outputs, folder=folder)
     files = [*outputs.files, outputs.failures, profile]
-    check_outputs(expanded, outputs.folder, [file for file in files if file], outputs.folders)
-    return expanded, outputs
+    check_outputs(first, outputs.folder, [file for file in files if file], outputs.folders)
+    if others is not None:
+        others = checked_sources(first, others, outputs.folder)
+    return first, others, outputs
 
 
 def _print_summary(summary: Summary) -> None:

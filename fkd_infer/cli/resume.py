@@ -33,6 +33,14 @@ def check_resume(resume: bool, outputs: Outputs) -> None:
             raise OutputError(record.path, problem, fix)
 
 
+def check_folders(outputs: Outputs) -> None:
+    """Raises OutputError for folders of records where a run on one machine cannot write them."""
+    for place in outputs.folders:
+        if not isinstance(place, Path):
+            problem = "a folder of parts goes to a store with --ray only"
+            raise OutputError(place, problem, "end the name in .parquet, for one file")
+
+
 def open_journal(
     context: click.Context,
     sources: Sequence[str],
@@ -45,20 +53,26 @@ def open_journal(
         return None
     from fkd_infer.jobs.journal import Journal, journal_path
 
-    places = [path for path in (outputs.folder, *outputs.files) if path is not None]
+    places = [place for place in (outputs.folder, *outputs.files) if place is not None]
     path = journal_path(outputs.place, sources, places)
     return Journal(path, result_settings(context, pipeline), resume, faces=bool(outputs.records))
 
 
 def result_settings(context: click.Context, pipeline: Pipeline) -> dict[str, object]:
+    """The settings of a run with a pipeline, whose models may be the shipped ones."""
+    return run_settings(context, pipeline.session.path, pipeline.detector.path)
+
+
+def run_settings(
+    context: click.Context, model: Path, detector_model: Path | str | None
+) -> dict[str, object]:
     """The version, and the value of each option that results depend on, by the option's name.
 
-    Files are compared by content. Models are the files that the pipeline runs, which may be the
-    shipped ones.
+    Files are compared by content.
     """
     from fkd_infer import __version__
 
-    models = {"model": pipeline.session.path, "detector_model": pipeline.detector.path}
+    models = {"model": model, "detector_model": detector_model}
     values = {**context.params, **models}
     compared = compared_options(context.command)
     options = {option.opts[0]: _comparable(option, values[option.name]) for option in compared}

@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 
 from fkd_infer.choices import Extra
 from fkd_infer.formats.base import check_point_count
-from fkd_infer.formats.registry import PARQUET_SUFFIX, part_files
+from fkd_infer.formats.registry import PARQUET_SUFFIX
 from fkd_infer.landmarks.attributes import fields, measure, sorted_extras
 from fkd_infer.landmarks.schemes import IBUG68, LandmarkScheme
 from fkd_infer.system.files.atomic import atomic_write, output_errors, removed_on_error
@@ -62,7 +62,7 @@ class ParquetSink(Scoped):
             parts: Iterator[Path] = iter([self._path])
         else:
             with output_errors(self._path):
-                for part in part_files(self._path):
+                for part in self._path.glob(f"part-*{PARQUET_SUFFIX}"):
                     part.unlink()
             parts = (self._path / f"part-{number:05d}{PARQUET_SUFFIX}" for number in count())
         self._parts = parts
@@ -70,6 +70,10 @@ class ParquetSink(Scoped):
             self._open()
             yield
             self._flush()
+
+    def describe(self, key: str, value: object) -> None:
+        """Adds an entry, as JSON, to the metadata of the file or current part."""
+        self._writer.add_key_value_metadata({key: json.dumps(value)})
 
     def write(self, frame: Frame, faces: Sequence[Face]) -> None:
         """Appends a row for each face of a frame, or one for the frame."""

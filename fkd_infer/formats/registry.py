@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
 from fkd_infer.choices import STDOUT, Extra
 from fkd_infer.errors import FkdError, OutputError, SettingsError, one_line
+from fkd_infer.stores.access import objects_below
+from fkd_infer.stores.address import Place
 from fkd_infer.system.plugins import FIX, PluginError, load_plugin, plugin_names
 
 if TYPE_CHECKING:
@@ -46,10 +48,10 @@ class RecordFormat(NamedTuple):
 
 @dataclass(frozen=True)
 class RecordFile:
-    """A file for records; raises OutputError for - if the format cannot be printed."""
+    """A file or object for records; raises OutputError for - if the format cannot be printed."""
 
     format: RecordFormat
-    path: Path
+    path: Place
 
     def __post_init__(self) -> None:
         if self.path == STDOUT and not self.format.to_stdout:
@@ -62,15 +64,16 @@ class RecordFile:
         return bool(self.format.file_suffix) and self.path.suffix != self.format.file_suffix
 
     @property
-    def parts(self) -> list[Path]:
+    def parts(self) -> list[Place]:
         """The files that are in the folder, sorted; empty for a single file."""
         return part_files(self.path) if self.is_folder else []
 
     def open(self, scheme: LandmarkScheme, extras: frozenset[Extra] = frozenset()) -> RecordSink:
-        """Returns the file's sink, to be entered with `with`.
+        """Returns the file's sink, to be entered with `with`; `local_output` has one for an object.
 
         Raises SettingsError for a format of another package that fails to make one.
         """
+        assert isinstance(self.path, Path)
         if self.format in BUILT_IN:
             return self.format.sink(self.path, scheme, extras)
         subject = f"record format {self.format.name!r}"
@@ -128,9 +131,15 @@ BUILT_IN: tuple[RecordFormat, ...] = (
 )
 
 
-def part_files(folder: Path) -> list[Path]:
-    """The Parquet files of a run in a folder, sorted; empty if there is no such folder."""
-    return sorted(folder.glob(f"part-*{PARQUET_SUFFIX}"))
+def part_files(folder: Place) -> list[Place]:
+    """The Parquet files of a run in a folder, sorted; empty if there is no such folder.
+
+    Raises StoreError.
+    """
+    if isinstance(folder, Path):
+        return [*sorted(folder.glob(f"part-*{PARQUET_SUFFIX}"))]
+    found = (stored.address for stored in objects_below(folder))
+    return [part for part in found if PurePosixPath(part.name).match(f"part-*{PARQUET_SUFFIX}")]
 
 
 def find_format(name: str) -> RecordFormat:

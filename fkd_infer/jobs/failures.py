@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import traceback
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -15,6 +15,8 @@ import cv2
 
 from fkd_infer.errors import FkdError, SourceMemoryError
 from fkd_infer.media.images.decoding import NO_MEMORY
+from fkd_infer.stores.address import Place
+from fkd_infer.stores.output import local_update
 from fkd_infer.system.files.atomic import atomic_write, output_errors
 from fkd_infer.system.files.lock import wait_for_lock
 
@@ -55,15 +57,15 @@ def is_out_of_memory(error: Exception) -> bool:
 
 
 def write_failures(
-    path: Path, run: str, failures: Sequence[Failure], reached: Collection[str], complete: bool
+    place: Place, run: str, failures: Sequence[Failure], reached: Container[str], complete: bool
 ) -> None:
-    """Updates the list of failures after a run; raises OutputError.
+    """Updates the list of failures after a run; raises OutputError and StoreError.
 
     `run` is the same for later runs of the same sources and outputs. Lines of other runs stay,
     since runs may share the list; so do lines about sources that this run did not reach. Older
     lines of the same run go once it is `complete`. Without any line there is no file.
     """
-    with output_errors(path), _exclusive(path.parent):
+    with local_update(place) as path, output_errors(path), _exclusive(path.parent):
         lines = [line for line in _lines(path) if _is_current(line, run, reached, complete)]
         lines += [json.dumps({"schema": SCHEMA, "run": run, **asdict(one)}) for one in failures]
         if not lines:
@@ -95,7 +97,7 @@ def _lines(path: Path) -> list[str]:
         return []
 
 
-def _is_current(line: str, run: str, reached: Collection[str], complete: bool) -> bool:
+def _is_current(line: str, run: str, reached: Container[str], complete: bool) -> bool:
     """Whether an older line is still true; a line in another format is not ours to remove."""
     try:
         record = json.loads(line)

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from fkd_infer.errors import ResumeError
+from fkd_infer.errors import OutputError, ResumeError
 from fkd_infer.jobs.journal_lines import (
     DAMAGED,
     VERSION,
@@ -31,7 +31,9 @@ from fkd_infer.jobs.journal_lines import (
     settings_record,
 )
 from fkd_infer.media.sources import Source
+from fkd_infer.stores.address import Place, place
 from fkd_infer.system.files.atomic import output_errors
+from fkd_infer.system.files.cache import state_folder
 from fkd_infer.system.files.lock import open_locked
 from fkd_infer.types import Face, Frame
 
@@ -83,10 +85,10 @@ class Journal:
         """A name that runs of the same sources and outputs share."""
         return self.path.stem.removeprefix(_PREFIX)
 
-    def completed(self, source: Source, picture: Path | None) -> CompletedSource | None:
+    def completed(self, source: Source, picture: Place | None) -> CompletedSource | None:
         """The entry of a completed source, unless the source or its picture has changed since."""
         entry = self._completed.get(source.name)
-        if entry is None or source.path is None or FileStamp.of(source.path) != entry.source:
+        if entry is None or FileStamp.of_source(source) != entry.source:
             return None
         return entry if FileStamp.of(picture) == entry.picture else None
 
@@ -111,11 +113,11 @@ class Journal:
         self._frames += 1
         self._write(frame_record(frame, faces))
 
-    def complete(self, source: Source, picture: Path | None) -> None:
+    def complete(self, source: Source, picture: FileStamp | None) -> None:
         """Records the current source, with all frames since the last one, as completed."""
-        stamp = FileStamp.of(source.path)
+        stamp = FileStamp.of_source(source)
         if stamp is not None:
-            record = completed_record(source.name, self._frames, stamp, FileStamp.of(picture))
+            record = completed_record(source.name, self._frames, stamp, picture)
             self._write(record, flush=True)
             self._any_completed = True
         self._frames = 0
@@ -207,9 +209,21 @@ class Journal:
             raise ResumeError(self.path.parent, why, f"use the same ones, or {_START_ANEW}")
 
 
-def journal_path(folder: Path, sources: Sequence[str], outputs: Sequence[Path]) -> Path:
-    """The journal in a folder for these sources and outputs."""
-    places = [str(Path(text).absolute()) for text in sources]
-    places += ["to", *(str(path.absolute()) for path in outputs)]
+def journal_path(folder: Place, sources: Sequence[str], outputs: Sequence[Place]) -> Path:
+    """The journal for these sources and outputs: in this folder, or, if that is in a store, in one
+    of the user's, since lines cannot be appended to objects."""
+    places = [_full(place(text)) for text in sources]
+    places += ["to", *map(_full, outputs)]
     digest = hashlib.sha256("\0".join(places).encode("utf-8", "surrogatepass")).hexdigest()
+    if not isinstance(folder, Path):
+        try:
+            folder = state_folder() / "journals"
+        except RuntimeError as error:
+            fix = "set it to a folder"
+            raise OutputError("XDG_STATE_HOME", str(error).rstrip("."), fix) from error
     return folder / f"{_PREFIX}{digest[:12]}.journal"
+
+
+def _full(where: Place) -> str:
+    """A place whatever the working folder is."""
+    return str(where.absolute()) if isinstance(where, Path) else where.url

@@ -7,13 +7,16 @@ from base64 import b64decode, b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fkd_infer.geometry.arrays import Floats
+from fkd_infer.media.sources import Source
+from fkd_infer.stores.access import find
+from fkd_infer.stores.address import Address, Place
+from fkd_infer.stores.store import StoredObject
 from fkd_infer.types import Face, Frame
 
 VERSION = 3
@@ -24,19 +27,33 @@ _COMPLETED = b'{"done"'
 
 @dataclass(frozen=True, slots=True)
 class FileStamp:
-    """Size and time of change of a file, which differ once it has changed."""
+    """Size and version of a file or object, which differ once it has changed: the version is a
+    file's time of change in nanoseconds, or what a store tells versions apart by."""
 
     size: int
-    mtime_ns: int
+    version: int | str
 
     @classmethod
-    def of(cls, path: Path | None) -> FileStamp | None:
-        """The stamp of a file; None if there is no such file."""
+    def of(cls, place: Place | None) -> FileStamp | None:
+        """The stamp of a file or object; None if there is none. Raises StoreError."""
+        if isinstance(place, Address):
+            stored = find(place)
+            return None if stored is None else cls.of_object(stored)
         try:
-            status = path.stat() if path else None
+            status = place.stat() if place else None
         except OSError:
             return None
         return cls(status.st_size, status.st_mtime_ns) if status else None
+
+    @classmethod
+    def of_object(cls, stored: StoredObject) -> FileStamp:
+        """The stamp of an object that has been listed."""
+        return cls(stored.size, stored.version)
+
+    @classmethod
+    def of_source(cls, source: Source) -> FileStamp | None:
+        """The stamp of a source's file or object; None for cameras and streams."""
+        return cls.of_object(source.stored) if source.stored else cls.of(source.path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +89,8 @@ def completed_record(
     return {
         "done": name,
         "frames": frames,
-        "source": [source.size, source.mtime_ns],
-        "picture": picture and [picture.size, picture.mtime_ns],
+        "source": [source.size, source.version],
+        "picture": picture and [picture.size, picture.version],
     }
 
 

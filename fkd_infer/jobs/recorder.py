@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from fkd_infer.errors import FkdError, StoppedError
 from fkd_infer.jobs.failures import Failure
 from fkd_infer.jobs.journal import Journal
-from fkd_infer.jobs.journal_lines import CompletedSource
+from fkd_infer.jobs.journal_lines import CompletedSource, FileStamp
 from fkd_infer.jobs.summary import Summary
 from fkd_infer.media.sources import Source
+from fkd_infer.stores.address import Place
 from fkd_infer.types import Face, Frame
 
 FrameWriter = Callable[[Frame, Sequence[Face]], object]
@@ -58,13 +58,20 @@ class RunRecorder:
             for frame, faces in self.journal.replay(source, completed):
                 self._write(frame, faces)
         self.summary.reached.add(source.name)
+        self.summary.suffixes[source.suffixes] += 1
         self.summary.skipped += 1
 
-    def process(self, source: Source, picture: Path | None, process: Callable[[], bool]) -> None:
+    def process(
+        self,
+        source: Source,
+        picture: Place | None,
+        process: Callable[[], bool],
+        stamp: FileStamp | None = None,
+    ) -> None:
         """Calls `process` for a source, and records the source as completed or failed.
 
         `process` returns whether it reached the end of the source. An error fails this source
-        alone, unless it ends the run.
+        alone, unless it ends the run. `stamp` is that of the picture, where it is known already.
         """
         try:
             complete = process()
@@ -75,9 +82,10 @@ class RunRecorder:
             has_picture = isinstance(error, StoppedError)
         else:
             has_picture = True
+            self.summary.suffixes[source.suffixes] += 1
             if complete and self.journal is not None:
                 with _abort_on_error():
-                    self.journal.complete(source, picture)
+                    self.journal.complete(source, stamp or FileStamp.of(picture))
         self.summary.reached.add(source.name)
         if has_picture and picture is not None:
             self.summary.add_picture(picture)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import signal
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import groupby
-from pathlib import Path
+from itertools import groupby, takewhile
 from types import FrameType
 
 import cv2
@@ -32,6 +31,8 @@ from fkd_infer.limits import Limits
 from fkd_infer.media.frames import frame_count
 from fkd_infer.media.sources import Source
 from fkd_infer.media.video.encoding import Encoding
+from fkd_infer.stores.address import Place
+from fkd_infer.stores.output import local_output
 from fkd_infer.types import FrameRange, ReadSettings
 
 
@@ -56,8 +57,10 @@ class Job:
     reading: ReadSettings = field(default_factory=ReadSettings)
 
 
-def run(sources: Sequence[Source], job: Job, quiet: bool = False) -> Summary:
+def run(sources: Iterable[Source], job: Job, quiet: bool = False) -> Summary:
     """Processes the sources in order: consecutive photos in threads, videos one by one.
+
+    If they are no sequence, they are found as they are needed, and their number is not known.
 
     A source that fails does not end the run. SIGINT or SIGTERM ends it, and so does an error that
     concerns all sources; both leave complete files of what was processed. Errors are in the
@@ -76,16 +79,16 @@ def run(sources: Sequence[Source], job: Job, quiet: bool = False) -> Summary:
     return summary
 
 
-def _run(sources: Sequence[Source], job: Job, quiet: bool, summary: Summary) -> None:
+def _run(sources: Iterable[Source], job: Job, quiet: bool, summary: Summary) -> None:
     """Processes the sources; raises AbortRunError, once everything is closed, if it cannot."""
     with ExitStack() as stack:
-        signalled = stack.enter_context(_signals())
-        stack.enter_context(_silent_readers())
+        signalled = stack.enter_context(received_signals())
+        stack.enter_context(silent_readers())
         if job.journal is not None:
             stack.enter_context(job.journal.opened())
         if job.outputs.failures is not None:
             stack.callback(_update_failures, job, job.outputs.failures, summary)
-        total = _total_frames(sources, job.frame_range)
+        total = _total_frames(sources, job.frame_range) if isinstance(sources, Sequence) else None
         bar = stack.enter_context(
             tqdm(total=total, unit="frames", leave=False, disable=True if quiet else None)
         )
@@ -105,7 +108,7 @@ def _run(sources: Sequence[Source], job: Job, quiet: bool, summary: Summary) -> 
         summary.stopped = signalled()
 
 
-def _update_failures(job: Job, path: Path, summary: Summary) -> None:
+def _update_failures(job: Job, path: Place, summary: Summary) -> None:
     run = job.journal.run if job.journal is not None else ""
     write_failures(path, run, summary.failures, summary.reached, summary.complete)
 
@@ -118,10 +121,14 @@ def _record_writers(job: Job) -> Iterator[list[FrameWriter]]:
     """
     outputs, scheme = job.outputs, job.finder.pipeline.card.landmarks
     with ExitStack() as stack:
-        sinks = (record.open(scheme, outputs.extras) for record in outputs.records)
-        writers: list[FrameWriter] = [stack.enter_context(sink).write for sink in sinks]
+        writers: list[FrameWriter] = []
+        for record in outputs.records:
+            path = stack.enter_context(local_output(record.path)).path
+            sink = replace(record, path=path).open(scheme, outputs.extras)
+            writers.append(stack.enter_context(sink).write)
         if outputs.sheet is not None:
-            writers.append(stack.enter_context(ContactSheet(outputs.sheet)).write)
+            path = stack.enter_context(local_output(outputs.sheet)).path
+            writers.append(stack.enter_context(ContactSheet(path)).write)
         try:
             yield writers
         except AbortRunError as abort:
@@ -136,18 +143,25 @@ def _record_writers(job: Job) -> Iterator[list[FrameWriter]]:
 
 
 def _process(
-    sources: Sequence[Source], job: Job, recorder: RunRecorder, stopping: Callable[[], bool]
+    sources: Iterable[Source], job: Job, recorder: RunRecorder, stopping: Callable[[], bool]
 ) -> None:
     """Processes groups of consecutive photos and of consecutive videos."""
-    for is_image, group in groupby(sources, key=lambda source: source.kind == "image"):
-        if stopping():
-            return
+    found = takewhile(lambda _: not stopping(), _found(sources))
+    for is_image, group in groupby(found, key=lambda source: source.kind == "image"):
         process = _process_photos if is_image else _process_videos
-        process(list(group), job, recorder, stopping)
+        process(group, job, recorder, stopping)
+
+
+def _found(sources: Iterable[Source]) -> Iterator[Source]:
+    """Yields sources; an error of the search ends the run."""
+    try:
+        yield from sources
+    except FkdError as error:
+        raise AbortRunError(error) from error
 
 
 def _process_photos(
-    sources: Sequence[Source], job: Job, recorder: RunRecorder, stopping: Callable[[], bool]
+    sources: Iterable[Source], job: Job, recorder: RunRecorder, stopping: Callable[[], bool]
 ) -> None:
     """Processes photos in threads, and records them in order."""
     stopwatch, outputs = job.finder.pipeline.stopwatch, job.outputs
@@ -170,7 +184,8 @@ def _process_photos(
             elif photo.frame is not None:
                 picture = processor.picture(photo.source)
                 with stopwatch.for_frames([(photo.source.name, 0)]), stopwatch("write"):
-                    recorder.process(photo.source, picture, partial(_record, recorder, photo))
+                    record = partial(_record, recorder, photo)
+                    recorder.process(photo.source, picture, record, photo.picture)
 
 
 def _record(recorder: RunRecorder, photo: Photo) -> bool:
@@ -181,7 +196,7 @@ def _record(recorder: RunRecorder, photo: Photo) -> bool:
 
 
 def _process_videos(
-    sources: Sequence[Source], job: Job, recorder: RunRecorder, stopping: Callable[[], bool]
+    sources: Iterable[Source], job: Job, recorder: RunRecorder, stopping: Callable[[], bool]
 ) -> None:
     """Processes videos, cameras and streams one after the other."""
     outputs, journal = job.outputs, job.journal
@@ -201,7 +216,11 @@ def _process_videos(
         if stopping():
             return
         picture = processor.picture(source)
-        completed = journal.completed(source, picture) if journal is not None else None
+        try:
+            completed = journal.completed(source, picture) if journal is not None else None
+        except FkdError as error:  # of the store that has the picture
+            recorder.fail(source, error)
+            continue
         if completed is not None:
             recorder.replay(source, completed)
         else:
@@ -224,7 +243,7 @@ def _total_frames(sources: Sequence[Source], frame_range: FrameRange) -> int | N
 
 
 @contextmanager
-def _signals() -> Iterator[Callable[[], bool]]:
+def received_signals() -> Iterator[Callable[[], bool]]:
     """Whether SIGINT or SIGTERM was received; a second one raises KeyboardInterrupt."""
     received: list[int] = []
 
@@ -242,7 +261,7 @@ def _signals() -> Iterator[Callable[[], bool]]:
 
 
 @contextmanager
-def _silent_readers() -> Iterator[None]:
+def silent_readers() -> Iterator[None]:
     """Keeps OpenCV's and Pillow's own messages about bad files off the terminal."""
     logging = cv2.utils.logging
     previous = logging.setLogLevel(logging.LOG_LEVEL_SILENT)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fkd_infer.errors import FkdError
+from fkd_infer.stores.address import Place
+from fkd_infer.system.hash_set import HashSet
 
 if TYPE_CHECKING:
     from fkd_infer.jobs.failures import Failure
@@ -24,16 +26,16 @@ class Summary:
     counts those that an earlier run had completed. `complete` says whether all were reached;
     `stopped` whether a signal ended the run, and `fatal_error` which error did. `tracking` is a
     line about followed faces, or empty; `notes` are lines about outputs that keep something of
-    their source in another form.
+    their source in another form. `suffixes` counts those of completed sources and their outputs.
     """
 
     frames: int = 0
     faces: int = 0
     seconds: float = 0.0
     stages: dict[str, float] = field(default_factory=dict)
-    pictures: list[Path] = field(default_factory=list)
+    pictures: list[Place] = field(default_factory=list)
     picture_count: int = 0
-    reached: set[str] = field(default_factory=set)
+    reached: HashSet = field(default_factory=HashSet)
     failures: list[Failure] = field(default_factory=list)
     skipped: int = 0
     complete: bool = False
@@ -41,8 +43,9 @@ class Summary:
     fatal_error: FkdError | None = None
     tracking: str = ""
     notes: list[str] = field(default_factory=list)
+    suffixes: Counter[tuple[str, str]] = field(default_factory=Counter)
 
-    def add_picture(self, picture: Path) -> None:
+    def add_picture(self, picture: Place) -> None:
         """Counts a picture, and lists it if there is room."""
         self.picture_count += 1
         if len(self.pictures) < MAX_LISTED_PICTURES:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from itertools import count
-from pathlib import Path
 
 from fkd_infer.drawing.overlay import Overlay
 from fkd_infer.errors import UnreadableVideoError
@@ -14,9 +13,11 @@ from fkd_infer.jobs.face_finder import FaceFinder
 from fkd_infer.jobs.threads import opencv_threads
 from fkd_infer.limits import Limits
 from fkd_infer.media.frames import frames_from
-from fkd_infer.media.sinks import open_sink
-from fkd_infer.media.sources import Source
+from fkd_infer.media.sinks import FrameSink, NullSink, sink_at
+from fkd_infer.media.sources import Source, local_copy
 from fkd_infer.media.video.encoding import Encoding
+from fkd_infer.stores.address import Place
+from fkd_infer.stores.output import local_output
 from fkd_infer.system.prefetch import prefetch
 from fkd_infer.tracking.offline_smoothing import smooth_offline
 from fkd_infer.types import Face, Frame, FrameRange, ReadSettings
@@ -37,7 +38,7 @@ class VideoProcessor:
 
     finder: FaceFinder
     overlay: Overlay
-    folder: Path | None
+    folder: Place | None
     drawn: bool
     frame_range: FrameRange
     encoding: Encoding
@@ -57,8 +58,22 @@ class VideoProcessor:
 
         Returns whether the source was processed to its end.
         """
+        picture = self.picture(source)
+        with local_copy(source) as copied:
+            if picture is None:
+                return self._process(copied, NullSink(), record, note)
+            with local_output(picture) as output:
+                sink = sink_at(output.path, copied, self.encoding, self.frame_range)
+                return self._process(copied, sink, record, note)
+
+    def _process(
+        self,
+        source: Source,
+        sink: FrameSink,
+        record: Callable[[Frame, Sequence[Face]], None],
+        note: Callable[[str], None],
+    ) -> bool:
         stopwatch = self.finder.pipeline.stopwatch
-        sink = open_sink(source, self.folder, self.encoding, self.frame_range)
 
         def pass_notes_on() -> None:
             for text in sink.notes:
@@ -81,8 +96,8 @@ class VideoProcessor:
                 raise UnreadableVideoError(source.path, problem, "choose an earlier --start")
         return True
 
-    def picture(self, source: Source) -> Path | None:
-        """The path of a source's video."""
+    def picture(self, source: Source) -> Place | None:
+        """The place of a source's video."""
         return self.folder / source.output if self.folder else None
 
     def _processed(self, source: Source) -> Generator[FrameFaces, None, None]:

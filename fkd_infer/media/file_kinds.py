@@ -14,8 +14,10 @@ from fkd_infer.media.images.formats import (
     BMP,
     JPEG,
     JPEG2000,
+    PNG,
     PPM,
     TIFF,
+    WEBP,
     ImageFormat,
     by_suffix,
     identify,
@@ -73,6 +75,22 @@ def classify(path: Path, output: Path, trusting: bool) -> tuple[FileKind, Path] 
         own = suffix in format.suffixes
         return "video", output if own else _with_suffix(output, format.suffixes[0])
     return "image", _written(output, format)
+
+
+def is_known_by_name(path: Path) -> bool:
+    """Whether the suffix of a file alone tells what it is."""
+    suffix = path.suffix.lower()
+    return suffix in VIDEO_SUFFIXES or suffix in _RAW_SUFFIXES or by_suffix(suffix) in _STILL
+
+
+def may_be_animated(head: bytes) -> bool:
+    """Whether more of a file than its beginning is needed to know if it is animated."""
+    format = identify(head)
+    if format is PNG:  # the note that it is animated comes before the first picture
+        return b"acTL" in head or b"IDAT" not in head
+    if format is WEBP:
+        return head[12:16] == b"VP8X" and bool(head[20] & 2)
+    return format in ANIMATED
 
 
 def _written(output: Path, format: ImageFormat) -> Path:

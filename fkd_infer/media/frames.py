@@ -11,7 +11,7 @@ from fkd_infer.media.camera import read_camera
 from fkd_infer.media.images.animation import read_animation, read_frames
 from fkd_infer.media.images.file import decode_image, read_bytes
 from fkd_infer.media.images.header import Size
-from fkd_infer.media.sources import Source
+from fkd_infer.media.sources import Source, local_copy
 from fkd_infer.media.video.network_stream import read_stream
 from fkd_infer.media.video.reader import count_frames, read_video
 from fkd_infer.types import Frame, FrameRange, ReadSettings
@@ -38,7 +38,8 @@ def frames_from(
     settings: ReadSettings = ReadSettings(),  # noqa: B008 (frozen)
     limits: Limits | None = None,
 ) -> Iterator[Frame]:
-    """Yields the frames of a source, read one by one; of all but images, those in a range.
+    """Yields the frames of a source, read one by one; of all but images, those in a range. Objects
+    in stores are copied to temporary files first.
 
     Raises the errors of the readers, LimitError for frames that are too large, and
     LimitStoppedError for too many. After the last frame of a video with damage it raises
@@ -47,7 +48,10 @@ def frames_from(
     if not isinstance(source, Source):
         raise SettingsError("source", "is none: pass one of those that expand_sources returns")
     limits = limits or Limits()
-    if source.kind == "image":
+    if source.stored is not None and source.path is None:
+        with local_copy(source) as copied:
+            yield from frames_from(copied, frame_range, settings, limits)
+    elif source.kind == "image":
         yield read_photo(source, limits)
     else:
         try:
@@ -61,10 +65,10 @@ def frames_from(
 
 def frame_count(source: Source, frame_range: FrameRange = FrameRange()) -> int | None:  # noqa: B008 (frozen)
     """Returns how many frames to expect from a source; None if that is unknown."""
-    if source.path is None:
-        return frame_range.max_frames
     if source.kind == "image":
         return 1
+    if source.path is None:
+        return frame_range.max_frames
     animation = read_animation(source.path)
     if animation is not None:
         count = len(animation.durations)

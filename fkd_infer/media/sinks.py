@@ -85,7 +85,17 @@ def open_sink(
     """
     if folder is None:
         return NullSink()
-    path = folder / source.output
+    return sink_at(folder / source.output, source, encoding, frame_range, limits)
+
+
+def sink_at(
+    path: Path,
+    source: Source,
+    encoding: Encoding,
+    frame_range: FrameRange,
+    limits: Limits | None = None,
+) -> FrameSink:
+    """The sink of `open_sink` with a path of its own."""
     if source.kind == "image":
         return ImageSink(path, source.path, encoding.strip_metadata, limits)
     if by_suffix(path.suffix.lower()) in ANIMATED:

@@ -93,8 +93,10 @@ class FaceOptions:
             tuned=self.tuned,
         )
 
-    def finder(self, pipeline: Pipeline, sources: list[Source]) -> FaceFinder:
-        """The finder of faces in photos and videos."""
+    def finder(
+        self, pipeline: Pipeline, sources: list[Source], complete: bool = True
+    ) -> FaceFinder:
+        """The finder of faces in photos and videos; unless `complete`, there are more of them."""
         from fkd_infer.detection.boxes_file import BoxesFile
         from fkd_infer.detection.factory import box_rule, video_detector
         from fkd_infer.detection.tiling import Search
@@ -102,7 +104,7 @@ class FaceOptions:
         from fkd_infer.tracking.tracker import Tracker
 
         boxes = BoxesFile.read(self.boxes) if self.boxes else None
-        if self.boxes and boxes:
+        if self.boxes and boxes and complete:
             boxes.check_sources(self.boxes, (source.name for source in sources))
         tracker = None
         if not pipeline.detector.traits.trusted:

@@ -6,13 +6,30 @@ import math
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import click
+
+from fkd_infer.stores.address import Place, place
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 PATH = click.Path(path_type=Path)
+
+
+class _PlaceType(click.ParamType[Place]):
+    """The path of a file or folder, or an address in a store."""
+
+    name = "path"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Place:
+        """The place that a text names."""
+        return place(value) if isinstance(value, str) else cast(Place, value)
+
+
+PLACE = _PlaceType()
 
 
 class NameOrPath(click.types.StringParamType):

@@ -4,27 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import chain
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from fkd_infer.choices import EXTRAS, Extra
-from fkd_infer.cli.options.group import PATH, Decorator, group, neutral_option
+from fkd_infer.cli.options.group import PLACE, Decorator, group, neutral_option
 from fkd_infer.formats.registry import BUILT_IN, RecordFile, RecordFormat, find_format
+from fkd_infer.stores.address import Place, place
 
 if TYPE_CHECKING:
     from fkd_infer.jobs.outputs import Outputs
 
 
 def _outputs(
-    folder: Path | None,
+    folder: Place | None,
     records: Sequence[str],
-    sheet: Path | None,
-    errors: Path | None,
+    sheet: Place | None,
+    errors: Place | None,
     extras: Sequence[Sequence[Extra]],
     show: bool,
-    **paths: Path | None,
+    **paths: Place | None,
 ) -> Outputs:
     from fkd_infer.jobs.outputs import Outputs
 
@@ -54,7 +54,7 @@ class _Several(click.ParamType[tuple[Extra, ...]]):
         return tuple(self._choice.convert(part, param, ctx) for part in str(value).split(","))
 
 
-def _built_in_files(paths: dict[str, Path | None]) -> Iterator[RecordFile]:
+def _built_in_files(paths: dict[str, Place | None]) -> Iterator[RecordFile]:
     for row in BUILT_IN:
         if (path := paths[row.name]) is not None:
             yield RecordFile(row, path)
@@ -64,14 +64,14 @@ def _record_file(text: str) -> RecordFile:
     name, _, path = text.partition("=")
     if not name or not path:
         raise click.UsageError(f"--records {text!r} is not FORMAT=FILE, as in json=faces.jsonl")
-    return RecordFile(find_format(name), Path(path))
+    return RecordFile(find_format(name), place(path))
 
 
 def _format_option(row: RecordFormat) -> Decorator:
     stdout = "; - prints them." if row.to_stdout else "."
     place = f"this {row.file_suffix} file or folder" if row.file_suffix else "this file"
     help_text = f"Write {row.content}, to {place}{stdout}"
-    return neutral_option(f"--{row.name}", type=PATH, help=help_text)
+    return neutral_option(f"--{row.name}", type=PLACE, help=help_text)
 
 
 output_options = group(
@@ -81,9 +81,9 @@ output_options = group(
         "--out",
         "-o",
         "folder",
-        type=PATH,
-        help="Write annotated pictures and videos to this folder, or to this file if there is a "
-        "single source.",
+        type=PLACE,
+        help="Write annotated pictures and videos to this folder, local or in a store such as "
+        "s3://bucket/folder, or to this file if there is a single source.",
     ),
     **{row.name: _format_option(row) for row in BUILT_IN},
     records=neutral_option(
@@ -94,12 +94,12 @@ output_options = group(
     ),
     sheet=neutral_option(
         "--sheet",
-        type=PATH,
+        type=PLACE,
         help="Write a picture of up to 20 frames, spread over those of all sources.",
     ),
     errors=neutral_option(
         "--errors",
-        type=PATH,
+        type=PLACE,
         show_default="errors.jsonl in --out or beside the records",
         help="Write JSON lines about failed sources, if any, to this file.",
     ),

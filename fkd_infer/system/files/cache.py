@@ -1,4 +1,4 @@
-"""The folder for downloads and tuned settings of this machine."""
+"""The folders for downloads and tuned settings of this machine, and for what runs remember."""
 
 from __future__ import annotations
 
@@ -20,6 +20,19 @@ def cache_folder() -> Path:
 
     Path.home()  # older versions of platformdirs return a relative path instead of raising
     return user_cache_path("fkd", appauthor=False)
+
+
+def state_folder() -> Path:
+    """Returns `fkd` in $XDG_STATE_HOME or in the system's folder for what programs remember.
+
+    The folder may not exist. Raises RuntimeError if the user has no home folder.
+    """
+    if base := os.environ.get("XDG_STATE_HOME"):
+        return Path(base) / "fkd"
+    from platformdirs import user_state_path
+
+    Path.home()
+    return user_state_path("fkd", appauthor=False)
 
 
 def digest(parts: Sequence[object]) -> str:

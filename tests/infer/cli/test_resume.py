@@ -50,7 +50,7 @@ NEUTRAL = {
     *("--out", "--records", "--sheet", "--errors", "--extras", "--show"),
     *("--limit-pixels", "--limit-frames", "--limit-seconds", "--limit-memory"),
     *("--provider", "--device", "--provider-option", "--allow-fallback", "--detector-provider"),
-    *("--threads", "--tuned", "--workers", "--resume", "--profile", "--quiet"),
+    *("--threads", "--tuned", "--workers", "--resume", "--ray", "--profile", "--quiet"),
 }
 
 

@@ -27,6 +27,7 @@ from fkd_infer.media.images.file import read_image
 from fkd_infer.media.sinks import open_sink
 from fkd_infer.media.sources import expand_sources
 from fkd_infer.media.video.encoding import Encoding
+from fkd_infer.stores.address import Place
 
 register_heif_opener()  # for writing, and for what is expected
 ORIENTATION, ARTIST, GPS = 0x0112, 0x013B, 0x8825
@@ -245,7 +246,7 @@ def test_a_folder_with_one_of_each_is_read_as_a_whole(tmp_path: Path) -> None:
     for name, (make, _) in KINDS.items():
         (tmp_path / name).write_bytes(make())
     (tmp_path / "notes.txt").write_text("P5 is a format, BM begins another\n")
-    left_out: list[Path] = []
+    left_out: list[Place] = []
     sources = expand_sources([str(tmp_path)], left_out=left_out.append)
     assert {Path(source.name).name for source in sources} == set(KINDS)
     assert {source.kind for source in sources} == {"image"}

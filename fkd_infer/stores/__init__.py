@@ -1,0 +1,1 @@
+"""Object stores, through fsspec: what is listed, fetched and written there."""
