@@ -7,7 +7,7 @@ core does, is where more nodes gain nothing.
 
 from __future__ import annotations
 
-import pickle  # nosec B403: between processes of one run
+import pickle  # between processes of one run  # nosec B403
 import shutil
 import time
 from collections.abc import Iterator

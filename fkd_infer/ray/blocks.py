@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import pickle  # nosec B403: between processes of one run
+import pickle  # between processes of one run  # nosec B403
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import count

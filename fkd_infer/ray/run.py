@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import pickle  # nosec B403: between processes of one run
+import pickle  # between processes of one run  # nosec B403
 import time
 import warnings
 from collections.abc import Callable, Iterator

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import pickle  # nosec B403: between processes of one run
+import pickle  # between processes of one run  # nosec B403
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
