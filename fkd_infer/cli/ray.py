@@ -155,9 +155,10 @@ def run_on_cluster(
     quiet: bool,
 ) -> Summary:
     """Runs on a cluster; what is wrong with files that options name is told before it is used."""
+    from fkd_infer.ray import segments
     from fkd_infer.ray.run import Listing, RayRun, run_on_ray
     from fkd_infer.ray.shipping import ShippedFile
-    from fkd_infer.ray.worker import Work
+    from fkd_infer.ray.work import Work
 
     networks = ClusterNetworks(faces, drawing, providers)
     model = find_model(faces.model)
@@ -175,6 +176,7 @@ def run_on_cluster(
         _absolute(table),
         outputs.folder and _absolute(outputs.folder),
         {**run_settings(context, model, detector_model), **where},
+        segments.SEGMENT_S,
         outputs.extras,
         frame_range,
         encoding,

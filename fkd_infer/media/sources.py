@@ -127,8 +127,12 @@ def begin_sources(
 @contextmanager
 def local_copy(source: Source, limits: Limits | None = None) -> Iterator[Source]:
     """Yields a source whose `path` is a file of this machine: a temporary copy, which is removed
-    after the block, if it is in a store. Raises StoreError; with `limits`, LimitError.
+    after the block, if it is in a store. A copy that this machine has already is used, and stays.
+    Raises StoreError; with `limits`, LimitError.
     """
+    if source.stored is not None and source.path is not None and source.path.exists():
+        yield source
+        return
     copied = copied_source(source, limits)
     try:
         yield copied

@@ -31,8 +31,11 @@ from fkd_infer.ray.cluster import (
     has_gpus,
     installed_versions,
 )
+from fkd_infer.ray.control import RunControl, Stopping
 from fkd_infer.ray.parts import read_completed
-from fkd_infer.ray.worker import RESULT_COLUMN, BlockResult, RunControl, Stopping, Work, Worker
+from fkd_infer.ray.segments import SegmentWorkers
+from fkd_infer.ray.work import Shipment, Work
+from fkd_infer.ray.worker import RESULT_COLUMN, BlockResult, Worker
 from fkd_infer.stores.address import Place
 from fkd_infer.system.files.atomic import output_errors
 from fkd_infer.system.files.cache import digest
@@ -106,14 +109,17 @@ def _process(
     say: Callable[[str], object],
 ) -> None:
     """Hands blocks out, and adds up what became of them."""
-    control = ray.remote(num_cpus=0, scheduling_strategy=_own_node())(RunControl).remote()
+    shipment, share = Shipment.of(job.work), GPU_SHARE if job.uses_gpu and has_gpus() else 0.0
+    # Actors without a core get no part of a GPU either.
+    segments = None if share else SegmentWorkers(shipment, job.workers)
+    control = ray.remote(num_cpus=0, scheduling_strategy=_own_node())(RunControl).remote(segments)
     nodes: set[str] = set()
     told = all_listed = False
     missing = 0
     bar = tqdm(total=None, unit="frames", leave=False, disable=True if quiet else None)
     with bar:
         results = _results_by_client if job.address.startswith(CLIENT) else _results
-        for result in results(job, completed, control):
+        for result in results(job, completed, shipment, share, control):
             if result.runs_on and result.node not in nodes and not quiet:
                 nodes.add(result.node)
                 say(f"node {result.node}: networks run on {result.runs_on}")
@@ -158,7 +164,9 @@ def _add(summary: Summary, result: BlockResult) -> None:
         summary.fatal_error = RunAbortedError(result.fatal)
 
 
-def _results(job: RayRun, completed: HashSet, control: Any) -> Iterator[BlockResult]:
+def _results(
+    job: RayRun, completed: HashSet, shipment: Shipment, share: float, control: Any
+) -> Iterator[BlockResult]:
     """The results of blocks, as they are done."""
     listing, done = job.listing, ray.put(completed)
 
@@ -176,7 +184,6 @@ def _results(job: RayRun, completed: HashSet, control: Any) -> Iterator[BlockRes
 
         yield from blocks(remaining(), listing.note)
 
-    share = GPU_SHARE if job.uses_gpu and has_gpus() else 0.0
     actors = actor_count(job.workers, share)
     with quiet_data():
         results = ray.data.read_datasource(
@@ -189,7 +196,7 @@ def _results(job: RayRun, completed: HashSet, control: Any) -> Iterator[BlockRes
             batch_size=None,
             batch_format="numpy",
             compute=ray.data.ActorPoolStrategy(min_size=1, max_size=actors, initial_size=actors),
-            fn_constructor_args=(installed_versions(), ray.put(job.work), control),
+            fn_constructor_args=(shipment, control),
             num_cpus=1,
             num_gpus=share or None,
         )
@@ -198,11 +205,13 @@ def _results(job: RayRun, completed: HashSet, control: Any) -> Iterator[BlockRes
                 yield pickle.loads(data)  # nosec B301: of our own workers
 
 
-def _results_by_client(job: RayRun, completed: HashSet, control: Any) -> Iterator[BlockResult]:
+def _results_by_client(
+    job: RayRun, completed: HashSet, shipment: Shipment, share: float, control: Any
+) -> Iterator[BlockResult]:
     """The same for a driver outside the cluster, from where Ray Data does not work: an actor in the
     cluster is its driver."""
     actor = ray.remote(num_cpus=0, scheduling_strategy=_own_node())(_RemoteResults)
-    results = actor.remote(job, completed, control)
+    results = actor.remote(job, completed, shipment, share, control)
     while (result := ray.get(results.next.remote())) is not None:
         yield result
 
@@ -210,8 +219,10 @@ def _results_by_client(job: RayRun, completed: HashSet, control: Any) -> Iterato
 class _RemoteResults:
     """The results of a run, one after the other, in an actor."""
 
-    def __init__(self, job: RayRun, completed: HashSet, control: Any) -> None:
-        self._results = _results(job, completed, control)
+    def __init__(
+        self, job: RayRun, completed: HashSet, shipment: Shipment, share: float, control: Any
+    ) -> None:
+        self._results = _results(job, completed, shipment, share, control)
 
     def next(self) -> BlockResult | None:
         """The next result; None at the end."""

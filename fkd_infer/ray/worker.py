@@ -3,69 +3,36 @@
 from __future__ import annotations
 
 import pickle  # between processes of one run  # nosec B403
-import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
+from zlib import crc32
 
 import ray
 
-from fkd_infer.choices import Extra
-from fkd_infer.drawing.overlay import Overlay
 from fkd_infer.errors import ClusterError, FkdError
 from fkd_infer.formats.parquet import ParquetSink
-from fkd_infer.jobs.face_finder import FaceFinder
 from fkd_infer.jobs.failures import Failure
 from fkd_infer.jobs.photos import PhotoProcessor
 from fkd_infer.jobs.run import silent_readers
+from fkd_infer.jobs.segments.process import SegmentedVideoProcessor
 from fkd_infer.jobs.videos import VideoProcessor
 from fkd_infer.landmarks.schemes import LandmarkScheme
-from fkd_infer.limits import Limits
-from fkd_infer.media.sources import Source
-from fkd_infer.media.video.encoding import Encoding
+from fkd_infer.media.sources import Source, local_copy
 from fkd_infer.ray.blocks import BLOCK_COLUMN, Block
-from fkd_infer.ray.cluster import installed_versions, version_problem
+from fkd_infer.ray.control import Stopping
 from fkd_infer.ray.parts import COMPLETED_KEY
-from fkd_infer.ray.shipping import ShippedFile
+from fkd_infer.ray.segments import SegmentExecutor, is_long
+from fkd_infer.ray.work import Shipment, Work
 from fkd_infer.stores.address import Place
 from fkd_infer.stores.output import local_output
 from fkd_infer.system.scoped import Scoped
-from fkd_infer.types import Face, Frame, FrameRange, ReadSettings
+from fkd_infer.types import Face, Frame
 
 RESULT_COLUMN = "result"
-_ASK_EVERY_S = 1.0
-
-
-class Networks(Protocol):
-    """Opens the networks and what is drawn, on any machine."""
-
-    def __call__(self, files: Mapping[str, Path]) -> tuple[FaceFinder, Overlay]:
-        """The finder and the overlay, with the shipped files at these paths."""
-        ...
-
-
-@dataclass(frozen=True)
-class Work:
-    """All that an actor needs to know: how faces are found, and where results go.
-
-    `settings` are kept in each part, for runs that continue this one.
-    """
-
-    networks: Networks
-    files: Mapping[str, ShippedFile]
-    parts: Place
-    folder: Place | None
-    settings: Mapping[str, object]
-    extras: frozenset[Extra] = frozenset()
-    frame_range: FrameRange = field(default_factory=FrameRange)
-    encoding: Encoding = field(default_factory=Encoding)
-    reading: ReadSettings = field(default_factory=ReadSettings)
-    limits: Limits = field(default_factory=Limits)
-    offline: bool = False
 
 
 @dataclass
@@ -91,64 +58,21 @@ class BlockResult:
     fatal: FkdError | None = None
 
 
-class RunControl:
-    """Says whether the run goes on: an actor, which ends with the driver."""
-
-    def __init__(self) -> None:
-        self._stopping = False
-
-    def stop(self) -> None:
-        """Lets all workers end after the picture in hand."""
-        self._stopping = True
-
-    def stopping(self) -> bool:
-        """Whether the run is to end."""
-        return self._stopping
-
-
-class Stopping:
-    """Whether to begin nothing more: asks the run's control at most once a second."""
-
-    def __init__(self, control: Any) -> None:
-        self._control = control
-        self._answer, self._asked = False, -_ASK_EVERY_S
-
-    def __call__(self) -> bool:
-        """The last answer."""
-        now = time.monotonic()
-        if not self._answer and now - self._asked >= _ASK_EVERY_S:
-            self._answer, self._asked = not self.driver_lives() or self._stopping, now
-        return self._answer
-
-    def driver_lives(self) -> bool:
-        """Asks now whether the run's driver is there."""
-        try:
-            self._stopping: bool = ray.get(self._control.stopping.remote())
-        except ray.exceptions.RayError:
-            return False
-        return True
-
-
 class Worker:
     """Processes blocks, one after the other, with its own pipeline.
 
     It starts even if it cannot work: the reason is the result of its first block.
     """
 
-    def __init__(self, versions: Mapping[str, str], work: Any, control: Any) -> None:
+    def __init__(self, shipment: Shipment, control: Any) -> None:
         self.node = ray.util.get_node_ip_address()
+        self._control = control
         self._stopping = Stopping(control)
         self._problem: FkdError | None = None
-        problem = version_problem(f"node {self.node}", versions, installed_versions())
-        if problem:
-            self._problem = ClusterError("", problem, "install the same packages on all nodes")
-            return
         try:
-            self.work: Work = ray.get(work)
-            files = {name: file.write() for name, file in self.work.files.items()}
-            self._finder, self._overlay = self.work.networks(files)
+            self.work, self._finder, self._overlay = shipment.open()
         except FkdError as error:
-            self._problem = error.about(f"node {self.node}: {error.subject}")
+            self._problem = error
 
     def __call__(self, batch: Mapping[str, Any]) -> dict[str, list[bytes]]:
         """The result of each block of a batch."""
@@ -214,14 +138,35 @@ class Worker:
         )
         notes = part.result.notes
         try:
-            done = processor(
-                source, part.write, lambda text: notes.append(f"{source.name}: {text}")
+            done = self._process_video(
+                processor, source, part.write, lambda text: notes.append(f"{source.name}: {text}")
             )
         except Exception as error:  # noqa: BLE001 (in the list of failures)
             part.fail(source, error)
         else:
             if done:
                 part.complete(source, processor.picture(source))
+
+    def _process_video(
+        self,
+        whole: VideoProcessor,
+        source: Source,
+        record: Callable[[Frame, Sequence[Face]], None],
+        note: Callable[[str], None],
+    ) -> bool:
+        """Processes a video, in segments if it is long and the cluster has actors for them."""
+        seconds = self.work.segment_s
+        with local_copy(source) as copied:
+            workers = []
+            if is_long(copied, whole.frame_range, seconds):
+                workers = ray.get(self._control.segment_workers.remote())
+            if len(workers) < 2:
+                return whole(copied, record, note)
+            first = crc32(source.name.encode("utf-8", "surrogatepass")) % len(workers)
+            own = {"finder": self._finder, "overlay": self._overlay}
+            with closing(SegmentExecutor(workers[first:] + workers[:first], own)) as executor:
+                processor = SegmentedVideoProcessor(whole, executor, seconds)
+                return processor(copied, record, note)
 
 
 class _Part(Scoped):

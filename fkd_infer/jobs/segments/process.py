@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, Future, wait
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, wait
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TypeVar
 
 from fkd_infer.errors import LimitStoppedError, SegmentError, UnreadableVideoError
@@ -27,8 +26,10 @@ from fkd_infer.jobs.segments.tasks import (
     run_on,
 )
 from fkd_infer.jobs.videos import VideoProcessor
-from fkd_infer.media.sources import Source
+from fkd_infer.media.sources import Source, local_copy
 from fkd_infer.media.video.segments.parts import PART_SUFFIX, Part, join_parts
+from fkd_infer.stores.output import local_output
+from fkd_infer.stores.temporary import temporary_folder
 from fkd_infer.system.files.atomic import output_errors
 from fkd_infer.types import Face, Frame
 
@@ -46,8 +47,9 @@ class SegmentedVideoProcessor:
     """Processes a video in segments of at least `seconds` at once, with the results of `whole`, the
     processor of all of it.
 
-    `executor` runs functions and arguments that can be pickled. What cannot be cut is left to
-    `whole`, with a note that says why. `joined` is called with how the segments were joined.
+    `executor` runs functions and arguments that can be pickled, on this or on other machines: files
+    are read there by the same paths, and sources in stores are copied. What cannot be cut is left
+    to `whole`, with a note that says why. `joined` is called with how the segments were joined.
     """
 
     whole: VideoProcessor
@@ -67,6 +69,15 @@ class SegmentedVideoProcessor:
         Returns whether the source was processed to its end. A run that stops before that has
         written and recorded nothing.
         """
+        with local_copy(source) as copied:
+            return self._process(copied, record, note)
+
+    def _process(
+        self,
+        source: Source,
+        record: Callable[[Frame, Sequence[Face]], None],
+        note: Callable[[str], None],
+    ) -> bool:
         try:
             segments = self._plan(source)
             found = self._find(source, segments)
@@ -113,12 +124,11 @@ class SegmentedVideoProcessor:
 
     def _job(self, source: Source) -> SegmentJob:
         whole = self.whole
-        picture = whole.picture(source)
         return SegmentJob(
             source,
             whole.finder,
             whole.overlay,
-            picture if whole.drawn else None,
+            whole.drawn,
             whole.encoding,
             whole.limits,
             whole.reading,
@@ -144,8 +154,11 @@ class SegmentedVideoProcessor:
             tracker.summary.detections += sum(one.searched for one in joined.tracked)
         finished = finished_frames(frames, joined.tracked, rule, smoothing, self.whole.offline)
         results = list(finished)
-        if job.output is not None:
-            for text in self._draw(job, segments, [faces for _, faces in results]):
+        picture = self.whole.picture(source)
+        if job.drawn and picture is not None:
+            with local_output(picture) as output:
+                notes = self._draw(job, segments, [faces for _, faces in results], output.path)
+            for text in notes:
                 note(text)
         for frame, faces in results:
             record(frame, faces)
@@ -154,47 +167,52 @@ class SegmentedVideoProcessor:
         self.joined(joined)
 
     def _draw(
-        self, job: SegmentJob, segments: Sequence[Segment], faces: Sequence[Sequence[Face]]
+        self,
+        job: SegmentJob,
+        segments: Sequence[Segment],
+        faces: Sequence[Sequence[Face]],
+        output: Path,
     ) -> Sequence[str]:
         """Draws and encodes all segments, and joins them; returns notes."""
-        assert job.output is not None
         assert job.source.path is not None
-        folder = job.output.parent
-        with output_errors(job.output):
-            folder.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(prefix=".parts-", dir=folder) as parts:
-            paths = [Path(parts, f"{n}{PART_SUFFIX}") for n in range(len(segments))]
-            arguments = [
-                (job, segment, faces[segment.first : segment.first + len(segment.times)], path)
-                for segment, path in zip(segments, paths, strict=True)
+        arguments = [
+            (job, segment, faces[segment.first : segment.first + len(segment.times)], output)
+            for segment in segments
+        ]
+        with temporary_folder() as folder:
+            parts = [
+                Part(folder / f"{number}{PART_SUFFIX}", segment.times)
+                for number, segment in enumerate(segments)
             ]
-            self._map(draw_part, arguments)
-            joined = [
-                Part(path, segment.times) for segment, path in zip(segments, paths, strict=True)
-            ]
-            whole = self.whole
-            first = first_frame(job, segments[0])
+            for number, data in self._results(draw_part, arguments):
+                with output_errors(parts[number].path):
+                    parts[number].path.write_bytes(data)
+            whole, first = self.whole, first_frame(job, segments[0])
             return join_parts(
-                job.output, job.source.path, joined, first, whole.encoding, whole.frame_range
+                output, job.source.path, parts, first, whole.encoding, whole.frame_range
             )
 
     def _map(self, function: Callable[..., T], arguments: Sequence[tuple[object, ...]]) -> list[T]:
         """Calls a function with each of the arguments, at once; returns the results in order."""
-        futures = [self.executor.submit(function, *each) for each in arguments]
-        try:
-            for future in futures:
-                self._await(future)
-            return [future.result() for future in futures]
-        finally:
-            for future in futures:
-                future.cancel()
+        found = dict(self._results(function, arguments))
+        return [found[number] for number in range(len(arguments))]
 
-    def _await(self, future: Future[T]) -> None:
-        """Waits for a result; raises its error, or _StoppingError if the run is to stop first."""
-        while not wait([future], _POLL_S).done:
-            if self.whole.stopping():
-                raise _StoppingError
-        future.result()
+    def _results(
+        self, function: Callable[..., T], arguments: Sequence[tuple[object, ...]]
+    ) -> Iterator[tuple[int, T]]:
+        """Calls a function with each of the arguments, at once; yields the results as they come,
+        each with its number, and keeps none. Raises _StoppingError if the run is to stop first."""
+        submit = self.executor.submit
+        waiting = {submit(function, *each): number for number, each in enumerate(arguments)}
+        try:
+            while waiting:
+                for future in wait(waiting, _POLL_S, FIRST_COMPLETED).done:
+                    yield waiting.pop(future), future.result()
+                if waiting and self.whole.stopping():
+                    raise _StoppingError
+        finally:
+            for future in waiting:
+                future.cancel()
 
 
 def first_frame(job: SegmentJob, first: Segment) -> Frame:

@@ -8,8 +8,8 @@ parts are drawn and encoded at once: `draw_part`.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
-from contextlib import closing
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from zlib import crc32
@@ -21,9 +21,10 @@ from fkd_infer.jobs.segments.plan import COMPARED, Segment
 from fkd_infer.jobs.threads import opencv_threads
 from fkd_infer.limits import Limits
 from fkd_infer.media.frames import frames_from
-from fkd_infer.media.sources import Source
+from fkd_infer.media.sources import Source, local_copy
 from fkd_infer.media.video.encoding import Encoding
-from fkd_infer.media.video.segments.parts import PartSink
+from fkd_infer.media.video.segments.parts import PART_SUFFIX, PartSink
+from fkd_infer.stores.temporary import temporary_folder
 from fkd_infer.system.prefetch import prefetch
 from fkd_infer.tracking.state import Ids, TrackerMark, TrackerState
 from fkd_infer.tracking.tracked_frame import TrackedFrame
@@ -37,24 +38,35 @@ _QUEUE_SIZE = 3
 class SegmentJob:
     """What the steps of one video share. It can be pickled; networks are loaded where it arrives.
 
-    `output` is the name of the annotated video, None if there is none.
+    Faces are drawn on its frames if it is `drawn`. A source in a store is copied where its copy is
+    not.
     """
 
     source: Source
     finder: FaceFinder
     overlay: Overlay
-    output: Path | None
+    drawn: bool
     encoding: Encoding = field(default_factory=Encoding)
     limits: Limits = field(default_factory=Limits)
     reading: ReadSettings = field(default_factory=ReadSettings)
+
+    @contextmanager
+    def here(self) -> Iterator[SegmentJob]:
+        """Yields the same job with a source whose path is a file of this machine.
+
+        Raises StoreError, and SegmentError if an object has changed since it was copied elsewhere.
+        """
+        with local_copy(self.source) as copied:
+            if copied.stored != self.source.stored:
+                raise SegmentError(self.source.name, "it has changed meanwhile")
+            yield replace(self, source=copied)
 
     def frames(self, segment: Segment, frame_range: FrameRange) -> Generator[Frame, None, None]:
         """The frames of a segment, or of a range that begins with it.
 
         Raises SegmentError for a frame that a run of the whole video would not have there.
         """
-        drawn = self.output is not None
-        settings = self.finder.read_settings(self.reading, drawn)
+        settings = self.finder.read_settings(self.reading, self.drawn)
         number = -1
         frames = frames_from(self.source, frame_range, settings, self.limits)
         for number, frame in enumerate(frames):
@@ -121,8 +133,7 @@ def find_faces(job: SegmentJob, segment: Segment) -> FoundSegment:
     marks: list[TrackerMark] = []
     checksums: list[int] = []
     count, size = len(segment.times), (0, 0)
-    frames = prefetch(job.frames(segment, segment.with_following()), _QUEUE_SIZE, "read")
-    with opencv_threads(1), closing(frames):
+    with job.here() as here, opencv_threads(1), closing(_read(here, segment, True)) as frames:
         for number, frame in enumerate(frames):
             if number < COMPARED or number >= count:
                 checksums.append(crc32(frame.image.tobytes()))
@@ -148,8 +159,7 @@ def run_on(job: SegmentJob, segment: Segment, state: TrackerState, found: FoundS
     tracker.restore(state)
     last_contest = max((n for n, one in enumerate(found.tracked) if one.contested), default=-1)
     tracked: list[TrackedFrame] = []
-    frames = prefetch(job.frames(segment, segment.frame_range), _QUEUE_SIZE, "read")
-    with opencv_threads(1), closing(frames):
+    with job.here() as here, opencv_threads(1), closing(_read(here, segment)) as frames:
         for number, frame in enumerate(frames):
             tracked.append(tracker.track(frame))
             own, other = tracker.mark(), found.marks[number]
@@ -159,14 +169,26 @@ def run_on(job: SegmentJob, segment: Segment, state: TrackerState, found: FoundS
 
 
 def draw_part(
-    job: SegmentJob, segment: Segment, faces: Sequence[Sequence[Face]], part: Path
-) -> None:
-    """Draws the faces of each frame of a segment, and encodes the frames into the file `part`."""
-    assert job.output is not None
-    assert job.source.path is not None
-    frames = prefetch(job.frames(segment, segment.frame_range), _QUEUE_SIZE, "read")
-    sink = PartSink(part, job.output, job.source.path, job.encoding)
-    with opencv_threads(1), closing(frames), sink:
-        for frame, found in zip(frames, faces, strict=True):
-            job.overlay.draw(frame.canvas(), found)
-            sink.write(frame)
+    job: SegmentJob, segment: Segment, faces: Sequence[Sequence[Face]], output: Path
+) -> bytes:
+    """Draws the faces of each frame of a segment; returns the part that the frames are encoded to.
+
+    `output` is the file that parts are joined to, which this machine need not have.
+    """
+    with job.here() as here, temporary_folder() as folder:
+        assert here.source.path is not None
+        part = folder / f"part{PART_SUFFIX}"
+        sink = PartSink(part, output, here.source.path, job.encoding)
+        with opencv_threads(1), closing(_read(here, segment)) as frames, sink:
+            for frame, found in zip(frames, faces, strict=True):
+                job.overlay.draw(frame.canvas(), found)
+                sink.write(frame)
+        return part.read_bytes()
+
+
+def _read(
+    job: SegmentJob, segment: Segment, with_following: bool = False
+) -> Generator[Frame, None, None]:
+    """The frames of a segment, read ahead."""
+    frame_range = segment.with_following() if with_following else segment.frame_range
+    return prefetch(job.frames(segment, frame_range), _QUEUE_SIZE, "read")

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from faults.killed_runs import read_outputs
+from synthetic_videos import Clip, constant_rate, make_video, sound_packets, times_of
 from tiny_models import MODELS
 
 from fkd_infer.cli.main import main
@@ -248,6 +249,53 @@ def test_videos_bad_files_models_and_versions(
     assert (
         f"it has numpy {np.__version__}, and this machine 0.1; install the same" in refused.stderr
     )
+
+
+@pytest.fixture
+def long_video(tmp_path: Path) -> Path:
+    """A video of 12 s, with a key frame each second, and another picture after 7 s."""
+    rate = Fraction(10)
+
+    def picture(index: int) -> Pixels:
+        return scene(7 if index < 70 else 8)
+
+    clip = Clip(constant_rate(120, rate), picture, Fraction(1, 10_240), rate, key_frames=10)
+    (tmp_path / "videos").mkdir()
+    return make_video(tmp_path / "videos" / "long.mp4", clip)
+
+
+@pytest.mark.usefixtures("connected")
+def test_a_long_video_in_segments_is_that_of_one_run(
+    cluster: Any, long_video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def outputs(name: str) -> Sequence[Path | str]:
+        return "--parquet", tmp_path / name / "faces", "--out", tmp_path / name / "pictures"
+
+    here = run_here(long_video, *outputs("here"))
+    monkeypatch.setattr("fkd_infer.ray.segments.SEGMENT_S", 3.0)
+    node = cluster.add_node(**_NODE)
+    try:
+        there = run_here(long_video, "--ray", "auto", *outputs("there"))
+    finally:
+        cluster.remove_node(node)
+    assert here.exit_code == there.exit_code == 0, there.output
+    assert " segments" not in there.stderr  # as in notes of what was not cut, or not joined
+    found = rows(tmp_path / "there" / "faces")
+    assert {row["face"] for row in found} != {None}
+    assert found == rows(tmp_path / "here" / "faces")
+    one, joined = (tmp_path / name / "pictures" / "long.mp4" for name in ("here", "there"))
+    assert times_of(joined) == times_of(one)
+    assert sound_packets(joined) == sound_packets(one)
+    assert (key_frames(one), key_frames(joined)) == (1, 4)
+    assert list((tmp_path / "there").rglob(".*")) == []
+
+
+def key_frames(path: Path) -> int:
+    """The number of key frames of a video."""
+    import av
+
+    with av.open(str(path)) as container:
+        return sum(packet.is_keyframe for packet in container.demux(video=0) if packet.size)
 
 
 @pytest.mark.usefixtures("connected")

@@ -28,6 +28,8 @@ from fkd_infer.jobs.videos import VideoProcessor
 from fkd_infer.media.sources import Source, expand_sources
 from fkd_infer.media.video.encoding import Encoding
 from fkd_infer.pipeline import load
+from fkd_infer.stores.access import fetch, find, upload
+from fkd_infer.stores.address import Address, Place
 from fkd_infer.tracking.state import TrackerMark
 from fkd_infer.tracking.tracker import Tracker
 from fkd_infer.types import Face, Frame, FrameRange, ReadSettings
@@ -67,7 +69,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Source:
 
 
 def processor(
-    folder: Path | None,
+    folder: Place | None,
     smoothing: Smoothing = "medium",
     frame_range: FrameRange | None = None,
     offline: bool = False,
@@ -110,7 +112,7 @@ def one(source: Source, tmp_path_factory: pytest.TempPathFactory) -> tuple[Recor
     whole = processor(tmp_path_factory.mktemp("one"))
     recorded = run_whole(source, whole)
     picture = whole.picture(source)
-    assert picture is not None
+    assert isinstance(picture, Path)
     return recorded, picture, whole.finder.summary
 
 
@@ -133,6 +135,26 @@ def test_processes_give_what_one_run_gives(
     assert times_of(picture) == times_of(video)
     assert len(times_of(picture)) == COUNT
     assert [path.name for path in tmp_path.iterdir() if path != picture] in ([], ["cache"])
+
+
+def test_videos_in_stores_give_what_files_give(
+    source: Source, one: tuple[Recorded, Path, str], tmp_path: Path
+) -> None:
+    assert source.path is not None
+    upload(source.path, Address.parse("memory://segments/heads.mp4"))
+    (stored,) = expand_sources("memory://segments/heads.mp4")
+    whole = processor(Address.parse("memory://segments/out"))
+    recorded = run_in_segments(stored, whole)
+    expected, video, _ = one
+    frames = [(stored.name, *frame[1:]) for frame in expected.frames]
+    Recorded(frames, expected.faces).assert_is(recorded)
+    assert recorded.notes == expected.notes
+    assert len(recorded.joined) == 1
+    picture = find(Address.parse("memory://segments/out/heads.mp4"))
+    assert picture is not None
+    fetch(picture, tmp_path / "heads.mp4")
+    assert sound_packets(tmp_path / "heads.mp4") == sound_packets(video)
+    assert times_of(tmp_path / "heads.mp4") == times_of(video)
 
 
 @pytest.mark.parametrize(
