@@ -28,7 +28,7 @@ def files_below(
     """
     try:
         with os.scandir(folder) as entries:
-            names = [entry.name + os.sep * entry.is_dir() for entry in entries]
+            names = [entry.name + os.sep * _is_folder(entry) for entry in entries]
     except OSError as error:
         fail(error)
         return
@@ -42,6 +42,14 @@ def files_below(
             left_out(path)
         else:
             yield from files_below(path, left_out, fail)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a folder, or a link to one; a link that leads nowhere is none."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
 
 
 def split_glob(parts: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:

@@ -40,6 +40,7 @@ def test_folders_are_searched_in_order(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fkd_train.runtimes.onnxruntime_web._module_folders", lambda: iter(()))
     with pytest.raises(InstallError, match="npm install onnxruntime-web"):
         OnnxRuntimeWeb().version()
     monkeypatch.setattr("shutil.which", lambda _: None)
