@@ -7,7 +7,7 @@ for them, they can start, and no more than one segment for each core is in work.
 
 from __future__ import annotations
 
-import pickle
+import pickle  # nosec B403
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import ExitStack
