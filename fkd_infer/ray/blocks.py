@@ -24,7 +24,7 @@ BLOCK_COLUMN = "block"
 
 @dataclass(frozen=True)
 class Block:
-    """Photos, or one video, that one actor processes into one part of the table.
+    """Photos, or one video, of which one actor makes one part of the table.
 
     The last block says so, and may have no sources; its `note` is a line for the end of the run.
     """

@@ -36,6 +36,9 @@ def connected(address: str) -> Iterator[None]:
     # Ray's own lines would be between those of the run; its log files have them too.
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    os.environ.setdefault(
+        "RAY_USAGE_STATS_ENABLED", "0"
+    )  # what runs here is nobody else's business
     os.environ.setdefault("RAY_agent_register_timeout_ms", "120000")  # a busy machine needs more
     options: dict[str, Any] = {}
     if address == LOCAL:

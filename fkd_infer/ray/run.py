@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 
 import ray
@@ -44,6 +45,8 @@ from fkd_infer.system.hash_set import HashSet
 
 GPU_SHARE = 0.25
 """Of a GPU, for each actor, if networks run there: reading and drawing keep a core each busy."""
+
+_WATCH_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -117,7 +120,7 @@ def _process(
     told = all_listed = False
     missing = 0
     bar = tqdm(total=None, unit="frames", leave=False, disable=True if quiet else None)
-    with bar:
+    with bar, _stopped_by(signalled, control):
         results = _results_by_client if job.address.startswith(CLIENT) else _results
         for result in results(job, completed, shipment, share, control):
             if result.runs_on and result.node not in nodes and not quiet:
@@ -130,10 +133,31 @@ def _process(
             if not told and (signalled() or summary.fatal_error is not None):
                 control.stop.remote()
                 told = True
+    told |= signalled()
     summary.complete = all_listed and not missing and not told
     if not (summary.complete or told):
         lost = ClusterError(f"--ray {job.address}", "workers stopped before all sources were done")
         summary.fatal_error = RunAbortedError(lost)
+
+
+@contextmanager
+def _stopped_by(signalled: Callable[[], bool], control: Any) -> Iterator[None]:
+    """Stops the workers after a signal in the block, also while the driver waits for a result."""
+    ended = Event()
+
+    def watch() -> None:
+        while not ended.wait(_WATCH_S):
+            if signalled():
+                control.stop.remote()
+                return
+
+    thread = Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
 
 
 def _cause(error: BaseException | None, address: str) -> FkdError:

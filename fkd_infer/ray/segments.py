@@ -10,7 +10,8 @@ from __future__ import annotations
 import pickle  # between processes of one run  # nosec B403
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from io import BytesIO
 from queue import SimpleQueue
 from threading import Event
@@ -19,8 +20,11 @@ from typing import Any, ParamSpec, TypeVar
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from fkd_infer.drawing.overlay import Overlay
 from fkd_infer.errors import FkdError, UnreadableVideoError
+from fkd_infer.jobs.face_finder import FaceFinder
 from fkd_infer.jobs.run import silent_readers
+from fkd_infer.jobs.segments.tasks import SegmentJob
 from fkd_infer.media.sources import Source
 from fkd_infer.media.video.container import open_video
 from fkd_infer.ray.work import Shipment
@@ -31,6 +35,7 @@ T = TypeVar("T")
 SEGMENT_S = 60.0
 """Seconds of a segment. Each cut costs 2 to 3 s of tracking, so shorter ones would waste cores."""
 _POLL_S = 0.5
+_FINDER, _OVERLAY = "finder", "overlay"
 
 
 def is_long(source: Source, frame_range: FrameRange, segment_s: float) -> bool:
@@ -85,41 +90,58 @@ class SegmentWorker:
     """
 
     def __init__(self, shipment: Shipment) -> None:
-        self._own: dict[str, object] = {}
+        self._copies = ExitStack()
+        self._source: Source | None = None
+        self._local: Source | None = None
         self._problem: FkdError | None = None
         try:
-            _, self._own["finder"], self._own["overlay"] = shipment.open()
+            _, self._finder, self._overlay = shipment.open()
         except FkdError as error:
             self._problem = error
 
     def run(self, call: bytes) -> bytes:
-        """Calls a function; returns its result, or the FkdError that it raised."""
+        """Calls a step of a job; returns its result, or the FkdError that it raised, and the
+        seconds of its stages."""
+        if self._problem is not None:
+            return pickle.dumps((None, self._problem, {}))
+        stopwatch = self._finder.pipeline.stopwatch
+        before = dict(stopwatch.seconds)
+        own = {_FINDER: self._finder, _OVERLAY: self._overlay}
+        step, job, *others = _Unpickler(call, own).load()
         try:
-            if self._problem is not None:
-                raise self._problem
-            function, arguments = _Unpickler(call, self._own).load()
             with silent_readers():
-                return pickle.dumps((function(*arguments), None))
-        except FkdError as error:
-            return pickle.dumps((None, error))
+                value, error = step(self._with_copy(job), *others), None
+        except FkdError as raised:
+            value, error = None, raised
+        return pickle.dumps((value, error, stopwatch.since(before)))
+
+    def _with_copy(self, job: SegmentJob) -> SegmentJob:
+        """The same job, with a copy of its video that is kept until there is one of another."""
+        if self._local is None or self._source != job.source:
+            self._copies.close()
+            self._local = None
+            self._local = self._copies.enter_context(job.here()).source
+            self._source = job.source
+        return replace(job, source=self._local)
 
 
 class SegmentExecutor(ThreadPoolExecutor):
-    """Runs functions in segment workers, one at a time in each, until it is closed.
+    """Runs steps of jobs in segment workers, one at a time in each, until it is closed.
 
-    Arguments that are `own` objects, by their names, are not sent: each worker has its own.
+    The finder and the overlay of a job are not sent: each worker has its own.
     """
 
-    def __init__(self, workers: Sequence[Any], own: Mapping[str, object]) -> None:
+    def __init__(self, workers: Sequence[Any], finder: FaceFinder, overlay: Overlay) -> None:
         super().__init__(len(workers), "segment")
-        self._own = own
+        self._own = {_FINDER: finder, _OVERLAY: overlay}
+        self._stopwatch = finder.pipeline.stopwatch
         self._closed = Event()
         self._idle: SimpleQueue[Any] = SimpleQueue()
         for worker in workers:
             self._idle.put(worker)
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """Runs a function with these arguments, which has no others."""
+        """Runs a step with these arguments, of which the first is the job."""
         assert not kwargs
         return super().submit(self._run, fn, args)
 
@@ -128,9 +150,9 @@ class SegmentExecutor(ThreadPoolExecutor):
         self._closed.set()
         self.shutdown(cancel_futures=True)
 
-    def _run(self, function: Callable[..., T], arguments: tuple[object, ...]) -> T:
+    def _run(self, step: Callable[..., T], arguments: tuple[object, ...]) -> T:
         call = BytesIO()
-        _Pickler(call, self._own).dump((function, arguments))
+        _Pickler(call, self._own).dump((step, *arguments))
         worker = self._idle.get()
         try:
             result = worker.run.remote(call.getvalue())
@@ -138,9 +160,10 @@ class SegmentExecutor(ThreadPoolExecutor):
                 if self._closed.is_set():
                     raise CancelledError
             value: T
-            value, error = pickle.loads(ray.get(result))  # nosec B301: of our own workers
+            value, error, stages = pickle.loads(ray.get(result))  # nosec B301: of our own workers
         finally:
             self._idle.put(worker)
+        self._stopwatch.include(stages)
         if error is not None:
             raise error
         return value

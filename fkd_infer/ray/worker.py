@@ -84,7 +84,7 @@ class Worker:
         if self._problem is not None:
             return BlockResult(self.node, fatal=self._problem)
         pipeline = self._finder.pipeline
-        stages, before = pipeline.stopwatch.seconds, dict(pipeline.stopwatch.seconds)
+        before = dict(pipeline.stopwatch.seconds)
         part = _Part(self.work, pipeline.card.landmarks, block, self.node, self._stopping)
         result = part.result
         try:
@@ -99,7 +99,7 @@ class Worker:
         if block.note:
             result.notes.append(block.note)
         result.runs_on = pipeline.session.started.on
-        result.stages = {name: s - before.get(name, 0.0) for name, s in stages.items()}
+        result.stages = pipeline.stopwatch.since(before)
         return result
 
     def _photos(self, block: Block, part: _Part) -> None:
@@ -163,8 +163,8 @@ class Worker:
             if len(workers) < 2:
                 return whole(copied, record, note)
             first = crc32(source.name.encode("utf-8", "surrogatepass")) % len(workers)
-            own = {"finder": self._finder, "overlay": self._overlay}
-            with closing(SegmentExecutor(workers[first:] + workers[:first], own)) as executor:
+            workers = workers[first:] + workers[:first]
+            with closing(SegmentExecutor(workers, self._finder, self._overlay)) as executor:
                 processor = SegmentedVideoProcessor(whole, executor, seconds)
                 return processor(copied, record, note)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -36,6 +36,17 @@ class Stopwatch:
         trace = self.trace  # read once, since another thread may reset it
         if trace is not None:
             trace.add(stage, started, ended, getattr(self._thread, "frames", ()))
+
+    def include(self, seconds: Mapping[str, float]) -> None:
+        """Adds the seconds of stages in another process."""
+        with self._lock:
+            for stage, more in seconds.items():
+                self.seconds[stage] = self.seconds.get(stage, 0.0) + more
+
+    def since(self, before: Mapping[str, float]) -> dict[str, float]:
+        """The seconds that were added to what `seconds` was before."""
+        with self._lock:
+            return {stage: s - before.get(stage, 0.0) for stage, s in self.seconds.items()}
 
     @contextmanager
     def for_frames(self, frames: Sequence[FrameId]) -> Iterator[None]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import count
 from pathlib import Path
 from zlib import crc32
 
@@ -26,6 +27,7 @@ from fkd_infer.media.video.encoding import Encoding
 from fkd_infer.media.video.segments.parts import PART_SUFFIX, PartSink
 from fkd_infer.stores.temporary import temporary_folder
 from fkd_infer.system.prefetch import prefetch
+from fkd_infer.system.stopwatch import Stopwatch
 from fkd_infer.tracking.state import Ids, TrackerMark, TrackerState
 from fkd_infer.tracking.tracked_frame import TrackedFrame
 from fkd_infer.tracking.tracker import Tracker
@@ -67,14 +69,22 @@ class SegmentJob:
         Raises SegmentError for a frame that a run of the whole video would not have there.
         """
         settings = self.finder.read_settings(self.reading, self.drawn)
-        number = -1
         frames = frames_from(self.source, frame_range, settings, self.limits)
-        for number, frame in enumerate(frames):
+        for number in count():
+            with self.stopwatch("read"):
+                frame = next(frames, None)
+            if frame is None:
+                break
             if not segment.has(number, frame.time):
                 raise self._mismatch()
             yield replace(frame, index=segment.index_of(number))
-        if number + 1 < len(segment.times):
+        if number < len(segment.times):
             raise self._mismatch()
+
+    @property
+    def stopwatch(self) -> Stopwatch:
+        """Measures the stages in this process."""
+        return self.finder.pipeline.stopwatch
 
     def tracker(self) -> Tracker | None:
         """A tracker that has seen nothing; None if faces are not tracked."""
@@ -132,19 +142,19 @@ def find_faces(job: SegmentJob, segment: Segment) -> FoundSegment:
     tracked: list[TrackedFrame] = []
     marks: list[TrackerMark] = []
     checksums: list[int] = []
-    count, size = len(segment.times), (0, 0)
+    length, size = len(segment.times), (0, 0)
     with job.here() as here, opencv_threads(1), closing(_read(here, segment, True)) as frames:
         for number, frame in enumerate(frames):
-            if number < COMPARED or number >= count:
+            if number < COMPARED or number >= length:
                 checksums.append(crc32(frame.image.tobytes()))
-            if number >= count:
+            if number >= length:
                 continue
             size = frame.width, frame.height
             tracked.append(job.find(tracker, frame))
             if tracker is not None:
                 marks.append(tracker.mark())
     state = None if tracker is None else tracker.state()
-    opened = min(count, COMPARED)
+    opened = min(length, COMPARED)
     return FoundSegment(tracked, marks, state, checksums[:opened], checksums[opened:], *size)
 
 
@@ -181,8 +191,10 @@ def draw_part(
         sink = PartSink(part, output, here.source.path, job.encoding)
         with opencv_threads(1), closing(_read(here, segment)) as frames, sink:
             for frame, found in zip(frames, faces, strict=True):
-                job.overlay.draw(frame.canvas(), found)
-                sink.write(frame)
+                with job.stopwatch("draw"):
+                    job.overlay.draw(frame.canvas(), found)
+                with job.stopwatch("write"):
+                    sink.write(frame)
         return part.read_bytes()
 
 
