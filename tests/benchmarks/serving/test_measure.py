@@ -49,9 +49,11 @@ def shifted(monkeypatch: pytest.MonkeyPatch) -> list[float]:
             http.daemon_threads = True
             thread = threading.Thread(target=http.serve_forever)
             thread.start()
-            yield http.server_address[1]
-            http.shutdown()
-            thread.join()
+            try:
+                yield http.server_address[1]
+            finally:  # a server that is closed while it serves keeps a core busy for ever
+                http.shutdown()
+                thread.join()
 
     monkeypatch.setattr(measure, "ray_serve", server)
     return shift
