@@ -8,12 +8,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import onnxruntime
 import pytest
 
 from fkd_infer import load
 from fkd_infer.detection.fkd import FkdDetector, padded
 from fkd_infer.errors import ProviderError
 from fkd_infer.runtime.choice import ProviderChoice
+from fkd_infer.runtime.libraries import NoDeviceError, plugin_devices
 from fkd_infer.runtime.proof import drawn_face
 from fkd_infer.runtime.providers.openvino import OPENVINO, OpenVinoSettings
 from fkd_infer.runtime.session import LandmarkSession
@@ -23,6 +25,10 @@ from fkd_infer.runtime.settings import SessionSettings
 @pytest.fixture
 def plugin() -> None:
     pytest.importorskip("onnxruntime_ep_openvino", reason="needs the plug-in of OpenVINO")
+    try:
+        plugin_devices(onnxruntime, OPENVINO, "CPU")
+    except NoDeviceError:
+        pytest.skip("OpenVINO's plug-in offers CPUs of Intel alone")
 
 
 def crops_of(count: int) -> np.ndarray:
