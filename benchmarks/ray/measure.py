@@ -125,14 +125,16 @@ def _listing(photos: Path, links: int, folder: Path, recorder: Recorder) -> None
     smallest = min(photos.iterdir(), key=lambda path: path.stat().st_size)
     for number in range(links):
         path = many / f"{number // 1000:03d}" / f"{number:06d}{smallest.suffix}"
-        if number % 1000 == 0:
+        if number % 1000 == 0:  # file systems limit the links to one file
             path.parent.mkdir(parents=True, exist_ok=True)
-        if not path.exists():
-            path.hardlink_to(smallest)
+            shutil.copyfile(smallest, path)
+            first = path
+        elif not path.exists():
+            path.hardlink_to(first)
     shutil.rmtree(out, ignore_errors=True)
     conditions = _conditions(seconds=_LISTING_S)
-    arguments = command(many, out, True)
-    run = measure(arguments[: arguments.index("--out")], out, stop_after_s=_LISTING_S)
+    arguments = command(many, out, ray=True, with_pictures=False)
+    run = measure(arguments, out, stop_after_s=_LISTING_S)
     quarter = max(1, len(run.driver_mib) // 4)
     second = sorted(run.driver_mib[quarter : 2 * quarter])
     last = sorted(run.driver_mib[-quarter:])

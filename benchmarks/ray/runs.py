@@ -37,10 +37,14 @@ class MeasuredRun:
     stopped: bool = False
 
 
-def command(photos: Path, out: Path, ray: bool, *more: str) -> list[str]:
-    """A run that writes a table and pictures."""
+def command(
+    photos: Path, out: Path, ray: bool, *more: str, with_pictures: bool = True
+) -> list[str]:
+    """A run that writes a table, and pictures."""
     base = [sys.executable, "-m", "fkd_infer.cli.main", str(photos), "--no-tuned", "--quiet"]
-    base += ["--parquet", str(out / "faces"), "--out", str(out / "pictures")]
+    base += ["--parquet", str(out / "faces")]
+    if with_pictures:
+        base += ["--out", str(out / "pictures")]
     return [*base, *(["--ray", "local"] if ray else []), *more]
 
 
