@@ -18,6 +18,7 @@ from benchmarks.harness.results import Figure, Measurement, Recorder, file_sha25
 from fkd_infer.choices import Roll
 from fkd_infer.detection.registry import find_detector
 from fkd_infer.geometry.arrays import Floats, Pixels
+from fkd_infer.landmarks.schemes import LandmarkScheme
 from fkd_infer.models.shipped import find_model
 from fkd_infer.pipeline import Pipeline, load
 from fkd_infer.types import Detections, Face
@@ -116,7 +117,7 @@ def find_annotated(pipeline: Pipeline, photos: Faces) -> list[PhotoResult]:
     results = []
     for image, points in zip(photos.images, photos.points, strict=True):
         found = pipeline(image)
-        errors = [_error(face.points, points, photos) for face in found]
+        errors = [mean_error(face.points, points, photos.scheme) for face in found]
         best = int(np.argmin(errors)) if errors else None
         is_found = best is not None and errors[best] < MAX_ERROR
         error = errors[best] if best is not None else np.inf
@@ -137,8 +138,9 @@ def turned_photos(photos: Faces, turns: int) -> Faces:
     return Faces(photos.names, images, np.array(points, np.float32), photos.scheme)
 
 
-def _error(points: Floats, truth: Floats, photos: Faces) -> float:
-    left, right = photos.scheme.outer_eye_corners
+def mean_error(points: Floats, truth: Floats, scheme: LandmarkScheme) -> float:
+    """The mean error of a face's points, in distances of the outer eye corners."""
+    left, right = scheme.outer_eye_corners
     distance = np.linalg.norm(truth[left] - truth[right])
     return float(np.linalg.norm(points - truth, axis=1).mean() / distance)
 

@@ -18,13 +18,12 @@ from typing import Any
 import numpy as np
 from playwright.sync_api import Error, sync_playwright
 
-from benchmarks.faces.recall import MAX_ERROR
+from benchmarks.faces.recall import MAX_ERROR, mean_error
 from benchmarks.harness import statistics
 from benchmarks.harness.results import Figure, Measurement, Recorder
 from benchmarks.web.frames import LabelledFrame, drawn_frames, photo_frames, write_frames
 from fkd_infer.errors import ContenderError
 from fkd_infer.landmarks.schemes import IBUG68
-from fkd_train.evaluation.metrics import nme
 from tools.static_host import serve
 
 COMMAND = "web"
@@ -123,7 +122,10 @@ def _run(
 def figures_of(runs: Sequence[Sequence[Any]], frames: Sequence[LabelledFrame]) -> dict[str, Figure]:
     """`runs` are the page's results on each frame, by round."""
     errors = [
-        min((_error(points, frame) for points in result["faces"]), default=np.inf)
+        min(
+            (mean_error(np.array(face), frame.points, IBUG68) for face in result["faces"]),
+            default=np.inf,
+        )
         for result, frame in zip(runs[0], frames, strict=True)
     ]
     found = [error for error in errors if error < MAX_ERROR]
@@ -148,8 +150,3 @@ def _seconds(runs: Sequence[Sequence[Any]]) -> list[float]:
 
 def _milliseconds(seconds: Sequence[float], better: Any = None) -> Figure:
     return Figure.from_interval(statistics.median_interval(seconds), "ms", 1000, better)
-
-
-def _error(points: Sequence[Sequence[float]], frame: LabelledFrame) -> float:
-    """The mean error of a face's points, in distances of the outer eye corners."""
-    return float(nme(np.array([points]), frame.points[None], IBUG68)[0]) / 100
