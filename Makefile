@@ -24,7 +24,7 @@ SECONDS := 60
 TEST_WHEEL = cd build && venv/bin/pytest -c ../pyproject.toml --rootdir .. -p no:cacheprovider ../tests/infer \
 	--ignore=../tests/infer/live/page
 
-.PHONY: demo web test check audit lock sbom release faults fuzz soak format wheel-test gpu-wheel-test clean
+.PHONY: demo web test check docs pictures audit lock sbom release faults fuzz soak format wheel-test gpu-wheel-test clean
 
 demo: $(VENV)/.installed-demo  ## 68 points on a photo, with the shipped model
 	$(BIN)/python -m fkd_infer.cli.demo --out out/demo
@@ -43,6 +43,12 @@ check: $(VENV)/.installed-dev  ## format, lint, types, architecture, security
 	$(BIN)/lint-imports
 	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive fkd_infer fkd_train benchmarks tools
 	$(BIN)/python -m tools.audit
+
+docs: $(VENV)/.installed-dev  ## the site of the documentation in build/site/html; a broken link or a missing page fails
+	$(BIN)/python -m tools.site
+
+pictures: $(VENV)/.installed-dev  ## the pictures of the documentation, drawn again
+	$(BIN)/python -m tools.pictures
 
 audit: $(VENV)/.installed-dev  ## fails for a known vulnerability of a pinned package, or if the service does not answer
 	$(BIN)/python -m tools.audit --strict

@@ -187,7 +187,8 @@ class Pipeline:
     def place_points(self, images: Sequence[ImageDetections]) -> list[list[Face]]:
         """The faces of each image, in one call of the network; a second one refines them.
 
-        The points frame a face better than its detector does (docs/training.md has the gain).
+        The points frame a face better than its detector does; docs/how-to/training.md has the
+        gain.
         """
         boxes = np.concatenate(
             [_NO_BOXES, *(tight_boxes(image.detections, image.rule) for image in images)]

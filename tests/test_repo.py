@@ -22,7 +22,7 @@ from fkd_infer.runtime.session import LandmarkSession
 from fkd_infer.types import Frame
 
 SHIPPED = tomllib.loads((SHIPPED_MODELS / "manifest.toml").read_text())
-PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md")), SHIPPED_MODELS / "README.md"]
+PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md")), SHIPPED_MODELS / "README.md"]
 
 
 @pytest.mark.parametrize("name", SHIPPED)
@@ -105,7 +105,7 @@ def modules(folder: Path) -> list[Path]:
 
 @pytest.mark.parametrize("folder", CODE_FOLDERS, ids=lambda p: p.relative_to(ROOT).as_posix())
 def test_every_folder_is_in_the_architecture(folder: Path) -> None:
-    text = (DOCS / "architecture.md").read_text()
+    text = (DOCS / "explanation" / "architecture.md").read_text()
     names = [folder] if folder.parent != ROOT or folder.name == "benchmarks" else modules(folder)
     for path in names:
         name = path.relative_to(ROOT).as_posix() + "/" * path.is_dir()
@@ -129,7 +129,7 @@ def test_every_command_and_option_is_documented() -> None:
     from fkd_train.cli.export import main as export
     from fkd_train.cli.train import main as train
 
-    text = (DOCS / "commands.md").read_text()
+    text = (DOCS / "reference" / "commands.md").read_text()
     commands: dict[str, click.Command] = {
         "fkd-infer": infer,
         "fkd-train": train,
@@ -187,7 +187,7 @@ def test_the_installed_version_is_that_of_the_package() -> None:
 
 
 def test_the_api_page_lists_every_public_name() -> None:
-    text = (DOCS / "api.md").read_text()
+    text = (DOCS / "reference" / "api.md").read_text()
     for name in fkd_infer.__all__:
         assert f"| `{name}" in text
 

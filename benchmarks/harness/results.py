@@ -1,4 +1,4 @@
-"""Writes and reads measurements as JSON lines; docs/benchmarks.md describes the format."""
+"""Writes and reads measurements as JSON lines, whose format docs/reference/benchmarks.md has."""
 
 from __future__ import annotations
 

@@ -82,7 +82,7 @@ def report_lines(runs: Sequence[Run]) -> list[str]:
     lines = [
         "# Measurements",
         "",
-        "Brackets hold 95 % intervals; docs/benchmarks.md has the method.",
+        "Brackets hold 95 % intervals; docs/reference/benchmarks.md has the method.",
         "",
     ]
     for command, section in SECTIONS.items():

@@ -47,7 +47,7 @@ class Faces:
         self.check_health()
 
     async def __call__(self, request: Request) -> Response:
-        """The record of an image as in docs/formats.md, or 4xx with one line."""
+        """The record of an image as in docs/reference/formats.md, or 4xx with one line."""
         if request.method != "POST":
             return text(405, "POST an image; its bytes are the body")
         if (body := await read_body(request)) is None:

@@ -1,7 +1,8 @@
 """The detectors that have names: what `--detector`, `--boxes-kind` and `load()` accept.
 
 A new detector is a file in this folder and a row here. Another package registers a DetectorSpec as
-an entry point of the group `fkd.detectors`, under the detector's name (docs/detector.md).
+an entry point of the group `fkd.detectors`, under the detector's name; docs/explanation/detector.md
+has an example.
 
 Imports neither numpy nor OpenCV, so that `--help` is quick.
 """

@@ -37,7 +37,7 @@ class Anchor:
 
 @dataclass(frozen=True)
 class FilterLayer:
-    """A picture of a filter and how it follows the face; docs/filters.md explains each field.
+    """A picture of a filter and how it follows the face; docs/how-to/filters.md has its fields.
 
     Checks what holds for every warp; the warp's own requirements are in Warp.check.
     """

@@ -15,7 +15,7 @@ WARPS: dict[str, type[Warp]] = {
     "affine": AffineWarp,
     "piecewise": PiecewiseWarp,
 }
-"""Every warp by the name that a layer's `warp` has; docs/filters.md explains each."""
+"""Every warp by the name that a layer's `warp` has; docs/how-to/filters.md explains each."""
 
 
 def check_warp(layer: FilterLayer) -> None:

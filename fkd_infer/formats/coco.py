@@ -1,4 +1,4 @@
-"""Faces as one COCO keypoints document; docs/formats.md describes it.
+"""Faces as one COCO keypoints document; docs/reference/formats.md describes it.
 
 A document lists all images before all annotations, so each list is spooled to a file of its own:
 memory does not grow with the number of frames.

@@ -1,4 +1,4 @@
-"""Faces as a CSV table; docs/formats.md describes the columns."""
+"""Faces as a CSV table; docs/reference/formats.md describes the columns."""
 
 from __future__ import annotations
 

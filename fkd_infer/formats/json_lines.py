@@ -1,4 +1,4 @@
-"""Faces as JSON lines; docs/formats.md describes the fields."""
+"""Faces as JSON lines; docs/reference/formats.md describes the fields."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Faces as NumPy arrays in one .npz file; docs/formats.md describes them.
+"""Faces as NumPy arrays in one .npz file; docs/reference/formats.md describes them.
 
 Rows are spooled to a file; at the end each column is copied into the archive in parts, so memory
 does not grow with the number of faces.

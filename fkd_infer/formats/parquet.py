@@ -1,4 +1,6 @@
-"""Faces as an Apache Parquet table, one file or a folder of parts; docs/formats.md has its columns.
+"""Faces as an Apache Parquet table, one file or a folder of parts.
+
+docs/reference/formats.md has its columns.
 
 Rows are written in groups, so memory does not grow with their number. A part appears when it is
 complete, so what a stopped or killed run leaves can be read.

@@ -33,7 +33,7 @@ class PageInfo:
 def state_of(
     live: LiveRunner, info: PageInfo, recording: RecordingState, viewers: int
 ) -> dict[str, Any]:
-    """The answer of /state, as docs/live.md has it."""
+    """The answer of /state, as docs/how-to/live.md has it."""
     return {
         "source": info.sources[live.settings.source],
         "look": asdict(live.settings),

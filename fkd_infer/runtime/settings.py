@@ -23,8 +23,8 @@ _GRAPH_LEVELS = {
 
 @dataclass(frozen=True, slots=True)
 class SessionSettings:
-    """Settings of a session. The defaults, for pipelines, are measured: docs/benchmarks.md has a
-    row for each. `single_calls` is for a session alone.
+    """Settings of a session. The defaults, for pipelines, are measured;
+    docs/reference/benchmarks.md has a row for each. `single_calls` is for a session alone.
 
     - `threads` share the work of one operator.
     - `spin` makes them wait busily for the next one, which speeds up single calls and takes the

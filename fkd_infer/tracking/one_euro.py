@@ -60,7 +60,7 @@ LEVELS: dict[Smoothing, FaceCutoffs] = {
     "medium": FaceCutoffs(Cutoffs(1.0, 40.0), Cutoffs(1.0, 20.0)),
     "high": FaceCutoffs(Cutoffs(0.5, 20.0), Cutoffs(0.4, 10.0)),
 }
-"""The levels but "off"; docs/tracking.md has their effects."""
+"""The levels but "off"; docs/explanation/tracking.md has their effects."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -4,7 +4,7 @@ The box of a face in the next frame is the box of its last points, moved on by i
 placed in it belong to the face if the network's presence score says so or, without a score, while
 searches keep detecting the face; and only if they stay in the frame, keep their size and do not
 leap. If they do not belong to it, its picture says where it went, as when motion blurs it.
-docs/tracking.md describes the method.
+docs/explanation/tracking.md describes the method.
 """
 
 from __future__ import annotations

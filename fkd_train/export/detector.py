@@ -49,7 +49,8 @@ from fkd_train.graphs.passes import EXACT_PASSES, apply_passes
 from fkd_train.models.detector import DetectorNet
 
 SMALLEST = 12.0
-"""Smallest face that is reliably detected, in pixels from brows to chin; see docs/detector.md."""
+"""Smallest face that is reliably detected, in pixels from brows to chin, by
+docs/explanation/detector.md."""
 _LARGEST_AT_A_LEVEL = 120.0
 """Largest face that is reliably detected at one level of the pyramid, in pixels of the level."""
 

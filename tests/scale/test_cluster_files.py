@@ -1,4 +1,4 @@
-"""The examples for Kubernetes and Slurm in docs/scale are what their readers accept."""
+"""The examples for Kubernetes and Slurm in docs/how-to/scale are what their readers accept."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 from repo_paths import DOCS, ROOT
 
-SCALE = DOCS / "scale"
+SCALE = DOCS / "how-to" / "scale"
 FILES = sorted(SCALE.glob("*.yaml"))
 BATCHES = sorted(SCALE.glob("*.sbatch"))
 POD = "template"

@@ -25,7 +25,7 @@ from fkd_train.data.crop_sampler import CropSampler
 from fkd_train.data.dataset import load_evaluation, load_split
 from fkd_train.data.faces import Faces
 
-PAGE = DOCS / "training.md"
+PAGE = DOCS / "how-to" / "training.md"
 SMALLER = (
     "batch=8",
     "augment={flip=0.5, shift=0.05}",
@@ -42,7 +42,7 @@ def run(command: click.Command, *arguments: str | Path) -> Result:
 
 @pytest.fixture(scope="module")
 def recipe_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The recipe from docs/training.md."""
+    """The recipe from docs/how-to/training.md."""
     section = PAGE.read_text().partition("## Your own data")[2].partition("\n## ")[0]
     (text,) = re.findall(r"```toml\n(.*?)```", section, flags=re.DOTALL)
     path = tmp_path_factory.mktemp("recipe") / "five.toml"

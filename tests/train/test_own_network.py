@@ -1,4 +1,4 @@
-"""The example of docs/own-network.md: from a network of one's own to points on pictures."""
+"""The example of docs/how-to/own-network.md: from a network of one's own to points on pictures."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from repo_paths import DOCS
 
 from fkd_infer.runtime.session import LandmarkSession
 
-PAGE = DOCS / "own-network.md"
+PAGE = DOCS / "how-to" / "own-network.md"
 
 
 def block(language: str) -> str:

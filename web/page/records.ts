@@ -1,4 +1,4 @@
-/** Faces as JSON lines, as those of `fkd-infer --json`; docs/formats.md describes the fields. */
+/** Faces as JSON lines, as those of `fkd-infer --json`; docs/reference/formats.md describes the fields. */
 
 import type { Face } from "../src";
 import type { Frame } from "./stage";

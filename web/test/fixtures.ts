@@ -61,7 +61,7 @@ export function median(values: readonly number[]): number {
   return sorted[Math.floor(sorted.length / 2)];
 }
 
-/** Prints a measurement if FKD_WEB_REPORT is set: docs/web.md quotes them. */
+/** Prints a measurement if FKD_WEB_REPORT is set: docs/how-to/web.md quotes them. */
 export function report(line: string): void {
   if (process.env["FKD_WEB_REPORT"]) console.log(line);
 }

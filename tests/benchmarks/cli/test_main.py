@@ -15,7 +15,7 @@ from benchmarks.harness.subprocesses import run_pinned
 
 
 def test_every_option_is_documented() -> None:
-    text = (DOCS / "benchmarks.md").read_text()
+    text = (DOCS / "reference" / "benchmarks.md").read_text()
     for name, command in main.commands.items():
         section = text.partition(f"### `{name}`")[2].partition("\n### ")[0]
         assert section, name

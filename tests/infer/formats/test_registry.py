@@ -15,7 +15,7 @@ from fkd_infer.errors import OutputError, SettingsError
 from fkd_infer.formats.registry import BUILT_IN, RecordFile, RecordFormat, find_format
 from fkd_infer.landmarks.schemes import IBUG68
 
-PAGE = (DOCS / "formats.md").read_text("utf-8")
+PAGE = (DOCS / "reference" / "formats.md").read_text("utf-8")
 GOOD = "from fkd_infer import RecordFormat\nFORMAT = RecordFormat('tsv', '', print)"
 SPOOLED = [row for row in BUILT_IN if not row.to_stdout]
 

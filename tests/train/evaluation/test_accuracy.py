@@ -130,7 +130,7 @@ def test_shipped_files_have_the_accuracy_of_their_cards(
 
 
 def test_the_shipped_score_separates_faces_from_backgrounds(data_folder: Path) -> None:
-    """The network has seen the official test people; docs/training.md has results for others."""
+    """The network has seen the official test people; docs/how-to/training.md has others'."""
     pytest.importorskip("skimage", reason="needs the demo extra's photos")
     faces = read_faces(data_folder, "test").only(lambda name: name.startswith(("A", "B")))
     predict, sampler = open_model(SHIPPED_MODELS / "fkdnet.onnx")

@@ -339,7 +339,7 @@ def test_the_card_holds_the_cards_of_both_networks(exported: tuple[Path, str]) -
 def test_the_example_in_the_docs_runs(
     exported: tuple[Path, str], astronaut: Pixels, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    section = (DOCS / "export.md").read_text().partition("## One file for everything")[2]
+    section = (DOCS / "how-to" / "export.md").read_text().partition("## One file for everything")[2]
     code = section.partition("```python\n")[2].partition("```")[0]
     (tmp_path / "faces.onnx").write_bytes(exported[0].read_bytes())
     cv2.imwrite(str(tmp_path / "photo.jpg"), astronaut)

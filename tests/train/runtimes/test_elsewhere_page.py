@@ -1,4 +1,4 @@
-"""The snippets of docs/elsewhere.md find the pipeline's faces."""
+"""The snippets of docs/how-to/elsewhere.md find the pipeline's faces."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NOSE = 30
 
 def snippet(heading: str, language: str) -> str:
     """The code in a language under a heading."""
-    page = (DOCS / "elsewhere.md").read_text(encoding="utf-8")
+    page = (DOCS / "how-to" / "elsewhere.md").read_text(encoding="utf-8")
     section = page.split(f"\n## {heading}\n")[1].split("\n## ")[0]
     (code,) = re.findall(rf"```{language}\n(.*?)```", section, re.DOTALL)
     return str(code)

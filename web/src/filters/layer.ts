@@ -1,4 +1,4 @@
-/** A layer of a filter: a picture, and how it follows the face; docs/filters.md has its fields. */
+/** A layer of a filter: a picture, and how it follows the face; docs/how-to/filters.md has its fields. */
 
 import type { Blend, FilterWhen } from "../choices";
 import { flipPermutation, IBUG68 } from "../landmarks/schemes";

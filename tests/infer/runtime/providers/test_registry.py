@@ -29,7 +29,7 @@ from fkd_infer.runtime.session import LandmarkSession
 from fkd_infer.runtime.settings import SessionSettings
 from fkd_infer.runtime.start import start_session
 
-COMMANDS = DOCS / "commands.md"
+COMMANDS = DOCS / "reference" / "commands.md"
 
 
 class Npu(ExecutionProvider[NoSettings]):

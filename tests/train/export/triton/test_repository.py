@@ -422,7 +422,7 @@ def test_the_client_in_the_docs_places_the_same_points_as_the_pipeline(
             return SimpleNamespace(as_numpy=shaped.get)
 
     monkeypatch.setattr(grpc, "InferenceServerClient", Connection)
-    page = (DOCS / "triton.md").read_text("utf-8")
+    page = (DOCS / "how-to" / "triton.md").read_text("utf-8")
     code = page.partition("## A client")[2].partition("```python\n")[2].partition("```")[0]
     scope: dict[str, Any] = {}
     exec(compile(code.replace("photo.jpg", "photo.png"), "triton.md", "exec"), scope)

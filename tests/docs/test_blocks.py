@@ -1,0 +1,130 @@
+"""Every block of code on a page of the documentation runs, or says why not.
+
+The blocks of a page run in order, in a folder that has what `examples/samples/make.py` makes:
+
+- sh: by bash, which ends at the first command that fails;
+- python: in one namespace for the page;
+- a block with a title (```toml title="recipe.toml") is written to that file;
+- other toml, json and yaml is parsed; text is output, and stays as it is;
+- what follows `<!-- not run: REASON -->` is left out. All other languages need such a reason.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml  # type: ignore[import-untyped]
+from markdown_it import MarkdownIt
+from repo_paths import DOCS, ROOT, SHIPPED_MODELS
+
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")),
+    SHIPPED_MODELS / "README.md",
+    *sorted((ROOT / "examples").rglob("*.md")),
+    *sorted(DOCS.rglob("*.md")),
+]
+PARSERS: dict[str, Callable[[str], object]] = {
+    "json": json.loads,
+    "toml": tomllib.loads,
+    "yaml": yaml.safe_load,
+}
+OUTPUT = {"", "text"}
+REASON = re.compile(r"<!-- not run: (?P<reason>[^>]+) -->\s*")
+TITLE = re.compile(r'title="(?P<name>[^"]+)"')
+LIMIT_S = 300
+
+
+@dataclass(frozen=True)
+class Block:
+    """A block of code, the line where it begins, and why it does not run."""
+
+    language: str
+    title: str
+    code: str
+    line: int
+    reason: str
+
+
+def blocks(page: Path) -> Iterator[Block]:
+    reason = ""
+    for token in MarkdownIt().parse(page.read_text("utf-8")):
+        if token.type == "html_block":
+            found = REASON.fullmatch(token.content)
+            reason = found["reason"] if found else ""
+        elif token.type == "fence":
+            language, _, rest = token.info.partition(" ")
+            title = TITLE.search(rest)
+            line = token.map[0] + 1 if token.map else 0
+            yield Block(language, title["name"] if title else "", token.content, line, reason)
+            reason = ""
+
+
+def run_shell(code: str) -> None:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", code],
+        env={**os.environ, "PATH": path},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_S,
+        check=False,
+    )
+    assert done.returncode == 0, f"{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
+
+
+def run_block(block: Block, namespace: dict[str, object], where: str) -> None:
+    if block.title:
+        Path(block.title).parent.mkdir(parents=True, exist_ok=True)
+        Path(block.title).write_text(block.code, "utf-8")
+    elif block.language == "sh":
+        run_shell(block.code)
+    elif block.language == "python":
+        # Lines of tracebacks are then those of the page.
+        padded = "\n" * block.line + block.code
+        exec(compile(padded, where.partition(":")[0], "exec"), namespace)
+    elif block.language in PARSERS:
+        PARSERS[block.language](block.code)
+    else:
+        assert block.language in OUTPUT, f"{where}: nothing runs {block.language}; say why not"
+
+
+@pytest.fixture(scope="session")
+def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    pytest.importorskip("skimage", reason="needs the photo of the extra demo")
+    folder = tmp_path_factory.mktemp("samples")
+    make = ROOT / "examples" / "samples" / "make.py"
+    subprocess.run([sys.executable, make], cwd=folder, check=True, capture_output=True)
+    return folder
+
+
+def _page_id(page: Path) -> str:
+    return page.relative_to(ROOT).as_posix()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=_page_id)
+def test_blocks_run(
+    page: Path, samples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "user"
+    shutil.copytree(samples, folder)
+    monkeypatch.chdir(folder)
+    namespace: dict[str, object] = {"__name__": "__main__"}
+    for block in blocks(page):
+        if not block.reason:
+            where = f"{_page_id(page)}:{block.line}"
+            try:
+                run_block(block, namespace, where)
+            except Exception as error:
+                error.add_note(f"in the block of {where}")
+                raise
