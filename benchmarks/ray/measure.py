@@ -77,11 +77,9 @@ def _speed(photos: Path, count: int, rounds: int, folder: Path, recorder: Record
             seconds = [[run.seconds for run in runs[kind]] for kind in (False, True)]
             ratio = statistics.ratio_interval(*seconds)
             figures["speed, as a share of threads"] = Figure.from_interval(ratio, "")
-            after = [
-                statistics.rate_interval([r.seconds - r.first_part_s for r in runs[kind]], 1)
-                for kind in (False, True)
-            ]
-            figures["the same after the first part"] = Figure(after[1].value / after[0].value, "")
+            after = [run.seconds - run.first_part_s for run in own]
+            rest = statistics.rate_interval(after, count)
+            figures["speed after the first part"] = Figure.from_interval(rest, "photos/s", 1)
         contender = "fkd-infer --ray local" if ray else "fkd-infer"
         recorder.add(Measurement(COMMAND, f"{count} photos", contender, conditions, figures))
 

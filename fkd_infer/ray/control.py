@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import ray
-
-from fkd_infer.ray.segments import SegmentWorkers
 
 _ASK_EVERY_S = 1.0
 
 
 class RunControl:
     """Says whether the run goes on, and has the actors for segments, if videos are cut: an actor,
-    which ends with the driver, and these with it."""
+    which ends with the driver, and these with it.
 
-    def __init__(self, segments: SegmentWorkers | None) -> None:
+    `segments` holds a reference to SegmentWorkers, or nothing if videos are not cut. It is opened
+    for the first video only, since its imports would delay the start of every run.
+    """
+
+    def __init__(self, segments: Sequence[Any]) -> None:
         self._stopping = False
         self._segments = segments
         self._workers: list[Any] = []
@@ -31,8 +34,8 @@ class RunControl:
 
     def segment_workers(self) -> list[Any]:
         """The actors for segments, which the first call starts; none if videos are not cut."""
-        if self._segments is not None and not self._workers:
-            self._workers = self._segments.start()
+        if self._segments and not self._workers:
+            self._workers = ray.get(self._segments[0]).start()
         return self._workers
 
 

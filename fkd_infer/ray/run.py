@@ -26,6 +26,7 @@ from fkd_infer.media.sources import Source
 from fkd_infer.ray.blocks import BlockSource, blocks
 from fkd_infer.ray.cluster import (
     CLIENT,
+    LOCAL,
     actor_count,
     check_nodes,
     connected,
@@ -89,7 +90,8 @@ def run_on_ray(job: RayRun, quiet: bool = False, say: Callable[[str], object] = 
         completed = read_completed(parts, job.work.settings)
         signalled = stack.enter_context(received_signals())
         stack.enter_context(connected(job.address))
-        check_nodes(installed_versions())
+        if job.address != LOCAL:  # whose node is this process's own
+            check_nodes(installed_versions())
         summary.skipped = len(completed)
         try:
             _process(job, completed, summary, signalled, quiet, say)
@@ -114,7 +116,7 @@ def _process(
     """Hands blocks out, and adds up what became of them."""
     shipment, share = Shipment.of(job.work), GPU_SHARE if job.uses_gpu and has_gpus() else 0.0
     # Actors without a core get no part of a GPU either.
-    segments = None if share else SegmentWorkers(shipment, job.workers)
+    segments = [] if share else [ray.put(SegmentWorkers(shipment, job.workers))]
     control = ray.remote(num_cpus=0, scheduling_strategy=_own_node())(RunControl).remote(segments)
     nodes: set[str] = set()
     told = all_listed = False
