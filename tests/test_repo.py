@@ -4,22 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import re
-import shlex
 import tomllib
-from fractions import Fraction
 from pathlib import Path
 
 import click
 import pytest
-from click.testing import CliRunner
 from repo_paths import DOCS, ROOT, SHIPPED_MODELS
 
 import fkd_infer
 from fkd_infer.detection.fkd import FkdDetector
-from fkd_infer.media.images.writing import write_image
-from fkd_infer.media.video.writer import VideoSink
 from fkd_infer.runtime.session import LandmarkSession
-from fkd_infer.types import Frame
 
 SHIPPED = tomllib.loads((SHIPPED_MODELS / "manifest.toml").read_text())
 PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md")), SHIPPED_MODELS / "README.md"]
@@ -143,41 +137,6 @@ def test_every_command_and_option_is_documented() -> None:
         for parameter in command.params:
             if isinstance(parameter, click.Option):
                 assert f"`{parameter.opts[0]}" in section, f"{name} {parameter.opts[0]}"
-
-
-@pytest.fixture
-def user_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with photo.jpg, holiday/ and clips/, as the working directory."""
-    data = pytest.importorskip("skimage.data", reason="needs the demo extra's photo")
-    image = data.astronaut()[..., ::-1].copy()
-    for name in ("photo.jpg", "holiday/one.png"):
-        write_image(tmp_path / name, image)
-    with VideoSink(tmp_path / "clips" / "a.mp4", None) as video:
-        for index in range(5):
-            video.write(Frame(image, "drawn", index, Fraction(index, 30)))
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-def test_runs_the_python_code_of_the_readme(
-    user_folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    text = (ROOT / "README.md").read_text()
-    (code,) = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
-    exec(compile(code, "README.md", "exec"), {})
-    assert capsys.readouterr().out.count("[") == 69
-
-
-def test_runs_the_command_of_the_readme(user_folder: Path) -> None:
-    from fkd_infer.cli.main import main
-
-    text = (ROOT / "README.md").read_text()
-    command = next(line for line in text.splitlines() if line.startswith("fkd-infer photo.jpg hol"))
-    done = CliRunner().invoke(main, shlex.split(command)[1:], catch_exceptions=False)
-    assert done.exit_code == 0
-    written = {p.name for p in (user_folder / "annotated").rglob("*.*")}
-    assert written == {"photo.jpg", "one.png", "a.mp4"}
-    assert len((user_folder / "faces.jsonl").read_text().splitlines()) == 7
 
 
 def test_the_installed_version_is_that_of_the_package() -> None:
