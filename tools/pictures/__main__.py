@@ -10,12 +10,14 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tools.pictures import peers
+from tools.pictures import gallery, peers
 
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
 
 PICTURES: Mapping[str, Callable[[Path], None]] = {
+    "filters": gallery.draw_filters,
     "peers": peers.draw,
+    "points": gallery.draw_points,
 }
 
 
