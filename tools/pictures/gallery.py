@@ -52,7 +52,7 @@ def draw_points(folder: Path) -> None:
     annotator = Annotator(pipeline.card.landmarks)
     drawn = []
     for view in views:
-        cell = np.ascontiguousarray(cv2.resize(view, (_CELL, _CELL)))
+        cell = cv2.resize(view, (_CELL, _CELL)).astype(np.uint8)
         drawn.append(annotator(Frame(cell, "gallery"), pipeline(cell)).image)
     save(folder / "gallery-points.jpg", np.vstack([np.hstack(drawn[:3]), np.hstack(drawn[3:])]))
 
@@ -67,4 +67,5 @@ def draw_filters(folder: Path) -> None:
         subprocess.run([*command, "--sheet", "--out", str(sheet)], check=True)
         image = cv2.imread(str(sheet))
     assert image is not None
-    save(folder / "filters.jpg", cv2.resize(image, (960, 960), interpolation=cv2.INTER_AREA))
+    smaller = cv2.resize(image, (960, 960), interpolation=cv2.INTER_AREA)
+    save(folder / "filters.jpg", smaller.astype(np.uint8))
