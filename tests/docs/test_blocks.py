@@ -67,6 +67,8 @@ def blocks(page: Path) -> Iterator[Block]:
             line = token.map[0] + 1 if token.map else 0
             yield Block(language, title["name"] if title else "", token.content, line, reason)
             reason = ""
+        else:
+            assert token.type != "code_block", f"{page}:{token.map}: indented code; use a fence"
 
 
 def run_shell(code: str) -> None:

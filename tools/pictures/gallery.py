@@ -22,7 +22,7 @@ _QUALITY = 82
 
 def portrait() -> Pixels:
     """NASA's portrait of Eileen Collins, in BGR."""
-    image: Pixels = np.ascontiguousarray(astronaut()[..., ::-1])
+    image: Pixels = np.ascontiguousarray(astronaut()[..., ::-1])  # type: ignore[no-untyped-call]
     return image
 
 
