@@ -10,12 +10,23 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tools.pictures import peers
+from tools.pictures import first_photo, own_filter, peers, photos, video
 
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
 
 PICTURES: Mapping[str, Callable[[Path], None]] = {
     "peers": peers.draw,
+    "start-photo": first_photo.draw_photo,
+    "start-face": first_photo.draw_parts,
+    "photos-sheet": photos.draw_sheet,
+    "photos-missed": photos.draw_missed,
+    "video-points": video.draw_points,
+    "video-filters": video.draw_filters,
+    "filter-pictures": own_filter.draw_layers,
+    "filter-points": own_filter.draw_points,
+    "filter-steps": own_filter.draw_steps,
+    "filter-sheet": own_filter.draw_sheet,
+    "filter-video": own_filter.draw_video,
 }
 
 
