@@ -22,7 +22,7 @@ from tools.pictures.samples import (
 )
 
 _LAST = 2
-"""The version of the pack that is right: the page shows a nose, a hat that sits wrong, and it mended."""
+"""The version of the pack that is right, after a nose alone, and a hat that sits wrong."""
 
 
 def draw_points(folder: Path) -> None:
