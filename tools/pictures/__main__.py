@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tools.pictures import gallery, peers
+from tools.pictures import first_photo, gallery, own_filter, peers, photos, video
 
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
 
@@ -18,6 +18,17 @@ PICTURES: Mapping[str, Callable[[Path], None]] = {
     "filters": gallery.draw_filters,
     "peers": peers.draw,
     "points": gallery.draw_points,
+    "start-photo": first_photo.draw_photo,
+    "start-face": first_photo.draw_parts,
+    "photos-sheet": photos.draw_sheet,
+    "photos-missed": photos.draw_missed,
+    "video-points": video.draw_points,
+    "video-filters": video.draw_filters,
+    "filter-pictures": own_filter.draw_layers,
+    "filter-points": own_filter.draw_points,
+    "filter-steps": own_filter.draw_steps,
+    "filter-sheet": own_filter.draw_sheet,
+    "filter-video": own_filter.draw_video,
 }
 
 
