@@ -72,8 +72,10 @@ def test_docs_list_each_format() -> None:
 
 
 def test_uses_the_plugin_that_docs_describe(site: Path, tmp_path: Path) -> None:
+    section = PAGE.partition("## Formats of your own")[2]
     code, toml = (
-        PAGE.partition(f"```{language}\n")[2].partition("```")[0] for language in ("python", "toml")
+        section.partition(f"```{language}\n")[2].partition("```")[0]
+        for language in ("python", "toml")
     )
     assert 'tsv = "fkd_tsv:FORMAT"' in toml
     install(site, "tsv", code)
