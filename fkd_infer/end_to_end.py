@@ -32,7 +32,8 @@ class EndToEndPipeline:
 
     Detector, crop and network are one graph: frames go to the device, and only boxes, scores and
     points come back. Thread-safe, and can be pickled. A file for images of one size gets others
-    too: larger ones are downscaled to it, smaller ones surrounded with gray.
+    too: larger ones are downscaled to it, smaller ones get gray at the right and below; points and
+    boxes are in pixels of the image that was given. `load(file, end_to_end=True)` opens it.
     """
 
     def __init__(self, session: EndToEndSession) -> None:
@@ -49,7 +50,10 @@ class EndToEndPipeline:
 
     @property
     def batch(self) -> int:
-        """The number of images in one call of `many`, if no other is asked for."""
+        """The number of images in one call of `many`, if no other is asked for.
+
+        Of files that take any number, it is 16, or fewer above 1 megapixel.
+        """
         size, batch = self.session.card.image_size, self.session.batch
         if batch is None or size is None:
             return 1
@@ -78,9 +82,10 @@ class EndToEndPipeline:
         """Yields the faces of each image, in order, as if the pipeline were called for each.
 
         A thread reads images and sends them to the device, at most two batches ahead of the one
-        that runs. `batch` is the number of images in one, for files that take any. An error is
-        raised when the image that caused it has its turn. Raises SettingsError for a number that
-        the file does not take.
+        that runs, through buffers that are allocated once. `batch` is the number of images in one,
+        for files that take any. With large batches and a slow source, faces come late: a camera is
+        better served one by one. An error is raised when the image that caused it has its turn.
+        Raises SettingsError for a number that the file does not take.
         """
         from fkd_infer.system.prefetch import prefetch  # load() does not wait for it
 

@@ -1,4 +1,4 @@
-"""The errors of the runtime that a user can cause and solve.
+"""The errors of the runtime that a user can cause and solve: `fkd_infer.errors`.
 
 Each class is a kind of problem that a caller may want to catch. It is also the builtin exception
 that it refines, so code that catches FileNotFoundError or ValueError catches it too:
@@ -63,16 +63,27 @@ def one_line(error: BaseException) -> str:
 
 
 class FkdError(Exception):
-    """Base of all errors that a user can solve.
+    """Base of all errors that a user can solve; each is also the builtin that it refines.
 
-    `subject` is what the error is about: a file, an address, an option, a provider, a network.
-    `problem` is what is wrong with it. `fix` is what to do, or None if there is nothing to suggest.
-    The text of the error joins these three: read the fields instead of parsing the text.
+    The text of the error joins subject, problem and fix: read the fields instead of parsing it.
 
-    After an error with `ends_run`, no other source of the run can be processed either.
+    Examples:
+        >>> import fkd_infer
+        >>> try:
+        ...     fkd_infer.read_image("nosuch.jpg")
+        ... except fkd_infer.FkdError as error:
+        ...     print(error.subject, "|", error.problem, "|", error.fix)
+        nosuch.jpg | ... | None
     """
 
+    subject: str
+    """What the error is about: a file, an address, an option, a provider, a network."""
+    problem: str
+    """What is wrong with it."""
+    fix: str | None
+    """What to do; None if there is nothing to suggest."""
     ends_run: ClassVar[bool] = False
+    """Whether no other source of the run can be processed either."""
     after_subject: ClassVar[str] = ": "
     before_fix: ClassVar[str] = "; "
 

@@ -34,17 +34,27 @@ def _half_of_memory() -> int:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Maximum pixels of an image, frames and seconds of a video, stream or camera, and bytes of
-    memory for images; by default, half of the memory that the process may use.
+    """How large sources may be: a larger one is probably a mistake or an attack.
 
     Sources are checked before they are decoded, as far as their headers allow. The LimitError
     names the option that raises the limit.
+
+    Examples:
+        >>> import fkd_infer
+        >>> fkd_infer.read_image("photo.jpg", fkd_infer.Limits(pixels=100_000))
+        Traceback (most recent call last):
+        fkd_infer.errors.LimitError: photo.jpg: it has 512 × 512 pixels, but 0.1 million are ...
     """
 
     pixels: int = MAX_MEGAPIXELS * 10**6
+    """Most pixels of an image or frame."""
     frames: int = MAX_FRAMES
+    """Most frames of a video, stream or camera."""
     seconds: float = MAX_SECONDS
+    """Longest duration of a video, stream or camera."""
     memory: int = field(default_factory=_half_of_memory)
+    """Most memory for the images of a source, in bytes; by default, half of what the process may
+    use."""
 
     @property
     def file_bytes(self) -> int:

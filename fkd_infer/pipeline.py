@@ -89,13 +89,29 @@ class ImageDetections:
 
 
 class Pipeline:
-    """Finds the faces of images and places points on each. Thread-safe, and can be pickled.
+    """Finds the faces of images and places points on each: what `load` returns.
+
+    Thread-safe. It can be copied and pickled: it arrives as the arguments that open it, and loads
+    its models there, so it works in `multiprocessing` with the start method "spawn", and in the
+    workers of a torch `DataLoader`.
 
     `batch` is the preferred number of faces in one call of the network when faces of several images
     are processed together; `fkd-infer tune` measures it for a machine. Faces with a presence below
     `min_presence` are left out, and `refine` places points twice. Raises DetectorError for an
     object that is no detector.
+
+    Examples:
+        >>> import fkd_infer
+        >>> pipeline = fkd_infer.load()
+        >>> faces = pipeline(fkd_infer.read_image("holiday/twice.jpg"))
+        >>> [face.points.shape for face in faces]
+        [(68, 2), (68, 2)]
     """
+
+    detector: Detector
+    """The detector; `detector.rule` leads from its boxes to those of the points."""
+    stopwatch: Stopwatch
+    """Times: `stopwatch.seconds` has those of each stage, in seconds, summed over all threads."""
 
     def __init__(
         self,
@@ -139,9 +155,28 @@ class Pipeline:
         """Yields the faces of each image, in order, as if the pipeline were called for each.
 
         Threads, by default one for each core of this process, detect faces in several images at
-        once and batch them for the network. Images are read in the calling thread, ahead by at most
-        twice `batch` for each worker and by about MAX_PIXELS_IN_WORK pixels altogether. An error is
-        raised when the image that caused it has its turn.
+        once and batch them for the network. Images are read from the iterable in the calling
+        thread, ahead by at most twice `batch` for each worker and by about 64 million pixels
+        altogether, so memory stays constant. An error, such as InvalidImageError, is raised when
+        the image that caused it has its turn. To stop early, leave the loop: the threads end when
+        the iterator is closed or garbage-collected.
+
+        With one worker for each core, threads within an image gain nothing: `load(threads=1)` turns
+        off the network's, and `cv2.setNumThreads(1)` OpenCV's, which this never changes by itself.
+
+        Examples:
+            >>> import fkd_infer
+            >>> pipeline = fkd_infer.load(threads=1)
+            >>> photos = fkd_infer.expand_sources("holiday")
+            >>> images = (fkd_infer.read_image(photo.path) for photo in photos)
+            >>> for photo, faces in zip(photos, pipeline.many(images)):
+            ...     print(photo.name, len(faces))
+            holiday/at-the-border.jpg 1
+            holiday/dark.jpg 1
+            holiday/nobody.jpg 0
+            holiday/small.jpg 4
+            holiday/tilted.jpg 1
+            holiday/twice.jpg 2
         """
         from fkd_infer.system.worker_pool import WorkerPool  # load() does not wait for it
 
@@ -211,11 +246,19 @@ class Pipeline:
         return np.isnan(presence) | (presence >= self.min_presence)
 
     def landmarks(self, image: Pixels, boxes: ArrayLike, rule: BoxRule = POINTS_BOX) -> Floats:
-        """Points (n, k, 2) for boxes (n, 4) xyxy, all in image pixels: one batched session call.
+        """Points (n, k, 2) float32 for boxes (n, 4), all in image pixels: one batched call.
 
         By default, boxes are tight around the points, from the brows to the chin; for a detector's
-        boxes, pass its rule (`pipeline.detector.rule`). Raises InvalidImageError and
-        InvalidBoxError.
+        boxes, pass its rule. No face is left out for its presence, and points are placed once.
+        Raises InvalidImageError and InvalidBoxError.
+
+        Examples:
+            >>> import fkd_infer
+            >>> pipeline = fkd_infer.load()
+            >>> image = fkd_infer.read_image("photo.jpg")
+            >>> boxes = [face.box for face in pipeline(image)]
+            >>> pipeline.landmarks(image, boxes, pipeline.detector.rule).shape
+            (1, 68, 2)
         """
         return self.place(image, boxes, rule).points
 
@@ -240,7 +283,16 @@ class Pipeline:
         """Writes a Chrome trace of the block: stages of all threads, operators of the network.
 
         View it in ui.perfetto.dev or chrome://tracing. After an exception, no file is written. The
-        session is reopened for the block, since ONNX Runtime enables profiling only then.
+        session is reopened for the block, since ONNX Runtime enables profiling only then. Raises
+        OutputError if the file cannot be written.
+
+        Examples:
+            >>> import fkd_infer
+            >>> pipeline = fkd_infer.load()
+            >>> with pipeline.profile("trace.json"):
+            ...     faces = pipeline(fkd_infer.read_image("photo.jpg"))
+            >>> sorted(pipeline.stopwatch.seconds)
+            ['crop', 'detect', 'landmarks']
         """
         from fkd_infer.system.chrome_trace import Trace  # load() does not wait for it
 
@@ -363,11 +415,14 @@ def load(
 ) -> Pipeline | EndToEndPipeline:
     """Opens the models and returns a pipeline.
 
-    - `model`: name of a shipped network, or an ONNX file from fkd-export.
-    - `detector`: name of a detector, or a Detector; `detector_model` is the file of one by name.
+    - `model`: name of a shipped network ("fkdnet" by default), or an ONNX file from fkd-export.
+    - `detector`: "fkd" (the default), "haar", "yunet", "none" for images that are one cropped face,
+      or the name of another package's detector; or a Detector. `detector_model` is the file of one
+      by name.
     - `provider`: what the networks run on, by name, perhaps with a device ("openvino:GPU",
       "cuda:1"), or a ProviderChoice with settings: it is used, wholly, or ProviderError is raised.
-      "auto" is the first one that proves itself. `detector_provider` is another for the detector.
+      "auto", the default, is the first one that proves itself. `detector_provider` is another for
+      the detector.
     - `max_size`: longer side, in pixels, at which frames are searched; the default depends on the
       detector. `min_face`: faces of fewer pixels, from brows to chin, are left out, and tiles are
       searched for those that the downscaled frame would show too small. `min_score`: detections
@@ -375,7 +430,9 @@ def load(
       lower if the network has a presence score that checks them. `roll`: "any" also searches for
       faces that are turned sideways or upside down, in at most four times the time; "upright" is
       the default. All four are for detectors by name.
-    - `min_presence`: faces with a lower presence score, from 0 to 1, are left out; 0 keeps all.
+    - `min_presence`: faces with a lower presence score, from 0 to 1, are left out; 0.5 by default,
+      0 keeps all. Detectors now and then mistake a poster or a fold of cloth for a face, and
+      networks with a score notice.
     - `refine`: whether to place points a second time, in the box of the first ones.
     - `threads`, `settings`, `tuned`: networks run with the settings that `fkd-infer tune` measured
       on this machine and provider, perhaps from another file with the same weights in its folder.
@@ -386,7 +443,20 @@ def load(
 
     For trusted detectors, such as "none", `min_presence` is 0 and `refine` False by default.
 
-    Raises SettingsError for an argument of another kind, and what the model and detector raise.
+    Raises SettingsError for an argument of another kind, with its name, its value and the choices;
+    ModelFileNotFoundError, InvalidModelError, ModelCardError and WrongTaskError for a file;
+    ProviderError, DetectorError, DownloadError and InstallError for what is not there.
+
+    Examples:
+        >>> import fkd_infer
+        >>> pipeline = fkd_infer.load()
+        >>> (face,) = pipeline(fkd_infer.read_image("photo.jpg"))  # best first, if there are more
+        >>> face.points.shape
+        (68, 2)
+        >>> careful = fkd_infer.load("fkdnet-large", max_size=2560, min_face=24, roll="any")
+        >>> fkd_infer.load(refine="no")
+        Traceback (most recent call last):
+        fkd_infer.errors.SettingsError: refine ...
     """
     search_arguments = {
         "detector_model": detector_model,

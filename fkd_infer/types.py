@@ -35,23 +35,36 @@ class StoredPicture(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
-    """An image of a source; `time` is exact, in seconds from the source's start.
+    """An image of a source. Raises InvalidImageError for an array that is none.
 
-    `image` is BGR (H, W, 3), or gray (H, W) if the source was read in gray. `stored` is the same
-    picture as a video stores it, if it was asked for.
+    Examples:
+        >>> import fkd_infer
+        >>> image = fkd_infer.read_image("photo.jpg")
+        >>> frame = fkd_infer.Frame(image, "photo.jpg")
+        >>> frame.width, frame.height, frame.time
+        (512, 512, Fraction(0, 1))
     """
 
     image: Pixels
+    """What was read: BGR uint8 (H, W, 3), or gray (H, W) if the source was read in gray. It shows
+    nothing of what is drawn on `stored`."""
     source: str
+    """The source's name, for records."""
     index: int = 0
+    """The number of the frame, from 0 on."""
     time: Fraction = Fraction(0)
+    """When it is shown, exact, in seconds from the source's start."""
     stored: StoredPicture | None = None
+    """The same picture as a video stores it, if `ReadSettings.stored` asked for it."""
 
     def __post_init__(self) -> None:
         check_image(self.image, gray=True)
 
     def canvas(self) -> Canvas:
-        """What draws on the stored picture, if there is one, or on the image."""
+        """What draws on the stored picture, if there is one, or on the image.
+
+        Filters draw on it: `filters.draw(frame.canvas(), faces)`.
+        """
         return ImageCanvas(self.image) if self.stored is None else self.stored.canvas()
 
     def bgr(self) -> Pixels:
@@ -71,25 +84,42 @@ class Frame:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Face:
-    """A face: points (n, 2) float32 and box (4,) float32 as the detector draws it, in frame pixels.
+    """A face in an image or a frame. Raises InvalidBoxError, and ValueError for other points.
 
-    `score` is the detector's confidence from 0 to 1; `presence` the landmark network's confidence
-    that it saw a well-framed face, None if the network has no score. `id` identifies the face in
-    a video if faces are tracked, and is None otherwise. `roll` is how far the image was turned to
-    find the face, in degrees clockwise: 0 except for searches with the roll "any". `spread` (n,)
-    float32 is the error that the landmark network expects of each point, in frame pixels; None if
-    the network does not estimate it. If a face is `predicted`, its points were not placed in this
-    frame, but are those of others, moved to where it should be; it has no presence and no spread.
+    Examples:
+        >>> import fkd_infer
+        >>> (face,) = fkd_infer.load()(fkd_infer.read_image("photo.jpg"))
+        >>> face.points.shape, face.box.shape
+        ((68, 2), (4,))
+        >>> right_corner, left_corner = face.points[[36, 45]]  # outer corners of the eyes
+        >>> bool(right_corner[0] < left_corner[0])  # the person's right is on the left
+        True
+        >>> face.presence > 0.9, face.id, face.predicted
+        (True, None, False)
     """
 
     points: Floats
+    """Points (n, 2) float32, x and y in pixels of the image, in the order of the network's scheme:
+    68 in iBUG's order from the shipped networks. Right and left are the person's."""
     box: Floats
+    """The box (4,) float32 as the detector draws it: x0, y0, x1, y1 in pixels of the image."""
     score: float = 1.0
+    """The detector's confidence, from 0 to 1."""
     id: int | None = None
+    """Identifies the face in a video, from 1 on; None if faces are not tracked."""
     presence: float | None = None
+    """How good the landmark network expects the points to be, from 0 to 1: below 0.5 there is no
+    face, or they are off by more than 15 % of the distance of the eyes. None if the network has no
+    such score."""
     roll: float = 0.0
+    """How far the image was turned to find the face, in degrees clockwise: 0, or a multiple of 90
+    from searches with the roll "any"."""
     spread: Floats | None = None
+    """The error (n,) float32 that the network expects of each point, in pixels of the image; None
+    if it does not estimate it."""
     predicted: bool = False
+    """Whether the points were not placed in this frame of a video, but are those of others, moved
+    to where the face should be. It then has no presence and no spread."""
 
     def __post_init__(self) -> None:
         as_boxes(self.box[None])
@@ -99,17 +129,26 @@ class Face:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Detections:
-    """The result of a detector: boxes (n, 4) float32 and scores (n,) float32.
+    """The result of a detector for one image, of n faces.
 
-    Some detectors add five points (n, 5, 2) float32: the person's right and left eye, the tip of
-    the nose, and the right and left corner of the mouth. `rolls` (n,) are the degrees, clockwise,
-    by which faces are turned, at least roughly; None: all are upright.
+    Examples:
+        >>> import fkd_infer
+        >>> detector = fkd_infer.load().detector
+        >>> found = detector(fkd_infer.read_image("photo.jpg"))
+        >>> found.boxes[0].shape, found.scores.dtype  # the best one first
+        ((4,), dtype('float32'))
     """
 
     boxes: Floats
+    """Boxes (n, 4) float32: x0, y0, x1, y1 in pixels of the image."""
     scores: NDArray[np.float32]
+    """Confidences (n,) float32, from 0 to 1."""
     points: Floats | None = None
+    """Five points (n, 5, 2) float32 of some detectors: the person's right and left eye, the tip of
+    the nose, and the right and left corner of the mouth."""
     rolls: Floats | None = None
+    """The degrees (n,) float32, clockwise, by which faces are turned, at least roughly; None: all
+    are upright."""
 
     def __len__(self) -> int:
         return len(self.boxes)
@@ -166,13 +205,25 @@ class Prediction(NamedTuple):
 
 @dataclass(frozen=True)
 class FrameRange:
-    """Selects frames of a video: every `stride`-th of those from `start` on and before `end`, in
-    seconds, and `max_frames` at most. The default selects all frames. Raises SettingsError."""
+    """Selects frames of a video; by default all. Raises SettingsError.
+
+    Examples:
+        >>> from fractions import Fraction
+        >>> import fkd_infer
+        >>> (video,) = fkd_infer.expand_sources("party.mp4")
+        >>> part = fkd_infer.FrameRange(start=Fraction(1), end=Fraction(2), stride=10)
+        >>> [float(frame.time) for frame in fkd_infer.frames_from(video, part)]
+        [1.0, 1.3333333333333333, 1.6666666666666667]
+    """
 
     start: Fraction = Fraction(0)
+    """Select frames from this time on, in seconds."""
     end: Fraction | None = None
+    """Select frames before this time, in seconds."""
     max_frames: AtLeastOne | None = None
+    """Select at most this many."""
     stride: AtLeastOne = 1
+    """Select every Nth frame of these, N = `stride`."""
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -204,19 +255,28 @@ class FrameRange:
 
 @dataclass(frozen=True)
 class ReadSettings:
-    """How the frames of videos are read.
+    """How the frames of videos are read. Raises SettingsError.
 
-    With `gray`, their images are gray (H, W), which is quicker. With `stored`, they also have the
-    picture as the video stores it, to be drawn on. Animations and cameras have none, and are then
-    read in colour. `deinterlace` makes whole pictures of interlaced ones, `sdr` brings HDR to SDR,
-    and `strict` ends a video at its first damage. Raises SettingsError.
+    Examples:
+        >>> import fkd_infer
+        >>> (video,) = fkd_infer.expand_sources("party.mp4")
+        >>> gray = fkd_infer.ReadSettings(gray=True)
+        >>> frame = next(fkd_infer.frames_from(video, settings=gray))
+        >>> frame.image.shape
+        (360, 640)
     """
 
     gray: bool = False
+    """Read images in gray (H, W), which is quicker."""
     stored: bool = False
+    """Also keep the picture as the video stores it, to be drawn on: `Frame.stored`. Animations and
+    cameras have none, and are then read in colour."""
     deinterlace: bool = False
+    """Make whole pictures of interlaced videos' halves."""
     sdr: bool = False
+    """Bring HDR (PQ and HLG) to SDR: tone-mapped to BT.709 with 8 bits."""
     strict: bool = False
+    """End a video at its first damage, with UnreadableVideoError, in place of going on."""
 
     def __post_init__(self) -> None:
         check_fields(self)

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import click
 
+from fkd_infer.cli.options.group import section_of
 from fkd_infer.errors import FkdError, InstallError
 from fkd_infer.system.files.text_checks import printable
 
@@ -42,6 +43,17 @@ class FkdCommand(click.Command):
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         """The command's own parameters, and --debug."""
         return [*super().get_params(ctx), _DEBUG]
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Lists the options, section by section."""
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(ctx):
+            row = parameter.get_help_record(ctx)
+            if isinstance(parameter, click.Option) and row is not None:
+                sections.setdefault(section_of(parameter), []).append(row)
+        for title, rows in sections.items():
+            with formatter.section(title or "Options"):
+                formatter.write_dl(rows)
 
     def main(self, *arguments: Any, **options: Any) -> Any:
         """Runs the program; a full device behind standard output becomes one line."""

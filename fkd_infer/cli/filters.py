@@ -28,13 +28,19 @@ def list_() -> None:
 
 @main.command(cls=FkdCommand)
 @click.argument("filters", nargs=-1, required=True, metavar="NAME|PATH...")
-@click.option("--image", type=PATH, show_default="a portrait by NASA", help="Draw on this photo.")
+@click.option(
+    "--image",
+    type=PATH,
+    show_default="NASA's portrait of Eileen Collins, from the extra demo",
+    help="Draw on this photo.",
+)
 @click.option("--out", type=PATH, required=True, help="Write the picture to this file.")
 @model_option
 @click.option(
     "--sheet",
     is_flag=True,
-    help="Draw a row for each filter: upright, tilted, small, and cut by every border.",
+    help="Draw a row for each filter: upright, tilted by 40° either way, small, and cut by every "
+    "border.",
 )
 def preview(
     filters: tuple[str, ...], image: Path | None, out: Path, model: str, sheet: bool

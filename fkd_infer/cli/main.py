@@ -15,7 +15,7 @@ import click
 from fkd_infer.cli.command import SOME_FAILED, STOPPED, CommandWithSubcommands, Subcommand
 from fkd_infer.cli.options.drawing import drawing_options
 from fkd_infer.cli.options.faces import face_options
-from fkd_infer.cli.options.group import PATH, neutral_option
+from fkd_infer.cli.options.group import PATH, neutral_option, section
 from fkd_infer.cli.options.media import (
     encoding_options,
     frame_range_options,
@@ -67,24 +67,34 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 @reading_options
 @encoding_options
 @limit_options
-@neutral_option(
-    "--resume",
-    is_flag=True,
-    help="Skip sources that an earlier run completed: after a stop, a crash or failures.",
+@section(
+    "The run",
+    neutral_option(
+        "--resume",
+        is_flag=True,
+        help="Skip sources that an earlier run with the same sources, outputs and options "
+        "completed: after a stop, a crash or failures.",
+    ),
+    neutral_option(
+        "--workers",
+        type=click.IntRange(1),
+        show_default="all cores",
+        help="Process this many photos at once.",
+    ),
+    neutral_option(
+        "--ray",
+        metavar="auto|local|ray://HOST:PORT",
+        help="Run on the Ray cluster of this machine, one that is started here, or that of a Ray "
+        "client server; needs --parquet DIR.",
+    ),
+    neutral_option(
+        "--profile",
+        type=PATH,
+        help="Write a Chrome trace to this file, for ui.perfetto.dev or chrome://tracing: the "
+        "stages of each thread by frame, and each operator of ONNX Runtime.",
+    ),
+    neutral_option("--quiet", is_flag=True, help="Show no progress bar and no summary."),
 )
-@neutral_option(
-    "--workers",
-    type=click.IntRange(1),
-    show_default="all cores",
-    help="Process this many photos at once.",
-)
-@neutral_option(
-    "--ray",
-    metavar="auto|local|ray://HOST:PORT",
-    help="Run on this Ray cluster, or one that is started here; needs --parquet DIR.",
-)
-@neutral_option("--profile", type=PATH, help="Write a Chrome trace of all threads to this file.")
-@neutral_option("--quiet", is_flag=True, help="Show no progress bar and no summary.")
 @click.version_option(package_name="fkd")
 @click.pass_context
 def main(

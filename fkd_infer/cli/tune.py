@@ -23,21 +23,22 @@ from fkd_infer.runtime.choice import ProviderChoice
     type=click.Choice(NETWORKS),
     default=NETWORKS[0],
     show_default=True,
-    help="Tune the landmark network, fkd's own detector, or both.",
+    help="Tune the landmark network, fkd's own detector, or both, which share the time.",
 )
 @click.option(
     "--goal",
     type=click.Choice(GOALS),
     default="pipeline",
     show_default=True,
-    help="Tune for calls with OpenCV's work between them, or for the network alone.",
+    help="pipeline: measure a small frame through detection and two passes of the network, where "
+    "threads that spin take cores from OpenCV; latency: the network alone, call after call.",
 )
 @click.option(
     "--seconds",
     type=FiniteRange(5),
     default=60,
     show_default=True,
-    help="Stop after this time.",
+    help="Stop after this many seconds.",
 )
 @click.option(
     "--only-this-file",

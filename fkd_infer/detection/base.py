@@ -28,7 +28,13 @@ from fkd_infer.types import Detections
 
 @dataclass(frozen=True, slots=True)
 class DetectorTraits:
-    """What a detector allows its callers; the defaults are safe for any detector."""
+    """What a detector allows its callers; the defaults are safe for any detector.
+
+    Examples:
+        >>> import fkd_infer
+        >>> fkd_infer.load().detector.traits.takes_gray
+        True
+    """
 
     thread_safe: bool = False
     """Several threads may call it at once; otherwise one thread at a time does."""
@@ -47,17 +53,35 @@ class Detector(Protocol):
     """Finds faces in images.
 
     To write one, derive a class from this one and give it a `rule` and a `__call__`; the other
-    attributes have defaults.
+    attributes have defaults. A class that does not derive from it needs all four: if one is
+    missing, `load` and `Pipeline` raise DetectorError.
+
+    Examples:
+        >>> import numpy as np
+        >>> import fkd_infer
+        >>> class Middle(fkd_infer.Detector):
+        ...     rule = fkd_infer.BoxRule(scale=0.9, shift=(0.0, 0.05))
+        ...
+        ...     def __call__(self, image):
+        ...         boxes = np.array([[170, 70, 280, 180]], np.float32)
+        ...         return fkd_infer.Detections(boxes, np.ones(1, np.float32))
+        >>> pipeline = fkd_infer.load(detector=Middle())
+        >>> len(pipeline(fkd_infer.read_image("photo.jpg")))
+        1
     """
 
     rule: BoxRule
     """Leads from the detector's boxes to the tight boxes of the points."""
     traits: DetectorTraits = DetectorTraits()
+    """What its callers may do."""
     path: Path | None = None
     """Its model file, if there is one; `--resume` compares the content."""
 
     def __call__(self, image: Pixels) -> Detections:
-        """The faces of a BGR image (H, W, 3), best first; boxes are xyxy in its pixels."""
+        """The faces of a BGR uint8 image (H, W, 3), best first; boxes are in its pixels.
+
+        With the trait `takes_gray`, the image may be gray (H, W).
+        """
 
 
 def check_detector(detector: object) -> None:
@@ -74,13 +98,26 @@ def check_detector(detector: object) -> None:
 
 
 class SizedDetector(Detector, ABC):
-    """Searches frames at the size that a Search asks for, as one view or in tiles.
+    """Base class of a detector that searches frames at the size that a Search asks for.
 
-    `rule` leads from its boxes to those of the 68 points, which span a face from brows to chin;
-    the attribute may be set to another rule, for a network that places points of its own.
-    `smallest_face` and `largest_face` are the sizes, in such pixels, from and up to which faces are
-    detected well. Boxes with scores below `threshold` are left out, or below `turned_threshold` if
-    the image was turned to find them, unless the search has another limit.
+    It searches a frame as one view, or in tiles for small faces, and calls `detect` for each; a
+    class of your own implements that. `rule` leads from its boxes to those of the 68 points, which
+    span a face from brows to chin; the attribute may be set to another rule, for a network that
+    places points of its own. `smallest_face` and `largest_face` are the sizes, in such pixels, from
+    and up to which faces are detected well. Boxes with scores below `threshold` are left out, or
+    below `turned_threshold` if the image was turned to find them, unless the search has another
+    limit.
+
+    Examples:
+        >>> import numpy as np
+        >>> import fkd_infer
+        >>> class Nothing(fkd_infer.SizedDetector):
+        ...     def detect(self, image, min_face):
+        ...         boxes = np.empty((0, 4), np.float32)
+        ...         return fkd_infer.Detections(boxes, np.empty(0, np.float32))
+        >>> detector = Nothing(fkd_infer.BoxRule(1.0), 20, fkd_infer.Search(1280, min_face=40))
+        >>> len(detector(fkd_infer.read_image("photo.jpg")))
+        0
     """
 
     traits = DetectorTraits(thread_safe=True, takes_gray=True)
@@ -139,7 +176,7 @@ class SizedDetector(Detector, ABC):
 
     @abstractmethod
     def detect(self, image: Pixels, min_face: float) -> Detections:
-        """The faces of an image at its own size, best first.
+        """The faces of a BGR or gray image at its own size, best first; to be implemented.
 
         Faces of less than `min_face` pixels, from brows to chin, may be left out.
         """

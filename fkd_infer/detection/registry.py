@@ -30,56 +30,74 @@ _POINTS_CROP = CropRule(1.0)
 
 
 class SearchSizes(NamedTuple):
-    """Longer side of a frame, in pixels, at which a detector searches by default.
-
-    Videos and cameras have to keep up, so their frames are searched at a smaller size.
-    """
+    """Longer side of a frame, in pixels, at which a registered detector searches by default."""
 
     photos: int
+    """Of photos."""
     videos: int
+    """Of videos and cameras, which have to keep up, so that a smaller size is usual."""
 
 
 _SIZES = SearchSizes(photos=1280, videos=640)
 
 
 class DetectorRequest(NamedTuple):
-    """What a detector is built from.
-
-    `rule` leads from the detector's boxes to those of the landmark network's points; None stands
-    for the detector's own rule, which leads to the 68 iBUG points. `crop` is the network's crop.
-    `model` is the file that the user chose; `provider` and `threads` are for ONNX Runtime, and
-    `tuned` asks for what `fkd-infer tune` found. `checked` says whether a landmark network with a
-    presence score sees each box, so that an unlikely one does no harm.
-    """
+    """What a registered detector is built from."""
 
     search: Search
+    """How it is to search frames."""
     rule: BoxRule | None = None
+    """Leads from the detector's boxes to those of the landmark network's points; None stands for
+    the detector's own rule, which leads to the 68 iBUG points."""
     crop: CropRule = _POINTS_CROP
+    """The landmark network's crop."""
     model: str | Path | None = None
+    """The file that the user chose."""
     provider: str | ProviderChoice = "auto"
+    """What ONNX Runtime is to run it on."""
     threads: int | None = None
+    """Threads of ONNX Runtime."""
     checked: bool = False
+    """Whether a landmark network with a presence score sees each box, so that an unlikely one does
+    no harm."""
     tuned: bool = False
+    """Whether to use what `fkd-infer tune` found."""
 
 
 class DetectorSpec(NamedTuple):
-    """A detector with a name.
+    """Registers a detector under a name, for `load` and the commands.
 
-    `build` opens it, and imports what it needs only then. `box_rule` leads from its boxes to those
-    of the 68 iBUG points. `searches` is False for a detector that needs no search: it has no sizes,
-    no scores and no boxes of its kind. `takes_provider` is False for one that runs outside of ONNX
-    Runtime. `default_model` says, for `--help`, which model it runs if
-    the user names no file; it is None for a detector without a model file.
+    A package states it as an entry point of the group `fkd.detectors`.
+
+    Examples:
+        >>> import fkd_infer
+        >>> class Everywhere(fkd_infer.Detector):
+        ...     rule = fkd_infer.BoxRule(1.0)
+        >>> def build(request: fkd_infer.DetectorRequest) -> fkd_infer.Detector:
+        ...     return Everywhere()
+        >>> sizes = fkd_infer.SearchSizes(photos=960, videos=640)
+        >>> fkd_infer.DetectorSpec("everywhere", "faces everywhere", build, search_sizes=sizes).name
+        'everywhere'
     """
 
     name: str
+    """What `--detector` and `detector=` call it."""
     summary: str
+    """A few words for `--help`."""
     build: Callable[[DetectorRequest], Detector]
+    """Opens it, and imports what it needs only then."""
     box_rule: BoxRule = POINTS_BOX
+    """Leads from its boxes to those of the 68 iBUG points."""
     search_sizes: SearchSizes = _SIZES
+    """The sizes at which it searches by default."""
     searches: bool = True
+    """False for a detector that needs no search: it has no sizes, no scores and no boxes of its
+    kind."""
     takes_provider: bool = True
+    """False for one that runs outside of ONNX Runtime."""
     default_model: str | None = None
+    """Says, for `--help`, which model it runs if the user names no file; None for a detector
+    without a model file."""
 
 
 def _fkd(request: DetectorRequest) -> Detector:

@@ -31,21 +31,23 @@ _EDGE_PX = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """How a detector searches frames.
+    """How a detector searches frames. Raises SettingsError for values that make no sense.
 
-    A frame whose longer side is above `max_size` pixels is searched at that size. Faces of less
-    than `min_face` pixels of the frame, from brows to chin, are left out; tiles are searched for
-    those that the downscaled frame would show too small (None: no tiles, no faces left out).
-    Boxes with scores below `min_score` are left out (None: the detector's own threshold). With
-    the `roll` "any", faces that are turned sideways or upside down are searched for as well.
-
-    Raises SettingsError for values that make no sense.
+    Examples:
+        >>> import fkd_infer
+        >>> fkd_infer.Search(max_size=1280, min_face=24)
+        Search(max_size=1280, min_face=24, min_score=None, roll='upright')
     """
 
     max_size: int
+    """Frames whose longer side is above this, in pixels, are searched at this size; 64 or more."""
     min_face: float | None = None
+    """Faces of fewer pixels of the frame, from brows to chin, are left out, and tiles are searched
+    for those that the downscaled frame would show too small; None: no tiles, no faces left out."""
     min_score: Share | None = None
+    """Boxes with lower scores, from 0 to 1, are left out; None: the detector's own threshold."""
     roll: Roll = "upright"
+    """"any" also searches for faces that are sideways or upside down."""
 
     def __post_init__(self) -> None:
         check_fields(self)

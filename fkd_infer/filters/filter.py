@@ -115,7 +115,20 @@ def load_filters(
 ) -> Filter:
     """Loads one filter, or several as one, their layers ordered by z.
 
+    `names` are those of built-in filters, or folders of packs. The filter draws onto BGR images
+    (H, W, 3) in place, and onto the canvas of a frame: `filters.draw(image, faces)`. `scheme` is
+    that of the network (`pipeline.card.landmarks`).
+
     Raises FilterError, also for a filter that is made for another landmark scheme.
+
+    Examples:
+        >>> import fkd_infer
+        >>> image = fkd_infer.read_image("photo.jpg")
+        >>> before = image.copy()
+        >>> filters = fkd_infer.load_filters(["cat", "sunglasses"])
+        >>> filters.draw(image, fkd_infer.load()(image))
+        >>> bool((image != before).any())
+        True
     """
     names = [names] if isinstance(names, str | Path) else names
     filters = [load_filter(name) for name in names]

@@ -16,7 +16,10 @@ from fkd_infer.types import Face, Frame
 
 
 class RecordSink(AbstractContextManager["RecordSink", None], Protocol):
-    """Writes the faces of frames to a file, which is complete when the context ends."""
+    """Writes the faces of frames to a file, which is complete when the context ends.
+
+    Any class with these methods is one; no base class is needed.
+    """
 
     def write(self, frame: Frame, faces: Sequence[Face]) -> None:
         """Writes the faces of a frame; the frame's pixels may be missing, its size is not."""

@@ -30,7 +30,21 @@ def frame_record(
     scheme: LandmarkScheme = IBUG68,
     extras: Sequence[Extra] = (),
 ) -> dict[str, object]:
-    """The JSON object of a frame, as a line of --json; `scheme` is for extras."""
+    """The JSON object of a frame as a dict: a line of `--json`.
+
+    `extras` are those of `--extras`, which need the network's `scheme` (`pipeline.card.landmarks`):
+    "pose", "ratios" and "spread". Pixels are rounded to hundredths.
+
+    Examples:
+        >>> import fkd_infer
+        >>> image = fkd_infer.read_image("photo.jpg")
+        >>> frame = fkd_infer.Frame(image, "photo.jpg")
+        >>> record = fkd_infer.frame_record(frame, fkd_infer.load()(image))
+        >>> record["source"], record["width"], len(record["faces"])
+        ('photo.jpg', 512, 1)
+        >>> sorted(record["faces"][0])
+        ['box', 'id', 'points', 'predicted', 'presence', 'score']
+    """
     return {
         "schema": SCHEMA,
         "source": frame.source,

@@ -31,19 +31,21 @@ PARQUET_SUFFIX = ".parquet"
 
 
 class RecordFormat(NamedTuple):
-    """A format for records of faces.
+    """A format for records of faces, for `fkd-infer --records`.
 
-    `name` is its option: json for --json. `content` says what the file holds, for --help.
-    `sink` is called with the file, the landmark scheme and the requested extras, and returns a
-    RecordSink. `to_stdout` says whether the format can be printed while the run goes on. A path
-    that does not end in `file_suffix`, if there is one, is a folder of such files.
+    A package states it as an entry point of the group `fkd.formats`.
     """
 
     name: str
+    """What `--records` calls it: `json=faces.jsonl`."""
     content: str
+    """What the file holds, for messages: "a CSV table, one line per face"."""
     sink: SinkFactory
+    """Called with the file, the landmark scheme and the requested extras; returns a RecordSink."""
     to_stdout: bool = False
+    """Whether the format can be printed while the run goes on."""
     file_suffix: str = ""
+    """A path that does not end in it, if there is one, is a folder of such files."""
 
 
 @dataclass(frozen=True)

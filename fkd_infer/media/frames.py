@@ -38,12 +38,26 @@ def frames_from(
     settings: ReadSettings = ReadSettings(),  # noqa: B008 (frozen)
     limits: Limits | None = None,
 ) -> Iterator[Frame]:
-    """Yields the frames of a source, read one by one; of all but images, those in a range. Objects
-    in stores are copied to temporary files first.
+    """Yields the frames of a source, read one by one; of all but images, those in a range.
 
-    Raises the errors of the readers, LimitError for frames that are too large, and
+    `source` is one that `expand_sources` returns. Objects in stores are copied to temporary files
+    first. To stop early, leave the loop.
+
+    Raises SettingsError for another source, SourceNotFoundError, UnreadableImageError,
+    UnreadableVideoError, CameraError, StreamError and StoreError for one that does not open,
+    StoppedError for a camera or stream that stops, LimitError for frames that are too large, and
     LimitStoppedError for too many. After the last frame of a video with damage it raises
     DamagedVideoError; with `settings.strict`, UnreadableVideoError at the damage.
+
+    Examples:
+        >>> import fkd_infer
+        >>> (video,) = fkd_infer.expand_sources("party.mp4")
+        >>> pipeline = fkd_infer.load()
+        >>> for frame in fkd_infer.frames_from(video, fkd_infer.FrameRange(stride=50)):
+        ...     print(frame.index, float(frame.time), len(pipeline(frame.image)))
+        0 0.0 1
+        50 1.6666666666666667 2
+        100 3.3333333333333335 1
     """
     if not isinstance(source, Source):
         raise SettingsError("source", "is none: pass one of those that expand_sources returns")

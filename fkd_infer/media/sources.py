@@ -77,7 +77,7 @@ def expand_sources(
     limits: Limits | None = None,
 ) -> list[Source]:
     """Returns the sources that files, folders, globs, URLs, addresses of stores, camera numbers and
-    "-" stand for.
+    "-" stand for, as on the command line.
 
     Folders and globs leave out files below `out`, which an earlier run wrote, and call `left_out`
     with each other file that is neither an image nor a video, or is hidden. Standard input and
@@ -86,6 +86,15 @@ def expand_sources(
 
     Raises SourceNotFoundError, SourceFolderError, StoreError, and SettingsError for a standard
     input that is a terminal.
+
+    Examples:
+        >>> import fkd_infer
+        >>> for source in fkd_infer.expand_sources(["photo.jpg", "holiday/t*.jpg", "party.mp4"]):
+        ...     print(source.kind, source.name)
+        image photo.jpg
+        image holiday/tilted.jpg
+        image holiday/twice.jpg
+        video party.mp4
     """
     return with_distinct_outputs(list(_found(arguments, out, left_out, limits)))
 

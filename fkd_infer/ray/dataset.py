@@ -35,7 +35,9 @@ def faces(
 
     `faces` is a list of structs: box (4,), score, presence (null if the network has no score) and
     points (2 n,), x and y in turns, in pixels. It is null for an image that cannot be read; `error`
-    says why, and is null for all others. Raises SettingsError for a column that is not there.
+    says why, and is null for all others. The models are opened by each actor, from files that its
+    machine has. Raises SettingsError for what is no Ray Dataset, and for a column that is not
+    there.
     """
     if not isinstance(dataset, ray.data.Dataset):
         raise SettingsError("dataset", f"is of type {type(dataset).__name__}, not a Ray Dataset")

@@ -13,20 +13,30 @@ from fkd_infer.system.arguments import check_fields
 
 @dataclass(frozen=True, slots=True)
 class ProviderChoice:
-    """An execution provider that is used, or the session does not start.
+    """What a network runs on: a provider, which is used wholly, or the session does not start.
 
-    `name` is a provider's, or "auto" for the first one that proves itself. `device` is one of its
-    devices, such as "1" or "GPU"; "" is the provider's default. `settings` apply to their own
-    provider only. With `allow_fallback`, nodes that the provider does not have run on the CPU;
-    otherwise a session starts only if there are none.
+    Raises SettingsError for an unknown provider or device, and for settings of another provider.
 
-    Raises SettingsError for an unknown provider or device.
+    Examples:
+        >>> import fkd_infer
+        >>> cuda = fkd_infer.ProviderChoice("cuda", "1", fkd_infer.CudaSettings(tf32=False))
+        >>> str(cuda)
+        'cuda:1'
+        >>> pipeline = fkd_infer.load(provider=fkd_infer.ProviderChoice("cpu"))
+        >>> fkd_infer.ProviderChoice("gpu")
+        Traceback (most recent call last):
+        fkd_infer.errors.SettingsError: provider is 'gpu'; choose one of: auto, coreml, cpu, ...
     """
 
     name: str = AUTO
+    """The provider's name, or "auto" for the first one that proves itself by a run."""
     device: str = ""
+    """One of its devices, such as "1" or "GPU"; "" is the provider's default."""
     settings: ProviderSettings | None = None
+    """Settings of the provider: an object of its own class."""
     allow_fallback: bool = False
+    """Let the CPU run the nodes that the provider does not have; otherwise a session starts only if
+    there are none."""
 
     def __post_init__(self) -> None:
         check_fields(self)

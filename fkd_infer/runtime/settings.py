@@ -23,26 +23,33 @@ _GRAPH_LEVELS = {
 
 @dataclass(frozen=True, slots=True)
 class SessionSettings:
-    """Settings of a session. The defaults, for pipelines, are measured;
-    docs/reference/benchmarks.md has a row for each. `single_calls` is for a session alone.
+    """Settings of ONNX Runtime for a network: threads, graph optimization, memory.
 
-    - `threads` share the work of one operator.
-    - `spin` makes them wait busily for the next one, which speeds up single calls and takes the
-      cores from everything else.
-    - `level` is how far ONNX Runtime optimizes the graph when it loads it.
-    - `denormals_as_zero` rounds the tiniest numbers to 0.
-    - `arena` reuses memory between calls.
-    - `profile` is a prefix for the file in which ONNX Runtime saves its timings, None for no file.
+    The defaults, for pipelines, are measured: each has a row in the measurements. Raises
+    SettingsError for a field of another kind.
 
-    Raises SettingsError for a field of another kind.
+    Examples:
+        >>> import fkd_infer
+        >>> one_core = fkd_infer.SessionSettings(threads=1)
+        >>> pipeline = fkd_infer.load(settings=one_core)
+        >>> one_core.summary
+        '1 thread, level all'
     """
 
     threads: AtLeastOne = field(default_factory=available_threads)
+    """Threads that share the work of one operator; by default one for each core of the process."""
     spin: bool = False
+    """Let them wait busily for the next operator, which speeds up single calls and takes the cores
+    from everything else."""
     level: GraphLevel = "all"
+    """How far ONNX Runtime optimizes the graph when it loads it: "none", "basic", "extended",
+    "all"."""
     denormals_as_zero: bool = False
+    """Round the tiniest numbers to 0."""
     arena: bool = True
+    """Reuse memory between calls."""
     profile: str | None = None
+    """A prefix for the file in which ONNX Runtime saves its timings; None for no file."""
 
     @classmethod
     def single_calls(cls) -> SessionSettings:

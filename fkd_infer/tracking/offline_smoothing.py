@@ -38,10 +38,25 @@ def smooth_offline(
 ) -> Iterator[FrameFaces]:
     """Yields the same frames, in order, with the points and boxes of their faces smoothed.
 
+    Unlike the smoothing of a Tracker it adds no lag: each point is a local quadratic regression
+    over the frames around (Savitzky and Golay, 1964, with the weights of Cleveland, 1979). So it is
+    for files, whose later frames are known.
+
     Faces without id stay as they are. Gaps of up to WIDE seconds, and predicted faces in them, are
     filled with predicted faces that have the score from before the gap. Nothing is smoothed across
     a cut, a jump or the end of a source. A frame is yielded once the frames up to WIDE seconds
     after it have been read. `starts_shot` tells which frames follow a cut, if their pixels do not.
+    WIDE is 0.3.
+
+    Examples:
+        >>> import fkd_infer
+        >>> (video,) = fkd_infer.expand_sources("party.mp4")
+        >>> pipeline = fkd_infer.load()
+        >>> tracker = fkd_infer.Tracker(pipeline, pipeline.detector)
+        >>> frames = fkd_infer.frames_from(video, fkd_infer.FrameRange(max_frames=20))
+        >>> tracked = ((frame, tracker(frame)) for frame in frames)
+        >>> [len(faces) for frame, faces in fkd_infer.smooth_offline(tracked)][:3]
+        [1, 1, 1]
     """
     starts_shot = starts_shot or _starts_shot()
     window = _Window()

@@ -74,14 +74,28 @@ class TrackingSummary:
 class Tracker:
     """Tracks the faces of one video at a time; frames come in order.
 
-    `detector` searches every `detect_every` frames or, if that is None, as DetectionSchedule
-    decides; and also after a face was lost. Faces have an `id` from 1 on and are sorted by it; they
-    keep it while they are tracked and if they return within a second. Their `score` is that of the
-    last detection, their `box` is drawn around the points as the detector would draw it. A face on
-    which no points can be placed is `predicted` for up to MAX_PREDICTED seconds. Another source, or
-    a time that does not advance, starts anew. A Tracker is not thread-safe.
+    `detector` searches every `detect_every` frames or, if that is None, when something changes; and
+    also after a face was lost. `smoothing` is "off", "low", "medium" or "high".
+
+    Faces have an `id` from 1 on and are sorted by it; they keep it while they are tracked and if
+    they return within a second. Their `score` is that of the last detection, their `box` is drawn
+    around the points as the detector would draw it. A face on which no points can be placed is
+    `predicted` for up to 0.3 s. Another source, or a time that does not advance, starts anew. A
+    Tracker is not thread-safe. Raises SettingsError.
 
     Trusted detectors, such as `none`, and boxes from a file need no tracking.
+
+    Examples:
+        >>> import fkd_infer
+        >>> (video,) = fkd_infer.expand_sources("party.mp4")
+        >>> pipeline = fkd_infer.load()
+        >>> tracker = fkd_infer.Tracker(pipeline, pipeline.detector, smoothing="medium")
+        >>> for frame in fkd_infer.frames_from(video, fkd_infer.FrameRange(max_frames=2)):
+        ...     print([face.id for face in tracker(frame)])
+        [1]
+        [1]
+        >>> str(tracker.summary)
+        'detector ran on 1 of 2 frames'
     """
 
     @checked
@@ -128,7 +142,7 @@ class Tracker:
         self._smoother.reset()
 
     def __call__(self, frame: Frame) -> list[Face]:
-        """The faces of the next frame."""
+        """The faces of the next frame, sorted by id; points in its pixels."""
         return finished_faces(self.track(frame), self._smoother, self.detector.rule)
 
     def track(self, frame: Frame) -> TrackedFrame:

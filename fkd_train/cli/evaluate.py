@@ -28,7 +28,7 @@ _PATH = click.Path(path_type=Path)
     type=_PATH,
     required=True,
     multiple=True,
-    help="An .onnx file, a .pt file or a run folder. Repeat to compare several.",
+    help="Measure this .onnx file, .pt file or run folder. Repeat for several of one scheme.",
 )
 @data_option(required=True)
 @split_option(
@@ -64,18 +64,30 @@ _PATH = click.Path(path_type=Path)
     metavar="NAME",
     help="Place points as the annotators of this data set do, if the model learned how.",
 )
-@click.option("--perturb", is_flag=True, help="Also evaluate with perturbed boxes and images.")
-@click.option("--score", is_flag=True, help="Also evaluate how the score separates faces.")
+@click.option("--perturb", is_flag=True, help="Also measure on worse boxes and worse pictures.")
+@click.option(
+    "--score",
+    is_flag=True,
+    help="Also measure how well the score tells faces from other crops, and good points from bad.",
+)
 @click.option(
     "--beside",
     type=DetectorChoice(SEARCHING),
     multiple=True,
-    help="For a detector's file: also evaluate this detector. Repeat for several. "
-    "--detector-model names YuNet's file.",
+    help="Measure this detector beside a detector's file. Repeat for several. --detector-model "
+    "names YuNet's file.",
 )
-@click.option("--json", "json_", type=_PATH, help="Write the results to this JSON file.")
 @click.option(
-    "--report", type=_PATH, help="Write a page with tables, plots and faces to this folder."
+    "--json",
+    "json_",
+    type=_PATH,
+    help="Write the results to this JSON file: an object, or a list of them for several models.",
+)
+@click.option(
+    "--report",
+    type=_PATH,
+    help="Write report.html, a page with tables, curves and faces, and report.json with its "
+    "numbers to this folder.",
 )
 def main(
     models: tuple[Path, ...],

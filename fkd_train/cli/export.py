@@ -17,7 +17,7 @@ from fkd_infer.choices import (
     Platform,
 )
 from fkd_infer.cli.command import FkdCommand
-from fkd_infer.cli.options.group import PATH, FiniteRange
+from fkd_infer.cli.options.group import PATH, FiniteRange, section
 from fkd_train.choices import OPTIMIZE_GOALS, OptimizeGoal
 from fkd_train.cli.foreign_options import Parsed, foreign_options
 from fkd_train.cli.options import data_option
@@ -57,13 +57,15 @@ def _read_image_size(text: str) -> tuple[int, int]:
 
 @click.command(cls=FkdCommand)
 @click.argument("source")
-@click.option("--out", type=PATH, help="The .onnx file to write; with --optimize, the folder.")
+@click.option(
+    "--out", type=PATH, help="Write this .onnx file; with --optimize, this folder of files."
+)
 @click.option(
     "--checkpoint",
     type=click.Choice(["last", "best"]),
     default="last",
     show_default=True,
-    help="The checkpoint of a run folder; best was selected by its evaluation faces.",
+    help="Export this checkpoint of a run folder; best was selected by its evaluation faces.",
 )
 @click.option(
     "--half",
@@ -77,7 +79,7 @@ def _read_image_size(text: str) -> tuple[int, int]:
     type=click.IntRange(17, 22),
     default=18,
     show_default=True,
-    help="ONNX's operator set.",
+    help="Use this operator set of ONNX; detectors and end-to-end files need 18.",
 )
 @click.option(
     "--batch",
@@ -93,59 +95,68 @@ def _read_image_size(text: str) -> tuple[int, int]:
     help="For other programs: take float planes (N, C, S, S) in [0, 1], RGB or gray, instead of "
     "bytes (N, S, S, C). fkd-infer does not run such files.",
 )
-@click.option(
-    "--optimize",
-    "goal",
-    type=click.Choice(OPTIMIZE_GOALS),
-    help="Also create smaller and faster variants, and keep those that are accurate and better; "
-    "auto tries all. Needs --data.",
-)
-@click.option(
-    "--max-nme-increase",
-    type=FiniteRange(0),
-    default=0.1,
-    show_default=True,
-    help="Points of NME that a variant may lose.",
-)
-@click.option(
-    "--max-ap-decrease",
-    type=FiniteRange(0),
-    default=0.5,
-    show_default=True,
-    help="Points of average precision and of recall that a detector's variant may lose.",
-)
-@click.option(
-    "--platform",
-    type=click.Choice(PLATFORMS),
-    default="any",
-    show_default=True,
-    help="CPUs that int8 variants are for: any is correct on all CPUs; vnni and arm need 8-bit "
-    "dot products.",
+@section(
+    "Optimization",
+    click.option(
+        "--optimize",
+        "goal",
+        type=click.Choice(OPTIMIZE_GOALS),
+        help="Also create smaller and faster variants, and keep those that are accurate and "
+        "better; auto tries all. Needs --data.",
+    ),
+    click.option(
+        "--max-nme-increase",
+        type=FiniteRange(0),
+        default=0.1,
+        show_default=True,
+        help="Accept variants that lose at most this many points of NME.",
+    ),
+    click.option(
+        "--max-ap-decrease",
+        type=FiniteRange(0),
+        default=0.5,
+        show_default=True,
+        help="Accept variants of a detector that lose at most this many points of average "
+        "precision on mosaics, and of recall on images.",
+    ),
+    click.option(
+        "--platform",
+        type=click.Choice(PLATFORMS),
+        default="any",
+        show_default=True,
+        help="Optimize int8 for these CPUs: any is correct on all; vnni and arm can be faster or "
+        "more exact there, and vnni is wrong on older CPUs.",
+    ),
 )
 @triton_options()
 @web_options()
-@click.option(
-    "--end-to-end",
-    is_flag=True,
-    help="Export one file with detector, crop and network: from an image to its faces' points.",
-)
-@click.option(
-    "--detector-model",
-    show_default="the shipped fkd-detector",
-    help="The detector's ONNX file for --end-to-end.",
-)
-@click.option(
-    "--image-size",
-    type=Parsed("size", _read_image_size),
-    metavar="HEIGHTxWIDTH",
-    help="With --end-to-end, a file for images of this size alone, without loops, which also "
-    "OpenCV runs.",
-)
-@click.option(
-    "--max-faces",
-    type=click.IntRange(1, MAX_FACES),
-    show_default="4",
-    help="The number of faces that a file of --image-size answers.",
+@section(
+    "One file for everything",
+    click.option(
+        "--end-to-end",
+        is_flag=True,
+        help="Export one file with detector, crop and network: from an image to its faces' points.",
+    ),
+    click.option(
+        "--detector-model",
+        show_default="the shipped fkd-detector",
+        metavar="NAME|FILE",
+        help="With --end-to-end, use this detector: an .onnx file from fkd-export.",
+    ),
+    click.option(
+        "--image-size",
+        type=Parsed("size", _read_image_size),
+        metavar="HEIGHTxWIDTH",
+        help="With --end-to-end, a file for images of this size alone, without loops, which also "
+        "OpenCV runs.",
+    ),
+    click.option(
+        "--max-faces",
+        type=click.IntRange(1, MAX_FACES),
+        show_default="4",
+        help="With --image-size, always answer this many faces, the best ones; rows with a score "
+        "of 0 are no faces.",
+    ),
 )
 @click.option(
     "--check-runtimes",

@@ -108,6 +108,7 @@ def foreign_options() -> Decorator:
     return group(
         "described",
         Description,
+        "A network of your own",
         weights=click.option(
             "--weights",
             type=click.Path(path_type=Path),
@@ -122,7 +123,8 @@ def foreign_options() -> Decorator:
             "--input",
             type=Parsed("HxWxC", _read_shape),
             metavar="HxWxC",
-            help="The network's input, as 112x112x3; an ONNX file usually says it itself.",
+            help="The size of the network's input, such as 112x112x3; an ONNX file usually "
+            "says it.",
         ),
         input_layout=click.option(
             "--input-layout",
@@ -146,7 +148,7 @@ def foreign_options() -> Decorator:
             "--mean",
             type=Parsed("numbers", _read_numbers),
             metavar="R,G,B",
-            help="Subtracted from the channels, in the network's order.",
+            help="Subtracted from the channels, in the network's order; one number is for all.",
         ),
         std=click.option(
             "--std",

@@ -10,7 +10,7 @@ import click
 from click.core import ParameterSource
 
 from fkd_infer.cli.command import STOPPED, CommandWithSubcommands, Subcommand
-from fkd_infer.cli.options.group import FiniteRange
+from fkd_infer.cli.options.group import FiniteRange, section
 from fkd_train.cli.options import data_option, split_option, with_overrides
 
 if TYPE_CHECKING:
@@ -30,16 +30,18 @@ _SUBCOMMANDS = {
     "name",
     is_flag=False,
     flag_value="",
-    help="Name of a shipped recipe, or a TOML file. Without a value: list the shipped recipes.",
+    metavar="[NAME|FILE]",
+    help="Train by this shipped recipe, or a TOML file. Without a value: list the shipped recipes.",
 )
 @click.option(
     "--print",
     "print_recipe",
     is_flag=True,
-    help="Print the whole recipe as a TOML file to start from, with defaults and replaced values.",
+    help="Print the whole recipe as a TOML file to start from, with its defaults and the values "
+    "that other options replace.",
 )
 @data_option(required=False)
-@click.option("--out", type=click.Path(path_type=Path), help="Run folder.")
+@click.option("--out", type=click.Path(path_type=Path), help="Write to this run folder.")
 @click.option(
     "--init",
     type=click.Path(path_type=Path),
@@ -51,28 +53,34 @@ _SUBCOMMANDS = {
     help="Continue the run in --out, with its recipe, data and options unless others are stated.",
 )
 @click.option(
-    "--force", is_flag=True, help="With --resume: continue even if the recipe or the data changed."
+    "--force",
+    is_flag=True,
+    help="With --resume: continue although the recipe or the data changed; prints what did.",
 )
-@split_option(default=None, help="Replaces the recipe's split, for all data sets.")
-@click.option("--epochs", type=click.IntRange(1), help="Replaces the recipe's number of epochs.")
-@click.option(
-    "--size",
-    type=click.IntRange(16),
-    help="Replaces the recipe's input size, px (for a detector, the size of its mosaics).",
-)
-@click.option("--seed", type=click.IntRange(0), help="Replaces the recipe's seed.")
-@click.option(
-    "--set",
-    "assignments",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Replaces any value of the recipe, in its notation: --set optimizer.lr=0.002.",
+@section(
+    "Values of the recipe",
+    split_option(default=None, help="Replace the recipe's split, for all data sets."),
+    click.option("--epochs", type=click.IntRange(1), help="Replace the recipe's epochs."),
+    click.option(
+        "--size",
+        type=click.IntRange(16),
+        help="Replace the recipe's input size, in px; for a detector, the size of its mosaics.",
+    ),
+    click.option("--seed", type=click.IntRange(0), help="Replace the recipe's seed."),
+    click.option(
+        "--set",
+        "assignments",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="Replace any other value, written as in the recipe, such as optimizer.lr=0.002 or "
+        "\"model.head='grid'\"; may be repeated.",
+    ),
 )
 @click.option(
     "--workers",
     type=click.IntRange(0),
     show_default="1",
-    help="Processes that load batches.",
+    help="Load batches in this many processes.",
 )
 @click.option(
     "--save-every",
@@ -87,7 +95,7 @@ _SUBCOMMANDS = {
     default=10.0,
     show_default=True,
     metavar="MINUTES",
-    help="Of several processes: how long they wait for each other before the run ends.",
+    help="Of several processes: wait this long for another one, then end the run.",
 )
 @click.option("--tensorboard", is_flag=True, help="Also log to RUN/tensorboard.")
 @click.pass_context

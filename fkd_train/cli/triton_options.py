@@ -53,6 +53,7 @@ def triton_options() -> Decorator:
     return group(
         "triton",
         TritonTarget,
+        "Triton Inference Server",
         repository=click.option(
             "--triton",
             "repository",

@@ -46,6 +46,7 @@ def web_options() -> Decorator:
     return group(
         "web",
         WebTarget,
+        "Web page",
         folder=click.option(
             "--web",
             "folder",

@@ -25,31 +25,38 @@ class TrunkSpec:
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """Everything a network is built from; `unit` and `offset` (crop pixels) normalise its points.
-
-    `channels` is 1 for gray images, 3 for colour. `trunk` has the convolutions of fkdnet, `options`
-    what a factory from outside of the package reads. `head` is a name from `heads.HEADS`, for a
-    head on feature maps, beside which `score` and `spread` add outputs, and `refine` a second look
-    at each point. `conventions` is the number of data
-    sets whose annotators differ, 0 to ignore that, `shipped` the one whose convention is exported,
-    and `mirror` the flip permutation.
-    """
+    """Everything a network is built from."""
 
     name: str
+    """The factory's name: one of the package, or `package.module:factory`."""
     size: int
+    """The side of the crops, in pixels."""
     unit: float
+    """Points are learned as (pixels of the crop - `offset`) / `unit`."""
     offset: float
+    """See `unit`."""
     channels: int = 1
+    """1 for gray crops, 3 for colour."""
     points: int = 68
+    """The number of points."""
     trunk: TrunkSpec | None = None
+    """The convolutions of fkdnet."""
     options: Mapping[str, object] = field(default_factory=dict)
+    """What a factory from outside of the package reads: `[model.options]` of the recipe."""
     head: str | None = None
+    """The name of a head on feature maps."""
     score: bool = False
+    """Whether there is an output for the score of a crop, beside such a head."""
     spread: bool = False
+    """Whether there is an output for the expected error of each point, beside such a head."""
     refine: bool = False
+    """Whether such a head has a second look at each point."""
     conventions: int = 0
+    """The number of data sets whose annotators differ; 0 to ignore that."""
     shipped: int = 0
+    """The one whose convention is exported."""
     mirror: tuple[int, ...] = ()
+    """The flip permutation: `mirrored_points[mirror]` are in the scheme's order."""
 
     def without_pretrained(self) -> ModelSpec:
         """The same network, to load weights into: an option `pretrained`, by which a factory would

@@ -71,19 +71,21 @@ detector_model_option: Decorator = click.option(
 min_face_option: Decorator = click.option(
     "--min-face",
     type=FiniteRange(4),
-    help="Find faces down to this size, in px from brows to chin, and none below.",
+    help="Find faces down to this size, in px from brows to chin, and none below; large frames "
+    "are searched in tiles for them.",
 )
 min_score_option: Decorator = click.option(
     "--min-score",
     type=FiniteRange(0, 1),
     show_default="the detector's own; 0.5 for fkd with fkdnet",
-    help="Leave out faces that the detector scores lower.",
+    help="Leave out boxes that the detector scores lower: how sure it is that there is a face.",
 )
 roll_option: Decorator = click.option(
     "--roll",
     type=click.Choice(ROLLS),
     show_default=ROLLS[0],
-    help="any: also find faces that are sideways or upside down; searching takes 4 times as long.",
+    help="any: also find faces that are sideways or upside down; searching takes up to 4 times as "
+    "long.",
 )
 detect_every_option: Decorator = click.option(
     "--detect-every",
@@ -99,5 +101,6 @@ def max_size_option(default: str) -> Decorator:
         "--max-size",
         type=click.IntRange(64),
         show_default=default,
-        help="Search frames at most at this longer side, in px; more finds smaller faces.",
+        help="Search frames at most at this longer side, in px; more finds smaller faces and "
+        "takes longer.",
     )

@@ -56,7 +56,11 @@ class DrawingOptions:
 drawing_options = group(
     "drawing",
     DrawingOptions,
-    layers=draw_option("Draw this layer; may be repeated."),
+    "Drawing",
+    layers=draw_option(
+        "Draw this layer; may be repeated. mesh: triangles between points; numbers: those of "
+        "points, where there is room."
+    ),
     filters=click.option(
         "--filter",
         "filters",

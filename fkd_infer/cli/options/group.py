@@ -15,6 +15,7 @@ from fkd_infer.stores.address import Place, place
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 PATH = click.Path(path_type=Path)
+_SECTION = "fkd_section"
 
 
 class _PlaceType(click.ParamType[Place]):
@@ -58,8 +59,38 @@ def neutral_option(*names: str, **attributes: Any) -> Decorator:
     return click.option(*names, cls=NeutralOption, **attributes)
 
 
-def group(argument: str, make: Callable[..., object], **options: Decorator) -> Decorator:
-    """Adds options to a command, which receives `make(**values)` as one argument."""
+def section_of(parameter: click.Parameter) -> str:
+    """The section of `--help` and of the documentation that lists a parameter; often ""."""
+    return str(vars(parameter).get(_SECTION, ""))
+
+
+def section(title: str, *options: Decorator) -> Decorator:
+    """Adds options to a command, whose `--help` lists them in a section of their own."""
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        command = function
+        before = len(_parameters(command))
+        for option in reversed(options):
+            command = option(command)
+        for parameter in _parameters(command)[before:]:
+            vars(parameter)[_SECTION] = title
+        return command
+
+    return decorate
+
+
+def _parameters(command: Callable[..., Any]) -> list[click.Parameter]:
+    """The parameters that decorators have added to a function so far."""
+    return list(vars(command).get("__click_params__", ()))
+
+
+def group(
+    argument: str, make: Callable[..., object], title: str, /, **options: Decorator
+) -> Decorator:
+    """Adds options to a command, which receives `make(**values)` as one argument.
+
+    They are a section of `--help` with this title.
+    """
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(function)
@@ -67,9 +98,6 @@ def group(argument: str, make: Callable[..., object], **options: Decorator) -> D
             grouped = make(**{name: values.pop(name) for name in options})
             return function(*args, **{argument: grouped}, **values)
 
-        command: Callable[..., Any] = call
-        for option in reversed(options.values()):
-            command = option(command)
-        return command
+        return section(title, *options.values())(call)
 
     return decorate

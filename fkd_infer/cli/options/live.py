@@ -77,6 +77,7 @@ class LiveFaceOptions:
 live_face_options = group(
     "faces",
     LiveFaceOptions,
+    "Faces and points",
     model=model_option,
     detector=detector_option(SEARCHING),
     detector_model=detector_model_option,
@@ -108,6 +109,7 @@ class ViewOptions:
 view_options = group(
     "view",
     ViewOptions,
+    "What is shown at first",
     smooth=click.option(
         "--smooth",
         type=click.Choice(SMOOTHINGS),
@@ -121,7 +123,8 @@ view_options = group(
         type=NameOrPath(),
         multiple=True,
         metavar="NAME|DIR",
-        help="Draw this filter, or a pack's folder, at first; may be repeated.",
+        help="Draw this filter, or a pack's folder, at first; may be repeated. The page offers it "
+        "beside the built-in ones.",
     ),
     layers=draw_option("Draw this layer at first; may be repeated."),
 )
@@ -159,6 +162,7 @@ def _check_token(
 address_options = group(
     "address",
     _address,
+    "The page",
     host=click.option(
         "--host",
         default="127.0.0.1",
@@ -178,13 +182,13 @@ address_options = group(
         envvar="FKD_LIVE_TOKEN",
         show_envvar=True,
         show_default="generated if --host needs one",
-        help="Require this secret in the page's address.",
+        help="Require this secret in the page's address: 16 to 256 letters, digits, '-' and '_'.",
     ),
     cameras=click.option(
         "--cameras/--no-cameras",
         default=None,
         show_default="unless --host lets other machines in",
-        help="Offer all cameras of this machine on the page, beside each SOURCE.",
+        help="Offer all cameras of this machine on the page, beside each SOURCE; on Linux alone.",
     ),
 )
 """Adds `address`: where the page is served."""

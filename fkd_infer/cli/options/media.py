@@ -41,20 +41,28 @@ def _frame_range(
 frame_range_options = group(
     "frame_range",
     _frame_range,
+    "Videos",
     start=click.option(
         "--start",
         type=FiniteRange(0),
         default=0.0,
-        help="Begin each video at this time, in seconds.",
+        show_default=True,
+        help="Begin each video, with its sound, at this time, in seconds.",
     ),
     end=click.option(
-        "--end", type=FiniteRange(0), help="End each video before this time, in seconds."
+        "--end",
+        type=FiniteRange(0),
+        help="End each video, with its sound, before this time, in seconds.",
     ),
     max_frames=click.option(
         "--max-frames", type=click.IntRange(1), help="Process at most this many frames per video."
     ),
     stride=click.option(
-        "--stride", type=click.IntRange(1), default=1, help="Process every Nth frame of a video."
+        "--stride",
+        type=click.IntRange(1),
+        default=1,
+        show_default=True,
+        help="Process every Nth of these frames.",
     ),
 )
 """Adds `frame_range`: which frames of a video are processed."""
@@ -69,14 +77,22 @@ def _reading(deinterlace: bool, sdr: bool, strict: bool) -> ReadSettings:
 reading_options = group(
     "reading",
     _reading,
+    "Videos",
     deinterlace=click.option(
-        "--deinterlace", is_flag=True, help="Make whole pictures of interlaced videos' halves."
+        "--deinterlace",
+        is_flag=True,
+        help="Make whole pictures of interlaced videos' halves: for videos from TV, DVDs and tape "
+        "whose motion looks combed.",
     ),
-    sdr=click.option("--sdr", is_flag=True, help="Write HDR videos as SDR, tone-mapped."),
+    sdr=click.option(
+        "--sdr",
+        is_flag=True,
+        help="Bring HDR videos (PQ and HLG) to SDR: tone-mapped to BT.709 with 8 bits.",
+    ),
     strict=click.option(
         "--strict",
         is_flag=True,
-        help="Fail a damaged video at once, in place of going on after it.",
+        help="Fail a damaged video at the damage, and write no video for it, in place of going on.",
     ),
 )
 """Adds `reading`: how the frames of videos are read."""
@@ -95,6 +111,7 @@ def _encoding(
 encoding_options = group(
     "encoding",
     _encoding,
+    "Encoding",
     codec=click.option(
         "--codec",
         type=click.Choice(CODECS),
@@ -114,7 +131,9 @@ encoding_options = group(
         "videos without tags.",
     ),
     keep_location=click.option(
-        "--keep-location", is_flag=True, help="Keep the place that a video was recorded in."
+        "--keep-location",
+        is_flag=True,
+        help="Keep the place that a video was recorded in, which its tags lose otherwise.",
     ),
 )
 """Adds `encoding`: how videos and pictures are written."""
@@ -155,6 +174,7 @@ _limit_memory = neutral_option(
 limit_options = group(
     "limits",
     _limits,
+    "Limits",
     pixels=_limit_pixels,
     frames=neutral_option(
         "--limit-frames",
@@ -162,7 +182,7 @@ limit_options = group(
         type=click.IntRange(1),
         default=MAX_FRAMES,
         show_default=True,
-        help="Fail a video, camera or stream after this many frames.",
+        help="Fail a video, camera or stream after this many frames, which are kept.",
     ),
     seconds=neutral_option(
         "--limit-seconds",
@@ -170,12 +190,15 @@ limit_options = group(
         type=FiniteRange(0, min_open=True),
         default=MAX_SECONDS,
         show_default=True,
-        help="Fail a video, camera or stream after this time.",
+        help="Fail a video, camera or stream after this many seconds; the frames until "
+        "then are kept.",
     ),
     memory=_limit_memory,
 )
 """Adds `limits`: how large sources may be."""
 
 
-live_limit_options = group("limits", _endless_limits, pixels=_limit_pixels, memory=_limit_memory)
+live_limit_options = group(
+    "limits", _endless_limits, "Limits", pixels=_limit_pixels, memory=_limit_memory
+)
 """Adds `limits` without an end in time, for a source that is shown live."""

@@ -19,7 +19,7 @@ model_option: Decorator = click.option(
     metavar="NAME|FILE",
     default=DEFAULT_MODEL,
     show_default=True,
-    help="Run this shipped model, or an .onnx file.",
+    help="Place points with this shipped model, or an .onnx file from fkd-export.",
 )
 
 
@@ -78,6 +78,7 @@ class ProviderOptions:
 provider_options = group(
     "providers",
     ProviderOptions,
+    "Providers",
     provider=neutral_option(
         "--provider",
         type=ProviderName(),
@@ -108,7 +109,7 @@ provider_options = group(
         type=ProviderName(),
         metavar="NAME",
         show_default="as --provider",
-        help="Run the detector on another provider.",
+        help="Run the detector on another provider than the landmark network.",
     ),
 )
 """Adds `providers`: what the networks run on."""
@@ -120,5 +121,5 @@ def threads_option(default: str) -> Decorator:
         "--threads",
         type=click.IntRange(1),
         show_default=default,
-        help="Run the network in this many threads.",
+        help="Run the landmark network in this many threads; overrides what was tuned.",
     )

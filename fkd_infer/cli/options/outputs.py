@@ -77,6 +77,7 @@ def _format_option(row: RecordFormat) -> Decorator:
 output_options = group(
     "outputs",
     _outputs,
+    "Outputs",
     folder=neutral_option(
         "--out",
         "-o",
@@ -95,7 +96,7 @@ output_options = group(
     sheet=neutral_option(
         "--sheet",
         type=PLACE,
-        help="Write a picture of up to 20 frames, spread over those of all sources.",
+        help="Write a .jpg or .png of up to 20 annotated frames, spread over those of all sources.",
     ),
     errors=neutral_option(
         "--errors",
@@ -108,11 +109,14 @@ output_options = group(
         type=_Several(EXTRAS),
         multiple=True,
         metavar=f"[{'|'.join(EXTRAS)}],...",
-        help="Add the head's angles, the openness of eyes and mouth, or each point's expected "
-        "error; may be repeated.",
+        help="Add to the records the head's rotation in degrees (pose), how far eyes and mouth "
+        "are open (ratios), or each point's expected error (spread); may be repeated.",
     ),
     show=neutral_option(
-        "--show", is_flag=True, help="Show annotated frames in a window during the run."
+        "--show",
+        is_flag=True,
+        help="Show annotated frames in a window; closing it or typing q ends the run. Needs a "
+        "display and opencv-python.",
     ),
 )
 """Adds `outputs`: where results are written."""

@@ -21,14 +21,26 @@ def read_image(
     limits: Limits | None = None,
     before_decoding: Callable[[Size], object] = lambda _: None,
 ) -> Pixels:
-    """Reads an image file, or the bytes of one, as BGR (H, W, 3), upright and without alpha.
+    """Reads an image file, or the bytes of one, as BGR uint8 (H, W, 3), upright and without alpha.
 
     The content decides the format: JPEG, PNG, WebP, HEIC, AVIF, TIFF, BMP, GIF, JPEG 2000 or PPM;
     of several pictures the first is read. Deeper pixels are scaled to 8 bits by their range.
-    `before_decoding` is called with the stored size, and may wait.
+    `before_decoding` is called with the stored size (width, height), and may wait.
 
-    Raises UnreadableImageError for a file that is missing, empty, cut short or no image,
-    LimitError, before decoding, for an image that is larger than `limits`, and SourceMemoryError.
+    Where `cv2.imread` returns None, it raises UnreadableImageError: for a file that is missing,
+    empty, cut short or no image. Raises LimitError, before decoding, for an image that is larger
+    than `limits`, and SourceMemoryError.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> import fkd_infer
+        >>> fkd_infer.read_image("photo.jpg").shape
+        (512, 512, 3)
+        >>> fkd_infer.read_image(Path("photo.jpg").read_bytes()).shape
+        (512, 512, 3)
+        >>> fkd_infer.read_image("party.mp4")
+        Traceback (most recent call last):
+        fkd_infer.errors.UnreadableImageError: party.mp4: cannot be read as an image: ...
     """
     limits = limits or Limits()
     if not isinstance(source, str | Path):

@@ -118,36 +118,59 @@ class Parity:
 
 @dataclass(frozen=True, slots=True)
 class ModelCard(Card):
-    """A landmark network's input, crop and output, its origin and its accuracy.
+    """What the file of a landmark network says about itself: `pipeline.card`.
 
-    `scheme` is the name of a built-in scheme, or another scheme in full. `box_rules` lead from the
-    boxes of detectors, by name, to the scheme's points; the built-in scheme needs none. `platform`
-    names the CPUs that an int8 network is made for; `precision` is free text. `accuracy` is by
-    protocol. `convention` is the data set whose annotators the points agree with, and `conventions`
-    how others place each point: offsets (n, 2) by data set, as shares of the crop's side. `runs_in`
-    are runtimes whose outputs equal ONNX Runtime's, by name. Raises ValueError for an unknown
+    The runtime assumes nothing that the card does not say. Raises ValueError for an unknown
     scheme, and for invalid names and numbers.
+
+    Examples:
+        >>> import fkd_infer
+        >>> card = fkd_infer.load("fkdnet").card
+        >>> card.name, card.input.size, card.input.channels, card.output.score
+        ('fkdnet', 128, 1, True)
+        >>> card.landmarks.count, card.landmarks.outer_eye_corners
+        (68, (36, 45))
     """
 
     name: str
+    """The network's name."""
     architecture: str
+    """What it is built of, in words."""
     scheme: str | LandmarkScheme
+    """The name of a built-in scheme of points, or another scheme in full; `landmarks` is either."""
     input: InputSpec
+    """The network's input: `size` of the square crop in pixels, `channels`, `dtype`, `layout`."""
     crop: CropRule
+    """Leads from the tight box of the points to the crop."""
     precision: str
+    """What it computes in, in words."""
     opset: int
+    """The operator set of ONNX."""
     training: Training
+    """Where the weights come from: recipe, data, split, epochs, seed, sha256 of the weights."""
     licence: str
+    """What the network may be used for."""
     output: OutputSpec = OutputSpec()
+    """The network's outputs: the points, and whether there are a `score` and a `spread`."""
     accuracy: dict[str, LandmarkAccuracy] = field(default_factory=dict)
+    """Errors by protocol: `nme` and `failure_rate_10` in percent, and the `count` of faces."""
     box_rules: dict[str, BoxRule] = field(default_factory=dict)
+    """Lead from the boxes of detectors, by name, to the scheme's points; ibug68 needs none."""
     parity: Parity | None = None
+    """How far the file's outputs are from those of its checkpoint."""
     exporter: dict[str, str] = field(default_factory=dict)
+    """Versions of the packages that wrote the file."""
     platform: Platform = "any"
+    """The CPUs that an int8 network is made for."""
     convention: str | None = None
+    """The data set whose annotators the points agree with."""
     conventions: dict[str, tuple[tuple[float, float], ...]] = field(default_factory=dict)
+    """How other annotators place each point: offsets (n, 2) by data set, as shares of the crop's
+    side."""
     runs_in: dict[str, RuntimeParity] = field(default_factory=dict)
+    """Runtimes whose outputs equal ONNX Runtime's, by name."""
     version: int = VERSION
+    """The version of the card's format."""
 
     def __post_init__(self) -> None:
         find_scheme(self.scheme)
@@ -168,5 +191,5 @@ class ModelCard(Card):
 
     @property
     def landmarks(self) -> LandmarkScheme:
-        """The scheme of the points."""
+        """The scheme of the points: `count`, `groups`, `mirror_pairs`, `outer_eye_corners`."""
         return find_scheme(self.scheme)

@@ -49,14 +49,22 @@ class NoSettings(ProviderSettings):
 class PlannedSettings(ProviderSettings):
     """Settings of a provider that plans the work for each size of its input, which takes time.
 
-    - `buckets` are the batch sizes, ascending. A batch is padded to the next size, and split if it
-      is larger than the last one, so each size is planned once. () runs batches as they come.
-    - `warm_up` runs every bucket when the session starts, for programs that answer requests.
-      Without it, the first batch of a size is slower, and unused sizes cost nothing.
+    WebGPU and DirectML have these alone; the classes of others add their own. Raises SettingsError
+    for invalid values.
+
+    Examples:
+        >>> import fkd_infer
+        >>> settings = fkd_infer.PlannedSettings(buckets=(1, 4, 16), warm_up=True)
+        >>> str(fkd_infer.ProviderChoice("webgpu", settings=settings))
+        'webgpu'
     """
 
     buckets: tuple[int, ...] = (1, 2, 4, 8, 16, 32)
+    """The batch sizes, ascending. A batch is padded to the next size, and split if it is larger
+    than the last one, so each size is planned once. () runs batches as they come."""
     warm_up: bool = False
+    """Run every bucket when the session starts, for programs that answer requests. Without it, the
+    first batch of a size is slower, and unused sizes cost nothing."""
 
     def __post_init__(self) -> None:
         check_fields(self)

@@ -20,14 +20,12 @@ _UNITS: dict[ComputeUnits, str] = {
 
 @dataclass(frozen=True, slots=True)
 class CoreMlSettings(PlannedSettings):
-    """Settings of a session on Core ML, beside its buckets.
-
-    - `units` are what Core ML may use. The neural engine computes in half precision.
-    - `caching` keeps compiled networks.
-    """
+    """Settings of a session on Core ML, beside its buckets."""
 
     units: ComputeUnits = "all"
+    """What Core ML may use. The neural engine computes in half precision."""
     caching: bool = True
+    """Keep compiled networks."""
 
 
 class CoreMlProvider(ExecutionProvider[CoreMlSettings]):

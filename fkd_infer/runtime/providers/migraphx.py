@@ -11,14 +11,12 @@ from fkd_infer.runtime.providers.base import Driver, ExecutionProvider, PlannedS
 
 @dataclass(frozen=True, slots=True)
 class MiGraphXSettings(PlannedSettings):
-    """Settings of a session on MIGraphX, beside its buckets.
-
-    - `fp16` rounds to half precision.
-    - `caching` keeps compiled networks.
-    """
+    """Settings of a session on MIGraphX, beside its buckets."""
 
     fp16: bool = False
+    """Round to half precision."""
     caching: bool = True
+    """Keep compiled networks."""
 
 
 class MiGraphXProvider(ExecutionProvider[MiGraphXSettings]):

@@ -24,17 +24,15 @@ _LOADED = "load_config"
 
 @dataclass(frozen=True, slots=True)
 class OpenVinoSettings(ProviderSettings):
-    """Settings of a session on OpenVINO.
-
-    - `precision` of the computations, where the device has it. OpenVINO's own default is half
-      precision on GPUs.
-    - `streams` is how many calls it runs at once.
-    - `caching` keeps compiled networks, which GPUs and NPUs need seconds for.
-    """
+    """Settings of a session on OpenVINO."""
 
     precision: Precision = "f32"
+    """Precision of the computations, where the device has it. OpenVINO's own default is half
+    precision on GPUs."""
     streams: AtLeastOne = 1
+    """How many calls it runs at once."""
     caching: bool = True
+    """Keep compiled networks, which GPUs and NPUs need seconds for."""
 
 
 class OpenVinoProvider(ExecutionProvider[OpenVinoSettings]):

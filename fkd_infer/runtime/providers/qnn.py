@@ -17,9 +17,10 @@ PerformanceMode = Literal["balanced", "burst", "high_performance", "power_saver"
 
 @dataclass(frozen=True, slots=True)
 class QnnSettings(ProviderSettings):
-    """Settings of a session on QNN: `mode` is how the NPU trades speed for power."""
+    """Settings of a session on QNN."""
 
     mode: PerformanceMode = "balanced"
+    """How the NPU trades speed for power."""
 
 
 class QnnProvider(ExecutionProvider[QnnSettings]):

@@ -17,16 +17,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class TensorRtSettings(PlannedSettings):
-    """Settings of a session on TensorRT, beside its buckets.
-
-    - `fp16` lets it round to half precision where that is faster.
-    - `workspace` limits the memory of a layer, in bytes.
-    - `caching` keeps compiled engines, whose compilation takes from seconds to minutes.
-    """
+    """Settings of a session on TensorRT, beside its buckets."""
 
     fp16: bool = False
+    """Let it round to half precision where that is faster."""
     workspace: AtLeastOne | None = None
+    """Most memory of a layer, in bytes."""
     caching: bool = True
+    """Keep compiled engines, whose compilation takes from seconds to minutes."""
 
 
 class TensorRtProvider(ExecutionProvider[TensorRtSettings]):
@@ -93,14 +91,12 @@ class TensorRtProvider(ExecutionProvider[TensorRtSettings]):
 
 @dataclass(frozen=True, slots=True)
 class TensorRtRtxSettings(PlannedSettings):
-    """Settings of a session on TensorRT for RTX, beside its buckets.
-
-    - `graphs` records the kernels of a size at its first batch, and launches them as one later.
-    - `caching` keeps compiled kernels.
-    """
+    """Settings of a session on TensorRT for RTX, beside its buckets."""
 
     graphs: bool = False
+    """Record the kernels of a size at its first batch, and launch them as one later."""
     caching: bool = True
+    """Keep compiled kernels."""
 
     def for_any_size(self) -> Self:
         """Returns the settings without graphs, which are recorded for one size."""

@@ -9,32 +9,33 @@ from fkd_train.choices import TensorRtPrecision
 
 @dataclass(frozen=True, slots=True)
 class TensorRt:
-    """TensorRT in place of CUDA, on a GPU.
-
-    `workspace` is the memory that TensorRT may use at a time, in bytes. `engine_cache` is a folder
-    of the server's, in which engines outlive it; without one, each start builds them anew.
-    """
+    """TensorRT in place of CUDA, on a GPU."""
 
     precision: TensorRtPrecision = "fp32"
+    """"fp32", or "fp16" for half precision."""
     workspace: int = 1 << 30
+    """The memory that TensorRT may use at a time, in bytes."""
     engine_cache: str | None = None
+    """A folder of the server's, in which engines outlive it; without one, each start builds them
+    anew."""
 
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """How the server runs a model: on which device, and how it batches crops.
-
-    `tensorrt` is for `gpu`. `threads` are ONNX Runtime's for one operator; 0 means one per core. A
-    batch waits up to `delay_us` microseconds for a `preferred` size, and has at most `largest`
-    crops.
-    """
+    """How the server runs a model: on which device, and how it batches crops."""
 
     gpu: bool = False
+    """Run on a GPU, by CUDA."""
     tensorrt: TensorRt | None = None
+    """Run by TensorRT, with `gpu`."""
     threads: int = 0
+    """Threads of ONNX Runtime for one operator; 0 means one per core."""
     largest: int = 64
+    """Most crops of a batch."""
     preferred: tuple[int, ...] = (8, 32)
+    """Sizes of batches that are waited for."""
     delay_us: int = 500
+    """How long a batch waits for them, in microseconds."""
 
     def warm_up_batches(self) -> list[int]:
         """Returns the sizes of the batches to run before the first request.
