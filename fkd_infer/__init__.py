@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from fkd_infer.detection.base import Detector, DetectorTraits, SizedDetector
     from fkd_infer.detection.registry import DetectorRequest, DetectorSpec, SearchSizes
     from fkd_infer.detection.tiling import Search
+    from fkd_infer.drawing.annotator import Annotator
     from fkd_infer.end_to_end import EndToEndPipeline
     from fkd_infer.errors import FkdError
     from fkd_infer.filters.filter import load_filters
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from fkd_infer.types import Detections, Face, Frame, FrameRange, ReadSettings
 
 __all__ = [
+    "Annotator",
     "BoxRule",
     "CoreMlSettings",
     "CropRule",
@@ -85,6 +87,7 @@ __all__ = [
 __version__ = "0.1.0"
 
 _MODULES = {
+    "Annotator": "drawing.annotator",
     "BoxRule": "geometry.rules",
     "CropRule": "geometry.rules",
     "CoreMlSettings": "runtime.providers.coreml",

@@ -49,17 +49,30 @@ _MIN_SPACING = 11
 
 @dataclass(frozen=True)
 class Annotator:
-    """Draws `layers` of each face in this order, and text over them; lines and text scale with the
-    face.
+    """Draws the points of faces, as `fkd-infer --out` does.
 
-    A face with an id has a colour from PALETTE in place of the colours here.
+    Lines and text scale with the face. A face with an id has one of six colours in place of those
+    here, which people of any colour vision can tell apart.
+
+    Example:
+        >>> import fkd_infer
+        >>> pipeline = fkd_infer.load()
+        >>> image = fkd_infer.read_image("photo.jpg")
+        >>> annotator = fkd_infer.Annotator(pipeline.card.landmarks, ("contours", "points"))
+        >>> annotator.draw(image, pipeline(image))  # on the image itself
     """
 
     scheme: LandmarkScheme
+    """The order of the points, of which `pipeline.card.landmarks` is that of a network."""
     layers: tuple[DrawLayer, ...] = DEFAULT_DRAW_LAYERS
+    """What is drawn, in this order, with text above all else: "contours", "points", "mesh", "box",
+    "score", "id", and "numbers" of points."""
     point_colour: Colour = (80, 255, 120)
+    """Blue, green, red."""
     line_colour: Colour = (255, 190, 60)
+    """Blue, green, red."""
     box_colour: Colour = (60, 200, 255)
+    """Blue, green, red."""
 
     def __call__(self, frame: Frame, faces: Sequence[Face]) -> Frame:
         """Returns a frame with the faces drawn; the argument is not changed."""
