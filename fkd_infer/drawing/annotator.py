@@ -54,7 +54,7 @@ class Annotator:
     Lines and text scale with the face. A face with an id has one of six colours in place of those
     here, which people of any colour vision can tell apart.
 
-    Example:
+    Examples:
         >>> import fkd_infer
         >>> pipeline = fkd_infer.load()
         >>> image = fkd_infer.read_image("photo.jpg")
