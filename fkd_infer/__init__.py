@@ -3,7 +3,7 @@
 import fkd_infer
 faces = fkd_infer.load()(fkd_infer.read_image("photo.jpg"))
 
-Only the names in `__all__` are public; docs/reference/api.md describes them.
+Only the names in `__all__` are public; docs/reference/api.md lists them.
 """
 
 from importlib import import_module

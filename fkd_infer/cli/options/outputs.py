@@ -91,7 +91,8 @@ output_options = group(
         "--records",
         metavar="FORMAT=FILE",
         multiple=True,
-        help="Write records in this format, of another package or one of the above.",
+        help="Write records in this format, of another package or one of the above; may be "
+        "repeated.",
     ),
     sheet=neutral_option(
         "--sheet",
