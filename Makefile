@@ -82,9 +82,9 @@ wheel-test: $(VENV)/.installed-dev  ## tests the wheel without torch and onnx, w
 	$(BIN)/python -m build --wheel --outdir build/wheel . > build-wheel.log 2>&1 || (cat build-wheel.log; exit 1)
 	rm -f build-wheel.log
 	$(PYTHON) -m venv build/venv
+	build/venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt pip
 	build/venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
-		"fkd[cpu,live] @ file://$(CURDIR)/$$(ls build/wheel/*.whl)" pytest pytest-xdist hypothesis \
-		pillow-heif tifffile
+		"fkd[cpu,live] @ file://$(CURDIR)/$$(ls build/wheel/*.whl)" --group test-runtime
 	build/venv/bin/python -c "import importlib.util as u; assert not (u.find_spec('torch') or u.find_spec('onnx'))"
 	build/venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r constraints-opencv5.txt
 	build/venv/bin/python -m pip check
@@ -118,7 +118,8 @@ web/node_modules/.installed: web/package-lock.json
 # Exported files are also tested in JavaScript, and pages by axe-core; those tests skip themselves without it.
 $(VENV)/.installed-dev: pyproject.toml constraints.txt tests/node/package-lock.json web/package-lock.json | $(BIN)/python
 	@echo "installing fkd with its training and development packages into $(VENV) …"
-	$(PIP) -e ".[cpu,demo,train,timm,live,remote,parquet,ray,bench,dev]"
+	$(PIP) pip
+	$(PIP) -e ".[cpu,demo,train,timm,live,remote,parquet,ray,bench]" --group dev
 	@if command -v npm > /dev/null; then \
 		$(NPM_CI) --prefix tests/node && $(NPM_CI) --prefix web \
 			|| echo "packages of JavaScript cannot be installed here"; \
