@@ -1,7 +1,7 @@
-"""Adds the project's addresses to the metadata that Hatch builds; without FKD_HOMEPAGE there are none.
+"""Adds the project's addresses, from FKD_HOMEPAGE, to the metadata that Hatch builds.
 
-A fork or a mirror is another home, so that no address stands in pyproject.toml: the workflow of
-releases sets FKD_HOMEPAGE to the repository that it runs in.
+Without it there are none. A fork or a mirror is another home, so that pyproject.toml has no
+address: the workflow of releases sets FKD_HOMEPAGE to the repository that it runs in.
 """
 
 from __future__ import annotations
