@@ -19,12 +19,14 @@ KILLS  := 100
 # Seconds for each reader of files in `make fuzz`.
 SECONDS := 60
 
+SCHEMA = $(BIN)/check-jsonschema --quiet --builtin-schema vendor.
+
 # Tests the installed wheel; runs in build/, where the repository's packages cannot be imported. The tests in a browser
 # need Playwright, and are about files that the wheel contains as they are.
 TEST_WHEEL = cd build && venv/bin/pytest -c ../pyproject.toml --rootdir .. -p no:cacheprovider ../tests/infer \
 	--ignore=../tests/infer/live/page
 
-.PHONY: demo web test check docs pictures audit lock sbom release faults fuzz soak format wheel-test gpu-wheel-test clean
+.PHONY: demo web test check lint coverage docs pictures audit lock sbom release faults fuzz soak format wheel-test gpu-wheel-test clean
 
 demo: $(VENV)/.installed-demo  ## 68 points on a photo, with the shipped model
 	$(BIN)/python -m fkd_infer.cli.demo --out out/demo
@@ -36,13 +38,30 @@ test: $(VENV)/.installed-dev  ## all tests
 	$(BIN)/python -m pytest $(PARALLEL)
 	$(BIN)/python -m pytest $(SERIAL)
 
-check: $(VENV)/.installed-dev  ## format, lint, types, architecture, security
-	$(BIN)/ruff format --check .
-	$(BIN)/ruff check .
+check: lint  ## format, lint, types, architecture, security
 	$(BIN)/mypy
-	$(BIN)/lint-imports
 	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive fkd_infer fkd_train benchmarks tools
 	$(BIN)/python -m tools.audit
+
+# What takes seconds; pre-commit runs it. actionlint's package cannot be installed on every network.
+lint: $(VENV)/.installed-dev  ## format, lint, architecture, and the files that other programs read
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+# On Windows, text without a named encoding is another's than here.
+	$(BIN)/ruff check --quiet --preview --select PLW1514 fkd_infer fkd_train
+	$(BIN)/lint-imports
+	$(BIN)/validate-pyproject pyproject.toml
+	$(BIN)/hadolint docker/*.Dockerfile .devcontainer/Dockerfile
+	$(BIN)/zizmor --quiet --offline .github
+	$(SCHEMA)github-workflows .github/workflows/*.yml
+	$(SCHEMA)dependabot .github/dependabot.yml
+	$(SCHEMA)github-issue-config .github/ISSUE_TEMPLATE/config.yml
+	$(SCHEMA)github-issue-forms $(filter-out %/config.yml,$(wildcard .github/ISSUE_TEMPLATE/*.yml))
+	$(SCHEMA)citation-file-format --default-filetype yaml CITATION.cff
+	@if [ -x $(BIN)/actionlint ]; then $(BIN)/actionlint; else echo "actionlint is not installed: not run"; fi
+
+coverage: $(VENV)/.installed-dev  ## how much of fkd_infer tests/infer runs; fails below the threshold in pyproject.toml
+	$(BIN)/python -m pytest $(PARALLEL) --cov tests/infer --ignore=tests/infer/ray --ignore=tests/infer/live/page
 
 docs: $(VENV)/.installed-dev  ## the site of the documentation in build/site/html; a broken link or a missing page fails
 	$(BIN)/python -m tools.site
@@ -63,6 +82,7 @@ sbom: $(VENV)/.installed-dev  ## SBOMs of the runtime, CycloneDX JSON in build/
 
 release: $(VENV)/.installed-dev web/node_modules/.installed  ## all files of a release of this commit in dist/release/
 	$(BIN)/python -m tools.release
+	$(BIN)/twine check --strict dist/release/*.whl dist/release/*.tar.gz
 
 faults: $(VENV)/.installed-dev  ## tests of faults, with KILLS kills each of training, batches and videos
 	FKD_KILLS=$(KILLS) $(BIN)/python -m pytest $(PARALLEL) tests/faults
@@ -82,9 +102,9 @@ wheel-test: $(VENV)/.installed-dev  ## tests the wheel without torch and onnx, w
 	$(BIN)/python -m build --wheel --outdir build/wheel . > build-wheel.log 2>&1 || (cat build-wheel.log; exit 1)
 	rm -f build-wheel.log
 	$(PYTHON) -m venv build/venv
+	build/venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt pip
 	build/venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
-		"fkd[cpu,live] @ file://$(CURDIR)/$$(ls build/wheel/*.whl)" pytest pytest-xdist hypothesis \
-		pillow-heif tifffile
+		"fkd[cpu,live] @ file://$(CURDIR)/$$(ls build/wheel/*.whl)" --group test-runtime
 	build/venv/bin/python -c "import importlib.util as u; assert not (u.find_spec('torch') or u.find_spec('onnx'))"
 	build/venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r constraints-opencv5.txt
 	build/venv/bin/python -m pip check
@@ -118,7 +138,8 @@ web/node_modules/.installed: web/package-lock.json
 # Exported files are also tested in JavaScript, and pages by axe-core; those tests skip themselves without it.
 $(VENV)/.installed-dev: pyproject.toml constraints.txt tests/node/package-lock.json web/package-lock.json | $(BIN)/python
 	@echo "installing fkd with its training and development packages into $(VENV) …"
-	$(PIP) -e ".[cpu,demo,train,timm,live,remote,parquet,ray,bench,dev]"
+	$(PIP) pip
+	$(PIP) -e ".[cpu,demo,train,timm,live,remote,parquet,ray,bench]" --group dev
 	@if command -v npm > /dev/null; then \
 		$(NPM_CI) --prefix tests/node && $(NPM_CI) --prefix web \
 			|| echo "packages of JavaScript cannot be installed here"; \

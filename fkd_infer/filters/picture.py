@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import cv2
@@ -15,6 +16,7 @@ from fkd_infer.system.files.reading import read_regular
 MAX_BYTES = 8_000_000
 MAX_SIDE = 4096
 """Longest side, in pixels."""
+_CIRCLES = "links lead in circles"
 _SAVE_AS = "save it as an 8 bit RGBA PNG"
 
 
@@ -31,10 +33,11 @@ def read_picture(pack_file: Path, field: str, name: str) -> Pixels:
             problem = f"{field} leaves the filter's folder"
             raise FilterError.of_pack(pack_file, problem, "put the picture into it")
         data = read_regular(file, MAX_BYTES)
+    except RuntimeError as error:  # Python 3.12 and before
+        raise FilterError.of_pack(pack_file, f"{field}: {_CIRCLES}") from error
     except OSError as error:
-        raise FilterError.of_pack(pack_file, f"{field}: {error.strerror or error}") from error
-    except RuntimeError as error:
-        raise FilterError.of_pack(pack_file, f"{field}: links lead in circles") from error
+        problem = _CIRCLES if error.errno == errno.ELOOP else error.strerror or error
+        raise FilterError.of_pack(pack_file, f"{field}: {problem}") from error
     _check_png(pack_file, field, data)
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)

@@ -52,7 +52,7 @@ class Trace:
 
         Times in the profile count from `profile_zero`, in nanoseconds.
         """
-        operators: list[dict[str, Any]] = json.loads(profile.read_text())
+        operators: list[dict[str, Any]] = json.loads(profile.read_text("utf-8"))
         events = [*self._stage_events(), *self._operator_events(operators, profile_zero)]
         with path.open("w", encoding="utf-8") as file:
             json.dump({"traceEvents": events, "displayTimeUnit": "ms"}, file)

@@ -122,6 +122,6 @@ def _cpuinfo(field: str) -> str:
 def _read(path: Path) -> str:
     """Returns a file's text, or an empty string if it cannot be read."""
     try:
-        return path.read_text()
+        return path.read_text("utf-8", "replace")
     except OSError:
         return ""

@@ -100,7 +100,7 @@ def time_calls(call: Callable[[], object], seconds: float) -> list[float]:
 def _started(contender: Contender) -> Iterator[_Process]:
     """Starts a contender's process, and kills it at the end."""
     # Standard error goes to a file: a full pipe would block the contender.
-    with TemporaryFile("w+") as errors:
+    with TemporaryFile("w+", encoding="utf-8", errors="replace") as errors:
         process = subprocess.Popen(  # this package, or what is measured  # nosec B603
             list(contender.command),
             env=None if contender.environment is None else dict(contender.environment),

@@ -97,6 +97,8 @@ class WebPage:
                     (partial / path).write_bytes(self.read(path))
                 shutil.copyfile(self.folder / _HEADERS, partial / _HEADERS)
                 partial.chmod(0o755)  # mkdtemp gives it to its owner alone
+                if folder.exists():
+                    folder.rmdir()  # an empty one, which Windows cannot replace
                 partial.replace(folder)
             finally:
                 shutil.rmtree(partial, ignore_errors=True)

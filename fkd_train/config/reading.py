@@ -32,7 +32,8 @@ def read_recipe_table(name: str) -> dict[str, Any]:
     shipped = files("fkd_train") / "recipes" / f"{name}.toml"
     path = Path(name)
     try:
-        text = path.read_text() if path.suffix == ".toml" else shipped.read_text()
+        file = path if path.suffix == ".toml" else shipped
+        text = file.read_text("utf-8")
         table = tomllib.loads(text)
     except OSError as error:
         fix = f"there are: {', '.join(shipped_recipe_names())}; or name a TOML file"

@@ -54,6 +54,6 @@ def _write_holder(file: int) -> None:
 
 def _read_holder(path: Path) -> str:
     try:
-        return path.read_text() or "another run"
+        return path.read_text("utf-8") or "another run"
     except (OSError, UnicodeDecodeError):  # Windows blocks reading a locked file
         return "another run"

@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 _LINK = re.compile(r"(?P<mark>!?)\[(?P<text>[^\]]*)\]\((?P<target>[^)\s]+)\)")
 _ELSEWHERE = {
     "CHANGELOG.md": "project/changes.md",
+    "CODE_OF_CONDUCT.md": "project/conduct.md",
     "CONTRIBUTING.md": "project/contributing.md",
     "SECURITY.md": "project/security.md",
     "fuzz/README.md": "project/fuzzing.md",

@@ -180,7 +180,9 @@ def find_profile(model: Path, provider: str = CPU.name) -> Profile | UnusedProfi
         profile = parse_dataclass(Profile, json.loads(path.read_text("utf-8")), "profile")
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, RecursionError) as error:
+    except RecursionError:
+        return UnusedProfile(path, "it is nested too deeply", model, provider)
+    except (OSError, ValueError) as error:
         return UnusedProfile(path, str(error), model, provider)
     mismatch = _mismatch(profile, key, model)
     return UnusedProfile(path, mismatch, model, provider) if mismatch else profile

@@ -228,7 +228,7 @@ DAMAGES: dict[str, tuple[Any, str]] = {
     "empty": (lambda path: path.write_text(""), "line 1"),
     "no text": (lambda path: path.write_bytes(b"\xff\xfe\x00"), "decode"),
     "a folder": (lambda path: (path.unlink(), path.mkdir()), "directory"),
-    "lists in lists": (lambda path: path.write_text("[" * 100_000), "recursion"),
+    "lists in lists": (lambda path: path.write_text("[" * 100_000), "nested too deeply"),
     "a number without an end": (lambda path: path.write_text("9" * 5000), "4300 digits"),
     "no object": (lambda path: path.write_text("[]"), "not a table"),
     "another version": (change_json(version=1), "version 1"),
