@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from fkd_infer.formats.json_lines import frame_record
     from fkd_infer.formats.registry import RecordFormat
     from fkd_infer.geometry.rules import BoxRule, CropRule
+    from fkd_infer.landmarks.aspect_ratios import AspectRatios, aspect_ratios
+    from fkd_infer.landmarks.head_pose import PoseAngles, head_pose
     from fkd_infer.limits import Limits
     from fkd_infer.media.frames import frames_from
     from fkd_infer.media.images.file import read_image
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     from fkd_infer.types import Detections, Face, Frame, FrameRange, ReadSettings
 
 __all__ = [
+    "AspectRatios",
     "BoxRule",
     "CoreMlSettings",
     "CropRule",
@@ -61,6 +64,7 @@ __all__ = [
     "OpenVinoSettings",
     "Pipeline",
     "PlannedSettings",
+    "PoseAngles",
     "ProviderChoice",
     "QnnSettings",
     "ReadSettings",
@@ -73,10 +77,12 @@ __all__ = [
     "TensorRtRtxSettings",
     "TensorRtSettings",
     "Tracker",
+    "aspect_ratios",
     "errors",
     "expand_sources",
     "frame_record",
     "frames_from",
+    "head_pose",
     "load",
     "load_filters",
     "read_image",
@@ -85,6 +91,7 @@ __all__ = [
 __version__ = "0.1.0"
 
 _MODULES = {
+    "AspectRatios": "landmarks.aspect_ratios",
     "BoxRule": "geometry.rules",
     "CropRule": "geometry.rules",
     "CoreMlSettings": "runtime.providers.coreml",
@@ -100,6 +107,7 @@ _MODULES = {
     "Frame": "types",
     "FrameRange": "types",
     "PlannedSettings": "runtime.providers.base",
+    "PoseAngles": "landmarks.head_pose",
     "ProviderChoice": "runtime.choice",
     "QnnSettings": "runtime.providers.qnn",
     "ReadSettings": "types",
@@ -117,9 +125,11 @@ _MODULES = {
     "TensorRtRtxSettings": "runtime.providers.tensorrt",
     "TensorRtSettings": "runtime.providers.tensorrt",
     "Tracker": "tracking.tracker",
+    "aspect_ratios": "landmarks.aspect_ratios",
     "expand_sources": "media.sources",
     "frame_record": "formats.json_lines",
     "frames_from": "media.frames",
+    "head_pose": "landmarks.head_pose",
     "load": "pipeline",
     "load_filters": "filters.filter",
     "read_image": "media.images.file",
