@@ -1,4 +1,4 @@
-"""Writes the faces of a folder of photos to a Parquet file: python batch.py holiday faces.parquet."""
+"""Writes the faces of a folder to a Parquet file: python batch.py holiday faces.parquet."""
 
 from __future__ import annotations
 

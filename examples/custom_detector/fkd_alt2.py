@@ -9,7 +9,7 @@ import numpy as np
 
 import fkd_infer
 
-RULE = fkd_infer.BoxRule(scale=0.77, shift=(0.0, 0.13))
+RULE = fkd_infer.BoxRule(scale=0.92, shift=(0.0, 0.19))
 """From this cascade's boxes to those of the 68 points: smaller, and lower."""
 SMALLEST = 30
 """Side of the smallest box that is searched for, in pixels."""
@@ -17,6 +17,9 @@ SMALLEST = 30
 
 class Alt2(fkd_infer.SizedDetector):
     """Finds frontal faces; `SizedDetector` scales frames, and cuts large ones into tiles."""
+
+    # Threads share no cascade of OpenCV; SizedDetector says by default that they may.
+    traits = fkd_infer.DetectorTraits(takes_gray=True)
 
     def __init__(self, request: fkd_infer.DetectorRequest) -> None:
         rule = request.rule or RULE  # another one for networks with other points
@@ -27,7 +30,7 @@ class Alt2(fkd_infer.SizedDetector):
     def detect(self, image: np.ndarray, min_face: float) -> fkd_infer.Detections:
         """The faces of an image at its own size."""
         side = max(SMALLEST, int(min_face / self.rule.scale))
-        gray = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+        gray = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
         found, _, weights = self._cascade.detectMultiScale3(
             gray, 1.1, 4, minSize=(side, side), outputRejectLevels=True
         )

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 SIZE, SCALE = 64, 1.4
 """Side of a crop in pixels; and of what it shows, in sides of the box around the points."""
-VIEWS, EPOCHS, BATCH = 4, 20, 32
+VIEWS, EPOCHS, BATCH = 4, 12, 32
 """Crops of each face, and how they are trained on."""
 
 
@@ -39,7 +39,9 @@ def crops(folder: Path) -> tuple[Tensor, Tensor]:
             side = SCALE * (high - low).max() * rng.uniform(0.9, 1.1)
             corner = (low + high) / 2 + side * (rng.normal(0, 0.03, 2) - 0.5)
             matrix = np.column_stack([np.eye(2), -corner]) * SIZE / side
-            images.append(cv2.warpAffine(image, matrix, (SIZE, SIZE), borderMode=cv2.BORDER_REPLICATE))
+            images.append(
+                cv2.warpAffine(image, matrix, (SIZE, SIZE), borderMode=cv2.BORDER_REPLICATE)
+            )
             targets.append((points - corner) / side)
     planes = torch.from_numpy(np.stack(images)[:, None]).float() / 255
     return planes, torch.from_numpy(np.stack(targets)).float().flatten(1)
@@ -61,7 +63,8 @@ def main(folder: str, out: str) -> None:
             optimizer.step()
             losses.append(loss.item())
         schedule.step()
-        print(f"epoch {epoch}: loss {np.mean(losses):.4f}", flush=True)
+        if epoch % 4 == 0:
+            print(f"epoch {epoch}: loss {np.mean(losses):.4f}", flush=True)
     torch.save(network.state_dict(), out)
 
 

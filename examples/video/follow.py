@@ -1,4 +1,4 @@
-"""Follows the faces of a video and draws where each has been: python follow.py party.mp4 out.mp4."""
+"""Follows the faces of a video and draws their ways: python follow.py party.mp4 out.mp4."""
 
 from __future__ import annotations
 
@@ -46,7 +46,9 @@ def draw(image: np.ndarray, trail: deque[np.ndarray], name: str) -> None:
     line = np.rint(trail).astype(np.int32)
     cv2.polylines(image, [line], False, (0, 200, 255), 2, cv2.LINE_AA)
     x, y = line[-1].tolist()
-    cv2.putText(image, name, (x + 8, y), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (0, 200, 255), 1, cv2.LINE_AA)
+    cv2.putText(
+        image, name, (x + 8, y), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (0, 200, 255), 1, cv2.LINE_AA
+    )
 
 
 if __name__ == "__main__":

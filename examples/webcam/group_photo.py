@@ -8,7 +8,7 @@ import cv2
 
 import fkd_infer
 
-STRAIGHT, OPEN = 20, 0.15
+STRAIGHT, OPEN = 20, 0.2
 """Largest angle of a head, in degrees; smallest height of an eye, in widths."""
 FRAMES = 10
 """Everybody has to look for so many frames in a row."""
