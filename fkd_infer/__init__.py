@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from fkd_infer.formats.json_lines import frame_record
     from fkd_infer.formats.registry import RecordFormat
     from fkd_infer.geometry.rules import BoxRule, CropRule
+    from fkd_infer.landmarks.aspect_ratios import AspectRatios, aspect_ratios
+    from fkd_infer.landmarks.head_pose import PoseAngles, head_pose
     from fkd_infer.limits import Limits
     from fkd_infer.media.frames import frames_from
     from fkd_infer.media.images.file import read_image
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Annotator",
+    "AspectRatios",
     "BoxRule",
     "CoreMlSettings",
     "CropRule",
@@ -63,6 +66,7 @@ __all__ = [
     "OpenVinoSettings",
     "Pipeline",
     "PlannedSettings",
+    "PoseAngles",
     "ProviderChoice",
     "QnnSettings",
     "ReadSettings",
@@ -75,10 +79,12 @@ __all__ = [
     "TensorRtRtxSettings",
     "TensorRtSettings",
     "Tracker",
+    "aspect_ratios",
     "errors",
     "expand_sources",
     "frame_record",
     "frames_from",
+    "head_pose",
     "load",
     "load_filters",
     "read_image",
@@ -88,6 +94,7 @@ __version__ = "0.1.0"
 
 _MODULES = {
     "Annotator": "drawing.annotator",
+    "AspectRatios": "landmarks.aspect_ratios",
     "BoxRule": "geometry.rules",
     "CropRule": "geometry.rules",
     "CoreMlSettings": "runtime.providers.coreml",
@@ -103,6 +110,7 @@ _MODULES = {
     "Frame": "types",
     "FrameRange": "types",
     "PlannedSettings": "runtime.providers.base",
+    "PoseAngles": "landmarks.head_pose",
     "ProviderChoice": "runtime.choice",
     "QnnSettings": "runtime.providers.qnn",
     "ReadSettings": "types",
@@ -120,9 +128,11 @@ _MODULES = {
     "TensorRtRtxSettings": "runtime.providers.tensorrt",
     "TensorRtSettings": "runtime.providers.tensorrt",
     "Tracker": "tracking.tracker",
+    "aspect_ratios": "landmarks.aspect_ratios",
     "expand_sources": "media.sources",
     "frame_record": "formats.json_lines",
     "frames_from": "media.frames",
+    "head_pose": "landmarks.head_pose",
     "load": "pipeline",
     "load_filters": "filters.filter",
     "read_image": "media.images.file",

@@ -26,12 +26,25 @@ class AspectRatios(NamedTuple):
     """
 
     left_eye: float
+    """Of the person's left eye, which is on the right of the picture."""
     right_eye: float
+    """Of the person's right eye."""
     mouth: float
+    """Of the inner lips."""
 
 
 def aspect_ratios(points: Floats) -> AspectRatios | None:
-    """The ratios of a face's points (68, 2); None if an eye or the mouth has no width."""
+    """The ratios of a face's points (68, 2); None if an eye or the mouth has no width.
+
+    Of the eyes, the ratio of Soukupová and Čech (Real-Time Eye Blink Detection, 2016).
+
+    Examples:
+        >>> import fkd_infer
+        >>> face = fkd_infer.load()(fkd_infer.read_image("photo.jpg"))[0]
+        >>> ratios = fkd_infer.aspect_ratios(face.points)
+        >>> ratios.left_eye > 0.1  # it is open
+        True
+    """
     rings = points[LEFT_EYE], points[RIGHT_EYE], points[INNER_LIPS]
     ratios = [_aspect_ratio(ring.astype(np.float64)) for ring in rings]
     return AspectRatios(*ratios) if np.isfinite(ratios).all() else None

@@ -32,8 +32,11 @@ class PoseAngles(NamedTuple):
     """Rotation of a head, in degrees."""
 
     yaw: float
+    """Positive where the person looks to their left, the right of the picture."""
     pitch: float
+    """Positive where the person looks up."""
     roll: float
+    """Positive where the head is tilted clockwise in the picture."""
 
 
 @lru_cache(maxsize=1)
@@ -48,6 +51,15 @@ def head_pose(points: Floats, width: int, height: int) -> PoseAngles | None:
     """The pose of a face's points (68, 2) in a frame of width × height pixels.
 
     None if no head in front of the camera, facing it, has such points.
+
+    Examples:
+        >>> import fkd_infer
+        >>> image = fkd_infer.read_image("photo.jpg")
+        >>> face = fkd_infer.load()(image)[0]
+        >>> height, width = image.shape[:2]
+        >>> pose = fkd_infer.head_pose(face.points, width, height)
+        >>> abs(pose.roll) < 20
+        True
     """
     guess = fit_pose(points)
     if guess is None:

@@ -6,6 +6,7 @@ The blocks of a page run in order, in a folder that has what `examples/samples/m
 - python: in one namespace for the page;
 - a block with a title (```toml title="recipe.toml") is written to that file;
 - other toml, json and yaml is parsed; text is output, and stays as it is;
+- pages in examples/ run in a copy of their folder, beside models/ and examples/samples;
 - what follows `<!-- not run: REASON -->` is left out. All other languages need such a reason.
 """
 
@@ -110,6 +111,18 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def _own_folder(page: Path, root: Path) -> Path:
+    """The folder in which a page's blocks run; examples have their files there."""
+    home = page.parent.relative_to(ROOT)
+    if home.parts[:1] != ("examples",):
+        return root / "user"
+    shutil.copytree(page.parent, root / home)
+    (root / "models").symlink_to(SHIPPED_MODELS)
+    if page.parent.name != "examples":
+        (root / "examples" / "samples").symlink_to(ROOT / "examples" / "samples")
+    return root / home
+
+
 def _page_id(page: Path) -> str:
     return page.relative_to(ROOT).as_posix()
 
@@ -118,8 +131,8 @@ def _page_id(page: Path) -> str:
 def test_blocks_run(
     page: Path, samples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = tmp_path / "user"
-    shutil.copytree(samples, folder)
+    folder = _own_folder(page, tmp_path)
+    shutil.copytree(samples, folder, dirs_exist_ok=True)
     monkeypatch.chdir(folder)
     namespace: dict[str, object] = {"__name__": "__main__"}
     for block in blocks(page):

@@ -1,4 +1,4 @@
-"""The examples for Kubernetes and Slurm in docs/how-to/scale are what their readers accept."""
+"""The examples for Kubernetes and Slurm in examples/cluster are what their readers accept."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from typing import Any
 import kubernetes_validate
 import pytest
 import yaml  # type: ignore[import-untyped]
-from repo_paths import DOCS, ROOT
+from repo_paths import ROOT
 
-SCALE = DOCS / "how-to" / "scale"
+SCALE = ROOT / "examples" / "cluster"
 FILES = sorted(SCALE.glob("*.yaml"))
 BATCHES = sorted(SCALE.glob("*.sbatch"))
 POD = "template"

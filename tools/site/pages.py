@@ -27,6 +27,7 @@ _LANGUAGES = {
     ".js": "js",
     ".json": "json",
     ".py": "python",
+    ".sbatch": "sh",
     ".sh": "sh",
     ".toml": "toml",
     ".yaml": "yaml",
