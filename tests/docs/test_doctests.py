@@ -22,6 +22,7 @@ NO_EXAMPLE = {
     "RecordSink",  # a protocol
     "RecordFormat",  # docs/reference/formats.md makes one
     "EndToEndPipeline",  # needs an exported file
+    *("AspectRatios", "PoseAngles"),  # results of functions that have one
     "DetectorRequest",  # docs/explanation/detector.md receives one
     "SearchSizes",
     # Settings of providers that machines rarely have.
