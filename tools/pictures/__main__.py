@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tools.pictures import first_photo, own_filter, peers, photos, video
+from tools.pictures import agreement, first_photo, own_filter, peers, photos, video
 
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
 
@@ -27,6 +27,7 @@ PICTURES: Mapping[str, Callable[[Path], None]] = {
     "filter-steps": own_filter.draw_steps,
     "filter-sheet": own_filter.draw_sheet,
     "filter-video": own_filter.draw_video,
+    "agreement": agreement.draw,
 }
 
 
