@@ -10,12 +10,14 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tools.pictures import agreement, first_photo, own_filter, peers, photos, video
+from tools.pictures import agreement, first_photo, overview, own_filter, peers, photos, video
 
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
 
 PICTURES: Mapping[str, Callable[[Path], None]] = {
     "peers": peers.draw,
+    "demo": overview.draw_demo,
+    "filters": overview.draw_filters,
     "start-photo": first_photo.draw_photo,
     "start-face": first_photo.draw_parts,
     "photos-sheet": photos.draw_sheet,
