@@ -10,14 +10,24 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tools.pictures import first_photo, gallery, own_filter, peers, photos, video
+from tools.pictures import (
+    agreement,
+    first_photo,
+    overview,
+    own_filter,
+    peers,
+    photos,
+    training,
+    video,
+)
 
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
 
 PICTURES: Mapping[str, Callable[[Path], None]] = {
-    "filters": gallery.draw_filters,
     "peers": peers.draw,
-    "points": gallery.draw_points,
+    "points": overview.draw_points,
+    "demo": overview.draw_demo,
+    "filters": overview.draw_filters,
     "start-photo": first_photo.draw_photo,
     "start-face": first_photo.draw_parts,
     "photos-sheet": photos.draw_sheet,
@@ -29,6 +39,9 @@ PICTURES: Mapping[str, Callable[[Path], None]] = {
     "filter-steps": own_filter.draw_steps,
     "filter-sheet": own_filter.draw_sheet,
     "filter-video": own_filter.draw_video,
+    "agreement": agreement.draw,
+    "training": training.draw_training,
+    "own-points": training.draw_own_points,
 }
 
 
