@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -115,6 +116,19 @@ def test_the_installed_version_is_that_of_the_package() -> None:
     from importlib.metadata import version
 
     assert version("fkd") == fkd_infer.__version__
+
+
+def test_the_citation_names_the_version() -> None:
+    text = (ROOT / "CITATION.cff").read_text("utf-8")
+    assert f"\nversion: {fkd_infer.__version__}\n" in text
+
+
+def test_the_workflow_tests_every_python_that_the_metadata_names() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    named = re.findall(r"Python :: (3\.\d+)", " ".join(project["classifiers"]))
+    assert project["requires-python"] == f">={named[0]}"
+    tested = re.findall(r"python: (\[.*\])", (ROOT / ".github/workflows/ci.yml").read_text("utf-8"))
+    assert [json.loads(row) for row in tested] == [named]
 
 
 def test_shipped_files_contain_no_paths_of_the_machine_that_wrote_them() -> None:

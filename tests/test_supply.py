@@ -17,6 +17,8 @@ from typing import Any
 from zipfile import ZipFile
 
 import pytest
+from hatchling.metadata.core import ProjectMetadata
+from hatchling.plugin.manager import PluginManager
 from npm_package import find_npm
 from packaging.requirements import Requirement
 
@@ -25,6 +27,7 @@ from fkd_infer.web.page import WebPage
 from tools import audit, release, sbom
 from tools.audit import Audit, parse_audit
 from tools.pins import EXTRAS, REQUIREMENTS, ROOT, Pin, canonical, read_pins
+from tools.project_urls import project_urls
 
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 PINNED = {
@@ -229,6 +232,22 @@ def test_sha256sum_accepts_the_checksums(tmp_path: Path) -> None:
         cwd=tmp_path, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert (checked.returncode, checked.stdout) == (0, "a: OK\nb: OK\n")
+
+
+@pytest.mark.parametrize("home", ["", "https://example.org/somebody/fkd/"])
+def test_the_metadata_has_the_addresses_of_the_home_that_is_named(
+    monkeypatch: pytest.MonkeyPatch, home: str
+) -> None:
+    monkeypatch.setenv("FKD_HOMEPAGE", home)
+    metadata = project_metadata(str(ROOT))
+    urls = dict(metadata.core.urls)
+    assert urls == project_urls(home)
+    assert urls.get("Issues", "") == (f"{home}issues" if home else "")
+
+
+def project_metadata(folder: str) -> ProjectMetadata[Any]:
+    """The metadata that the wheel gets."""
+    return ProjectMetadata(folder, PluginManager())
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -57,6 +58,9 @@ class FkdCommand(click.Command):
 
     def main(self, *arguments: Any, **options: Any) -> Any:
         """Runs the program; a full device behind standard output becomes one line."""
+        if sys.platform == "win32" and isinstance(sys.stdout, TextIOWrapper):
+            # A pipe there has few letters, and a file's name may have others.
+            sys.stdout.reconfigure(errors="backslashreplace")
         try:
             return super().main(*arguments, **options)
         except OSError as error:

@@ -36,7 +36,8 @@ def read_picture(pack_file: Path, field: str, name: str) -> Pixels:
     except RuntimeError as error:  # Python 3.12 and before
         raise FilterError.of_pack(pack_file, f"{field}: {_CIRCLES}") from error
     except OSError as error:
-        problem = _CIRCLES if error.errno == errno.ELOOP else error.strerror or error
+        is_circle = error.errno == errno.ELOOP
+        problem = _CIRCLES if is_circle else error.strerror or str(error)
         raise FilterError.of_pack(pack_file, f"{field}: {problem}") from error
     _check_png(pack_file, field, data)
     try:

@@ -10,8 +10,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -145,13 +146,16 @@ class Journal:
 
     def _close(self, remove: bool) -> None:
         with output_errors(self.path):
-            if remove:
+            if remove and sys.platform != "win32":
                 self.path.unlink(missing_ok=True)
             try:
                 self._file.close()
             except OSError:
                 if not self._write_failed:  # that error has been raised already
                     raise
+            if remove and sys.platform == "win32":  # which cannot remove an open file
+                with suppress(PermissionError):  # another run has opened it since
+                    self.path.unlink(missing_ok=True)
 
     def _write(self, record: Mapping[str, object], flush: bool = False) -> None:
         self._write_failed = True

@@ -8,6 +8,7 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
+import sys
 import tempfile
 import threading
 import time
@@ -52,8 +53,10 @@ def _own_folder(_process: int) -> Path:
     """The folder of this process; a fork gets another one."""
     _remove_left(Path(tempfile.gettempdir()))
     folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
-    open_locked(folder / _LOCK)  # held until the process ends, however it ends
+    lock = open_locked(folder / _LOCK)  # held until the process ends, however it ends
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    if sys.platform == "win32" and lock is not None:  # which cannot remove an open file
+        atexit.register(os.close, lock)  # called before what was registered earlier
     return folder
 
 
@@ -67,5 +70,9 @@ def _remove_left(parent: Path) -> None:
         except OSError:  # another user's, or being made or removed
             continue
         if lock is not None:
-            remove_folder(folder)
-            os.close(lock)
+            if sys.platform == "win32":
+                os.close(lock)
+                remove_folder(folder)
+            else:
+                remove_folder(folder)
+                os.close(lock)
