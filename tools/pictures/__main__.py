@@ -10,11 +10,12 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tools.pictures import peers
+from tools.pictures import examples, peers
 
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
 
 PICTURES: Mapping[str, Callable[[Path], None]] = {
+    "examples": examples.draw,
     "peers": peers.draw,
 }
 
