@@ -15,7 +15,7 @@ from example_runs import EXAMPLES
 import fkd_infer
 from fkd_train.data.synthetic import draw_face
 
-TRAIN = "import network; network.VIEWS, network.EPOCHS = 2, 8; network.main('data', 'network.pt')"
+TRAIN = "import network; network.VIEWS, network.EPOCHS = 6, 10; network.main('data', 'network.pt')"
 EXPORT = "from fkd_train.cli.export import main; main()"
 
 
@@ -41,8 +41,11 @@ def test_the_network_is_trained_exported_and_run(
         )
         assert not done.returncode, done.stderr[-2000:]
     pipeline = fkd_infer.load("mine.onnx", detector="none", tuned=False)
-    image, points = draw_face(120, np.random.default_rng(7))
-    box = np.concatenate([points.min(0), points.max(0)])[None]
-    found = pipeline.landmarks(np.repeat(image[..., None], 3, axis=2), box)[0]
-    eyes = np.linalg.norm(points[45] - points[36])
-    assert np.linalg.norm(found - points, axis=1).mean() < 0.12 * eyes
+    rng, errors = np.random.default_rng(7), []
+    for _ in range(8):
+        image, points = draw_face(120, rng)
+        box = np.concatenate([points.min(0), points.max(0)])[None]
+        found = pipeline.landmarks(np.repeat(image[..., None], 3, axis=2), box)[0]
+        eyes = np.linalg.norm(points[45] - points[36])
+        errors.append(np.linalg.norm(found - points, axis=1).mean() / eyes)
+    assert np.median(errors) < 0.1
