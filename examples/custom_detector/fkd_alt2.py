@@ -24,7 +24,8 @@ class Alt2(fkd_infer.SizedDetector):
     def __init__(self, request: fkd_infer.DetectorRequest) -> None:
         rule = request.rule or RULE  # another one for networks with other points
         super().__init__(rule, SMALLEST * rule.scale, request.search)
-        file = Path(cv2.data.haarcascades) / "haarcascade_frontalface_alt2.xml"
+        folder = Path(cv2.data.haarcascades)  # type: ignore[attr-defined]
+        file = folder / "haarcascade_frontalface_alt2.xml"
         self._cascade = cv2.CascadeClassifier(str(file))
 
     def detect(self, image: np.ndarray, min_face: float) -> fkd_infer.Detections:
@@ -38,7 +39,9 @@ class Alt2(fkd_infer.SizedDetector):
         boxes = np.concatenate([corners[:, :2], corners[:, :2] + corners[:, 2:]], axis=1) - 0.5
         scores = 1 / (1 + np.exp(-np.asarray(weights, np.float32).reshape(-1)))
         order = np.argsort(-scores)
-        return fkd_infer.Detections(boxes[order], scores[order])
+        return fkd_infer.Detections(
+            boxes[order].astype(np.float32), scores[order].astype(np.float32)
+        )
 
 
 alt2 = fkd_infer.DetectorSpec("alt2", "OpenCV's cascade alt2", build=Alt2, box_rule=RULE)

@@ -33,6 +33,8 @@ def crops(folder: Path) -> tuple[Tensor, Tensor]:
     rng, images, targets = np.random.default_rng(0), [], []
     for name, row in table.iterrows():
         image = cv2.imread(str(folder / "training" / str(name)), cv2.IMREAD_GRAYSCALE)
+        if image is None:
+            raise FileNotFoundError(f"{name}: cannot be read")
         points = row.to_numpy(np.float32).reshape(-1, 2)
         low, high = points.min(0), points.max(0)
         for _ in range(VIEWS):
@@ -56,7 +58,7 @@ def main(folder: str, out: str) -> None:
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, EPOCHS)
     for epoch in range(1, EPOCHS + 1):
         losses = []
-        for rows in torch.randperm(len(planes)).split(BATCH):
+        for rows in torch.randperm(len(planes)).split(BATCH):  # type: ignore[no-untyped-call]
             loss = nn.functional.smooth_l1_loss(network(planes[rows]), points[rows], beta=0.01)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]

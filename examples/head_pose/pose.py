@@ -34,9 +34,9 @@ def draw(image: np.ndarray, face: fkd_infer.Face, pose: fkd_infer.PoseAngles) ->
     ahead = np.array([np.sin(yaw), -np.cos(yaw) * np.sin(pitch)])  # right and down
     start = face.points[30]
     end = start + ahead * np.ptp(face.points[:, 1])
-    ends = [tuple(np.rint(point).astype(int).tolist()) for point in (start, end)]
+    tail, tip = (np.rint(point).astype(int).tolist() for point in (start, end))
     thickness = max(2, round(np.ptp(face.points[:, 1]) / 40))
-    cv2.arrowedLine(image, *ends, (0, 200, 255), thickness, cv2.LINE_AA, tipLength=0.2)
+    cv2.arrowedLine(image, tail, tip, (0, 200, 255), thickness, cv2.LINE_AA, tipLength=0.2)
 
 
 if __name__ == "__main__":

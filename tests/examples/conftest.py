@@ -16,7 +16,7 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with photo.jpg, holiday/ and party.mp4."""
     pytest.importorskip("skimage", reason="needs the photo of the extra demo")
     folder = tmp_path_factory.mktemp("samples")
-    make = [sys.executable, EXAMPLES / "samples" / "make.py", "--no-data"]
+    make = [sys.executable, str(EXAMPLES / "samples" / "make.py"), "--no-data"]
     subprocess.run(make, cwd=folder, check=True, capture_output=True)
     return folder
 

@@ -38,7 +38,7 @@ def nose(samples: Path) -> list[float]:
 @pytest.fixture
 def ppm(samples: Path, tmp_path: Path) -> Path:
     path = tmp_path / "photo.ppm"
-    cv2.imwrite(str(path), cv2.imread(str(samples / "photo.jpg")))
+    cv2.imwrite(str(path), fkd_infer.read_image(samples / "photo.jpg"))
     return path
 
 
@@ -63,7 +63,7 @@ def test_javascript(tmp_path: Path, any_size: Path, ppm: Path, nose: list[float]
     folder = tmp_path / "javascript"
     shutil.copytree(EXAMPLES / "javascript", folder)
     (folder / "node_modules").symlink_to(NODE_MODULES)
-    command = [node, "faces.mjs", any_size, ppm]
+    command = [node, "faces.mjs", str(any_size), str(ppm)]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
     np.testing.assert_allclose(noses(done.stdout), [nose], atol=0.3)
 
@@ -71,7 +71,7 @@ def test_javascript(tmp_path: Path, any_size: Path, ppm: Path, nose: list[float]
 def test_cpp(tmp_path: Path, any_size: Path, ppm: Path, nose: list[float]) -> None:
     if CPP_FOLDER is None or shutil.which("cmake") is None:
         pytest.skip("needs cmake, and FKD_ONNXRUNTIME_CPP: ONNX Runtime's release for C++")
-    configure = ["cmake", "-S", EXAMPLES / "cpp", "-B", "build", f"-DONNXRUNTIME={CPP_FOLDER}"]
+    configure = ["cmake", "-S", str(EXAMPLES / "cpp"), "-B", "build", f"-DONNXRUNTIME={CPP_FOLDER}"]
     for command in (configure, ["cmake", "--build", "build"]):
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
         assert not done.returncode, done.stderr

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tools.pictures import (
     agreement,
+    examples,
     first_photo,
     overview,
     own_filter,
@@ -24,6 +25,7 @@ from tools.pictures import (
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
 
 PICTURES: Mapping[str, Callable[[Path], None]] = {
+    "examples": examples.draw,
     "peers": peers.draw,
     "points": overview.draw_points,
     "demo": overview.draw_demo,

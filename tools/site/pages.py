@@ -26,6 +26,7 @@ _LANGUAGES = {
     ".html": "html",
     ".js": "js",
     ".json": "json",
+    ".mjs": "js",
     ".py": "python",
     ".sbatch": "sh",
     ".sh": "sh",
