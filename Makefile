@@ -51,7 +51,7 @@ lint: $(VENV)/.installed-dev  ## format, lint, architecture, and the files that 
 	$(BIN)/ruff check --quiet --preview --select PLW1514 fkd_infer fkd_train
 	$(BIN)/lint-imports
 	$(BIN)/validate-pyproject pyproject.toml
-	$(BIN)/hadolint docker/*.Dockerfile .devcontainer/Dockerfile docs/how-to/scale/Dockerfile
+	LC_ALL=C.UTF-8 $(BIN)/hadolint docker/*.Dockerfile .devcontainer/Dockerfile examples/cluster/Dockerfile
 	$(BIN)/zizmor --quiet --offline .github
 	$(SCHEMA)github-workflows .github/workflows/*.yml
 	$(SCHEMA)dependabot .github/dependabot.yml

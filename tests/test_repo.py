@@ -84,8 +84,8 @@ def test_links_have_targets(page: Path) -> None:
 
 
 def anchors(page: Path) -> set[str]:
-    """The anchors of a page's headings, as GitHub names them."""
-    titles = re.findall(r"(?m)^#+ (.+)$", page.read_text())
+    """The anchors of a page's headings, as GitHub names them, and of commands that it generates."""
+    titles = re.findall(r"(?m)^(?:#+|    :prog_name:) (.+)$", page.read_text("utf-8"))
     return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
 
 

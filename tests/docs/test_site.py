@@ -37,7 +37,14 @@ def test_links_lead_to_pages_of_the_site(pages: Path) -> None:
 def test_a_link_to_a_file_without_a_page_is_plain_text(tmp_path: Path) -> None:
     (tmp_path / "docs").mkdir()
     (tmp_path / "examples").mkdir()
-    for name in ("CHANGELOG", "CONTRIBUTING", "SECURITY", "fuzz/README", "models/README"):
+    for name in (
+        "CHANGELOG",
+        "CODE_OF_CONDUCT",
+        "CONTRIBUTING",
+        "SECURITY",
+        "fuzz/README",
+        "models/README",
+    ):
         path = tmp_path / f"{name}.md"
         path.parent.mkdir(exist_ok=True)
         path.write_text("text")
