@@ -109,7 +109,7 @@ def measure_score(predict: Predict, faces: Faces, sampler: CropSampler) -> Score
     clean_errors = nme(clean.points, true_points, faces.scheme, faces.labelled)
     hard_errors = nme(hard.points, hard_points, faces.scheme, faces.labelled)
     crops_by_group = {
-        "beside the face": list(_beside(faces, sampler)),
+        "beside the face": list(crops_beside(faces, sampler)),
         "photos without a face": list(_photo_windows(sampler)),
         "badly framed face": list(_framed(faces, sampler, sampler.misframed_matrix)),
         "face on its side or upside down": list(_framed(faces, sampler, sampler.turned_matrix)),
@@ -163,7 +163,7 @@ def _group(face_scores: Floats, other: Floats) -> Group:
     return Group(len(other), roc_auc(face_scores, other), accepted)
 
 
-def _beside(faces: Faces, sampler: CropSampler) -> Iterator[Pixels]:
+def crops_beside(faces: Faces, sampler: CropSampler) -> Iterator[Pixels]:
     """Yields a crop beside the face of each image with enough room."""
     for row, (image, points) in enumerate(zip(faces.images, faces.points, strict=True)):
         matrix = sampler.background_matrix(image, points, np.random.default_rng(row))

@@ -24,6 +24,7 @@ from fkd_train.optimize.quantize import (
     Int8Scheme,
     Quantizer,
     dense_layers,
+    nodes_beside,
     pack_dense,
     select_scheme,
 )
@@ -125,10 +126,15 @@ def _lowest_rank(context: OptimizationContext, layer: str) -> tuple[onnx.ModelPr
 def _quantized(
     context: OptimizationContext, model: onnx.ModelProto, name: str, precision: str
 ) -> Candidate:
-    """Quantises the model to int8 by the best scheme for the platform."""
+    """Quantises the model to int8 by the best scheme for the platform.
+
+    The heads of score and spread stay in fp32: they are small, and calibrated on faces alone, a
+    score in int8 would be one half at least.
+    """
     crops = context.calibration_crops(_INT8_CROPS)
     batches_of_one = list(crops[:, None])
-    quantizer = Quantizer(model, batches_of_one, context.folder / name)
+    beside = nodes_beside(model, "points")
+    quantizer = Quantizer(model, batches_of_one, context.folder / name, in_float=beside)
     fp32_nme = context.nme(context.fp32)
     here = runs_here(context.platform)
 

@@ -25,7 +25,8 @@ from fkd_train.optimize.verdict import REFERENCE, Speed, copy_files, file_name, 
 from fkd_train.runtimes.check import RuntimeResult
 
 MAX_SCORE_FLIPS = 0.005
-"""Largest share of faces on whose presence a candidate's and the network's scores may disagree."""
+"""Largest share of crops, of faces and beside them, on whose presence a candidate's and the
+network's scores may disagree."""
 
 
 @dataclass(frozen=True)
@@ -143,7 +144,7 @@ def accuracy_problem(
     flips = measured.score_flips
     if flips is not None and not flips <= MAX_SCORE_FLIPS:
         share, budget = f"{100 * flips:.1f} %", f"{100 * MAX_SCORE_FLIPS:g} %"
-        return f"its score sees {share} of the faces differently, the budget is {budget}"
+        return f"its score sees {share} of the crops differently, the budget is {budget}"
     return None
 
 

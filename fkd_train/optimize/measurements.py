@@ -11,13 +11,15 @@ import onnx
 
 from fkd_infer.choices import MIN_PRESENCE
 from fkd_infer.errors import NonFiniteOutputError
+from fkd_infer.geometry.arrays import Floats, Pixels
 from fkd_infer.models.cards.landmark import ModelCard
 from fkd_infer.runtime.session import LandmarkSession
 from fkd_infer.runtime.settings import SessionSettings
 from fkd_infer.tuning.interleaved import time_interleaved
 from fkd_infer.tuning.session_worker import session_contender
 from fkd_infer.types import Prediction
-from fkd_train.evaluation.predict import predict_all
+from fkd_train.evaluation.predict import Predict, predict_all
+from fkd_train.evaluation.presence import crops_beside
 from fkd_train.export.cards import with_card
 from fkd_train.export.sources.source import ExportData, LandmarkSource
 from fkd_train.export.verify import Verification, VerificationFaces, verification_faces, verify
@@ -29,7 +31,8 @@ from fkd_train.optimize.verdict import BLOCK_SECONDS, TIMED_BLOCKS, Speed, speed
 class MeasuredCandidate:
     """A candidate's card, file, and results on the evaluation faces.
 
-    `score_flips` is the share of faces on whose presence its score and the network's disagree.
+    `score_flips` is the share of crops, of faces and beside them, on whose presence its score and
+    the network's disagree.
     """
 
     candidate: Candidate
@@ -40,21 +43,45 @@ class MeasuredCandidate:
     score_flips: float | None
 
 
+@dataclass(frozen=True)
+class _Expected:
+    """What the network itself answers on the evaluation faces, and its scores on crops (n, S, S, C)
+    of faces and beside them."""
+
+    faces: VerificationFaces
+    prediction: Prediction
+    scored: Pixels
+    scores: Floats | None
+
+    @classmethod
+    def of(cls, source: LandmarkSource, data: ExportData) -> _Expected:
+        """The answers of a network."""
+        faces = verification_faces(data.faces, source.sampler, len(data.faces))
+        scored = np.stack([*faces.crops, *crops_beside(data.faces, source.sampler)])
+        scores = predict_all(source.predict, scored).scores
+        return cls(faces, predict_all(source.predict, faces.crops), scored, scores)
+
+    def score_flips(self, predict: Predict) -> float | None:
+        """The share of crops on whose presence another network disagrees; None without a score."""
+        scores = predict_all(predict, self.scored).scores
+        if self.scores is None or scores is None:
+            return None
+        return float(np.mean((self.scores >= MIN_PRESENCE) != (scores >= MIN_PRESENCE)))
+
+
 def measure_all(
     candidates: Sequence[Candidate], source: LandmarkSource, data: ExportData, folder: Path
 ) -> list[MeasuredCandidate]:
     """Writes candidates into the folder and measures them on the evaluation faces."""
-    faces = verification_faces(data.faces, source.sampler, len(data.faces))
-    expected = predict_all(source.predict, faces.crops)
-    return [_measure(candidate, source, data, faces, expected, folder) for candidate in candidates]
+    expected = _Expected.of(source, data)
+    return [_measure(candidate, source, data, expected, folder) for candidate in candidates]
 
 
 def _measure(
     candidate: Candidate,
     source: LandmarkSource,
     data: ExportData,
-    faces: VerificationFaces,
-    expected: Prediction,
+    expected: _Expected,
     folder: Path,
 ) -> MeasuredCandidate:
     path = folder / f"{candidate.name}.onnx"
@@ -62,7 +89,7 @@ def _measure(
     onnx.checker.check_model(candidate.model, full_check=False)
     onnx.save(with_card(candidate.model, card), path)
     predict = LandmarkSession(path, "cpu").run
-    verification = verify(lambda _: expected, predict, faces)
+    verification = verify(lambda _: expected.prediction, predict, expected.faces)
     evaluation = source.evaluate(predict, data)
     if not np.isfinite(evaluation.points).all():
         raise NonFiniteOutputError(f"{card.name} as {candidate.name}")
@@ -72,15 +99,8 @@ def _measure(
         parity=verification.parity,
     )
     onnx.save(with_card(candidate.model, card), path)
-    flips = _score_flips(expected, predict_all(predict, faces.crops))
+    flips = expected.score_flips(predict)
     return MeasuredCandidate(candidate, card, path, evaluation.accuracy.nme, verification, flips)
-
-
-def _score_flips(expected: Prediction, prediction: Prediction) -> float | None:
-    if expected.scores is None or prediction.scores is None:
-        return None
-    flips = (expected.scores >= MIN_PRESENCE) != (prediction.scores >= MIN_PRESENCE)
-    return float(np.mean(flips))
 
 
 def measure_speeds(

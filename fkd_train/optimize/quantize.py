@@ -171,6 +171,17 @@ class _Images(CalibrationDataReader):  # type: ignore[misc]  # its package has n
         return next(self._feeds, None)
 
 
+def nodes_beside(model: onnx.ModelProto, output: str) -> list[str]:
+    """Returns the names of nodes that an output of the model does not depend on."""
+    needed, beside = {output}, []
+    for node in reversed(model.graph.node):  # those that use a value come before its own
+        if needed.isdisjoint(node.output):
+            beside.append(node.name)
+        else:
+            needed.update(node.input)
+    return beside
+
+
 def _batched_products(model: onnx.ModelProto) -> list[str]:
     """Returns the names of products with a matrix of weights for each point.
 
