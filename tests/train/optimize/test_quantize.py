@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from onnx import TensorProto, numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 from repo_paths import SHIPPED_MODELS
 from small_graphs import convolution_network, dense_network, random_crops, run_network
 
@@ -20,6 +20,7 @@ from fkd_train.optimize.quantize import (
     Int8Scheme,
     Quantizer,
     dense_layers,
+    nodes_beside,
     pack_dense,
     select_scheme,
 )
@@ -87,6 +88,21 @@ def test_the_last_layers_can_stay_in_fp32(tmp_path: Path) -> None:
     dense = {t.name: t.data_type for t in partial.graph.initializer}
     assert dense["dense"] == TensorProto.FLOAT
     assert "dense" not in {t.name for t in full.graph.initializer}
+
+
+def test_finds_the_nodes_that_an_output_does_not_depend_on() -> None:
+    nodes = [
+        helper.make_node("Relu", ["image"], ["shared"], "trunk"),
+        helper.make_node("Neg", ["shared"], ["points"], "points head"),
+        helper.make_node("Abs", ["shared"], ["logit"], "score head"),
+        helper.make_node("Sigmoid", ["logit"], ["score"], "squash"),
+    ]
+    shape = TensorProto.FLOAT, [1]
+    image, *outputs = (
+        helper.make_tensor_value_info(n, *shape) for n in ("image", "points", "score")
+    )
+    model = helper.make_model(helper.make_graph(nodes, "two heads", [image], outputs))
+    assert sorted(nodes_beside(model, "points")) == ["score head", "squash"]
 
 
 @pytest.mark.parametrize(("bits", "share", "error"), [(8, 0.3, 0.01), (4, 0.17, 0.25)])
