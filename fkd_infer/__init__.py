@@ -25,11 +25,12 @@ if TYPE_CHECKING:
     from fkd_infer.landmarks.aspect_ratios import AspectRatios, aspect_ratios
     from fkd_infer.landmarks.head_pose import PoseAngles, head_pose
     from fkd_infer.limits import Limits
+    from fkd_infer.loading import load
     from fkd_infer.media.frames import frames_from
     from fkd_infer.media.images.file import read_image
     from fkd_infer.media.sources import expand_sources
     from fkd_infer.models.cards.landmark import ModelCard
-    from fkd_infer.pipeline import Pipeline, load
+    from fkd_infer.pipeline import Pipeline
     from fkd_infer.runtime.choice import ProviderChoice
     from fkd_infer.runtime.providers.base import PlannedSettings
     from fkd_infer.runtime.providers.coreml import CoreMlSettings
@@ -133,7 +134,7 @@ _MODULES = {
     "frame_record": "formats.json_lines",
     "frames_from": "media.frames",
     "head_pose": "landmarks.head_pose",
-    "load": "pipeline",
+    "load": "loading",
     "load_filters": "filters.filter",
     "read_image": "media.images.file",
     "smooth_offline": "tracking.offline_smoothing",

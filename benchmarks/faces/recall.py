@@ -19,8 +19,9 @@ from fkd_infer.choices import Roll
 from fkd_infer.detection.registry import find_detector
 from fkd_infer.geometry.arrays import Floats, Pixels
 from fkd_infer.landmarks.schemes import LandmarkScheme
+from fkd_infer.loading import load
 from fkd_infer.models.shipped import find_model
-from fkd_infer.pipeline import Pipeline, load
+from fkd_infer.pipeline import Pipeline
 from fkd_infer.types import Detections, Face
 from fkd_train.config.detector import DetectorRecipe
 from fkd_train.config.recipe import load_recipe

@@ -18,7 +18,8 @@ from fkd_infer.detection.base import Detector, SizedDetector
 from fkd_infer.detection.registry import find_detector
 from fkd_infer.detection.tiling import Search
 from fkd_infer.geometry.arrays import Floats, Pixels
-from fkd_infer.pipeline import Pipeline, load
+from fkd_infer.loading import load
+from fkd_infer.pipeline import Pipeline
 from fkd_infer.tracking.tracker import Tracker
 from fkd_infer.types import Face
 

@@ -19,8 +19,9 @@ from fkd_infer.detection.tiling import Search
 from fkd_infer.geometry.arrays import Floats, Pixels
 from fkd_infer.geometry.boxes import points_box
 from fkd_infer.geometry.transforms import invert, transform
+from fkd_infer.loading import load
 from fkd_infer.media.images.file import read_image
-from fkd_infer.pipeline import Pipeline, load
+from fkd_infer.pipeline import Pipeline
 from fkd_infer.tracking.offline_smoothing import smooth_offline
 from fkd_infer.tracking.one_euro import Smoother
 from fkd_infer.tracking.tracker import Tracker, TrackingSummary

@@ -14,7 +14,8 @@ from pathlib import Path
 from statistics import median
 
 from fkd_infer.geometry.arrays import Pixels
-from fkd_infer.pipeline import Pipeline, load
+from fkd_infer.loading import load
+from fkd_infer.pipeline import Pipeline
 from fkd_infer.runtime.session import LandmarkSession
 from fkd_infer.runtime.settings import SessionSettings
 from fkd_infer.system.hardware import available_threads

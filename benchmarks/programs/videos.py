@@ -22,7 +22,7 @@ from fkd_infer.choices import DEFAULT_DETECTOR
 from fkd_infer.detection.registry import find_detector
 from fkd_infer.geometry.arrays import Floats
 from fkd_infer.landmarks.schemes import IBUG68
-from fkd_infer.pipeline import load
+from fkd_infer.loading import load
 from fkd_train.errors import RunError
 from fkd_train.evaluation.metrics import Array
 

@@ -28,9 +28,9 @@ from fkd_infer.jobs.face_finder import FaceFinder
 from fkd_infer.jobs.segments.joining import JoinedVideo
 from fkd_infer.jobs.segments.process import SegmentedVideoProcessor
 from fkd_infer.jobs.videos import VideoProcessor
+from fkd_infer.loading import load
 from fkd_infer.media.sources import expand_sources
 from fkd_infer.media.video.encoding import Encoding
-from fkd_infer.pipeline import load
 from fkd_infer.system.files.atomic import atomic_write
 from fkd_infer.tracking.tracker import Tracker
 from fkd_infer.types import Face, Frame, FrameRange

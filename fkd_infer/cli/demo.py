@@ -25,8 +25,8 @@ def main(out: Path) -> None:
 
     from fkd_infer.drawing.annotator import Annotator
     from fkd_infer.jobs.summary import counted
+    from fkd_infer.loading import load
     from fkd_infer.media.images.writing import write_image
-    from fkd_infer.pipeline import load
     from fkd_infer.types import Frame
 
     image = np.ascontiguousarray(data.astronaut()[..., ::-1])  # type: ignore[no-untyped-call]

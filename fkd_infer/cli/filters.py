@@ -48,9 +48,9 @@ def preview(
     """Draw filters on a photo, all at once, or each in its own row of a sheet."""
     from fkd_infer.filters.filter import load_filters
     from fkd_infer.filters.preview import draw_preview_sheet, sample_portrait
+    from fkd_infer.loading import load
     from fkd_infer.media.images.file import read_image
     from fkd_infer.media.images.writing import write_image
-    from fkd_infer.pipeline import load
 
     loaded = load_filters(filters)
     photo = sample_portrait() if image is None else read_image(image)

@@ -11,8 +11,9 @@ import ray.data
 
 from fkd_infer.errors import FkdError, SettingsError
 from fkd_infer.geometry.arrays import Pixels
+from fkd_infer.loading import load
 from fkd_infer.media.images.file import read_image
-from fkd_infer.pipeline import Pipeline, load
+from fkd_infer.pipeline import Pipeline
 from fkd_infer.types import Face
 
 _BATCH = 64

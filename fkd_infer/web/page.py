@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from tempfile import mkdtemp
 
 from fkd_infer.errors import OutputError, WebPageError
-from fkd_infer.pipeline import load
+from fkd_infer.loading import load
 from fkd_infer.system.files.atomic import output_errors
 
 BUILT = Path(__file__).parents[2] / "dist" / "web"

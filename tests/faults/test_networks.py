@@ -24,9 +24,10 @@ from fkd_infer.jobs.journal import Journal, journal_path
 from fkd_infer.jobs.outputs import Outputs
 from fkd_infer.jobs.run import Job, run
 from fkd_infer.jobs.summary import Summary
+from fkd_infer.loading import load
 from fkd_infer.media.images.writing import write_image
 from fkd_infer.media.sources import expand_sources
-from fkd_infer.pipeline import Pipeline, load
+from fkd_infer.pipeline import Pipeline
 from fkd_infer.runtime.providers.cuda import CUDA
 from fkd_infer.tracking.tracker import Tracker
 from fkd_infer.types import Detections

@@ -22,10 +22,11 @@ from fkd_infer.jobs.face_finder import FaceFinder
 from fkd_infer.jobs.outputs import Outputs
 from fkd_infer.jobs.run import Job, run
 from fkd_infer.jobs.summary import Summary
+from fkd_infer.loading import load
 from fkd_infer.media.images.writing import write_image
 from fkd_infer.media.output_check import check_outputs
 from fkd_infer.media.sources import expand_sources
-from fkd_infer.pipeline import Pipeline, load
+from fkd_infer.pipeline import Pipeline
 
 NOBODY = 65534
 

@@ -10,7 +10,8 @@ import torch
 from tiny_models import MODELS, SIZE
 from torch.utils.data import DataLoader, Dataset
 
-from fkd_infer.pipeline import Pipeline, load
+from fkd_infer.loading import load
+from fkd_infer.pipeline import Pipeline
 
 
 class Points(Dataset[torch.Tensor]):

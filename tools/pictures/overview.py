@@ -9,7 +9,7 @@ import numpy as np
 
 from fkd_infer.drawing.annotator import Annotator
 from fkd_infer.filters.pack import BUILTIN_PACKS
-from fkd_infer.pipeline import load
+from fkd_infer.loading import load
 from fkd_infer.types import Frame
 from tools.pictures.samples import fkd_infer, read, samples, save, scaled
 

@@ -75,7 +75,7 @@ class FaceOptions:
     def pipeline(self, sources: list[Source], workers: int, providers: ProviderOptions) -> Pipeline:
         """Loads the pipeline for sources, of which `workers` photos are processed at once."""
         from fkd_infer.jobs.threads import network_threads
-        from fkd_infer.pipeline import load
+        from fkd_infer.loading import load
 
         return load(
             self.model,

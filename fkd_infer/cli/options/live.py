@@ -57,7 +57,7 @@ class LiveFaceOptions:
         """Loads the networks, and returns a tracker that runs them."""
         from fkd_infer.detection.factory import video_detector
         from fkd_infer.detection.tiling import Search
-        from fkd_infer.pipeline import load
+        from fkd_infer.loading import load
         from fkd_infer.tracking.tracker import Tracker
 
         pipeline = load(

@@ -14,7 +14,7 @@ from fkd_infer.cli.options.group import NeutralOption
 from fkd_infer.cli.resume import compared_options, result_settings
 from fkd_infer.filters import filter as filter_module
 from fkd_infer.formats.registry import BUILT_IN
-from fkd_infer.pipeline import load
+from fkd_infer.loading import load
 
 FIXED = MODELS / "fixed.onnx"
 PACK = Path(filter_module.__file__).parent / "packs" / "hat"

@@ -14,7 +14,7 @@ from fkd_infer.detection.tiling import Search
 from fkd_infer.errors import DetectorError
 from fkd_infer.geometry.arrays import Pixels, gray_plane
 from fkd_infer.geometry.rules import BoxRule
-from fkd_infer.pipeline import load
+from fkd_infer.loading import load
 from fkd_infer.types import Detections
 
 Square = tuple[int, int, int]

@@ -22,7 +22,7 @@ from fkd_infer.errors import DetectorError, ModelFileNotFoundError, SettingsErro
 from fkd_infer.geometry.boxes import apply_rule
 from fkd_infer.geometry.rules import POINTS_BOX, BoxRule, CropRule
 from fkd_infer.landmarks.schemes import LandmarkScheme
-from fkd_infer.pipeline import load
+from fkd_infer.loading import load
 
 
 def astronaut() -> np.ndarray:

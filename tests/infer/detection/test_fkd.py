@@ -25,8 +25,8 @@ from fkd_infer.errors import (
     ProviderError,
     WrongTaskError,
 )
+from fkd_infer.loading import load
 from fkd_infer.models.shipped import find_model, shipped_models
-from fkd_infer.pipeline import load
 from fkd_infer.runtime.choice import ProviderChoice
 from fkd_infer.runtime.providers.cpu import CPU
 from fkd_infer.runtime.providers.cuda import CUDA

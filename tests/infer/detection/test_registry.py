@@ -33,8 +33,8 @@ from fkd_infer.doctor.plugins import detectors
 from fkd_infer.errors import DetectorError, SettingsError
 from fkd_infer.geometry.rules import POINTS_BOX, BoxRule
 from fkd_infer.landmarks.schemes import LandmarkScheme
+from fkd_infer.loading import load
 from fkd_infer.media.images.writing import write_image
-from fkd_infer.pipeline import load
 
 Install = Callable[..., None]
 CORNERS = """

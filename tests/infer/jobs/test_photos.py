@@ -29,13 +29,14 @@ from fkd_infer.jobs.run import Job, run
 from fkd_infer.jobs.summary import Summary
 from fkd_infer.jobs.threads import network_threads, opencv_threads
 from fkd_infer.limits import Limits
+from fkd_infer.loading import load
 from fkd_infer.media.frames import frames_from, read_photo
 from fkd_infer.media.images.file import read_image
 from fkd_infer.media.images.header import Size
 from fkd_infer.media.images.writing import write_image
 from fkd_infer.media.sinks import ImageSink
 from fkd_infer.media.sources import Source, expand_sources
-from fkd_infer.pipeline import Pipeline, load
+from fkd_infer.pipeline import Pipeline
 from fkd_infer.system.exclusive_lock import ExclusiveLock
 from fkd_infer.system.hardware import available_threads
 from fkd_infer.types import Detections, Face, Frame

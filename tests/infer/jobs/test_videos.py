@@ -24,11 +24,11 @@ from fkd_infer.geometry.arrays import Pixels
 from fkd_infer.jobs.face_finder import FaceFinder
 from fkd_infer.jobs.videos import VideoProcessor
 from fkd_infer.landmarks.schemes import IBUG68
+from fkd_infer.loading import load
 from fkd_infer.media.sources import Source, expand_sources
 from fkd_infer.media.video.encoding import Encoding
 from fkd_infer.media.video.picture import VideoPicture
 from fkd_infer.media.video.reader import read_video
-from fkd_infer.pipeline import load
 from fkd_infer.tracking.tracker import Tracker
 from fkd_infer.types import Detections, Face, Frame, FrameRange, ReadSettings
 

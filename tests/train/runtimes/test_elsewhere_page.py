@@ -16,7 +16,7 @@ from repo_paths import DOCS, NODE_MODULES, SHIPPED_MODELS
 
 from fkd_infer.choices import DETECTOR_MODEL
 from fkd_infer.geometry.arrays import Pixels
-from fkd_infer.pipeline import load
+from fkd_infer.loading import load
 from fkd_train.export.end_to_end_pictures import drawn_pictures, fitted
 from fkd_train.graphs.fixed_end_to_end import FixedSize
 

@@ -25,9 +25,9 @@ from fkd_infer.jobs.segments import tasks
 from fkd_infer.jobs.segments.joining import JoinedVideo
 from fkd_infer.jobs.segments.process import SegmentedVideoProcessor
 from fkd_infer.jobs.videos import VideoProcessor
+from fkd_infer.loading import load
 from fkd_infer.media.sources import Source, expand_sources
 from fkd_infer.media.video.encoding import Encoding
-from fkd_infer.pipeline import load
 from fkd_infer.stores.access import fetch, find, upload
 from fkd_infer.stores.address import Address, Place
 from fkd_infer.tracking.state import TrackerMark

@@ -19,12 +19,12 @@ from tritonclient.grpc import model_config_pb2  # type: ignore[import-untyped]
 
 from fkd_infer.choices import DEFAULT_MODEL, MIN_PRESENCE
 from fkd_infer.errors import InvalidModelError, ModelCardError, OutputError
+from fkd_infer.loading import load
 from fkd_infer.media.images.file import read_image
 from fkd_infer.media.images.writing import write_image
 from fkd_infer.models.cards.base import METADATA_KEY
 from fkd_infer.models.cards.landmark import LandmarkAccuracy, ModelCard
 from fkd_infer.models.shipped import find_model
-from fkd_infer.pipeline import load
 from fkd_train.errors import TritonConfigError
 from fkd_train.export.triton.config import check_config, config_text
 from fkd_train.export.triton.repository import write_repository
