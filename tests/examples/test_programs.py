@@ -95,6 +95,18 @@ def test_head_pose_follows_the_tilt(samples: Path, run_example: RunExample) -> N
     assert abs(rolls[0] - rolls[1] - 25) <= 3
 
 
+def test_head_pose_says_in_a_line_what_is_wrong(
+    samples: Path, tmp_path: Path, run_example: RunExample
+) -> None:
+    photo = tmp_path / "photo.jpg"
+    photo.write_bytes((samples / "photo.jpg").read_bytes())
+    for out, source in (("looks", "missing.jpg"), ("photo.jpg", photo), (tmp_path, photo)):
+        done = run_example("head_pose/pose.py", out, source, code=1)
+        assert "Traceback" not in done.stderr
+        assert len(done.stderr.splitlines()) == 1
+    assert photo.read_bytes() == (samples / "photo.jpg").read_bytes()
+
+
 def write_blinks(path: Path, opened: list[float]) -> None:
     """Writes a video of a drawn face whose eyes are open as far as the list says."""
     with av.open(path, "w") as container:
