@@ -53,4 +53,9 @@ def main(source_text: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1]) if len(sys.argv) == 2 else sys.exit(__doc__)
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    try:
+        main(sys.argv[1])
+    except fkd_infer.FkdError as error:  # its line says what is wrong, and what to do
+        sys.exit(str(error))

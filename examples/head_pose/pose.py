@@ -16,7 +16,10 @@ def main(out: str, *photos: str) -> None:
     Path(out).mkdir(exist_ok=True)
     pipeline = fkd_infer.load()
     for source in fkd_infer.expand_sources(photos):
-        image = fkd_infer.read_image(str(source.path))
+        photo, target = Path(str(source.path)), Path(out, Path(source.name).name)
+        image = fkd_infer.read_image(photo)
+        if target.exists() and target.samefile(photo):
+            sys.exit(f"{target}: is the photo itself; write to another folder")
         height, width = image.shape[:2]
         for face in pipeline(image):
             pose = fkd_infer.head_pose(face.points, width, height)
@@ -25,7 +28,8 @@ def main(out: str, *photos: str) -> None:
             yaw, pitch, roll = pose
             print(f"{source.name}: yaw {yaw:.0f}°, pitch {pitch:.0f}°, roll {roll:.0f}°")
             draw(image, face, pose)
-        cv2.imwrite(str(Path(out) / Path(source.name).name), image)
+        if not cv2.imwrite(str(target), image):
+            sys.exit(f"{target}: cannot be written")
 
 
 def draw(image: np.ndarray, face: fkd_infer.Face, pose: fkd_infer.PoseAngles) -> None:
@@ -40,4 +44,9 @@ def draw(image: np.ndarray, face: fkd_infer.Face, pose: fkd_infer.PoseAngles) ->
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:]) if len(sys.argv) > 2 else sys.exit(__doc__)
+    if len(sys.argv) < 3:
+        sys.exit(__doc__)
+    try:
+        main(*sys.argv[1:])
+    except (fkd_infer.FkdError, OSError) as error:  # its line says what is wrong
+        sys.exit(str(error))

@@ -26,9 +26,7 @@ PEOPLE, VIEWS = {"training": 60, "test": 12}, 5
 
 
 @click.command()
-@click.option(
-    "--data/--no-data", default=True, help="Also draw faces to train on; needs fkd[train]."
-)
+@click.option("--data/--no-data", default=True, help="Also draw faces to train on.")
 def main(data: bool) -> None:
     """Make photo.jpg, holiday/, party.mp4 and data/ in the current folder."""
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections import defaultdict, deque
 from fractions import Fraction
+from pathlib import Path
 
 import av
 import cv2
@@ -21,6 +22,8 @@ TRAIL = 30
 def main(path: str, out: str) -> None:
     """Writes the video with the trail of each nose, without its sound."""
     (source,) = fkd_infer.expand_sources(path)
+    if source.path and Path(out).exists() and source.path.samefile(out):
+        sys.exit(f"{out}: is the video itself; write somewhere else")
     pipeline = fkd_infer.load(max_size=640)  # videos have to be quick
     tracker = fkd_infer.Tracker(pipeline, pipeline.detector, smoothing="medium")
     trails: dict[int | None, deque[np.ndarray]] = defaultdict(lambda: deque(maxlen=TRAIL))
@@ -52,4 +55,11 @@ def draw(image: np.ndarray, trail: deque[np.ndarray], name: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:]) if len(sys.argv) == 3 else sys.exit(__doc__)
+    if len(sys.argv) != 3:
+        sys.exit(__doc__)
+    try:
+        main(*sys.argv[1:])
+    except fkd_infer.FkdError as error:  # its line says what is wrong, and what to do
+        sys.exit(str(error))
+    except OSError as error:
+        sys.exit(f"{sys.argv[2]}: cannot be written: {error.strerror}")

@@ -46,12 +46,15 @@ def preview(
     filters: tuple[str, ...], image: Path | None, out: Path, model: str, sheet: bool
 ) -> None:
     """Draw filters on a photo, all at once, or each in its own row of a sheet."""
+    from fkd_infer.errors import OutputError
     from fkd_infer.filters.filter import load_filters
     from fkd_infer.filters.preview import draw_preview_sheet, sample_portrait
     from fkd_infer.loading import load
     from fkd_infer.media.images.file import read_image
     from fkd_infer.media.images.writing import write_image
 
+    if image is not None and image.exists() and out.exists() and out.samefile(image):
+        raise OutputError(out, "it is the photo", "write somewhere else")
     loaded = load_filters(filters)
     photo = sample_portrait() if image is None else read_image(image)
     pipeline = load(model)

@@ -56,6 +56,20 @@ def test_video_writes_every_frame_at_its_time(
     np.testing.assert_allclose(times[1], times[0], atol=1e-4)
 
 
+def test_video_and_blinks_say_in_a_line_what_is_wrong(
+    samples: Path, tmp_path: Path, run_example: RunExample
+) -> None:
+    video = tmp_path / "party.mp4"
+    video.write_bytes((samples / "party.mp4").read_bytes())
+    follow, blinks = "video/follow.py", "blink_counter/blinks.py"
+    wrong = [(follow, "missing.mp4", "out.mp4"), (follow, video, "missing/out.mp4")]
+    for program, *arguments in [*wrong, (follow, video, video), (blinks, "missing.mp4")]:
+        done = run_example(program, *arguments, code=1)
+        assert "Traceback" not in done.stderr
+        assert len(done.stderr.splitlines()) == 1
+    assert video.read_bytes() == (samples / "party.mp4").read_bytes()
+
+
 def test_webcam_takes_the_photo(samples: Path, tmp_path: Path, run_example: RunExample) -> None:
     video = tmp_path / "camera.y4m"
     write_camera_file(video, fkd_infer.read_image(samples / "photo.jpg"), frames=15)
@@ -93,6 +107,18 @@ def test_head_pose_follows_the_tilt(samples: Path, run_example: RunExample) -> N
     done = run_example("head_pose/pose.py", "looks", samples / "photo.jpg", tilted)
     rolls = [int(line.rpartition("roll ")[2].strip("°")) for line in done.stdout.splitlines()]
     assert abs(rolls[0] - rolls[1] - 25) <= 3
+
+
+def test_head_pose_says_in_a_line_what_is_wrong(
+    samples: Path, tmp_path: Path, run_example: RunExample
+) -> None:
+    photo = tmp_path / "photo.jpg"
+    photo.write_bytes((samples / "photo.jpg").read_bytes())
+    for out, source in (("looks", "missing.jpg"), ("photo.jpg", photo), (tmp_path, photo)):
+        done = run_example("head_pose/pose.py", out, source, code=1)
+        assert "Traceback" not in done.stderr
+        assert len(done.stderr.splitlines()) == 1
+    assert photo.read_bytes() == (samples / "photo.jpg").read_bytes()
 
 
 def write_blinks(path: Path, opened: list[float]) -> None:

@@ -67,7 +67,7 @@ def draw_video(folder: Path) -> None:
     """Writes filter-video.jpg: frames of party.mp4 with the pack."""
     with samples():
         _write_pack(_LAST)
-        fkd_infer("party.mp4 --filter clown --min-presence 0.8 --out shared --quiet")
+        fkd_infer("party.mp4 --filter clown --min-presence 0.9 --out shared --quiet")
         row = side_by_side(frames("shared/party.mp4", (0.0, 1.0, 3.0)))
         save(folder / "filter-video.jpg", scaled(row, 900 / row.shape[1]))
 

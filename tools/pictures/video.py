@@ -16,7 +16,7 @@ def draw_points(folder: Path) -> None:
 
 def draw_filters(folder: Path) -> None:
     """Writes video-filters.jpg: the same frames with a hat and sunglasses."""
-    options = "--filter hat --filter sunglasses --min-presence 0.8"
+    options = "--filter hat --filter sunglasses --min-presence 0.9"
     _draw(options, folder / "video-filters.jpg")
 
 

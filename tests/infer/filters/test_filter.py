@@ -349,6 +349,20 @@ def test_preview_draws_filters_on_a_photo(tmp_path: Path) -> None:
     assert drawn.shape == (TILE, 8 * TILE, 3)
 
 
+def test_preview_does_not_replace_its_photo(tmp_path: Path) -> None:
+    photo, link = tmp_path / "photo.png", tmp_path / "link.png"
+    cv2.imwrite(str(photo), canvas())
+    before = photo.read_bytes()
+    link.hardlink_to(photo)
+    for out in (photo, link):
+        result = CliRunner().invoke(
+            main, ["preview", "hat", "--image", str(photo), "--out", str(out)]
+        )
+        assert result.exit_code == 1
+        assert "it is the photo" in result.output
+    assert photo.read_bytes() == before
+
+
 @pytest.mark.parametrize("kind", ["gray", "float", "read-only"])
 def test_images_that_cannot_be_drawn_on_are_refused(kind: str) -> None:
     image: Any = {"gray": canvas()[..., 0], "float": canvas() / 255, "read-only": canvas()}[kind]
