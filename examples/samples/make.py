@@ -8,8 +8,11 @@ data/           drawn faces with exact points, in the layout of YouTube Faces' 6
 
 from __future__ import annotations
 
+import shutil
+from contextlib import chdir
 from fractions import Fraction
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import av
 import click
@@ -28,16 +31,28 @@ PEOPLE, VIEWS = {"training": 60, "test": 12}, 5
 @click.command()
 @click.option("--data/--no-data", default=True, help="Also draw faces to train on.")
 def main(data: bool) -> None:
-    """Make photo.jpg, holiday/, party.mp4 and data/ in the current folder."""
+    """Make photo.jpg, holiday/, party.mp4 and data/ in the current folder.
+
+    Files that are there already, and are others, are not replaced.
+    """
     try:
         from skimage.data import astronaut
     except ImportError as error:
-        raise click.ClickException("needs scikit-image: pip install 'fkd[demo]'") from error
+        fix = "pip install scikit-image"
+        raise click.ClickException(f"needs scikit-image: {fix}") from error
     portrait: Image = np.ascontiguousarray(astronaut()[..., ::-1])
-    write_photos(portrait)
-    write_video(Path("party.mp4"), portrait)
-    if data:
-        write_drawn_faces(Path("data"))
+    here = Path.cwd()
+    with TemporaryDirectory() as name:
+        with chdir(name):
+            write_photos(portrait)
+            write_video(Path("party.mp4"), portrait)
+            if data:
+                write_drawn_faces(Path("data"))
+        for made in sorted(path for path in Path(name).rglob("*") if path.is_file()):
+            place = here / made.relative_to(name)
+            if place.exists() and place.read_bytes() != made.read_bytes():
+                raise click.ClickException(f"{place}: is another file; use an empty folder")
+        shutil.copytree(name, here, dirs_exist_ok=True)
     click.echo("made photo.jpg, holiday/, party.mp4" + (" and data/" if data else ""))
 
 
