@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import signal
+import socket
 import threading
 
 import ray
@@ -21,6 +22,10 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1, help="threads of a replica")
     parser.add_argument("--replicas", type=int, default=1)
     options = parser.parse_args()
+    # Ray shares a port that another server has, and requests would go to either of them.
+    with socket.socket() as probe:
+        if probe.connect_ex(("127.0.0.1", options.port)) == 0:
+            parser.error(f"port {options.port} is in use; choose another one with --port")
     settings = Settings(threads=options.threads, replicas=options.replicas)
     stopped = threading.Event()
     # A replica reserves as many CPUs as it has threads, however many cores the machine has.

@@ -210,7 +210,8 @@ class Journal:
         changed = [name for name in names if settings.get(name) != self._settings.get(name)]
         if changed:
             why = f"the earlier run here had other settings ({', '.join(changed)})"
-            raise ResumeError(self.path.parent, why, f"use the same ones, or {_START_ANEW}")
+            fix = f"use the same ones, name other outputs, or {_START_ANEW}"
+            raise ResumeError(self.path.parent.absolute(), why, fix)
 
 
 def journal_path(folder: Place, sources: Sequence[str], outputs: Sequence[Place]) -> Path:
