@@ -10,6 +10,7 @@ import click
 
 from fkd_infer.cli.options.group import NameOrPath, NeutralOption
 from fkd_infer.errors import OutputError
+from fkd_infer.jobs.summary import counted
 from fkd_infer.system.files.reading import file_sha256
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def check_resume(resume: bool, outputs: Outputs) -> None:
         raise click.UsageError("--resume needs outputs that are files, such as --out DIR")
     for record in outputs.records:
         if not resume and record.parts:
-            problem = f"it has {len(record.parts)} parts of an earlier run"
+            problem = f"it has {counted(len(record.parts), 'part')} of an earlier run"
             fix = "add --resume to continue that run, or choose another folder"
             raise OutputError(record.path, problem, fix)
 

@@ -80,7 +80,7 @@ def evaluate_detectors(
         for name, detector in detectors.items():
             detect = _with_lowest_threshold(detector)
             description = f"{name}: {next(iter(image_set.rows))}"
-            images = tqdm(image_set.images, desc=description, leave=False)
+            images = tqdm(image_set.images, desc=description, leave=False, disable=None)
             detections = [detect(image) for image in images]
             for pictures, (truths, sizes) in image_set.rows.items():
                 matches = match(detections, truths, detector.rule, sizes)

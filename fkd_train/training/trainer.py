@@ -244,6 +244,6 @@ class Trainer:
             initial=now.step * self.batches.batch,
             desc=f"epoch {now.epoch + 1}/{self.epochs}",
             unit="images",
-            disable=not self.peers.is_main,
+            disable=None if self.peers.is_main else True,  # None: without a terminal
             leave=False,
         )
