@@ -81,12 +81,17 @@ def metrics(out: Path) -> list[list[float]]:
 def test_two_nodes_that_share_no_disk_train_as_one_process(
     one: Path, two: tuple[Path, list[Ended]]
 ) -> None:
-    """Up to rounding, since sums have another order. Only the first node writes and prints."""
+    """Up to rounding, since sums have another order; it grows with the epochs, on some CPUs faster.
+
+    Only the first node writes and prints.
+    """
     out, ((code, lines), second) = two
     assert (code, lines[-1]) == (0, f"run folder: {out}")
     assert second == (0, [])
     assert not out.with_name("run-1").exists()
-    assert metrics(out) == [pytest.approx(row, rel=1e-3) for row in metrics(one)]
+    expected = metrics(one)
+    assert metrics(out)[:4] == [pytest.approx(row, rel=2e-4) for row in expected[:4]]
+    assert metrics(out) == [pytest.approx(row, rel=5e-3) for row in expected]
 
 
 def test_a_killed_node_ends_the_other_in_one_line_and_both_resume(
