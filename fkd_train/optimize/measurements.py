@@ -58,8 +58,8 @@ class _Expected:
         """The answers of a network."""
         faces = verification_faces(data.faces, source.sampler, len(data.faces))
         scored = np.stack([*faces.crops, *crops_beside(data.faces, source.sampler)])
-        scores = predict_all(source.predict, scored).scores
-        return cls(faces, predict_all(source.predict, faces.crops), scored, scores)
+        predicted = predict_all(source.predict, scored)
+        return cls(faces, predicted.first(len(faces.crops)), scored, predicted.scores)
 
     def score_flips(self, predict: Predict) -> float | None:
         """The share of crops on whose presence another network disagrees; None without a score."""
