@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from repo_paths import DATA_FOLDER
+from repo_paths import DATA_FOLDER, ROOT
 from tiny_models import MODELS
 
 if "PYTEST_XDIST_WORKER" in os.environ:
@@ -33,6 +35,16 @@ def data_folder() -> Path:
     if not (DATA_FOLDER / "training_frames_keypoints.csv").is_file():
         pytest.skip(f"no data set at {DATA_FOLDER}; set FKD_DATA to its folder")
     return DATA_FOLDER
+
+
+@pytest.fixture(scope="session")
+def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that has what `examples/samples/make.py` makes; tests that write copy it."""
+    pytest.importorskip("skimage", reason="needs the photo of the extra demo")
+    folder = tmp_path_factory.mktemp("samples")
+    make = ROOT / "examples" / "samples" / "make.py"
+    subprocess.run([sys.executable, make], cwd=folder, check=True, capture_output=True)
+    return folder
 
 
 @pytest.fixture(autouse=True)

@@ -14,19 +14,18 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml  # type: ignore[import-untyped]
-from markdown_it import MarkdownIt
 from repo_paths import DOCS, ROOT, SHIPPED_MODELS
+
+from tools.site.blocks import Block, blocks
 
 PAGES = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")),
@@ -40,36 +39,7 @@ PARSERS: dict[str, Callable[[str], object]] = {
     "yaml": yaml.safe_load,
 }
 OUTPUT = {"", "text"}
-REASON = re.compile(r"<!-- not run: (?P<reason>[^>]+) -->\s*")
-TITLE = re.compile(r'title="(?P<name>[^"]+)"')
 LIMIT_S = 300
-
-
-@dataclass(frozen=True)
-class Block:
-    """A block of code, the line where it begins, and why it does not run."""
-
-    language: str
-    title: str
-    code: str
-    line: int
-    reason: str
-
-
-def blocks(page: Path) -> Iterator[Block]:
-    reason = ""
-    for token in MarkdownIt().parse(page.read_text("utf-8")):
-        if token.type == "html_block":
-            found = REASON.fullmatch(token.content)
-            reason = found["reason"] if found else ""
-        elif token.type == "fence":
-            language, _, rest = token.info.partition(" ")
-            title = TITLE.search(rest)
-            line = token.map[0] + 1 if token.map else 0
-            yield Block(language, title["name"] if title else "", token.content, line, reason)
-            reason = ""
-        else:
-            assert token.type != "code_block", f"{page}:{token.map}: indented code; use a fence"
 
 
 def run_shell(code: str) -> None:
@@ -88,8 +58,7 @@ def run_shell(code: str) -> None:
 
 def run_block(block: Block, namespace: dict[str, object], where: str) -> None:
     if block.title:
-        Path(block.title).parent.mkdir(parents=True, exist_ok=True)
-        Path(block.title).write_text(block.code, "utf-8")
+        block.write()
     elif block.language == "sh":
         run_shell(block.code)
     elif block.language == "python":
@@ -100,15 +69,6 @@ def run_block(block: Block, namespace: dict[str, object], where: str) -> None:
         PARSERS[block.language](block.code)
     else:
         assert block.language in OUTPUT, f"{where}: nothing runs {block.language}; say why not"
-
-
-@pytest.fixture(scope="session")
-def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    pytest.importorskip("skimage", reason="needs the photo of the extra demo")
-    folder = tmp_path_factory.mktemp("samples")
-    make = ROOT / "examples" / "samples" / "make.py"
-    subprocess.run([sys.executable, make], cwd=folder, check=True, capture_output=True)
-    return folder
 
 
 def _own_folder(page: Path, root: Path) -> Path:

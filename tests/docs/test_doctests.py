@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import doctest
 import inspect
-import os
-import subprocess
-import sys
+import shutil
 from collections.abc import Iterator
+from contextlib import chdir
 from pathlib import Path
 
 import pytest
-from repo_paths import ROOT
 
 import fkd_infer
 
@@ -41,20 +39,17 @@ def examples(name: str) -> Iterator[doctest.DocTest]:
 
 
 @pytest.fixture(scope="module")
-def samples(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder that has what `examples/samples/make.py` makes, as the working directory."""
-    pytest.importorskip("skimage", reason="needs the photo of the extra demo")
-    folder = tmp_path_factory.mktemp("samples")
-    make = ROOT / "examples" / "samples" / "make.py"
-    subprocess.run([sys.executable, make], cwd=folder, check=True, capture_output=True)
-    before = Path.cwd()
-    os.chdir(folder)
-    yield folder
-    os.chdir(before)
+def _in_samples(samples: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The working directory is a copy of the samples."""
+    folder = tmp_path_factory.mktemp("doctests") / "user"
+    shutil.copytree(samples, folder)
+    with chdir(folder):
+        yield
 
 
+@pytest.mark.usefixtures("_in_samples")
 @pytest.mark.parametrize("name", sorted(set(fkd_infer.__all__) - NO_EXAMPLE))
-def test_the_examples_of_a_public_name_run(name: str, samples: Path) -> None:
+def test_the_examples_of_a_public_name_run(name: str) -> None:
     found = list(examples(name))
     assert found, "it has no example"
     for each in found:

@@ -1,4 +1,4 @@
-"""What the tests of examples share: the samples, and a way to run a program."""
+"""What the tests of examples share: a way to run a program."""
 
 from __future__ import annotations
 
@@ -9,16 +9,6 @@ from pathlib import Path
 
 import pytest
 from example_runs import EXAMPLES, RunExample
-
-
-@pytest.fixture(scope="session")
-def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with photo.jpg, holiday/ and party.mp4."""
-    pytest.importorskip("skimage", reason="needs the photo of the extra demo")
-    folder = tmp_path_factory.mktemp("samples")
-    make = [sys.executable, str(EXAMPLES / "samples" / "make.py"), "--no-data"]
-    subprocess.run(make, cwd=folder, check=True, capture_output=True)
-    return folder
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import chdir, contextmanager, redirect_stdout
@@ -14,25 +13,26 @@ from tempfile import TemporaryDirectory
 import av
 import cv2
 import numpy as np
-from markdown_it import MarkdownIt
 
 from fkd_infer.cli.main import main as command
 from fkd_infer.geometry.arrays import Pixels
+from tools.site.blocks import Block, blocks
 
 ROOT = Path(__file__).parents[2]
 FACE = (slice(0, 240), slice(110, 340))
 """The part of photo.jpg around its face."""
 _MAKE = ROOT / "examples" / "samples" / "make.py"
-_TITLE = re.compile(r'title="(?P<name>[^"]+)"')
 _MAX_BYTES, _QUALITIES = 60_000, (90, 85, 80, 75, 70, 60, 50)
 
 
 @contextmanager
-def samples() -> Iterator[Path]:
-    """Makes a folder with the samples of the tutorials, and works in it meanwhile."""
+def samples(data: bool = False) -> Iterator[Path]:
+    """Makes a folder with the samples of the tutorials, and works in it meanwhile; with `data`,
+    drawn faces too."""
     with TemporaryDirectory() as name, chdir(name):
         with redirect_stdout(StringIO()):
-            run_path(str(_MAKE))["main"](["--no-data"], standalone_mode=False)
+            options = [] if data else ["--no-data"]
+            run_path(str(_MAKE))["main"](options, standalone_mode=False)
         yield Path(name)
 
 
@@ -48,19 +48,17 @@ def write_titled_blocks(page: str, version: int = 0) -> None:
     Of one that it shows more than once, the first if `version` is 0, the second if it is 1, and so
     on; the last if there are fewer.
     """
-    versions: dict[str, list[str]] = {}
-    for token in MarkdownIt().parse((ROOT / "docs" / page).read_text("utf-8")):
-        if token.type == "fence" and (title := _TITLE.search(token.info)):
-            versions.setdefault(title["name"], []).append(token.content)
-    for name, contents in versions.items():
-        path = Path(name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(contents[min(version, len(contents) - 1)], "utf-8")
+    versions: dict[str, list[Block]] = {}
+    for block in blocks(ROOT / "docs" / page):
+        if block.title:
+            versions.setdefault(block.title, []).append(block)
+    for shown in versions.values():
+        shown[min(version, len(shown) - 1)].write()
 
 
-def read(path: str) -> Pixels:
+def read(path: str | Path) -> Pixels:
     """Reads a picture as BGR."""
-    image = cv2.imread(path)
+    image = cv2.imread(str(path))
     if image is None:
         raise FileNotFoundError(path)
     return image.astype(np.uint8, copy=False)
