@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import subprocess
 from pathlib import Path
 
 from browser import missing
+from process_group import run_for
 from repo_paths import ROOT
 
 WEB = ROOT / "web"
@@ -34,22 +34,10 @@ def run_npm(npm: str, *arguments: str, fixtures: Path | None = None) -> None:
     environment = os.environ | {"NO_COLOR": "1"}
     if fixtures is not None:
         environment["FKD_WEB_FIXTURES"] = str(fixtures)
-    for last in (False, True):
-        with subprocess.Popen(
-            [npm, *arguments],
-            cwd=WEB,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        ) as process:
-            try:
-                printed, _ = process.communicate(timeout=LIMIT_S)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                printed, _ = process.communicate()
-                if not last:
-                    continue
-        assert process.returncode == 0, printed
-        return
+    command, streams = [npm, *arguments], {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    for _ in range(2):
+        done = run_for(LIMIT_S, command, cwd=WEB, env=environment, **streams)
+        if done is not None:
+            assert done.returncode == 0, done.stdout
+            return
+    raise AssertionError(f"{' '.join(command)}: does not end within {LIMIT_S} s")

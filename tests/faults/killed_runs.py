@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import random
-import signal
 import subprocess
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from process_group import run_for
 
 KILLS = int(os.environ.get("FKD_KILLS", "3"))
 """Kills of each kind of run; `make faults` sets a hundred."""
@@ -64,20 +65,10 @@ def kill_until_done(
 
 def _completes(command: Sequence[str], timeout: float) -> bool:
     """Whether a run ends within the timeout; otherwise kills it and its child processes."""
-    with subprocess.Popen(
-        command,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    ) as process:
-        try:
-            _, stderr = process.communicate(timeout=timeout)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.communicate()
-            return False
-    assert process.returncode == 0, stderr
+    done = run_for(timeout, command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    if done is None:
+        return False
+    assert done.returncode == 0, done.stderr
     return True
 
 
